@@ -1,0 +1,203 @@
+//! The typed client: one method a route, for the control plane and for a runtime server alike.
+//!
+//! - `agents`: the methods, one a route
+//! - [`answer`](self): every refusal, also "nobody is there", is a [`Problem`]
+//! - [`EventStream`]: events with resume, over SSE or WebSocket
+//! - [`TerminalSocket`]: an agent's terminal with exact resume by offset
+//! - [`ListFilter`]: which agents to list
+//!
+//! ```no_run
+//! # async fn demo() -> Result<(), parallax_api::Problem> {
+//! use parallax_api::client::Client;
+//! use parallax_api::{SendRequest, SpawnRequest};
+//!
+//! let client = Client::control_plane("http://127.0.0.1:3000", None)?;
+//! let agent = client.spawn(&SpawnRequest { name: "reviewer".into(), r#type: "claude".into(), ..Default::default() }).await?;
+//! let message = SendRequest { message: "hello".into(), expect_response: true, ..Default::default() };
+//! println!("{}", client.send(&agent.id, &message).await?.response.expect("was expected").content);
+//! # Ok(()) }
+//! ```
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, Url};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::Problem;
+
+mod agents;
+mod answer;
+mod events;
+mod filter;
+mod retry;
+mod sse;
+mod terminal;
+mod websocket;
+
+pub use events::{Change, EventStream, EventsOptions, Transport};
+pub use filter::ListFilter;
+pub use retry::Retry;
+pub use terminal::{TerminalInput, TerminalItem, TerminalOptions, TerminalSocket};
+pub use websocket::WebSocket;
+
+/// How long a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an answer may take where the request itself does not say.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a silent connection may be dead before that is noticed, where nothing else notices.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Which of the two APIs a server speaks. The bodies and codes are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Api {
+    ControlPlane,
+    Runtime,
+}
+
+/// A client of one server. Cheap to clone; connections are shared.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    /// Without a slash at the end.
+    base: String,
+    api: Api,
+    token: Option<SecretString>,
+}
+
+impl Client {
+    /// A client of a control plane (`/api/managed-agents`). Fails with `VALIDATION_ERROR` when `url` is none.
+    pub fn control_plane(url: &str, token: Option<SecretString>) -> Result<Self, Problem> {
+        Self::new(url, token, Api::ControlPlane)
+    }
+
+    /// A client of a runtime server (`/api/agents`). Fails with `VALIDATION_ERROR` when `url` is none.
+    pub fn runtime(url: &str, token: Option<SecretString>) -> Result<Self, Problem> {
+        Self::new(url, token, Api::Runtime)
+    }
+
+    /// Where the server is, without a slash at the end.
+    pub fn url(&self) -> &str {
+        &self.base
+    }
+
+    fn new(url: &str, token: Option<SecretString>, api: Api) -> Result<Self, Problem> {
+        let text = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+        let parsed = Url::parse(&text).map_err(|error| bad_url(url, &error.to_string()))?;
+        if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
+            return Err(bad_url(url, "it starts with `http://` or `https://` and names a host"));
+        }
+        if token
+            .as_ref()
+            .is_some_and(|token| !token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()))
+        {
+            return Err(Problem::invalid("token", "a token holds visible ASCII characters only"));
+        }
+        install_crypto();
+        let mut http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            .tcp_keepalive(KEEPALIVE)
+            // A redirect elsewhere would take the token along; the API has none.
+            .redirect(reqwest::redirect::Policy::none());
+        if parsed.scheme() == "http" {
+            // No certificates are looked at, so none are loaded: a bare container has none.
+            http = http.tls_certs_only([]);
+        }
+        if is_loopback(&parsed) {
+            http = http.no_proxy();
+        }
+        let http = http.build().map_err(|error| Problem::internal(answer::causes(&error)))?;
+        Ok(Self { http, base: text.trim_end_matches('/').to_owned(), api, token })
+    }
+
+    /// The route of the collection with `rest` after it (`""` or `"/…"`).
+    fn agents_path(&self, rest: &str) -> String {
+        match self.api {
+            Api::ControlPlane => format!("/api/managed-agents{rest}"),
+            Api::Runtime => format!("/api/agents{rest}"),
+        }
+    }
+
+    fn events_path(&self) -> &'static str {
+        match self.api {
+            Api::ControlPlane => "/api/managed-agents/events",
+            Api::Runtime => "/api/events",
+        }
+    }
+
+    /// A request with the token and no time limit of its own, for whoever relays what others ask.
+    pub fn open(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.token {
+            Some(token) => request.bearer_auth(token.expose_secret()),
+            None => request,
+        }
+    }
+
+    /// A request with the token and the usual time limit.
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.open(method, path).timeout(ANSWER_TIMEOUT)
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("base", &self.base).field("api", &self.api).finish_non_exhaustive()
+    }
+}
+
+fn bad_url(url: &str, why: &str) -> Problem {
+    Problem::invalid("url", format!("`{url}` is no address of a server: {why}"))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host_str() {
+        Some("localhost") => true,
+        Some(host) => {
+            host.trim_matches(['[', ']']).parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+        }
+        None => false,
+    }
+}
+
+/// The TLS library has no cryptography of its own; whoever installed one first keeps it.
+fn install_crypto() {
+    static ONCE: OnceLock<()> = OnceLock::new();
+    ONCE.get_or_init(|| {
+        // Err means that there is one already, which is as good.
+        drop(rustls::crypto::ring::default_provider().install_default());
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for (given, base) in [
+            ("http://127.0.0.1:3000", "http://127.0.0.1:3000"),
+            ("http://127.0.0.1:3000/", "http://127.0.0.1:3000"),
+            ("localhost:3000", "http://localhost:3000"),
+            ("https://agents.example.org/px/", "https://agents.example.org/px"),
+        ] {
+            assert_eq!(Client::control_plane(given, None).expect(given).url(), base);
+        }
+        for given in ["", "ftp://x", "http://", "http://a b"] {
+            let problem = Client::runtime(given, None).expect_err(given);
+            assert_eq!(
+                (problem.code, problem.more["field"].as_str()),
+                (crate::Code::Validation, Some("url"))
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_is_never_shown() {
+        let client = Client::control_plane("http://localhost", Some("s3cret".into())).expect("client");
+        assert!(!format!("{client:?}").contains("s3cret"));
+        assert!(Client::control_plane("http://localhost", Some("two\nlines".into())).is_err());
+    }
+}

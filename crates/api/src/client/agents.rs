@@ -1,0 +1,192 @@
+//! The methods, one a route.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::stream::{Stream, StreamExt};
+use reqwest::{Method, StatusCode};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{ANSWER_TIMEOUT, Client, ListFilter};
+use crate::agent::{AgentList, RestartRequest, StopRequest};
+use crate::message::{AnswerRequest, DEFAULT_TIMEOUT_MS, MessageList, MessagesQuery};
+use crate::observe::{Logs, LogsQuery, Metrics, StatusReport};
+use crate::runtime::{RuntimeList, RuntimeStatus};
+use crate::terminal::{InputRequest, Screen};
+use crate::{Agent, AgentId, Message, Problem, SendRequest, SendResponse, SpawnRequest};
+
+/// A spawn may have to fetch an image first.
+const SPAWN_TIMEOUT: Duration = Duration::from_secs(300);
+/// A restart stops and starts.
+const RESTART_TIMEOUT: Duration = Duration::from_secs(120);
+
+impl Client {
+    /// `POST …`: spawns an agent.
+    pub async fn spawn(&self, spawn: &SpawnRequest) -> Result<Agent, Problem> {
+        self.fetch(self.post(&self.agents_path(""), spawn).timeout(SPAWN_TIMEOUT)).await
+    }
+
+    /// The same with an `Idempotency-Key`: sent again with the same key, it gives the same agent.
+    pub async fn spawn_once(&self, key: &str, spawn: &SpawnRequest) -> Result<Agent, Problem> {
+        let request = self.post(&self.agents_path(""), spawn).header("idempotency-key", key);
+        self.fetch(request.timeout(SPAWN_TIMEOUT)).await
+    }
+
+    /// `GET …`: one page of the agents that the filter lets through, oldest first.
+    pub async fn list(&self, filter: &ListFilter) -> Result<AgentList, Problem> {
+        self.fetch(self.request(Method::GET, &self.agents_path("")).query(&filter.pairs())).await
+    }
+
+    /// Every agent that the filter lets through, page after page.
+    pub async fn list_all(&self, filter: &ListFilter) -> Result<Vec<Agent>, Problem> {
+        let mut filter = filter.clone();
+        let mut agents = Vec::new();
+        loop {
+            let page = self.list(&filter).await?;
+            agents.extend(page.agents);
+            match page.next_cursor {
+                Some(cursor) if filter.cursor.as_ref() != Some(&cursor) => filter.cursor = Some(cursor),
+                _ => return Ok(agents),
+            }
+        }
+    }
+
+    /// `GET …/:id`: the agent.
+    pub async fn get(&self, id: &AgentId) -> Result<Agent, Problem> {
+        self.fetch(self.agent(Method::GET, id, "")).await
+    }
+
+    /// `POST …/:id/send`: sends a message; with `expect_response`, waits for its answer.
+    pub async fn send(&self, id: &AgentId, message: &SendRequest) -> Result<SendResponse, Problem> {
+        self.fetch(self.sending(id, message)).await
+    }
+
+    /// The same with an `Idempotency-Key`: sent again with the same key, it is the same message.
+    pub async fn send_once(
+        &self,
+        key: &str,
+        id: &AgentId,
+        message: &SendRequest,
+    ) -> Result<SendResponse, Problem> {
+        self.fetch(self.sending(id, message).header("idempotency-key", key)).await
+    }
+
+    /// `GET …/:id/messages`: the conversation, oldest first.
+    pub async fn messages(&self, id: &AgentId, query: &MessagesQuery) -> Result<Vec<Message>, Problem> {
+        let list: MessageList = self.fetch(self.agent(Method::GET, id, "/messages").query(query)).await?;
+        Ok(list.messages)
+    }
+
+    /// `GET …/:id/logs`: the last lines as text. For other formats and for `follow`, see [`Client::log_stream`].
+    pub async fn logs(&self, id: &AgentId, query: &LogsQuery) -> Result<Logs, Problem> {
+        self.fetch(self.agent(Method::GET, id, "/logs").query(query)).await
+    }
+
+    /// `GET …/:id/logs` as a body: the answer's bytes as they come; with `follow`, until the agent ends. A lost
+    /// connection is the last item.
+    pub async fn log_stream(
+        &self,
+        id: &AgentId,
+        query: &LogsQuery,
+    ) -> Result<impl Stream<Item = Result<Bytes, Problem>> + Send + Unpin + use<>, Problem> {
+        let path = self.agents_path(&format!("/{id}/logs"));
+        let response = self.succeed(self.open(Method::GET, &path).query(query)).await?;
+        let client = self.clone();
+        Ok(response.bytes_stream().map(move |part| part.map_err(|error| client.unreachable(&error))).boxed())
+    }
+
+    /// `GET …/:id/metrics`: what it uses and has done.
+    pub async fn metrics(&self, id: &AgentId) -> Result<Metrics, Problem> {
+        self.fetch(self.agent(Method::GET, id, "/metrics")).await
+    }
+
+    /// `GET …/:id/screen`: what a person would see now.
+    pub async fn screen(&self, id: &AgentId) -> Result<Screen, Problem> {
+        self.fetch(self.agent(Method::GET, id, "/screen")).await
+    }
+
+    /// `GET …/:id/status`: why it has the status it has.
+    pub async fn status(&self, id: &AgentId) -> Result<StatusReport, Problem> {
+        self.fetch(self.agent(Method::GET, id, "/status")).await
+    }
+
+    /// `POST …/:id/input`: presses keys.
+    pub async fn input(&self, id: &AgentId, input: &InputRequest) -> Result<(), Problem> {
+        self.succeed(self.agent(Method::POST, id, "/input").json(input)).await.map(drop)
+    }
+
+    /// `POST …/:id/answer`: answers the pending question.
+    pub async fn answer(&self, id: &AgentId, answer: &AnswerRequest) -> Result<Agent, Problem> {
+        self.fetch(self.agent(Method::POST, id, "/answer").json(answer)).await
+    }
+
+    /// `POST …/:id/interrupt`: stops the turn, keeps the agent.
+    pub async fn interrupt(&self, id: &AgentId) -> Result<Agent, Problem> {
+        self.fetch(self.agent(Method::POST, id, "/interrupt")).await
+    }
+
+    /// `POST …/:id/restart`: a new process with the same id.
+    pub async fn restart(&self, id: &AgentId, restart: &RestartRequest) -> Result<Agent, Problem> {
+        self.fetch(self.agent(Method::POST, id, "/restart").json(restart).timeout(RESTART_TIMEOUT)).await
+    }
+
+    /// `DELETE …/:id`: stops the agent; answers when it is gone.
+    pub async fn stop(&self, id: &AgentId, stop: &StopRequest) -> Result<Agent, Problem> {
+        let limit = Duration::from_millis(stop.grace_ms).saturating_add(ANSWER_TIMEOUT);
+        self.fetch(self.agent(Method::DELETE, id, "").query(stop).timeout(limit)).await
+    }
+
+    /// `GET /api/runtimes` of a control plane: every runtime and how it is.
+    pub async fn runtimes(&self) -> Result<RuntimeList, Problem> {
+        self.fetch(self.request(Method::GET, "/api/runtimes")).await
+    }
+
+    /// `GET /ready` of a runtime server: what it says of itself, healthy or not.
+    pub async fn runtime_status(&self) -> Result<RuntimeStatus, Problem> {
+        let response = self.exchange(self.request(Method::GET, "/ready")).await?;
+        let status = response.status();
+        let body = self.body(response).await?;
+        // An unhealthy runtime says so with 503 and the same body.
+        match status {
+            StatusCode::OK => self.json(&body),
+            _ => self.json(&body).map_err(|_| self.refusal(status, &body)),
+        }
+    }
+
+    /// `GET /health`: whether the server lives.
+    pub async fn health(&self) -> Result<(), Problem> {
+        self.succeed(self.request(Method::GET, "/health")).await.map(drop)
+    }
+
+    /// `GET /ready`: whether the server can take work.
+    pub async fn ready(&self) -> Result<(), Problem> {
+        self.succeed(self.request(Method::GET, "/ready")).await.map(drop)
+    }
+
+    /// `GET /metrics`: the server's numbers in Prometheus' text format.
+    pub async fn prometheus(&self) -> Result<String, Problem> {
+        let response = self.succeed(self.request(Method::GET, "/metrics")).await?;
+        Ok(String::from_utf8_lossy(&self.body(response).await?).into_owned())
+    }
+
+    /// `GET /api/openapi.json`: the description of the API.
+    pub async fn openapi(&self) -> Result<Value, Problem> {
+        self.fetch(self.request(Method::GET, "/api/openapi.json")).await
+    }
+
+    fn post(&self, path: &str, body: &impl Serialize) -> reqwest::RequestBuilder {
+        self.request(Method::POST, path).json(body)
+    }
+
+    fn agent(&self, method: Method, id: &AgentId, rest: &str) -> reqwest::RequestBuilder {
+        self.request(method, &self.agents_path(&format!("/{id}{rest}")))
+    }
+
+    fn sending(&self, id: &AgentId, message: &SendRequest) -> reqwest::RequestBuilder {
+        let wait = message.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS);
+        // The server keeps the time; this only ends the wait for a server that is gone.
+        let limit = Duration::from_millis(wait).saturating_add(ANSWER_TIMEOUT);
+        self.agent(Method::POST, id, "/send").json(message).timeout(limit)
+    }
+}

@@ -1,0 +1,149 @@
+//! From what came back (or did not) to a value or a [`Problem`].
+
+use std::error::Error;
+
+use bytes::Bytes;
+use reqwest::{RequestBuilder, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::Client;
+use crate::{Code, Problem};
+
+/// How much of an answer that is not ours is shown, in characters.
+const EXCERPT: usize = 200;
+
+impl Client {
+    /// Sends, and reads the JSON of a success.
+    pub(super) async fn fetch<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Problem> {
+        let response = self.succeed(request).await?;
+        self.json(&self.body(response).await?)
+    }
+
+    /// Sends, and gives the answer if it is a success.
+    pub(super) async fn succeed(&self, request: RequestBuilder) -> Result<Response, Problem> {
+        let response = self.exchange(request).await?;
+        let status = response.status();
+        if status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(response);
+        }
+        Err(self.refusal(status, &self.body(response).await?))
+    }
+
+    /// Sends, and gives the answer whatever it is.
+    pub(super) async fn exchange(&self, request: RequestBuilder) -> Result<Response, Problem> {
+        request.send().await.map_err(|error| self.unreachable(&error))
+    }
+
+    /// Reads a whole body.
+    pub(super) async fn body(&self, response: Response) -> Result<Bytes, Problem> {
+        response.bytes().await.map_err(|error| self.unreachable(&error))
+    }
+
+    /// Reads the JSON of a success.
+    pub(super) fn json<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, Problem> {
+        serde_json::from_slice(body).map_err(|error| {
+            Problem::internal(format!(
+                "{} answered with something else than expected ({error}); is it a Parallax server of this version?",
+                self.base
+            ))
+        })
+    }
+
+    /// The problem that a refusal carries; one of our own making when something else than a Parallax server refused.
+    pub(super) fn refusal(&self, status: StatusCode, body: &[u8]) -> Problem {
+        refusal(&self.base, status, body)
+    }
+
+    /// No answer: why, and what to do.
+    pub(super) fn unreachable(&self, error: &reqwest::Error) -> Problem {
+        let base = &self.base;
+        if error.is_timeout() && !error.is_connect() {
+            return Problem::new(
+                Code::Timeout,
+                format!("{base} did not answer in time; it may still be at work on it"),
+            );
+        }
+        Problem::new(
+            Code::RuntimeUnavailable,
+            format!(
+                "cannot reach {base}: {}; is the server running there? `parallax up` starts one",
+                causes(error)
+            ),
+        )
+    }
+}
+
+fn refusal(base: &str, status: StatusCode, body: &[u8]) -> Problem {
+    if let Ok(problem) = serde_json::from_slice::<Problem>(body) {
+        return problem;
+    }
+    // A newer server may have codes that this client does not know: its words still count.
+    if let Ok(Value::Object(members)) = serde_json::from_slice(body)
+        && let Some(detail) = members.get("detail").and_then(Value::as_str)
+    {
+        let mut problem = Problem::new(code_of(status), detail);
+        problem.status = status.as_u16();
+        return match members.get("code") {
+            Some(code) => problem.with("serverCode", code.clone()),
+            None => problem,
+        };
+    }
+    let words = String::from_utf8_lossy(body);
+    let excerpt: String = words.trim().chars().take(EXCERPT).collect();
+    let mut problem = Problem::new(
+        code_of(status),
+        format!(
+            "{base} answered {status}, not in the words of a Parallax server; is the address right? {excerpt}"
+        ),
+    );
+    problem.status = status.as_u16();
+    problem
+}
+
+/// The code that says about the same as an HTTP status.
+fn code_of(status: StatusCode) -> Code {
+    match status.as_u16() {
+        401 => Code::Unauthorized,
+        403 => Code::Forbidden,
+        404 => Code::NotFound,
+        405 => Code::MethodNotAllowed,
+        409 => Code::Conflict,
+        413 => Code::PayloadTooLarge,
+        429 => Code::ResourceLimit,
+        400..500 => Code::Validation,
+        502 | 503 => Code::RuntimeUnavailable,
+        504 => Code::Timeout,
+        _ => Code::Internal,
+    }
+}
+
+/// The innermost causes of an error: the outer ones repeat the URL and say nothing else.
+pub(super) fn causes(error: &dyn Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_becomes_a_problem() {
+        let ours = serde_json::to_vec(&Problem::no_agent("x").with("hint", 1)).expect("json");
+        assert_eq!(refusal("b", StatusCode::NOT_FOUND, &ours), Problem::no_agent("x").with("hint", 1));
+
+        let newer =
+            br#"{"type":"t","title":"T","status":409,"detail":"the moon is in the way","code":"MOON"}"#;
+        let problem = refusal("b", StatusCode::CONFLICT, newer);
+        assert_eq!((problem.code, problem.detail.as_str()), (Code::Conflict, "the moon is in the way"));
+        assert_eq!(problem.more["serverCode"], "MOON");
+
+        let proxy = refusal("http://p", StatusCode::BAD_GATEWAY, b"<html>Bad Gateway</html>");
+        assert_eq!((proxy.code, proxy.status), (Code::RuntimeUnavailable, 502));
+        assert!(proxy.detail.contains("http://p answered 502 Bad Gateway"), "{proxy}");
+    }
+}

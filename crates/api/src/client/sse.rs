@@ -1,0 +1,101 @@
+//! Server-sent events, as far as the event streams use them.
+
+/// One message of a stream: its `id` (when the stream has set one) and its `data`.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct SseMessage {
+    pub id: Option<String>,
+    pub data: String,
+}
+
+/// The most a single message may hold; a longer one is cut off there, which no reader takes for JSON.
+const MAX_MESSAGE: usize = 16 * 1024 * 1024;
+
+/// Takes bytes in any cutting and gives whole messages.
+#[derive(Default)]
+pub(super) struct SseParser {
+    line: Vec<u8>,
+    after_return: bool,
+    id: Option<String>,
+    data: Option<String>,
+}
+
+impl SseParser {
+    /// The last id the stream has set: what to resume from.
+    pub fn last_id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// The messages that these bytes complete.
+    pub fn feed(&mut self, bytes: &[u8]) -> Vec<SseMessage> {
+        let mut messages = Vec::new();
+        for &byte in bytes {
+            let second_of_pair = byte == b'\n' && std::mem::take(&mut self.after_return);
+            match byte {
+                _ if second_of_pair => {}
+                b'\r' | b'\n' => {
+                    self.after_return = byte == b'\r';
+                    let line = std::mem::take(&mut self.line);
+                    messages.extend(self.end_of_line(&String::from_utf8_lossy(&line)));
+                }
+                _ => {
+                    self.after_return = false;
+                    if self.line.len() < MAX_MESSAGE {
+                        self.line.push(byte);
+                    }
+                }
+            }
+        }
+        messages
+    }
+
+    fn end_of_line(&mut self, line: &str) -> Option<SseMessage> {
+        if line.is_empty() {
+            let data = self.data.take()?;
+            return Some(SseMessage { id: self.id.clone(), data });
+        }
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "id" if !value.contains('\0') => self.id = Some(value.to_owned()),
+            "data" => match &mut self.data {
+                Some(data) if data.len() + value.len() < MAX_MESSAGE => {
+                    data.push('\n');
+                    data.push_str(value);
+                }
+                Some(_) => {}
+                none => *none = Some(value.to_owned()),
+            },
+            // Comments keep the connection alive; `event` and `retry` say nothing that the data does not.
+            _ => {}
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STREAM: &str =
+        ": hello\n\nid: 7\n\nid:8\r\nevent: message\r\ndata: {\"a\":\"ü\"}\r\n\r\ndata: one\ndata: two\n\n";
+
+    #[test]
+    fn any_cutting_gives_the_same() {
+        let bytes = STREAM.as_bytes();
+        for cut in 0..=bytes.len() {
+            let mut parser = SseParser::default();
+            let mut messages = parser.feed(&bytes[..cut]);
+            messages.extend(parser.feed(&bytes[cut..]));
+            let expected = ["{\"a\":\"ü\"}", "one\ntwo"]
+                .map(|data| SseMessage { id: Some("8".into()), data: data.into() });
+            assert_eq!(messages, expected, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn an_id_alone_is_what_to_resume_from() {
+        let mut parser = SseParser::default();
+        assert!(parser.feed(b"id: 42\n\n").is_empty());
+        assert_eq!(parser.last_id(), Some("42"));
+    }
+}

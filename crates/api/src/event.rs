@@ -1,0 +1,155 @@
+//! What is told about agents as it happens.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{Agent, AgentError, AgentId, Message, Time};
+
+/// What happened. `event` and `data` on the wire.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "event", content = "data", rename_all = "snake_case", rename_all_fields = "camelCase")]
+pub enum EventData {
+    /// Spawned (or restarted).
+    AgentStarted {
+        /// The agent.
+        agent: Box<Agent>,
+    },
+    /// Ready for a message: it would be taken now.
+    AgentReady {
+        /// The agent.
+        agent: Box<Agent>,
+    },
+    /// It took a message and works on it.
+    AgentBusy {
+        /// The agent.
+        agent: Box<Agent>,
+    },
+    /// Ended, once.
+    AgentStopped {
+        /// The agent.
+        agent: Box<Agent>,
+        /// The same as `agent.exit.reason`.
+        reason: String,
+    },
+    /// An error.
+    AgentError {
+        /// The agent.
+        agent: Box<Agent>,
+        /// The same as `agent.error`.
+        error: AgentError,
+    },
+    /// A person must log in.
+    LoginRequired {
+        /// The agent.
+        agent: Box<Agent>,
+        /// Where, when the CLI shows it.
+        login_url: Option<String>,
+    },
+    /// The agent said something.
+    Message {
+        /// What.
+        message: Message,
+    },
+    /// The agent needs input.
+    Question {
+        /// The agent; the options are in its `attention`.
+        agent: Box<Agent>,
+        /// The question's text.
+        question: String,
+    },
+    /// Nobody is needed any more.
+    AttentionCleared {
+        /// The agent.
+        agent: Box<Agent>,
+    },
+    /// The id to resume from is too old or unknown: what came before the next event is not told again.
+    Reset {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl EventData {
+    /// The agent this is about; none for `reset`.
+    pub fn agent_id(&self) -> Option<&AgentId> {
+        match self {
+            Self::Message { message } => Some(&message.agent_id),
+            Self::Reset { .. } => None,
+            _ => self.agent().map(|agent| &agent.id),
+        }
+    }
+
+    /// The agent as it was then, where the event carries it.
+    pub fn agent(&self) -> Option<&Agent> {
+        match self {
+            Self::AgentStarted { agent }
+            | Self::AgentReady { agent }
+            | Self::AgentBusy { agent }
+            | Self::AgentStopped { agent, .. }
+            | Self::AgentError { agent, .. }
+            | Self::LoginRequired { agent, .. }
+            | Self::Question { agent, .. }
+            | Self::AttentionCleared { agent } => Some(agent),
+            Self::Message { .. } | Self::Reset { .. } => None,
+        }
+    }
+
+    /// The same, to change.
+    pub fn agent_mut(&mut self) -> Option<&mut Agent> {
+        match self {
+            Self::AgentStarted { agent }
+            | Self::AgentReady { agent }
+            | Self::AgentBusy { agent }
+            | Self::AgentStopped { agent, .. }
+            | Self::AgentError { agent, .. }
+            | Self::LoginRequired { agent, .. }
+            | Self::Question { agent, .. }
+            | Self::AttentionCleared { agent } => Some(agent),
+            Self::Message { .. } | Self::Reset { .. } => None,
+        }
+    }
+
+    /// The event's name as the wire has it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::AgentStarted { .. } => "agent_started",
+            Self::AgentReady { .. } => "agent_ready",
+            Self::AgentBusy { .. } => "agent_busy",
+            Self::AgentStopped { .. } => "agent_stopped",
+            Self::AgentError { .. } => "agent_error",
+            Self::LoginRequired { .. } => "login_required",
+            Self::Message { .. } => "message",
+            Self::Question { .. } => "question",
+            Self::AttentionCleared { .. } => "attention_cleared",
+            Self::Reset { .. } => "reset",
+        }
+    }
+}
+
+/// One event of a stream: `{"id", "event", "data", "timestamp"}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Event {
+    /// What to resume from: opaque, of this server only.
+    pub id: String,
+    /// What happened.
+    #[serde(flatten)]
+    pub data: EventData,
+    /// When.
+    pub timestamp: Time,
+}
+
+/// The query of an event stream.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub struct EventsQuery {
+    /// Only events of this agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<String>,
+    /// Resume after the event with this id. Without it the stream starts now; `0` means from the oldest kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// A short-lived ticket, for browsers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+}

@@ -1,0 +1,88 @@
+//! What an agent host and its runtime server say to each other: HTTP over the host's socket.
+//!
+//! | method, path | asks | answers |
+//! |---|---|---|
+//! | `GET /agent` | – | [`crate::Agent`] |
+//! | `GET /events?since=SEQ` | – | NDJSON of [`HostLine`], open until the host goes; every kept event after `SEQ` |
+//! | `POST /send` | [`HostSend`] | [`crate::SendResponse`] |
+//! | `GET /messages` | `MessagesQuery` | `MessageList` |
+//! | `GET /screen`, `GET /status`, `GET /metrics` | – | `Screen`, `StatusReport`, `Metrics` |
+//! | `GET /logs` | `LogsQuery` | `Logs`, or the other formats as a body; `follow` streams |
+//! | `POST /input`, `/answer`, `/interrupt`, `/restart`, `/stop` | as in the runtime's API | 204 or `Agent` |
+//! | `GET /terminal` (WebSocket) | `TerminalQuery` | the terminal socket, both subprotocols |
+//! | `POST /report` | [`HookReport`] | 204; the body is what the hook prints, when it prints something |
+//! | `POST /release` | – | 204: all is collected, the host may go (only after the agent ended) |
+//!
+//! Refusals are [`crate::Problem`]s, as everywhere.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Agent, EventData, SendRequest, Time};
+
+/// A line of a host's event stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum HostLine {
+    /// An event of the journal.
+    Event(HostEvent),
+    /// The agent as it is now: sent first, and when something changed that is no event (queue, activity).
+    State {
+        /// The agent.
+        agent: Box<Agent>,
+    },
+    /// The journal does not reach back to the `since` that was asked for; it starts at `oldest`.
+    Gap {
+        /// The oldest sequence number kept.
+        oldest: u64,
+    },
+    /// Nothing new; the connection lives. Every ten seconds.
+    Alive {
+        /// Always true.
+        alive: bool,
+    },
+}
+
+/// One event of a host's journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HostEvent {
+    /// Its number: 1, 2, 3, … without a gap, for the life of the agent.
+    pub seq: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub data: EventData,
+    /// When.
+    pub timestamp: Time,
+}
+
+/// A message with the id its sender gave it: sending the same id twice is sending once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HostSend {
+    /// Names the message.
+    pub message_id: String,
+    /// The message.
+    pub request: SendRequest,
+}
+
+/// What a CLI's hook was told, handed on by `parallax-agent-host hook`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HookReport {
+    /// The hook's name as the CLI calls it (`Stop`, `UserPromptSubmit`, …).
+    pub hook: String,
+    /// What the CLI wrote to the hook's standard input.
+    pub payload: Value,
+}
+
+/// What a host prints on its standard output once, when it has started its agent or failed to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HostStarted {
+    /// The socket listens and the agent's process runs.
+    Ready {
+        /// The process id of the host.
+        pid: u32,
+    },
+    /// The agent did not start.
+    Failed(crate::Problem),
+}

@@ -1,0 +1,33 @@
+//! The words of the contract: what crosses a socket, and the typed client that speaks it.
+//!
+//! Nothing here has behaviour beyond parsing and checking itself. Read in this order:
+//!
+//! - [`agent`]: an agent as everyone sees it, and the request that spawns one
+//! - [`message`]: what is sent to an agent and what it answers
+//! - [`terminal`]: keys, screens, and the frames of the terminal WebSocket
+//! - [`event`]: what is told about agents as it happens
+//! - [`observe`]: logs, metrics, and why an agent has the status it has
+//! - [`runtime`]: the runtimes behind a control plane
+//! - [`problem`]: every refusal, one list of codes
+//! - [`host`]: what an agent host and its runtime server say to each other
+//! - [`client`]: the typed client (REST and streams)
+
+pub mod agent;
+pub mod client;
+pub mod event;
+pub mod host;
+pub mod message;
+pub mod observe;
+pub mod problem;
+pub mod runtime;
+pub mod terminal;
+pub mod time;
+
+pub use agent::{
+    Agent, AgentError, AgentExit, AgentId, AgentStatus, Approvals, Attention, AttentionKind, AttentionOption,
+    SpawnRequest, TerminalSize,
+};
+pub use event::{Event, EventData};
+pub use message::{Message, Role, SendRequest, SendResponse, WhenBusy};
+pub use problem::{Code, Problem};
+pub use time::Time;

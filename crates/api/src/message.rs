@@ -1,0 +1,157 @@
+//! What is sent to an agent, and what it answers.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::agent::MAX_MESSAGE;
+use crate::{AgentId, Problem, Time};
+
+/// What to do with a message when the agent works on another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenBusy {
+    /// Wait in the queue.
+    #[default]
+    Queue,
+    /// Refuse with `AGENT_BUSY`.
+    Reject,
+    /// Interrupt the current turn, then send.
+    Interrupt,
+}
+
+/// The longest `timeoutMs` (one hour), in milliseconds.
+pub const MAX_TIMEOUT_MS: u64 = 3_600_000;
+/// How long `expectResponse` waits unless told, in milliseconds.
+pub const DEFAULT_TIMEOUT_MS: u64 = 120_000;
+
+/// A message for an agent.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SendRequest {
+    /// The text, 1 byte to 1 MiB; any characters, any number of lines.
+    pub message: String,
+    /// Wait for this message's own answer.
+    #[serde(default)]
+    pub expect_response: bool,
+    /// How long to wait for the answer, 1 ms to 1 hour. Default two minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// What to do when the agent is busy.
+    #[serde(default)]
+    pub when_busy: WhenBusy,
+}
+
+impl SendRequest {
+    /// Checks the bounds. Fails with `VALIDATION_ERROR` naming the field.
+    pub fn check(&self) -> Result<(), Problem> {
+        if self.message.trim().is_empty() {
+            return Err(Problem::invalid("message", "a message holds at least one visible character"));
+        }
+        if self.message.len() > MAX_MESSAGE {
+            return Err(Problem::invalid("message", format!("a message has at most {MAX_MESSAGE} bytes")));
+        }
+        if self.timeout_ms.is_some_and(|ms| !(1..=MAX_TIMEOUT_MS).contains(&ms)) {
+            return Err(Problem::invalid("timeoutMs", format!("1 to {MAX_TIMEOUT_MS} milliseconds")));
+        }
+        Ok(())
+    }
+}
+
+/// Who said it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Sent to the agent.
+    User,
+    /// Said by the agent.
+    Agent,
+}
+
+/// How far a message to an agent has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MessageState {
+    /// It waits in the queue.
+    Accepted,
+    /// It is written to the terminal.
+    Typed,
+    /// The CLI has taken it: there is proof.
+    Taken,
+    /// Its answer is there.
+    Answered,
+    /// It has no answer; `failure` says why.
+    Failed,
+}
+
+/// One message of the conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Message {
+    /// Names this message.
+    pub id: String,
+    /// The agent it was sent to or said by.
+    pub agent_id: AgentId,
+    /// Who said it.
+    pub role: Role,
+    /// The message this answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_reply_to: Option<String>,
+    /// The text: plain or Markdown, as it was written, without screen furniture.
+    pub content: String,
+    /// When it was accepted or said.
+    pub timestamp: Time,
+    /// How far it has come (messages to the agent).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<MessageState>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// True for an answer whose turn was interrupted: there may have been more to come.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
+}
+
+/// The answer to `send`: 200 with a response, 202 without.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SendResponse {
+    /// Always true: what is not accepted is a problem.
+    pub sent: bool,
+    /// Names the message.
+    pub message_id: String,
+    /// The agent's answer to this message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response: Option<Message>,
+}
+
+/// The answer to `messages`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct MessageList {
+    /// Oldest first.
+    pub messages: Vec<Message>,
+}
+
+/// The query of `messages`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct MessagesQuery {
+    /// Only messages after the one with this id, or after this time (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// At most so many, the newest; 1 to 1000, default 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
+/// The answer to a pending question: `option` or `text`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerRequest {
+    /// The id (or the label) of an option of `attention.options`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub option: Option<String>,
+    /// Free text, where the question takes it (a login code, a choice of one's own).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}

@@ -1,0 +1,114 @@
+//! The runtimes behind a control plane.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A kind of place for agents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RuntimeKind {
+    /// Processes of this machine.
+    Local,
+    /// Containers of a Docker engine.
+    Docker,
+    /// Pods of a cluster.
+    Kubernetes,
+}
+
+impl RuntimeKind {
+    /// The kind as the wire has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Docker => "docker",
+            Self::Kubernetes => "kubernetes",
+        }
+    }
+
+    /// The priority unless told otherwise: the lowest is tried first.
+    pub fn default_priority(self) -> u32 {
+        match self {
+            Self::Local => 10,
+            Self::Docker => 20,
+            Self::Kubernetes => 30,
+        }
+    }
+}
+
+impl fmt::Display for RuntimeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for RuntimeKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "local" => Ok(Self::Local),
+            "docker" => Ok(Self::Docker),
+            "kubernetes" => Ok(Self::Kubernetes),
+            _ => Err(format!("a runtime is `local`, `docker` or `kubernetes`, not `{text}`")),
+        }
+    }
+}
+
+/// An agent type and whether a runtime can run it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TypeInfo {
+    /// The type's name.
+    pub name: String,
+    /// Whether it can be run here.
+    pub available: bool,
+    /// Why not, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The CLI's version, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// What a runtime server says of itself: `GET /ready`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RuntimeStatus {
+    /// The kind of place.
+    pub kind: RuntimeKind,
+    /// Whether an agent could be spawned now.
+    pub healthy: bool,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Agents that run.
+    pub agents: usize,
+    /// Agents that may run at once.
+    pub capacity: usize,
+    /// The agent types it has profiles for.
+    pub types: Vec<TypeInfo>,
+    /// The version of the server.
+    pub version: String,
+}
+
+/// A runtime as the control plane sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RuntimeInfo {
+    /// Its name, unique; for the three built-in ones the kind.
+    pub name: String,
+    /// Where it answers.
+    pub url: String,
+    /// The lowest is tried first.
+    pub priority: u32,
+    /// What it last said, or, when it does not answer, that.
+    #[serde(flatten)]
+    pub status: RuntimeStatus,
+}
+
+/// The answer to `runtimes`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct RuntimeList {
+    /// By priority.
+    pub runtimes: Vec<RuntimeInfo>,
+}

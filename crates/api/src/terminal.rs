@@ -1,0 +1,142 @@
+//! Keys, screens, and the frames of the terminal WebSocket.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::TerminalSize;
+use crate::agent::AgentExit;
+
+/// The WebSocket subprotocol for programs: output in binary frames with offsets, control as JSON text frames.
+pub const TERMINAL_V1: &str = "parallax.terminal.v1";
+/// Close code: the agent ended, and everything it printed has been sent.
+pub const CLOSE_AGENT_ENDED: u16 = 4000;
+/// Close code: no agent has this id.
+pub const CLOSE_UNKNOWN_AGENT: u16 = 4404;
+/// Close code: the runtime that has the agent does not answer.
+pub const CLOSE_RUNTIME_UNAVAILABLE: u16 = 4503;
+/// Close code: the server is going away (RFC 6455).
+pub const CLOSE_GOING_AWAY: u16 = 1001;
+
+/// Where the cursor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Cursor {
+    /// Row, 0 at the top.
+    pub row: u16,
+    /// Column, 0 at the left.
+    pub col: u16,
+    /// Whether the program shows it.
+    pub visible: bool,
+}
+
+/// What a person would see now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Screen {
+    /// One string a row, without trailing blanks.
+    pub lines: Vec<String>,
+    /// The cursor.
+    pub cursor: Cursor,
+    /// The size in cells.
+    pub size: TerminalSize,
+    /// The window title the program set.
+    pub title: String,
+    /// Whether the alternate screen is shown.
+    pub alternate: bool,
+    /// The output offset this screen stands at.
+    pub offset: u64,
+}
+
+/// Keys to press: `text` or `keys`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InputRequest {
+    /// Typed as it stands, at most 64 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Named keys in order: `enter`, `tab`, `esc`, `up`, `ctrl-c`, `f1`, …; at most 64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Vec<String>>,
+}
+
+/// The query of the terminal WebSocket.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TerminalQuery {
+    /// `view` watches only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<TerminalMode>,
+    /// Resume at this byte instead of painting the screen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
+    /// A short-lived ticket, for browsers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+}
+
+/// Whether a viewer may type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TerminalMode {
+    /// Types and resizes.
+    #[default]
+    Interactive,
+    /// Watches only.
+    View,
+}
+
+/// A control frame from the server, in `parallax.terminal.v1`. Output itself comes in binary frames: the offset of
+/// the first byte as eight bytes, most significant first, then the bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum ServerFrame {
+    /// The first frame. Output starts at `offset`; `epoch` names this agent's log: offsets of another epoch mean
+    /// nothing here.
+    Hello {
+        /// Where output starts.
+        offset: u64,
+        /// Names the log.
+        epoch: String,
+        /// The terminal's size.
+        #[serde(flatten)]
+        size: TerminalSize,
+        /// Whether this viewer may type.
+        mode: TerminalMode,
+    },
+    /// The screen as it stands at `offset`: write it to a terminal that was reset.
+    Snapshot {
+        /// The offset it stands at.
+        offset: u64,
+        /// What paints it.
+        data: String,
+    },
+    /// The terminal has a new size.
+    Resize {
+        /// The new size.
+        #[serde(flatten)]
+        size: TerminalSize,
+    },
+    /// The bytes from `from` to `to` are passed over (the viewer was too slow, or they are no longer kept); a
+    /// snapshot follows.
+    Skip {
+        /// First byte not sent.
+        from: u64,
+        /// Where output goes on.
+        to: u64,
+    },
+    /// The agent ended; everything it printed has been sent.
+    Exit {
+        /// How.
+        exit: AgentExit,
+    },
+}
+
+/// A control frame from a viewer. In the plain protocol, a text frame that is this and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum ViewerFrame {
+    /// Resize the terminal.
+    Resize {
+        /// The new size.
+        #[serde(flatten)]
+        size: TerminalSize,
+    },
+}

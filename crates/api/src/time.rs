@@ -1,0 +1,42 @@
+//! Points in time as the wire has them: RFC 3339, UTC, milliseconds.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A point in time. Written as RFC 3339 in UTC with milliseconds (`2026-11-22T13:16:37.042Z`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, ToSchema)]
+#[schema(value_type = String, format = DateTime)]
+#[serde(transparent)]
+pub struct Time(pub Timestamp);
+
+impl Time {
+    /// The present, by the system's clock, in whole milliseconds: what is written comes back equal.
+    pub fn now() -> Self {
+        Self::from_millis(Timestamp::now().as_millisecond())
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub fn as_millis(self) -> i64 {
+        self.0.as_millisecond()
+    }
+
+    /// The point `millis` milliseconds after the Unix epoch; clamped to what a calendar can hold.
+    pub fn from_millis(millis: i64) -> Self {
+        Self(Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX))
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3}", self.0)
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
