@@ -1,0 +1,147 @@
+//! A subscription for a client: SSE, or a WebSocket whose text frames are the events.
+//!
+//! In SSE the `data` of a frame is the same JSON as a WebSocket frame, whole: `{"id", "event", "data", "timestamp"}`.
+
+use std::convert::Infallible;
+use std::str::FromStr;
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::http::HeaderMap;
+use axum::response::sse::{self as axum_sse, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures::{Stream, StreamExt, stream};
+use parallax_api::event::EventsQuery;
+use parallax_api::terminal::CLOSE_GOING_AWAY;
+use parallax_api::{AgentId, Code, Event, Problem};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{EventLog, MAX_SUBSCRIBERS, Subscription};
+use crate::extract::Upgrade;
+use crate::shutdown::Shutdown;
+
+/// How often a quiet stream shows that it lives; a WebSocket that did not answer one ping by the next is dropped.
+const ALIVE: Duration = Duration::from_secs(20);
+/// A client that takes no bytes for this long is gone; it can resume.
+const STUCK: Duration = Duration::from_secs(30);
+/// Clients have nothing to say on this socket.
+const MAX_CLIENT_FRAME: usize = 4096;
+
+/// A subscription and its place among those that may be.
+struct Seat {
+    subscription: Subscription,
+    _place: OwnedSemaphorePermit,
+}
+
+/// The stream in whichever form the client asked for: WebSocket if it upgrades, SSE otherwise.
+pub fn follow(
+    log: &EventLog,
+    query: EventsQuery,
+    headers: &HeaderMap,
+    upgrade: Option<Upgrade>,
+    shutdown: &Shutdown,
+) -> Response {
+    match upgrade {
+        Some(Upgrade(upgrade)) => websocket(log, query, upgrade, shutdown),
+        None => {
+            let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+            sse(log, query, last, shutdown)
+        }
+    }
+}
+
+/// The stream as SSE. `last_event_id` is what a client that reconnects sends; it is newer than the query's `since`.
+pub fn sse(
+    log: &EventLog,
+    query: EventsQuery,
+    last_event_id: Option<String>,
+    shutdown: &Shutdown,
+) -> Response {
+    let query = EventsQuery { since: last_event_id.filter(|id| !id.is_empty()).or(query.since), ..query };
+    let seat = match seat(log, &query) {
+        Ok(seat) => seat,
+        Err(problem) => return problem.into_response(),
+    };
+    let events = frames(seat).take_until(shutdown.token().clone().cancelled_owned());
+    Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE)).into_response()
+}
+
+/// The stream as a WebSocket; closed with 1001 when the server goes.
+pub fn websocket(
+    log: &EventLog,
+    query: EventsQuery,
+    upgrade: WebSocketUpgrade,
+    shutdown: &Shutdown,
+) -> Response {
+    let seat = match seat(log, &query) {
+        Ok(seat) => seat,
+        Err(problem) => return problem.into_response(),
+    };
+    let shutdown = shutdown.clone();
+    upgrade
+        .max_message_size(MAX_CLIENT_FRAME)
+        .on_upgrade(move |socket| shutdown.tracker().clone().track_future(tell(socket, seat, shutdown)))
+}
+
+fn seat(log: &EventLog, query: &EventsQuery) -> Result<Seat, Problem> {
+    let agent = query.agent_id.as_deref().map(AgentId::from_str).transpose()?;
+    let place = log.0.subscribers.clone().try_acquire_owned().map_err(|_| {
+        Problem::new(Code::ResourceLimit, format!("{MAX_SUBSCRIBERS} subscribers follow events already"))
+    })?;
+    // Before the answer is sent: what happens from now on belongs to the stream.
+    Ok(Seat { subscription: log.subscription(query.since.as_deref(), agent), _place: place })
+}
+
+fn frames(seat: Seat) -> impl Stream<Item = Result<axum_sse::Event, Infallible>> + Send {
+    let Seat { subscription, _place: place } = seat;
+    // An id without data sets what the client resumes from, though nothing happened yet.
+    let start = subscription.id().map(|id| axum_sse::Event::default().id(id));
+    let events = subscription.into_stream().map(move |event| {
+        let _held_while_streaming = &place;
+        axum_sse::Event::default().id(&event.id).event(event.data.name()).data(json(&event))
+    });
+    stream::iter(start).chain(events).map(Ok)
+}
+
+async fn tell(mut socket: WebSocket, seat: Seat, shutdown: Shutdown) {
+    let Seat { subscription, _place } = seat;
+    let mut events = std::pin::pin!(subscription.into_stream());
+    let mut alive = tokio::time::interval(ALIVE);
+    let mut answered = true;
+    loop {
+        let frame = tokio::select! {
+            biased;
+            () = shutdown.begun() => going_away(),
+            event = events.next() => match event {
+                Some(event) => Message::text(json(&event)),
+                None => going_away(),
+            },
+            said = socket.recv() => match said {
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                Some(Ok(_)) => {
+                    answered = true;
+                    continue;
+                }
+            },
+            _ = alive.tick() => {
+                if !std::mem::take(&mut answered) {
+                    return;
+                }
+                Message::Ping(Default::default())
+            }
+        };
+        let last = matches!(frame, Message::Close(_));
+        let sent = tokio::time::timeout(STUCK, socket.send(frame)).await;
+        if last || !matches!(sent, Ok(Ok(()))) {
+            return;
+        }
+    }
+}
+
+fn going_away() -> Message {
+    Message::Close(Some(CloseFrame { code: CLOSE_GOING_AWAY, reason: "the server is going away".into() }))
+}
+
+fn json(event: &Event) -> String {
+    serde_json::to_string(event).expect("an event is plain data with text keys")
+}

@@ -1,0 +1,94 @@
+//! Tickets: for a browser's WebSocket and `EventSource`, which cannot send a header. A ticket stands in the query
+//! instead, works once, and only for a short time, so that one found in a log opens nothing.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, Method, header};
+use parallax_api::{Code, Problem, Time};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::Gate;
+use super::token::{Caller, Scope, digest};
+
+/// Where tickets are given out.
+pub const PATH: &str = "/api/tickets";
+/// How long a ticket works: long enough to open a socket, too short to be passed on.
+pub const LIFETIME: Duration = Duration::from_secs(30);
+/// Tickets that may be out at once; past it `RESOURCE_LIMIT` until old ones end.
+const MAX_TICKETS: usize = 4096;
+
+/// A ticket.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Ticket {
+    /// What to send as `?ticket=`, once.
+    pub ticket: String,
+    /// When it ends.
+    pub expires_at: Time,
+}
+
+/// `POST /api/tickets`: a ticket with the caller's own scope.
+#[utoipa::path(
+    post, path = "/api/tickets", tag = "server",
+    responses((status = 200, description = "A single-use ticket for `?ticket=` on a GET or an upgrade", body = Ticket))
+)]
+pub async fn create(
+    State(gate): State<Gate>,
+    caller: Caller,
+) -> Result<([(HeaderName, &'static str); 1], Json<Ticket>), Problem> {
+    let ticket = gate.0.tickets.issue(caller.scope())?;
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(ticket)))
+}
+
+/// The tickets that are out.
+#[derive(Debug, Default)]
+pub(super) struct Tickets {
+    /// By digest, so that looking one up tells nothing about the others.
+    out: Mutex<HashMap<[u8; 32], (Scope, Instant)>>,
+}
+
+impl Tickets {
+    fn issue(&self, scope: Scope) -> Result<Ticket, Problem> {
+        // 122 random bits of the system's generator.
+        let ticket = Uuid::new_v4().simple().to_string();
+        let now = Instant::now();
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        if out.len() >= MAX_TICKETS {
+            out.retain(|_, (_, ends)| *ends > now);
+        }
+        if out.len() >= MAX_TICKETS {
+            return Err(Problem::new(
+                Code::ResourceLimit,
+                format!(
+                    "{MAX_TICKETS} tickets are out; try again when some have ended, in {} s",
+                    LIFETIME.as_secs()
+                ),
+            ));
+        }
+        out.insert(digest(&ticket), (scope, now + LIFETIME));
+        let expires_at = Time::from_millis(Time::now().as_millis() + LIFETIME.as_millis() as i64);
+        Ok(Ticket { ticket, expires_at })
+    }
+
+    /// What the ticket allows; it is used up.
+    pub fn redeem(&self, ticket: &str) -> Option<Scope> {
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        let (scope, ends) = out.remove(&digest(ticket))?;
+        (ends > Instant::now()).then_some(scope)
+    }
+}
+
+/// The ticket in the query, for requests that read: an upgrade is a GET too.
+pub(super) fn of(request: &Request) -> Option<&str> {
+    if request.method() != Method::GET {
+        return None;
+    }
+    request.uri().query()?.split('&').find_map(|pair| pair.strip_prefix("ticket="))
+}

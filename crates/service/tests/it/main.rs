@@ -1,0 +1,13 @@
+//! The service crate through its front door: real servers on free ports, ordinary clients.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod events;
+mod gate;
+mod idempotency;
+mod model;
+mod process;
+mod refusals;
+mod server;
+mod shutdown;
+mod store;
