@@ -1,0 +1,36 @@
+//! What a person would see of an agent's terminal, and what the terminal answers.
+//!
+//! Bytes from the PTY go through one [`Screen`]:
+//!
+//! 1. `splitter` cuts them into text and control sequences, whatever the chunking, and keeps back what is not complete.
+//! 2. `query` recognises the sequences that ask the terminal something. They are answered here, in order, and do not
+//!    reach viewers ([`Fed::replies`]); everything else does ([`Fed::output`]).
+//! 3. `report` reads what the program tells about itself: status (OSC 7501), title, bell, prompt marks
+//!    ([`Fed::reports`]).
+//! 4. `emulator` moves the grid. [`Screen::rows`] and [`Screen::view`] read it, `snapshot` writes it down so that a late
+//!    viewer can paint it.
+//!
+//! The way back, from a viewer to the PTY: [`ViewerInput`] drops what the viewer's own terminal answered, [`keys`] turns
+//! key names into bytes. [`render`] replays a log into lines.
+//!
+//! Nothing here does I/O or looks at a clock.
+
+mod csi;
+mod emulator;
+mod keyboard;
+pub mod keys;
+mod painter;
+mod query;
+pub mod render;
+mod report;
+mod row;
+mod screen;
+mod sgr;
+mod snapshot;
+mod splitter;
+mod viewer;
+
+pub use report::{ProgramStatus, TerminalReport};
+pub use row::{Cell, Color, Row};
+pub use screen::{Fed, Modes, Screen};
+pub use viewer::ViewerInput;

@@ -1,0 +1,130 @@
+//! A log replayed into lines, also long after the agent ended.
+
+use alacritty_terminal::grid::{Dimensions, Row as GridRow};
+use alacritty_terminal::term::cell::Cell as GridCell;
+use parallax_api::TerminalSize;
+
+use crate::csi::Csi;
+use crate::emulator::{Emulator, RowAndNext};
+use crate::painter::Painter;
+use crate::row::{Row, goes_on, length};
+use crate::screen::{Screen, join};
+use crate::splitter::{Piece, Splitter};
+
+/// Rows a rendered log has at most; older ones are forgotten.
+const SCROLLBACK: usize = 10_000;
+
+/// The terminal had this size from this offset on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resize {
+    /// The output offset at which it took this size.
+    pub offset: u64,
+    /// The size.
+    pub size: TerminalSize,
+}
+
+/// The lines of a log, plain: scrollback and final screen, wrapped rows joined, without blank lines at the end.
+///
+/// `start` is the offset of the first of `bytes`; `resizes` are in order. What a program showed last on the alternate
+/// screen stands where it left it.
+pub fn text_lines(bytes: &[u8], start: u64, resizes: &[Resize]) -> Vec<String> {
+    let rows = Replay::new(start, resizes).run(bytes, start, resizes);
+    let rows: Vec<Row> = with_next(&rows).map(|(row, next)| Row::read(row, next)).collect();
+    without_blank_end(join(&rows))
+}
+
+/// The same with colours and attributes; each line stands alone.
+pub fn ansi_lines(bytes: &[u8], start: u64, resizes: &[Resize]) -> Vec<String> {
+    let rows = Replay::new(start, resizes).run(bytes, start, resizes);
+    let lines = rows.chunk_by(|row, next| goes_on(row, Some(next)));
+    without_blank_end(lines.map(|rows| Painter::line(with_next(rows))).collect())
+}
+
+fn with_next(rows: &[GridRow<GridCell>]) -> impl Iterator<Item = RowAndNext<'_>> {
+    rows.iter().enumerate().map(|(index, row)| (row, rows.get(index + 1)))
+}
+
+fn without_blank_end(mut lines: Vec<String>) -> Vec<String> {
+    let end = lines.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1);
+    lines.truncate(end);
+    lines
+}
+
+/// A screen that remembers what the alternate screen showed last: it is what such a program leaves to be read.
+struct Replay {
+    splitter: Splitter,
+    screen: Screen,
+    /// The alternate screen before it was cleared. Programs clear it before they leave.
+    shown: Vec<GridRow<GridCell>>,
+    /// The alternate screen that was left last, and how many rows of the main screen are above it.
+    left: Option<(usize, Vec<GridRow<GridCell>>)>,
+}
+
+impl Replay {
+    fn new(start: u64, resizes: &[Resize]) -> Self {
+        let before = resizes.iter().take_while(|resize| resize.offset <= start).last();
+        let size = before.map_or_else(TerminalSize::default, |resize| resize.size);
+        let screen = Screen::new(size, SCROLLBACK);
+        Replay { splitter: Splitter::default(), screen, shown: Vec::new(), left: None }
+    }
+
+    /// All rows there are in the end, oldest first.
+    fn run(mut self, bytes: &[u8], start: u64, resizes: &[Resize]) -> Vec<GridRow<GridCell>> {
+        let (mut rest, mut at) = (bytes, start);
+        for resize in resizes.iter().filter(|resize| resize.offset > start) {
+            let length = usize::try_from(resize.offset.saturating_sub(at)).unwrap_or(usize::MAX);
+            let Some((now, later)) = rest.split_at_checked(length) else { break };
+            self.feed(now);
+            self.screen.resize(resize.size);
+            (rest, at) = (later, resize.offset.max(at));
+        }
+        self.feed(rest);
+        let Replay { screen, left, .. } = self;
+        let mut rows = all(&screen.terminal.emulator, i32::MIN);
+        if let Some((above, left)) = left {
+            let at = above.min(rows.len());
+            rows.splice(at..at, left);
+        }
+        rows
+    }
+
+    fn feed(&mut self, bytes: &[u8]) {
+        let mut splitter = std::mem::take(&mut self.splitter);
+        splitter.split(bytes, |piece| self.take(piece));
+        self.splitter = splitter;
+    }
+
+    fn take(&mut self, piece: Piece<'_>) {
+        let emulator = &self.screen.terminal.emulator;
+        let was_alternate = emulator.is_alternate();
+        if was_alternate && takes_away(piece, emulator) {
+            let mut rows = all(emulator, 0);
+            let end = rows.iter().rposition(|row| length(row, None) > 0).map_or(0, |last| last + 1);
+            rows.truncate(end);
+            if !rows.is_empty() {
+                self.shown = rows;
+            }
+        }
+        self.screen.feed(piece.bytes());
+        let emulator = &self.screen.terminal.emulator;
+        if was_alternate && !emulator.is_alternate() {
+            let above = emulator.grid().history_size() + usize::from(emulator.cursor().0);
+            self.left = Some((above, std::mem::take(&mut self.shown)));
+        }
+    }
+}
+
+/// Whether this clears or leaves the alternate screen.
+fn takes_away(piece: Piece<'_>, emulator: &Emulator) -> bool {
+    let Piece::Sequence(bytes) = piece else { return false };
+    let Some(csi) = Csi::parse(bytes) else { return false };
+    match csi.kind() {
+        (0, 0, b'J') => csi.first() == 2 || csi.first() == 0 && emulator.cursor() == (0, 0),
+        (b'?', 0, b'l') => csi.params().any(|mode| matches!(mode, 47 | 1047 | 1049)),
+        _ => false,
+    }
+}
+
+fn all(emulator: &Emulator, from: i32) -> Vec<GridRow<GridCell>> {
+    emulator.rows(from..i32::MAX).map(|(row, _)| row.clone()).collect()
+}

@@ -1,0 +1,255 @@
+//! Cuts a terminal's byte stream into text and control sequences.
+
+use memchr::memchr;
+
+/// A sequence longer than this (an image, a clipboard) is passed on in pieces instead of being kept back.
+pub(crate) const SEQUENCE_LIMIT: usize = 64 * 1024;
+
+const ESC: u8 = 0x1b;
+const BEL: u8 = 0x07;
+const CAN: u8 = 0x18;
+const SUB: u8 = 0x1a;
+
+/// A cut of the stream. All pieces in order are the stream again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Piece<'a> {
+    /// Printable text and C0 controls. Never ends inside a character.
+    Text(&'a [u8]),
+    /// One whole control sequence, from its ESC to its final byte or terminator.
+    Sequence(&'a [u8]),
+    /// Part of a sequence that was cancelled, never finished, or is longer than [`SEQUENCE_LIMIT`]. Means nothing.
+    Fragment(&'a [u8]),
+}
+
+impl<'a> Piece<'a> {
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        let (Piece::Text(bytes) | Piece::Sequence(bytes) | Piece::Fragment(bytes)) = self;
+        bytes
+    }
+
+    /// Whether what follows would be taken for a part of it, unless an ESC comes between.
+    pub(crate) fn is_open(self) -> bool {
+        match self {
+            Piece::Text(bytes) => unfinished_character(bytes).0 > 0,
+            Piece::Sequence([_, b']', string @ ..]) => !matches!(string, [.., ESC, b'\\'] | [.., BEL]),
+            Piece::Sequence([_, b'P' | b'X' | b'^' | b'_', string @ ..]) => {
+                !matches!(string, [.., ESC, b'\\'])
+            }
+            Piece::Sequence(_) => false,
+            Piece::Fragment(_) => true,
+        }
+    }
+}
+
+/// Where in a sequence the stream stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Ground,
+    /// In a UTF-8 character that needs this many more bytes.
+    Character(u8),
+    /// After ESC.
+    Escape,
+    /// After ESC and an intermediate byte.
+    EscapeIntermediate,
+    Csi,
+    /// In a string; OSC alone also ends with BEL.
+    Text {
+        osc: bool,
+    },
+    /// In a string, after an ESC that may begin the terminator.
+    TextEscape {
+        osc: bool,
+    },
+}
+
+/// What a byte does to the sequence it comes in.
+enum Step {
+    Continue(State),
+    /// The byte is the last of the sequence.
+    End,
+    /// The byte is the last of a sequence that means nothing any more.
+    Cancel,
+    /// The byte does not belong to it.
+    Before,
+    /// The byte, and the ESC before it, do not belong to it.
+    BeforeEscape,
+}
+
+/// The state between two chunks: what is not complete yet, at most [`SEQUENCE_LIMIT`] bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Splitter {
+    state: State,
+    held: Vec<u8>,
+    /// The sequence was too long to be kept: its bytes are given out as they come.
+    passing: bool,
+}
+
+impl Splitter {
+    /// Gives `sink` every piece that is complete with `bytes`.
+    pub(crate) fn split(&mut self, bytes: &[u8], mut sink: impl FnMut(Piece<'_>)) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let taken = match self.state {
+                State::Ground => self.text(rest, &mut sink),
+                _ => self.sequence(rest, &mut sink),
+            };
+            rest = &rest[taken..];
+        }
+        if self.held.len() > SEQUENCE_LIMIT {
+            self.passing = true;
+        }
+        if self.passing && !self.held.is_empty() {
+            // A trailing ESC may begin the next sequence: it stays.
+            let keep = usize::from(matches!(self.state, State::TextEscape { .. }));
+            let cut = self.held.len() - keep;
+            if cut > 0 {
+                sink(Piece::Fragment(&self.held[..cut]));
+                self.held.drain(..cut);
+            }
+        }
+    }
+
+    /// Gives `sink` what is kept back, because nothing more will come.
+    pub(crate) fn flush(&mut self, sink: impl FnOnce(Piece<'_>)) {
+        let held = std::mem::take(&mut self.held);
+        let state = std::mem::take(&mut self.state);
+        self.passing = false;
+        match state {
+            _ if held.is_empty() => {}
+            State::Character(_) => sink(Piece::Text(&held)),
+            _ => sink(Piece::Fragment(&held)),
+        }
+    }
+
+    /// What is kept back.
+    pub(crate) fn held(&self) -> &[u8] {
+        &self.held
+    }
+
+    /// From the ground state: one run of text, up to the next ESC. Answers how many bytes were used.
+    fn text(&mut self, bytes: &[u8], sink: &mut impl FnMut(Piece<'_>)) -> usize {
+        debug_assert!(self.held.is_empty());
+        let end = memchr(ESC, bytes).unwrap_or(bytes.len());
+        if end == 0 {
+            self.state = State::Escape;
+            return self.sequence(bytes, sink);
+        }
+        let mut whole = end;
+        if end == bytes.len() {
+            let (begun, missing) = unfinished_character(&bytes[..end]);
+            if begun > 0 {
+                whole -= begun;
+                self.held.extend_from_slice(&bytes[whole..]);
+                self.state = State::Character(missing);
+            }
+        }
+        if whole > 0 {
+            sink(Piece::Text(&bytes[..whole]));
+        }
+        end
+    }
+
+    /// Inside a sequence or character: goes on to its end. Answers how many bytes were used.
+    fn sequence(&mut self, bytes: &[u8], sink: &mut impl FnMut(Piece<'_>)) -> usize {
+        // The ESC itself, when the sequence begins here.
+        let begins = self.held.is_empty() && !self.passing;
+        let mut at = usize::from(begins);
+        while let Some(&byte) = bytes.get(at) {
+            match self.state.step(byte) {
+                Step::Continue(state) => {
+                    self.state = state;
+                    at += 1;
+                    if matches!(state, State::Text { .. }) {
+                        at += string_run(&bytes[at..]);
+                    }
+                }
+                Step::End => return self.finish(&bytes[..at + 1], true, sink),
+                Step::Cancel => return self.finish(&bytes[..at + 1], false, sink),
+                Step::Before => return self.finish(&bytes[..at], false, sink),
+                // A string ends with any ESC, as in xterm and xterm.js.
+                Step::BeforeEscape if at > 0 => return self.finish(&bytes[..at - 1], true, sink),
+                Step::BeforeEscape => {
+                    // The ESC came with the chunk before: it begins the next sequence.
+                    self.held.pop();
+                    self.finish(&[], true, sink);
+                    self.held.push(ESC);
+                    self.state = State::Escape;
+                    return 0;
+                }
+            }
+        }
+        self.held.extend_from_slice(bytes);
+        bytes.len()
+    }
+
+    /// Ends what is held together with `tail`. Answers the length of `tail`.
+    fn finish(&mut self, tail: &[u8], complete: bool, sink: &mut impl FnMut(Piece<'_>)) -> usize {
+        let character = matches!(self.state, State::Character(_));
+        let fragment = !complete || self.passing || self.held.len() + tail.len() > SEQUENCE_LIMIT;
+        let mut give = |bytes: &[u8]| match (character, fragment) {
+            _ if bytes.is_empty() => {}
+            (true, _) => sink(Piece::Text(bytes)),
+            (_, true) => sink(Piece::Fragment(bytes)),
+            (_, false) => sink(Piece::Sequence(bytes)),
+        };
+        if self.held.is_empty() {
+            give(tail);
+        } else {
+            self.held.extend_from_slice(tail);
+            give(&self.held);
+            self.held.clear();
+        }
+        self.state = State::Ground;
+        self.passing = false;
+        tail.len()
+    }
+}
+
+impl State {
+    /// What `byte` does here. Not for [`State::Ground`].
+    fn step(self, byte: u8) -> Step {
+        match (self, byte) {
+            (State::Ground, _) => unreachable!("text is not stepped through"),
+            (State::Character(1), 0x80..=0xbf) => Step::End,
+            (State::Character(missing), 0x80..=0xbf) => Step::Continue(State::Character(missing - 1)),
+            (State::Character(_), _) => Step::Before,
+            (State::TextEscape { .. }, b'\\') => Step::End,
+            (State::TextEscape { .. }, _) => Step::BeforeEscape,
+            (_, CAN | SUB) => Step::Cancel,
+            (State::Text { osc: true }, BEL) => Step::End,
+            (State::Text { osc }, ESC) => Step::Continue(State::TextEscape { osc }),
+            (State::Text { osc }, _) => Step::Continue(State::Text { osc }),
+            (State::Escape | State::EscapeIntermediate | State::Csi, ESC) => Step::Before,
+            (State::Csi, 0x40..=0x7e) => Step::End,
+            (State::Csi, _) => Step::Continue(State::Csi),
+            (State::Escape, b'[') => Step::Continue(State::Csi),
+            (State::Escape, b']') => Step::Continue(State::Text { osc: true }),
+            (State::Escape, b'P' | b'X' | b'^' | b'_') => Step::Continue(State::Text { osc: false }),
+            (State::Escape | State::EscapeIntermediate, 0x30..=0x7e) => Step::End,
+            (State::Escape, 0x20..=0x2f) => Step::Continue(State::EscapeIntermediate),
+            (state @ (State::Escape | State::EscapeIntermediate), _) => Step::Continue(state),
+        }
+    }
+}
+
+/// How many bytes at the start of `bytes` are sure to be inside a string.
+fn string_run(bytes: &[u8]) -> usize {
+    bytes.iter().position(|&byte| byte < 0x20).unwrap_or(bytes.len())
+}
+
+/// How many bytes at the end of `bytes` begin a UTF-8 character, and how many it still needs.
+fn unfinished_character(bytes: &[u8]) -> (usize, u8) {
+    for (index, &byte) in bytes.iter().rev().take(3).enumerate() {
+        let length = match byte {
+            0x80..=0xbf => continue,
+            0xc2..=0xdf => 2,
+            0xe0..=0xef => 3,
+            0xf0..=0xf4 => 4,
+            _ => return (0, 0),
+        };
+        let begun = index + 1;
+        return if begun < length { (begun, (length - begun) as u8) } else { (0, 0) };
+    }
+    (0, 0)
+}

@@ -1,0 +1,281 @@
+//! What must hold for any program's output: chunking does not matter, and a snapshot is the screen.
+
+use parallax_api::TerminalSize;
+use parallax_screen::{Fed, Screen};
+use proptest::prelude::*;
+
+const SIZE: TerminalSize = TerminalSize { cols: 20, rows: 6 };
+
+/// Things that move a screen. What programs do in practice, with small numbers so that they meet.
+fn action(characters: Characters) -> impl Strategy<Value = String> {
+    let narrow = prop_oneof![
+        4 => "[a-z ]{1,30}",
+        1 => "[─│❯✳⏺]{1,4}",
+        1 => Just("e\u{301}o\u{308}".to_owned()),
+    ];
+    let text = match characters {
+        Characters::Narrow => narrow.boxed(),
+        Characters::All => prop_oneof![4 => narrow, 1 => "[漢字表示👍]{1,12}"].boxed(),
+    };
+    let style = prop::sample::select(vec![
+        "\x1b[m",
+        "\x1b[1m",
+        "\x1b[2m",
+        "\x1b[3;4m",
+        "\x1b[7m",
+        "\x1b[31;44m",
+        "\x1b[38;5;174m",
+        "\x1b[48;2;1;2;3m",
+        "\x1b[95;103m",
+        "\x1b[4:3m",
+        "\x1b[58;5;9m",
+        "\x1b[9m",
+        "\x1b[22;27m",
+        "\x1b[39;49m",
+    ]);
+    let link = prop::sample::select(vec![
+        "\x1b]8;;https://a.test/?x;y\x07",
+        "\x1b]8;id=1;https://b.test\x1b\\",
+        "\x1b]8;;\x1b\\",
+    ]);
+    let line = prop::sample::select(vec![
+        "\r\n",
+        "\n",
+        "\r",
+        "\t",
+        "\x08",
+        "\x1bM",
+        "\x1bD",
+        "\x1bE",
+        "\r\n\r\n\r\n",
+    ]);
+    let edit = (prop::sample::select(vec!['@', 'P', 'X', 'L', 'M', 'S', 'T', 'J', 'K']), 0..4u8)
+        .prop_map(|(action, count)| format!("\x1b[{count}{action}"));
+    let go = prop_oneof![
+        (0..9u8, 0..24u8).prop_map(|(row, col)| format!("\x1b[{row};{col}H")),
+        (prop::sample::select(vec!['A', 'B', 'C', 'D', 'G', 'd', 'E', 'F']), 0..9u8)
+            .prop_map(|(action, count)| format!("\x1b[{count}{action}")),
+    ];
+    let region = (1..7u8, 1..8u8).prop_map(|(top, bottom)| format!("\x1b[{top};{bottom}r"));
+    let mode = prop::sample::select(vec![
+        "\x1b[?25l",
+        "\x1b[?25h",
+        "\x1b[?1h",
+        "\x1b=",
+        "\x1b>",
+        "\x1b[?2004h",
+        "\x1b[?2004l",
+        "\x1b[?1000h",
+        "\x1b[?1002h",
+        "\x1b[?1003h\x1b[?1006h",
+        "\x1b[?1003l",
+        "\x1b[?1004h",
+        "\x1b[?7l",
+        "\x1b[?7h",
+        "\x1b[4h",
+        "\x1b[4l",
+        "\x1b[?1049h",
+        "\x1b[?1049l",
+        "\x1b[?1;2004;1049h",
+        "\x1b[>1u",
+        "\x1b[>7u",
+        "\x1b[<u",
+        "\x1b[=5;2u",
+        "\x1b[2 q",
+        "\x1b[5 q",
+        "\x1b[!p",
+        "\x1b[?2026h",
+        "\x1b[?2026l",
+        "\x1b(0",
+        "\x1b(B",
+        "\x1b)0",
+        "\x0e",
+        "\x0f",
+        "\x1b]0;✳ a title\x07",
+        "\x1b]2;b\x1b\\",
+        "\x1b]11;#102030\x07",
+        "\x1b]4;1;rgb:11/22/33\x1b\\",
+        "\x1b]111\x07",
+    ]);
+    prop_oneof![
+        8 => text,
+        3 => style.prop_map(str::to_owned),
+        1 => link.prop_map(str::to_owned),
+        4 => line.prop_map(str::to_owned),
+        2 => edit,
+        3 => go,
+        1 => region,
+        3 => mode.prop_map(str::to_owned),
+    ]
+}
+
+/// Half of a wide character, whose other half is overwritten, looks blank, but the emulator remembers.
+#[derive(Clone, Copy)]
+enum Characters {
+    All,
+    Narrow,
+}
+
+fn actions(characters: Characters, most: usize) -> impl Strategy<Value = String> {
+    prop::collection::vec(action(characters), 0..most).prop_map(|actions| actions.concat())
+}
+
+fn query() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        "\x1b[c",
+        "\x1b[>c",
+        "\x1b[6n",
+        "\x1b[?6n",
+        "\x1b[5n",
+        "\x1b[?2026$p",
+        "\x1b[?u",
+        "\x1b[18t",
+        "\x1b]11;?\x07",
+        "\x1b]4;1;?\x1b\\",
+        "\x1b]7501;?\x1b\\",
+        "\x1b]52;c;?\x07",
+        "\x1bP+q544e\x1b\\",
+        "\x1bP$qm\x1b\\",
+        "\x1b[>q",
+        "\x1b_Ga=q;\x1b\\",
+    ])
+    .prop_map(str::to_owned)
+}
+
+/// Also what no program should send.
+fn noise() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..12),
+        prop::sample::select(vec![
+            &b"\x1b"[..],
+            b"\x1b[",
+            b"\x1b]0;never ends",
+            b"\x1b[1;2\x18",
+            b"\x1bP",
+            b"\xe6\xbc",
+            b"\xf0\x9f\x91",
+            b"\xff",
+            b"\x9b",
+            b"\x1b]1;\x1b[31m",
+        ])
+        .prop_map(<[u8]>::to_vec),
+    ]
+}
+
+fn anything() -> impl Strategy<Value = Vec<u8>> {
+    let part = prop_oneof![4 => action(Characters::All).prop_map(String::into_bytes), 2 => query().prop_map(String::into_bytes), 1 => noise()];
+    prop::collection::vec(part, 0..40).prop_map(|parts| parts.concat())
+}
+
+fn assert_same(left: &Screen, right: &Screen) {
+    assert_alike(left, right);
+    assert_eq!(left.rows(), right.rows());
+    assert_eq!(left.history(1000), right.history(1000));
+}
+
+/// The same to look at: how the lines came to be is left aside.
+fn assert_alike(left: &Screen, right: &Screen) {
+    assert_eq!(left.view(0), right.view(0));
+    assert_eq!(left.modes(), right.modes());
+    for (index, (left, right)) in left.rows().iter().zip(&right.rows()).enumerate() {
+        for (col, (left, right)) in left.cells.iter().zip(&right.cells).enumerate() {
+            assert_eq!(left, right, "row {index}, column {col}");
+        }
+    }
+}
+
+fn feed_all<'a>(screen: &mut Screen, chunks: impl IntoIterator<Item = &'a [u8]>) -> Fed {
+    let mut all = Fed::default();
+    let mut add = |fed: Fed| {
+        all.output.extend(fed.output);
+        all.replies.extend(fed.replies);
+        all.reports.extend(fed.reports);
+    };
+    for chunk in chunks {
+        add(screen.feed(chunk));
+    }
+    add(screen.flush());
+    all.reports.dedup();
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A terminal that is given the snapshot shows the same, whatever it was in the middle of.
+    #[test]
+    fn a_snapshot_is_the_screen(before in actions(Characters::All, 60)) {
+        let mut screen = Screen::new(SIZE, 100);
+        screen.feed(before.as_bytes());
+        let mut viewer = Screen::new(SIZE, 100);
+        viewer.feed("garbage\x1b[?1049h\x1b[3;4r\x1b[?6h\x1b[41m\x1b(0\x0e\x1b[>1u\x1b]0;x".as_bytes());
+        let fed = viewer.feed(screen.snapshot().as_bytes());
+        prop_assert!(fed.replies.is_empty());
+        if screen.cursor().col + 1 == SIZE.cols {
+            // That the next character wraps can only be said by writing the last one again, which is then not wrapped.
+            assert_alike(&screen, &viewer);
+        } else {
+            assert_same(&screen, &viewer);
+        }
+    }
+
+    /// And it goes on showing the same.
+    #[test]
+    fn output_goes_on_after_a_snapshot(before in actions(Characters::Narrow, 60), after in actions(Characters::Narrow, 20)) {
+        let mut screen = Screen::new(SIZE, 100);
+        screen.feed(before.as_bytes());
+        let mut viewer = Screen::new(SIZE, 100);
+        viewer.feed(screen.snapshot().as_bytes());
+        screen.feed(after.as_bytes());
+        viewer.feed(after.as_bytes());
+        // A line that a program moved to the bottom row is no longer known to go on.
+        assert_alike(&screen, &viewer);
+    }
+
+    /// The same bytes in other chunks are the same output, replies, reports and screen.
+    #[test]
+    fn chunks_do_not_matter(bytes in anything(), cuts in prop::collection::vec(1..7usize, 1..40)) {
+        let mut whole = Screen::new(SIZE, 100);
+        let once = feed_all(&mut whole, [bytes.as_slice()]);
+
+        let mut rest = bytes.as_slice();
+        let mut chunks = Vec::new();
+        for cut in cuts.iter().cycle() {
+            if rest.is_empty() { break }
+            let (chunk, later) = rest.split_at((*cut).min(rest.len()));
+            chunks.push(chunk);
+            rest = later;
+        }
+        let mut cut = Screen::new(SIZE, 100);
+        let many = feed_all(&mut cut, chunks);
+        prop_assert_eq!(once, many);
+        assert_same(&whole, &cut);
+    }
+
+    /// Output shows what the program showed: a viewer that was there from the start sees the same screen.
+    #[test]
+    fn output_alone_makes_the_screen(bytes in anything()) {
+        let mut screen = Screen::new(SIZE, 100);
+        let fed = feed_all(&mut screen, [bytes.as_slice()]);
+        let mut viewer = Screen::new(SIZE, 100);
+        let seen = feed_all(&mut viewer, [fed.output.as_slice()]);
+        prop_assert_eq!(seen.replies, Vec::<u8>::new());
+        prop_assert_eq!(seen.output, fed.output);
+        assert_same(&screen, &viewer);
+    }
+
+    /// Any size at any time.
+    #[test]
+    fn resizing_never_fails(parts in prop::collection::vec((anything(), 2..40u16, 2..12u16), 1..6)) {
+        let mut screen = Screen::new(SIZE, 50);
+        for (bytes, cols, rows) in parts {
+            screen.feed(&bytes);
+            let size = TerminalSize { cols, rows };
+            screen.resize(size);
+            prop_assert_eq!(screen.size(), size);
+            let mut viewer = Screen::new(size, 50);
+            viewer.feed(screen.snapshot().as_bytes());
+            prop_assert_eq!(screen.view(0).lines, viewer.view(0).lines);
+        }
+    }
+}
