@@ -1,0 +1,140 @@
+//! What the program is told.
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use parallax_api::runtime::RuntimeKind;
+use parallax_service::args::{ServerArgs, Settings};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::{Config, Credential, DEFAULT_PORT, RuntimeSpec};
+
+/// Its directory below `parallax/` in the user's state directory.
+const STATE_NAME: &str = "control-plane";
+
+/// The flags of the control plane.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct ControlPlaneArgs {
+    /// What every server is told
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Where the runtime of the kind `local` answers
+    #[arg(long, env = "PARALLAX_LOCAL_RUNTIME_URL", value_name = "URL")]
+    pub local_runtime_url: Option<String>,
+    /// Where the runtime of the kind `docker` answers
+    #[arg(long, env = "PARALLAX_DOCKER_RUNTIME_URL", value_name = "URL")]
+    pub docker_runtime_url: Option<String>,
+    /// Where the runtime of the kind `kubernetes` answers
+    #[arg(long, env = "PARALLAX_K8S_RUNTIME_URL", value_name = "URL")]
+    pub k8s_runtime_url: Option<String>,
+    /// One more runtime: `name=…,kind=…,url=…[,priority=…][,token=…|,token-env=…]`; repeatable
+    #[arg(long, value_name = "SPEC")]
+    pub runtime: Vec<String>,
+}
+
+/// The same in the configuration file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+struct File {
+    local_runtime_url: Option<String>,
+    docker_runtime_url: Option<String>,
+    k8s_runtime_url: Option<String>,
+    runtime: Vec<String>,
+}
+
+impl ControlPlaneArgs {
+    /// What to build, where to listen and what to log.
+    ///
+    /// The runtimes given by URL alone get the token in `PARALLAX_RUNTIME_TOKEN`, or else `PARALLAX_API_TOKEN`.
+    ///
+    /// # Errors
+    /// When something is not valid, or the server would listen unprotected.
+    pub fn resolve(&self) -> anyhow::Result<(Config, SocketAddr, String)> {
+        let (settings, file) = self.server.resolve_with::<File>(STATE_NAME, DEFAULT_PORT)?;
+        let runtimes =
+            self.runtimes(file, |name| std::env::var(name).ok().filter(|value| !value.is_empty()))?;
+        let Settings { listen, state_dir, log, .. } = settings.clone();
+        Ok((Config { state_dir, runtimes, gate: settings.gate() }, listen, log))
+    }
+
+    fn runtimes(
+        &self,
+        file: File,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> anyhow::Result<Vec<RuntimeSpec>> {
+        let shared = variable("PARALLAX_RUNTIME_TOKEN").or_else(|| variable("PARALLAX_API_TOKEN"));
+        let by_url = [
+            (RuntimeKind::Local, self.local_runtime_url.clone().or(file.local_runtime_url)),
+            (RuntimeKind::Docker, self.docker_runtime_url.clone().or(file.docker_runtime_url)),
+            (RuntimeKind::Kubernetes, self.k8s_runtime_url.clone().or(file.k8s_runtime_url)),
+        ];
+        let by_url = by_url.into_iter().filter_map(|(kind, url)| {
+            let spec = RuntimeSpec::of_kind(kind, url.filter(|url| !url.trim().is_empty())?);
+            Some(match &shared {
+                Some(token) => spec.with_token(SecretString::from(token.as_str())),
+                None => spec,
+            })
+        });
+        let given = if self.runtime.is_empty() { &file.runtime } else { &self.runtime };
+        let given = given.iter().enumerate().map(|(index, text)| {
+            let mut spec: RuntimeSpec =
+                text.parse().with_context(|| format!("runtime number {}", index + 1))?;
+            if let Some(Credential::Variable(name)) = &spec.token {
+                let secret = variable(name)
+                    .with_context(|| format!("{name} is not set, the token of `{}`", spec.name))?;
+                spec = spec.with_token(SecretString::from(secret));
+            }
+            Ok(spec)
+        });
+        by_url.map(Ok).chain(given).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn names(args: &ControlPlaneArgs, file: File) -> anyhow::Result<Vec<String>> {
+        let environment = |name: &str| match name {
+            "PARALLAX_API_TOKEN" => Some("shared".to_owned()),
+            "EAST" => Some("eastern".to_owned()),
+            _ => None,
+        };
+        let describe = |spec: RuntimeSpec| match spec.token {
+            Some(Credential::Secret(token)) => {
+                format!("{} {} {}", spec.name, spec.url, token.expose_secret())
+            }
+            _ => format!("{} {}", spec.name, spec.url),
+        };
+        Ok(args.runtimes(file, environment)?.into_iter().map(describe).collect())
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let args = ControlPlaneArgs {
+            local_runtime_url: Some("http://l".into()),
+            runtime: vec!["name=east,kind=docker,url=http://e,token-env=EAST".into()],
+            ..ControlPlaneArgs::default()
+        };
+        let file = File {
+            local_runtime_url: Some("http://other".into()),
+            docker_runtime_url: Some("http://d".into()),
+            runtime: vec!["kind=kubernetes,url=http://k".into()],
+            ..File::default()
+        };
+        let expected = ["local http://l shared", "docker http://d shared", "east http://e eastern"];
+        assert_eq!(names(&args, file).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_token_that_is_not_set_is_an_error() {
+        let args = ControlPlaneArgs {
+            runtime: vec!["kind=local,url=x,token-env=NOWHERE".into()],
+            ..Default::default()
+        };
+        assert!(names(&args, File::default()).unwrap_err().to_string().contains("NOWHERE"));
+    }
+}

@@ -1,0 +1,181 @@
+//! What subscribers must still be told after a gap in a runtime's events: a pure function of what they were told and
+//! what is so now.
+
+use std::collections::HashMap;
+
+use parallax_api::agent::AgentExit;
+use parallax_api::{Agent, AgentError, AgentId, AgentStatus, AttentionKind, EventData, Time};
+
+/// The events that lead from what was `told` to what is `listed`, agent by agent, the oldest first. What came and
+/// went in between, and what agents said, cannot be had again.
+pub fn missed(told: Vec<Agent>, listed: Vec<Agent>, now: Time) -> Vec<EventData> {
+    let mut told: HashMap<AgentId, Agent> = told.into_iter().map(|agent| (agent.id.clone(), agent)).collect();
+    let mut listed = listed;
+    listed.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+    let mut events: Vec<EventData> =
+        listed.into_iter().flat_map(|agent| changes(told.remove(&agent.id), agent)).collect();
+    let mut gone: Vec<Agent> =
+        told.into_values().filter(|agent| agent.status != AgentStatus::Stopped).collect();
+    gone.sort_by(|a, b| a.id.cmp(&b.id));
+    events.extend(gone.into_iter().map(|agent| lost(agent, now)));
+    events
+}
+
+/// From one agent as it was told (none: not at all) to what it is.
+fn changes(told: Option<Agent>, agent: Agent) -> Vec<EventData> {
+    let mut events = Vec::new();
+    let started = EventData::AgentStarted { agent: Box::new(agent.clone()) };
+    let was = match told {
+        Some(told) if told.status == AgentStatus::Stopped && agent.status != AgentStatus::Stopped => {
+            events.push(started);
+            AgentStatus::Starting
+        }
+        Some(told) => {
+            let same_need =
+                told.attention.as_ref().map(|need| &need.id) == agent.attention.as_ref().map(|need| &need.id);
+            if told.status != agent.status || told.error != agent.error {
+                events.extend(status(&agent));
+            }
+            if !same_need {
+                events.push(need(&agent));
+            }
+            return events;
+        }
+        None => {
+            events.push(started);
+            AgentStatus::Starting
+        }
+    };
+    if agent.status != was {
+        events.extend(status(&agent));
+    }
+    if agent.attention.is_some() {
+        events.push(need(&agent));
+    }
+    events
+}
+
+/// The event that tells the agent's status; none tells `starting`.
+fn status(agent: &Agent) -> Option<EventData> {
+    let boxed = || Box::new(agent.clone());
+    Some(match agent.status {
+        AgentStatus::Starting => return None,
+        AgentStatus::Ready => EventData::AgentReady { agent: boxed() },
+        AgentStatus::Busy => EventData::AgentBusy { agent: boxed() },
+        AgentStatus::Error => {
+            let unknown = || AgentError { code: "cli_error".into(), message: "no reason is known".into() };
+            EventData::AgentError { agent: boxed(), error: agent.error.clone().unwrap_or_else(unknown) }
+        }
+        AgentStatus::Stopped => {
+            let reason = agent.exit.as_ref().map_or_else(|| "exited".into(), |exit| exit.reason.clone());
+            EventData::AgentStopped { agent: boxed(), reason }
+        }
+    })
+}
+
+/// The event that tells what a person is needed for, or that nobody is.
+fn need(agent: &Agent) -> EventData {
+    let boxed = Box::new(agent.clone());
+    match &agent.attention {
+        None => EventData::AttentionCleared { agent: boxed },
+        Some(attention) => match attention.kind {
+            AttentionKind::Login => {
+                EventData::LoginRequired { agent: boxed, login_url: attention.login_url.clone() }
+            }
+            AttentionKind::Question => EventData::Question { agent: boxed, question: attention.text.clone() },
+        },
+    }
+}
+
+/// An agent that was told as running and that its runtime does not know any more.
+fn lost(mut agent: Agent, now: Time) -> EventData {
+    let reason = "lost";
+    agent.status = AgentStatus::Stopped;
+    agent.attention = None;
+    agent.updated_at = now;
+    agent.exit = Some(AgentExit { code: None, signal: None, reason: reason.into(), at: now });
+    EventData::AgentStopped { agent: Box::new(agent), reason: reason.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use parallax_api::Attention;
+
+    use super::*;
+
+    /// `id status [need]`: an agent, with a pending question of that id.
+    fn agent(line: &str) -> Agent {
+        let mut words = line.split(' ');
+        let (id, status, need) = (words.next().unwrap(), words.next().unwrap(), words.next());
+        let at = Time::from_millis(1_000);
+        Agent {
+            id: id.parse().unwrap(),
+            name: id.into(),
+            r#type: "claude".into(),
+            status: serde_json::from_value(status.into()).unwrap(),
+            runtime: "local".into(),
+            created_at: at,
+            attention: need.map(|id| Attention {
+                id: id.into(),
+                kind: AttentionKind::Question,
+                text: "Go on?".into(),
+                login_url: None,
+                options: vec![],
+                since: at,
+            }),
+            error: None,
+            exit: None,
+            capabilities: vec![],
+            role: None,
+            labels: Default::default(),
+            workdir: None,
+            model: None,
+            updated_at: at,
+            last_activity_at: None,
+            queued: 0,
+            stale: false,
+        }
+    }
+
+    #[test]
+    fn tells_what_changed_and_nothing_else() {
+        let table: &[(&[&str], &[&str], &str)] = &[
+            (&[], &[], ""),
+            (&["a ready"], &["a ready"], ""),
+            (&["a starting"], &["a ready"], "a agent_ready"),
+            (&["a busy"], &["a ready"], "a agent_ready"),
+            (&["a ready"], &["a stopped"], "a agent_stopped"),
+            (&["a ready"], &["a error"], "a agent_error"),
+            (&[], &["a starting"], "a agent_started"),
+            (&[], &["a busy q1"], "a agent_started, a agent_busy, a question"),
+            (&["a stopped"], &["a ready"], "a agent_started, a agent_ready"),
+            (&["a busy"], &["a busy q1"], "a question"),
+            (&["a busy q1"], &["a busy q1"], ""),
+            (&["a busy q1"], &["a busy q2"], "a question"),
+            (&["a busy q1"], &["a ready"], "a agent_ready, a attention_cleared"),
+            (&["a ready", "b stopped"], &[], "a agent_stopped"),
+            (
+                &["a ready"],
+                &["c ready", "b ready"],
+                "b agent_started, b agent_ready, c agent_started, c agent_ready, a agent_stopped",
+            ),
+        ];
+        for (told, listed, expected) in table {
+            let agents = |lines: &[&str]| lines.iter().map(|line| agent(line)).collect();
+            let events = missed(agents(told), agents(listed), Time::from_millis(2_000));
+            let names: Vec<String> = events
+                .iter()
+                .map(|event| format!("{} {}", event.agent_id().unwrap(), event.name()))
+                .collect();
+            assert_eq!(names.join(", "), *expected, "{told:?} → {listed:?}");
+        }
+    }
+
+    #[test]
+    fn one_that_is_gone_has_an_exit() {
+        let events = missed(vec![agent("a busy q1")], vec![], Time::from_millis(2_000));
+        let [EventData::AgentStopped { agent, reason }] = &events[..] else { panic!("{events:?}") };
+        assert_eq!((reason.as_str(), agent.status, &agent.attention), ("lost", AgentStatus::Stopped, &None));
+        assert_eq!(agent.exit.as_ref().unwrap().reason, "lost");
+    }
+}

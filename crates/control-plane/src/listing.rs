@@ -1,0 +1,107 @@
+//! Listing agents: the query, the order, the pages.
+
+use std::fmt;
+use std::str::FromStr;
+
+use parallax_api::agent::AgentList;
+use parallax_api::{Agent, AgentStatus, Problem};
+use serde::Deserialize;
+
+/// Agents on a page unless told.
+const DEFAULT_PAGE: usize = 100;
+/// Agents on a page at most.
+const MAX_PAGE: usize = 1000;
+
+/// Which agents to list. Several values of one field are alternatives, except labels, which must all match.
+#[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct AgentsQuery {
+    /// Agents of this status; repeatable.
+    pub status: Vec<AgentStatus>,
+    /// Agents of this type; repeatable.
+    pub r#type: Vec<String>,
+    /// Agents of the runtimes of this name or kind; repeatable.
+    pub runtime: Vec<String>,
+    /// Agents that have this capability; repeatable.
+    pub capability: Vec<String>,
+    /// Agents that have this label: `key=value`, or `key` with any value; repeatable, and all must match.
+    pub label: Vec<String>,
+    /// At most so many on the page: 1 to 1000, default 100.
+    pub limit: Option<usize>,
+    /// `nextCursor` of the page before.
+    pub cursor: Option<String>,
+    /// A short-lived ticket, for browsers.
+    pub ticket: Option<String>,
+}
+
+impl AgentsQuery {
+    /// The page of `agents` that this asks for, oldest first. `is_on` tells whether an agent is on a runtime of that
+    /// name or kind.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` for a limit or cursor that is none.
+    pub fn page(
+        &self,
+        mut agents: Vec<Agent>,
+        is_on: impl Fn(&Agent, &str) -> bool,
+    ) -> Result<AgentList, Problem> {
+        let limit = self.limit.unwrap_or(DEFAULT_PAGE);
+        if !(1..=MAX_PAGE).contains(&limit) {
+            return Err(Problem::invalid("limit", format!("a page has 1 to {MAX_PAGE} agents")));
+        }
+        let after: Option<Place> = self.cursor.as_deref().map(str::parse).transpose()?;
+        agents.retain(|agent| {
+            self.lets_through(agent, &is_on) && after.as_ref().is_none_or(|after| Place::of(agent) > *after)
+        });
+        agents.sort_by_cached_key(Place::of);
+        let more = agents.len() > limit;
+        agents.truncate(limit);
+        let next_cursor = agents.last().filter(|_| more).map(|last| Place::of(last).to_string());
+        Ok(AgentList { count: agents.len(), agents, next_cursor })
+    }
+
+    fn lets_through(&self, agent: &Agent, is_on: impl Fn(&Agent, &str) -> bool) -> bool {
+        fn any<T>(wanted: &[T], matches: impl FnMut(&T) -> bool) -> bool {
+            wanted.is_empty() || wanted.iter().any(matches)
+        }
+        any(&self.status, |status| *status == agent.status)
+            && any(&self.r#type, |name| *name == agent.r#type)
+            && any(&self.runtime, |runtime| is_on(agent, runtime))
+            && any(&self.capability, |word| agent.capabilities.contains(word))
+            && self.label.iter().all(|label| match label.split_once('=') {
+                Some((key, value)) => agent.labels.get(key).is_some_and(|has| has == value),
+                None => agent.labels.contains_key(label),
+            })
+    }
+}
+
+/// An agent's place in the order of all.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    created_ms: i64,
+    id: String,
+}
+
+impl Place {
+    fn of(agent: &Agent) -> Self {
+        Self { created_ms: agent.created_at.as_millis(), id: agent.id.to_string() }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.created_ms, self.id)
+    }
+}
+
+impl FromStr for Place {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        let parts = text.split_once('.').and_then(|(ms, id)| Some((ms.parse().ok()?, id.to_owned())));
+        let (created_ms, id) = parts
+            .ok_or_else(|| Problem::invalid("cursor", "send what `nextCursor` of the page before said"))?;
+        Ok(Self { created_ms, id })
+    }
+}

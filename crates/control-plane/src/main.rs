@@ -1,0 +1,32 @@
+//! The control plane's program.
+
+use anyhow::Context;
+use clap::Parser;
+use parallax_control_plane::{ControlPlane, ControlPlaneArgs};
+use parallax_service::shutdown::Shutdown;
+use parallax_service::telemetry;
+use tokio::net::TcpListener;
+
+/// One address for every agent on every runtime.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    #[command(flatten)]
+    control_plane: ControlPlaneArgs,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let (config, listen, log) = Args::parse().control_plane.resolve()?;
+    telemetry::init(&log)?;
+    let shutdown = Shutdown::new();
+    shutdown.on_signals()?;
+    if config.runtimes.is_empty() {
+        tracing::warn!("no runtime is configured: set PARALLAX_LOCAL_RUNTIME_URL, or give --runtime");
+    }
+    let control_plane = ControlPlane::build(config, shutdown).await?;
+    let listener =
+        TcpListener::bind(listen).await.with_context(|| format!("failed to listen on {listen}"))?;
+    tracing::info!("listening on http://{}", listener.local_addr()?);
+    control_plane.serve(listener).await
+}

@@ -1,0 +1,172 @@
+//! An agent's terminal, passed on frame by frame between a viewer and the runtime.
+//!
+//! Each direction reads one frame and writes it before it reads the next: a viewer that cannot keep up makes the
+//! runtime wait on this connection only, and the runtime then skips for that viewer. Nothing is kept here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket as Viewer};
+use bytes::Bytes;
+use futures::stream::{SplitSink, SplitStream};
+use futures::{SinkExt, StreamExt};
+use parallax_api::client::WebSocket as Upstream;
+use parallax_api::terminal::{
+    CLOSE_AGENT_ENDED, CLOSE_GOING_AWAY, CLOSE_RUNTIME_UNAVAILABLE, CLOSE_UNKNOWN_AGENT, TERMINAL_V1,
+    TerminalQuery,
+};
+use parallax_api::{AgentId, Code, Problem};
+use parallax_service::shutdown::Shutdown;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite;
+use tungstenite::protocol::frame::Utf8Bytes;
+
+use crate::runtimes::Runtime;
+
+/// A ping goes out this often in each direction, so that who is there always has something to say.
+const PING_EVERY: Duration = Duration::from_secs(20);
+/// Nothing heard for so long: that side is dead, whatever the network says.
+const SILENCE: Duration = Duration::from_secs(60);
+/// How long a side may take to read the close frame.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The longest reason a close frame holds, in bytes (RFC 6455: 125 with the code).
+const MAX_REASON: usize = 123;
+
+/// Why a relay ended: what the viewer is told.
+#[derive(Debug)]
+struct Ending {
+    code: u16,
+    reason: String,
+}
+
+/// Closes a viewer's socket with the code that says why there is no terminal.
+pub async fn refuse(mut viewer: Viewer, problem: &Problem) {
+    let code = match problem.code {
+        Code::AgentNotFound => CLOSE_UNKNOWN_AGENT,
+        Code::AgentStopped => CLOSE_AGENT_ENDED,
+        Code::ShuttingDown => CLOSE_GOING_AWAY,
+        _ => CLOSE_RUNTIME_UNAVAILABLE,
+    };
+    let ending = Ending { code, reason: problem.detail.clone() };
+    // The viewer may be gone already, which is as good as told.
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, viewer.send(ending.frame())).await;
+}
+
+/// Connects the viewer to the agent's terminal at its runtime until one side, or this server, ends it.
+pub async fn relay(
+    viewer: Viewer,
+    runtime: Arc<Runtime>,
+    id: AgentId,
+    query: TerminalQuery,
+    shutdown: Shutdown,
+) {
+    let protocol = viewer.protocol().is_some_and(|protocol| protocol == TERMINAL_V1).then_some(TERMINAL_V1);
+    // A ticket opens this server, not the runtime.
+    let query = TerminalQuery { ticket: None, ..query };
+    let upstream = match runtime.websocket(&format!("/ws/agents/{id}/terminal"), &query, protocol).await {
+        Ok(upstream) => upstream,
+        Err(problem) => return refuse(viewer, &problem).await,
+    };
+    let (mut to_viewer, from_viewer) = viewer.split();
+    let (mut to_agent, from_agent) = upstream.split();
+    let ending = tokio::select! {
+        ending = output(from_agent, &mut to_viewer, &runtime) => ending,
+        ending = input(from_viewer, &mut to_agent) => ending,
+        () = shutdown.begun() => Some(Ending { code: CLOSE_GOING_AWAY, reason: "the server is going away".into() }),
+    };
+    let told = async {
+        if let Some(ending) = ending {
+            to_viewer.send(ending.frame()).await.ok();
+        }
+        to_agent.close().await.ok();
+    };
+    // A side that does not read any more does not need to be told.
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, told).await;
+}
+
+/// From the agent to the viewer. None: the viewer is gone.
+async fn output(
+    mut from_agent: SplitStream<Upstream>,
+    to_viewer: &mut SplitSink<Viewer, Message>,
+    runtime: &Runtime,
+) -> Option<Ending> {
+    let mut ping = tokio::time::interval(PING_EVERY);
+    let mut dead_at = Instant::now() + SILENCE;
+    loop {
+        let heard = tokio::select! {
+            heard = tokio::time::timeout_at(dead_at, from_agent.next()) => heard,
+            _ = ping.tick() => {
+                to_viewer.send(Message::Ping(Bytes::new())).await.ok()?;
+                continue;
+            }
+        };
+        dead_at = Instant::now() + SILENCE;
+        let message = match heard {
+            Ok(Some(Ok(tungstenite::Message::Text(text)))) => Message::Text(text.as_str().into()),
+            Ok(Some(Ok(tungstenite::Message::Binary(bytes)))) => Message::Binary(bytes),
+            Ok(Some(Ok(tungstenite::Message::Close(Some(frame))))) => {
+                return Some(Ending { code: frame.code.into(), reason: frame.reason.to_string() });
+            }
+            Ok(Some(Ok(tungstenite::Message::Ping(_) | tungstenite::Message::Pong(_)))) => continue,
+            Ok(
+                Some(Ok(tungstenite::Message::Close(None) | tungstenite::Message::Frame(_)))
+                | Some(Err(_))
+                | None,
+            )
+            | Err(_) => {
+                runtime.doubt();
+                let reason = format!(
+                    "the runtime `{}` is gone; connect again, with `since` to miss nothing",
+                    runtime.name()
+                );
+                return Some(Ending { code: CLOSE_RUNTIME_UNAVAILABLE, reason });
+            }
+        };
+        to_viewer.send(message).await.ok()?;
+    }
+}
+
+/// From the viewer to the agent. Ends when the viewer does, or when the agent's side does not take more: then
+/// [`output`] is about to learn why, and says it.
+async fn input(
+    mut from_viewer: SplitStream<Viewer>,
+    to_agent: &mut SplitSink<Upstream, tungstenite::Message>,
+) -> Option<Ending> {
+    let mut ping = tokio::time::interval(PING_EVERY);
+    let mut dead_at = Instant::now() + SILENCE;
+    loop {
+        let heard = tokio::select! {
+            heard = tokio::time::timeout_at(dead_at, from_viewer.next()) => heard,
+            _ = ping.tick() => {
+                send(to_agent, tungstenite::Message::Ping(Bytes::new())).await;
+                continue;
+            }
+        };
+        dead_at = Instant::now() + SILENCE;
+        match heard {
+            Ok(Some(Ok(Message::Text(text)))) => {
+                send(to_agent, tungstenite::Message::Text(Utf8Bytes::from(text.as_str()))).await;
+            }
+            Ok(Some(Ok(Message::Binary(bytes)))) => send(to_agent, tungstenite::Message::Binary(bytes)).await,
+            Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => {}
+            Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) | Err(_) => return None,
+        }
+    }
+}
+
+/// Sends, and waits for ever where that fails: the other direction knows the reason and ends the relay.
+async fn send(to_agent: &mut SplitSink<Upstream, tungstenite::Message>, message: tungstenite::Message) {
+    if to_agent.send(message).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+impl Ending {
+    fn frame(&self) -> Message {
+        let mut end = self.reason.len().min(MAX_REASON);
+        while !self.reason.is_char_boundary(end) {
+            end -= 1;
+        }
+        Message::Close(Some(CloseFrame { code: self.code, reason: self.reason[..end].into() }))
+    }
+}

@@ -1,0 +1,113 @@
+//! Spawning, listing, showing and stopping agents.
+
+use std::time::Duration;
+
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use parallax_api::agent::{AgentList, StopRequest};
+use parallax_api::{Agent, Problem, SpawnRequest};
+use parallax_service::extract::{Json, Query};
+use parallax_service::idempotency::{Answer, IdempotencyKey};
+use reqwest::Method;
+
+use crate::app::{App, Id};
+use crate::listing::AgentsQuery;
+use crate::relay::{self, Call};
+
+/// How long a runtime may take to show an agent before what was last known has to do.
+const SHOW_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Spawn an agent.
+///
+/// A named `runtime` (a kind or a name) takes it or nothing does. Otherwise it is the one with the lowest priority
+/// number that is healthy, has room and can run the type; when that one cannot after all, the next.
+#[utoipa::path(
+    post, path = "/api/managed-agents", tag = "agents",
+    params(("idempotency-key" = Option<String>, Header, description = "The same key makes it the same agent")),
+    request_body = SpawnRequest,
+    responses(
+        (status = 201, body = Agent, headers(("location" = String, description = "The agent"))),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn spawn(
+    State(app): State<App>,
+    key: IdempotencyKey,
+    Json(request): Json<SpawnRequest>,
+) -> Result<Answer, Problem> {
+    let (spawner, asked) = (app.spawner.clone(), request.clone());
+    let work = move |handle: String| async move {
+        let agent = spawner.spawn(&handle, &request).await?;
+        Ok(Answer::new(StatusCode::CREATED, &agent)?.at(format!("/api/managed-agents/{}", agent.id)))
+    };
+    app.idempotency.once(key, "POST /api/managed-agents", &asked, work).await
+}
+
+/// List agents, oldest first.
+///
+/// Those of a runtime that does not answer are listed as last known, with `stale: true`.
+#[utoipa::path(
+    get, path = "/api/managed-agents", tag = "agents", params(AgentsQuery),
+    responses(
+        (status = 200, body = AgentList),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn list(
+    State(app): State<App>,
+    Query(query): Query<AgentsQuery>,
+) -> Result<Json<AgentList>, Problem> {
+    let agents = app.agents().await;
+    query.page(agents, |agent, runtime| app.is_on(agent, runtime)).map(Json)
+}
+
+/// One agent.
+///
+/// When its runtime does not answer: as last known, with `stale: true`.
+#[utoipa::path(
+    get, path = "/api/managed-agents/{id}", tag = "agents", params(("id" = String, Path)),
+    responses(
+        (status = 200, body = Agent),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn get(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
+    let last_known = app.directory.get(&id).map(|agent| app.seen(agent));
+    if let Some(agent) = last_known.clone().filter(|agent| agent.stale) {
+        return Ok(Json(agent).into_response());
+    }
+    let runtime = app.locate(&id).await?;
+    let answer = match Call::new(Method::GET, "").within(SHOW_TIMEOUT).send(&runtime, &id).await {
+        Ok(answer) => relay::pass_back_agent(answer, &runtime, &app.directory, &id).await,
+        Err(unanswered) => Err(unanswered.problem),
+    };
+    match (answer, last_known) {
+        (Err(_), Some(agent)) => Ok(Json(Agent { stale: true, ..agent }).into_response()),
+        (answer, _) => answer,
+    }
+}
+
+/// Stop an agent: ask, wait `graceMs`, insist.
+///
+/// Stopping one that has ended is no error.
+#[utoipa::path(
+    delete, path = "/api/managed-agents/{id}", tag = "agents", params(("id" = String, Path), StopRequest),
+    responses(
+        (status = 200, body = Agent, description = "The agent with its `exit`"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn stop(
+    State(app): State<App>,
+    Id(id): Id,
+    Query(request): Query<StopRequest>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let runtime = app.locate(&id).await?;
+    let call = Call::new(Method::DELETE, "").query(query).taking(Duration::from_millis(request.grace_ms));
+    let answer = call.send(&runtime, &id).await.map_err(|unanswered| unanswered.problem)?;
+    relay::pass_back_agent(answer, &runtime, &app.directory, &id).await
+}

@@ -1,0 +1,200 @@
+//! Calls to one agent, passed on to its runtime.
+
+use std::time::Duration;
+
+use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use parallax_api::agent::RestartRequest;
+use parallax_api::message::{AnswerRequest, DEFAULT_TIMEOUT_MS, MAX_TIMEOUT_MS, MessageList, MessagesQuery};
+use parallax_api::observe::{Logs, LogsQuery, Metrics, StatusReport};
+use parallax_api::terminal::{InputRequest, Screen};
+use parallax_api::{Agent, AgentId, Problem, SendRequest, SendResponse};
+use reqwest::Method;
+
+use crate::app::{App, Id};
+use crate::relay::{self, Body, Call};
+
+/// A restart stops and starts: so much more than other calls.
+const RESTART_TIME: Duration = Duration::from_secs(120);
+
+/// Send a message.
+///
+/// 202 when it is accepted; with `expectResponse`, 200 with the answer to this very message. When the answer takes
+/// longer than `timeoutMs` it is 504 with the `messageId`, and the answer comes as an event and stands in `messages`.
+#[utoipa::path(
+    post, path = "/api/managed-agents/{id}/send", tag = "conversation",
+    params(
+        ("id" = String, Path),
+        ("idempotency-key" = Option<String>, Header, description = "The same key makes it the same message"),
+    ),
+    request_body = SendRequest,
+    responses(
+        (status = 200, body = SendResponse), (status = 202, body = SendResponse),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn send(
+    State(app): State<App>,
+    Id(id): Id,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    // What is no request is refused by the runtime, which reads it in any case.
+    let request: SendRequest = serde_json::from_slice(&body.0).unwrap_or_default();
+    let wait = if request.expect_response { request.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS) } else { 0 };
+    let wait = Duration::from_millis(wait.min(MAX_TIMEOUT_MS));
+    let call = Call::new(Method::POST, "/send").body(&headers, body.0).safe_to_repeat().taking(wait);
+    pass(&app, &id, call).await
+}
+
+/// The conversation, oldest first.
+#[utoipa::path(
+    get, path = "/api/managed-agents/{id}/messages", tag = "conversation",
+    params(("id" = String, Path), MessagesQuery),
+    responses(
+        (status = 200, body = MessageList),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn messages(
+    State(app): State<App>,
+    Id(id): Id,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    pass(&app, &id, Call::new(Method::GET, "/messages").query(query)).await
+}
+
+/// Press keys: `text` as it stands, or named `keys`.
+#[utoipa::path(
+    post, path = "/api/managed-agents/{id}/input", tag = "conversation", params(("id" = String, Path)),
+    request_body = InputRequest,
+    responses(
+        (status = 204),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn input(
+    State(app): State<App>,
+    Id(id): Id,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    pass(&app, &id, Call::new(Method::POST, "/input").body(&headers, body.0)).await
+}
+
+/// Answer the pending question: with an `option` of `attention.options`, or with `text`.
+#[utoipa::path(
+    post, path = "/api/managed-agents/{id}/answer", tag = "conversation", params(("id" = String, Path)),
+    request_body = AnswerRequest,
+    responses(
+        (status = 200, body = Agent),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn answer(
+    State(app): State<App>,
+    Id(id): Id,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    pass_agent(&app, &id, Call::new(Method::POST, "/answer").body(&headers, body.0)).await
+}
+
+/// Stop the current turn, keep the agent.
+#[utoipa::path(
+    post, path = "/api/managed-agents/{id}/interrupt", tag = "conversation", params(("id" = String, Path)),
+    responses(
+        (status = 200, body = Agent),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn interrupt(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
+    pass_agent(&app, &id, Call::new(Method::POST, "/interrupt")).await
+}
+
+/// A new process, with the same id, directory and, unless told otherwise, conversation.
+#[utoipa::path(
+    post, path = "/api/managed-agents/{id}/restart", tag = "agents", params(("id" = String, Path)),
+    request_body = Option<RestartRequest>,
+    responses(
+        (status = 200, body = Agent),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn restart(
+    State(app): State<App>,
+    Id(id): Id,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    pass_agent(&app, &id, Call::new(Method::POST, "/restart").body(&headers, body.0).taking(RESTART_TIME))
+        .await
+}
+
+/// The log: the last lines as JSON; with `format=raw` or `asciicast`, or with `follow`, a body that streams.
+#[utoipa::path(
+    get, path = "/api/managed-agents/{id}/logs", tag = "observation", params(("id" = String, Path), LogsQuery),
+    responses(
+        (status = 200, body = Logs),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn logs(
+    State(app): State<App>,
+    Id(id): Id,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    pass(&app, &id, Call::new(Method::GET, "/logs").query(query)).await
+}
+
+/// What a person would see now.
+#[utoipa::path(
+    get, path = "/api/managed-agents/{id}/screen", tag = "observation", params(("id" = String, Path)),
+    responses(
+        (status = 200, body = Screen),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn screen(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
+    pass(&app, &id, Call::new(Method::GET, "/screen")).await
+}
+
+/// Why the agent has the status it has: which rule, which evidence.
+#[utoipa::path(
+    get, path = "/api/managed-agents/{id}/status", tag = "observation", params(("id" = String, Path)),
+    responses(
+        (status = 200, body = StatusReport),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn status(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
+    pass(&app, &id, Call::new(Method::GET, "/status")).await
+}
+
+/// What the agent uses and has done.
+#[utoipa::path(
+    get, path = "/api/managed-agents/{id}/metrics", tag = "observation", params(("id" = String, Path)),
+    responses(
+        (status = 200, body = Metrics),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn metrics(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
+    pass(&app, &id, Call::new(Method::GET, "/metrics")).await
+}
+
+/// Passes a call on; the answer comes back as it is.
+async fn pass(app: &App, id: &AgentId, call: Call) -> Result<Response, Problem> {
+    let runtime = app.locate(id).await?;
+    let answer = call.send(&runtime, id).await.map_err(|unanswered| unanswered.problem)?;
+    Ok(relay::pass_back(answer, &app.shutdown))
+}
+
+/// The same for a call that is answered with the agent.
+async fn pass_agent(app: &App, id: &AgentId, call: Call) -> Result<Response, Problem> {
+    let runtime = app.locate(id).await?;
+    let answer = call.send(&runtime, id).await.map_err(|unanswered| unanswered.problem)?;
+    relay::pass_back_agent(answer, &runtime, &app.directory, id).await
+}

@@ -1,0 +1,44 @@
+//! For whoever runs the server.
+
+use axum::extract::State;
+use parallax_api::runtime::RuntimeList;
+use parallax_api::{Code, Problem};
+use parallax_service::extract::Json;
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::placement;
+
+/// Every runtime: kind, address, priority, health and why, agents, capacity, agent types.
+#[utoipa::path(get, path = "/api/runtimes", tag = "operations", responses((status = 200, body = RuntimeList)))]
+pub async fn runtimes(State(app): State<App>) -> Json<RuntimeList> {
+    Json(RuntimeList { runtimes: app.runtimes.infos() })
+}
+
+/// Whether the server lives.
+#[utoipa::path(get, path = "/health", tag = "operations", responses((status = 200, description = "It does")))]
+pub async fn health() -> Json<Value> {
+    Json(json!({ "status": "ok" }))
+}
+
+/// Whether an agent could be spawned: some runtime is healthy.
+#[utoipa::path(
+    get, path = "/ready", tag = "operations",
+    responses(
+        (status = 200, description = "Some runtime is healthy"),
+        (status = 503, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem> {
+    if app.shutdown.is_shutting_down() {
+        return Err(Problem::new(Code::ShuttingDown, "the server is going away"));
+    }
+    let infos = app.runtimes.infos();
+    let healthy: Vec<&str> =
+        infos.iter().filter(|runtime| runtime.status.healthy).map(|runtime| runtime.name.as_str()).collect();
+    if healthy.is_empty() {
+        let reasons = infos.iter().map(|runtime| (runtime.name.clone(), placement::away(runtime))).collect();
+        return Err(placement::refusal(reasons));
+    }
+    Ok(Json(json!({ "status": "ok", "runtimes": healthy })))
+}

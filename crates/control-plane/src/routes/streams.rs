@@ -1,0 +1,77 @@
+//! Terminals and events.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use parallax_api::event::EventsQuery;
+use parallax_api::terminal::{TERMINAL_V1, TerminalMode, TerminalQuery};
+use parallax_api::{Event, Problem};
+use parallax_service::events as service_events;
+use parallax_service::extract::{Query, Upgrade};
+use parallax_service::gate::{Caller, Scope};
+
+use crate::app::{App, Id};
+use crate::relay::terminal as relay;
+
+/// The longest frame a viewer may send, in bytes: a paste is cut into smaller ones by every terminal.
+const MAX_FRAME: usize = 1024 * 1024;
+
+/// The agent's terminal, as a WebSocket.
+///
+/// Text frames go straight into xterm.js, keys come back as text frames, `{"type":"resize","cols":…,"rows":…}`
+/// resizes; the subprotocol `parallax.terminal.v1` has offsets and exact resume. Closed with 4404 for an unknown
+/// agent, 4000 when the agent ended, 4503 when its runtime does not answer.
+#[utoipa::path(
+    get, path = "/api/managed-agents/{id}/terminal", tag = "streams", params(("id" = String, Path), TerminalQuery),
+    responses(
+        (status = 101, description = "The terminal"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn terminal(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    Query(query): Query<TerminalQuery>,
+    Upgrade(upgrade): Upgrade,
+) -> Result<Response, Problem> {
+    if query.mode.unwrap_or_default() == TerminalMode::Interactive {
+        caller.require(Scope::Operate)?;
+    }
+    let shutdown = app.shutdown.clone();
+    let relaying = async move |viewer| match app.locate(&id).await {
+        Ok(runtime) => relay::relay(viewer, runtime, id, query, app.shutdown.clone()).await,
+        Err(problem) => relay::refuse(viewer, &problem).await,
+    };
+    let upgrade = upgrade.protocols([TERMINAL_V1]).max_message_size(MAX_FRAME).max_frame_size(MAX_FRAME);
+    Ok(upgrade.on_upgrade(move |viewer| shutdown.tracker().clone().track_future(relaying(viewer))))
+}
+
+/// The events of every agent, as server-sent events or, when upgraded, as a WebSocket.
+///
+/// `since` (or `Last-Event-ID`) resumes after that event with nothing missed and nothing twice.
+#[utoipa::path(
+    get, path = "/api/managed-agents/events", tag = "streams", params(EventsQuery),
+    responses(
+        (status = 101, description = "Each text frame is an event"),
+        (status = 200, content_type = "text/event-stream", body = Event),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn events(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Query(query): Query<EventsQuery>,
+    upgrade: Option<Upgrade>,
+) -> Response {
+    service_events::follow(&app.log, query, &headers, upgrade, &app.shutdown)
+}
+
+/// The same where a runtime has it, so that a page written for a runtime works here too.
+pub async fn events_socket(
+    State(app): State<App>,
+    Query(query): Query<EventsQuery>,
+    Upgrade(upgrade): Upgrade,
+) -> Response {
+    service_events::websocket(&app.log, query, upgrade, &app.shutdown)
+}

@@ -1,0 +1,310 @@
+//! A runtime server that does what a test says: the API of one, without agents behind it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use axum::body::{Body, Bytes};
+use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade};
+use axum::extract::{Path, Query, RawQuery, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use axum::{Json, Router};
+use parallax_api::agent::AgentList;
+use parallax_api::event::EventsQuery;
+use parallax_api::runtime::{RuntimeKind, RuntimeStatus, TypeInfo};
+use parallax_api::terminal::{CLOSE_AGENT_ENDED, CLOSE_UNKNOWN_AGENT, TERMINAL_V1};
+use parallax_api::{
+    Agent, AgentId, AgentStatus, EventData, Message as Said, Problem, Role, SpawnRequest, Time,
+};
+use parallax_control_plane::RuntimeSpec;
+use parallax_service::events::{self, EventLog};
+use parallax_service::extract::Upgrade;
+use parallax_service::serve;
+use parallax_service::shutdown::Shutdown;
+use parallax_service::store::Store;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// A scripted runtime. Its agents and events survive [`ScriptedRuntime::kill`] and are there after
+/// [`ScriptedRuntime::revive`], as those of a real one.
+pub struct ScriptedRuntime {
+    pub address: SocketAddr,
+    pub script: Arc<Script>,
+    serving: Option<(Shutdown, JoinHandle<()>)>,
+}
+
+/// What it has and what it answers.
+pub struct Script {
+    pub agents: Mutex<BTreeMap<String, Agent>>,
+    pub status: Mutex<RuntimeStatus>,
+    /// What spawn requests are refused with.
+    pub refusal: Mutex<Option<Problem>>,
+    /// It takes spawn requests and drops the connection.
+    pub dies_of_spawn: Mutex<bool>,
+    /// What calls to agents are refused with.
+    pub call_refusal: Mutex<Option<Problem>>,
+    /// Spawn requests that it took, with their keys.
+    pub spawned: Mutex<Vec<(Option<String>, Value)>>,
+    log: Mutex<(EventLog, TempDir)>,
+    appended: Mutex<u64>,
+    shutdown: Mutex<Shutdown>,
+}
+
+impl ScriptedRuntime {
+    pub async fn start(kind: RuntimeKind) -> Self {
+        let claude = TypeInfo { name: "claude".into(), available: true, reason: None, version: None };
+        let status = RuntimeStatus {
+            kind,
+            healthy: true,
+            reason: None,
+            agents: 0,
+            capacity: 10,
+            types: vec![claude],
+            version: "1".into(),
+        };
+        let script = Arc::new(Script {
+            agents: Mutex::default(),
+            status: Mutex::new(status),
+            refusal: Mutex::default(),
+            dies_of_spawn: Mutex::default(),
+            call_refusal: Mutex::default(),
+            spawned: Mutex::default(),
+            log: Mutex::new(fresh_log().await),
+            appended: Mutex::new(0),
+            shutdown: Mutex::default(),
+        });
+        let mut runtime = Self { address: ([127, 0, 0, 1], 0).into(), script, serving: None };
+        runtime.revive().await;
+        runtime
+    }
+
+    /// How a control plane is told of it: by this name, with the priority of its kind.
+    pub fn spec(&self, name: &str) -> RuntimeSpec {
+        let kind = self.script.status.lock().unwrap().kind;
+        RuntimeSpec { name: name.into(), ..RuntimeSpec::of_kind(kind, format!("http://{}", self.address)) }
+    }
+
+    /// Ends it at once, with every connection.
+    pub async fn kill(&mut self) {
+        let (upgraded, serving) = self.serving.take().unwrap();
+        serving.abort();
+        // Aborted is what was asked for.
+        let _ = serving.await;
+        upgraded.begin();
+    }
+
+    /// Serves again, on the same port.
+    pub async fn revive(&mut self) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        self.address = listener.local_addr().unwrap();
+        let shutdown = Shutdown::new();
+        *self.script.shutdown.lock().unwrap() = shutdown.clone();
+        let router = router(self.script.clone());
+        let serving = serve::serve(listener, router, shutdown.clone(), serve::DEFAULT_GRACE);
+        self.serving = Some((shutdown, tokio::spawn(async move { serving.await.unwrap() })));
+    }
+
+    /// Forgets its events and begins a new log, as with an emptied state directory.
+    pub async fn lose_events(&self) {
+        *self.script.log.lock().unwrap() = fresh_log().await;
+    }
+
+    /// Has an agent in this state, without an event.
+    pub fn has(&self, id: &str, status: AgentStatus) -> Agent {
+        let mut agents = self.script.agents.lock().unwrap();
+        let known = agents.get(id).cloned();
+        let agent = Agent { status, updated_at: Time::now(), ..known.unwrap_or_else(|| agent(id, id)) };
+        agents.insert(id.into(), agent.clone());
+        agent
+    }
+
+    /// Has an agent in this state, and tells it.
+    pub async fn becomes(&self, id: &str, status: AgentStatus) {
+        let agent = Box::new(self.has(id, status));
+        self.tell(match status {
+            AgentStatus::Starting => EventData::AgentStarted { agent },
+            AgentStatus::Ready => EventData::AgentReady { agent },
+            AgentStatus::Busy => EventData::AgentBusy { agent },
+            AgentStatus::Stopped => EventData::AgentStopped { agent, reason: "exited".into() },
+            AgentStatus::Error => unreachable!("no test needs it"),
+        })
+        .await;
+    }
+
+    /// Has the agent say something.
+    pub async fn says(&self, id: &str, content: &str) {
+        let message = Said {
+            id: uuid::Uuid::new_v4().to_string(),
+            agent_id: id.parse().unwrap(),
+            role: Role::Agent,
+            in_reply_to: None,
+            content: content.into(),
+            timestamp: Time::now(),
+            state: None,
+            failure: None,
+            interrupted: false,
+        };
+        self.tell(EventData::Message { message }).await;
+    }
+
+    async fn tell(&self, data: EventData) {
+        let log = self.script.log.lock().unwrap().0.clone();
+        let seq = {
+            let mut appended = self.script.appended.lock().unwrap();
+            *appended += 1;
+            *appended
+        };
+        log.append("test", seq, data, Time::now()).await.unwrap().unwrap();
+    }
+}
+
+async fn fresh_log() -> (EventLog, TempDir) {
+    let dir = TempDir::new().unwrap();
+    let store = Store::open(dir.path(), "runtime", &[]).await.unwrap();
+    (EventLog::open(&store, 1000).await.unwrap(), dir)
+}
+
+/// An agent as a runtime has it: named `local` there, whatever it is called elsewhere.
+pub fn agent(id: &str, name: &str) -> Agent {
+    let now = Time::now();
+    serde_json::from_value(json!({
+        "id": id, "name": name, "type": "claude", "status": "starting", "runtime": "local",
+        "createdAt": now, "updatedAt": now,
+    }))
+    .unwrap()
+}
+
+fn router(script: Arc<Script>) -> Router {
+    Router::new()
+        .route("/ready", get(ready))
+        .route("/api/events", get(follow))
+        .route("/api/agents", get(list).post(spawn))
+        .route("/api/agents/{id}", get(show).delete(stop))
+        .route("/api/agents/{id}/logs", get(logs))
+        .route("/api/agents/{id}/interrupt", any(show))
+        .route("/api/agents/{id}/{rest}", any(echo))
+        .route("/ws/agents/{id}/terminal", get(terminal))
+        .with_state(script)
+}
+
+type Shared = State<Arc<Script>>;
+
+async fn ready(State(script): Shared) -> (StatusCode, Json<RuntimeStatus>) {
+    let status = script.status.lock().unwrap().clone();
+    (if status.healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(status))
+}
+
+async fn follow(
+    State(script): Shared,
+    headers: HeaderMap,
+    Query(query): Query<EventsQuery>,
+    upgrade: Option<Upgrade>,
+) -> Response {
+    let log = script.log.lock().unwrap().0.clone();
+    let shutdown = script.shutdown.lock().unwrap().clone();
+    events::follow(&log, query, &headers, upgrade, &shutdown)
+}
+
+async fn list(State(script): Shared) -> Json<AgentList> {
+    let agents: Vec<Agent> = script.agents.lock().unwrap().values().cloned().collect();
+    Json(AgentList { count: agents.len(), agents, next_cursor: None })
+}
+
+async fn spawn(
+    State(script): Shared,
+    headers: HeaderMap,
+    Json(request): Json<SpawnRequest>,
+) -> Result<Response, Problem> {
+    if let Some(problem) = script.refusal.lock().unwrap().clone() {
+        return Err(problem);
+    }
+    let key = headers.get("idempotency-key").map(|key| key.to_str().unwrap().to_owned());
+    script.spawned.lock().unwrap().push((key, serde_json::to_value(&request).unwrap()));
+    if *script.dies_of_spawn.lock().unwrap() {
+        let cut = futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]);
+        return Ok((StatusCode::CREATED, Body::from_stream(cut)).into_response());
+    }
+    let id = AgentId::generate();
+    let agent = Agent { labels: request.labels, ..agent(id.as_str(), &request.name) };
+    script.agents.lock().unwrap().insert(id.to_string(), agent.clone());
+    Ok((StatusCode::CREATED, [("location", format!("/api/agents/{id}"))], Json(agent)).into_response())
+}
+
+async fn show(State(script): Shared, Path(id): Path<String>) -> Result<Json<Agent>, Problem> {
+    script.agents.lock().unwrap().get(&id).cloned().map(Json).ok_or_else(|| Problem::no_agent(id))
+}
+
+async fn stop(state: Shared, path: Path<String>, RawQuery(query): RawQuery) -> Result<Json<Agent>, Problem> {
+    let Json(mut agent) = show(state, path).await?;
+    agent.status = AgentStatus::Stopped;
+    agent.role = query;
+    Ok(Json(agent))
+}
+
+/// Answers with what was asked.
+async fn echo(
+    State(script): Shared,
+    method: Method,
+    Path((id, rest)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    if let Some(problem) = script.call_refusal.lock().unwrap().clone() {
+        return Err(problem);
+    }
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let echoed = json!({
+        "method": method.as_str(), "id": id, "rest": rest, "query": query,
+        "key": header("idempotency-key"), "token": header("authorization"), "origin": header("origin"),
+        "body": String::from_utf8_lossy(&body),
+    });
+    Ok((StatusCode::ACCEPTED, Json(echoed)).into_response())
+}
+
+/// One line, and the rest never.
+async fn logs() -> Response {
+    let line = futures::stream::iter([Ok::<_, std::convert::Infallible>("a first line\n")]);
+    let body = Body::from_stream(futures::StreamExt::chain(line, futures::stream::pending()));
+    ([("content-type", "text/plain; charset=utf-8")], body).into_response()
+}
+
+/// Tells protocol and query, then echoes; `end` ends the agent.
+async fn terminal(
+    State(script): Shared,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let known = script.agents.lock().unwrap().contains_key(&id);
+    let killed = script.shutdown.lock().unwrap().clone();
+    upgrade.protocols([TERMINAL_V1]).on_upgrade(async move |mut socket| {
+        let close = |code, reason: &str| Message::Close(Some(CloseFrame { code, reason: reason.into() }));
+        if !known {
+            let _ = socket.send(close(CLOSE_UNKNOWN_AGENT, "no such agent")).await;
+            return;
+        }
+        let protocol = socket.protocol().map(|protocol| protocol.to_str().unwrap().to_owned());
+        let hello = json!({ "protocol": protocol, "query": query }).to_string();
+        let _ = socket.send(Message::text(hello)).await;
+        loop {
+            let message = tokio::select! {
+                message = socket.recv() => message,
+                () = killed.begun() => return,
+            };
+            let Some(Ok(message)) = message else { return };
+            let answer = match message {
+                Message::Text(text) if text == "end" => close(CLOSE_AGENT_ENDED, "exited"),
+                Message::Text(_) | Message::Binary(_) => message,
+                _ => continue,
+            };
+            if socket.send(answer).await.is_err() {
+                return;
+            }
+        }
+    })
+}
