@@ -34,6 +34,8 @@ pub struct Fed {
     pub replies: Vec<u8>,
     /// What the program told about itself.
     pub reports: Vec<TerminalReport>,
+    /// Where in `output` the sequence of each report begins: what was printed before it, and what after.
+    pub report_starts: Vec<usize>,
 }
 
 /// What the program switched on.
@@ -180,6 +182,7 @@ pub(crate) fn join(rows: &[Row]) -> Vec<String> {
 
 impl Terminal {
     fn take(&mut self, piece: Piece<'_>, fed: &mut Fed) {
+        let start = fed.output.len();
         match piece {
             Piece::Sequence(bytes) if query::answer(bytes, &self.emulator, &mut fed.replies) => {
                 if std::mem::take(&mut self.open) {
@@ -201,6 +204,7 @@ impl Terminal {
             }
             Piece::Fragment(bytes) => fed.output.extend_from_slice(bytes),
         }
+        fed.report_starts.resize(fed.reports.len(), start);
         self.open = piece.is_open();
         if self.open {
             // What comes next may be nothing to the emulator.

@@ -152,6 +152,14 @@ fn programs_report_themselves() {
 }
 
 #[test]
+fn a_report_stands_between_what_was_printed_before_and_after_it() {
+    let fed = screen().feed(b"a\x1b[cbc\x1b]7501;state=working\x07d\x1b]7501;state=done\x07e");
+    assert_eq!(fed.output, b"abc\x1b]7501;state=working\x07d\x1b]7501;state=done\x07e");
+    let before: Vec<&[u8]> = fed.report_starts.iter().map(|start| &fed.output[..*start]).collect();
+    assert_eq!(before, [&b"abc"[..], b"abc\x1b]7501;state=working\x07d"]);
+}
+
+#[test]
 fn broken_status_reports_are_none() {
     for body in ["", "state", "state=", "kind=auth", ":::"] {
         assert_eq!(screen().feed(format!("\x1b]7501;{body}\x07").as_bytes()).reports, [], "{body:?}");
