@@ -1,0 +1,82 @@
+//! What stands in the place where a message is typed.
+
+use std::ops::Range;
+
+use parallax_api::terminal::Cursor;
+use parallax_screen::Row;
+
+use super::Composer;
+use crate::profile::screen::ComposerRule;
+
+/// The composer with the cursor in it, and its rows. Quoted or echoed prompts have the look of one, but not the cursor.
+pub(super) fn read(rule: &ComposerRule, rows: &[Row], cursor: Cursor) -> Option<(Composer, Range<usize>)> {
+    let cursor = usize::from(cursor.row);
+    let is_below = |row: &Row| rule.below.as_ref().map_or(row.is_blank(), |below| below.is_match(&row.text));
+    let first =
+        (0..=cursor).rev().find(|at| rows.get(*at).is_some_and(|row| rule.prompt.is_match(&row.text)))?;
+    if rule.above.as_ref().is_some_and(|above| first > 0 && !above.is_match(&rows[first - 1].text)) {
+        return None;
+    }
+    // Further lines are indented under the first; what is not belongs to the conversation.
+    let is_further = |row: &Row| rule.flush || row.is_blank() || row.text.starts_with(' ');
+    if cursor >= rows.len() || !rows[first + 1..=cursor].iter().all(is_further) {
+        return None;
+    }
+    let end = (cursor + 1..rows.len()).find(|at| is_below(&rows[*at])).unwrap_or(rows.len());
+    let prompt = rule.prompt.captures(&rows[first].text).and_then(|found| found.get(0))?;
+    let width = rows[first].text[..prompt.end()].chars().count();
+    let mut typed = String::new();
+    for row in &rows[first..end] {
+        let text = row.undimmed();
+        let start = text.char_indices().nth(width).map_or(text.len(), |(index, _)| index);
+        // Rows after the first stand under the text of the first; where they do not, nothing may be lost.
+        let cut = text[..start].trim().is_empty() || std::ptr::eq(row, &rows[first]);
+        typed.push_str(if cut { &text[start..] } else { &text });
+        if !row.wrapped {
+            typed.push('\n');
+        }
+    }
+    let typed = typed.trim();
+    let is_hint = rule.hint.as_ref().is_some_and(|hint| hint.is_match(typed));
+    let composer = if typed.is_empty() || is_hint { Composer::Empty } else { Composer::Holds(typed.into()) };
+    Some((composer, first..end))
+}
+
+#[cfg(test)]
+mod tests {
+    use parallax_api::TerminalSize;
+    use parallax_screen::Screen;
+
+    use super::*;
+
+    const RULE: &str = r#"
+        prompt = '^❯[ \x{A0}]?'
+        above = '^─{10,}'
+        below = '^─{10,}'
+    "#;
+
+    fn composer(output: &str) -> Option<Composer> {
+        let rule: ComposerRule = toml::from_str(RULE).unwrap();
+        let mut screen = Screen::new(TerminalSize { cols: 12, rows: 10 }, 0);
+        screen.feed(output.replace("---", "────────────\r\n").as_bytes());
+        read(&rule, &screen.rows(), screen.cursor()).map(|(composer, _)| composer)
+    }
+
+    #[test]
+    fn what_is_typed() {
+        let holds = |text: &str| Some(Composer::Holds(text.into()));
+        let table = [
+            ("empty", "---❯ \r\n---footer\x1b[2;3H", Some(Composer::Empty)),
+            ("text", "---❯ hello\r\n---\x1b[2;8H", holds("hello")),
+            ("no-break space", "---❯\u{a0}hello\r\n---\x1b[2;8H", holds("hello")),
+            ("dim hint", "---❯ \x1b[2mTry this\x1b[m\r\n---\x1b[2;3H", Some(Composer::Empty)),
+            ("lines", "---❯ one\r\n  two\r\n---\x1b[3;6H", holds("one\ntwo")),
+            ("cursor elsewhere", "---❯ \r\n---footer", None),
+            ("no frame", "● it says\r\n❯ quoted\x1b[2;5H", None),
+            ("echo above a dialog", "❯ prompt\r\n\r\n---❯ 1. Yes\r\n  2. No\r\n\r\nEsc", None),
+        ];
+        for (name, output, expected) in table {
+            assert_eq!(composer(output), expected, "{name}");
+        }
+    }
+}

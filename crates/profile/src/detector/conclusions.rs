@@ -1,0 +1,215 @@
+//! The conclusions: from what the sources claim and what the screen shows to status, attention and the end of turns.
+
+use std::time::Duration;
+
+use parallax_api::{AgentError, AgentStatus, AttentionKind};
+
+use super::claims::Claim;
+use super::{Detector, Fact, Needed, Outcome, Source};
+use crate::profile::answer::AnswerSource;
+use crate::profile::report::Means;
+
+/// `idle` must hold so long: Codex says `idle`, `working`, `idle` when it starts (110 ms apart at most), Gemini is idle for
+/// 40 ms between two queued messages.
+pub(super) const SETTLE: Duration = Duration::from_millis(150);
+/// Work that is reported before the first `ready`, with nothing entered, must hold so long: it is the CLI starting up.
+pub(super) const START_UP: Duration = Duration::from_millis(300);
+/// The first composer must have stood so long when the CLI does not report its own state: Gemini paints it for a moment
+/// before its start-up dialogs.
+pub(super) const FIRST_COMPOSER: Duration = Duration::from_millis(500);
+/// A composer on the screen is ready after so long when nothing else ever tells: Codex paints it before its own start.
+pub(super) const SCREEN_ALONE: Duration = Duration::from_secs(5);
+/// A question that is reported is told when its dialog is on the screen, or after this long without one.
+pub(super) const DIALOG_WAIT: Duration = Duration::from_secs(2);
+/// An interrupted turn waits at most so long for what the model had said.
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(500);
+
+impl Detector {
+    /// Draws the conclusions.
+    pub(super) fn settle(&mut self, now: Duration) -> Vec<Fact> {
+        let mut facts = self.turn.tick(now);
+        let claim = self.claims.best(now).cloned();
+        self.attend(now, claim.as_ref());
+        if let Some(claim) = claim {
+            match claim.means {
+                Means::Working if self.has_begun || now >= claim.at + START_UP => {
+                    self.is_entered = false;
+                    if self.observation.status != AgentStatus::Busy {
+                        self.observation.error = None;
+                        self.enter(now, AgentStatus::Busy, &claim);
+                        facts.extend(self.turn.begin(None));
+                    }
+                }
+                Means::Idle | Means::Done => {
+                    self.close_turn(now, &claim);
+                    self.be_ready(now, &claim);
+                }
+                Means::Failed | Means::Login if self.knows_why(now, &claim) => {
+                    self.close_turn(now, &claim);
+                    if self.told_failure != Some(claim.at) {
+                        self.told_failure = Some(claim.at);
+                        self.fail(now, &claim);
+                    }
+                    self.be_ready(now, &claim);
+                }
+                _ => {}
+            }
+            facts.extend(self.turn.tick(now));
+        }
+        let is_busy = self.observation.status == AgentStatus::Busy;
+        self.observation.detail = self.sight.detail.clone().filter(|_| is_busy);
+        facts
+    }
+
+    /// What a person is needed for: the dialog on the screen, or a report that says so.
+    fn attend(&mut self, now: Duration, claim: Option<&Claim>) {
+        let before = self.observation.attention.take();
+        if let Some(asked) = &self.sight.dialog {
+            self.dialog_gone = None;
+            self.observation.attention = asked.needed.clone();
+            let is_new_error = asked.error.is_some() && asked.error != self.observation.error;
+            if self.observation.rule != asked.rule || is_new_error {
+                let (rule, evidence) = (asked.rule.clone(), asked.evidence.clone());
+                let error = asked.error.clone();
+                self.explain(Source::Screen, rule, evidence);
+                if is_new_error {
+                    self.observation.error = error;
+                    self.change(now, AgentStatus::Error);
+                }
+            }
+            return;
+        }
+        let kind = claim.and_then(|claim| match claim.means {
+            Means::Question => Some(AttentionKind::Question),
+            Means::Login => Some(AttentionKind::Login),
+            _ => None,
+        });
+        let Some(before) = before else {
+            if let (Some(kind), Some(claim)) = (kind, claim)
+                && (kind == AttentionKind::Login || now >= claim.at + DIALOG_WAIT)
+            {
+                let text = claim.message.clone().unwrap_or_else(|| claim.evidence.clone());
+                self.explain(claim.source, claim.rule.clone(), claim.evidence.clone());
+                let (login_url, options, takes_text) = (None, Vec::new(), None);
+                self.observation.attention =
+                    Some(Needed { kind, text, login_url, options, on_screen: false, takes_text });
+            }
+            return;
+        };
+        // A dialog may be painted anew in two steps, and the report of its end may come after it has gone.
+        let gone = *self.dialog_gone.get_or_insert(now);
+        if kind == Some(before.kind) || now < gone + SETTLE {
+            self.observation.attention = Some(Needed { on_screen: false, ..before });
+            return;
+        }
+        self.dialog_gone = None;
+        if let Some(claim) = claim {
+            self.explain(claim.source, claim.rule.clone(), claim.evidence.clone());
+        }
+    }
+
+    /// A turn that is over by this claim ends as soon as its answer is there.
+    fn close_turn(&mut self, now: Duration, claim: &Claim) {
+        let is_own_word = claim.source == Source::Osc7501;
+        if claim.at < self.turn_begun
+            || !self.turn.is_running()
+            || (!is_own_word && !self.has_settled(now, claim))
+        {
+            return;
+        }
+        let outcome = match claim.means {
+            Means::Done => Outcome::Completed,
+            Means::Failed | Means::Login => Outcome::Failed,
+            // A CLI that reports itself says `done` when a turn was finished, and `idle` when it was not.
+            _ if is_own_word => Outcome::Interrupted,
+            _ if self.sight.failed.is_some() => Outcome::Failed,
+            _ if self.sight.interrupted => Outcome::Interrupted,
+            _ => Outcome::Completed,
+        };
+        if outcome == Outcome::Failed && claim.means == Means::Idle {
+            self.fail(now, claim);
+        }
+        let answer = self.profile.answer();
+        let wait = match outcome {
+            Outcome::Failed => Duration::ZERO,
+            _ if answer.source == AnswerSource::Output => Duration::ZERO,
+            _ if self.turn.has_words()
+                && (outcome == Outcome::Interrupted || !self.tells_whole_answers()) =>
+            {
+                Duration::ZERO
+            }
+            Outcome::Interrupted => Duration::from_millis(answer.wait_ms).min(LAST_WORDS),
+            Outcome::Completed => Duration::from_millis(answer.wait_ms),
+        };
+        self.turn.close(outcome, now + wait);
+    }
+
+    /// Whether some report holds the whole answer of a turn.
+    pub(super) fn tells_whole_answers(&self) -> bool {
+        let hooks = self.profile.hooks.iter().map(|rule| &rule.read);
+        let lines = self.profile.record.iter().flat_map(|record| &record.lines).map(|rule| &rule.read);
+        hooks.chain(lines).any(|reading| reading.answer.is_some())
+    }
+
+    /// Whether `idle` has held. A title says it while a permission dialog is on its way: then the screen still shows work.
+    fn has_settled(&self, now: Duration, claim: &Claim) -> bool {
+        let shows_work = claim.source != Source::Osc7501 && self.sight.busy.is_some();
+        now >= claim.at + SETTLE && !shows_work
+    }
+
+    /// Ready once `idle` has held, a message can be typed, and nobody is asked anything.
+    fn be_ready(&mut self, now: Duration, claim: &Claim) {
+        let Some(composer_since) = self.composer_since else { return };
+        let is_first = self.observation.status == AgentStatus::Starting;
+        let is_settled = match claim.source {
+            Source::Osc7501 => true,
+            Source::Screen => now >= composer_since + SCREEN_ALONE,
+            _ => !is_first || now >= composer_since + FIRST_COMPOSER,
+        } && self.has_settled(now, claim)
+            && self.failed_at.is_none_or(|at| now >= at + SETTLE);
+        if is_settled && self.observation.attention.is_none() && self.observation.status != AgentStatus::Ready
+        {
+            self.has_begun = true;
+            self.enter(now, AgentStatus::Ready, claim);
+        }
+    }
+
+    /// Whether a failure can be told with its reason, or has waited long enough for one.
+    fn knows_why(&self, now: Duration, claim: &Claim) -> bool {
+        let is_known =
+            claim.message.is_some() || self.observation.error.is_some() || self.sight.failed.is_some();
+        is_known || now >= claim.at + SETTLE
+    }
+
+    fn fail(&mut self, now: Duration, claim: &Claim) {
+        self.failed_at = Some(now);
+        let message = claim.message.as_ref().or(self.sight.failed.as_ref());
+        if let Some(message) = message {
+            self.observation.error = Some(self.profile.error(message));
+        }
+        if self.observation.error.is_none() {
+            let message = format!("{} reported an error without saying which", self.profile.title);
+            self.observation.error = Some(AgentError { code: "cli_error".into(), message });
+        }
+        // An agent that waits for a person keeps its status.
+        if claim.means != Means::Login {
+            self.enter(now, AgentStatus::Error, claim);
+        }
+    }
+
+    fn enter(&mut self, now: Duration, status: AgentStatus, claim: &Claim) {
+        self.change(now, status);
+        self.explain(claim.source, claim.rule.clone(), claim.evidence.clone());
+    }
+
+    fn change(&mut self, now: Duration, status: AgentStatus) {
+        self.observation.status = status;
+        self.observation.since = now;
+    }
+
+    fn explain(&mut self, source: Source, rule: String, evidence: String) {
+        self.observation.source = source;
+        self.observation.rule = rule;
+        self.observation.evidence = evidence;
+    }
+}

@@ -1,0 +1,168 @@
+//! What the detector concludes.
+
+use std::time::Duration;
+
+use parallax_api::{AgentError, AgentStatus, AttentionKind, AttentionOption};
+use serde::{Deserialize, Serialize};
+
+/// What an agent is doing, and how that is known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observation {
+    /// What it is doing.
+    pub status: AgentStatus,
+    /// What a person is needed for.
+    pub attention: Option<Needed>,
+    /// What went wrong last. It stays until the next turn begins.
+    pub error: Option<AgentError>,
+    /// Where a message would be typed.
+    pub composer: Composer,
+    /// Where status and attention are known from.
+    pub source: Source,
+    /// The rule that said so.
+    pub rule: String,
+    /// What the rule saw.
+    pub evidence: String,
+    /// Since when the status is what it is.
+    pub since: Duration,
+    /// What a busy agent waits for: `retrying`, `reconnecting`.
+    pub detail: Option<String>,
+}
+
+/// What a person is needed for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Needed {
+    /// A login or a question.
+    pub kind: AttentionKind,
+    /// What the CLI says.
+    pub text: String,
+    /// Where to log in, whole.
+    pub login_url: Option<String>,
+    /// The choices.
+    pub options: Vec<Choice>,
+    /// The dialog itself is on the screen: keys reach it.
+    pub on_screen: bool,
+    /// How free text is entered, when it takes some.
+    pub takes_text: Option<TextEntry>,
+}
+
+/// A choice and the keys that make it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// `yes`, `no`, `always`, or a word made from the label.
+    pub id: String,
+    /// What the CLI shows.
+    pub label: String,
+    /// Key names for `keys::encode`, or text to type as it stands: one write each, 50 ms or more apart.
+    pub keys: Vec<String>,
+}
+
+impl From<&Choice> for AttentionOption {
+    fn from(choice: &Choice) -> Self {
+        Self { id: choice.id.clone(), label: choice.label.clone() }
+    }
+}
+
+/// How a dialog takes free text: `before`, the text as a paste, `after`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextEntry {
+    /// Keys that open the entry.
+    pub before: Vec<String>,
+    /// Keys that end it.
+    pub after: Vec<String>,
+}
+
+/// Where a message is typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Composer {
+    /// It is not on the screen, or takes nothing now.
+    Absent,
+    /// It is there and empty; a dim hint does not count.
+    Empty,
+    /// It is there and holds this.
+    Holds(String),
+}
+
+/// Where a conclusion comes from, strongest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The process itself: spawned, ended.
+    Process,
+    /// A status report in the terminal stream.
+    Osc7501,
+    /// A hook of the CLI.
+    Hook,
+    /// The CLI's session file.
+    Record,
+    /// The window title.
+    Title,
+    /// The screen.
+    Screen,
+}
+
+impl Source {
+    /// As `StatusReport::source` has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Osc7501 => "osc7501",
+            Self::Hook => "hook",
+            Self::Record => "record",
+            Self::Title => "title",
+            Self::Screen => "screen",
+        }
+    }
+}
+
+/// Something that happened once.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fact {
+    /// The conversation has this id: what it is resumed by.
+    Session {
+        /// The id.
+        id: String,
+    },
+    /// A turn began (`None`), or the CLI told the prompt it took. Both may come for one prompt, in any order.
+    PromptTaken {
+        /// The prompt, as the CLI has it.
+        text: Option<String>,
+    },
+    /// The answer of the turn that ends next. A later one in the same turn replaces it.
+    Answer {
+        /// The text as the model wrote it.
+        text: String,
+        /// The CLI's id for it.
+        id: Option<String>,
+    },
+    /// A turn is over; its answer has been told when there is one besides the screen's.
+    TurnOver {
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// Tokens of the conversation so far.
+    Tokens {
+        /// Read.
+        input: u64,
+        /// Written.
+        output: u64,
+    },
+    /// Cost of the conversation so far, in US dollars.
+    Cost {
+        /// Dollars.
+        usd: f64,
+    },
+    /// The CLI's version.
+    Version(String),
+}
+
+/// How a turn ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// The model finished.
+    Completed,
+    /// It was stopped, or what it wanted was denied.
+    Interrupted,
+    /// It failed.
+    Failed,
+}

@@ -1,0 +1,132 @@
+//! Reading what the CLI reports: status sequences, titles, hooks, lines of its session file.
+
+use std::time::Duration;
+
+use parallax_screen::ProgramStatus;
+use serde_json::Value;
+
+use super::claims::Claim;
+use super::{Fact, Source};
+use crate::profile::Profile;
+use crate::profile::report::{Means, Reading, StatusRule};
+
+/// What a status report claims. `None` when it is not about the agent itself.
+pub(super) fn status_claim(rule: &StatusRule, status: &ProgramStatus, now: Duration) -> Option<Claim> {
+    let is_its_own =
+        status.id.is_none() && (rule.app.is_none() || status.app.is_none() || status.app == rule.app);
+    if !is_its_own {
+        return None;
+    }
+    let message = status.msg.clone();
+    let is_login = || {
+        rule.login.as_ref().is_none_or(|login| message.as_ref().is_none_or(|message| login.is_match(message)))
+    };
+    let means = match (status.state.as_str(), status.kind.as_deref()) {
+        ("idle", _) => Means::Idle,
+        ("working", _) => Means::Working,
+        ("done", _) => Means::Done,
+        ("error", _) => Means::Failed,
+        ("blocked", Some("auth")) if is_login() => Means::Login,
+        ("blocked", Some("auth")) => Means::Failed,
+        ("blocked", _) => Means::Question,
+        ("clear", _) => Means::Gone,
+        _ => return None,
+    };
+    let mut evidence = format!("state={}", status.state);
+    for (name, value) in [("kind", &status.kind), ("app", &status.app), ("msg", &status.msg)] {
+        if let Some(value) = value {
+            evidence.push_str(&format!(" {name}={value}"));
+        }
+    }
+    let rule = format!("status {}", status.state);
+    Some(Claim { means, at: now, source: Source::Osc7501, rule, evidence, message })
+}
+
+/// What a window title claims.
+pub(super) fn title_claim(profile: &Profile, title: &str, now: Duration) -> Option<Claim> {
+    let title = title.trim_end();
+    let rule = profile.titles.iter().find(|rule| rule.pattern.is_match(title))?;
+    Some(Claim {
+        means: rule.means,
+        at: now,
+        source: Source::Title,
+        rule: format!("title {}", rule.pattern.as_str()),
+        evidence: title.to_owned(),
+        message: None,
+    })
+}
+
+/// What a report of a hook or a session file tells, read out of it.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub session: Option<String>,
+    pub prompt: Option<String>,
+    pub answer: Option<String>,
+    pub said: Option<String>,
+    pub id: Option<String>,
+    pub failure: Option<String>,
+    pub version: Option<String>,
+    pub cost: Option<f64>,
+}
+
+impl Told {
+    /// Reads what stands at the places that the profile names.
+    pub fn read(reading: &Reading, value: &Value) -> Self {
+        let at =
+            |pointer: &Option<String>| pointer.as_ref().and_then(|pointer| text(value.pointer(pointer)?));
+        Self {
+            session: at(&reading.session),
+            prompt: at(&reading.prompt),
+            answer: at(&reading.answer),
+            said: at(&reading.said),
+            id: at(&reading.id),
+            failure: at(&reading.failure),
+            version: at(&reading.version),
+            cost: reading.cost.as_ref().and_then(|pointer| value.pointer(pointer)?.as_f64()),
+        }
+    }
+}
+
+/// A text, or the texts of a list of parts, as model APIs have them. Nothing when it is empty.
+fn text(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => parts.iter().filter_map(|part| part.get("text")?.as_str()).collect(),
+        _ => return None,
+    };
+    (!text.is_empty()).then_some(text)
+}
+
+/// Tokens of the conversation, from totals or added up.
+#[derive(Debug, Default)]
+pub(super) struct Tokens {
+    input: u64,
+    output: u64,
+    /// The answer whose tokens were added last: told again, they replace.
+    last: Option<(String, u64, u64)>,
+}
+
+impl Tokens {
+    /// Adds what a report tells; a fact when something changed.
+    pub fn add(&mut self, reading: &Reading, value: &Value, id: Option<&str>) -> Option<Fact> {
+        let number = |pointer: &String| value.pointer(pointer).and_then(Value::as_u64);
+        let before = (self.input, self.output);
+        let total = |pointer: &Option<String>| pointer.as_ref().and_then(number);
+        self.input = total(&reading.total_input_tokens).unwrap_or(self.input);
+        self.output = total(&reading.total_output_tokens).unwrap_or(self.output);
+
+        let sum = |pointers: &[String]| pointers.iter().filter_map(number).sum::<u64>();
+        let (input, output) = (sum(&reading.input_tokens), sum(&reading.output_tokens));
+        if (input, output) != (0, 0) {
+            if let Some((_, input, output)) = self.last.take_if(|(last, ..)| Some(last.as_str()) == id) {
+                self.input -= input;
+                self.output -= output;
+            }
+            self.input += input;
+            self.output += output;
+            self.last = id.map(|id| (id.to_owned(), input, output));
+        }
+        (before != (self.input, self.output))
+            .then_some(Fact::Tokens { input: self.input, output: self.output })
+    }
+}

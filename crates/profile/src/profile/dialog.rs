@@ -1,0 +1,88 @@
+//! What a CLI asks a person, as it stands on the screen.
+
+use parallax_api::AttentionKind;
+use serde::{Deserialize, Serialize};
+
+use super::pattern::Pattern;
+
+/// A dialog: the last block of the screen. Patterns are for single rows, without the sides of a box. It is there when its
+/// last row is the last of the screen that is not blank, and everything it shows stands in it, in that order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dialog {
+    /// What the rule is called in explanations.
+    pub name: String,
+    /// What a person is needed for.
+    #[serde(default)]
+    pub asks: Option<AttentionKind>,
+    /// It tells an error with this code.
+    #[serde(default)]
+    pub error: Option<String>,
+    /// Its first row: the nearest above the last. Default, and when it has scrolled off: the top of the screen.
+    #[serde(default)]
+    pub begins: Option<Pattern>,
+    /// Rows that it shows, from top to bottom.
+    #[serde(default)]
+    pub shows: Vec<Pattern>,
+    /// Its last row.
+    pub ends: Pattern,
+    /// Rows that say nothing to a person.
+    #[serde(default)]
+    pub skip: Option<Pattern>,
+    /// How the address of its login begins. Without this, addresses in it are not for logging in.
+    #[serde(default)]
+    pub address: Option<Pattern>,
+    /// How a choice is made.
+    #[serde(default)]
+    pub choose: Choosing,
+    /// How free text is given.
+    #[serde(default)]
+    pub text: Option<TextRule>,
+    /// Choices that stand in no list: keys that the dialog names in its text.
+    #[serde(default)]
+    pub keys: Vec<KeyChoice>,
+}
+
+/// How a choice is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Choosing {
+    /// Its number acts at once. Where there are no numbers, as `marker`.
+    #[default]
+    Number,
+    /// Its number, then Enter.
+    NumberEnter,
+    /// The marker is moved to it, then Enter.
+    Marker,
+}
+
+/// How a dialog takes free text.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextRule {
+    /// The choice that opens the entry, by its label. Default: it is open.
+    #[serde(default)]
+    pub choice: Option<Pattern>,
+}
+
+/// A choice without a number: a key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyChoice {
+    /// Its id.
+    pub id: String,
+    /// What it is called.
+    pub label: String,
+    /// The keys.
+    pub keys: Vec<String>,
+}
+
+/// The id of choices with such a label.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChoiceName {
+    /// `yes`, `no`, `always`, …
+    pub id: String,
+    /// The label.
+    pub label: Pattern,
+}
