@@ -1,0 +1,134 @@
+//! Answering a question: keys only when the dialog itself is on the screen, else they land in the composer.
+
+use std::time::{Duration, Instant};
+
+use parallax_api::message::AnswerRequest;
+use parallax_api::{Code, Problem};
+use parallax_profile::Needed;
+use parallax_screen::{Modes, keys};
+use tokio::sync::oneshot;
+
+/// How long the dialog may take to come on the screen, and, answered, to leave it.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// A dialog that has just been painted may not listen yet (Claude Code drops what comes too soon): when the same one still
+/// stands there after this time the keys were not heard, and are pressed again.
+const AGAIN_AFTER: Duration = Duration::from_millis(1200);
+
+/// An answer being given.
+pub struct Answering {
+    request: AnswerRequest,
+    reply: oneshot::Sender<Result<(), Problem>>,
+    question: String,
+    pressed_at: Option<Instant>,
+    until: Instant,
+}
+
+impl Answering {
+    /// Begins when there is something to answer and the request fits it; else gives the reply back with why not.
+    pub fn new(
+        request: AnswerRequest,
+        needed: Option<&Needed>,
+        reply: oneshot::Sender<Result<(), Problem>>,
+        now: Instant,
+    ) -> Result<Self, (Problem, oneshot::Sender<Result<(), Problem>>)> {
+        let Some(needed) = needed else {
+            return Err((
+                Problem::new(Code::Conflict, "nothing is asked; `attention` tells when something is"),
+                reply,
+            ));
+        };
+        if needed.on_screen
+            && let Err(problem) = press(&request, needed, &Modes::default())
+        {
+            return Err((problem, reply));
+        }
+        Ok(Self { request, reply, question: needed.text.clone(), pressed_at: None, until: now + PATIENCE })
+    }
+
+    /// When there is something to do though nothing happens.
+    pub fn deadline(&self) -> Instant {
+        self.again_at().map_or(self.until, |again| again.min(self.until))
+    }
+
+    /// Answers the keys to press now, or, as an error, that it is over and how.
+    pub fn step(
+        &mut self,
+        needed: Option<&Needed>,
+        modes: &Modes,
+        now: Instant,
+    ) -> Result<Vec<Vec<u8>>, Result<(), Problem>> {
+        let pressed = self.pressed_at.is_some();
+        let Some(needed) = needed.filter(|needed| !pressed || needed.text == self.question) else {
+            // Gone or another: this one is answered, by us or by somebody at the terminal.
+            return Err(Ok(()));
+        };
+        if now >= self.until {
+            let why = if pressed {
+                "the question is still there after the keys were pressed; look at the agent's screen"
+            } else {
+                "the question did not come on the screen; look at the agent's screen"
+            };
+            return Err(Err(Problem::new(Code::Timeout, why)));
+        }
+        let due = !pressed || self.again_at().is_some_and(|again| now >= again);
+        if !due {
+            return Ok(Vec::new());
+        }
+        if !needed.on_screen {
+            self.pressed_at = self.pressed_at.map(|_| now);
+            return Ok(Vec::new());
+        }
+        if !pressed {
+            self.until = now + PATIENCE;
+        }
+        self.pressed_at = Some(now);
+        // Anew each time: where the cursor of the dialog stands is part of the keys.
+        press(&self.request, needed, modes).map_err(Err)
+    }
+
+    /// Text is entered once: what of it was heard cannot be told.
+    fn again_at(&self) -> Option<Instant> {
+        self.pressed_at.filter(|_| self.request.option.is_some()).map(|at| at + AGAIN_AFTER)
+    }
+
+    /// Tells who asked.
+    pub fn finish(self, result: Result<(), Problem>) {
+        // Who no longer waits sees it in `attention`.
+        drop(self.reply.send(result));
+    }
+}
+
+/// The keys for this answer, one write each.
+fn press(request: &AnswerRequest, needed: &Needed, modes: &Modes) -> Result<Vec<Vec<u8>>, Problem> {
+    match (&request.option, &request.text) {
+        (Some(option), None) => {
+            let wanted = |choice: &&parallax_profile::Choice| choice.id == *option || choice.label == *option;
+            let choice = needed.options.iter().find(wanted).ok_or_else(|| {
+                let known: Vec<&str> = needed.options.iter().map(|choice| choice.id.as_str()).collect();
+                let detail = match known.as_slice() {
+                    [] => "this question has no options; send `text`".to_owned(),
+                    known => format!("`{option}` is none of: {}", known.join(", ")),
+                };
+                Problem::invalid("option", detail).with("options", known)
+            })?;
+            Ok(encode(&choice.keys, modes))
+        }
+        (None, Some(text)) => {
+            let entry = needed.takes_text.as_ref().ok_or_else(|| {
+                let known: Vec<&str> = needed.options.iter().map(|choice| choice.id.as_str()).collect();
+                Problem::invalid("text", "this question takes no text; send one of `options` as `option`")
+                    .with("options", known)
+            })?;
+            let mut writes = encode(&entry.before, modes);
+            writes.push(if modes.bracketed_paste { keys::paste(text) } else { text.clone().into_bytes() });
+            writes.extend(encode(&entry.after, modes));
+            Ok(writes)
+        }
+        _ => Err(Problem::invalid("option", "give either `option` or `text`")),
+    }
+}
+
+/// Names of keys as bytes; what is no name is typed as it stands.
+fn encode(names: &[String], modes: &Modes) -> Vec<Vec<u8>> {
+    names.iter().map(|name| keys::encode(name, modes).unwrap_or_else(|| name.clone().into_bytes())).collect()
+}

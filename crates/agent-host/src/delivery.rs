@@ -1,0 +1,398 @@
+//! Typing one message into a CLI so that it is taken once and whole.
+//!
+//! Terminal programs swallow an Enter that comes too soon after a paste, so a message is pasted, seen in the composer,
+//! entered, and then proved: `clearing → pasting → settling → entered → taken`. This is a state machine without a clock or
+//! a terminal of its own: the session tells it what it sees and does what it says.
+
+use std::time::{Duration, Instant};
+
+use parallax_api::{AgentStatus, Code, Problem};
+use parallax_profile::{Composer, Observation, Outcome, Submit};
+use parallax_screen::keys;
+
+/// How often it is looked whether the program has read the paste.
+const PASTE_POLL: Duration = Duration::from_millis(5);
+/// A program that has not read a whole paste by then will not.
+const PASTE_LIMIT: Duration = Duration::from_secs(60);
+/// Between two attempts to clear the composer.
+const CLEAR_WAIT: Duration = Duration::from_millis(150);
+/// Attempts to clear the composer; each clears a line or all.
+const CLEAR_TRIES: u32 = 20;
+/// Enters that are tried while the text still stands in the composer.
+const ENTER_TRIES: u32 = 3;
+/// With the text gone from the composer and no proof: how long the turn may take to show.
+const PROOF_LIMIT: Duration = Duration::from_secs(10);
+/// An agent that has been ready for so long has ended its turn, also when nobody saw it end.
+const IDLE_LIMIT: Duration = Duration::from_secs(5);
+
+/// The message in hand, if any, and how far it is.
+#[derive(Default)]
+pub struct Delivery {
+    current: Option<Current>,
+}
+
+struct Current {
+    id: String,
+    text: String,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Clearing { tries: u32, again_at: Instant },
+    Pasting { target: u64, since: Instant },
+    Settling { since: Instant },
+    Entered { since: Instant, tries: u32 },
+    Taken { idle_since: Option<Instant> },
+}
+
+/// What the session is asked to do.
+#[derive(Debug)]
+pub enum Act {
+    /// Write these bytes; when they are a paste, say with [`Delivery::pasted`] which input offset ends them.
+    Paste(Vec<u8>),
+    /// Write these bytes.
+    Keys(Vec<u8>),
+    /// Enter was written: the message is `typed`.
+    Typed(String),
+    /// There is proof that it was taken.
+    Taken(String),
+    /// It could not be delivered.
+    Failed(String, Problem),
+    /// Its turn is over; its answer has been told, if there is one.
+    Close(String, Outcome),
+}
+
+/// What the session sees.
+pub struct Sight<'a> {
+    /// The detector's conclusion.
+    pub observation: &'a Observation,
+    /// Input bytes that the terminal has taken.
+    pub written: u64,
+    /// How to encode keys.
+    pub modes: &'a parallax_screen::Modes,
+}
+
+impl Delivery {
+    /// Whether a message is in hand.
+    pub fn is_busy(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// Whether the message in hand was taken and its turn is not over.
+    pub fn is_taken(&self) -> bool {
+        matches!(self.current, Some(Current { phase: Phase::Taken { .. }, .. }))
+    }
+
+    /// Whether the agent would take a message now.
+    pub fn would_take(observation: &Observation) -> bool {
+        let status = matches!(observation.status, AgentStatus::Ready | AgentStatus::Error);
+        status
+            && observation.attention.is_none()
+            && (observation.status == AgentStatus::Ready || observation.composer != Composer::Absent)
+    }
+
+    /// Takes a message in hand. `text` is what to type: already guarded.
+    pub fn begin(&mut self, id: String, text: String, now: Instant) {
+        self.current = Some(Current { id, text, phase: Phase::Clearing { tries: 0, again_at: now } });
+    }
+
+    /// The paste is queued for the terminal and ends at this input offset.
+    pub fn pasted(&mut self, target: u64, now: Instant) {
+        if let Some(current) = &mut self.current {
+            current.phase = Phase::Pasting { target, since: now };
+        }
+    }
+
+    /// The CLI's own word that a prompt was taken.
+    pub fn prompt_taken(&mut self) -> Option<Act> {
+        let current = self.current.as_mut()?;
+        matches!(current.phase, Phase::Entered { .. }).then(|| {
+            current.phase = Phase::Taken { idle_since: None };
+            Act::Taken(current.id.clone())
+        })
+    }
+
+    /// The turn is over. Answers the message whose turn it was; none when it was somebody else's.
+    pub fn turn_over(&mut self) -> Option<String> {
+        // A turn may be over before it was seen to begin.
+        let is_ours =
+            |current: &mut Current| matches!(current.phase, Phase::Entered { .. } | Phase::Taken { .. });
+        self.current.take_if(is_ours).map(|current| current.id)
+    }
+
+    /// Lets go of the message in hand and answers its id: the process is gone, or is being restarted.
+    pub fn abandon(&mut self) -> Option<String> {
+        self.current.take().map(|current| current.id)
+    }
+
+    /// When to look again though nothing happened.
+    pub fn deadline(&self, submit: &Submit, now: Instant) -> Option<Instant> {
+        Some(match self.current.as_ref()?.phase {
+            Phase::Clearing { again_at, .. } => again_at,
+            Phase::Pasting { .. } => now + PASTE_POLL,
+            Phase::Settling { since } => next_of(now, since, &[settle(submit), echo_timeout(submit)]),
+            Phase::Entered { since, .. } => next_of(now, since, &[proof_timeout(submit), PROOF_LIMIT]),
+            Phase::Taken { idle_since } => idle_since? + IDLE_LIMIT,
+        })
+    }
+
+    /// Goes on as far as what is seen allows.
+    pub fn step(&mut self, submit: &Submit, sight: &Sight<'_>, now: Instant) -> Vec<Act> {
+        let mut acts = Vec::new();
+        while let Some(current) = &mut self.current {
+            let before = acts.len();
+            match current.phase {
+                Phase::Clearing { tries, again_at } => {
+                    clear_or_paste(current, submit, sight, tries, again_at, now, &mut acts);
+                }
+                Phase::Pasting { target, since } => {
+                    if sight.written >= target {
+                        current.phase = Phase::Settling { since: now };
+                        continue;
+                    }
+                    if now - since > PASTE_LIMIT {
+                        acts.push(Act::Failed(current.id.clone(), not_read()));
+                    }
+                }
+                Phase::Settling { since } => {
+                    let waited = now - since;
+                    let seen = submit.is_echoed(&current.text, &sight.observation.composer);
+                    if (seen && waited >= settle(submit)) || waited >= echo_timeout(submit) {
+                        current.phase = Phase::Entered { since: now, tries: 1 };
+                        acts.push(Act::Keys(b"\r".to_vec()));
+                        acts.push(Act::Typed(current.id.clone()));
+                    }
+                }
+                Phase::Entered { since, tries } => {
+                    let holds = matches!(sight.observation.composer, Composer::Holds(_));
+                    let waited = now - since;
+                    if sight.observation.status == AgentStatus::Busy && !holds {
+                        current.phase = Phase::Taken { idle_since: None };
+                        acts.push(Act::Taken(current.id.clone()));
+                    } else if holds
+                        && sight.observation.attention.is_none()
+                        && waited >= proof_timeout(submit)
+                    {
+                        // The Enter was swallowed: the text still stands there.
+                        if tries < ENTER_TRIES {
+                            current.phase = Phase::Entered { since: now, tries: tries + 1 };
+                            acts.push(Act::Keys(b"\r".to_vec()));
+                        } else {
+                            acts.push(Act::Failed(current.id.clone(), not_taken()));
+                        }
+                    } else if waited >= PROOF_LIMIT && sight.observation.attention.is_none() {
+                        acts.push(Act::Failed(current.id.clone(), not_taken()));
+                    }
+                }
+                Phase::Taken { idle_since } => {
+                    let idle = sight.observation.status == AgentStatus::Ready
+                        && sight.observation.attention.is_none();
+                    let since = idle.then(|| idle_since.unwrap_or(now));
+                    current.phase = Phase::Taken { idle_since: since };
+                    if since.is_some_and(|since| now - since >= IDLE_LIMIT) {
+                        acts.push(Act::Close(current.id.clone(), Outcome::Completed));
+                    }
+                }
+            }
+            if acts[before..].iter().any(|act| matches!(act, Act::Failed(..) | Act::Close(..))) {
+                self.current = None;
+            }
+            break;
+        }
+        acts
+    }
+}
+
+/// Only into an empty composer: what stands there would become part of the message.
+fn clear_or_paste(
+    current: &mut Current,
+    submit: &Submit,
+    sight: &Sight<'_>,
+    tries: u32,
+    again_at: Instant,
+    now: Instant,
+    acts: &mut Vec<Act>,
+) {
+    if now < again_at {
+        return;
+    }
+    if !matches!(sight.observation.composer, Composer::Holds(_)) {
+        let text = if submit.final_newline { format!("{}\n", current.text) } else { current.text.clone() };
+        acts.push(Act::Paste(keys::paste(&text)));
+        return;
+    }
+    if tries >= CLEAR_TRIES {
+        let why =
+            "the agent's composer holds text that cannot be cleared; look at its screen and clear it by hand";
+        acts.push(Act::Failed(current.id.clone(), Problem::new(Code::AgentFailed, why)));
+        return;
+    }
+    for key in &submit.clear_keys {
+        acts.extend(keys::encode(key, sight.modes).map(Act::Keys));
+    }
+    current.phase = Phase::Clearing { tries: tries + 1, again_at: now + CLEAR_WAIT };
+}
+
+fn settle(submit: &Submit) -> Duration {
+    Duration::from_millis(submit.settle_ms)
+}
+
+fn echo_timeout(submit: &Submit) -> Duration {
+    Duration::from_millis(submit.echo_timeout_ms)
+}
+
+fn proof_timeout(submit: &Submit) -> Duration {
+    Duration::from_millis(submit.proof_timeout_ms)
+}
+
+/// The first of several points after `since` that still lies ahead.
+fn next_of(now: Instant, since: Instant, waits: &[Duration]) -> Instant {
+    waits.iter().map(|wait| since + *wait).filter(|at| *at > now).min().unwrap_or(now + CLEAR_WAIT)
+}
+
+fn not_read() -> Problem {
+    Problem::new(
+        Code::AgentFailed,
+        "the agent did not read the message from its terminal; look at its screen",
+    )
+}
+
+fn not_taken() -> Problem {
+    Problem::new(Code::AgentFailed, "the agent shows no sign of having taken the message; look at its screen")
+}
+
+#[cfg(test)]
+mod tests {
+    use parallax_profile::Source;
+    use parallax_screen::Modes;
+
+    use super::*;
+
+    /// A delivery of "hello", and what it is shown.
+    struct Bench {
+        delivery: Delivery,
+        observation: Observation,
+        submit: Submit,
+        written: u64,
+        now: Instant,
+    }
+
+    impl Bench {
+        fn new(composer: Composer) -> Self {
+            let observation = Observation {
+                status: AgentStatus::Ready,
+                attention: None,
+                error: None,
+                composer,
+                source: Source::Osc7501,
+                rule: String::new(),
+                evidence: String::new(),
+                since: Duration::ZERO,
+                detail: None,
+            };
+            let now = Instant::now();
+            let mut delivery = Delivery::default();
+            delivery.begin("m".into(), "hello".into(), now);
+            Self { delivery, observation, submit: Submit::default(), written: 0, now }
+        }
+
+        /// Lets time pass, then one step; what it asks for, in short.
+        fn after(&mut self, millis: u64) -> Vec<String> {
+            self.now += Duration::from_millis(millis);
+            let sight =
+                Sight { observation: &self.observation, written: self.written, modes: &Modes::default() };
+            let acts = self.delivery.step(&self.submit, &sight, self.now);
+            acts.iter().map(|act| self.note(act)).collect()
+        }
+
+        fn note(&mut self, act: &Act) -> String {
+            match act {
+                Act::Paste(bytes) => {
+                    self.delivery.pasted(self.written + bytes.len() as u64, self.now);
+                    format!("paste {}", String::from_utf8_lossy(bytes).replace('\x1b', "^["))
+                }
+                Act::Keys(bytes) => format!("keys {bytes:?}"),
+                Act::Typed(_) => "typed".into(),
+                Act::Taken(_) => "taken".into(),
+                Act::Failed(_, problem) => format!("failed {}", problem.code),
+                Act::Close(_, outcome) => format!("close {outcome:?}"),
+            }
+        }
+
+        fn pasted(&mut self) {
+            assert_eq!(self.after(0), ["paste ^[[200~hello\n^[[201~"]);
+            self.written = 100;
+            self.observation.composer = Composer::Holds("hello".into());
+        }
+
+        fn entered(&mut self) {
+            self.pasted();
+            assert_eq!(self.after(1), [""; 0]);
+            assert_eq!(self.after(150), ["keys [13]", "typed"]);
+        }
+    }
+
+    #[test]
+    fn enter_waits_for_the_echo() {
+        let mut bench = Bench::new(Composer::Empty);
+        assert_eq!(bench.after(0), ["paste ^[[200~hello\n^[[201~"]);
+        assert_eq!(bench.after(1000), [""; 0], "the program has not read the paste");
+        bench.written = 100;
+        assert_eq!(bench.after(1), [""; 0]);
+        assert_eq!(bench.after(500), [""; 0], "nothing is in the composer yet");
+        bench.observation.composer = Composer::Holds("hello".into());
+        assert_eq!(bench.after(1), ["keys [13]", "typed"]);
+    }
+
+    #[test]
+    fn a_swallowed_enter_is_repeated_only_while_the_text_stands_there() {
+        let mut bench = Bench::new(Composer::Empty);
+        bench.entered();
+        assert_eq!(bench.after(1999), [""; 0]);
+        assert_eq!(bench.after(1), ["keys [13]"]);
+        bench.observation.composer = Composer::Empty;
+        assert_eq!(bench.after(2500), [""; 0], "the text is gone: never type it again");
+        bench.observation.status = AgentStatus::Busy;
+        assert_eq!(bench.after(1), ["taken"]);
+    }
+
+    #[test]
+    fn without_any_sign_it_fails() {
+        let mut bench = Bench::new(Composer::Empty);
+        bench.entered();
+        bench.observation.composer = Composer::Empty;
+        assert_eq!(bench.after(10_000), ["failed AGENT_FAILED"]);
+        assert!(!bench.delivery.is_busy());
+    }
+
+    #[test]
+    fn what_stands_in_the_composer_is_cleared_first() {
+        let mut bench = Bench::new(Composer::Holds("left over".into()));
+        assert_eq!(bench.after(0), ["keys [21]"]);
+        assert_eq!(bench.after(50), [""; 0]);
+        bench.observation.composer = Composer::Empty;
+        assert_eq!(bench.after(100), ["paste ^[[200~hello\n^[[201~"]);
+    }
+
+    #[test]
+    fn a_turn_that_nobody_saw_end_is_over_when_the_agent_stays_ready() {
+        let mut bench = Bench::new(Composer::Empty);
+        bench.entered();
+        assert!(matches!(bench.delivery.prompt_taken(), Some(Act::Taken(_))));
+        bench.observation.composer = Composer::Empty;
+        assert_eq!(bench.after(1000), [""; 0]);
+        assert_eq!(bench.after(4999), [""; 0]);
+        assert_eq!(bench.after(1), ["close Completed"]);
+    }
+
+    #[test]
+    fn a_turn_that_ends_before_enter_is_somebody_elses() {
+        let mut bench = Bench::new(Composer::Empty);
+        bench.pasted();
+        assert_eq!(bench.delivery.turn_over(), None);
+        assert_eq!(bench.after(1), [""; 0]);
+        assert_eq!(bench.after(150), ["keys [13]", "typed"]);
+        assert_eq!(bench.delivery.turn_over().as_deref(), Some("m"));
+    }
+}

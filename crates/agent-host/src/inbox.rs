@@ -1,0 +1,248 @@
+//! The conversation: messages on their way to the agent, and what it answered.
+//!
+//! A message goes `accepted → typed → taken → answered`, or `failed` with a reason. The session moves it; everyone else
+//! reads, or waits for a message's end.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use parallax_api::message::{MessageState, MessagesQuery};
+use parallax_api::{AgentId, Code, Message, Problem, Role, Time};
+use tokio::sync::watch;
+
+/// Messages that may wait. One more is refused with `RESOURCE_LIMIT`.
+const MAX_QUEUED: usize = 100;
+/// Messages of the conversation that are kept, and their bytes; the oldest finished ones go first.
+const MAX_KEPT: usize = 2000;
+const MAX_KEPT_BYTES: usize = 64 * 1024 * 1024;
+/// Messages a list request may have at once.
+const MAX_LISTED: usize = 1000;
+const DEFAULT_LISTED: usize = 100;
+
+/// Shared by the session, which moves messages, and the routes, which accept and list them.
+#[derive(Clone)]
+pub struct Inbox(Arc<Shared>);
+
+struct Shared {
+    conversation: Mutex<Conversation>,
+    /// Counts changes; what wakes those who wait for an answer.
+    changed_tx: watch::Sender<u64>,
+}
+
+struct Conversation {
+    agent_id: AgentId,
+    messages: VecDeque<Message>,
+    bytes: usize,
+    queue: VecDeque<String>,
+    failures: HashMap<String, Problem>,
+    accepted: u64,
+    answered: u64,
+}
+
+/// How a message ended.
+#[derive(Clone, Debug)]
+pub enum Ending {
+    /// With this answer.
+    Answered(Message),
+    /// Without one.
+    Failed(Problem),
+}
+
+impl Inbox {
+    /// An empty conversation with the agent.
+    pub fn new(agent_id: AgentId) -> Self {
+        let conversation = Conversation {
+            agent_id,
+            messages: VecDeque::new(),
+            bytes: 0,
+            queue: VecDeque::new(),
+            failures: HashMap::new(),
+            accepted: 0,
+            answered: 0,
+        };
+        Self(Arc::new(Shared { conversation: Mutex::new(conversation), changed_tx: watch::Sender::new(0) }))
+    }
+
+    /// Puts a message in the queue. The same id again is the same message: nothing happens, and the answer is false.
+    /// Fails with `RESOURCE_LIMIT` when the queue is full.
+    pub fn accept(&self, id: &str, content: String) -> Result<bool, Problem> {
+        let mut conversation = self.lock();
+        if conversation.find(id).is_some() {
+            return Ok(false);
+        }
+        if conversation.queue.len() >= MAX_QUEUED {
+            return Err(Problem::new(
+                Code::ResourceLimit,
+                format!("{MAX_QUEUED} messages wait already; send this one when some are answered"),
+            ));
+        }
+        let message = Message {
+            id: id.into(),
+            agent_id: conversation.agent_id.clone(),
+            role: Role::User,
+            in_reply_to: None,
+            content,
+            timestamp: Time::now(),
+            state: Some(MessageState::Accepted),
+            failure: None,
+            interrupted: false,
+        };
+        conversation.queue.push_back(id.into());
+        conversation.accepted += 1;
+        conversation.push(message);
+        drop(conversation);
+        self.wake();
+        Ok(true)
+    }
+
+    /// Takes the next message out of the queue.
+    pub fn next(&self) -> Option<Message> {
+        let mut conversation = self.lock();
+        let id = conversation.queue.pop_front()?;
+        conversation.find(&id).cloned()
+    }
+
+    /// Messages that wait.
+    pub fn queued(&self) -> usize {
+        self.lock().queue.len()
+    }
+
+    /// Messages accepted and answered so far.
+    pub fn counts(&self) -> (u64, u64) {
+        let conversation = self.lock();
+        (conversation.accepted, conversation.answered)
+    }
+
+    /// Notes how far a message has come.
+    pub fn advance(&self, id: &str, state: MessageState) {
+        if let Some(message) = self.lock().find_mut(id) {
+            message.state = Some(state);
+        }
+        self.wake();
+    }
+
+    /// Adds what the agent said, as the answer to a message or by itself.
+    pub fn said(&self, in_reply_to: Option<&str>, content: String, interrupted: bool) -> Message {
+        let mut conversation = self.lock();
+        let message = Message {
+            id: uuid::Uuid::now_v7().to_string(),
+            agent_id: conversation.agent_id.clone(),
+            role: Role::Agent,
+            in_reply_to: in_reply_to.map(Into::into),
+            content,
+            timestamp: Time::now(),
+            state: None,
+            failure: None,
+            interrupted,
+        };
+        conversation.push(message.clone());
+        if let Some(asked) = in_reply_to.and_then(|id| conversation.find_mut(id)) {
+            asked.state = Some(MessageState::Answered);
+            conversation.answered += 1;
+        }
+        drop(conversation);
+        self.wake();
+        message
+    }
+
+    /// Notes that a message has no answer, and why.
+    pub fn fail(&self, id: &str, problem: Problem) {
+        let mut conversation = self.lock();
+        if let Some(message) = conversation.find_mut(id) {
+            message.state = Some(MessageState::Failed);
+            message.failure = Some(problem.to_string());
+            conversation.failures.insert(id.into(), problem.with("messageId", id));
+        }
+        drop(conversation);
+        self.wake();
+    }
+
+    /// Fails everything that waits.
+    pub fn fail_queued(&self, problem: &Problem) {
+        let queued: Vec<String> = self.lock().queue.drain(..).collect();
+        for id in queued {
+            self.fail(&id, problem.clone());
+        }
+    }
+
+    /// Resolves when the message has ended.
+    pub async fn ending(&self, id: &str) -> Ending {
+        let mut changed_rx = self.0.changed_tx.subscribe();
+        loop {
+            if let Some(ending) = self.lock().ending(id) {
+                return ending;
+            }
+            // The sender lives as long as `self`.
+            if changed_rx.changed().await.is_err() {
+                return Ending::Failed(Problem::internal("the conversation is gone"));
+            }
+        }
+    }
+
+    /// The conversation, oldest first. Fails with `VALIDATION_ERROR` for a `since` that is no message and no time.
+    pub fn list(&self, query: &MessagesQuery) -> Result<Vec<Message>, Problem> {
+        let limit = query.limit.unwrap_or(DEFAULT_LISTED).clamp(1, MAX_LISTED);
+        let conversation = self.lock();
+        let from = match &query.since {
+            None => 0,
+            Some(since) => match conversation.messages.iter().position(|message| message.id == *since) {
+                Some(index) => index + 1,
+                None => {
+                    let time: jiff::Timestamp = since.parse().map_err(|_| {
+                        Problem::invalid("since", "the id of a message that is kept, or a time (RFC 3339)")
+                    })?;
+                    conversation.messages.partition_point(|message| message.timestamp.0 <= time)
+                }
+            },
+        };
+        let from = from.max(conversation.messages.len().saturating_sub(limit));
+        Ok(conversation.messages.iter().skip(from).cloned().collect())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Conversation> {
+        self.0.conversation.lock().expect("the inbox does not panic")
+    }
+
+    fn wake(&self) {
+        self.0.changed_tx.send_modify(|changes| *changes += 1);
+    }
+}
+
+impl Conversation {
+    fn find(&self, id: &str) -> Option<&Message> {
+        self.messages.iter().rev().find(|message| message.id == id)
+    }
+
+    fn find_mut(&mut self, id: &str) -> Option<&mut Message> {
+        self.messages.iter_mut().rev().find(|message| message.id == id)
+    }
+
+    fn push(&mut self, message: Message) {
+        self.bytes += message.content.len();
+        self.messages.push_back(message);
+        while self.messages.len() > MAX_KEPT || self.bytes > MAX_KEPT_BYTES {
+            // What still waits stays, and so does all that came after it.
+            let waits =
+                self.queue.front().is_some_and(|id| self.messages.front().is_some_and(|old| old.id == *id));
+            if waits || self.messages.len() <= 2 {
+                return;
+            }
+            if let Some(old) = self.messages.pop_front() {
+                self.bytes -= old.content.len();
+                self.failures.remove(&old.id);
+            }
+        }
+    }
+
+    fn ending(&self, id: &str) -> Option<Ending> {
+        match self.find(id).map(|message| message.state) {
+            Some(Some(MessageState::Answered)) => {
+                let answer = |message: &&Message| message.in_reply_to.as_deref() == Some(id);
+                self.messages.iter().rev().find(answer).cloned().map(Ending::Answered)
+            }
+            Some(Some(MessageState::Failed)) => self.failures.get(id).cloned().map(Ending::Failed),
+            Some(_) => None,
+            None => Some(Ending::Failed(Problem::internal("the message is no longer kept"))),
+        }
+    }
+}

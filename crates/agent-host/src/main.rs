@@ -1,0 +1,78 @@
+//! `parallax-agent-host`: `serve` owns one agent, `hook` reports to it, `replay` shows what its detector would say.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use parallax_profile::{Profile, Profiles, replay};
+
+/// Owns one agent's terminal and memory; started by a runtime server, one for each agent.
+#[derive(Parser)]
+#[command(name = "parallax-agent-host", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Read a launch from standard input, start the agent, serve it on DIR/host.sock.
+    Serve {
+        /// The agent's directory.
+        #[arg(long)]
+        dir: PathBuf,
+    },
+    /// Hand what a CLI's hook was told (on standard input) to the agent's host.
+    Hook {
+        /// The hook's name, as the CLI calls it.
+        name: String,
+    },
+    /// Print the detector's observations over a recorded session, as JSON lines.
+    Replay {
+        /// The name of a built-in profile, or a profile file.
+        #[arg(long)]
+        profile: String,
+        /// An asciicast v2 file.
+        cast: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    // Standard error goes to a file beside the agent's log; nobody else would see it.
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_max_level(tracing::Level::INFO)
+        .init();
+    let done = match Arguments::parse().command {
+        Command::Serve { dir } => parallax_agent_host::serve::run(&dir),
+        Command::Hook { name } => parallax_agent_host::hook::run(&name),
+        Command::Replay { profile, cast } => print_replay(&profile, &cast),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("parallax-agent-host: {error:#}");
+            // 1, never 2: to some CLIs a hook's 2 means "refuse what I asked".
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_replay(profile: &str, cast: &PathBuf) -> anyhow::Result<()> {
+    let profile = match Profiles::builtin().get(profile) {
+        Some(profile) => profile.as_ref().clone(),
+        None => {
+            let text = std::fs::read_to_string(profile).with_context(|| {
+                format!("`{profile}` is neither a built-in profile nor a file that can be read")
+            })?;
+            Profile::parse(&text).with_context(|| profile.to_owned())?
+        }
+    };
+    let cast = std::fs::read_to_string(cast).with_context(|| cast.display().to_string())?;
+    for line in replay::replay(&profile, &cast)? {
+        println!("{}", serde_json::to_string(&line)?);
+    }
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! Follows the files in which a CLI itself writes its conversation, line by line.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use parallax_profile::RecordSource;
+use serde_json::Value;
+
+use crate::tree;
+
+/// Bytes read from a file at one look; more waits for the next.
+const MAX_READ: u64 = 4 * 1024 * 1024;
+/// A line longer than this is passed over.
+const MAX_LINE: usize = 16 * 1024 * 1024;
+
+/// The files of one run of the agent's process.
+pub struct Record {
+    source: RecordSource,
+    since: SystemTime,
+    files: HashMap<PathBuf, Tail>,
+}
+
+#[derive(Default)]
+struct Tail {
+    offset: u64,
+    partial: Vec<u8>,
+    /// It is this agent's own file. Others may lie beside it and be written at the same time.
+    is_own: bool,
+}
+
+impl Record {
+    /// Follows what `source` names, from what stands there now on: a resumed conversation is not told again.
+    pub fn follow(source: RecordSource) -> Self {
+        let mut record = Self { source, since: SystemTime::now(), files: HashMap::new() };
+        for path in record.matching() {
+            let offset = path.metadata().map(|meta| meta.len()).unwrap_or(0);
+            record.files.insert(path, Tail { offset, ..Tail::default() });
+        }
+        record
+    }
+
+    /// The whole lines that were written since the last look, as JSON; what is not JSON is passed over.
+    pub fn poll(&mut self) -> Vec<Value> {
+        let grown: Vec<PathBuf> = self.matching().into_iter().filter(|path| self.has_grown(path)).collect();
+        let mut lines = Vec::new();
+        for path in &grown {
+            let tail = self.files.entry(path.clone()).or_default();
+            if !tail.is_own {
+                tail.is_own = says(path, &self.source.first) && (grown.len() == 1 || is_open(path));
+            }
+            if tail.is_own {
+                lines.extend(tail.read(path));
+            }
+        }
+        lines
+    }
+
+    /// Whether a file was written to since the process was started and since it was last read.
+    fn has_grown(&self, path: &Path) -> bool {
+        let Ok(meta) = path.metadata() else { return false };
+        match self.files.get(path) {
+            Some(tail) => meta.len() > tail.offset,
+            None => meta.modified().is_ok_and(|at| at >= self.since),
+        }
+    }
+
+    fn matching(&self) -> Vec<PathBuf> {
+        self.source.globs.iter().filter_map(|pattern| glob::glob(pattern).ok()).flatten().flatten().collect()
+    }
+}
+
+/// Whether the first line of a file holds what an own file's does.
+fn says(path: &Path, first: &BTreeMap<String, String>) -> bool {
+    if first.is_empty() {
+        return true;
+    }
+    let Ok(file) = File::open(path) else { return false };
+    let mut line = String::new();
+    if BufReader::new(file.take(MAX_READ)).read_line(&mut line).is_err() {
+        return false;
+    }
+    let Ok(line) = serde_json::from_str::<Value>(&line) else { return false };
+    first.iter().all(|(pointer, value)| line.pointer(pointer).and_then(Value::as_str) == Some(value))
+}
+
+/// Whether one of the agent's processes has the file open: what decides between agents that work side by side.
+fn is_open(path: &Path) -> bool {
+    tree::descendants().iter().any(|process| has_open(process.pid, path))
+}
+
+fn has_open(pid: i32, path: &Path) -> bool {
+    let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    open.flatten().any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == path))
+}
+
+impl Tail {
+    fn read(&mut self, path: &Path) -> Vec<Value> {
+        let mut bytes = Vec::new();
+        let read = File::open(path).and_then(|mut file| {
+            file.seek(SeekFrom::Start(self.offset))?;
+            file.take(MAX_READ).read_to_end(&mut bytes)
+        });
+        let Ok(read) = read else { return Vec::new() };
+        self.offset += read as u64;
+        self.partial.extend_from_slice(&bytes);
+        let Some(end) = self.partial.iter().rposition(|byte| *byte == b'\n') else {
+            if self.partial.len() > MAX_LINE {
+                self.partial.clear();
+            }
+            return Vec::new();
+        };
+        let rest = self.partial.split_off(end + 1);
+        let whole = std::mem::replace(&mut self.partial, rest);
+        whole.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+    }
+}

@@ -1,0 +1,138 @@
+//! The API of one agent, as [`parallax_api::host`] lists it. Each handler extracts, asks the session, answers.
+
+mod logs;
+mod stream;
+mod terminal;
+
+use axum::body::Bytes;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use parallax_api::agent::{RestartRequest, StopRequest};
+use parallax_api::host::{HookReport, HostSend};
+use parallax_api::message::{AnswerRequest, MessageList, MessagesQuery};
+use parallax_api::observe::{Metrics, StatusReport};
+use parallax_api::terminal::{InputRequest, Screen};
+use parallax_api::{Agent, AgentStatus, Code, Problem, SendResponse};
+use tokio_util::sync::CancellationToken;
+
+use crate::session::Session;
+
+/// A hook's report may carry a whole message and a whole tool input.
+const MAX_BODY: usize = 32 * 1024 * 1024;
+
+/// What every handler can ask.
+#[derive(Clone)]
+pub struct Host {
+    /// The agent.
+    pub session: Session,
+    /// Cancelled when the runtime server has collected everything.
+    pub released: CancellationToken,
+}
+
+type Answer<T> = Result<Json<T>, Problem>;
+type Body<T> = Result<Json<T>, JsonRejection>;
+
+/// The routes of a host.
+pub fn router(host: Host) -> Router {
+    Router::new()
+        .route("/agent", get(agent))
+        .route("/events", get(stream::events))
+        .route("/send", post(send))
+        .route("/messages", get(messages))
+        .route("/screen", get(screen))
+        .route("/status", get(status))
+        .route("/metrics", get(metrics))
+        .route("/logs", get(logs::logs))
+        .route("/input", post(input))
+        .route("/answer", post(answer))
+        .route("/interrupt", post(interrupt))
+        .route("/restart", post(restart))
+        .route("/stop", post(stop))
+        .route("/terminal", get(terminal::terminal))
+        .route("/report", post(report))
+        .route("/release", post(release))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(host)
+}
+
+async fn agent(State(host): State<Host>) -> Json<Agent> {
+    Json(host.session.agent())
+}
+
+async fn send(State(host): State<Host>, body: Body<HostSend>) -> Result<Response, Problem> {
+    let response: SendResponse = host.session.send(parsed(body)?).await?;
+    let status = if response.response.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, Json(response)).into_response())
+}
+
+async fn messages(
+    State(host): State<Host>,
+    query: Result<axum::extract::Query<MessagesQuery>, axum::extract::rejection::QueryRejection>,
+) -> Answer<MessageList> {
+    let query = query.map_err(|error| Problem::invalid("query", error.body_text()))?;
+    Ok(Json(MessageList { messages: host.session.inbox().list(&query)? }))
+}
+
+async fn screen(State(host): State<Host>) -> Answer<Screen> {
+    host.session.screen().await.map(Json)
+}
+
+async fn status(State(host): State<Host>) -> Answer<StatusReport> {
+    host.session.status().await.map(Json)
+}
+
+async fn metrics(State(host): State<Host>) -> Answer<Metrics> {
+    host.session.metrics().await.map(Json)
+}
+
+async fn input(State(host): State<Host>, body: Body<InputRequest>) -> Result<StatusCode, Problem> {
+    host.session.input(parsed(body)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn answer(State(host): State<Host>, body: Body<AnswerRequest>) -> Answer<Agent> {
+    host.session.answer(parsed(body)?).await.map(Json)
+}
+
+async fn interrupt(State(host): State<Host>) -> Answer<Agent> {
+    host.session.interrupt().await.map(Json)
+}
+
+async fn restart(State(host): State<Host>, body: Bytes) -> Answer<Agent> {
+    host.session.restart(optional::<RestartRequest>(&body)?).await.map(Json)
+}
+
+async fn stop(State(host): State<Host>, body: Bytes) -> Answer<Agent> {
+    host.session.stop(optional::<StopRequest>(&body)?).await.map(Json)
+}
+
+async fn report(State(host): State<Host>, body: Body<HookReport>) -> Result<StatusCode, Problem> {
+    host.session.report(parsed(body)?).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn release(State(host): State<Host>) -> Result<StatusCode, Problem> {
+    if host.session.agent().status != AgentStatus::Stopped {
+        return Err(Problem::new(Code::Conflict, "the agent still runs; stop it first"));
+    }
+    host.released.cancel();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The runtime server has checked what people sent; what fails here is its own mistake, told in the same form.
+fn parsed<T>(body: Body<T>) -> Result<T, Problem> {
+    let Json(value) = body.map_err(|error| Problem::new(Code::Validation, error.body_text()))?;
+    Ok(value)
+}
+
+/// A body that may be left out.
+fn optional<T: Default + serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(body).map_err(|error| Problem::new(Code::Validation, error.to_string()))
+}

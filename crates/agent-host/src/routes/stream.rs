@@ -1,0 +1,102 @@
+//! The agent's events by sequence, as lines of JSON, for the runtime server that follows them.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::Stream;
+use parallax_api::Agent;
+use parallax_api::host::HostLine;
+use serde::Deserialize;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::Host;
+use crate::journal::Journal;
+
+/// Events read from the journal at once.
+const BATCH: usize = 256;
+/// How often a silent stream says that it lives.
+const ALIVE_EVERY: Duration = Duration::from_secs(10);
+
+/// Where to go on.
+#[derive(Deserialize)]
+pub struct Since {
+    /// The last sequence number that was seen.
+    #[serde(default)]
+    since: u64,
+}
+
+/// Every kept event after `since`, then each as it comes; the agent as it is, first and whenever it changes.
+pub async fn events(State(host): State<Host>, Query(Since { since }): Query<Since>) -> Response {
+    let follower = Follower {
+        journal: host.session.journal().clone(),
+        head_rx: host.session.journal().head(),
+        agent_rx: host.session.agent_changes(),
+        released: host.released.clone(),
+        since,
+        told_agent: false,
+    };
+    ([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(follower.lines())).into_response()
+}
+
+struct Follower {
+    journal: Journal,
+    head_rx: watch::Receiver<u64>,
+    agent_rx: watch::Receiver<Agent>,
+    released: CancellationToken,
+    since: u64,
+    told_agent: bool,
+}
+
+impl Follower {
+    fn lines(self) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> {
+        futures::stream::unfold(self, |mut follower| async move {
+            let lines = follower.next().await?;
+            Some((Ok(write(&lines)), follower))
+        })
+    }
+
+    async fn next(&mut self) -> Option<Vec<HostLine>> {
+        if !self.told_agent {
+            self.told_agent = true;
+            let agent = Box::new(self.agent_rx.borrow_and_update().clone());
+            return Some(vec![HostLine::State { agent }]);
+        }
+        loop {
+            // Marked as seen before the journal is read: what comes in between wakes the loop again.
+            self.head_rx.mark_unchanged();
+            let (events, gap) = self.journal.after(self.since, BATCH);
+            if let Some(oldest) = gap {
+                self.since = oldest - 1;
+                return Some(vec![HostLine::Gap { oldest }]);
+            }
+            if let Some(last) = events.last() {
+                self.since = last.seq;
+                return Some(events.into_iter().map(HostLine::Event).collect());
+            }
+            tokio::select! {
+                changed = self.head_rx.changed() => changed.ok()?,
+                changed = self.agent_rx.changed() => {
+                    changed.ok()?;
+                    let agent = Box::new(self.agent_rx.borrow_and_update().clone());
+                    return Some(vec![HostLine::State { agent }]);
+                }
+                () = self.released.cancelled() => return None,
+                () = tokio::time::sleep(ALIVE_EVERY) => return Some(vec![HostLine::Alive { alive: true }]),
+            }
+        }
+    }
+}
+
+fn write(lines: &[HostLine]) -> Bytes {
+    let mut bytes = Vec::new();
+    for line in lines {
+        serde_json::to_writer(&mut bytes, line).expect("wire types are JSON");
+        bytes.push(b'\n');
+    }
+    bytes.into()
+}

@@ -1,0 +1,141 @@
+//! `parallax-agent-host serve`: from a launch on standard input to an agent behind a socket, and its quiet end.
+
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use parallax_api::agent::StopRequest;
+use parallax_api::host::HostStarted;
+use parallax_api::{AgentStatus, Problem};
+use parallax_profile::Launch;
+use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::reaper::Reaper;
+use crate::routes::{Host, router};
+use crate::session::{Session, Surroundings};
+
+/// The largest launch, in bytes: a prompt and the environment.
+const MAX_LAUNCH: u64 = 16 * 1024 * 1024;
+/// How long the host of an ended agent waits for a runtime server to collect what is left.
+const KEEP_ENDED: Duration = Duration::from_secs(600);
+/// How long open streams may take to end when the host goes.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Serves one agent in the directory `dir` until it has ended and was collected.
+pub fn run(dir: &Path) -> anyhow::Result<()> {
+    // A session of its own: nothing that happens to the server's terminal or process group reaches the host. When
+    // the host already leads one (a container's first process), that is what was wanted.
+    let _ = rustix::process::setsid();
+    let launch = read_launch()?;
+    let reaper = Reaper::start().context("becoming the reaper of the agent's processes")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let served = runtime.block_on(serve(dir, launch, reaper));
+    // A thread may still wait for a terminal that somebody holds; the process ends without it.
+    runtime.shutdown_background();
+    served
+}
+
+fn read_launch() -> anyhow::Result<Launch> {
+    let mut text = Vec::new();
+    std::io::stdin().lock().take(MAX_LAUNCH).read_to_end(&mut text).context("reading the launch")?;
+    serde_json::from_slice(&text).context("the launch on standard input is not valid")
+}
+
+async fn serve(dir: &Path, launch: Launch, reaper: Reaper) -> anyhow::Result<()> {
+    ignore_hangup()?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let socket = dir.join("host.sock");
+    let listener =
+        UnixListener::bind(&socket).with_context(|| format!("listening on {}", socket.display()))?;
+    std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::write(dir.join("host.pid"), std::process::id().to_string())?;
+
+    let binary = std::env::current_exe().context("finding this program")?;
+    let surroundings = Surroundings { dir: dir.into(), socket: socket.clone(), binary, reaper };
+    match start(launch, surroundings, listener).await {
+        Ok(served) => {
+            say(&HostStarted::Ready { pid: std::process::id() })?;
+            served.ended().await;
+        }
+        Err(problem) => say(&HostStarted::Failed(problem))?,
+    }
+    // The socket of a host that is gone must not look like one that is busy.
+    drop(std::fs::remove_file(&socket));
+    Ok(())
+}
+
+/// Listens from the first moment on, because hooks may report before the program counts as started.
+async fn start(
+    launch: Launch,
+    surroundings: Surroundings,
+    listener: UnixListener,
+) -> Result<Served, Problem> {
+    let session = Session::start(launch, surroundings).await?;
+    let released = CancellationToken::new();
+    let app = router(Host { session: session.clone(), released: released.clone() });
+    let closing = released.clone();
+    let server = axum::serve(listener, app).with_graceful_shutdown(async move { closing.cancelled().await });
+    let server = tokio::spawn(async move { server.await });
+    Ok(Served { session, released, server })
+}
+
+/// An agent behind its socket.
+struct Served {
+    session: Session,
+    released: CancellationToken,
+    server: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+impl Served {
+    /// Resolves when the agent has ended and was collected, or nobody came to collect it.
+    async fn ended(self) {
+        let mut agent_rx = self.session.agent_changes();
+        let end = agent_rx.wait_for(|agent| agent.status == AgentStatus::Stopped);
+        tokio::select! {
+            _ = end => {}
+            () = terminated() => {
+                // Asked by whoever stops a container: the agent gets its grace.
+                if let Err(problem) = self.session.stop(StopRequest::default()).await {
+                    tracing::error!(%problem, "the agent could not be stopped");
+                }
+            }
+        }
+        if tokio::time::timeout(KEEP_ENDED, self.released.cancelled()).await.is_err() {
+            tracing::warn!("nobody collected the ended agent");
+            self.released.cancel();
+        }
+        if tokio::time::timeout(LAST_WORDS, self.server).await.is_err() {
+            tracing::debug!("a connection is still open");
+        }
+    }
+}
+
+/// A hang-up is for programs of a terminal, which the host is not: handled by doing nothing.
+fn ignore_hangup() -> std::io::Result<()> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    tokio::spawn(async move { while hangups.recv().await.is_some() {} });
+    Ok(())
+}
+
+async fn terminated() {
+    match signal(SignalKind::terminate()) {
+        Ok(mut terms) => drop(terms.recv().await),
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Tells the server how the start went, then lets go of its pipe.
+fn say(started: &HostStarted) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    serde_json::to_writer(&mut stdout, started)?;
+    // A server that died meanwhile finds the host by its directory.
+    drop(stdout.write_all(b"\n").and_then(|()| stdout.flush()));
+    let nowhere = std::fs::File::options().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdout(&nowhere)?;
+    rustix::stdio::dup2_stdin(&nowhere)?;
+    Ok(())
+}

@@ -1,0 +1,241 @@
+//! The live agent inside a host: one task owns everything that moves together, everyone else holds a [`Session`].
+//!
+//! Bytes from the terminal go, in this order: screen (which splits off queries and reports) → output log → viewers;
+//! the screen and the CLI's own reports go to the detector; what it concludes moves the status, the inbox and the
+//! journal. See [`runner`] for that loop.
+
+mod process;
+mod publish;
+mod runner;
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use parallax_api::agent::{RestartRequest, StopRequest};
+use parallax_api::host::{HookReport, HostSend};
+use parallax_api::message::{AnswerRequest, DEFAULT_TIMEOUT_MS};
+use parallax_api::observe::{Metrics, StatusReport};
+use parallax_api::terminal::{InputRequest, Screen};
+use parallax_api::{Agent, Code, Problem, SendResponse, TerminalSize};
+use parallax_profile::Launch;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::inbox::{Ending, Inbox};
+use crate::journal::Journal;
+use crate::log::LogReader;
+use crate::reaper::Reaper;
+use crate::viewers::Feed;
+
+/// Requests that may wait for the session's task.
+const MAX_COMMANDS: usize = 256;
+
+/// A handle on the live agent. Cheap to clone; outlives the agent's process.
+#[derive(Clone)]
+pub struct Session {
+    commands_tx: mpsc::Sender<Command>,
+    agent_rx: watch::Receiver<Agent>,
+    inbox: Inbox,
+    journal: Journal,
+    log: LogReader,
+    epoch: String,
+}
+
+/// What a new viewer gets in one answer: a screen at an offset, and a feed of all that comes after it.
+pub struct View {
+    /// Paints the screen.
+    pub snapshot: String,
+    /// The offset it stands at.
+    pub offset: u64,
+    /// The terminal's size.
+    pub size: TerminalSize,
+    /// What comes after.
+    pub feed: Feed,
+}
+
+type Reply<T> = oneshot::Sender<Result<T, Problem>>;
+
+/// What the session's task is asked. Each is answered, at once or when it is done.
+enum Command {
+    Send { message: HostSend, reply: Reply<()> },
+    Input { request: InputRequest, reply: Reply<()> },
+    Type(Bytes),
+    Resize(TerminalSize),
+    Answer { request: AnswerRequest, reply: Reply<()> },
+    Interrupt { reply: Reply<()> },
+    Restart { request: RestartRequest, reply: Reply<()> },
+    Stop { request: StopRequest, reply: Reply<()> },
+    Report(HookReport),
+    View { reply: Reply<View> },
+    Screen { reply: Reply<Screen> },
+    Status { reply: Reply<StatusReport> },
+    Metrics { reply: Reply<Metrics> },
+}
+
+/// Where a session keeps its things, and what it needs of its process.
+pub struct Surroundings {
+    /// The host's directory (0700): log, journal, and the agent's own files.
+    pub dir: PathBuf,
+    /// Where the host's socket is, for hooks.
+    pub socket: PathBuf,
+    /// This program, for hooks.
+    pub binary: PathBuf,
+    /// Waits for children.
+    pub reaper: Reaper,
+}
+
+impl Session {
+    /// Starts the agent. Answers when its process runs. Fails with `SPAWN_FAILED`, with the CLI's last words when it
+    /// ended at once.
+    pub async fn start(launch: Launch, surroundings: Surroundings) -> Result<Self, Problem> {
+        let (commands_tx, commands_rx) = mpsc::channel(MAX_COMMANDS);
+        let runner = runner::Runner::start(launch, surroundings, commands_rx)?;
+        let session = Self {
+            commands_tx,
+            agent_rx: runner.agent_rx(),
+            inbox: runner.inbox(),
+            journal: runner.journal(),
+            log: runner.log(),
+            epoch: runner.agent_rx().borrow().id.to_string(),
+        };
+        let (begun_tx, begun_rx) = oneshot::channel();
+        tokio::spawn(runner.run(begun_tx));
+        begun_rx.await.map_err(|_| Problem::internal("the session ended before it began"))??;
+        Ok(session)
+    }
+
+    /// The agent as it is now.
+    pub fn agent(&self) -> Agent {
+        self.agent_rx.borrow().clone()
+    }
+
+    /// What changes when the agent does.
+    pub fn agent_changes(&self) -> watch::Receiver<Agent> {
+        self.agent_rx.clone()
+    }
+
+    /// The conversation.
+    pub fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+
+    /// The events.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// The output.
+    pub fn log(&self) -> &LogReader {
+        &self.log
+    }
+
+    /// Names the output log.
+    pub fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
+    /// Accepts a message, and waits for its answer when the request says so. Fails with `AGENT_BUSY`, `AGENT_STOPPED`,
+    /// `AUTH_REQUIRED`, `QUESTION_PENDING`, `RESOURCE_LIMIT`, `AGENT_FAILED`, or `TIMEOUT` with the message's id: then it
+    /// is not lost.
+    pub async fn send(&self, message: HostSend) -> Result<SendResponse, Problem> {
+        let id = message.message_id.clone();
+        let expect = message.request.expect_response;
+        let timeout_ms = message.request.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS);
+        self.ask(|reply| Command::Send { message, reply }).await?;
+        if !expect {
+            return Ok(SendResponse { sent: true, message_id: id, response: None });
+        }
+        let patience = std::time::Duration::from_millis(timeout_ms);
+        match tokio::time::timeout(patience, self.inbox.ending(&id)).await {
+            Ok(Ending::Answered(answer)) => {
+                Ok(SendResponse { sent: true, message_id: id, response: Some(answer) })
+            }
+            Ok(Ending::Failed(problem)) => Err(problem.with("messageId", id)),
+            Err(_) => Err(self.no_answer_yet(&id, timeout_ms)),
+        }
+    }
+
+    fn no_answer_yet(&self, id: &str, timeout_ms: u64) -> Problem {
+        let detail = format!(
+            "no answer within {timeout_ms} ms; the message is not lost: its answer comes as a `message` event and in `/messages`"
+        );
+        let problem = Problem::new(Code::Timeout, detail).with("messageId", id);
+        match self.agent().attention.and_then(|attention| serde_json::to_value(attention).ok()) {
+            Some(attention) => problem.with("attention", attention),
+            None => problem,
+        }
+    }
+
+    /// Presses keys.
+    pub async fn input(&self, request: InputRequest) -> Result<(), Problem> {
+        self.ask(|reply| Command::Input { request, reply }).await
+    }
+
+    /// Types what a viewer typed. Waits when the session has much to do: only that viewer's socket.
+    pub async fn type_bytes(&self, bytes: Bytes) {
+        // After the session's end there is nobody to type for.
+        drop(self.commands_tx.send(Command::Type(bytes)).await);
+    }
+
+    /// Resizes the terminal.
+    pub async fn resize(&self, size: TerminalSize) {
+        // After the session's end there is nothing to resize.
+        drop(self.commands_tx.send(Command::Resize(size)).await);
+    }
+
+    /// Answers the pending question. Fails with `CONFLICT` when there is none, `VALIDATION_ERROR` for an unknown option.
+    pub async fn answer(&self, request: AnswerRequest) -> Result<Agent, Problem> {
+        self.ask(|reply| Command::Answer { request, reply }).await?;
+        Ok(self.agent())
+    }
+
+    /// Stops the current turn and keeps the agent; with none it does nothing.
+    pub async fn interrupt(&self) -> Result<Agent, Problem> {
+        self.ask(|reply| Command::Interrupt { reply }).await?;
+        Ok(self.agent())
+    }
+
+    /// A new process with the same id, workdir and, with `resume`, conversation.
+    pub async fn restart(&self, request: RestartRequest) -> Result<Agent, Problem> {
+        self.ask(|reply| Command::Restart { request, reply }).await?;
+        Ok(self.agent())
+    }
+
+    /// Ends the agent and everything it started; answers when all is gone. Already ended is fine.
+    pub async fn stop(&self, request: StopRequest) -> Result<Agent, Problem> {
+        self.ask(|reply| Command::Stop { request, reply }).await?;
+        Ok(self.agent())
+    }
+
+    /// Takes what a CLI's hook was told.
+    pub async fn report(&self, report: HookReport) {
+        // A hook that comes after the end has nothing to tell.
+        drop(self.commands_tx.send(Command::Report(report)).await);
+    }
+
+    /// Lets one viewer more in.
+    pub async fn view(&self) -> Result<View, Problem> {
+        self.ask(|reply| Command::View { reply }).await
+    }
+
+    /// What a person would see now.
+    pub async fn screen(&self) -> Result<Screen, Problem> {
+        self.ask(|reply| Command::Screen { reply }).await
+    }
+
+    /// Why the status is what it is.
+    pub async fn status(&self) -> Result<StatusReport, Problem> {
+        self.ask(|reply| Command::Status { reply }).await
+    }
+
+    /// What the agent uses and has done.
+    pub async fn metrics(&self) -> Result<Metrics, Problem> {
+        self.ask(|reply| Command::Metrics { reply }).await
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Problem> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || Problem::internal("the session's task has ended");
+        self.commands_tx.send(command(reply)).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}

@@ -1,0 +1,158 @@
+//! One run of the agent's program: its terminal, what watches it, and how it is asked to leave.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use parallax_api::agent::EnvValue;
+use parallax_api::{Code, Problem, TerminalSize};
+use parallax_profile::{Conversation, Detector, Launch, Place, PreparedFile, Profile};
+use tokio::sync::{mpsc, oneshot};
+
+use super::Surroundings;
+use crate::hook::{AGENT_ID, HOST_SOCKET};
+use crate::reaper::Ended;
+use crate::record::Record;
+use crate::terminal::Terminal;
+
+/// A program on its terminal.
+pub struct Process {
+    /// Its terminal.
+    pub terminal: Terminal,
+    /// What is concluded about it.
+    pub detector: Detector,
+    /// What it writes about itself.
+    pub record: Option<Record>,
+    /// When it was started: the detector's zero.
+    pub spawned: Instant,
+    /// When it ended, and how; its terminal may still hold output.
+    pub ended: Option<(Instant, Ended)>,
+    output_rx: Option<mpsc::Receiver<Bytes>>,
+    ended_rx: oneshot::Receiver<Ended>,
+}
+
+/// What happens to a process.
+pub enum Happening {
+    /// It printed.
+    Output(Bytes),
+    /// Nobody holds its terminal any more.
+    OutputEnded,
+    /// It ended.
+    Ended(Ended),
+}
+
+impl Process {
+    /// Prepares the files, then starts the program. Fails with `CLI_NOT_FOUND`, `WORKDIR_NOT_FOUND` or `SPAWN_FAILED`.
+    pub fn spawn(
+        launch: &Launch,
+        profile: &Arc<Profile>,
+        conversation: &Conversation,
+        size: TerminalSize,
+        surroundings: &Surroundings,
+    ) -> Result<Self, Problem> {
+        if !launch.workdir.is_dir() {
+            let detail =
+                format!("{} is not a directory; create it or name another", launch.workdir.display());
+            return Err(Problem::new(Code::WorkdirNotFound, detail).with("field", "workdir"));
+        }
+        let mut command = launch.command(&place(launch, surroundings), conversation)?;
+        for file in &command.files {
+            prepare(file).map_err(|error| {
+                Problem::new(
+                    Code::SpawnFailed,
+                    format!("{} could not be written: {error}", file.path.display()),
+                )
+            })?;
+        }
+        command.env.entry("TERM".into()).or_insert_with(|| EnvValue::from("xterm-256color"));
+        command.env.entry("COLORTERM".into()).or_insert_with(|| EnvValue::from("truecolor"));
+        command.env.insert(AGENT_ID.into(), EnvValue::from(launch.agent.id.as_str()));
+        command
+            .env
+            .insert(HOST_SOCKET.into(), EnvValue::from(surroundings.socket.to_string_lossy().into_owned()));
+        let record = command.record.clone().map(Record::follow);
+        let (terminal, output_rx) = Terminal::spawn(&command, &launch.workdir, size)?;
+        Ok(Self {
+            ended_rx: surroundings.reaper.ended(terminal.pid()),
+            terminal,
+            detector: Detector::new(profile.clone()),
+            record,
+            spawned: Instant::now(),
+            ended: None,
+            output_rx: Some(output_rx),
+        })
+    }
+
+    /// Whether the program could be started like this. Fails as [`Launch::command`] does.
+    pub fn check(
+        launch: &Launch,
+        conversation: &Conversation,
+        surroundings: &Surroundings,
+    ) -> Result<(), Problem> {
+        launch.command(&place(launch, surroundings), conversation).map(drop)
+    }
+
+    /// The next thing that happens to it. Cancel-safe. Pending for ever once it has ended and is silent.
+    pub async fn next(&mut self) -> Happening {
+        let ended = self.ended.is_some();
+        tokio::select! {
+            chunk = next_chunk(&mut self.output_rx) => match chunk {
+                Some(bytes) => Happening::Output(bytes),
+                None => {
+                    self.output_rx = None;
+                    Happening::OutputEnded
+                }
+            },
+            end = &mut self.ended_rx, if !ended => {
+                // The reaper outlives every process.
+                let end = end.unwrap_or(Ended { code: None, signal: None });
+                self.ended = Some((Instant::now(), end));
+                Happening::Ended(end)
+            }
+        }
+    }
+
+    /// Whether the end of output was reached.
+    pub fn is_silent(&self) -> bool {
+        self.output_rx.is_none()
+    }
+
+    /// Since the start: the detector's time.
+    pub fn age(&self) -> Duration {
+        self.spawned.elapsed()
+    }
+}
+
+async fn next_chunk(output_rx: &mut Option<mpsc::Receiver<Bytes>>) -> Option<Bytes> {
+    match output_rx {
+        Some(output_rx) => output_rx.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The places that a profile's templates may name.
+fn place(launch: &Launch, surroundings: &Surroundings) -> Place {
+    let home = launch.env.get("HOME").map_or_else(|| Path::new("/").into(), |home| home.expose().into());
+    Place {
+        home,
+        agent_dir: surroundings.dir.join("own"),
+        host_binary: surroundings.binary.clone(),
+        is_root: rustix::process::geteuid().is_root(),
+    }
+}
+
+/// Writes a file of the agent's own, for its user's eyes only.
+fn prepare(file: &PreparedFile) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    if file.keep && file.path.exists() {
+        return Ok(());
+    }
+    if let Some(parent) = file.path.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+    }
+    let mut options = std::fs::File::options();
+    options.write(true).create(true).truncate(true).mode(file.mode);
+    options.open(&file.path)?.write_all(file.contents.expose().as_bytes())
+}

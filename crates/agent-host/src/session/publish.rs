@@ -1,0 +1,233 @@
+//! What the world is told: the agent as it is, and an event for each change that is one.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use parallax_api::agent::{AgentExit, AttentionOption};
+use parallax_api::observe::StatusChange;
+use parallax_api::{Agent, AgentError, AgentStatus, Attention, AttentionKind, EventData, Message, Time};
+use parallax_profile::Needed;
+use tokio::sync::watch;
+
+use crate::journal::Journal;
+
+/// Changes of status that `status` tells.
+const MAX_HISTORY: usize = 32;
+/// A question is told with its options, which come on the screen a moment after the CLI's own report; at most this late.
+const OPTIONS_WAIT: Duration = Duration::from_millis(1500);
+/// How often activity alone is published.
+const ACTIVITY_EVERY: Duration = Duration::from_secs(1);
+
+/// Turns conclusions into the published agent and its events.
+pub struct Publisher {
+    agent_tx: watch::Sender<Agent>,
+    journal: Journal,
+    history: VecDeque<StatusChange>,
+    /// A question that waits for its options.
+    held_since: Option<Instant>,
+    activity_told: Option<Instant>,
+}
+
+/// What is concluded now.
+pub struct Conclusion<'a> {
+    /// The status to publish.
+    pub status: AgentStatus,
+    /// What a person is needed for.
+    pub needed: Option<&'a Needed>,
+    /// Why the status is `error`.
+    pub error: Option<&'a AgentError>,
+    /// Where it is known from, and the rule.
+    pub source: &'a str,
+    /// The rule.
+    pub rule: &'a str,
+}
+
+impl Publisher {
+    /// Starts with the agent as it was launched.
+    pub fn new(agent: Agent, journal: Journal) -> Self {
+        let first = StatusChange {
+            at: agent.created_at,
+            status: agent.status,
+            source: "process".into(),
+            rule: "spawned".into(),
+        };
+        Self {
+            agent_tx: watch::Sender::new(agent),
+            journal,
+            history: VecDeque::from([first]),
+            held_since: None,
+            activity_told: None,
+        }
+    }
+
+    /// The agent, to watch.
+    pub fn subscribe(&self) -> watch::Receiver<Agent> {
+        self.agent_tx.subscribe()
+    }
+
+    /// The agent as published.
+    pub fn agent(&self) -> Agent {
+        self.agent_tx.borrow().clone()
+    }
+
+    /// The last changes of status, oldest first.
+    pub fn history(&self) -> Vec<StatusChange> {
+        self.history.iter().cloned().collect()
+    }
+
+    /// When a held question has to be told, options or not.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.held_since.map(|since| since + OPTIONS_WAIT)
+    }
+
+    /// The agent's process was started, for the first time or again.
+    pub fn started(&mut self) {
+        self.change(AgentStatus::Starting, "process", "spawned", |agent| {
+            agent.attention = None;
+            agent.error = None;
+            agent.exit = None;
+        });
+        self.tell(|agent| EventData::AgentStarted { agent });
+    }
+
+    /// Publishes what is concluded, with an event for each difference.
+    pub fn conclude(&mut self, conclusion: &Conclusion<'_>, now: Instant) {
+        let before = self.agent();
+        self.attend(&before, conclusion.needed, now);
+        if before.status == conclusion.status && before.error.as_ref() == conclusion.error {
+            return;
+        }
+        self.change(conclusion.status, conclusion.source, conclusion.rule, |agent| {
+            agent.error = conclusion.error.cloned();
+        });
+        match conclusion.status {
+            AgentStatus::Ready if before.status != AgentStatus::Ready => {
+                self.tell(|agent| EventData::AgentReady { agent });
+            }
+            AgentStatus::Busy if before.status != AgentStatus::Busy => {
+                self.tell(|agent| EventData::AgentBusy { agent });
+            }
+            AgentStatus::Error => {
+                let error = conclusion.error.cloned().unwrap_or_else(|| AgentError {
+                    code: "cli_error".into(),
+                    message: "the agent reports an error".into(),
+                });
+                self.tell(|agent| EventData::AgentError { agent, error });
+            }
+            _ => {}
+        }
+    }
+
+    /// The agent said something.
+    pub fn said(&mut self, message: Message) {
+        self.append(EventData::Message { message });
+    }
+
+    /// The agent ended, once.
+    pub fn stopped(&mut self, exit: AgentExit) {
+        let reason = exit.reason.clone();
+        self.held_since = None;
+        self.change(AgentStatus::Stopped, "process", "ended", |agent| {
+            agent.attention = None;
+            agent.exit = Some(exit);
+            agent.queued = 0;
+        });
+        self.tell(|agent| EventData::AgentStopped { agent, reason });
+    }
+
+    /// Messages that wait, and that something was printed or taken: published without an event.
+    pub fn note(&mut self, queued: usize, active: bool, now: Instant) {
+        let due = active && self.activity_told.is_none_or(|told| now - told >= ACTIVITY_EVERY);
+        if due {
+            self.activity_told = Some(now);
+        }
+        self.agent_tx.send_if_modified(|agent| {
+            let changed = due || agent.queued != queued;
+            agent.queued = queued;
+            if due {
+                agent.last_activity_at = Some(Time::now());
+            }
+            changed
+        });
+    }
+
+    fn attend(&mut self, before: &Agent, needed: Option<&Needed>, now: Instant) {
+        let Some(needed) = needed else {
+            self.held_since = None;
+            if before.attention.is_some() {
+                self.update(|agent| agent.attention = None);
+                self.tell(|agent| EventData::AttentionCleared { agent });
+            }
+            return;
+        };
+        if needed.kind == AttentionKind::Question && !needed.on_screen {
+            let since = *self.held_since.get_or_insert(now);
+            if now - since < OPTIONS_WAIT {
+                return;
+            }
+        }
+        self.held_since = None;
+        let shown = before.attention.as_ref();
+        let same = shown.filter(|shown| {
+            shown.kind == needed.kind && (needed.kind == AttentionKind::Login || shown.text == needed.text)
+        });
+        let attention = Attention {
+            id: same.map_or_else(|| uuid::Uuid::now_v7().to_string(), |same| same.id.clone()),
+            kind: needed.kind,
+            text: needed.text.clone(),
+            login_url: needed.login_url.clone().or_else(|| same.and_then(|same| same.login_url.clone())),
+            options: needed
+                .options
+                .iter()
+                .map(|choice| AttentionOption { id: choice.id.clone(), label: choice.label.clone() })
+                .collect(),
+            since: same.map_or_else(Time::now, |same| same.since),
+        };
+        if shown == Some(&attention) {
+            return;
+        }
+        let tell = same.is_none_or(|same| same.login_url != attention.login_url);
+        let (text, login_url) = (attention.text.clone(), attention.login_url.clone());
+        self.update(|agent| agent.attention = Some(attention));
+        match needed.kind {
+            _ if !tell => {}
+            AttentionKind::Login => self.tell(|agent| EventData::LoginRequired { agent, login_url }),
+            AttentionKind::Question => self.tell(|agent| EventData::Question { agent, question: text }),
+        }
+    }
+
+    fn change(&mut self, status: AgentStatus, source: &str, rule: &str, more: impl FnOnce(&mut Agent)) {
+        if self.history.len() == MAX_HISTORY {
+            self.history.pop_front();
+        }
+        self.history.push_back(StatusChange {
+            at: Time::now(),
+            status,
+            source: source.into(),
+            rule: rule.into(),
+        });
+        self.update(|agent| {
+            agent.status = status;
+            more(agent);
+        });
+    }
+
+    fn update(&mut self, change: impl FnOnce(&mut Agent)) {
+        self.agent_tx.send_modify(|agent| {
+            change(agent);
+            agent.updated_at = Time::now();
+        });
+    }
+
+    fn tell(&mut self, event: impl FnOnce(Box<Agent>) -> EventData) {
+        let agent = Box::new(self.agent());
+        self.append(event(agent));
+    }
+
+    fn append(&mut self, data: EventData) {
+        if let Err(error) = self.journal.append(data, Time::now()) {
+            // The event is kept in memory and told; only the copy on disk is missing.
+            tracing::error!(%error, "the journal's file cannot be written");
+        }
+    }
+}

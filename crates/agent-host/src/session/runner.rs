@@ -1,0 +1,442 @@
+//! The session's loop: what happens to the agent, in the order it happens.
+
+mod ending;
+mod messages;
+mod requests;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use parallax_api::{Agent, AgentStatus, Code, Problem, TerminalSize, Time};
+use parallax_profile::{Conversation, Fact, Launch, Observation, Profile, Signal};
+use parallax_screen::Screen;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::process::{Happening, Process};
+use super::publish::{Conclusion, Publisher};
+use super::{Command, Reply, Surroundings};
+use crate::answering::Answering;
+use crate::delivery::Delivery;
+use crate::inbox::Inbox;
+use crate::journal::Journal;
+use crate::leaving::Leaving;
+use crate::log::{LogReader, OutputLog};
+use crate::turn::Turn;
+use crate::viewers::Viewers;
+
+/// Rows above the screen that are kept for late viewers and for answers read from the screen.
+const SCROLLBACK: usize = 2000;
+/// The screen is looked at when nothing was printed for so long …
+const QUIET: Duration = Duration::from_millis(20);
+/// … and at the latest so long after it changed.
+const LOOK_AT_LEAST: Duration = Duration::from_millis(60);
+/// A synchronised frame that is not ended by then will not be.
+const FRAME_LIMIT: Duration = Duration::from_millis(500);
+/// How often the CLI's own record is read while it works, and while it does not.
+const RECORD_POLL_BUSY: Duration = Duration::from_millis(50);
+const RECORD_POLL_IDLE: Duration = Duration::from_millis(500);
+/// Between two keys that answer a dialog: closer ones can be taken for one key.
+const KEY_GAP: Duration = Duration::from_millis(80);
+/// After the process ended: output may follow until nothing came for so long, or so long in all.
+const DRAIN_QUIET: Duration = Duration::from_millis(100);
+const DRAIN_LIMIT: Duration = Duration::from_millis(700);
+/// How long a person who types in the composer keeps messages waiting.
+const TYPING_PAUSE: Duration = Duration::from_secs(5);
+
+/// Owner of the terminal, screen, detector, inbox, log and journal of one agent.
+pub struct Runner {
+    launch: Launch,
+    profile: Arc<Profile>,
+    surroundings: Surroundings,
+    commands_rx: mpsc::Receiver<Command>,
+
+    size: TerminalSize,
+    screen: Screen,
+    log: OutputLog,
+    journal: Journal,
+    inbox: Inbox,
+    viewers: Viewers,
+    publisher: Publisher,
+
+    process: Process,
+    conversation: String,
+    delivery: Delivery,
+    turn: Turn,
+    /// The output offset of what is being concluded.
+    turn_mark: u64,
+    /// Keys to press one after the other.
+    keyboard: VecDeque<Vec<u8>>,
+    next_key_at: Instant,
+    answering: Option<Answering>,
+    interrupting: Vec<(Reply<()>, Instant)>,
+    leaving: Option<Leaving>,
+    begun: Option<oneshot::Sender<Result<(), Problem>>>,
+    finished: bool,
+
+    /// Since when the screen shows something the detector has not seen.
+    dirty_since: Option<Instant>,
+    last_output: Instant,
+    last_input: Instant,
+    last_typed: Option<Instant>,
+    active: bool,
+    record_at: Instant,
+    input_bytes: u64,
+    usage: Usage,
+}
+
+/// What the CLI told of its use.
+#[derive(Default)]
+struct Usage {
+    tokens: Option<parallax_api::observe::Tokens>,
+    cost_usd: Option<f64>,
+    version: Option<String>,
+    cpu: Option<(Instant, f64)>,
+}
+
+impl Runner {
+    /// Starts the program and everything that watches it.
+    pub fn start(
+        launch: Launch,
+        surroundings: Surroundings,
+        commands_rx: mpsc::Receiver<Command>,
+    ) -> Result<Self, Problem> {
+        let disk = |error: std::io::Error| {
+            Problem::internal(format!("the agent's directory cannot be written: {error}"))
+        };
+        let log = OutputLog::create(&surroundings.dir.join("log"), launch.log_limit).map_err(disk)?;
+        let journal = Journal::create(&surroundings.dir.join("journal.ndjson")).map_err(disk)?;
+        let profile = Arc::new(launch.profile.clone());
+        let conversation = uuid::Uuid::new_v4().to_string();
+        let size = launch.terminal;
+        let new = Conversation::New { id: conversation.clone() };
+        let process = Process::spawn(&launch, &profile, &new, size, &surroundings)?;
+        let inbox = Inbox::new(launch.agent.id.clone());
+        if let Some(prompt) = &launch.prompt {
+            inbox.accept(&uuid::Uuid::now_v7().to_string(), prompt.clone())?;
+        }
+        let mut publisher = Publisher::new(launch.agent.clone(), journal.clone());
+        publisher.started();
+        let now = Instant::now();
+        Ok(Self {
+            profile,
+            surroundings,
+            commands_rx,
+            size,
+            screen: Screen::new(size, SCROLLBACK),
+            log,
+            journal,
+            inbox,
+            viewers: Viewers::default(),
+            publisher,
+            process,
+            conversation,
+            delivery: Delivery::default(),
+            turn: Turn::default(),
+            turn_mark: 0,
+            keyboard: VecDeque::new(),
+            next_key_at: now,
+            answering: None,
+            interrupting: Vec::new(),
+            leaving: None,
+            begun: None,
+            finished: false,
+            dirty_since: None,
+            last_output: now,
+            last_input: now,
+            last_typed: None,
+            active: false,
+            record_at: now,
+            input_bytes: 0,
+            usage: Usage::default(),
+            launch,
+        })
+    }
+
+    /// The agent, to watch.
+    pub fn agent_rx(&self) -> watch::Receiver<Agent> {
+        self.publisher.subscribe()
+    }
+
+    /// The conversation.
+    pub fn inbox(&self) -> Inbox {
+        self.inbox.clone()
+    }
+
+    /// The events.
+    pub fn journal(&self) -> Journal {
+        self.journal.clone()
+    }
+
+    /// The output.
+    pub fn log(&self) -> LogReader {
+        self.log.reader()
+    }
+
+    /// Runs until every handle is gone; the agent's end is on the way. `begun` hears whether the program started well.
+    pub async fn run(mut self, begun: oneshot::Sender<Result<(), Problem>>) {
+        self.begun = Some(begun);
+        loop {
+            let wake = self.wake_at();
+            tokio::select! {
+                command = self.commands_rx.recv() => match command {
+                    Some(command) => self.on_command(command),
+                    None => return,
+                },
+                happening = self.process.next(), if !self.finished => self.on_happening(happening),
+                () = tokio::time::sleep_until(wake.into()) => {}
+            }
+            if !self.finished {
+                self.advance(Instant::now()).await;
+            }
+        }
+    }
+
+    fn on_happening(&mut self, happening: Happening) {
+        match happening {
+            Happening::Output(bytes) => self.on_output(&bytes),
+            Happening::OutputEnded => {}
+            Happening::Ended(ended) => {
+                tracing::info!(code = ended.code, signal = ended.signal, "the program ended");
+            }
+        }
+    }
+
+    fn on_output(&mut self, bytes: &[u8]) {
+        let now = Instant::now();
+        let fed = self.screen.feed(bytes);
+        if !fed.replies.is_empty() {
+            // A program that does not read its input does not miss the answer either.
+            drop(self.process.terminal.write(fed.replies));
+        }
+        let printed = self.log.end();
+        self.emit(fed.output);
+        for (report, start) in fed.reports.iter().zip(fed.report_starts) {
+            // A turn's output begins and ends where it was reported, also in the middle of a chunk.
+            self.turn_mark = printed + start as u64;
+            self.observe(Signal::Terminal(report));
+        }
+        self.turn_mark = self.log.end();
+        self.dirty_since.get_or_insert(now);
+        self.last_output = now;
+        self.active = true;
+    }
+
+    /// Output goes to the log, then to the viewers.
+    fn emit(&mut self, output: Vec<u8>) {
+        if output.is_empty() {
+            return;
+        }
+        if let Err(error) = self.log.append(&output, Time::now(), self.size) {
+            tracing::error!(%error, "the output log cannot be written");
+        }
+        self.viewers.output(&Bytes::from(output));
+    }
+
+    fn observe(&mut self, signal: Signal<'_>) {
+        let now = self.process.age();
+        let facts = self.process.detector.observe(now, &self.screen, signal);
+        for fact in facts {
+            self.on_fact(fact);
+        }
+    }
+
+    fn on_fact(&mut self, fact: Fact) {
+        match fact {
+            Fact::Session { id } => self.conversation = id,
+            Fact::PromptTaken { .. } => {
+                let act = self.delivery.prompt_taken();
+                self.act(act);
+                self.turn.begin(self.turn_mark);
+            }
+            Fact::Answer { text, id } => self.turn.answer(text, id),
+            Fact::TurnOver { outcome } => {
+                self.turn.over(self.turn_mark);
+                match self.delivery.turn_over() {
+                    Some(id) => self.close(&id, outcome),
+                    None => self.close_foreign_turn(outcome),
+                }
+            }
+            Fact::Tokens { input, output } => {
+                self.usage.tokens = Some(parallax_api::observe::Tokens { input, output });
+            }
+            Fact::Cost { usd } => self.usage.cost_usd = Some(usd),
+            Fact::Version(version) => self.usage.version = Some(version),
+        }
+    }
+
+    fn observation(&self) -> &Observation {
+        self.process.detector.observation()
+    }
+
+    /// When something is due though nothing happens.
+    fn wake_at(&self) -> Instant {
+        let now = Instant::now();
+        if self.finished {
+            return now + Duration::from_secs(3600);
+        }
+        let key = (!self.keyboard.is_empty()).then_some(self.next_key_at);
+        let record = self.process.record.is_some().then_some(self.record_at);
+        let drain = self.process.ended.map(|(at, _)| self.drained_at(at));
+        [
+            self.look_at(),
+            self.process.detector.deadline().map(|after| self.process.spawned + after),
+            self.delivery.deadline(self.profile.submit(), now),
+            self.publisher.deadline(),
+            key,
+            record,
+            drain,
+            self.answering.as_ref().map(Answering::deadline),
+            self.interrupting.iter().map(|(_, until)| *until).min(),
+            self.leaving.as_ref().filter(|_| drain.is_none()).and_then(Leaving::deadline),
+            self.begun_at(),
+            self.typing_until(),
+            self.too_long().map(|(at, _)| at),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .unwrap_or(now + Duration::from_secs(60))
+    }
+
+    fn look_at(&self) -> Option<Instant> {
+        let since = self.dirty_since?;
+        Some(if self.screen.modes().in_frame {
+            since + FRAME_LIMIT
+        } else {
+            (self.last_output + QUIET).min(since + LOOK_AT_LEAST)
+        })
+    }
+
+    fn drained_at(&self, ended: Instant) -> Instant {
+        if self.process.is_silent() {
+            ended
+        } else {
+            (self.last_output.max(ended) + DRAIN_QUIET).min(ended + DRAIN_LIMIT)
+        }
+    }
+
+    /// A person who types in the composer is let finish.
+    fn typing_until(&self) -> Option<Instant> {
+        (self.inbox.queued() > 0)
+            .then_some(self.last_typed? + TYPING_PAUSE)
+            .filter(|until| *until > Instant::now())
+    }
+
+    /// When the agent has idled or lived too long, and which.
+    fn too_long(&self) -> Option<(Instant, &'static str)> {
+        if self.leaving.is_some() {
+            return None;
+        }
+        let after = |seconds: u64, from: Instant| from.checked_add(Duration::from_secs(seconds));
+        let idle = self
+            .launch
+            .idle_timeout_seconds
+            .and_then(|seconds| after(seconds, self.last_output.max(self.last_input)));
+        let life = self.launch.max_lifetime_seconds.and_then(|seconds| after(seconds, self.process.spawned));
+        let idle = idle.map(|at| (at, "idle_timeout"));
+        life.map(|at| (at, "lifetime")).into_iter().chain(idle).min()
+    }
+
+    /// Does what is due, then publishes what came of it.
+    async fn advance(&mut self, now: Instant) {
+        if self.look_at().is_some_and(|at| at <= now) {
+            self.dirty_since = None;
+            self.observe(Signal::Screen);
+        }
+        if self.process.detector.deadline().is_some_and(|after| after <= self.process.age()) {
+            self.observe(Signal::Tick);
+        }
+        self.read_record(now);
+        self.press_keys(now);
+        self.deliver(now);
+        self.answer(now);
+        self.end_interrupts(now);
+        self.begin(now);
+        if let Some((_, reason)) = self.too_long().filter(|(at, _)| *at <= now) {
+            self.leaving = Some(Leaving::new(reason, grace(5000), now));
+        }
+        if self.process.ended.is_none() {
+            self.leave(now);
+        }
+        self.publish(now);
+        if let Some((at, ended)) = self.process.ended
+            && self.drained_at(at) <= now
+        {
+            self.on_end(ended).await;
+        }
+    }
+
+    fn read_record(&mut self, now: Instant) {
+        if now < self.record_at {
+            return;
+        }
+        let busy = self.delivery.is_busy() || self.observation().status == AgentStatus::Busy;
+        self.record_at = now + if busy { RECORD_POLL_BUSY } else { RECORD_POLL_IDLE };
+        let lines = self.process.record.as_mut().map(crate::record::Record::poll).unwrap_or_default();
+        for line in &lines {
+            self.observe(Signal::Record { line });
+        }
+    }
+
+    fn press_keys(&mut self, now: Instant) {
+        if now < self.next_key_at {
+            return;
+        }
+        if let Some(key) = self.keyboard.pop_front() {
+            // Whoever asked for the key sees on the screen that it was not taken.
+            drop(self.write(key));
+            self.next_key_at = now + KEY_GAP;
+        }
+    }
+
+    fn publish(&mut self, now: Instant) {
+        let observation = self.process.detector.observation();
+        // Until its answer is there a turn is not over for anyone.
+        let answering = self.delivery.is_taken() && observation.status == AgentStatus::Ready;
+        let status = if answering { AgentStatus::Busy } else { observation.status };
+        let conclusion = Conclusion {
+            status,
+            needed: observation.attention.as_ref(),
+            error: observation.error.as_ref().filter(|_| status == AgentStatus::Error),
+            source: if answering { "process" } else { observation.source.as_str() },
+            rule: if answering { "the answer is awaited" } else { &observation.rule },
+        };
+        self.publisher.conclude(&conclusion, now);
+        self.publisher.note(self.inbox.queued(), std::mem::take(&mut self.active), now);
+    }
+
+    fn write(&mut self, bytes: impl Into<Bytes>) -> Result<u64, Problem> {
+        let bytes = bytes.into();
+        let len = bytes.len() as u64;
+        let target = self.process.terminal.write(bytes)?;
+        self.input_bytes += len;
+        self.last_input = Instant::now();
+        self.active = true;
+        Ok(target)
+    }
+}
+
+/// The longest grace is ten minutes.
+fn grace(millis: u64) -> Duration {
+    Duration::from_millis(millis.min(600_000))
+}
+
+fn agent_stopped() -> Problem {
+    Problem::new(
+        Code::AgentStopped,
+        "the agent has ended; its log and messages can still be read; spawn another",
+    )
+}
+
+fn auth_required(login_url: Option<&str>, text: &str) -> Problem {
+    let problem = Problem::new(
+        Code::AuthRequired,
+        format!("a person must log in first ({text}); attach to the terminal to do it"),
+    );
+    match login_url {
+        Some(url) => problem.with("loginUrl", url),
+        None => problem,
+    }
+}
