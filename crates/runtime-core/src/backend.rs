@@ -1,0 +1,110 @@
+//! The one seam between places: how an agent's host is started, reached, found again, measured and removed.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parallax_api::agent::EnvValue;
+use parallax_api::runtime::{RuntimeKind, TypeInfo};
+use parallax_api::{AgentId, Problem};
+use parallax_profile::Launch;
+
+use crate::host::Dial;
+
+/// A place where agents run. An implementation knows how to start, reach, find, measure and remove the *host* of an
+/// agent there, and nothing else: what the host's agent does, says or prints is the runtime server's and the host's work.
+///
+/// Every call may be cancelled or repeated. The server bounds how long it waits for each of them.
+#[async_trait]
+pub trait AgentBackend: Send + Sync + 'static {
+    /// The kind of place.
+    fn kind(&self) -> RuntimeKind;
+
+    /// Whether the engine is there and what it can run. Asked often and cached by the server for some seconds.
+    async fn check(&self) -> Health;
+
+    /// Starts a host and gives it its [`Launch`]; returns when the host listens and its agent's process runs.
+    ///
+    /// Fails with `UNSUPPORTED` (naming the `field`) for what this place cannot honour, `CLI_NOT_FOUND`,
+    /// `IMAGE_NOT_FOUND`, `RESOURCE_LIMIT`, or `SPAWN_FAILED` with the last words as `output`. The server calls
+    /// [`remove`](Self::remove) after a failure, so nothing need be cleaned up here.
+    async fn launch(&self, id: &AgentId, launch: &Launch) -> Result<HostAddress, Problem>;
+
+    /// Every host (and what is left of one) that this server or an earlier one with the same state started here.
+    async fn survivors(&self) -> Result<Vec<Survivor>, Problem>;
+
+    /// What there is of one host now: asked when a host stops answering. `None`: nothing is left of it.
+    async fn find(&self, id: &AgentId) -> Result<Option<Survivor>, Problem> {
+        Ok(self.survivors().await?.into_iter().find(|survivor| &survivor.id == id))
+    }
+
+    /// Ends the host and everything its agent started, and takes away what the place holds of them. After `grace`
+    /// it insists. Already gone is success.
+    async fn remove(&self, id: &AgentId, grace: Duration) -> Result<(), Problem>;
+
+    /// What the agent's processes use, as the place measures it.
+    async fn usage(&self, id: &AgentId) -> Result<Usage, Problem>;
+}
+
+/// Where a host answers.
+#[derive(Clone)]
+pub enum HostAddress {
+    /// A Unix socket of this machine.
+    Unix(PathBuf),
+    /// A TCP port; the host wants its token with every request.
+    Tcp {
+        /// Where it listens.
+        addr: SocketAddr,
+        /// The host's own token.
+        token: EnvValue,
+    },
+    /// Whatever else opens a stream of bytes to the host: a port-forward, a tunnel.
+    Dialer {
+        /// Opens the stream.
+        dial: Arc<dyn Dial>,
+        /// The host's own token.
+        token: EnvValue,
+    },
+}
+
+impl fmt::Debug for HostAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Tcp { addr, .. } => write!(f, "tcp:{addr}"),
+            Self::Dialer { .. } => f.write_str("dialer"),
+        }
+    }
+}
+
+/// A host that was found in the place.
+#[derive(Clone, Debug)]
+pub struct Survivor {
+    /// Its agent.
+    pub id: AgentId,
+    /// Where it answers. `None`: it is dead, and only what it left behind is there (to be removed).
+    pub address: Option<HostAddress>,
+}
+
+/// What an agent's processes use.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// CPU time used by the processes that live, in seconds.
+    pub cpu_seconds: f64,
+    /// Resident memory, in bytes.
+    pub memory_bytes: u64,
+    /// How many processes.
+    pub processes: u32,
+}
+
+/// What a place says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Why no agent can be started here now; `None` when one can.
+    pub trouble: Option<String>,
+    /// Every agent type with a profile, whether it can be run here, and what to do if not.
+    pub types: Vec<TypeInfo>,
+}

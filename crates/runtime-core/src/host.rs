@@ -1,0 +1,13 @@
+//! The other end of an agent host's socket: reach it ([`Dial`]), ask it ([`HostClient`]), follow its journal
+//! ([`HostEvents`]), watch its terminal ([`HostTerminal`]).
+
+mod client;
+mod dial;
+mod events;
+mod terminal;
+
+pub use client::{HostAnswer, HostClient};
+pub use dial::{ByteStream, Dial};
+pub use events::HostEvents;
+pub use terminal::HostTerminal;
+pub(crate) use terminal::{to_host, to_viewer};

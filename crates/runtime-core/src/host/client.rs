@@ -1,0 +1,230 @@
+//! HTTP to one host: one connection a request, so that a host that goes takes nothing else with it.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
+use axum::http::{Method, Request, Response, StatusCode};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use parallax_api::agent::{RestartRequest, StopRequest};
+use parallax_api::host::HostSend;
+use parallax_api::message::{AnswerRequest, MessageList, MessagesQuery};
+use parallax_api::observe::{LogsQuery, Metrics, StatusReport};
+use parallax_api::terminal::{InputRequest, Screen};
+use parallax_api::{Agent, Code, Problem, SendRequest, SendResponse};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::dial::Dial;
+use crate::backend::HostAddress;
+
+/// How long a host may take for an answer that needs no work of the agent.
+pub(super) const QUICK: Duration = Duration::from_secs(10);
+/// How long typing keys, answering or interrupting may take: the host waits for the screen between keys.
+const TYPING: Duration = Duration::from_secs(30);
+/// How long a restart may take: the old process is asked, then killed, and the new one must start.
+const RESTART: Duration = Duration::from_secs(60);
+/// What a call may take beyond the time it was told to wait.
+const MARGIN: Duration = Duration::from_secs(15);
+/// The longest answer that is read into memory, in bytes: a thousand messages are the largest there is.
+const MAX_ANSWER: usize = 256 * 1024 * 1024;
+
+/// One agent host's API. Cheap to clone; opens a connection for each call.
+#[derive(Clone, Debug)]
+pub struct HostClient {
+    address: HostAddress,
+}
+
+/// A host's answer handed on as it comes: status, content type and a streaming body.
+pub type HostAnswer = Response<Body>;
+
+impl HostClient {
+    /// A client of the host at `address`. Connects to nothing yet.
+    pub fn new(address: HostAddress) -> Self {
+        Self { address }
+    }
+
+    /// The agent as it is now.
+    pub async fn agent(&self) -> Result<Agent, Problem> {
+        self.get("/agent").await
+    }
+
+    /// Hands over a message; sending the same `message_id` twice is sending once. Waits as long as the request does.
+    pub async fn send(&self, message_id: String, request: SendRequest) -> Result<SendResponse, Problem> {
+        let wait = match request.expect_response {
+            true => {
+                Duration::from_millis(request.timeout_ms.unwrap_or(parallax_api::message::DEFAULT_TIMEOUT_MS))
+            }
+            // Without an answer to wait for, `whenBusy: interrupt` may still wait for the turn to end.
+            false => TYPING,
+        };
+        self.post("/send", &HostSend { message_id, request }, wait + MARGIN).await
+    }
+
+    /// The conversation.
+    pub async fn messages(&self, query: &MessagesQuery) -> Result<MessageList, Problem> {
+        self.get(&with_query("/messages", query)?).await
+    }
+
+    /// What a person would see now.
+    pub async fn screen(&self) -> Result<Screen, Problem> {
+        self.get("/screen").await
+    }
+
+    /// Why the agent has the status it has.
+    pub async fn status(&self) -> Result<StatusReport, Problem> {
+        self.get("/status").await
+    }
+
+    /// What the agent uses and has done, as its host sees it.
+    pub async fn metrics(&self) -> Result<Metrics, Problem> {
+        self.get("/metrics").await
+    }
+
+    /// The log in the form that was asked for, streamed; a refusal is a [`Problem`].
+    pub async fn logs(&self, query: &LogsQuery) -> Result<HostAnswer, Problem> {
+        let answer = self.call(Method::GET, &with_query("/logs", query)?, None, QUICK).await?;
+        Ok(accepted(answer).await?.map(Body::new))
+    }
+
+    /// Presses keys.
+    pub async fn input(&self, request: &InputRequest) -> Result<(), Problem> {
+        self.post_empty("/input", request, TYPING).await
+    }
+
+    /// Answers the pending question.
+    pub async fn answer(&self, request: &AnswerRequest) -> Result<Agent, Problem> {
+        self.post("/answer", request, TYPING).await
+    }
+
+    /// Stops the current turn.
+    pub async fn interrupt(&self) -> Result<Agent, Problem> {
+        self.post("/interrupt", &serde_json::json!({}), TYPING).await
+    }
+
+    /// Starts the agent's process anew.
+    pub async fn restart(&self, request: &RestartRequest) -> Result<Agent, Problem> {
+        self.post("/restart", request, RESTART).await
+    }
+
+    /// Ends the agent; returns after its whole process tree is gone.
+    pub async fn stop(&self, request: &StopRequest) -> Result<Agent, Problem> {
+        self.post("/stop", request, Duration::from_millis(request.grace_ms) + MARGIN).await
+    }
+
+    /// Tells the host that everything is collected and it may go. `CONFLICT` when its agent has not ended.
+    pub async fn release(&self) -> Result<(), Problem> {
+        self.post_empty("/release", &serde_json::json!({}), QUICK).await
+    }
+
+    /// Where the host answers.
+    pub(super) fn address(&self) -> &HostAddress {
+        &self.address
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Problem> {
+        let call = async { read(self.call(Method::GET, path, None, QUICK).await?).await };
+        within(QUICK, call).await
+    }
+
+    async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        wait: Duration,
+    ) -> Result<T, Problem> {
+        let body = serde_json::to_vec(body).map_err(Problem::internal)?;
+        let call = async { read(self.call(Method::POST, path, Some(body), wait).await?).await };
+        within(wait, call).await
+    }
+
+    async fn post_empty(&self, path: &str, body: &impl Serialize, wait: Duration) -> Result<(), Problem> {
+        let body = serde_json::to_vec(body).map_err(Problem::internal)?;
+        let call = async { accepted(self.call(Method::POST, path, Some(body), wait).await?).await };
+        within(wait, call).await.map(drop)
+    }
+
+    /// One request on a connection of its own; returns when the head of the answer is there.
+    pub(super) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+        wait: Duration,
+    ) -> Result<Response<Incoming>, Problem> {
+        let mut request =
+            Request::builder().method(method).uri(path).header(HOST, "host").header(ACCEPT, "*/*");
+        if let Some(value) = self.authorization() {
+            request = request.header(AUTHORIZATION, value);
+        }
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let body = Full::new(Bytes::from(body.unwrap_or_default()));
+        let request = request.body(body).map_err(Problem::internal)?;
+        let exchange = async {
+            let stream = self.address.dial().await.map_err(away)?;
+            let (mut sender, connection) =
+                hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(away)?;
+            // Ends by itself when the answer is read or dropped, or the host goes.
+            tokio::spawn(connection);
+            sender.send_request(request).await.map_err(away)
+        };
+        within(wait, exchange).await
+    }
+
+    pub(super) fn authorization(&self) -> Option<String> {
+        match &self.address {
+            HostAddress::Unix(_) => None,
+            HostAddress::Tcp { token, .. } | HostAddress::Dialer { token, .. } => {
+                Some(format!("Bearer {}", token.expose()))
+            }
+        }
+    }
+}
+
+/// `RUNTIME_UNAVAILABLE` for a host that cannot be reached.
+pub(super) fn away(cause: impl Display) -> Problem {
+    Problem::new(
+        Code::RuntimeUnavailable,
+        format!("the agent's host does not answer ({cause}); try again, the agent may have just ended"),
+    )
+}
+
+async fn within<T>(limit: Duration, call: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    tokio::time::timeout(limit, call)
+        .await
+        .unwrap_or_else(|_| Err(away(format!("nothing within {} s", limit.as_secs()))))
+}
+
+/// The answer, or the host's refusal.
+pub(super) async fn accepted(answer: Response<Incoming>) -> Result<Response<Incoming>, Problem> {
+    if answer.status().is_success() || answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(answer);
+    }
+    let status = answer.status();
+    let body = collect(answer).await?;
+    Err(serde_json::from_slice(&body)
+        .unwrap_or_else(|_| Problem::internal(format!("the agent's host answered {status}"))))
+}
+
+async fn read<T: DeserializeOwned>(answer: Response<Incoming>) -> Result<T, Problem> {
+    let body = collect(accepted(answer).await?).await?;
+    serde_json::from_slice(&body).map_err(|cause| {
+        Problem::internal(format!("the agent's host answered what is not understood: {cause}"))
+    })
+}
+
+async fn collect(answer: Response<Incoming>) -> Result<Bytes, Problem> {
+    Ok(Limited::new(answer.into_body(), MAX_ANSWER).collect().await.map_err(away)?.to_bytes())
+}
+
+/// `path` with the fields of `query` behind it.
+pub(super) fn with_query(path: &str, query: &impl Serialize) -> Result<String, Problem> {
+    let query = serde_html_form::to_string(query).map_err(Problem::internal)?;
+    Ok(if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") })
+}

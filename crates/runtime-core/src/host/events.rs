@@ -1,0 +1,51 @@
+//! Following a host's journal.
+
+use std::io;
+use std::pin::Pin;
+use std::time::Duration;
+
+use axum::http::Method;
+use bytes::Bytes;
+use futures::{Stream, StreamExt, TryStreamExt};
+use http_body_util::BodyExt;
+use parallax_api::Problem;
+use parallax_api::host::HostLine;
+use tokio_util::codec::{FramedRead, LinesCodec};
+use tokio_util::io::StreamReader;
+
+use super::HostClient;
+use super::client::{QUICK, accepted, away};
+
+/// A host says something every ten seconds; three times that without a word and the connection is dead.
+const SILENCE: Duration = Duration::from_secs(30);
+/// The longest line, in bytes: an event with a 1 MiB message, every character of it escaped.
+const MAX_LINE: usize = 16 * 1024 * 1024;
+
+type Bodies = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// A host's event stream: the agent's state first, then every event after the one asked for.
+pub struct HostEvents {
+    lines: FramedRead<StreamReader<Bodies, Bytes>, LinesCodec>,
+}
+
+impl HostClient {
+    /// Opens the event stream after sequence number `since`; 0 is from the start.
+    pub async fn events(&self, since: u64) -> Result<HostEvents, Problem> {
+        let answer = self.call(Method::GET, &format!("/events?since={since}"), None, QUICK).await?;
+        let body = accepted(answer).await?.into_body().into_data_stream().map_err(io::Error::other);
+        let reader = StreamReader::new(Box::pin(body) as Bodies);
+        Ok(HostEvents { lines: FramedRead::new(reader, LinesCodec::new_with_max_length(MAX_LINE)) })
+    }
+}
+
+impl HostEvents {
+    /// The next line. `None`: the host closed the stream. Fails when the connection breaks or falls silent.
+    pub async fn next(&mut self) -> Result<Option<HostLine>, Problem> {
+        let line =
+            tokio::time::timeout(SILENCE, self.lines.next()).await.map_err(|_| away("it fell silent"))?;
+        let Some(line) = line.transpose().map_err(away)? else { return Ok(None) };
+        serde_json::from_str(&line)
+            .map(Some)
+            .map_err(|cause| away(format!("it said what is not understood: {cause}")))
+    }
+}

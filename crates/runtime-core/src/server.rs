@@ -1,0 +1,111 @@
+//! The server around one backend.
+//!
+//! [`RuntimeServer::build`] opens the state, adopts the agents that are still there and makes the routes; [`serve`]
+//! puts them on a listener until the shutdown begins. Agents are not ended with the server.
+//!
+//! [`serve`]: RuntimeServer::serve
+
+mod adopt;
+mod agents;
+mod archive;
+mod environment;
+mod follow;
+mod health;
+mod list;
+mod metrics;
+mod purge;
+mod records;
+mod registry;
+mod routes;
+mod settings;
+mod spawn;
+mod viewing;
+mod workdir;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use parallax_service::events::{DEFAULT_KEEP, EventLog};
+use parallax_service::front;
+use parallax_service::gate::Gate;
+use parallax_service::idempotency::Idempotency;
+use parallax_service::metrics::Metrics;
+use parallax_service::serve::serve;
+use parallax_service::shutdown::Shutdown;
+use parallax_service::store::Store;
+use tokio::net::TcpListener;
+use utoipa::openapi::OpenApi;
+
+pub use environment::Environment;
+pub use settings::{DEFAULT_MAX_AGENTS, Keep, RuntimeSettings};
+pub use workdir::Workdirs;
+
+use crate::backend::AgentBackend;
+use agents::Agents;
+use archive::Archive;
+use health::HealthCache;
+use metrics::RuntimeMetrics;
+use records::Records;
+use registry::Registry;
+use routes::App;
+
+/// A runtime server that is ready to serve: its agents are adopted and followed.
+pub struct RuntimeServer {
+    router: Router,
+    document: OpenApi,
+    shutdown: Shutdown,
+}
+
+impl RuntimeServer {
+    /// Opens the state directory, adopts what is there, makes the routes. `shutdown` ends it, and everything it follows.
+    ///
+    /// # Errors
+    /// When the state directory cannot be used, most often because another server has it.
+    pub async fn build(
+        settings: RuntimeSettings,
+        backend: Arc<dyn AgentBackend>,
+        shutdown: Shutdown,
+    ) -> anyhow::Result<Self> {
+        let store = Store::open(&settings.state_dir, "runtime", records::MIGRATIONS).await?;
+        let metrics =
+            Metrics::new(&format!("parallax-runtime-{}", backend.kind()), env!("CARGO_PKG_VERSION"));
+        let idempotency = Idempotency::open(&store).await.context("failed to open the idempotency keys")?;
+        let gate = Gate::new(settings.gate.clone());
+        let agents = Arc::new(Agents {
+            backend,
+            registry: Registry::new(settings.max_agents),
+            archive: Archive::open(settings.state_dir.join("ended")).context("failed to open the archive")?,
+            log: EventLog::open(&store, DEFAULT_KEEP).await.context("failed to open the event log")?,
+            records: Records::new(store),
+            health: HealthCache::default(),
+            metrics: RuntimeMetrics::new(&metrics),
+            settings,
+            shutdown: shutdown.clone(),
+        });
+        agents.register_census(&metrics);
+        agents.adopt().await.context("failed to take over the agents of the last server")?;
+        agents.keep_purging();
+        let (router, document) = routes::router(App { agents, idempotency });
+        Ok(Self { router: front::stand_before(router, gate, &metrics), document, shutdown })
+    }
+
+    /// What the API is, as OpenAPI 3.1.
+    pub fn document(&self) -> &OpenApi {
+        &self.document
+    }
+
+    /// The routes, gate and all, for whoever serves them otherwise.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Serves on `listener` until the shutdown begins; then gives requests and sockets `grace` to end.
+    ///
+    /// # Errors
+    /// When the listener is gone for good.
+    pub async fn serve(self, listener: TcpListener, grace: Duration) -> anyhow::Result<()> {
+        serve(listener, self.router, self.shutdown, grace).await
+    }
+}

@@ -1,0 +1,245 @@
+//! The agents of this server and what can be asked of one: found in the registry, answered by its host or, after its
+//! end, by the archive.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parallax_api::agent::{AgentList, RestartRequest, StopRequest};
+use parallax_api::message::{AnswerRequest, MessageList, MessagesQuery};
+use parallax_api::observe::{LogsQuery, Metrics, StatusReport};
+use parallax_api::terminal::{InputRequest, Screen};
+use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, SendRequest, SendResponse};
+use parallax_service::events::EventLog;
+use parallax_service::shutdown::Shutdown;
+
+use super::archive::{Archive, LogAnswer};
+use super::health::HealthCache;
+use super::list::ListFilter;
+use super::metrics::RuntimeMetrics;
+use super::records::Records;
+use super::registry::{Entry, Reach, Registry};
+use super::settings::RuntimeSettings;
+use crate::backend::{AgentBackend, Usage};
+use crate::host::{HostAnswer, HostClient};
+
+/// How long a call waits for an agent that just ended to be in the archive, before its host counts as away.
+const END_PATIENCE: Duration = Duration::from_secs(3);
+/// How long `stop` waits for an agent whose host had to be taken away to be told as ended.
+const REMOVE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Everything a runtime server knows and does, apart from HTTP.
+pub(super) struct Agents {
+    pub(super) settings: RuntimeSettings,
+    pub(super) backend: Arc<dyn AgentBackend>,
+    pub(super) registry: Registry,
+    pub(super) records: Records,
+    pub(super) archive: Archive,
+    pub(super) log: EventLog,
+    pub(super) health: HealthCache,
+    pub(super) metrics: RuntimeMetrics,
+    pub(super) shutdown: Shutdown,
+}
+
+/// A log: handed on from the host as it comes, or made from the archive.
+pub(super) enum LogSource {
+    Host(HostAnswer),
+    Archive(LogAnswer),
+}
+
+impl Agents {
+    pub(super) fn list(&self, filter: &ListFilter) -> AgentList {
+        filter.page(self.registry.all().iter().map(|entry| entry.agent()))
+    }
+
+    pub(super) fn get(&self, id: &AgentId) -> Result<Agent, Problem> {
+        Ok(self.registry.get(id)?.agent())
+    }
+
+    /// Hands a message to the agent. `message_id` names it: sent twice, it is delivered once.
+    pub(super) async fn send(
+        &self,
+        id: &AgentId,
+        message_id: String,
+        request: SendRequest,
+    ) -> Result<SendResponse, Problem> {
+        request.check()?;
+        let gone = |problem: Problem| match problem.code {
+            // Whether it arrived is not known here: the id lets the sender find out, or send again safely.
+            Code::RuntimeUnavailable | Code::ShuttingDown => problem.with("messageId", message_id.as_str()),
+            _ => problem,
+        };
+        let sending = self.ask(id, async |host| host.send(message_id.clone(), request).await);
+        tokio::select! {
+            sent = sending => sent.map_err(gone),
+            () = self.shutdown.begun() => Err(gone(Problem::new(
+                Code::ShuttingDown,
+                "the server goes away; the agent goes on, and what it answers will be among its messages",
+            ))),
+        }
+    }
+
+    pub(super) async fn input(&self, id: &AgentId, request: &InputRequest) -> Result<(), Problem> {
+        self.ask(id, async |host| host.input(request).await).await
+    }
+
+    pub(super) async fn answer(&self, id: &AgentId, request: &AnswerRequest) -> Result<Agent, Problem> {
+        self.changed(id, async |host| host.answer(request).await).await
+    }
+
+    pub(super) async fn interrupt(&self, id: &AgentId) -> Result<Agent, Problem> {
+        self.changed(id, async |host| host.interrupt().await).await
+    }
+
+    pub(super) async fn restart(&self, id: &AgentId, request: &RestartRequest) -> Result<Agent, Problem> {
+        self.changed(id, async |host| host.restart(request).await).await
+    }
+
+    /// Ends an agent. One that has ended is no error; one whose host does not answer is taken away with its host.
+    pub(super) async fn stop(&self, id: &AgentId, request: &StopRequest) -> Result<Agent, Problem> {
+        let entry = self.registry.get(id)?;
+        if entry.agent().status == AgentStatus::Stopped {
+            return Ok(entry.agent());
+        }
+        let stopped = self.changed(id, async |host| host.stop(request).await).await;
+        match stopped {
+            Err(problem) if problem.code == Code::AgentStopped => Ok(entry.agent()),
+            Err(problem) if problem.code == Code::RuntimeUnavailable => {
+                tracing::warn!(agent.id = %id, error = %problem, "removing an agent whose host does not answer");
+                self.backend.remove(id, Duration::ZERO).await?;
+                let told = tokio::time::timeout(REMOVE_PATIENCE, entry.archived()).await;
+                told.map(|()| entry.agent()).map_err(|_| problem)
+            }
+            answer => answer,
+        }
+    }
+
+    pub(super) async fn messages(&self, id: &AgentId, query: &MessagesQuery) -> Result<MessageList, Problem> {
+        let (ended_id, ended_query) = (id.clone(), query.clone());
+        let ended = move |archive: &Archive| archive.messages(&ended_id, &ended_query);
+        self.read(id, async |host| host.messages(query).await, ended).await
+    }
+
+    pub(super) async fn screen(&self, id: &AgentId) -> Result<Screen, Problem> {
+        let ended_id = id.clone();
+        let ended =
+            move |archive: &Archive| archive.screen(&ended_id)?.ok_or_else(|| lost_with_its_host("screen"));
+        self.read(id, async |host| host.screen().await, ended).await
+    }
+
+    pub(super) async fn status(&self, id: &AgentId) -> Result<StatusReport, Problem> {
+        let ended_id = id.clone();
+        let ended = move |archive: &Archive| {
+            archive.status(&ended_id)?.ok_or_else(|| lost_with_its_host("status report"))
+        };
+        self.read(id, async |host| host.status().await, ended).await
+    }
+
+    /// What it uses and has done: as its host counts, and where the place measures, as the place does.
+    pub(super) async fn metrics(&self, id: &AgentId) -> Result<Metrics, Problem> {
+        let entry = self.registry.get(id)?;
+        let ended_id = id.clone();
+        let ended = move |archive: &Archive| archive.metrics(&ended_id);
+        let mut metrics = self.read(id, async |host| host.metrics().await, ended).await?;
+        if !matches!(entry.reach(), Reach::Ended)
+            && let Ok(usage) = self.backend.usage(id).await
+        {
+            metrics.cpu_percent = cpu_percent(&entry, usage);
+            metrics.cpu_seconds = usage.cpu_seconds;
+            metrics.memory_bytes = usage.memory_bytes;
+            metrics.processes = usage.processes;
+        }
+        Ok(metrics)
+    }
+
+    pub(super) async fn logs(&self, id: &AgentId, query: &LogsQuery) -> Result<LogSource, Problem> {
+        let live = async |host: HostClient| host.logs(query).await.map(LogSource::Host);
+        let (ended_id, ended_query) = (id.clone(), query.clone());
+        let ended = move |archive: &Archive| archive.logs(&ended_id, &ended_query).map(LogSource::Archive);
+        self.read(id, live, ended).await
+    }
+
+    /// Asks the host of a running agent. Fails with `AGENT_STOPPED` when the agent has ended or ends meanwhile.
+    async fn ask<T>(
+        &self,
+        id: &AgentId,
+        call: impl AsyncFnOnce(HostClient) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let entry = self.registry.get(id)?;
+        let answer = match entry.reach() {
+            Reach::Host(host) => call(host).await,
+            Reach::Away => Err(not_found_yet()),
+            Reach::Ended => return Err(entry.stopped()),
+        };
+        match answer {
+            Err(problem) if problem.code == Code::RuntimeUnavailable && self.ends(&entry).await => {
+                Err(entry.stopped())
+            }
+            answer => answer,
+        }
+    }
+
+    /// Asks the host for something that changes the agent, and lets everyone know the agent it answers.
+    async fn changed(
+        &self,
+        id: &AgentId,
+        call: impl AsyncFnOnce(HostClient) -> Result<Agent, Problem>,
+    ) -> Result<Agent, Problem> {
+        let agent = self.ask(id, call).await?;
+        self.registry.get(id)?.publish(agent.clone());
+        Ok(agent)
+    }
+
+    /// Asks the host, or, when the agent has ended, the archive (off the async threads: it reads files).
+    async fn read<T: Send + 'static>(
+        &self,
+        id: &AgentId,
+        live: impl AsyncFnOnce(HostClient) -> Result<T, Problem>,
+        ended: impl FnOnce(&Archive) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let entry = self.registry.get(id)?;
+        let archive = self.archive.clone();
+        let remains = || async {
+            tokio::task::spawn_blocking(move || ended(&archive))
+                .await
+                .unwrap_or_else(|cause| Err(Problem::internal(cause)))
+        };
+        let answer = match entry.reach() {
+            Reach::Host(host) => live(host).await,
+            Reach::Away => Err(not_found_yet()),
+            Reach::Ended => return remains().await,
+        };
+        match answer {
+            Err(problem) if problem.code == Code::RuntimeUnavailable && self.ends(&entry).await => {
+                remains().await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Whether an agent whose host did not answer turns out to have ended.
+    async fn ends(&self, entry: &Entry) -> bool {
+        tokio::time::timeout(END_PATIENCE, entry.archived()).await.is_ok()
+    }
+}
+
+fn not_found_yet() -> Problem {
+    Problem::new(
+        Code::RuntimeUnavailable,
+        "the agent's host has not been found again yet; try again in a moment",
+    )
+}
+
+fn lost_with_its_host(what: &str) -> Problem {
+    Problem::new(Code::AgentStopped, format!("the agent's host was lost, and the {what} with it"))
+}
+
+/// CPU use since it was last asked for, 100 is one core.
+fn cpu_percent(entry: &Entry, usage: Usage) -> Option<f64> {
+    let now = Instant::now();
+    let before =
+        entry.cpu.lock().expect("nothing panics while it is locked").replace((now, usage.cpu_seconds));
+    let (then, seconds) = before?;
+    let elapsed = now.duration_since(then).as_secs_f64();
+    // Processes that ended took their time with them.
+    (elapsed > 0.0).then(|| ((usage.cpu_seconds - seconds).max(0.0) / elapsed * 1000.0).round() / 10.0)
+}

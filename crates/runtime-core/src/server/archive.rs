@@ -1,0 +1,262 @@
+//! What remains of ended agents: their output, conversation and last screen, on disk until they are purged.
+//!
+//! A directory an agent: `output.raw` (the bytes), `output.cast` (the same with times and sizes), `remains.json`
+//! (everything else). It appears whole (renamed into place) or not at all.
+
+mod cast;
+mod collect;
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use parallax_api::message::{MessageList, MessagesQuery};
+use parallax_api::observe::{LogFormat, Logs, LogsQuery, Metrics, StatusReport};
+use parallax_api::terminal::Screen;
+use parallax_api::{AgentId, Message, Problem, TerminalSize, Time};
+use parallax_screen::render;
+use serde::{Deserialize, Serialize};
+
+/// Lines of a log unless told.
+const DEFAULT_TAIL: usize = 100;
+/// Lines of a log at most.
+const MAX_TAIL: usize = 10_000;
+/// Bytes that are rendered for lines: the newest.
+const MAX_RENDERED: u64 = 8 * 1024 * 1024;
+/// Messages of a conversation unless told.
+const DEFAULT_MESSAGES: usize = 100;
+/// Messages of a conversation at most.
+const MAX_MESSAGES: usize = 1000;
+
+/// What is being collected; an id has no extension.
+const PARTIAL: &str = "partial";
+
+/// The directory of all that remains.
+#[derive(Clone, Debug)]
+pub(super) struct Archive {
+    dir: PathBuf,
+}
+
+/// What remains of one agent beside its output. A host that was lost leaves little.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Remains {
+    /// The offset of the first byte of `output.raw`.
+    start: u64,
+    /// Names the log that offsets belong to.
+    epoch: String,
+    /// The size of the terminal at the first byte, and where it changed.
+    sizes: Vec<(u64, TerminalSize)>,
+    /// The conversation, oldest first.
+    messages: Vec<Message>,
+    screen: Option<Screen>,
+    status: Option<StatusReport>,
+    metrics: Option<Metrics>,
+}
+
+/// A log of an ended agent in the form that was asked for.
+pub(super) enum LogAnswer {
+    /// Lines.
+    Lines(Logs),
+    /// The rest of a file.
+    File {
+        /// Read from where it stands.
+        file: File,
+        /// What it holds.
+        media_type: &'static str,
+    },
+}
+
+/// The output of an ended agent.
+pub(super) struct Output {
+    /// Where it begins.
+    pub(super) offset: u64,
+    /// Names the log that the offset belongs to.
+    pub(super) epoch: String,
+    /// The terminal's size there.
+    pub(super) size: TerminalSize,
+    /// Read from where it stands.
+    pub(super) file: File,
+}
+
+impl Archive {
+    /// The archive in the directory `dir`, which is made when it is not there. What a server that died left half
+    /// collected goes; its agents are collected again.
+    pub(super) fn open(dir: PathBuf) -> io::Result<Self> {
+        private_dir(&dir)?;
+        for entry in fs::read_dir(&dir)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == PARTIAL) {
+                fs::remove_dir_all(path)?;
+            }
+        }
+        Ok(Self { dir })
+    }
+
+    /// Whether this agent's remains are here, whole.
+    pub(super) fn holds(&self, id: &AgentId) -> bool {
+        self.path(id).is_dir()
+    }
+
+    /// Forgets an agent. Already gone is success.
+    pub(super) fn purge(&self, id: &AgentId) -> io::Result<()> {
+        match fs::remove_dir_all(self.path(id)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The agents that it holds.
+    pub(super) fn ids(&self) -> io::Result<Vec<AgentId>> {
+        let names = fs::read_dir(&self.dir)?
+            .map(|entry| Ok(entry?.file_name().to_str().and_then(|name| name.parse().ok())));
+        names.filter_map(Result::transpose).collect()
+    }
+
+    /// The conversation.
+    pub(super) fn messages(&self, id: &AgentId, query: &MessagesQuery) -> Result<MessageList, Problem> {
+        let limit = query.limit.unwrap_or(DEFAULT_MESSAGES);
+        if !(1..=MAX_MESSAGES).contains(&limit) {
+            return Err(Problem::invalid("limit", format!("1 to {MAX_MESSAGES}")));
+        }
+        let mut messages = self.remains(id)?.messages;
+        if let Some(since) = &query.since {
+            let after = match messages.iter().position(|message| &message.id == since) {
+                Some(known) => known + 1,
+                None => {
+                    let since: Time = serde_json::from_value(since.as_str().into()).map_err(|_| {
+                        Problem::invalid("since", "the id of a message of this agent, or a time (RFC 3339)")
+                    })?;
+                    messages.partition_point(|message| message.timestamp <= since)
+                }
+            };
+            messages.drain(..after);
+        }
+        messages.drain(..messages.len().saturating_sub(limit));
+        Ok(MessageList { messages })
+    }
+
+    /// The last screen. An agent that was lost with its host has an empty one.
+    pub(super) fn screen(&self, id: &AgentId) -> Result<Option<Screen>, Problem> {
+        Ok(self.remains(id)?.screen)
+    }
+
+    /// Why the agent had its last status.
+    pub(super) fn status(&self, id: &AgentId) -> Result<Option<StatusReport>, Problem> {
+        Ok(self.remains(id)?.status)
+    }
+
+    /// What the agent had used and done.
+    pub(super) fn metrics(&self, id: &AgentId) -> Result<Metrics, Problem> {
+        Ok(self.remains(id)?.metrics.unwrap_or_default())
+    }
+
+    /// The log. Blocks: it may read and render up to the log's limit.
+    pub(super) fn logs(&self, id: &AgentId, query: &LogsQuery) -> Result<LogAnswer, Problem> {
+        let tail = query.tail.unwrap_or(DEFAULT_TAIL).clamp(1, MAX_TAIL);
+        let since = query.since.as_deref().map(Since::parse).transpose()?;
+        let remains = self.remains(id)?;
+        let format = query.format.unwrap_or_default();
+        if format == LogFormat::Asciicast {
+            return Ok(LogAnswer::File {
+                file: self.file(id, "output.cast")?,
+                media_type: "application/x-asciicast",
+            });
+        }
+        let mut output = self.file(id, "output.raw")?;
+        let end = remains.start + output.metadata().map_err(Problem::internal)?.len();
+        let mut from = match since {
+            None => remains.start,
+            Some(Since::Offset(offset)) => offset.clamp(remains.start, end),
+            Some(Since::Time(time)) => {
+                remains.start + cast::bytes_before(self.file(id, "output.cast")?, time)?
+            }
+        };
+        if format != LogFormat::Raw {
+            from = from.max(end.saturating_sub(MAX_RENDERED));
+        }
+        output.seek(SeekFrom::Start(from - remains.start)).map_err(Problem::internal)?;
+        if format == LogFormat::Raw {
+            return Ok(LogAnswer::File { file: output, media_type: "application/octet-stream" });
+        }
+        let mut bytes = Vec::new();
+        output.read_to_end(&mut bytes).map_err(Problem::internal)?;
+        let sizes = remains.sizes_from(from);
+        let mut logs = match format {
+            LogFormat::Ansi => render::ansi_lines(&bytes, from, &sizes),
+            _ => render::text_lines(&bytes, from, &sizes),
+        };
+        while logs.last().is_some_and(|line| line.trim().is_empty()) {
+            logs.pop();
+        }
+        logs.drain(..logs.len().saturating_sub(tail));
+        Ok(LogAnswer::Lines(Logs { count: logs.len(), logs }))
+    }
+
+    /// The output from `offset` on, or from where it is kept.
+    pub(super) fn output(&self, id: &AgentId, offset: u64) -> Result<Output, Problem> {
+        let remains = self.remains(id)?;
+        let mut file = self.file(id, "output.raw")?;
+        let kept = file.metadata().map_err(Problem::internal)?.len();
+        let offset = offset.clamp(remains.start, remains.start + kept);
+        file.seek(SeekFrom::Start(offset - remains.start)).map_err(Problem::internal)?;
+        let size = remains.sizes_from(offset).first().map(|resize| resize.size).unwrap_or_default();
+        Ok(Output { offset, epoch: remains.epoch, size, file })
+    }
+
+    fn remains(&self, id: &AgentId) -> Result<Remains, Problem> {
+        match fs::read(self.path(id).join("remains.json")) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(Problem::internal),
+            // The host was lost and took everything with it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Remains::default()),
+            Err(error) => Err(Problem::internal(error)),
+        }
+    }
+
+    fn file(&self, id: &AgentId, name: &str) -> Result<File, Problem> {
+        match File::open(self.path(id).join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => File::open("/dev/null"),
+            opened => opened,
+        }
+        .map_err(Problem::internal)
+    }
+
+    fn path(&self, id: &AgentId) -> PathBuf {
+        self.dir.join(id.as_str())
+    }
+
+    fn partial(&self, id: &AgentId) -> PathBuf {
+        self.path(id).with_extension(PARTIAL)
+    }
+}
+
+impl Remains {
+    /// The sizes of the terminal from the byte `from` on, the one in force there first.
+    fn sizes_from(&self, from: u64) -> Vec<render::Resize> {
+        let in_force = self.sizes.partition_point(|(offset, _)| *offset <= from).saturating_sub(1);
+        let size = |&(offset, size): &(u64, TerminalSize)| render::Resize { offset: offset.max(from), size };
+        self.sizes.iter().skip(in_force).map(size).collect()
+    }
+}
+
+/// From where on a log is asked for.
+enum Since {
+    Offset(u64),
+    Time(Time),
+}
+
+impl Since {
+    fn parse(text: &str) -> Result<Self, Problem> {
+        if let Ok(offset) = text.parse() {
+            return Ok(Self::Offset(offset));
+        }
+        serde_json::from_value(text.into())
+            .map(Self::Time)
+            .map_err(|_| Problem::invalid("since", "a time (RFC 3339) or an offset in bytes"))
+    }
+}
+
+/// Makes a directory that only its owner may enter.
+fn private_dir(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().mode(0o700).recursive(true).create(path)
+}

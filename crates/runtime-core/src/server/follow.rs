@@ -1,0 +1,254 @@
+//! Following one host: its journal into the event log, each event once; its end, or its loss, to the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parallax_api::agent::AgentExit;
+use parallax_api::host::{HostEvent, HostLine};
+use parallax_api::{Agent, AgentStatus, Code, EventData, Problem, Time};
+use parallax_service::events::Mark;
+use tracing::Instrument;
+
+use super::agents::Agents;
+use super::registry::{Entry, Reach};
+use crate::host::{HostClient, HostEvents};
+
+/// After the end was told, a host has nothing more to tell once it is quiet this long.
+const SETTLE: Duration = Duration::from_millis(100);
+/// How long viewers get to read the last output before their host goes.
+const VIEWERS_GRACE: Duration = Duration::from_secs(10);
+/// How long the remains of a lost host may hold up the news of its loss.
+const REMOVE_FIRST: Duration = Duration::from_millis(500);
+/// How often collecting is tried before an agent is kept without what could not be had.
+const COLLECT_TRIES: u32 = 5;
+
+/// Follows one agent's host. Owns what is known of how far it has been followed.
+struct Follower {
+    agents: Arc<Agents>,
+    entry: Arc<Entry>,
+    /// The last end that stands in the event log.
+    told: Option<AgentExit>,
+    pause: Pause,
+}
+
+impl Agents {
+    /// Follows the agent's host until the agent is in the archive or the server goes. `told`: how the agent ended,
+    /// when that has been told already.
+    pub(super) fn follow(self: &Arc<Self>, entry: Arc<Entry>, told: Option<AgentExit>) {
+        let span = tracing::info_span!("follow", agent.id = %entry.id());
+        let shutdown = self.shutdown.clone();
+        let follower = Follower { agents: self.clone(), entry, told, pause: Pause::default() };
+        let following = async move {
+            tokio::select! {
+                () = follower.run() => {}
+                () = shutdown.begun() => {}
+            }
+        };
+        self.shutdown.tracker().spawn(following.instrument(span));
+    }
+}
+
+impl Follower {
+    async fn run(mut self) {
+        loop {
+            match self.pull().await {
+                Ok(host) => {
+                    if self.retire(&host).await {
+                        return;
+                    }
+                }
+                Err(cause) => {
+                    tracing::debug!(%cause, "the host's event stream ended");
+                    if !self.find_again().await {
+                        return self.lost().await;
+                    }
+                }
+            }
+            self.pause.wait().await;
+        }
+    }
+
+    /// Reads the host's journal until the agent is over and all of it is told.
+    async fn pull(&mut self) -> Result<HostClient, Problem> {
+        let Reach::Host(host) = self.entry.reach() else { return Err(Problem::internal("not found yet")) };
+        let since = self.agents.log.source_seq(self.entry.id().as_str()).await?;
+        let mut events = host.events(since).await?;
+        while let Some(line) = self.next_line(&mut events).await? {
+            self.pause = Pause::default();
+            match line {
+                HostLine::State { agent } => self.entry.set(*agent),
+                HostLine::Event(event) => self.tell(event).await?,
+                HostLine::Gap { oldest } => {
+                    tracing::warn!(since, oldest, "the host forgot events before they were read");
+                }
+                HostLine::Alive { .. } => {}
+            }
+        }
+        Ok(host)
+    }
+
+    /// The next line; none when the agent is over and its host has said everything.
+    async fn next_line(&self, events: &mut HostEvents) -> Result<Option<HostLine>, Problem> {
+        let next =
+            async { events.next().await?.ok_or_else(|| Problem::internal("the host closed it")).map(Some) };
+        if self.is_over() { tokio::time::timeout(SETTLE, next).await.unwrap_or(Ok(None)) } else { next.await }
+    }
+
+    /// Whether the agent has ended and that very end has been told: an agent that is restarted ends more than once.
+    fn is_over(&self) -> bool {
+        let agent = self.entry.agent();
+        agent.status == AgentStatus::Stopped && agent.exit.is_some() && agent.exit == self.told
+    }
+
+    /// Appends an event to the log, in one transaction with the agent as the event shows it.
+    async fn tell(&mut self, event: HostEvent) -> Result<(), Problem> {
+        let agent = event.data.agent().cloned();
+        // First, so that whoever is woken by the event finds the agent as the event says.
+        if let Some(agent) = &agent {
+            self.entry.publish(agent.clone());
+        }
+        if let EventData::AgentStopped { agent, .. } = &event.data {
+            self.told.clone_from(&agent.exit);
+        }
+        self.agents.record(&self.entry, event, agent).await
+    }
+
+    /// Looks for the host in its place. False: it is gone, or dead.
+    async fn find_again(&self) -> bool {
+        match self.agents.backend.find(self.entry.id()).await {
+            Ok(Some(survivor)) => match survivor.address {
+                Some(address) => {
+                    self.agents.metrics.reconnected();
+                    self.entry.set_reach(Reach::Host(HostClient::new(address)));
+                    true
+                }
+                None => false,
+            },
+            Ok(None) => false,
+            Err(problem) => {
+                tracing::warn!(error = %problem, "failed to look for the agent's host");
+                true
+            }
+        }
+    }
+
+    /// The agent ended: collects what shall stay readable and lets the host go. False: it runs again.
+    async fn retire(&mut self, host: &HostClient) -> bool {
+        let (agents, entry) = (&self.agents, &self.entry);
+        let mut pause = Pause::default();
+        for attempt in 1..=COLLECT_TRIES {
+            match agents.archive.collect(entry.id(), host).await {
+                Ok(()) => break,
+                Err(error) => {
+                    tracing::warn!(attempt, error = format!("{error:#}"), "failed to collect an ended agent");
+                    pause.wait().await;
+                }
+            }
+        }
+        // A viewer reads the last output from the host. Whoever is slower resumes from the archive.
+        let _ = tokio::time::timeout(VIEWERS_GRACE, entry.unwatched()).await;
+        match host.release().await {
+            Err(problem) if problem.code == Code::Conflict => return false,
+            Err(problem) => tracing::debug!(error = %problem, "the host went before it was released"),
+            Ok(()) => {}
+        }
+        self.archived().await;
+        true
+    }
+
+    /// The host is gone and did not say how its agent ended: ends what remains and tells it.
+    async fn lost(self) {
+        tracing::warn!("the agent's host is lost");
+        let (agents, entry) = (self.agents.clone(), self.entry.clone());
+        let mut removing =
+            tokio::spawn(async move { agents.backend.remove(entry.id(), Duration::ZERO).await });
+        // A loss that is told should be one; but the news does not wait for ever.
+        let _ = tokio::time::timeout(REMOVE_FIRST, &mut removing).await;
+        let agent = ended(self.entry.agent());
+        self.entry.publish(agent.clone());
+        if agent.exit != self.told {
+            self.tell_end(agent).await;
+        }
+        self.archived().await;
+    }
+
+    /// Tells an end that the host could not tell, however often it takes.
+    async fn tell_end(&self, agent: Agent) {
+        let reason = agent.exit.as_ref().map(|exit| exit.reason.clone()).unwrap_or_default();
+        let mut pause = Pause::default();
+        loop {
+            let told = async {
+                let seq = self.agents.log.source_seq(self.entry.id().as_str()).await? + 1;
+                let data = EventData::AgentStopped { agent: Box::new(agent.clone()), reason: reason.clone() };
+                let event = HostEvent { seq, data, timestamp: agent.updated_at };
+                self.agents.record(&self.entry, event, Some(agent.clone())).await
+            };
+            match told.await {
+                Ok(()) => return,
+                Err(error) => tracing::error!(%error, "failed to tell an agent's end; trying again"),
+            }
+            pause.wait().await;
+        }
+    }
+
+    /// Everything that remains is in the archive: it answers from now on, and the place is given back.
+    async fn archived(&self) {
+        let (agents, id) = (&self.agents, self.entry.id());
+        if !agents.archive.holds(id)
+            && let Err(error) = agents.archive.nothing_of(id)
+        {
+            tracing::error!(%error, "failed to write to the archive");
+        }
+        self.entry.set_reach(Reach::Ended);
+        if let Err(error) = agents.backend.remove(id, Duration::ZERO).await {
+            tracing::error!(%error, "failed to remove an ended agent's host");
+        }
+        agents.purge().await;
+        tracing::info!("agent ended");
+    }
+}
+
+impl Agents {
+    /// Appends one event of an agent, and the agent with it.
+    async fn record(&self, entry: &Entry, event: HostEvent, agent: Option<Agent>) -> Result<(), Problem> {
+        let source = entry.id().as_str();
+        self.log
+            .append_with(source, Mark::Seq(event.seq), event.data, event.timestamp, move |db, _| match &agent
+            {
+                Some(agent) => super::records::put(db, agent),
+                None => Ok(()),
+            })
+            .await?;
+        Ok(())
+    }
+}
+
+/// The agent as it ended: as it said itself, or, when it did not come to that, lost.
+fn ended(mut agent: Agent) -> Agent {
+    if agent.status != AgentStatus::Stopped || agent.exit.is_none() {
+        let at = Time::now().max(agent.updated_at);
+        agent.status = AgentStatus::Stopped;
+        agent.attention = None;
+        agent.queued = 0;
+        agent.exit = Some(AgentExit { code: None, signal: None, reason: "host_lost".into(), at });
+        agent.updated_at = at;
+    }
+    agent
+}
+
+/// Waits longer each time, up to two seconds.
+#[derive(Clone, Copy, Debug)]
+struct Pause(Duration);
+
+impl Default for Pause {
+    fn default() -> Self {
+        Self(Duration::from_millis(20))
+    }
+}
+
+impl Pause {
+    async fn wait(&mut self) {
+        tokio::time::sleep(self.0).await;
+        self.0 = (self.0 * 2).min(Duration::from_secs(2));
+    }
+}

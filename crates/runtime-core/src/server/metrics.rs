@@ -1,0 +1,137 @@
+//! What Prometheus is told of agents.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parallax_api::Code;
+use parallax_service::metrics::Metrics;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
+
+use super::agents::Agents;
+
+/// Seconds a spawn may take: a process, a container, an image that is fetched first.
+const SPAWN_BUCKETS: [f64; 9] = [0.02, 0.05, 0.1, 0.25, 1.0, 3.0, 10.0, 60.0, 300.0];
+
+/// Counted as it happens. Clones are the same counters.
+#[derive(Clone)]
+pub(super) struct RuntimeMetrics {
+    spawns: Counter,
+    failures: Family<Failure, Counter>,
+    durations: Histogram,
+    reconnects: Counter,
+    viewers: Gauge,
+}
+
+/// Labels of `parallax_spawn_failures_total`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Failure {
+    code: &'static str,
+}
+
+/// Labels of `parallax_agents`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, EncodeLabelSet)]
+struct Kind {
+    r#type: String,
+    status: &'static str,
+}
+
+impl RuntimeMetrics {
+    pub(super) fn new(metrics: &Metrics) -> Self {
+        let this = Self {
+            spawns: Counter::default(),
+            failures: Family::default(),
+            durations: Histogram::new(SPAWN_BUCKETS),
+            reconnects: Counter::default(),
+            viewers: Gauge::default(),
+        };
+        metrics.register(|registry| {
+            registry.register("spawns", "Agents spawned", this.spawns.clone());
+            registry.register("spawn_failures", "Spawns refused or failed", this.failures.clone());
+            registry.register(
+                "spawn_duration_seconds",
+                "Time a spawn took that succeeded",
+                this.durations.clone(),
+            );
+            registry.register(
+                "host_reconnects",
+                "Times an agent's host had to be found again",
+                this.reconnects.clone(),
+            );
+            registry.register("terminal_viewers", "Viewers of terminals now", this.viewers.clone());
+        });
+        this
+    }
+
+    /// A spawn succeeded, or failed with this code.
+    pub(super) fn spawned(&self, took: Duration, failure: Option<Code>) {
+        match failure {
+            None => {
+                self.spawns.inc();
+                self.durations.observe(took.as_secs_f64());
+            }
+            Some(code) => {
+                self.failures.get_or_create(&Failure { code: code.as_str() }).inc();
+            }
+        }
+    }
+
+    pub(super) fn reconnected(&self) {
+        self.reconnects.inc();
+    }
+
+    /// A viewer, until the answer is dropped.
+    pub(super) fn viewer(&self) -> Viewer {
+        self.viewers.inc();
+        Viewer(self.viewers.clone())
+    }
+}
+
+/// Counts as a viewer while it lives.
+pub(super) struct Viewer(Gauge);
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Counts the agents when it is asked.
+struct Census(Weak<Agents>);
+
+impl Agents {
+    /// Lets Prometheus count the agents by type and status.
+    pub(super) fn register_census(self: &Arc<Self>, metrics: &Metrics) {
+        metrics.register(|registry| registry.register_collector(Box::new(Census(Arc::downgrade(self)))));
+    }
+}
+
+impl Collector for Census {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Some(agents) = self.0.upgrade() else { return Ok(()) };
+        let mut counts: BTreeMap<Kind, i64> = BTreeMap::new();
+        for entry in agents.registry.all() {
+            let agent = entry.agent();
+            *counts.entry(Kind { r#type: agent.r#type, status: agent.status.as_str() }).or_default() += 1;
+        }
+        let gauge = ConstGauge::new(0i64);
+        let mut encoder =
+            encoder.encode_descriptor("agents", "Agents by type and status", None, gauge.metric_type())?;
+        for (kind, count) in counts {
+            ConstGauge::new(count).encode(encoder.encode_family(&kind)?)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Census {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Census")
+    }
+}

@@ -1,0 +1,226 @@
+//! Which agents there are: a map behind a short lock, and what is known of each.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem};
+use tokio::sync::{Semaphore, watch};
+
+use crate::host::HostClient;
+
+/// Viewers of one terminal at once; more are refused.
+pub(super) const MAX_VIEWERS: usize = 64;
+
+/// How often is looked whether the last viewer has gone.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Every agent of this server, living or ended and still readable.
+pub(super) struct Registry {
+    entries: Mutex<HashMap<AgentId, Arc<Entry>>>,
+    slots: Arc<Slots>,
+}
+
+/// One agent as this server knows it.
+pub(super) struct Entry {
+    id: AgentId,
+    agent_tx: watch::Sender<Agent>,
+    reach_tx: watch::Sender<Reach>,
+    slot: Mutex<Option<Slot>>,
+    slots: Arc<Slots>,
+    /// One permit a viewer.
+    pub(super) viewers: Arc<Semaphore>,
+    /// When CPU time was last asked for, and what it was: for the use since then.
+    pub(super) cpu: Mutex<Option<(Instant, f64)>>,
+}
+
+/// How an agent can be asked.
+#[derive(Clone, Debug)]
+pub(super) enum Reach {
+    /// Its host is not found yet, or does not answer.
+    Away,
+    /// Its host answers here.
+    Host(HostClient),
+    /// It has ended, and what remains of it is in the archive.
+    Ended,
+}
+
+impl Registry {
+    /// An empty registry with room for `capacity` running agents.
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { entries: Mutex::default(), slots: Arc::new(Slots { taken: AtomicUsize::new(0), capacity }) }
+    }
+
+    /// Room for one more agent. Fails with `RESOURCE_LIMIT`.
+    pub(super) fn take_slot(&self) -> Result<Slot, Problem> {
+        self.slots.take().ok_or_else(|| {
+            let capacity = self.slots.capacity;
+            Problem::new(
+                Code::ResourceLimit,
+                format!(
+                    "{capacity} agents run here, the most this server allows; stop one, or raise --max-agents"
+                ),
+            )
+            .with("limit", capacity)
+        })
+    }
+
+    /// Adds an agent. One that runs takes the slot, or, adopted without one, a slot beyond the limit if need be.
+    pub(super) fn insert(&self, agent: Agent, reach: Reach, slot: Option<Slot>) -> Arc<Entry> {
+        let entry = Arc::new(Entry {
+            id: agent.id.clone(),
+            slot: Mutex::new(slot),
+            slots: self.slots.clone(),
+            agent_tx: watch::Sender::new(agent.clone()),
+            reach_tx: watch::Sender::new(reach),
+            viewers: Arc::new(Semaphore::new(MAX_VIEWERS)),
+            cpu: Mutex::default(),
+        });
+        entry.account(&agent);
+        self.entries().insert(agent.id, entry.clone());
+        entry
+    }
+
+    /// The agent with this id. Fails with `AGENT_NOT_FOUND`.
+    pub(super) fn get(&self, id: &AgentId) -> Result<Arc<Entry>, Problem> {
+        self.entries().get(id).cloned().ok_or_else(|| no_agent(id))
+    }
+
+    /// Every agent, in no order.
+    pub(super) fn all(&self) -> Vec<Arc<Entry>> {
+        self.entries().values().cloned().collect()
+    }
+
+    /// Forgets an agent.
+    pub(super) fn remove(&self, id: &AgentId) {
+        self.entries().remove(id);
+    }
+
+    /// Agents that run or are being started.
+    pub(super) fn running(&self) -> usize {
+        self.slots.taken.load(Ordering::Relaxed)
+    }
+
+    fn entries(&self) -> std::sync::MutexGuard<'_, HashMap<AgentId, Arc<Entry>>> {
+        self.entries.lock().expect("nothing panics while the registry is locked")
+    }
+}
+
+impl Entry {
+    pub(super) fn id(&self) -> &AgentId {
+        &self.id
+    }
+
+    /// The agent as last known.
+    pub(super) fn agent(&self) -> Agent {
+        self.agent_tx.borrow().clone()
+    }
+
+    /// Makes `agent`, as it was when something happened, what is known, unless something newer is.
+    pub(super) fn publish(&self, agent: Agent) {
+        self.replace(agent, |agent, known| agent.updated_at >= known.updated_at);
+    }
+
+    /// Makes `agent`, as it is now, what is known, whatever the clocks say.
+    pub(super) fn set(&self, agent: Agent) {
+        self.replace(agent, |_, _| true);
+    }
+
+    fn replace(&self, agent: Agent, wanted: impl FnOnce(&Agent, &Agent) -> bool) {
+        self.agent_tx.send_if_modified(|known| {
+            if agent == *known || !wanted(&agent, known) {
+                return false;
+            }
+            self.account(&agent);
+            *known = agent;
+            true
+        });
+    }
+
+    /// How it can be asked.
+    pub(super) fn reach(&self) -> Reach {
+        self.reach_tx.borrow().clone()
+    }
+
+    pub(super) fn set_reach(&self, reach: Reach) {
+        self.reach_tx.send_replace(reach);
+    }
+
+    /// Waits until the agent has ended and everything of it is in the archive.
+    pub(super) async fn archived(&self) {
+        // The sender lives in `self`.
+        let _ = self.reach_tx.subscribe().wait_for(|reach| matches!(reach, Reach::Ended)).await;
+    }
+
+    /// Waits until nobody watches its terminal.
+    pub(super) async fn unwatched(&self) {
+        // Taking all permits would keep out whoever comes meanwhile.
+        while self.viewers.available_permits() < MAX_VIEWERS {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// `AGENT_STOPPED`, with how it ended and what to do.
+    pub(super) fn stopped(&self) -> Problem {
+        let agent = self.agent_tx.borrow();
+        let reason = agent.exit.as_ref().map_or("unknown", |exit| exit.reason.as_str());
+        let problem = Problem::new(
+            Code::AgentStopped,
+            format!(
+                "the agent has ended ({reason}); its log and messages can be read for a while; spawn a new one to go on"
+            ),
+        );
+        match serde_json::to_value(&agent.exit) {
+            Ok(exit) if !exit.is_null() => problem.with("exit", exit),
+            _ => problem,
+        }
+    }
+
+    /// An agent's slot goes with its end.
+    fn account(&self, agent: &Agent) {
+        let mut slot = self.slot.lock().expect("nothing panics while a slot is locked");
+        match agent.status {
+            AgentStatus::Stopped => *slot = None,
+            // Adopted or restarted: it runs already, whatever the limit says.
+            _ if slot.is_none() => *slot = Some(self.slots.take_anyway()),
+            _ => {}
+        }
+    }
+}
+
+/// `AGENT_NOT_FOUND` in the words of this API.
+pub(super) fn no_agent(id: &AgentId) -> Problem {
+    Problem::new(
+        Code::AgentNotFound,
+        format!("no agent has the id {id}; `GET /api/agents` lists those there are"),
+    )
+}
+
+/// How many agents run, and how many may.
+struct Slots {
+    taken: AtomicUsize,
+    capacity: usize,
+}
+
+/// Room for one running agent; given back when dropped.
+pub(super) struct Slot(Arc<Slots>);
+
+impl Slots {
+    fn take(self: &Arc<Self>) -> Option<Slot> {
+        let more = |taken| (taken < self.capacity).then_some(taken + 1);
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Slot(self.clone()))
+    }
+
+    fn take_anyway(self: &Arc<Self>) -> Slot {
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        Slot(self.clone())
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.taken.fetch_sub(1, Ordering::Relaxed);
+    }
+}

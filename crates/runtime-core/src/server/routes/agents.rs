@@ -1,0 +1,198 @@
+//! The verbs on agents.
+
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use parallax_api::agent::{AgentList, RestartRequest, StopRequest};
+use parallax_api::message::{AnswerRequest, MessageList, MessagesQuery};
+use parallax_api::observe::{Metrics, StatusReport};
+use parallax_api::terminal::{InputRequest, Screen};
+use parallax_api::{Agent, Problem, SendRequest, SendResponse, SpawnRequest};
+use parallax_service::extract::{Json, Query};
+use parallax_service::idempotency::{Answer, IdempotencyKey};
+
+use super::{App, Id};
+
+/// Spawn an agent.
+#[utoipa::path(
+    post, path = "/api/agents", tag = "agents",
+    params(("idempotency-key" = Option<String>, Header, description = "The same key makes it the same agent")),
+    request_body = SpawnRequest,
+    responses(
+        (status = 201, body = Agent, headers(("location" = String, description = "The agent"))),
+        (status = "4XX", body = Problem), (status = "5XX", body = Problem),
+    )
+)]
+pub(super) async fn spawn(
+    State(app): State<App>,
+    key: IdempotencyKey,
+    Json(request): Json<SpawnRequest>,
+) -> Result<Answer, Problem> {
+    let asked = request.clone();
+    let work = move |handle: String| async move {
+        let agent = app.agents.spawn(handle.parse()?, request).await?;
+        Ok(Answer::new(StatusCode::CREATED, &agent)?.at(format!("/api/agents/{}", agent.id)))
+    };
+    app.idempotency.clone().once(key, "POST /api/agents", &asked, work).await
+}
+
+/// List agents, oldest first. `status`, `type`, `runtime`, `capability` and `label` (`key` or `key=value`) may be
+/// repeated: several labels must all match, several values of the others are alternatives.
+#[utoipa::path(
+    get, path = "/api/agents", tag = "agents",
+    params(
+        ("status" = Option<Vec<String>>, Query), ("type" = Option<Vec<String>>, Query),
+        ("runtime" = Option<Vec<String>>, Query), ("capability" = Option<Vec<String>>, Query),
+        ("label" = Option<Vec<String>>, Query),
+        ("limit" = Option<usize>, Query, description = "1 to 1000, default 100"),
+        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before"),
+    ),
+    responses((status = 200, body = AgentList), (status = "4XX", body = Problem))
+)]
+pub(super) async fn list(
+    State(app): State<App>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<AgentList>, Problem> {
+    Ok(Json(app.agents.list(&query.unwrap_or_default().parse()?)))
+}
+
+/// One agent.
+#[utoipa::path(
+    get, path = "/api/agents/{id}", tag = "agents", params(("id" = String, Path)),
+    responses((status = 200, body = Agent), (status = "4XX", body = Problem))
+)]
+pub(super) async fn get(State(app): State<App>, Id(id): Id) -> Result<Json<Agent>, Problem> {
+    app.agents.get(&id).map(Json)
+}
+
+/// Stop an agent: ask, wait `graceMs`, insist. Stopping one that has ended is no error.
+#[utoipa::path(
+    delete, path = "/api/agents/{id}", tag = "agents", params(("id" = String, Path), StopRequest),
+    responses((status = 200, body = Agent), (status = "4XX", body = Problem))
+)]
+pub(super) async fn stop(
+    State(app): State<App>,
+    Id(id): Id,
+    Query(request): Query<StopRequest>,
+) -> Result<Json<Agent>, Problem> {
+    app.agents.stop(&id, &request).await.map(Json)
+}
+
+/// Send a message: 202 when it is accepted, 200 with the answer when `expectResponse` asks to wait for it.
+#[utoipa::path(
+    post, path = "/api/agents/{id}/send", tag = "agents",
+    params(
+        ("id" = String, Path),
+        ("idempotency-key" = Option<String>, Header, description = "The same key makes it the same message"),
+    ),
+    request_body = SendRequest,
+    responses(
+        (status = 200, body = SendResponse), (status = 202, body = SendResponse),
+        (status = "4XX", body = Problem), (status = "5XX", body = Problem),
+    )
+)]
+pub(super) async fn send(
+    State(app): State<App>,
+    Id(id): Id,
+    key: IdempotencyKey,
+    Json(request): Json<SendRequest>,
+) -> Result<Answer, Problem> {
+    let (asked, operation) = (request.clone(), format!("POST /api/agents/{id}/send"));
+    let work = move |message_id: String| async move {
+        let sent = app.agents.send(&id, message_id, request).await?;
+        let status = if sent.response.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
+        Answer::new(status, &sent)
+    };
+    app.idempotency.clone().once(key, &operation, &asked, work).await
+}
+
+/// The conversation, oldest first.
+#[utoipa::path(
+    get, path = "/api/agents/{id}/messages", tag = "agents", params(("id" = String, Path), MessagesQuery),
+    responses((status = 200, body = MessageList), (status = "4XX", body = Problem))
+)]
+pub(super) async fn messages(
+    State(app): State<App>,
+    Id(id): Id,
+    Query(query): Query<MessagesQuery>,
+) -> Result<Json<MessageList>, Problem> {
+    app.agents.messages(&id, &query).await.map(Json)
+}
+
+/// What a person would see now.
+#[utoipa::path(
+    get, path = "/api/agents/{id}/screen", tag = "agents", params(("id" = String, Path)),
+    responses((status = 200, body = Screen), (status = "4XX", body = Problem))
+)]
+pub(super) async fn screen(State(app): State<App>, Id(id): Id) -> Result<Json<Screen>, Problem> {
+    app.agents.screen(&id).await.map(Json)
+}
+
+/// Why the agent has the status it has: which rule, which evidence.
+#[utoipa::path(
+    get, path = "/api/agents/{id}/status", tag = "agents", params(("id" = String, Path)),
+    responses((status = 200, body = StatusReport), (status = "4XX", body = Problem))
+)]
+pub(super) async fn status(State(app): State<App>, Id(id): Id) -> Result<Json<StatusReport>, Problem> {
+    app.agents.status(&id).await.map(Json)
+}
+
+/// What the agent uses and has done.
+#[utoipa::path(
+    get, path = "/api/agents/{id}/metrics", tag = "agents", params(("id" = String, Path)),
+    responses((status = 200, body = Metrics), (status = "4XX", body = Problem))
+)]
+pub(super) async fn metrics(State(app): State<App>, Id(id): Id) -> Result<Json<Metrics>, Problem> {
+    app.agents.metrics(&id).await.map(Json)
+}
+
+/// Press keys.
+#[utoipa::path(
+    post, path = "/api/agents/{id}/input", tag = "agents", params(("id" = String, Path)),
+    request_body = InputRequest,
+    responses((status = 204), (status = "4XX", body = Problem))
+)]
+pub(super) async fn input(
+    State(app): State<App>,
+    Id(id): Id,
+    Json(request): Json<InputRequest>,
+) -> Result<StatusCode, Problem> {
+    app.agents.input(&id, &request).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Answer the pending question.
+#[utoipa::path(
+    post, path = "/api/agents/{id}/answer", tag = "agents", params(("id" = String, Path)),
+    request_body = AnswerRequest,
+    responses((status = 200, body = Agent), (status = "4XX", body = Problem))
+)]
+pub(super) async fn answer(
+    State(app): State<App>,
+    Id(id): Id,
+    Json(request): Json<AnswerRequest>,
+) -> Result<Json<Agent>, Problem> {
+    app.agents.answer(&id, &request).await.map(Json)
+}
+
+/// Stop the current turn, keep the agent.
+#[utoipa::path(
+    post, path = "/api/agents/{id}/interrupt", tag = "agents", params(("id" = String, Path)),
+    responses((status = 200, body = Agent), (status = "4XX", body = Problem))
+)]
+pub(super) async fn interrupt(State(app): State<App>, Id(id): Id) -> Result<Json<Agent>, Problem> {
+    app.agents.interrupt(&id).await.map(Json)
+}
+
+/// A new process, with the same id, directory and, unless told otherwise, conversation. No body means the default.
+#[utoipa::path(
+    post, path = "/api/agents/{id}/restart", tag = "agents", params(("id" = String, Path)),
+    request_body = Option<RestartRequest>,
+    responses((status = 200, body = Agent), (status = "4XX", body = Problem))
+)]
+pub(super) async fn restart(
+    State(app): State<App>,
+    Id(id): Id,
+    request: Option<Json<RestartRequest>>,
+) -> Result<Json<Agent>, Problem> {
+    let request = request.map(|Json(request)| request).unwrap_or_default();
+    app.agents.restart(&id, &request).await.map(Json)
+}

@@ -1,0 +1,46 @@
+//! Logs: lines, or a body in another form, streamed.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+use parallax_api::Problem;
+use parallax_api::observe::{LogFormat, Logs, LogsQuery};
+use parallax_service::extract::{Json, Query};
+use tokio_util::io::ReaderStream;
+
+use super::{App, Id};
+use crate::server::agents::LogSource;
+use crate::server::archive::LogAnswer;
+
+/// The log: the last lines as JSON, or with another `format` as a body; `follow` streams on until the agent ends.
+#[utoipa::path(
+    get, path = "/api/agents/{id}/logs", tag = "agents", params(("id" = String, Path), LogsQuery),
+    responses(
+        (status = 200, body = Logs, description = "`text` without `follow`; otherwise the bytes"),
+        (status = "4XX", body = Problem),
+    )
+)]
+pub(super) async fn logs(
+    State(app): State<App>,
+    Id(id): Id,
+    Query(query): Query<LogsQuery>,
+) -> Result<Response, Problem> {
+    let as_body = query.follow == Some(true) || query.format == Some(LogFormat::Ansi);
+    Ok(match app.agents.logs(&id, &query).await? {
+        LogSource::Host(answer) => {
+            let going = app.agents.shutdown.token().clone().cancelled_owned();
+            answer.map(|body| Body::from_stream(body.into_data_stream().take_until(going)))
+        }
+        LogSource::Archive(LogAnswer::Lines(logs)) if as_body => {
+            let lines = logs.logs.into_iter().fold(String::new(), |text, line| text + &line + "\n");
+            ([(CONTENT_TYPE, "text/plain; charset=utf-8")], lines).into_response()
+        }
+        LogSource::Archive(LogAnswer::Lines(logs)) => Json(logs).into_response(),
+        LogSource::Archive(LogAnswer::File { file, media_type }) => {
+            let body = Body::from_stream(ReaderStream::new(tokio::fs::File::from_std(file)));
+            ([(CONTENT_TYPE, media_type)], body).into_response()
+        }
+    })
+}

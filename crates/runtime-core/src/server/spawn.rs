@@ -1,0 +1,168 @@
+//! Spawning: from a request to a host that runs its agent.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parallax_api::runtime::RuntimeKind;
+use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, SpawnRequest, Time};
+use parallax_profile::Launch;
+
+use super::agents::Agents;
+use super::registry::Reach;
+use crate::host::HostClient;
+
+/// How long a host may take to start: an image may have to be fetched first.
+const LAUNCH_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long taking away what a failed launch left may take.
+const CLEAN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Variables that the host sets: a request's would cut the agent off from its host.
+const RESERVED: [&str; 2] = ["PARALLAX_HOST_SOCKET", "PARALLAX_AGENT_ID"];
+
+impl Agents {
+    /// Spawns an agent with this id; when there is one (a request that is sent again), answers it.
+    ///
+    /// Runs to its end whatever becomes of the caller: a host that is half started belongs to nobody.
+    pub(super) async fn spawn(
+        self: &Arc<Self>,
+        id: AgentId,
+        request: SpawnRequest,
+    ) -> Result<Agent, Problem> {
+        if let Ok(entry) = self.registry.get(&id) {
+            return Ok(entry.agent());
+        }
+        if self.shutdown.is_shutting_down() {
+            return Err(Problem::new(Code::ShuttingDown, "the server goes away; try again in a moment"));
+        }
+        let agents = self.clone();
+        let spawning = async move {
+            let began = Instant::now();
+            let spawned = agents.start(id, request).await;
+            agents.metrics.spawned(began.elapsed(), spawned.as_ref().err().map(|problem| problem.code));
+            spawned
+        };
+        self.shutdown.tracker().spawn(spawning).await.unwrap_or_else(|cause| Err(Problem::internal(cause)))
+    }
+
+    async fn start(self: &Arc<Self>, id: AgentId, request: SpawnRequest) -> Result<Agent, Problem> {
+        let launch = self.resolve(&id, request)?;
+        let slot = self.registry.take_slot()?;
+        // Before the launch: should this server die in it, the next one knows whose host it finds.
+        self.records.announce(&launch.agent).await?;
+        let launched = tokio::time::timeout(LAUNCH_TIMEOUT, self.backend.launch(&id, &launch)).await;
+        let late = || Problem::new(Code::SpawnFailed, "the agent's host did not start within five minutes");
+        let launched = match launched.unwrap_or_else(|_| Err(late())) {
+            Ok(address) => self.records.put(&launch.agent).await.map(|()| address).map_err(Problem::from),
+            Err(problem) => Err(problem),
+        };
+        match launched {
+            Ok(address) => {
+                let host = HostClient::new(address);
+                let entry = self.registry.insert(launch.agent, Reach::Host(host.clone()), Some(slot));
+                // The host knows more by now; when it is slow, what we know will do.
+                if let Ok(agent) = host.agent().await {
+                    entry.publish(agent);
+                }
+                self.follow(entry.clone(), None);
+                tracing::info!(agent.id = %id, agent.kind = entry.agent().r#type, "agent spawned");
+                Ok(entry.agent())
+            }
+            Err(problem) => {
+                tracing::warn!(agent.id = %id, agent.kind = launch.agent.r#type, code = %problem.code, "spawn failed");
+                self.undo(&id).await;
+                Err(problem)
+            }
+        }
+    }
+
+    /// Takes away what a launch left that failed, or that a server did not live to see.
+    pub(super) async fn undo(&self, id: &AgentId) {
+        let removed = tokio::time::timeout(CLEAN_TIMEOUT, self.backend.remove(id, Duration::ZERO)).await;
+        let removed = removed.unwrap_or_else(|_| Err(Problem::internal("not within thirty seconds")));
+        if let Err(error) = removed {
+            // The record stays: the next server finds what is left under it.
+            tracing::error!(agent.id = %id, %error, "failed to remove what a failed spawn left");
+            return;
+        }
+        if let Err(error) = self.records.delete(id).await {
+            tracing::error!(agent.id = %id, %error, "failed to forget an agent that did not start");
+        }
+    }
+
+    /// What the host is to run. Refuses what the request may not have here.
+    fn resolve(&self, id: &AgentId, request: SpawnRequest) -> Result<Launch, Problem> {
+        request.check()?;
+        let profile =
+            self.settings.profiles.get(&request.r#type).ok_or_else(|| self.unknown_type(&request.r#type))?;
+        self.check_runtime(request.runtime.as_deref())?;
+        if let Some(name) = RESERVED.iter().find(|name| request.env.contains_key(**name)) {
+            return Err(Problem::invalid("env", format!("`{name}` is set by the agent's host")));
+        }
+        let workdir = self.settings.workdirs.resolve(request.workdir.as_deref())?;
+        let now = Time::now();
+        let agent = Agent {
+            id: id.clone(),
+            name: request.name,
+            r#type: request.r#type,
+            status: AgentStatus::Starting,
+            runtime: self.settings.name.clone(),
+            created_at: now,
+            attention: None,
+            error: None,
+            exit: None,
+            capabilities: request.capabilities,
+            role: request.role,
+            labels: request.labels,
+            workdir: Some(workdir.display().to_string()),
+            model: request.model,
+            updated_at: now,
+            last_activity_at: None,
+            queued: 0,
+            stale: false,
+        };
+        let mut env = self.settings.environment.inherited_by(&profile);
+        env.extend(request.env);
+        Ok(Launch {
+            agent,
+            profile: profile.as_ref().clone(),
+            args: request.args,
+            approvals: request.approvals.unwrap_or_default(),
+            prompt: request.prompt,
+            env,
+            workdir,
+            terminal: request.terminal.unwrap_or_default(),
+            idle_timeout_seconds: request.idle_timeout_seconds,
+            max_lifetime_seconds: request.max_lifetime_seconds,
+            image: request.image,
+            resources: request.resources.unwrap_or_default(),
+            log_limit: self.settings.log_limit,
+        })
+    }
+
+    /// Explicit means that or nothing: never another place in silence.
+    fn check_runtime(&self, asked: Option<&str>) -> Result<(), Problem> {
+        let kind: RuntimeKind = self.backend.kind();
+        match asked {
+            Some(asked) if asked != self.settings.name && asked != kind.as_str() => Err(Problem::new(
+                Code::Unsupported,
+                format!(
+                    "this is the runtime `{}` ({kind}); ask `{asked}` itself, or the control plane",
+                    self.settings.name
+                ),
+            )
+            .with("field", "runtime")),
+            _ => Ok(()),
+        }
+    }
+
+    fn unknown_type(&self, asked: &str) -> Problem {
+        let known = self.settings.profiles.names();
+        Problem::invalid(
+            "type",
+            format!(
+                "there is no profile for `{asked}`, only for {}; --profiles DIR adds more",
+                known.join(", ")
+            ),
+        )
+        .with("types", known)
+    }
+}

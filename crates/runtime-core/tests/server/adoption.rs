@@ -1,0 +1,129 @@
+//! A server that is killed loses nothing.
+
+use parallax_api::{AgentStatus, EventData, SendRequest};
+
+use crate::bed::{Bed, eventually, next, shell};
+
+#[tokio::test]
+async fn every_event_is_told_once_across_servers() {
+    let mut bed = Bed::new().await;
+    let agent = bed.client().spawn(&shell("talker")).await.unwrap();
+    let host = bed.place.host(&agent.id);
+    let talker = std::thread::spawn({
+        let host = host.clone();
+        move || {
+            for n in 0..600 {
+                host.say(&format!("{n}"));
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        }
+    });
+    let mut told = vec![];
+    let mut last = "0".to_owned();
+    for take in [50, 120, 200, 230] {
+        let mut events = bed.events(&last).await;
+        while told.len() < take + 1 || (take == 230 && told.len() < 601) {
+            let event = next(&mut events).await;
+            last = event.id.clone();
+            told.push(event.data);
+        }
+        if take < 230 {
+            bed.kill();
+            bed.start().await;
+        }
+    }
+    talker.join().unwrap();
+    assert!(matches!(&told[0], EventData::AgentStarted { agent: started } if started.id == agent.id));
+    for (n, data) in told[1..].iter().enumerate() {
+        assert!(
+            matches!(data, EventData::Message { message } if message.content == n.to_string()),
+            "{n}: {data:?}"
+        );
+    }
+    assert!(host.lives(), "a server's death is not the host's");
+}
+
+#[tokio::test]
+async fn the_next_server_has_the_agents() {
+    let mut bed = Bed::new().await;
+    let agent = bed.ready_agent().await;
+    bed.end().await;
+    assert!(bed.place.host(&agent.id).lives(), "SIGTERM ends no agent");
+    bed.start().await;
+    let again = bed.client().get(&agent.id).await.unwrap();
+    assert_eq!((again.id.clone(), again.status), (agent.id.clone(), AgentStatus::Ready));
+    let send = SendRequest { message: "hi".into(), expect_response: true, ..Default::default() };
+    let sent = bed.client().send(&agent.id, &send).await.unwrap();
+    assert_eq!(sent.response.unwrap().content, "echo: hi");
+}
+
+#[tokio::test]
+async fn what_happened_while_no_server_was_there_is_told() {
+    let mut bed = Bed::new().await;
+    let ends = bed.ready_agent().await;
+    let dies = bed.ready_agent().await;
+    let mut events = bed.events("0").await;
+    let mut last = next(&mut events).await;
+    for _ in 0..3 {
+        last = next(&mut events).await;
+    }
+    bed.kill();
+    bed.place.host(&ends.id).say("the last word");
+    bed.place.host(&ends.id).exit(3);
+    bed.place.host(&dies.id).die();
+    bed.start().await;
+    let mut events = bed.events(&last.id).await;
+    let mut told =
+        vec![next(&mut events).await.data, next(&mut events).await.data, next(&mut events).await.data];
+    told.sort_by_key(|data| data.agent_id() == Some(&dies.id));
+    assert!(
+        matches!(&told[0], EventData::Message { message } if message.content == "the last word"),
+        "{told:?}"
+    );
+    assert!(matches!(&told[1], EventData::AgentStopped { reason, .. } if reason == "exited"), "{told:?}");
+    assert!(matches!(&told[2], EventData::AgentStopped { reason, .. } if reason == "host_lost"), "{told:?}");
+    eventually("both places are given back", || bed.place.count() == 0).await;
+}
+
+#[tokio::test]
+async fn an_agent_without_a_record_is_adopted() {
+    let mut bed = Bed::new().await;
+    let agent = bed.ready_agent().await;
+    bed.kill();
+    eventually("the state can be taken away", || std::fs::remove_dir_all(&bed.settings.state_dir).is_ok())
+        .await;
+    bed.start().await;
+    assert_eq!(bed.client().get(&agent.id).await.unwrap().name, agent.name);
+    let mut events = bed.events("0").await;
+    assert_eq!(next(&mut events).await.data.name(), "agent_started");
+    assert_eq!(next(&mut events).await.data.name(), "agent_ready");
+}
+
+#[tokio::test]
+async fn a_spawn_that_a_server_died_in_is_undone_or_adopted() {
+    let mut bed = Bed::new().await;
+    *bed.place.hangs.lock().unwrap() = true;
+    let client = bed.client();
+    let spawns: Vec<_> = ["lives", "died"]
+        .map(|name| {
+            let client = client.clone();
+            tokio::spawn(async move { client.spawn_once(name, &shell(name)).await })
+        })
+        .into();
+    eventually("both hosts run", || bed.place.count() == 2).await;
+    let launches = bed.place.launches.lock().unwrap().clone();
+    let id = |name: &str| launches.iter().find(|launch| launch.agent.name == name).unwrap().agent.id.clone();
+    bed.place.host(&id("died")).die();
+    bed.kill();
+    for spawn in spawns {
+        assert!(spawn.await.unwrap().is_err());
+    }
+    *bed.place.hangs.lock().unwrap() = false;
+    bed.start().await;
+    let listed = bed.client().list_all(&Default::default()).await.unwrap();
+    assert_eq!(listed.iter().map(|agent| agent.name.as_str()).collect::<Vec<_>>(), ["lives"]);
+    // The retries: the one that lives is the same agent; the other is spawned now.
+    assert_eq!(bed.client().spawn_once("lives", &shell("lives")).await.unwrap().id, id("lives"));
+    assert_eq!(bed.client().spawn_once("died", &shell("died")).await.unwrap().id, id("died"));
+    assert_eq!(bed.place.launches.lock().unwrap().len(), 3);
+}

@@ -1,0 +1,99 @@
+//! A scripted place: its hosts do what a test tells them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parallax_api::runtime::{RuntimeKind, TypeInfo};
+use parallax_api::{AgentId, Problem};
+use parallax_profile::Launch;
+use parallax_runtime_core::{AgentBackend, Health, HostAddress, Survivor, Usage};
+
+use crate::host::Host;
+
+/// A place whose hosts live as long as it does, or until a test kills them.
+pub struct Place {
+    dir: tempfile::TempDir,
+    hosts: Mutex<HashMap<AgentId, Arc<Host>>>,
+    /// What launches answer instead of starting.
+    pub refusal: Mutex<Option<Problem>>,
+    /// A launch starts its host, then never answers: as if the server died in it.
+    pub hangs: Mutex<bool>,
+    /// What was launched, newest last.
+    pub launches: Mutex<Vec<Launch>>,
+}
+
+impl Place {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            dir: tempfile::tempdir().unwrap(),
+            hosts: Mutex::default(),
+            refusal: Mutex::default(),
+            hangs: Mutex::default(),
+            launches: Mutex::default(),
+        })
+    }
+
+    pub fn host(&self, id: &AgentId) -> Arc<Host> {
+        self.hosts.lock().unwrap()[id].clone()
+    }
+
+    /// How many hosts there are, dead ones that were not removed included.
+    pub fn count(&self) -> usize {
+        self.hosts.lock().unwrap().len()
+    }
+
+    fn start(&self, launch: &Launch) -> Arc<Host> {
+        let id = &launch.agent.id;
+        let host = Host::start(self.dir.path().join(id.as_str()), launch.agent.clone());
+        self.hosts.lock().unwrap().insert(id.clone(), host.clone());
+        host
+    }
+}
+
+#[async_trait]
+impl AgentBackend for Place {
+    fn kind(&self) -> RuntimeKind {
+        RuntimeKind::Local
+    }
+
+    async fn check(&self) -> Health {
+        let shell = TypeInfo { name: "shell".into(), available: true, reason: None, version: None };
+        Health { trouble: None, types: vec![shell] }
+    }
+
+    async fn launch(&self, _: &AgentId, launch: &Launch) -> Result<HostAddress, Problem> {
+        self.launches.lock().unwrap().push(launch.clone());
+        if let Some(problem) = self.refusal.lock().unwrap().clone() {
+            return Err(problem);
+        }
+        let host = self.start(launch);
+        if *self.hangs.lock().unwrap() {
+            std::future::pending::<()>().await;
+        }
+        Ok(HostAddress::Unix(host.socket.clone()))
+    }
+
+    async fn survivors(&self) -> Result<Vec<Survivor>, Problem> {
+        let hosts = self.hosts.lock().unwrap();
+        let survivor = |(id, host): (&AgentId, &Arc<Host>)| Survivor {
+            id: id.clone(),
+            address: host.lives().then(|| HostAddress::Unix(host.socket.clone())),
+        };
+        Ok(hosts.iter().map(survivor).collect())
+    }
+
+    async fn remove(&self, id: &AgentId, _: Duration) -> Result<(), Problem> {
+        if let Some(host) = self.hosts.lock().unwrap().remove(id) {
+            host.die();
+            // One that did not get so far has none.
+            let _ = std::fs::remove_file(&host.socket);
+        }
+        Ok(())
+    }
+
+    async fn usage(&self, _: &AgentId) -> Result<Usage, Problem> {
+        Ok(Usage { cpu_seconds: 1.5, memory_bytes: 4096, processes: 2 })
+    }
+}

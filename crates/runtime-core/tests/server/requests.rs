@@ -1,0 +1,146 @@
+//! Spawning and asking: what is taken, what is refused, what is described.
+
+use parallax_api::agent::{EnvValue, Resources};
+use parallax_api::client::ListFilter;
+use parallax_api::{Code, Problem, SendRequest, SpawnRequest};
+use serde_json::{Value, json};
+
+use crate::bed::{Bed, shell};
+
+#[tokio::test]
+async fn a_spawn_is_resolved() {
+    let bed = Bed::new().await;
+    let dir = bed.work_dir().join("deep");
+    std::fs::create_dir(&dir).unwrap();
+    let request = SpawnRequest {
+        workdir: Some(dir.display().to_string()),
+        env: [("TOKEN".to_owned(), EnvValue::from("t0p")), ("PATH".to_owned(), EnvValue::from("/own"))]
+            .into(),
+        labels: [("team".to_owned(), "x".to_owned())].into(),
+        resources: Some(Resources { pids: Some(5), ..Default::default() }),
+        ..shell("one")
+    };
+    let answer = bed.http().post(format!("{}/api/agents", bed.url())).json(&request).send().await.unwrap();
+    assert_eq!(answer.status(), 201);
+    let location = answer.headers()["location"].to_str().unwrap().to_owned();
+    let body = answer.text().await.unwrap();
+    assert!(!body.contains("t0p"), "values of variables are shown to nobody");
+    let agent: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(location, format!("/api/agents/{}", agent["id"].as_str().unwrap()));
+    assert_eq!((agent["runtime"].as_str(), agent["status"].as_str()), (Some("local"), Some("starting")));
+    let launch = bed.place.launches.lock().unwrap().pop().unwrap();
+    assert_eq!(launch.workdir, dir.canonicalize().unwrap());
+    assert_eq!(launch.resources.pids, Some(5), "what a place honours is the place's to say");
+    let env: Vec<_> = launch.env.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    assert_eq!(env, [("PATH", "/own"), ("TOKEN", "t0p")], "the request's own win, the server's secrets stay");
+}
+
+#[tokio::test]
+async fn refusals_name_the_field() {
+    let bed = Bed::new().await;
+    let refused = async |request: Value| {
+        let url = format!("{}/api/agents", bed.url());
+        let answer = bed.http().post(url).json(&request).send().await.unwrap();
+        assert_eq!(answer.headers()["content-type"], "application/problem+json", "{request}");
+        let problem: Problem = answer.json().await.unwrap();
+        (problem.code, problem.more.get("field").and_then(Value::as_str).unwrap_or_default().to_owned())
+    };
+    let table = [
+        (json!({"name": "a"}), Code::Validation, "type"),
+        (json!({"name": "", "type": "shell"}), Code::Validation, "name"),
+        (json!({"name": "a", "type": "nope"}), Code::Validation, "type"),
+        (json!({"name": "a", "type": "shell", "colour": 1}), Code::Validation, "colour"),
+        (json!({"name": "a", "type": "shell", "runtime": "docker"}), Code::Unsupported, "runtime"),
+        (json!({"name": "a", "type": "shell", "workdir": "work"}), Code::Validation, "workdir"),
+        (
+            json!({"name": "a", "type": "shell", "workdir": "/nowhere/at/all"}),
+            Code::WorkdirNotFound,
+            "workdir",
+        ),
+        (json!({"name": "a", "type": "shell", "workdir": "/"}), Code::WorkdirForbidden, "workdir"),
+        (json!({"name": "a", "type": "shell", "env": {"PARALLAX_AGENT_ID": "x"}}), Code::Validation, "env"),
+    ];
+    for (request, code, field) in table {
+        assert_eq!(refused(request.clone()).await, (code, field.to_owned()), "{request}");
+    }
+    assert_eq!(bed.place.launches.lock().unwrap().len(), 0);
+    // What the place refuses leaves nothing behind.
+    *bed.place.refusal.lock().unwrap() =
+        Some(Problem::new(Code::CliNotFound, "no bash").with("field", "cli"));
+    assert_eq!(refused(json!({"name": "a", "type": "shell"})).await, (Code::CliNotFound, "cli".into()));
+    assert!(bed.client().list_all(&ListFilter::default()).await.unwrap().is_empty());
+    let unknown = "01234567-89ab-7cde-8f01-23456789abcd".parse().unwrap();
+    assert_eq!(bed.client().get(&unknown).await.unwrap_err().code, Code::AgentNotFound);
+    let odd = bed.get("/api/agents/Not%20An%20Id/screen").await;
+    assert_eq!(odd.json::<Problem>().await.unwrap().code, Code::AgentNotFound);
+}
+
+#[tokio::test]
+async fn the_same_key_is_the_same_agent_and_message() {
+    let mut bed = Bed::new().await;
+    let client = bed.client();
+    let request = shell("a");
+    let (first, second) = tokio::join!(client.spawn_once("k", &request), client.spawn_once("k", &request));
+    let agent = first.unwrap();
+    assert_eq!(agent.id, second.unwrap().id);
+    assert_eq!(client.spawn_once("k", &shell("b")).await.unwrap_err().code, Code::IdempotencyConflict);
+    let message = SendRequest { message: "hi".into(), expect_response: true, ..Default::default() };
+    let sent = client.send_once("m", &agent.id, &message).await.unwrap();
+    bed.kill();
+    bed.start().await;
+    let again = bed.client().send_once("m", &agent.id, &message).await.unwrap();
+    assert_eq!(sent, again);
+    assert_eq!(
+        bed.client().messages(&agent.id, &Default::default()).await.unwrap().len(),
+        2,
+        "one and its answer"
+    );
+}
+
+#[tokio::test]
+async fn the_server_describes_itself() {
+    let bed = Bed::new().await;
+    bed.client().spawn(&shell("a")).await.unwrap();
+    let ready: Value = bed.get("/ready").await.json().await.unwrap();
+    assert_eq!(
+        (ready["healthy"].as_bool(), ready["agents"].as_u64(), ready["capacity"].as_u64()),
+        (Some(true), Some(1), Some(10))
+    );
+    assert_eq!(ready["types"][0]["name"], "shell");
+    assert_eq!(bed.get("/health").await.status(), 200);
+    let metrics = bed.get("/metrics").await.text().await.unwrap();
+    for line in [
+        r#"parallax_agents{type="shell",status="starting"} 1"#,
+        "parallax_spawns_total 1",
+        "parallax_terminal_viewers 0",
+    ] {
+        assert!(metrics.lines().any(|told| told == line), "{line} in\n{metrics}");
+    }
+    let document: Value = bed.get("/api/openapi.json").await.json().await.unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+    let routes = [
+        ("/api/agents", vec!["get", "post"]),
+        ("/api/agents/{id}", vec!["delete", "get"]),
+        ("/api/agents/{id}/send", vec!["post"]),
+        ("/api/agents/{id}/logs", vec!["get"]),
+        ("/api/agents/{id}/metrics", vec!["get"]),
+        ("/api/agents/{id}/messages", vec!["get"]),
+        ("/api/agents/{id}/screen", vec!["get"]),
+        ("/api/agents/{id}/status", vec!["get"]),
+        ("/api/agents/{id}/input", vec!["post"]),
+        ("/api/agents/{id}/answer", vec!["post"]),
+        ("/api/agents/{id}/interrupt", vec!["post"]),
+        ("/api/agents/{id}/restart", vec!["post"]),
+        ("/api/events", vec!["get"]),
+        ("/ws/events", vec!["get"]),
+        ("/ws/agents/{id}/terminal", vec!["get"]),
+    ];
+    for (path, methods) in routes {
+        let mut described: Vec<&str> =
+            document["paths"][path].as_object().unwrap().keys().map(String::as_str).collect();
+        described.sort_unstable();
+        assert_eq!(described, methods, "{path}");
+    }
+    let page = bed.http().get(format!("{}/api/agents", bed.url())).header("origin", "http://evil.example");
+    assert_eq!(page.send().await.unwrap().status(), 403);
+}
