@@ -1,0 +1,78 @@
+//! Taking an agent away: its host, its processes wherever they went, its directory.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use parallax_api::agent::StopRequest;
+use parallax_api::{AgentId, Problem};
+use parallax_runtime_core::HostAddress;
+use parallax_runtime_core::host::HostClient;
+
+use crate::agent_dir::AgentDir;
+use crate::launch::AGENT_ID;
+use crate::process::{self, Process};
+
+/// How long a host that was released may take to go.
+const LEAVING: Duration = Duration::from_secs(2);
+/// How long killed processes may take to go.
+const DYING: Duration = Duration::from_secs(2);
+/// How often is looked for processes that were started while others were killed.
+const ROUNDS: u32 = 20;
+
+/// Ends the host and everything its agent started, then removes the directory.
+pub(crate) async fn remove(dir: &AgentDir, id: &AgentId, grace: Duration) -> Result<(), Problem> {
+    if !dir.exists() {
+        return Ok(());
+    }
+    let host = dir.host();
+    if let Some(host) = host.filter(|host| host.lives()) {
+        ask(dir, grace).await;
+        host.ended(LEAVING).await;
+    }
+    for _ in 0..ROUNDS {
+        let id = id.clone();
+        let left =
+            tokio::task::spawn_blocking(move || members(host, &id)).await.map_err(Problem::internal)?;
+        if left.is_empty() {
+            return dir.remove().map_err(Problem::internal);
+        }
+        // All of them at once: who sees its parent die may start another.
+        for process in &left {
+            process.kill().map_err(Problem::internal)?;
+        }
+        for process in left {
+            process.ended(DYING).await;
+        }
+    }
+    Err(Problem::internal(format!("processes of the agent {id} do not die")))
+}
+
+/// Asks the host to end its agent and go. A host that does not answer is killed by the caller.
+async fn ask(dir: &AgentDir, grace: Duration) {
+    let host = HostClient::new(HostAddress::Unix(dir.socket()));
+    let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+    let asking = async {
+        host.stop(&StopRequest { grace_ms, force: grace.is_zero() }).await?;
+        host.release().await
+    };
+    match tokio::time::timeout(grace + LEAVING, asking).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "the host was asked to go"),
+        Err(_) => tracing::warn!("a host does not answer; killing it"),
+    }
+}
+
+/// The living processes of an agent: its host and what is below it, and whoever carries its mark: a process that was
+/// orphaned, or moved to a session of its own, still has the environment it began with.
+fn members(host: Option<Process>, id: &AgentId) -> Vec<Process> {
+    let mark = format!("{AGENT_ID}={id}");
+    let all = process::all();
+    let below =
+        host.filter(|host| host.lives()).map(|host| process::descendants(host, &all)).unwrap_or_default();
+    let below: BTreeSet<Process> = below.into_iter().map(|stat| stat.process).chain(host).collect();
+    all.iter()
+        .filter(|stat| !stat.zombie)
+        .map(|stat| stat.process)
+        .filter(|process| below.contains(process) || process::has_variable(*process, mark.as_bytes()))
+        .collect()
+}

@@ -1,0 +1,23 @@
+//! Agents as processes of this machine.
+//!
+//! - [`LocalBackend`]: the place. A host is a detached process in a session of its own; it is found again by its directory
+//!   under the state directory, and reached by the Unix socket in it.
+//!   - `launch` starts one; `agent_dir` knows what a directory holds and whether its host lives; `end` takes an agent's
+//!     processes away, to the last one; `types` says which CLIs are installed.
+//!   - `process` reads `/proc` and signals processes without ever meeting a stranger that got a dead one's number.
+//! - [`LocalSettings`] and [`build`]: this backend in a [`RuntimeServer`], for the program and for `parallax up`.
+//!
+//! [`RuntimeServer`]: parallax_runtime_core::RuntimeServer
+
+mod agent_dir;
+mod backend;
+mod end;
+mod launch;
+mod process;
+mod search;
+mod settings;
+mod types;
+
+pub use backend::LocalBackend;
+pub use search::find_host_program;
+pub use settings::{LocalArgs, LocalSettings, build};

@@ -1,0 +1,158 @@
+//! Processes as `/proc` shows them, and signals that reach the right one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+/// A process that cannot be taken for another: its number and when it started, in clock ticks since the boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Process {
+    pub(crate) pid: u32,
+    pub(crate) start: u64,
+}
+
+/// What `/proc/PID/stat` says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Stat {
+    pub(crate) process: Process,
+    pub(crate) parent: u32,
+    /// It has ended and waits for its parent.
+    pub(crate) zombie: bool,
+    pub(crate) cpu_ticks: u64,
+    pub(crate) resident_pages: u64,
+}
+
+impl Process {
+    /// The process with this number now.
+    pub(crate) fn of(pid: u32) -> Option<Self> {
+        stat(pid).map(|stat| stat.process)
+    }
+
+    /// Whether it still runs. One that waits to be reaped does not.
+    pub(crate) fn lives(self) -> bool {
+        stat(self.pid).is_some_and(|stat| stat.process == self && !stat.zombie)
+    }
+
+    /// Kills it. Already gone is success.
+    pub(crate) fn kill(self) -> io::Result<()> {
+        let Some(handle) = self.open()? else { return Ok(()) };
+        match pidfd_send_signal(&handle, Signal::KILL) {
+            Err(error) if error != Errno::SRCH => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until it has ended, at most `limit`; says whether it has.
+    pub(crate) async fn ended(self, limit: Duration) -> bool {
+        tokio::task::spawn_blocking(move || self.wait(limit)).await.unwrap_or(false)
+    }
+
+    fn wait(self, limit: Duration) -> bool {
+        let Ok(Some(handle)) = self.open() else { return !self.lives() };
+        let Ok(limit) = Timespec::try_from(limit) else { return false };
+        // A handle becomes readable when its process has ended.
+        poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&limit)).is_ok_and(|ready| ready > 0)
+    }
+
+    /// A handle that stays this process's, whoever gets its number later. None: it is gone.
+    fn open(self) -> io::Result<Option<OwnedFd>> {
+        let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
+        let handle = match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(handle) => handle,
+            Err(Errno::SRCH) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        // Looked at after the handle is there: it is the same process, or the number had changed hands before.
+        Ok((Self::of(self.pid) == Some(self)).then_some(handle))
+    }
+}
+
+/// Every process of this machine that can be seen.
+pub(crate) fn all() -> Vec<Stat> {
+    let Ok(entries) = fs::read_dir("/proc") else { return vec![] };
+    entries.flatten().filter_map(|entry| stat(entry.file_name().to_str()?.parse().ok()?)).collect()
+}
+
+/// The processes below `root`, without it.
+pub(crate) fn descendants(root: Process, all: &[Stat]) -> Vec<Stat> {
+    let mut children: BTreeMap<u32, Vec<&Stat>> = BTreeMap::new();
+    for stat in all {
+        children.entry(stat.parent).or_default().push(stat);
+    }
+    let mut found = vec![];
+    let mut seen = BTreeSet::from([root.pid]);
+    let mut next = vec![root.pid];
+    while let Some(pid) = next.pop() {
+        for child in children.get(&pid).into_iter().flatten() {
+            if seen.insert(child.process.pid) {
+                next.push(child.process.pid);
+                found.push(**child);
+            }
+        }
+    }
+    found
+}
+
+/// Whether the process began with this environment variable set so. Processes of other users cannot be looked into.
+pub(crate) fn has_variable(process: Process, assignment: &[u8]) -> bool {
+    fs::read(format!("/proc/{}/environ", process.pid))
+        .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|variable| variable == assignment))
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    parse(pid, &text)
+}
+
+/// Fields 3 and up stand after the program's name, which is in parentheses and may hold anything.
+fn parse(pid: u32, text: &str) -> Option<Stat> {
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+    let number = |index: usize| fields.get(index - 3)?.parse::<u64>().ok();
+    Some(Stat {
+        process: Process { pid, start: number(22)? },
+        parent: u32::try_from(number(4)?).ok()?,
+        zombie: matches!(*fields.first()?, "Z" | "X" | "x"),
+        cpu_ticks: number(14)? + number(15)?,
+        resident_pages: number(24)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_a_hostile_name_tries_to_hide() {
+        let line = "42 (a) R 1 (b) ) S 7 42 42 0 -1 4194560 100 0 0 0 11 22 0 0 20 0 1 0 9876 1000 55 18446744073709551615";
+        let stat = parse(42, line).unwrap();
+        assert_eq!(stat.process, Process { pid: 42, start: 9876 });
+        assert_eq!((stat.parent, stat.zombie, stat.cpu_ticks, stat.resident_pages), (7, false, 33, 55));
+        assert_eq!(parse(42, "42 (x"), None);
+    }
+
+    #[tokio::test]
+    async fn a_number_that_changed_hands_is_not_the_process() {
+        let mut child = tokio::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let process = Process::of(child.id().unwrap()).unwrap();
+        let stranger = Process { start: process.start + 1, ..process };
+        stranger.kill().unwrap();
+        assert!(!stranger.lives() && process.lives());
+        assert!(!process.ended(Duration::from_millis(1)).await);
+        assert!(
+            descendants(Process::of(std::process::id()).unwrap(), &all())
+                .iter()
+                .any(|stat| stat.process == process)
+        );
+        process.kill().unwrap();
+        assert!(process.ended(Duration::from_secs(5)).await);
+        assert!(!process.lives());
+        child.wait().await.unwrap();
+        process.kill().unwrap();
+    }
+}
