@@ -1,6 +1,6 @@
 //! An agent's terminal (`parallax.terminal.v1`): output by offset, resumed exactly after a loss.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::stream::SplitStream;
@@ -21,6 +21,9 @@ use crate::{AgentId, Problem, TerminalSize};
 const ITEMS: usize = 64;
 /// Typed frames ahead of the connection. When full, [`TerminalInput::send`] waits.
 const INPUTS: usize = 64;
+
+/// How long [`TerminalSocket::close`] waits for the server.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// How to watch a terminal.
 #[derive(Clone, Copy, Debug, Default)]
@@ -76,7 +79,8 @@ pub enum TerminalItem {
     Lost(Problem),
 }
 
-/// A terminal being watched. Dropping it closes the connection.
+/// A terminal being watched. Dropping it cuts the connection; what was typed last may be lost then, see
+/// [`TerminalSocket::close`].
 pub struct TerminalSocket {
     items: mpsc::Receiver<Result<TerminalItem, Problem>>,
     input: TerminalInput,
@@ -112,6 +116,15 @@ impl TerminalSocket {
     /// The next item; none after [`TerminalItem::Exit`]. An error is the end. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Result<Option<TerminalItem>, Problem> {
         self.items.recv().await.transpose()
+    }
+
+    /// Leaves in good order: what was typed arrives first, if the server takes it within a second.
+    pub async fn close(mut self) {
+        // Without anybody to type, the task says goodbye and ends with the connection.
+        self.input = TerminalInput(mpsc::channel(1).0);
+        let rest = async { while self.items.recv().await.is_some() {} };
+        // Out of time: dropping the socket cuts the connection.
+        tokio::time::timeout(GOODBYE, rest).await.ok();
     }
 
     /// The end to type into.
@@ -202,6 +215,9 @@ impl Watch {
                     Err(problem) => problem,
                 },
             };
+            if input.is_closed() {
+                return;
+            }
             let Some(pause) = backoff.next(&problem) else {
                 items.send(Err(problem)).await.ok();
                 return;
@@ -300,8 +316,13 @@ async fn transmit(mut sink: WebSocketSink, input: &mut mpsc::Receiver<Message>, 
     loop {
         let message = match tokio::time::timeout(PING_EVERY, input.recv()).await {
             Ok(Some(message)) => message,
-            // Nobody can type any more; the receiving half ends this.
-            Ok(None) => std::future::pending().await,
+            // Nobody can type any more. The server's goodbye ends the receiving half, and with it this one.
+            Ok(None) => {
+                if let Err(error) = sink.close().await {
+                    return lost(base, &error.to_string());
+                }
+                std::future::pending().await
+            }
             Err(_) => Message::Ping(Bytes::new()),
         };
         if let Err(error) = sink.send(message).await {

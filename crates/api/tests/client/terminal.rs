@@ -131,8 +131,12 @@ async fn typing_and_resizing_arrive() {
     terminal.input().resize(TerminalSize { cols: 100, rows: 30 }).await;
     terminal.input().send("{\"type\":\"resize\"}".as_bytes()).await;
     assert_eq!(seen.recv().await, Some(Message::Text(r#"{"type":"resize","cols":100,"rows":30}"#.into())));
+    terminal.input().send("last words").await;
+    terminal.close().await;
     // What is typed is binary: never taken for control.
     assert_eq!(seen.recv().await, Some(Message::Binary("{\"type\":\"resize\"}".into())));
+    assert_eq!(seen.recv().await, Some(Message::Binary("last words".into())));
+    assert_eq!(seen.recv().await, Some(Message::Close(None)));
 }
 
 #[tokio::test]

@@ -1,0 +1,306 @@
+//! `parallax attach`: the agent's terminal in the user's.
+//!
+//! Output goes straight to the user's terminal; [`modes`] remembers what the agent switched on, so that it can be
+//! switched off again. What is typed goes straight to the agent, but for the detach key, which [`keys`] finds. The
+//! user's terminal is in raw mode as long as a [`raw::RawTerminal`] lives.
+
+mod keys;
+mod modes;
+mod raw;
+mod typed;
+
+use std::time::Duration;
+
+use clap::Args;
+use parallax_api::client::{Client, TerminalItem, TerminalOptions, TerminalSocket};
+use parallax_api::terminal::TerminalMode;
+use parallax_api::{Agent, AgentExit, AgentId, Problem, TerminalSize};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, sleep_until};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::find;
+use crate::list::how_ended;
+use crate::output::{clean, one_line};
+use keys::{DetachKey, KeyScanner};
+use raw::RawTerminal;
+use typed::Typed;
+
+/// How long the line with the detach key stands before the agent's screen takes its place; a key ends it sooner.
+const GREETING: Duration = Duration::from_millis(1200);
+/// The beginning of a key's sequence (Escape) that nothing followed is a key of its own after this long. Terminals send a
+/// sequence at once; only the network may cut it.
+const KEY_PAUSE: Duration = Duration::from_millis(25);
+/// A loss that is mended this soon is not worth disturbing the screen.
+const SHORT_LOSS: Duration = Duration::from_secs(1);
+
+#[derive(Args, Debug)]
+pub(crate) struct AttachArgs {
+    /// Id, beginning of an id, or name
+    agent: String,
+    /// The key that detaches and leaves the agent running: ctrl-a to ctrl-z, ctrl-], …; or none
+    #[arg(long, value_name = "KEY", default_value = "ctrl-]")]
+    detach_key: DetachKey,
+    /// Watch only: nothing typed reaches the agent, and its terminal keeps its size
+    #[arg(long)]
+    view: bool,
+    /// Begin at once, without the line that names the detach key
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl AttachArgs {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        if context.output.json() {
+            return Err(Failure::Usage(
+                "a terminal is no JSON: leave out --json, or see `parallax events`".into(),
+            ));
+        }
+        let agent = find::agent(&context.client, &self.agent).await?;
+        let options = AttachOptions { key: self.detach_key, view: self.view, quiet: self.quiet };
+        attach(context, &agent, options).await
+    }
+}
+
+/// How to attach.
+#[derive(Debug, Default)]
+pub(crate) struct AttachOptions {
+    key: DetachKey,
+    view: bool,
+    quiet: bool,
+}
+
+/// Why an attachment ended.
+enum Ended {
+    Detached,
+    Exited(AgentExit),
+    /// The agent ended before; there is nothing more to see.
+    Over,
+    Refused(Problem),
+    /// The user's terminal is gone or does not take output.
+    TerminalGone,
+    Signal(SignalKind),
+}
+
+/// Uses the agent's terminal in this one, until the agent ends or the person leaves.
+pub(crate) async fn attach(context: &Context, agent: &Agent, options: AttachOptions) -> Result<(), Failure> {
+    RawTerminal::check()?;
+    let mode = if options.view { TerminalMode::View } else { TerminalMode::Interactive };
+    // From here on a signal must find us ready to restore the terminal.
+    let mut signals = Signals::new()?;
+    let socket = context.client.terminal(&agent.id, TerminalOptions { mode, ..Default::default() }).await?;
+    let mut attachment = Attachment {
+        client: &context.client,
+        id: &agent.id,
+        mode,
+        socket,
+        terminal: RawTerminal::enter()?,
+        scanner: KeyScanner::new(options.key.clone()),
+        key_ends: None,
+        lost: None,
+        told: false,
+    };
+    let greeting = format!(
+        "attached to {} ({}); {} detaches",
+        one_line(&agent.name),
+        one_line(&agent.r#type),
+        options.key
+    );
+    let ended = attachment.run(&mut signals, (!options.quiet).then_some(greeting)).await;
+    // The terminal first: the connection may take a moment to end.
+    let Attachment { terminal, socket, .. } = attachment;
+    drop(terminal);
+    socket.close().await;
+    farewell(context, agent, ended?)
+}
+
+fn farewell(context: &Context, agent: &Agent, ended: Ended) -> Result<(), Failure> {
+    let name = clean(&agent.name);
+    match ended {
+        Ended::Detached => {
+            context.output.note(&format!("[detached; `parallax attach {}` comes back]", agent.id));
+            Ok(())
+        }
+        Ended::Exited(exit) => {
+            context.output.note(&format!("[{name} ended: {}]", clean(&how_ended(&exit))));
+            Ok(())
+        }
+        Ended::Over => {
+            context.output.note(&format!("[{name} has ended]"));
+            Ok(())
+        }
+        Ended::Refused(problem) => Err(problem.into()),
+        Ended::TerminalGone => Err(Failure::Silent(1)),
+        Ended::Signal(kind) => Err(Failure::Silent(128 + u8::try_from(kind.as_raw_value()).unwrap_or(0))),
+    }
+}
+
+/// A person at an agent's terminal.
+struct Attachment<'a> {
+    client: &'a Client,
+    id: &'a AgentId,
+    mode: TerminalMode,
+    socket: TerminalSocket,
+    terminal: RawTerminal,
+    scanner: KeyScanner,
+    /// When the beginning of a key's sequence that nothing follows is a key of its own.
+    key_ends: Option<Instant>,
+    /// Since when the connection is lost.
+    lost: Option<(Instant, Problem)>,
+    /// Whether the screen shows a line about that.
+    told: bool,
+}
+
+impl Attachment<'_> {
+    async fn run(&mut self, signals: &mut Signals, greeting: Option<String>) -> Result<Ended, Failure> {
+        let mut typed = Typed::begin();
+        if let Some(greeting) = greeting {
+            self.terminal.say(&greeting)?;
+            let first = tokio::time::timeout(GREETING, typed.next()).await;
+            if let Ok(first) = first
+                && let Some(ended) = self.typed(first).await
+            {
+                return Ok(ended);
+            }
+        }
+        self.terminal.make_room()?;
+        self.resize().await;
+        loop {
+            let tell_loss = self.lost.as_ref().filter(|_| !self.told).map(|(since, _)| *since + SHORT_LOSS);
+            let ended = tokio::select! {
+                item = self.socket.next() => self.show(item).await?,
+                bytes = typed.next() => self.typed(bytes).await,
+                _ = signals.resized.recv() => { self.resize().await; None }
+                kind = Signals::ending(&mut signals.ending) => Some(Ended::Signal(kind)),
+                () = at(self.key_ends) => { self.key_ended().await; None }
+                () = at(tell_loss) => { self.tell_loss()?; None }
+            };
+            if let Some(ended) = ended {
+                return Ok(ended);
+            }
+        }
+    }
+
+    async fn show(&mut self, item: Result<Option<TerminalItem>, Problem>) -> Result<Option<Ended>, Failure> {
+        match item {
+            Ok(Some(TerminalItem::Output { bytes, .. })) => {
+                if self.terminal.write(&bytes).is_err() {
+                    return Ok(Some(Ended::TerminalGone));
+                }
+            }
+            Ok(Some(TerminalItem::Snapshot { data, .. })) => {
+                self.terminal.clear()?;
+                self.terminal.write(data.as_bytes())?;
+            }
+            Ok(Some(TerminalItem::Lost(problem))) => {
+                let since = self.lost.take().map_or_else(Instant::now, |(since, _)| since);
+                self.lost = Some((since, problem));
+            }
+            Ok(Some(TerminalItem::Hello { .. })) => self.connected().await,
+            Ok(Some(TerminalItem::Resize(_) | TerminalItem::Skip { .. })) => {}
+            Ok(Some(TerminalItem::Exit(exit))) => return Ok(Some(Ended::Exited(exit))),
+            Ok(None) => return Ok(Some(Ended::Over)),
+            Err(problem) => return Ok(Some(Ended::Refused(problem))),
+        }
+        Ok(None)
+    }
+
+    /// The connection stands. After a loss the output goes on exactly where it stopped; only where our own line has
+    /// spoilt the screen meanwhile, a new one is asked for.
+    async fn connected(&mut self) {
+        if self.lost.take().is_some() {
+            if std::mem::take(&mut self.told) {
+                let options = TerminalOptions { mode: self.mode, ..Default::default() };
+                // Lost again meanwhile: the old socket goes on trying, and the agent's next redraw covers our line.
+                if let Ok(socket) = self.client.terminal(self.id, options).await {
+                    self.socket = socket;
+                }
+            }
+            // The size may have changed while nobody could be told.
+            self.resize().await;
+        }
+    }
+
+    fn tell_loss(&mut self) -> Result<(), Failure> {
+        if let Some((_, problem)) = &self.lost {
+            let (key, why) = (self.scanner.key(), one_line(&problem.detail));
+            self.terminal.overlay(&format!("connecting again, {key} detaches: {why}"))?;
+            self.told = true;
+        }
+        Ok(())
+    }
+
+    /// What the person typed. None: the keyboard is gone.
+    async fn typed(&mut self, bytes: Option<Vec<u8>>) -> Option<Ended> {
+        let Some(bytes) = bytes else { return Some(Ended::TerminalGone) };
+        let scanned = self.scanner.feed(&bytes);
+        self.key_ends = self.scanner.is_pending().then(|| Instant::now() + KEY_PAUSE);
+        self.type_through(scanned.send).await;
+        scanned.detach.then_some(Ended::Detached)
+    }
+
+    /// Nothing followed what looked like the beginning of a key's sequence.
+    async fn key_ended(&mut self) {
+        self.key_ends = None;
+        let bytes = self.scanner.flush();
+        self.type_through(bytes).await;
+    }
+
+    async fn type_through(&self, bytes: Vec<u8>) {
+        // What is typed while the connection is lost is not typed blindly later.
+        if !bytes.is_empty() && self.mode == TerminalMode::Interactive && self.lost.is_none() {
+            self.socket.input().send(bytes).await;
+        }
+    }
+
+    async fn resize(&self) {
+        if self.mode == TerminalMode::Interactive
+            && let Ok((cols, rows)) = crossterm::terminal::size()
+        {
+            let size = TerminalSize { cols, rows };
+            if size.is_sane() {
+                self.socket.input().resize(size).await;
+            }
+        }
+    }
+}
+
+/// The signals that matter while the terminal is raw.
+struct Signals {
+    resized: Signal,
+    ending: [(SignalKind, Signal); 4],
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        let ending = |kind| signal(kind).map(|signal| (kind, signal));
+        Ok(Self {
+            resized: signal(SignalKind::window_change())?,
+            ending: [
+                ending(SignalKind::terminate())?,
+                ending(SignalKind::interrupt())?,
+                ending(SignalKind::hangup())?,
+                ending(SignalKind::quit())?,
+            ],
+        })
+    }
+
+    async fn ending(signals: &mut [(SignalKind, Signal); 4]) -> SignalKind {
+        let waits = signals.iter_mut().map(|(kind, signal)| {
+            Box::pin(async move {
+                signal.recv().await;
+                *kind
+            })
+        });
+        futures::future::select_all(waits).await.0
+    }
+}
+
+/// Waits until then; without a then, for ever.
+async fn at(then: Option<Instant>) {
+    match then {
+        Some(then) => sleep_until(then).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,118 @@
+//! Directories, ports, and who answers there.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use parallax_api::Code;
+use parallax_api::client::Client;
+use parallax_profile::Profiles;
+use parallax_service::args::{Environment, parse_listen, state_dir};
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+
+use super::Check;
+use crate::failure::Failure;
+
+/// Where `parallax up` would be, given the same arguments.
+#[derive(Args, Debug)]
+pub(crate) struct PlaceArgs {
+    /// Directory for what outlives the servers [default: under the XDG state directory]
+    #[arg(long, env = "PARALLAX_STATE_DIR", value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Directory with more agent profiles
+    #[arg(long, env = "PARALLAX_PROFILES", value_name = "DIR")]
+    profiles: Option<PathBuf>,
+    /// The agent host's program [default: beside this one, then on the PATH]
+    #[arg(long, env = "PARALLAX_AGENT_HOST", value_name = "FILE")]
+    pub(super) agent_host: Option<PathBuf>,
+}
+
+impl PlaceArgs {
+    pub(super) fn profiles(&self) -> Result<Profiles, Failure> {
+        let builtin = Profiles::builtin();
+        match &self.profiles {
+            Some(directory) => {
+                builtin.with_directory(directory).map_err(|error| Failure::Usage(error.to_string()))
+            }
+            None => Ok(builtin),
+        }
+    }
+
+    /// Whether the state directory, or the first directory above it that exists, can be written to.
+    pub(super) fn state_directory(&self) -> Result<Check, Failure> {
+        let directory = match &self.state_dir {
+            Some(directory) => directory.clone(),
+            None => state_dir(&Environment::read(), "x")?.parent().map_or_else(PathBuf::new, PathBuf::from),
+        };
+        let shown = directory.display();
+        let existing = directory.ancestors().find(|ancestor| ancestor.exists());
+        Ok(match existing.map(|existing| (existing, writable(existing))) {
+            Some((existing, Ok(()))) if existing == directory => Check::good("state", shown.to_string()),
+            Some((_, Ok(()))) => Check::good("state", format!("{shown} (not made yet)")),
+            Some((existing, Err(error))) => {
+                Check::bad("state", format!("{shown}: cannot write to {}: {error}", existing.display()))
+                    .advise("choose another with --state-dir or PARALLAX_STATE_DIR")
+            }
+            None => Check::bad("state", format!("{shown}: no directory above it exists")),
+        })
+    }
+}
+
+/// Writing is the only sure test of whether one may.
+fn writable(directory: &Path) -> std::io::Result<()> {
+    let probe = directory.join(format!(".parallax-doctor-{}", std::process::id()));
+    std::fs::create_dir(&probe)?;
+    std::fs::remove_dir(&probe)
+}
+
+/// The control plane and its runtimes, or, when there is none on this machine, the ports it would take.
+pub(super) async fn control_plane(url: &str, token: Option<SecretString>) -> Vec<Check> {
+    const WHAT: &str = "control plane";
+    let client = match Client::control_plane(url, token) {
+        Ok(client) => client,
+        Err(problem) => return vec![Check::bad(WHAT, problem.detail)],
+    };
+    match client.runtimes().await {
+        Ok(list) => {
+            let mut checks = vec![Check::good(WHAT, client.url())];
+            checks.extend(list.runtimes.iter().map(|runtime| {
+                let what = format!("- {}", runtime.name);
+                let room = format!(
+                    "{} of {} agents, {}",
+                    runtime.status.agents, runtime.status.capacity, runtime.url
+                );
+                match (&runtime.status.reason, runtime.status.healthy) {
+                    (_, true) => Check::good(&what, room),
+                    (reason, false) => {
+                        Check::note(&what, reason.clone().unwrap_or_else(|| "not healthy".into()))
+                    }
+                }
+            }));
+            checks
+        }
+        Err(problem) if problem.code == Code::RuntimeUnavailable => {
+            let mut checks = vec![
+                Check::note(WHAT, format!("none at {}", client.url())).advise("`parallax up` starts one"),
+            ];
+            for (what, port) in [("port 3000", 3000), ("port 3100", 3100)] {
+                checks.extend(port_check(what, port).await);
+            }
+            checks
+        }
+        Err(problem) if problem.code == Code::Unauthorized => {
+            vec![Check::bad(WHAT, problem.detail).advise("set PARALLAX_API_TOKEN to its token")]
+        }
+        Err(problem) => vec![Check::bad(WHAT, problem.detail)],
+    }
+}
+
+/// Whether `parallax up` could listen there.
+async fn port_check(what: &str, port: u16) -> Option<Check> {
+    let address: SocketAddr = parse_listen(&port.to_string()).ok()?;
+    Some(match TcpListener::bind(address).await {
+        Ok(_) => Check::good(what, "free"),
+        Err(error) => Check::note(what, error.to_string())
+            .advise("somebody else has it: `parallax up --listen ADDR:PORT --runtime-listen ADDR:PORT`"),
+    })
+}

@@ -1,0 +1,83 @@
+//! `parallax events`.
+
+use clap::Args;
+use parallax_api::client::{Change, EventsOptions};
+use parallax_api::{Event, EventData};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::find;
+use crate::list::how_ended;
+use crate::output::{Look, one_line};
+
+#[derive(Args, Debug)]
+pub(crate) struct EventsArgs {
+    /// Only of this agent: id, beginning of an id, or name
+    agent: Option<String>,
+    /// Resume after the event with this id; 0: from the oldest that is kept [default: from now on]
+    #[arg(long, value_name = "ID")]
+    since: Option<String>,
+}
+
+impl EventsArgs {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let Context { client, output } = context;
+        let agent = match self.agent {
+            Some(called) => Some(find::agent(client, &called).await?.id),
+            None => None,
+        };
+        let options = EventsOptions { agent, since: self.since, ..EventsOptions::default() };
+        let mut stream = client.events(options).await?;
+        let mut away = false;
+        loop {
+            match stream.next_change().await? {
+                Change::Event(event) if output.json() => output.json_line(&event)?,
+                Change::Event(event) => {
+                    output.line(in_words(&event, |text, look| output.paint(text, look)))?;
+                }
+                Change::Unknown(value) if output.json() => output.json_line(&value)?,
+                Change::Unknown(value) => output.line(one_line(&value.to_string()))?,
+                // Told once a loss, not once an attempt.
+                Change::Lost(problem) if !std::mem::replace(&mut away, true) => {
+                    output.note(&format!("{}; trying again", problem.detail));
+                }
+                Change::Lost(_) => {}
+                Change::Resumed => {
+                    away = false;
+                    output.note("connected again, going on after the last event");
+                }
+            }
+        }
+    }
+}
+
+/// `TIME EVENT AGENT WHAT`.
+fn in_words(event: &Event, paint: impl Fn(&str, Look) -> String) -> String {
+    let (who, what) = match &event.data {
+        EventData::AgentStarted { agent } => (&agent.name, format!("{} on {}", agent.r#type, agent.runtime)),
+        EventData::AgentReady { agent }
+        | EventData::AgentBusy { agent }
+        | EventData::AttentionCleared { agent } => (&agent.name, String::new()),
+        EventData::AgentStopped { agent, reason } => {
+            (&agent.name, agent.exit.as_ref().map_or_else(|| reason.clone(), how_ended))
+        }
+        EventData::AgentError { agent, error } => (&agent.name, format!("{}: {}", error.code, error.message)),
+        EventData::LoginRequired { agent, login_url } => (&agent.name, login_url.clone().unwrap_or_default()),
+        EventData::Question { agent, question } => {
+            let options: Vec<&str> =
+                agent.attention.iter().flat_map(|a| &a.options).map(|option| option.id.as_str()).collect();
+            (&agent.name, format!("{question} [{}]", options.join(", ")))
+        }
+        EventData::Message { message } => (&message.agent_id.to_string(), message.content.clone()),
+        EventData::Reset { reason } => (&String::new(), reason.clone()),
+    };
+    let look = match event.data {
+        EventData::AgentError { .. } | EventData::Reset { .. } => Look::Bad,
+        EventData::LoginRequired { .. } | EventData::Question { .. } => Look::Wanted,
+        EventData::AgentReady { .. } => Look::Good,
+        _ => Look::Plain,
+    };
+    let name = paint(&format!("{:<17}", event.data.name()), look);
+    let time = paint(&event.timestamp.to_string(), Look::Faint);
+    format!("{time}  {name}  {:<16}  {}", one_line(who), one_line(&what)).trim_end().to_owned()
+}

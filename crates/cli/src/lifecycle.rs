@@ -1,0 +1,110 @@
+//! `parallax interrupt`, `restart` and `stop`.
+
+use std::time::Duration;
+
+use clap::Args;
+use futures::{StreamExt, stream};
+use parallax_api::agent::{RestartRequest, StopRequest};
+use parallax_api::client::ListFilter;
+use parallax_api::{Agent, AgentStatus};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::find;
+use crate::list::how_ended;
+use crate::output::clean;
+use crate::values;
+
+/// Agents that are stopped at the same time.
+const AT_ONCE: usize = 16;
+
+#[derive(Args, Debug)]
+pub(crate) struct InterruptArgs {
+    /// Id, beginning of an id, or name
+    agent: String,
+}
+
+impl InterruptArgs {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let agent = find::agent(&context.client, &self.agent).await?;
+        tell(context, &context.client.interrupt(&agent.id).await?)
+    }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RestartArgs {
+    /// Id, beginning of an id, or name
+    agent: String,
+    /// Begin a new conversation instead of going on with the same
+    #[arg(long)]
+    fresh: bool,
+}
+
+impl RestartArgs {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let agent = find::agent(&context.client, &self.agent).await?;
+        let request = RestartRequest { resume: !self.fresh };
+        tell(context, &context.client.restart(&agent.id, &request).await?)
+    }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct StopArgs {
+    /// Ids, beginnings of ids, or names
+    #[arg(required_unless_present = "all", value_name = "AGENT")]
+    agents: Vec<String>,
+    /// Every agent there is
+    #[arg(long, conflicts_with = "agents")]
+    all: bool,
+    /// How long to wait between asking and insisting
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration)]
+    grace: Duration,
+    /// Do not ask: kill at once
+    #[arg(short, long)]
+    force: bool,
+}
+
+impl StopArgs {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let mut agents = Vec::new();
+        if self.all {
+            agents = context.client.list_all(&ListFilter::default()).await?;
+            agents.retain(|agent| agent.status != AgentStatus::Stopped);
+        }
+        // All are found before the first is stopped: a typing error stops nothing.
+        for called in &self.agents {
+            agents.push(find::agent(&context.client, called).await?);
+        }
+        let grace_ms = u64::try_from(self.grace.as_millis()).unwrap_or(u64::MAX);
+        stop_all(context, agents, StopRequest { grace_ms, force: self.force }).await
+    }
+}
+
+/// Stops these agents, several at once; the first failure is the result, after all were tried.
+async fn stop_all(context: &Context, agents: Vec<Agent>, request: StopRequest) -> Result<(), Failure> {
+    let mut stopped = stream::iter(agents)
+        .map(|agent| async move { (context.client.stop(&agent.id, &request).await, agent) })
+        .buffer_unordered(AT_ONCE);
+    let mut first_failure = None;
+    while let Some((answer, agent)) = stopped.next().await {
+        match answer {
+            Ok(agent) => tell(context, &agent)?,
+            Err(problem) => {
+                if first_failure.is_some() {
+                    context.output.note(&format!("{}: {problem}", clean(&agent.name)));
+                }
+                first_failure.get_or_insert(problem);
+            }
+        }
+    }
+    first_failure.map_or(Ok(()), |problem| Err(problem.into()))
+}
+
+/// What became of the agent: the agent as JSON (one a line), or a sentence.
+fn tell(context: &Context, agent: &Agent) -> Result<(), Failure> {
+    if context.output.json() {
+        return context.output.json_line(agent);
+    }
+    let how = agent.exit.as_ref().map(|exit| format!(" ({})", how_ended(exit))).unwrap_or_default();
+    context.output.line(format!("{} is {}{}", clean(&agent.name), agent.status, clean(&how)))
+}

@@ -1,0 +1,71 @@
+//! `parallax send`.
+
+use std::io::{IsTerminal, Read};
+use std::time::Duration;
+
+use clap::Args;
+use parallax_api::agent::MAX_MESSAGE;
+use parallax_api::message::MAX_TIMEOUT_MS;
+use parallax_api::{SendRequest, WhenBusy};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::find;
+use crate::output::clean;
+use crate::values;
+
+#[derive(Args, Debug)]
+pub(crate) struct SendArgs {
+    /// Id, beginning of an id, or name
+    agent: String,
+    /// The message; `-`, or none with something piped in, reads standard input
+    #[arg(value_name = "MESSAGE")]
+    message: Option<String>,
+    /// Do not wait for the answer; print the message's id
+    #[arg(long)]
+    no_wait: bool,
+    /// How long to wait for the answer, at most 1h; later it still arrives (`parallax show`)
+    #[arg(short, long, value_name = "TIME", default_value = "10m", value_parser = values::duration)]
+    timeout: Duration,
+    /// When the agent is busy: queue, reject or interrupt
+    #[arg(long, value_name = "WHAT", default_value = "queue", value_parser = values::word::<WhenBusy>)]
+    when_busy: WhenBusy,
+}
+
+impl SendArgs {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let message = match self.message {
+            Some(message) if message != "-" => message,
+            None if std::io::stdin().is_terminal() => {
+                return Err(Failure::Usage("what to say? parallax send AGENT MESSAGE, or pipe it in".into()));
+            }
+            _ => piped()?,
+        };
+        let timeout_ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX).min(MAX_TIMEOUT_MS);
+        let request = SendRequest {
+            message,
+            expect_response: !self.no_wait,
+            timeout_ms: (!self.no_wait).then_some(timeout_ms),
+            when_busy: self.when_busy,
+        };
+        request.check()?;
+        let agent = find::agent(&context.client, &self.agent).await?;
+        let sent = context.client.send(&agent.id, &request).await?;
+        if context.output.json() {
+            return context.output.document(&sent);
+        }
+        let Some(answer) = &sent.response else { return context.output.line(&sent.message_id) };
+        context.output.line(clean(answer.content.trim_end()))?;
+        if answer.interrupted {
+            context.output.note("(the turn was interrupted: there may have been more to come)");
+        }
+        Ok(())
+    }
+}
+
+fn piped() -> Result<String, Failure> {
+    let mut text = String::new();
+    // One byte more than allowed, so that the check sees that it is too much.
+    std::io::stdin().lock().take(MAX_MESSAGE as u64 + 1).read_to_string(&mut text)?;
+    Ok(text)
+}

@@ -1,0 +1,200 @@
+//! `parallax spawn`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use parallax_api::agent::{CpuQuantity, Resources};
+use parallax_api::client::EventsOptions;
+use parallax_api::{Agent, AgentStatus, Approvals, Code, Problem, SpawnRequest, TerminalSize};
+
+use crate::attach::{self, AttachOptions};
+use crate::context::Context;
+use crate::failure::{Failure, question_in_words};
+use crate::output::clean;
+use crate::values;
+
+#[derive(Args, Debug)]
+pub(crate) struct SpawnArgs {
+    /// What to run: claude, codex, gemini, or another type the runtime has a profile for
+    #[arg(value_name = "TYPE")]
+    r#type: String,
+    /// Name, 1 to 63 characters [default: the type and a number]
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+    /// Working directory [default: the current one when the control plane is on this machine]
+    #[arg(short, long, value_name = "DIR")]
+    workdir: Option<PathBuf>,
+    /// First message, sent once when the agent is ready
+    #[arg(short, long, value_name = "TEXT")]
+    prompt: Option<String>,
+    /// Environment variable; KEY alone takes the value from here (repeatable)
+    #[arg(short, long, value_name = "KEY[=VALUE]", value_parser = variable)]
+    env: Vec<(String, String)>,
+    /// Kind (or name) of runtime: that one or none
+    #[arg(long, value_name = "RUNTIME")]
+    runtime: Option<String>,
+    /// Model, passed to the CLI
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// What it may do unasked: ask, edits or all
+    #[arg(long, value_name = "WHAT", value_parser = values::word::<Approvals>)]
+    approvals: Option<Approvals>,
+    /// Role in a team
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
+    /// What it is for (repeatable)
+    #[arg(long = "capability", value_name = "WORD")]
+    capabilities: Vec<String>,
+    /// Label to list by (repeatable)
+    #[arg(short, long = "label", value_name = "KEY=VALUE", value_parser = values::pair)]
+    labels: Vec<(String, String)>,
+    /// Image, where the runtime has images
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
+    /// CPUs at most, such as 0.5 or 500m
+    #[arg(long, value_name = "CPUS")]
+    cpu: Option<String>,
+    /// Memory at most, such as 512m or 1.5Gi
+    #[arg(long, value_name = "BYTES")]
+    memory: Option<String>,
+    /// Processes at most
+    #[arg(long, value_name = "N")]
+    pids: Option<u32>,
+    /// Size of its terminal [default: 120x40]
+    #[arg(long, value_name = "COLSxROWS", value_parser = values::size)]
+    size: Option<TerminalSize>,
+    /// Stop it after so long without anything happening
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    idle_timeout: Option<Duration>,
+    /// Stop it so long after it was spawned
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    max_lifetime: Option<Duration>,
+    /// Wait until it is ready for a message or needs a person
+    #[arg(long)]
+    wait: bool,
+    /// Use its terminal here at once
+    #[arg(long, conflicts_with_all = ["wait", "json"])]
+    attach: bool,
+    /// Arguments for the CLI, after `--`
+    #[arg(last = true, value_name = "ARG")]
+    args: Vec<String>,
+}
+
+impl SpawnArgs {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let (wait, attach) = (self.wait, self.attach);
+        let request = self.request(&context.client)?;
+        let mut agent = context.client.spawn(&request).await?;
+        if attach {
+            return attach::attach(context, &agent, AttachOptions::default()).await;
+        }
+        if wait {
+            agent = settled(context, agent).await?;
+        }
+        if context.output.json() {
+            context.output.document(&agent)?;
+        } else {
+            context.output.line(&agent.id)?;
+            context.output.note(&summary(&agent));
+        }
+        match (wait, agent.status, &agent.attention) {
+            (false, ..) | (true, AgentStatus::Ready | AgentStatus::Busy | AgentStatus::Starting, None) => {
+                Ok(())
+            }
+            // The state was told above; a script learns of it by the code.
+            (true, ..) => Err(Failure::Silent(4)),
+        }
+    }
+
+    fn request(self, client: &parallax_api::client::Client) -> Result<SpawnRequest, Failure> {
+        let resources =
+            Resources { cpu: self.cpu.map(CpuQuantity::Text), memory: self.memory, pids: self.pids };
+        let here = is_here(client.url());
+        let local = self.runtime.as_deref().is_none_or(|runtime| runtime == "local");
+        let workdir = match self.workdir {
+            Some(dir) if here => Some(std::path::absolute(dir)?),
+            None if here && local => Some(std::env::current_dir()?),
+            given => given,
+        };
+        let request = SpawnRequest {
+            name: self.name.unwrap_or_else(|| a_name(&self.r#type)),
+            r#type: self.r#type,
+            capabilities: self.capabilities,
+            workdir: workdir.as_deref().map(text_of).transpose()?,
+            env: self.env.into_iter().map(|(key, value)| (key, value.into())).collect(),
+            runtime: self.runtime,
+            role: self.role,
+            labels: self.labels.into_iter().collect::<BTreeMap<_, _>>(),
+            model: self.model,
+            args: self.args,
+            approvals: self.approvals,
+            prompt: self.prompt,
+            terminal: self.size,
+            resources: (resources != Resources::default()).then_some(resources),
+            image: self.image,
+            idle_timeout_seconds: self.idle_timeout.map(seconds),
+            max_lifetime_seconds: self.max_lifetime.map(seconds),
+        };
+        request.check()?;
+        Ok(request)
+    }
+}
+
+/// The agent once it is ready, at work, ended or in need of a person.
+async fn settled(context: &Context, agent: Agent) -> Result<Agent, Failure> {
+    let options = EventsOptions { agent: Some(agent.id.clone()), ..EventsOptions::default() };
+    let mut events = context.client.events(options).await?;
+    // What happened before the stream stood is in the agent.
+    let mut now = context.client.get(&agent.id).await?;
+    while now.status == AgentStatus::Starting && now.attention.is_none() {
+        events.next().await?;
+        now = context.client.get(&agent.id).await?;
+    }
+    Ok(now)
+}
+
+fn summary(agent: &Agent) -> String {
+    let head = format!("{} is {} on {}", clean(&agent.name), agent.status, clean(&agent.runtime));
+    if let Some(attention) = &agent.attention {
+        return format!("{head} and needs you: {}", question_in_words(attention));
+    }
+    match (&agent.error, &agent.exit) {
+        (_, Some(exit)) => format!("{head}: {}", clean(&exit.reason)),
+        (Some(error), None) => format!("{head}: {}: {}", clean(&error.code), clean(&error.message)),
+        (None, None) => head,
+    }
+}
+
+/// `KEY=VALUE`, or `KEY` with the value it has here.
+fn variable(text: &str) -> Result<(String, String), String> {
+    if text.contains('=') {
+        return values::pair(text);
+    }
+    let value = std::env::var(text).map_err(|_| format!("`{text}` has no value here; say {text}=VALUE"))?;
+    Ok((text.to_owned(), value))
+}
+
+/// The type and the last digits of a new id.
+fn a_name(r#type: &str) -> String {
+    let id = parallax_api::AgentId::generate().to_string();
+    format!("{type}-{}", &id[id.len() - 4..])
+}
+
+/// Whether a path of this machine means the same to the control plane.
+fn is_here(url: &str) -> bool {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    ["127.", "localhost", "[::1]"].iter().any(|loopback| host.starts_with(loopback))
+}
+
+fn text_of(path: &Path) -> Result<String, Failure> {
+    path.to_str().map(str::to_owned).ok_or_else(|| {
+        Problem::new(Code::Validation, format!("the path {} is not UTF-8", path.display())).into()
+    })
+}
+
+/// Whole seconds, at least one.
+fn seconds(duration: Duration) -> u64 {
+    duration.as_secs().max(1)
+}

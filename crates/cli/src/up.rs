@@ -1,0 +1,166 @@
+//! `parallax up`: the control plane and a local runtime in this process.
+//!
+//! Both are the same servers as the programs of their own, with the same state, so one may take over from the other.
+//! [`announce`] says where everything is; [`leaving`] is what a signal sets off. Agents belong to neither: each has
+//! its host, which goes on when this process ends.
+
+mod announce;
+mod leaving;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use anyhow::Context;
+use clap::Args;
+use parallax_api::client::Client;
+use parallax_api::runtime::RuntimeKind;
+use parallax_control_plane::{Config, ControlPlane, ControlPlaneArgs, RuntimeSpec};
+use parallax_runtime_local::{LocalArgs, LocalSettings};
+use parallax_service::args::Settings;
+use parallax_service::gate::{Scope, Token};
+use parallax_service::serve::DEFAULT_GRACE;
+use parallax_service::shutdown::Shutdown;
+use parallax_service::telemetry;
+use serde::de::IgnoredAny;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::failure::Failure;
+use crate::output::Output;
+use leaving::{Ending, Signals};
+
+#[derive(Args, Debug)]
+pub(crate) struct UpArgs {
+    #[command(flatten)]
+    control_plane: ControlPlaneArgs,
+    #[command(flatten)]
+    local: LocalArgs,
+    /// Address and port of the local runtime
+    #[arg(long, env = "PARALLAX_RUNTIME_LISTEN", value_name = "ADDR:PORT", default_value = "127.0.0.1:3100")]
+    runtime_listen: String,
+    /// Leave the agents running at Ctrl-C; the next `up` has them again
+    #[arg(long)]
+    detach: bool,
+}
+
+impl UpArgs {
+    pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
+        let detach = self.detach;
+        let up = Up::start(self).await?;
+        up.run(detach, output).await
+    }
+
+    /// What the two servers are told.
+    fn resolve(mut self) -> anyhow::Result<(Config, SocketAddr, Settings)> {
+        let server = &mut self.control_plane.server;
+        if server.log.is_none() && server.config.is_none() {
+            // A person is at the terminal: what goes well need not be said.
+            server.log = Some("warn".into());
+        }
+        let mut for_runtime = server.clone();
+        for_runtime.listen = Some(self.runtime_listen);
+        let (mut runtime, IgnoredAny) = for_runtime.resolve_with("runtime-local", 3100)?;
+        let (mut config, listen, _) = self.control_plane.resolve()?;
+        if config.state_dir == runtime.state_dir {
+            // One directory was named for both.
+            config.state_dir.push("control-plane");
+            runtime.state_dir.push("runtime-local");
+        }
+        Ok((config, listen, runtime))
+    }
+}
+
+/// Both servers, listening and not yet serving.
+struct Up {
+    control_plane: (ControlPlane, TcpListener),
+    runtime: (parallax_runtime_core::RuntimeServer, TcpListener),
+    settings: Settings,
+    shutdown: Shutdown,
+    /// Asks the runtime.
+    client: Client,
+    url: String,
+}
+
+impl Up {
+    async fn start(args: UpArgs) -> anyhow::Result<Self> {
+        let local = args.local.clone();
+        let (mut config, listen, settings) = args.resolve()?;
+        telemetry::init(&settings.log)?;
+        let local = LocalSettings::resolve(&settings, local)?;
+        // Both ports first: nothing is touched when one of them is taken.
+        let runtime_listener = bind(settings.listen, "--runtime-listen").await?;
+        let listener = bind(listen, "--listen").await?;
+        let url = format!("http://{}", reachable(listener.local_addr()?));
+        let runtime_url = format!("http://{}", reachable(runtime_listener.local_addr()?));
+
+        let shutdown = Shutdown::new();
+        let runtime = parallax_runtime_local::build(local, shutdown.clone()).await?;
+        let token = settings
+            .tokens
+            .iter()
+            .find(|token| token.scope == Scope::Admin)
+            .map(|Token { secret, .. }| secret);
+        let mut spec = RuntimeSpec::of_kind(RuntimeKind::Local, runtime_url.clone());
+        if let Some(token) = token {
+            spec = spec.with_token(token.clone());
+        }
+        config.runtimes.retain(|other| other.name != spec.name);
+        config.runtimes.insert(0, spec);
+        let control_plane = ControlPlane::build(config, shutdown.clone()).await?;
+        let client = Client::runtime(&runtime_url, token.cloned())?;
+        Ok(Self {
+            control_plane: (control_plane, listener),
+            runtime: (runtime, runtime_listener),
+            settings,
+            shutdown,
+            client,
+            url,
+        })
+    }
+
+    async fn run(self, detach: bool, output: &Output) -> Result<(), Failure> {
+        let Self { control_plane, runtime, settings, shutdown, client, url } = self;
+        let mut signals = Signals::new()?;
+        let mut servers = JoinSet::new();
+        servers.spawn(runtime.0.serve(runtime.1, DEFAULT_GRACE));
+        servers.spawn(control_plane.0.serve(control_plane.1));
+
+        announce::announce(output, &client, &url, &settings).await?;
+        let ending = tokio::select! {
+            ending = signals.next() => ending,
+            // A server that ends by itself takes the other along.
+            Some(ended) = servers.join_next() => {
+                shutdown.begin();
+                return Ok(ended.context("a server panicked")??);
+            }
+        };
+        if ending == Ending::Interrupt && !detach {
+            leaving::part(output, &client, &mut signals).await?;
+        }
+        shutdown.begin();
+        let all_ended = async {
+            while let Some(ended) = servers.join_next().await {
+                ended.context("a server panicked")??;
+            }
+            Ok(())
+        };
+        tokio::select! {
+            ended = all_ended => ended,
+            // Whoever asks twice does not want to wait.
+            _ = signals.next() => Err(Failure::Silent(130)),
+        }
+    }
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; is another one up? `parallax ls` shows its agents, {flag} takes another port")
+    })
+}
+
+/// The address under which this machine reaches itself there.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    address
+}

@@ -1,0 +1,106 @@
+//! The end of `up`: which signal means what, and what becomes of the agents.
+
+use std::io::{BufRead, Write};
+
+use futures::{StreamExt, stream};
+use parallax_api::Agent;
+use parallax_api::agent::StopRequest;
+use parallax_api::client::Client;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use super::announce::{count, living};
+use crate::failure::Failure;
+use crate::output::{Output, one_line};
+
+/// Agents that are stopped at the same time.
+const AT_ONCE: usize = 16;
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Ctrl-C: the servers, and the agents unless told otherwise.
+    Interrupt,
+    /// SIGTERM, or the terminal is gone: the servers, never an agent.
+    Terminate,
+}
+
+/// The signals that end it.
+pub(super) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    pub fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    pub async fn next(&mut self) -> Ending {
+        tokio::select! {
+            _ = self.interrupt.recv() => Ending::Interrupt,
+            _ = self.terminate.recv() => Ending::Terminate,
+            _ = self.hangup.recv() => Ending::Terminate,
+        }
+    }
+}
+
+/// Stops the agents, after asking when there is a person to ask. A second signal instead of an answer leaves them.
+pub(super) async fn part(output: &Output, runtime: &Client, signals: &mut Signals) -> Result<(), Failure> {
+    let agents = living(runtime).await?;
+    if agents.is_empty() {
+        return Ok(());
+    }
+    let stop = if output.may_ask() {
+        tokio::select! {
+            stop = ask(&agents) => stop,
+            _ = signals.next() => false,
+        }
+    } else {
+        true
+    };
+    if !stop {
+        output.note(&format!("left running: {}; the next `parallax up` has them again", count(agents.len())));
+        return Ok(());
+    }
+    tokio::select! {
+        () = stop_all(output, runtime, agents) => {}
+        _ = signals.next() => output.note("not waiting for the rest; `parallax up` and `parallax ls` show what is left"),
+    }
+    Ok(())
+}
+
+async fn ask(agents: &[Agent]) -> bool {
+    let names: Vec<String> = agents.iter().take(5).map(|agent| one_line(&agent.name)).collect();
+    let more = if agents.len() > names.len() { ", …" } else { "" };
+    let question =
+        format!("\n{} running ({}{more}). Stop them? [Y/n] ", count(agents.len()), names.join(", "));
+    let (answer_tx, answer) = oneshot::channel();
+    // Reading the keyboard blocks; the thread ends with the process.
+    std::thread::spawn(move || {
+        let mut said = String::new();
+        let asked = write!(std::io::stdout(), "{question}").and_then(|()| std::io::stdout().flush());
+        let read = asked.and_then(|()| std::io::stdin().lock().read_line(&mut said));
+        // No answer (the keyboard is gone) stops nothing.
+        let stop =
+            matches!(read, Ok(1..)) && matches!(said.trim().to_ascii_lowercase().as_str(), "" | "y" | "yes");
+        answer_tx.send(stop).ok();
+    });
+    answer.await.unwrap_or(false)
+}
+
+async fn stop_all(output: &Output, runtime: &Client, agents: Vec<Agent>) {
+    output.note(&format!("stopping {}", count(agents.len())));
+    stream::iter(agents)
+        .for_each_concurrent(AT_ONCE, |agent| async move {
+            if let Err(problem) = runtime.stop(&agent.id, &StopRequest::default()).await {
+                output.note(&format!("{}: {}", one_line(&agent.name), one_line(&problem.to_string())));
+            }
+        })
+        .await;
+}

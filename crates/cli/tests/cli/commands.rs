@@ -1,0 +1,288 @@
+use std::sync::{Arc, Mutex};
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::{ID, agent, finish, parallax, program, serve};
+
+/// The bodies that arrived.
+type Bodies = Arc<Mutex<Vec<Value>>>;
+
+fn list(agents: &[Value]) -> Router {
+    let answer = json!({"agents": agents, "count": agents.len()});
+    Router::new().route("/api/managed-agents", get(async move || Json(answer.clone())))
+}
+
+/// A list of one agent called `one`, and a route below it that keeps bodies and gives this answer.
+fn with_route(path: &str, status: StatusCode, answer: Value) -> (Router, Bodies) {
+    let bodies = Bodies::default();
+    let handler = async move |State(bodies): State<Bodies>, Json(body): Json<Value>| {
+        bodies.lock().expect("unlocked").push(body);
+        (status, Json(answer.clone())).into_response()
+    };
+    let route = Router::new().route(&format!("/api/managed-agents/{ID}{path}"), post(handler));
+    (list(&[agent(ID, "one", "ready")]).merge(route.with_state(bodies.clone())), bodies)
+}
+
+#[tokio::test]
+async fn ls_is_a_table_and_json() {
+    let mut asking = agent("01900000-0000-7000-8000-00000000000b", "asks\u{1b}[2J", "busy");
+    asking["attention"] =
+        json!({"id": "q", "kind": "question", "text": "Run\nit?", "since": "2026-01-01T00:00:00Z"});
+    asking["queued"] = json!(2);
+    let url = serve(list(&[agent(ID, "one", "ready"), asking, agent("0190", "gone", "stopped")])).await;
+
+    let run = parallax(&url, &["ls"]).await.succeeded();
+    let lines: Vec<&str> = run.out.lines().collect();
+    assert!(lines[0].starts_with("ID "), "{}", run.out);
+    let column = lines[0].find("STATUS").expect("a column");
+    assert_eq!([&lines[1][column..column + 5], &lines[2][column..column + 4]], ["ready", "busy"]);
+    assert!(lines[2].ends_with("question: Run it?; 2 queued"), "{}", run.out);
+    assert_eq!(lines.len(), 3, "stopped ones only with --all: {}", run.out);
+    assert!(!run.out.contains('\u{1b}'), "neither colour nor what a name holds");
+    // The ids shown tell the agents apart.
+    assert_ne!(lines[1].split(' ').next(), lines[2].split(' ').next());
+
+    assert_eq!(parallax(&url, &["ls", "--all", "--json"]).await.succeeded().json()["count"], 3);
+    assert_eq!(parallax(&url, &["ls", "-q"]).await.succeeded().out.lines().next(), Some(ID));
+}
+
+#[tokio::test]
+async fn spawn_sends_what_was_said_and_nothing_else() {
+    let bodies = Bodies::default();
+    let handler = async |State(bodies): State<Bodies>, headers: HeaderMap, Json(body): Json<Value>| {
+        assert_eq!(headers["authorization"], "Bearer s3cret");
+        bodies.lock().unwrap().push(body);
+        (StatusCode::CREATED, Json(agent(ID, "reviewer", "starting")))
+    };
+    let router = Router::new().route("/api/managed-agents", post(handler)).with_state(bodies.clone());
+    let url = serve(router).await;
+    let directory = tempfile::tempdir().expect("directory");
+
+    let args = [
+        "spawn",
+        "claude",
+        "reviewer",
+        "-e",
+        "FROM_HERE",
+        "-e",
+        "KEY=a=b",
+        "-l",
+        "team=x",
+        "--capability",
+        "review",
+        "--approvals",
+        "edits",
+        "--memory",
+        "512m",
+        "--size",
+        "100x30",
+        "--idle-timeout",
+        "5m",
+        "--",
+        "--flag",
+    ];
+    let mut command = program(&url, &args);
+    command.env("FROM_HERE", "value").env("PARALLAX_API_TOKEN", "s3cret").current_dir(directory.path());
+    let run = finish(command, "").await.succeeded();
+    assert_eq!(
+        (run.out.as_str(), run.err.as_str()),
+        (&*format!("{ID}\n"), "reviewer is starting on local\n")
+    );
+    let body = bodies.lock().unwrap().remove(0);
+    assert_eq!(
+        body,
+        json!({
+            "name": "reviewer", "type": "claude", "capabilities": ["review"], "approvals": "edits", "args": ["--flag"],
+            "workdir": directory.path().canonicalize().expect("path"), "labels": {"team": "x"},
+            "env": {"FROM_HERE": "value", "KEY": "a=b"}, "resources": {"memory": "512m"},
+            "terminal": {"cols": 100, "rows": 30}, "idleTimeoutSeconds": 300,
+        })
+    );
+
+    let refused = parallax(&url, &["spawn", "claude", "x", "-e", "NOT_SET_ANYWHERE"]).await;
+    assert_eq!(refused.code, 2);
+    assert!(refused.err.contains("NOT_SET_ANYWHERE"), "{}", refused.err);
+    assert!(bodies.lock().unwrap().is_empty(), "nothing was asked");
+}
+
+#[tokio::test]
+async fn send_prints_the_answer() {
+    let said = json!({"id": "m2", "agentId": ID, "role": "agent", "inReplyTo": "m1", "content": "# Yes\n\u{1b}[2Jwell\n",
+                      "timestamp": "2026-01-01T00:00:00Z"});
+    let (router, bodies) =
+        with_route("/send", StatusCode::OK, json!({"sent": true, "messageId": "m1", "response": said}));
+    let url = serve(router).await;
+
+    let run = parallax(&url, &["send", "one", "is it?"]).await.succeeded();
+    assert_eq!(run.out, "# Yes\nwell\n");
+    // From standard input, named by the beginning of the id.
+    let run =
+        finish(program(&url, &["send", &ID[..20], "--timeout", "5s"]), "two\nlines\n").await.succeeded();
+    assert_eq!(run.out, "# Yes\nwell\n");
+    parallax(&url, &["send", ID, "--", "--dash"]).await;
+    let seen = bodies.lock().unwrap().clone();
+    let common = |message: &str, ms: u64| json!({"message": message, "expectResponse": true, "timeoutMs": ms, "whenBusy": "queue"});
+    assert_eq!(seen, [common("is it?", 600_000), common("two\nlines\n", 5000)]);
+    assert_eq!(parallax(&url, &["send", "one", " "]).await.code, 2, "an empty message is not sent");
+}
+
+#[tokio::test]
+async fn refusals_say_what_to_do() {
+    let cases = [
+        (
+            json!({"type": "t", "title": "T", "status": 409, "code": "QUESTION_PENDING", "detail": "it asks first",
+                   "attention": {"id": "q", "kind": "question", "text": "Run it?", "since": "2026-01-01T00:00:00Z",
+                                 "options": [{"id": "yes", "label": "Yes"}]}}),
+            4,
+            vec!["error: QUESTION_PENDING: it asks first", "Run it?", "yes  Yes", "parallax answer"],
+        ),
+        (
+            json!({"type": "t", "title": "T", "status": 409, "code": "AUTH_REQUIRED", "detail": "log in",
+                   "loginUrl": "https://x.example/login"}),
+            4,
+            vec!["https://x.example/login", "parallax attach"],
+        ),
+        (
+            json!({"type": "t", "title": "T", "status": 504, "code": "TIMEOUT", "detail": "slow", "messageId": "m1"}),
+            8,
+            vec!["not lost", "parallax show"],
+        ),
+        (
+            json!({"type": "t", "title": "T", "status": 429, "code": "RESOURCE_LIMIT", "detail": "the queue is full"}),
+            6,
+            vec!["the queue is full"],
+        ),
+    ];
+    for (problem, code, words) in cases {
+        let status = StatusCode::from_u16(problem["status"].as_u64().unwrap() as u16).unwrap();
+        let (router, _) = with_route("/send", status, problem.clone());
+        let url = serve(router).await;
+        let run = parallax(&url, &["send", "one", "hi"]).await;
+        assert_eq!((run.code, run.out.as_str()), (code, ""), "{}", run.err);
+        for word in words {
+            assert!(run.err.contains(word), "{word}: {}", run.err);
+        }
+        let run = parallax(&url, &["--json", "send", "one", "hi"]).await;
+        assert_eq!(serde_json::from_str::<Value>(&run.err).expect("json")["code"], problem["code"]);
+    }
+}
+
+#[tokio::test]
+async fn nobody_there_and_nobody_meant() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("port");
+    let url = format!("http://{}", listener.local_addr().expect("address"));
+    drop(listener);
+    let run = parallax(&url, &["ls"]).await;
+    assert_eq!(run.code, 7);
+    assert!(run.err.contains("parallax up"), "{}", run.err);
+
+    let url = serve(list(&[agent(ID, "twin", "ready"), agent("0190ffff", "twin", "ready")])).await;
+    let run = parallax(&url, &["interrupt", "nobody"]).await;
+    assert_eq!(run.code, 3);
+    assert!(run.err.contains("AGENT_NOT_FOUND") && run.err.contains("parallax ls"), "{}", run.err);
+    let run = parallax(&url, &["interrupt", "twin"]).await;
+    assert_eq!(run.code, 2);
+    assert!(run.err.contains(ID) && run.err.contains("0190ffff"), "{}", run.err);
+    assert_eq!(parallax("nonsense://x", &["ls"]).await.code, 2);
+}
+
+#[tokio::test]
+async fn answers_by_option_and_by_text() {
+    let (router, bodies) = with_route("/answer", StatusCode::OK, agent(ID, "one", "busy"));
+    let url = serve(router).await;
+    parallax(&url, &["answer", "one", "yes"]).await.succeeded();
+    parallax(&url, &["answer", "one", "--text", "a code"]).await.succeeded();
+    assert_eq!(*bodies.lock().unwrap(), [json!({"option": "yes"}), json!({"text": "a code"})]);
+    let run = parallax(&url, &["answer", "one"]).await;
+    assert_eq!((run.code, run.err.contains("asks nothing")), (4, true), "{}", run.err);
+}
+
+#[tokio::test]
+async fn stop_finds_all_before_it_stops_one() {
+    let stopped = Arc::new(Mutex::new(Vec::new()));
+    let handler = async |State(stopped): State<Arc<Mutex<Vec<String>>>>,
+                         Path(id): Path<String>,
+                         uri: axum::http::Uri| {
+        stopped.lock().unwrap().push(format!("{id}?{}", uri.query().unwrap_or_default()));
+        let mut agent = agent(&id, "x", "stopped");
+        agent["exit"] = json!({"code": 0, "reason": "stopped", "at": "2026-01-01T00:00:00Z"});
+        Json(agent)
+    };
+    let delete = Router::new().route("/api/managed-agents/{id}", axum::routing::delete(handler));
+    let agents = [agent("a1", "one", "ready"), agent("a2", "two", "busy"), agent("a3", "old", "stopped")];
+    let url = serve(list(&agents).merge(delete.with_state(stopped.clone()))).await;
+
+    assert_eq!(parallax(&url, &["stop", "one", "typo"]).await.code, 3);
+    assert!(stopped.lock().unwrap().is_empty());
+    let run = parallax(&url, &["stop", "one", "--grace", "100ms", "--force"]).await.succeeded();
+    assert_eq!(run.out, "x is stopped (stopped with code 0)\n");
+    parallax(&url, &["stop", "--all"]).await.succeeded();
+    let mut seen = stopped.lock().unwrap().clone();
+    seen.sort();
+    assert_eq!(
+        seen,
+        ["a1?graceMs=100&force=true", "a1?graceMs=5000&force=false", "a2?graceMs=5000&force=false"]
+    );
+}
+
+#[tokio::test]
+async fn show_tells_what_can_be_told() {
+    let json = |value: Value| get(async move || Json(value.clone()));
+    let gone = get(async || {
+        let problem =
+            json!({"type": "t", "title": "T", "status": 409, "code": "AGENT_STOPPED", "detail": "it ended"});
+        (StatusCode::CONFLICT, Json(problem))
+    });
+    let messages = json!({"messages": [{"id": "m1", "agentId": ID, "role": "user", "content": "hello",
+                          "timestamp": "2026-01-01T00:00:00Z", "state": "answered"}]});
+    let router = Router::new()
+        .route(&format!("/api/managed-agents/{ID}"), json(agent(ID, "one", "ready")))
+        .route(&format!("/api/managed-agents/{ID}/status"), gone.clone())
+        .route(&format!("/api/managed-agents/{ID}/metrics"), gone)
+        .route(&format!("/api/managed-agents/{ID}/messages"), json(messages));
+    let url = serve(router).await;
+    let run = parallax(&url, &["show", ID]).await.succeeded();
+    assert!(run.out.contains("status       ready\n") && run.out.contains("answered\nhello\n"), "{}", run.out);
+    let shown = parallax(&url, &["show", ID, "--json"]).await.succeeded().json();
+    assert_eq!((shown["id"].as_str(), shown["messages"][0]["content"].as_str()), (Some(ID), Some("hello")));
+    assert_eq!(shown["status"], "ready");
+}
+
+#[tokio::test]
+async fn doctor_says_what_is_missing_and_what_to_do() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().expect("directory");
+    let claude = directory.path().join("claude");
+    std::fs::write(&claude, "#!/bin/sh\necho '2.1.330 (Claude Code)'\n").expect("written");
+    std::fs::set_permissions(&claude, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("port");
+    let url = format!("http://{}", listener.local_addr().expect("address"));
+    drop(listener);
+
+    let mut command = program(&url, &["doctor", "--json", "--state-dir"]);
+    command.arg(directory.path().join("state")).env("PATH", directory.path());
+    let checks = finish(command, "").await.json();
+    let check = |what: &str| {
+        let check = checks.as_array().expect("a list").iter().find(|check| check["what"] == what);
+        check.unwrap_or_else(|| panic!("{what}: {checks}")).clone()
+    };
+    assert_eq!(check("claude")["state"], "good");
+    assert!(
+        check("claude")["found"].as_str().is_some_and(|found| found.starts_with("2.1.330 (Claude Code)"))
+    );
+    assert_eq!(check("codex")["state"], "note");
+    assert!(check("codex")["advice"].as_str().is_some_and(|advice| advice.contains("npm install")));
+    assert_eq!(check("state")["state"], "good");
+    assert!(check("control plane")["advice"].as_str().is_some_and(|advice| advice.contains("parallax up")));
+
+    let mut command = program(&url, &["doctor"]);
+    command.env("PATH", "/nonexistent");
+    let run = finish(command, "").await;
+    assert_eq!(run.code, 1, "no CLI at all: {}", run.out);
+    assert!(run.out.contains("BAD   claude") && run.out.contains("→ npm install"), "{}", run.out);
+}

@@ -1,0 +1,76 @@
+//! What has no end: `logs -f` and `events`.
+
+use std::process::Stdio;
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use futures::StreamExt;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use super::{ID, LIMIT, agent, program, serve};
+
+/// One agent, and a stream that sends this and then stays open.
+async fn streaming(path: &str, content_type: &'static str, text: String) -> String {
+    let list = json!({"agents": [agent(ID, "one", "ready")], "count": 1});
+    let stream = async move || {
+        let first = futures::stream::iter([Ok::<_, std::io::Error>(text.clone())]);
+        ([("content-type", content_type)], Body::from_stream(first.chain(futures::stream::pending())))
+    };
+    serve(
+        Router::new()
+            .route("/api/managed-agents", get(async move || axum::Json(list.clone())))
+            .route(path, get(stream)),
+    )
+    .await
+}
+
+async fn first_lines(url: &str, args: &[&str], count: usize) -> (Vec<String>, tokio::process::Child) {
+    let mut child =
+        program(url, args).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut seen = Vec::new();
+    while seen.len() < count {
+        let line = tokio::time::timeout(LIMIT, lines.next_line()).await.expect("a line in time");
+        seen.push(line.expect("readable").expect("not the end"));
+    }
+    (seen, child)
+}
+
+#[tokio::test]
+async fn logs_come_as_they_are_printed() {
+    let url = streaming(&format!("/api/managed-agents/{ID}/logs"), "text/plain", "one\ntwo\n".into()).await;
+    let (lines, _child) = first_lines(&url, &["logs", "-f", "one"], 2).await;
+    assert_eq!(lines, ["one", "two"]);
+}
+
+#[tokio::test]
+async fn a_reader_that_leaves_is_no_error() {
+    let endless = async || {
+        Body::from_stream(futures::stream::repeat_with(|| Ok::<_, std::io::Error>("line\n".repeat(1000))))
+    };
+    let list = json!({"agents": [agent(ID, "one", "ready")], "count": 1});
+    let router = Router::new()
+        .route("/api/managed-agents", get(async move || axum::Json(list.clone())))
+        .route(&format!("/api/managed-agents/{ID}/logs"), get(endless));
+    let url = serve(router).await;
+    // The reader is dropped with the lines it read.
+    let (_, mut child) = first_lines(&url, &["logs", "-f", "one"], 1).await;
+    let status = tokio::time::timeout(LIMIT, child.wait()).await.expect("it ends").expect("status");
+    assert_eq!(status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn events_are_lines() {
+    let event = json!({"id": "e1", "event": "question", "timestamp": "2026-01-01T00:00:00.000Z",
+        "data": {"agent": agent(ID, "one", "busy"), "question": "Run\nit?"}});
+    let newer = json!({"id": "e2", "event": "sang", "data": {}, "timestamp": "2026-01-01T00:00:00.000Z"});
+    let text = format!("data: {event}\n\ndata: {newer}\n\n");
+    let url = streaming("/api/managed-agents/events", "text/event-stream", text).await;
+    let (lines, _child) = first_lines(&url, &["events", "--json"], 2).await;
+    let parsed: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).expect("json")).collect();
+    assert_eq!((parsed[0]["id"].as_str(), parsed[1]["event"].as_str()), (Some("e1"), Some("sang")));
+    let (lines, _child) = first_lines(&url, &["events", "one"], 1).await;
+    assert!(lines[0].contains("question") && lines[0].ends_with("Run it? []"), "{lines:?}");
+}
