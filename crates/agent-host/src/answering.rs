@@ -111,7 +111,7 @@ fn press(request: &AnswerRequest, needed: &Needed, modes: &Modes) -> Result<Vec<
                 };
                 Problem::invalid("option", detail).with("options", known)
             })?;
-            Ok(encode(&choice.keys, modes))
+            Ok(keys::encode_all(&choice.keys, modes))
         }
         (None, Some(text)) => {
             let entry = needed.takes_text.as_ref().ok_or_else(|| {
@@ -119,16 +119,11 @@ fn press(request: &AnswerRequest, needed: &Needed, modes: &Modes) -> Result<Vec<
                 Problem::invalid("text", "this question takes no text; send one of `options` as `option`")
                     .with("options", known)
             })?;
-            let mut writes = encode(&entry.before, modes);
+            let mut writes = keys::encode_all(&entry.before, modes);
             writes.push(if modes.bracketed_paste { keys::paste(text) } else { text.clone().into_bytes() });
-            writes.extend(encode(&entry.after, modes));
+            writes.extend(keys::encode_all(&entry.after, modes));
             Ok(writes)
         }
         _ => Err(Problem::invalid("option", "give either `option` or `text`")),
     }
-}
-
-/// Names of keys as bytes; what is no name is typed as it stands.
-fn encode(names: &[String], modes: &Modes) -> Vec<Vec<u8>> {
-    names.iter().map(|name| keys::encode(name, modes).unwrap_or_else(|| name.clone().into_bytes())).collect()
 }

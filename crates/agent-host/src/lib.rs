@@ -19,6 +19,7 @@ pub mod inbox;
 pub mod journal;
 pub mod leaving;
 pub mod log;
+pub mod passing;
 pub mod plain;
 pub mod reaper;
 pub mod record;

@@ -23,7 +23,8 @@ const LATE: f64 = 1.0;
 /// Differences that are the recording's: `(recording, state, why)`. `+state` is concluded and not noted, `-state` is noted
 /// and not concluded.
 const KNOWN: &[(&str, &str, &str)] = &[
-    ("claude/not_logged_in", "+busy", "it says so itself, for the 170 ms in which it tries"),
+    ("claude/not_logged_in", "-ready", "logged out it has a composer, but would take no message"),
+    ("claude/not_logged_in", "+login_required", "told from the first moment on, not after the first message"),
     (
         "codex/daemon_default",
         "-ready",

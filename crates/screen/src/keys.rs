@@ -38,6 +38,11 @@ pub fn encode(name: &str, modes: &Modes) -> Option<Vec<u8>> {
     }
 }
 
+/// The bytes of several keys, one write each; what is no name is typed as it stands.
+pub fn encode_all(names: &[String], modes: &Modes) -> Vec<Vec<u8>> {
+    names.iter().map(|name| encode(name, modes).unwrap_or_else(|| name.clone().into_bytes())).collect()
+}
+
 /// `text` as a marked paste. Line ends become `\n`; controls that the program could take for keys, or for the end of the
 /// paste, are removed: C0 but line feed and tab, ESC, DEL and C1.
 pub fn paste(text: &str) -> Vec<u8> {

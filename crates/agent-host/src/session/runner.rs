@@ -23,6 +23,7 @@ use crate::inbox::Inbox;
 use crate::journal::Journal;
 use crate::leaving::Leaving;
 use crate::log::{LogReader, OutputLog};
+use crate::passing::Passing;
 use crate::turn::Turn;
 use crate::viewers::Viewers;
 
@@ -70,6 +71,7 @@ pub struct Runner {
     keyboard: VecDeque<Vec<u8>>,
     next_key_at: Instant,
     answering: Option<Answering>,
+    passing: Passing,
     interrupting: Vec<(Reply<()>, Instant)>,
     leaving: Option<Leaving>,
     begun: Option<oneshot::Sender<Result<(), Problem>>>,
@@ -138,6 +140,7 @@ impl Runner {
             keyboard: VecDeque::new(),
             next_key_at: now,
             answering: None,
+            passing: Passing::default(),
             interrupting: Vec::new(),
             leaving: None,
             begun: None,
@@ -288,6 +291,7 @@ impl Runner {
             record,
             drain,
             self.answering.as_ref().map(Answering::deadline),
+            self.passing.deadline(),
             self.interrupting.iter().map(|(_, until)| *until).min(),
             self.leaving.as_ref().filter(|_| drain.is_none()).and_then(Leaving::deadline),
             self.begun_at(),
@@ -351,6 +355,7 @@ impl Runner {
         self.read_record(now);
         self.press_keys(now);
         self.deliver(now);
+        self.pass(now);
         self.answer(now);
         self.end_interrupts(now);
         self.begin(now);
@@ -395,10 +400,14 @@ impl Runner {
         let observation = self.process.detector.observation();
         // Until its answer is there a turn is not over for anyone.
         let answering = self.delivery.is_taken() && observation.status == AgentStatus::Ready;
-        let status = if answering { AgentStatus::Busy } else { observation.status };
+        let status = match observation.status {
+            AgentStatus::Ready if answering => AgentStatus::Busy,
+            AgentStatus::Ready if self.passing.is_under_way() => AgentStatus::Starting,
+            status => status,
+        };
         let conclusion = Conclusion {
             status,
-            needed: observation.attention.as_ref(),
+            needed: observation.attention.as_ref().filter(|needed| !self.passing.hides(needed)),
             error: observation.error.as_ref().filter(|_| status == AgentStatus::Error),
             source: if answering { "process" } else { observation.source.as_str() },
             rule: if answering { "the answer is awaited" } else { &observation.rule },

@@ -90,9 +90,9 @@ impl Detector {
             {
                 let text = claim.message.clone().unwrap_or_else(|| claim.evidence.clone());
                 self.explain(claim.source, claim.rule.clone(), claim.evidence.clone());
-                let (login_url, options, takes_text) = (None, Vec::new(), None);
+                let (login_url, options, takes_text, pass) = (None, Vec::new(), None, Vec::new());
                 self.observation.attention =
-                    Some(Needed { kind, text, login_url, options, on_screen: false, takes_text });
+                    Some(Needed { kind, text, login_url, options, on_screen: false, takes_text, pass });
             }
             return;
         };

@@ -94,6 +94,9 @@ fn asked(profile: &Profile, dialog: &Dialog, rows: &[Row], lines: &[Line], width
         };
         Some(TextEntry { before, after: vec!["enter".into()] })
     });
+    let passed =
+        dialog.pass.as_ref().and_then(|label| options.iter().find(|choice| label.is_match(&choice.label)));
+    let pass = passed.map(|choice| choice.keys.clone()).unwrap_or_default();
     let error = dialog.error.as_ref().map(|code| AgentError { code: code.clone(), message: text.clone() });
     let needed = dialog.asks.map(|kind| Needed {
         kind,
@@ -102,6 +105,7 @@ fn asked(profile: &Profile, dialog: &Dialog, rows: &[Row], lines: &[Line], width
         options,
         on_screen: true,
         takes_text,
+        pass,
     });
     let evidence = match dialog.asks {
         // What is typed into a login is a secret: only what is told anyway.
@@ -122,6 +126,9 @@ const EVIDENCE_ROWS: usize = 6;
 
 /// What a dialog says before its choices.
 fn text(dialog: &Dialog, lines: &[Line], link: Option<&Link>) -> String {
+    if let Some(says) = &dialog.says {
+        return says.clone();
+    }
     // What is typed into a login stands in a box of its own: it is not to be shown.
     let is_entry = dialog.asks == Some(AttentionKind::Login) && dialog.text.is_some();
     let own_depth = lines.iter().find(|line| says_something(&line.text)).map_or(0, |line| line.depth);

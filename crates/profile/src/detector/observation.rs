@@ -43,6 +43,8 @@ pub struct Needed {
     pub on_screen: bool,
     /// How free text is entered, when it takes some.
     pub takes_text: Option<TextEntry>,
+    /// The keys of the choice that the profile makes by itself, once. Empty: it is a person's.
+    pub pass: Vec<String>,
 }
 
 /// A choice and the keys that make it.

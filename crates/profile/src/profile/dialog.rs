@@ -26,6 +26,9 @@ pub struct Dialog {
     pub shows: Vec<Pattern>,
     /// Its last row.
     pub ends: Pattern,
+    /// What it says to a person, where its rows are no words for one. Default: its rows.
+    #[serde(default)]
+    pub says: Option<String>,
     /// Rows that say nothing to a person.
     #[serde(default)]
     pub skip: Option<Pattern>,
@@ -38,6 +41,9 @@ pub struct Dialog {
     /// How free text is given.
     #[serde(default)]
     pub text: Option<TextRule>,
+    /// The choice, by its label, that is made once without asking anybody: for first-run screens.
+    #[serde(default)]
+    pub pass: Option<Pattern>,
     /// Choices that stand in no list: keys that the dialog names in its text.
     #[serde(default)]
     pub keys: Vec<KeyChoice>,

@@ -11,6 +11,7 @@ use super::super::process::Process;
 use super::{Runner, SCROLLBACK, agent_stopped};
 use crate::delivery::Delivery;
 use crate::leaving::Leaving;
+use crate::passing::Passing;
 use crate::reaper::Ended;
 use crate::tree;
 use crate::turn::Turn;
@@ -90,6 +91,7 @@ impl Runner {
                 // Viewers and readers of the log start with a clean screen, too (RIS).
                 self.emit(b"\x1bc".to_vec());
                 self.turn = Turn::default();
+                self.passing = Passing::default();
                 self.publisher.started();
                 leaving.finish(&Ok(()));
             }

@@ -12,7 +12,10 @@ use crate::turn::Turn;
 
 impl Runner {
     pub(super) fn deliver(&mut self, now: Instant) {
-        let free = !self.delivery.is_busy() && self.keyboard.is_empty() && self.leaving.is_none();
+        let free = !self.delivery.is_busy()
+            && self.keyboard.is_empty()
+            && self.leaving.is_none()
+            && !self.passing.is_under_way();
         let typing = self.last_typed.is_some_and(|at| now - at < TYPING_PAUSE)
             && matches!(self.observation().composer, Composer::Holds(_));
         if free

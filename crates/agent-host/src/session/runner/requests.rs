@@ -245,6 +245,13 @@ impl Runner {
         }
     }
 
+    /// Passes a first-run screen that is nobody's business.
+    pub(super) fn pass(&mut self, now: Instant) {
+        let modes = self.screen.modes();
+        let keys = self.passing.step(self.process.detector.observation().attention.as_ref(), now);
+        self.keyboard.extend(keys::encode_all(keys, &modes));
+    }
+
     pub(super) fn answer(&mut self, now: Instant) {
         let Some(answering) = &mut self.answering else { return };
         let modes = self.screen.modes();
