@@ -13,7 +13,7 @@ use crate::tree;
 /// Between two writes: a program may complete a command while it is typed, and then eats an Enter that comes too soon.
 const WORD_GAP: Duration = Duration::from_millis(300);
 /// A program that was told to leave does so within this time; then signals follow.
-const WORD_PATIENCE: Duration = Duration::from_millis(1500);
+const WORD_PATIENCE: Duration = Duration::from_secs(3);
 /// After insisting: look again so often.
 const INSIST_EVERY: Duration = Duration::from_millis(200);
 
