@@ -1,0 +1,113 @@
+# Parallax Agent Runtimes. `make help` lists what there is.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+export CARGO_TERM_COLOR ?= auto
+
+# The agents' own programs, outside of the clone: several gigabytes of other people's code.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/parallax
+CLIS := $(CACHE)/clis
+CLAUDE := 2.1.330
+CODEX := 0.169.0
+GEMINI := 0.61.0
+CLIS_STAMP := $(CLIS)/.installed-$(CLAUDE)-$(CODEX)-$(GEMINI)
+
+PLAYWRIGHT := 1.65.1
+XTERM := 6.0.0
+BROWSER := $(CACHE)/browser
+BROWSER_STAMP := $(BROWSER)/.installed-$(PLAYWRIGHT)-$(XTERM)
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+HOST_TARGET := x86_64-unknown-linux-gnu
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+.PHONY: up
+up: build ## Build and start everything on this machine: control plane on :3000, local runtime on :3100
+	$(TARGET)/release/parallax up
+
+UI := crates/control-plane/ui
+
+.PHONY: ui
+ui: $(UI)/dist/index.html ## Build the web page that the control plane embeds
+
+$(UI)/dist/index.html: $(wildcard $(UI)/src/* $(UI)/*.json) $(UI)/build.mjs
+	@if command -v npm >/dev/null; then cd $(UI) && npm ci --ignore-scripts --no-audit --no-fund && npm run build; \
+	else echo "SKIPPED: npm is not installed; the control plane will work without its page"; fi
+
+.PHONY: build
+build: host ui ## Build the programs for use (release) and the host as one static file
+	$(CARGO) build --release --locked -p parallax-cli -p parallax-control-plane -p parallax-runtime-local
+	install -m 755 $(TARGET)/$(HOST_TARGET)/host/parallax-agent-host $(TARGET)/release/parallax-agent-host
+
+# With a target named, the flag is for the host alone and not for build scripts and macros.
+.PHONY: host
+host:
+	RUSTFLAGS="$${RUSTFLAGS:-} -C target-feature=+crt-static" \
+	$(CARGO) build --profile host --locked --target $(HOST_TARGET) -p parallax-agent-host
+
+.PHONY: debug
+debug:
+	$(CARGO) build --workspace --bins --locked
+
+.PHONY: check
+check: ## Format, clippy, docs, licenses and sources of dependencies: every warning is an error
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
+	@if command -v cargo-deny >/dev/null; then \
+	  $(CARGO) deny --offline --workspace check --hide-inclusion-graph bans licenses sources; \
+	else echo "SKIPPED: cargo-deny is not installed (cargo install cargo-deny)"; fi
+
+.PHONY: test
+test: debug ## Every test that a clone alone can run
+	@if command -v cargo-nextest >/dev/null; then \
+	  $(CARGO) nextest run --workspace --locked; \
+	else \
+	  echo "cargo-nextest is not installed (cargo install cargo-nextest): running cargo test"; \
+	  $(CARGO) test --workspace --lib --bins --tests --locked; \
+	fi
+	$(CARGO) test --workspace --doc --locked
+	@echo "skipped here, see docs/testing.md:"
+	@if command -v cargo-nextest >/dev/null; then \
+	  $(CARGO) nextest list --workspace --locked --run-ignored only -T oneline 2>/dev/null \
+	  | awk '{ n[$$1]++ } END { for (suite in n) printf "  %s: %d tests\n", suite, n[suite] }' | sort; \
+	fi
+
+.PHONY: test-clis
+test-clis: debug clis ## The real Claude Code, Codex and Gemini CLI against the scripted models
+	PATH="$(CLIS)/bin:$$PATH" $(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^cli_/)'
+
+.PHONY: test-browser
+test-browser: debug $(BROWSER_STAMP) ## The xterm.js page in headless Chromium
+	PARALLAX_BROWSER_MODULES="$(BROWSER)/node_modules" \
+	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^browser_/)'
+
+.PHONY: clis
+clis: $(CLIS_STAMP) ## Install the agents' own programs from npm, into the cache
+	@echo "to use them: export PATH=$(CLIS)/bin:\$$PATH"
+
+# Claude's platform package: the wrapper package wants a newer node than Debian has.
+$(CLIS_STAMP):
+	mkdir -p "$(CLIS)/bin"
+	npm install --prefix "$(CLIS)" --no-audit --no-fund --loglevel=error \
+	  @anthropic-ai/claude-code-linux-x64@$(CLAUDE) @openai/codex@$(CODEX) @google/gemini-cli@$(GEMINI)
+	ln -sfn ../node_modules/@anthropic-ai/claude-code-linux-x64/claude "$(CLIS)/bin/claude"
+	ln -sfn ../node_modules/.bin/codex "$(CLIS)/bin/codex"
+	ln -sfn ../node_modules/.bin/gemini "$(CLIS)/bin/gemini"
+	touch "$@"
+
+$(BROWSER_STAMP):
+	mkdir -p "$(BROWSER)"
+	npm install --prefix "$(BROWSER)" --no-audit --no-fund --loglevel=error \
+	  playwright-core@$(PLAYWRIGHT) @xterm/xterm@$(XTERM)
+	touch "$@"
+
+.PHONY: clean
+clean: ## Remove what was built
+	$(CARGO) clean

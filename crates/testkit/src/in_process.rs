@@ -1,0 +1,84 @@
+//! Servers within the test's own process, on free ports: for many small systems of several servers. What needs a process of
+//! its own (SIGKILL, what a server holds) is in [`crate::server`].
+
+use std::path::Path;
+
+use parallax_control_plane::{Config, ControlPlane, RuntimeSpec};
+use parallax_runtime_core::{Environment, Keep};
+use parallax_runtime_local::LocalSettings;
+use parallax_service::gate::GateConfig;
+use parallax_service::serve::DEFAULT_GRACE;
+use parallax_service::shutdown::Shutdown;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::local::write_profiles;
+use crate::programs;
+use crate::server::path_with_programs;
+use crate::user::User;
+use crate::wait::{PATIENCE, within};
+
+/// A server in this process.
+#[derive(Debug)]
+pub struct InProcess {
+    /// Where it answers.
+    pub url: String,
+    shutdown: Shutdown,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl InProcess {
+    /// A local runtime of that name, with `directory` for a home, a workdir and its state.
+    pub async fn local_runtime(name: &str, directory: &Path, max_agents: usize) -> Self {
+        let variables = [
+            ("HOME".to_owned(), directory.to_string_lossy().into_owned()),
+            ("PATH".to_owned(), path_with_programs()),
+        ];
+        let settings = LocalSettings {
+            name: name.into(),
+            state_dir: directory.join(name),
+            profiles: Some(write_profiles(directory)),
+            max_agents: Some(max_agents),
+            workdir: directory.to_owned(),
+            roots: vec![directory.to_owned()],
+            environment: Environment::of(variables),
+            host_program: programs::program("parallax-agent-host"),
+            keep: Keep::default(),
+            gate: GateConfig::default(),
+        };
+        let shutdown = Shutdown::new();
+        let server = parallax_runtime_local::build(settings, shutdown.clone()).await;
+        let server = server.expect("a local runtime can be built in a new directory");
+        let (listener, url) = listen().await;
+        Self { url, shutdown, task: tokio::spawn(server.serve(listener, DEFAULT_GRACE)) }
+    }
+
+    /// A control plane over these runtimes, with its state in `directory`.
+    pub async fn control_plane(directory: &Path, runtimes: Vec<RuntimeSpec>) -> Self {
+        let config =
+            Config { state_dir: directory.join("control-plane"), runtimes, gate: GateConfig::default() };
+        let shutdown = Shutdown::new();
+        let server = ControlPlane::build(config, shutdown.clone()).await;
+        let server = server.expect("a control plane can be built in a new directory");
+        let (listener, url) = listen().await;
+        Self { url, shutdown, task: tokio::spawn(server.serve(listener)) }
+    }
+
+    /// Somebody who uses it as a control plane.
+    pub fn user(&self) -> User {
+        User::of_control_plane(&self.url)
+    }
+
+    /// Ends it as SIGTERM would.
+    pub async fn end(self) {
+        self.shutdown.begin();
+        let ended = within("a server to end", PATIENCE, self.task).await;
+        ended.expect("a server does not panic").expect("a server ends well");
+    }
+}
+
+async fn listen() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("the loopback interface has a free port");
+    let url = format!("http://{}", listener.local_addr().expect("a listener has an address"));
+    (listener, url)
+}

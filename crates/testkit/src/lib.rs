@@ -1,0 +1,32 @@
+//! What the tests are made of. Never shipped.
+//!
+//! A test reads like somebody at work: a [`place`] (a runtime server and its agents; [`local`] is the one of processes) is
+//! used by a [`user`], who spawns the [`fake_agent`], or a real CLI whose model is scripted by [`models`], and talks.
+//!
+//! - [`mod@conformance`]: the suite that every place passes
+//! - [`place`], [`local`], [`server`]: what is under test, started, killed, looked into
+//! - [`in_process`]: servers within the test's own process
+//! - [`up`]: control plane and local runtime in one, as `parallax up` starts them
+//! - [`user`], [`viewer`]: a client with a user's verbs; a terminal as plain as a page's
+//! - [`fake_agent`]: a small scripted TUI, the program `parallax-fake-agent`
+//! - [`models`]: scripted models for the three model APIs, so that the real CLIs run without an account
+//! - [`real`]: the real CLIs and what every one of them must do
+//! - [`nasty`]: messages of every shape that has gone wrong on its way into a terminal
+//! - [`wait`]: bounded waits
+//! - [`processes`], [`programs`]: what runs, what to run
+
+pub mod conformance;
+pub mod fake_agent;
+pub mod in_process;
+pub mod local;
+pub mod models;
+pub mod nasty;
+pub mod place;
+pub mod processes;
+pub mod programs;
+pub mod real;
+pub mod server;
+pub mod up;
+pub mod user;
+pub mod viewer;
+pub mod wait;

@@ -1,0 +1,69 @@
+//! A place under test: a runtime server, its agents, and what an operator of the place can see and do.
+
+use parallax_api::runtime::RuntimeKind;
+use parallax_api::{AgentId, SpawnRequest};
+
+use crate::user::User;
+
+/// How the runtime server of a place is started.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerOptions {
+    /// Agents that may run at once.
+    pub max_agents: usize,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self { max_agents: 150 }
+    }
+}
+
+/// A kind of place, with a runtime server in front that has the profile of the fake agent. One value is one place of
+/// its own, shared with nobody. What it starts it ends, at the latest when it is dropped.
+#[expect(async_fn_in_trait, reason = "a test awaits them where it stands, on one thread")]
+pub trait Place: Sized {
+    /// The kind.
+    const KIND: RuntimeKind;
+
+    /// Makes a place and starts its server.
+    async fn start() -> Self;
+
+    /// Where the server answers: the same for the place's whole life.
+    fn url(&self) -> String;
+
+    /// Starts the server that was killed or ended, with the same state.
+    async fn start_server(&self, options: ServerOptions);
+
+    /// Kills the server (SIGKILL). Its agents know nothing of it.
+    async fn kill_server(&self);
+
+    /// Asks the server to end (SIGTERM) and waits until it has.
+    async fn end_server(&self);
+
+    /// Kills a process of an agent, by the id that the agent itself knows it by.
+    async fn kill_process(&self, agent: &AgentId, pid: u32);
+
+    /// Whether a process of an agent lives, by the id that the agent itself knew it by.
+    async fn process_lives(&self, agent: &AgentId, pid: u32) -> bool;
+
+    /// How many things (file descriptors, connections) the server holds; for comparing.
+    async fn server_holdings(&self) -> usize;
+
+    /// Everything that agents have left behind: processes, sockets, containers. Readable for a person.
+    async fn leftovers(&self) -> Vec<String>;
+
+    /// Somebody who uses the server.
+    fn user(&self) -> User {
+        User::of_runtime(&self.url())
+    }
+}
+
+/// A request for a fake agent with these arguments.
+pub fn fake(name: &str, args: &[&str]) -> SpawnRequest {
+    SpawnRequest {
+        name: name.into(),
+        r#type: "fake".into(),
+        args: args.iter().map(|&arg| arg.to_owned()).collect(),
+        ..SpawnRequest::default()
+    }
+}

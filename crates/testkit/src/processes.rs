@@ -1,0 +1,69 @@
+//! What processes there are, as the kernel tells. For what no API of the servers would say: what they left behind.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// One process.
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// Its id.
+    pub pid: u32,
+    /// Its command line.
+    pub command: String,
+    /// Whether it has ended and waits to be collected.
+    pub zombie: bool,
+}
+
+/// Every process whose environment, command line or working directory names something within `dir`. Agents inherit
+/// an environment that does, so this finds what they left behind as well.
+pub fn within_directory(dir: &Path) -> Vec<Process> {
+    all().into_iter().filter(|process| process.names(dir.as_os_str())).collect()
+}
+
+/// Whether this process lives (and is no zombie).
+pub fn lives(pid: u32) -> bool {
+    Process::read(pid).is_some_and(|process| !process.zombie)
+}
+
+/// Sends SIGKILL. Already gone is as good.
+pub fn kill(pid: u32) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        kill_process(pid, Signal::KILL).ok();
+    }
+}
+
+/// How many file descriptors a process has open.
+pub fn open_descriptors(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
+fn all() -> Vec<Process> {
+    let entries = fs::read_dir("/proc").expect("/proc is mounted");
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(Process::read).collect()
+}
+
+impl Process {
+    fn read(pid: u32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The state follows the name, which is in parentheses and may hold some.
+        let zombie = stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']));
+        let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).replace('\0', " ").trim().to_owned();
+        Some(Self { pid, command, zombie })
+    }
+
+    fn names(&self, dir: &OsStr) -> bool {
+        let contains = |bytes: &[u8]| bytes.windows(dir.len()).any(|window| window == dir.as_bytes());
+        let read = |what| fs::read(format!("/proc/{}/{what}", self.pid)).is_ok_and(|bytes| contains(&bytes));
+        let cwd = fs::read_link(format!("/proc/{}/cwd", self.pid));
+        self.pid != std::process::id()
+            && (read("cmdline")
+                || read("environ")
+                || cwd.is_ok_and(|cwd| contains(cwd.as_os_str().as_bytes())))
+    }
+}

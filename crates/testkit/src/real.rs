@@ -1,0 +1,146 @@
+//! The real CLIs, with a scripted model behind them: how each is set up the way its users set it up, and what every one
+//! of them must do ([`cases`]).
+//!
+//! [`real_cli!`](crate::real_cli!) makes the cases tests of one CLI. They are ignored unless asked for, because the CLIs
+//! must be installed: `make test-clis`.
+
+pub mod cases;
+
+use std::fs;
+use std::path::Path;
+
+use parallax_api::SpawnRequest;
+use serde_json::json;
+
+use crate::local::LocalPlace;
+use crate::models::Models;
+use crate::models::ask::Api;
+use crate::models::scenario::ToolCall;
+
+/// One of the CLIs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RealCli {
+    /// Claude Code.
+    Claude,
+    /// Codex CLI.
+    Codex,
+    /// Gemini CLI.
+    Gemini,
+}
+
+impl RealCli {
+    /// The agent type.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Claude => "claude",
+            Self::Codex => "codex",
+            Self::Gemini => "gemini",
+        }
+    }
+
+    /// The model API it speaks.
+    pub fn api(self) -> Api {
+        match self {
+            Self::Claude => Api::Anthropic,
+            Self::Codex => Api::Openai,
+            Self::Gemini => Api::Gemini,
+        }
+    }
+
+    /// A spawn request for it.
+    pub fn request(self) -> SpawnRequest {
+        SpawnRequest {
+            name: format!("a-{}", self.name()),
+            r#type: self.name().into(),
+            ..SpawnRequest::default()
+        }
+    }
+
+    /// The variables that its users have, with the scripted models for a provider.
+    pub fn env(self, models: &Models) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Claude => {
+                vec![("ANTHROPIC_BASE_URL", models.url()), ("ANTHROPIC_AUTH_TOKEN", "invented".into())]
+            }
+            Self::Codex => vec![("CODEX_TEST_KEY", "invented".into())],
+            Self::Gemini => {
+                vec![("GOOGLE_GEMINI_BASE_URL", models.url()), ("GEMINI_API_KEY", "invented".into())]
+            }
+        }
+    }
+
+    /// The files that its users have in their home. Codex takes a provider from its configuration only.
+    pub fn prepare(self, home: &Path, models: &Models) {
+        if self == Self::Codex {
+            write(
+                &home.join(".codex/config.toml"),
+                &format!(
+                    "model = \"gpt-6-sol\"\nmodel_provider = \"scripted\"\n\n[model_providers.scripted]\n\
+                     name = \"Scripted\"\nbase_url = \"{}/v1\"\nenv_key = \"CODEX_TEST_KEY\"\nwire_api = \"responses\"\n",
+                    models.url()
+                ),
+            );
+        }
+    }
+
+    /// The same for a user who is logged out. Claude would go to its provider's own address on a home it does not know.
+    pub fn prepare_stranger(self, home: &Path) {
+        match self {
+            Self::Claude => {
+                write(&home.join(".claude.json"), &json!({"hasCompletedOnboarding": true}).to_string());
+            }
+            Self::Codex => {}
+            Self::Gemini => {
+                let settings = json!({"security": {"auth": {"selectedType": "oauth-personal"}}});
+                write(&home.join(".gemini/settings.json"), &settings.to_string());
+            }
+        }
+    }
+
+    /// A local place for it, with the scripted models for a provider.
+    pub async fn place(self, models: &Models) -> LocalPlace {
+        self.must_be_installed();
+        LocalPlace::start_with(&[], &self.env(models), |home| self.prepare(home, models)).await
+    }
+
+    /// A local place of a user who has not logged in.
+    pub async fn place_of_a_stranger(self, models: &Models) -> LocalPlace {
+        self.must_be_installed();
+        // The provider's address is no credential.
+        let env: Vec<_> =
+            self.env(models).into_iter().filter(|(name, _)| name.ends_with("_BASE_URL")).collect();
+        LocalPlace::start_with(&[], &env, |home| self.prepare_stranger(home)).await
+    }
+
+    /// How its model asks to make the file `name` in a way that needs permission.
+    pub fn touch(self, name: &str) -> ToolCall {
+        let command = format!("touch {name}");
+        let (tool, input, raw) = match self {
+            Self::Claude => ("Bash", json!({"command": command, "description": "Make a file"}), None),
+            Self::Gemini => {
+                ("run_shell_command", json!({"command": command, "description": "Make a file"}), None)
+            }
+            Self::Codex => {
+                let call = json!({"cmd": command, "sandbox_permissions": "require_escalated", "justification": "to see"});
+                (
+                    "exec",
+                    json!({}),
+                    Some(format!("const r = await tools.exec_command({call});\ntext(r.output);")),
+                )
+            }
+        };
+        let input = input.as_object().cloned().unwrap_or_default();
+        ToolCall { name: tool.into(), input, raw }
+    }
+
+    fn must_be_installed(self) {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let found = std::env::split_paths(&path).any(|dir| dir.join(self.name()).exists());
+        assert!(found, "{} is not on PATH: `make clis` installs it, `make test-clis` runs this", self.name());
+    }
+}
+
+fn write(path: &Path, contents: &str) {
+    let parent = path.parent().expect("a file is in a directory");
+    fs::create_dir_all(parent).and_then(|()| fs::write(path, contents)).expect("the home can be written");
+}

@@ -1,0 +1,3 @@
+//! The real Claude Code against scripted models: `make test-clis`.
+
+parallax_testkit::real_cli!(parallax_testkit::real::RealCli::Claude);

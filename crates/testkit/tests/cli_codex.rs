@@ -1,0 +1,3 @@
+//! The real Codex CLI against scripted models: `make test-clis`.
+
+parallax_testkit::real_cli!(parallax_testkit::real::RealCli::Codex);
