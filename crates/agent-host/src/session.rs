@@ -2,7 +2,7 @@
 //!
 //! Bytes from the terminal go, in this order: screen (which splits off queries and reports) → output log → viewers;
 //! the screen and the CLI's own reports go to the detector; what it concludes moves the status, the inbox and the
-//! journal. See [`runner`] for that loop.
+//! journal. The loop is in `session/runner.rs`.
 
 mod process;
 mod publish;
