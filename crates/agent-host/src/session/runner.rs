@@ -412,7 +412,10 @@ impl Runner {
             source: if answering { "process" } else { observation.source.as_str() },
             rule: if answering { "the answer is awaited" } else { &observation.rule },
         };
-        self.publisher.conclude(&conclusion, now);
+        // What a program that is leaving shows on its way (a composer behind a dialog) is no place for a message.
+        if self.leaving.is_none() {
+            self.publisher.conclude(&conclusion, now);
+        }
         self.publisher.note(self.inbox.queued(), std::mem::take(&mut self.active), now);
     }
 
