@@ -20,7 +20,6 @@
 mod app;
 mod args;
 mod directory;
-mod listing;
 mod metrics;
 mod page;
 mod placement;

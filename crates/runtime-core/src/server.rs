@@ -11,7 +11,6 @@ mod archive;
 mod environment;
 mod follow;
 mod health;
-mod list;
 mod metrics;
 mod purge;
 mod records;

@@ -12,6 +12,7 @@
 //!    [`parallax_api::Problem`]. [`fallback`] does the same for unknown routes and for panics.
 //! 5. The handler answers. Where a retry must be safe it goes through [`idempotency`]; where it follows events it
 //!    hands an [`events::EventLog`] to [`events::stream`], which speaks SSE and WebSocket.
+//!    [`listing`] is the one answer that both kinds of server give alike: agents, filtered, in pages.
 
 pub mod args;
 pub mod events;
@@ -20,6 +21,7 @@ pub mod fallback;
 pub mod front;
 pub mod gate;
 pub mod idempotency;
+pub mod listing;
 pub mod metrics;
 pub mod serve;
 pub mod shutdown;

@@ -9,10 +9,10 @@ use parallax_api::agent::{AgentList, StopRequest};
 use parallax_api::{Agent, Problem, SpawnRequest};
 use parallax_service::extract::{Json, Query};
 use parallax_service::idempotency::{Answer, IdempotencyKey};
+use parallax_service::listing::AgentsQuery;
 use reqwest::Method;
 
 use crate::app::{App, Id};
-use crate::listing::AgentsQuery;
 use crate::relay::{self, Call};
 
 /// How long a runtime may take to show an agent before what was last known has to do.

@@ -10,11 +10,11 @@ use parallax_api::observe::{LogsQuery, Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, SendRequest, SendResponse};
 use parallax_service::events::EventLog;
+use parallax_service::listing::AgentsQuery;
 use parallax_service::shutdown::Shutdown;
 
 use super::archive::{Archive, LogAnswer};
 use super::health::HealthCache;
-use super::list::ListFilter;
 use super::metrics::RuntimeMetrics;
 use super::records::Records;
 use super::registry::{Entry, Reach, Registry};
@@ -47,8 +47,10 @@ pub(super) enum LogSource {
 }
 
 impl Agents {
-    pub(super) fn list(&self, filter: &ListFilter) -> AgentList {
-        filter.page(self.registry.all().iter().map(|entry| entry.agent()))
+    /// Fails with `VALIDATION_ERROR` naming the field.
+    pub(super) fn list(&self, query: &AgentsQuery) -> Result<AgentList, Problem> {
+        let agents = self.registry.all().iter().map(|entry| entry.agent()).collect();
+        query.page(agents, |agent, runtime| agent.runtime == runtime)
     }
 
     pub(super) fn get(&self, id: &AgentId) -> Result<Agent, Problem> {

@@ -1,6 +1,6 @@
 //! The verbs on agents.
 
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use parallax_api::agent::{AgentList, RestartRequest, StopRequest};
 use parallax_api::message::{AnswerRequest, MessageList, MessagesQuery};
@@ -9,6 +9,7 @@ use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::{Agent, Problem, SendRequest, SendResponse, SpawnRequest};
 use parallax_service::extract::{Json, Query};
 use parallax_service::idempotency::{Answer, IdempotencyKey};
+use parallax_service::listing::AgentsQuery;
 
 use super::{App, Id};
 
@@ -39,20 +40,14 @@ pub(super) async fn spawn(
 /// repeated: several labels must all match, several values of the others are alternatives.
 #[utoipa::path(
     get, path = "/api/agents", tag = "agents",
-    params(
-        ("status" = Option<Vec<String>>, Query), ("type" = Option<Vec<String>>, Query),
-        ("runtime" = Option<Vec<String>>, Query), ("capability" = Option<Vec<String>>, Query),
-        ("label" = Option<Vec<String>>, Query),
-        ("limit" = Option<usize>, Query, description = "1 to 1000, default 100"),
-        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before"),
-    ),
+    params(AgentsQuery),
     responses((status = 200, body = AgentList), (status = "4XX", body = Problem))
 )]
 pub(super) async fn list(
     State(app): State<App>,
-    RawQuery(query): RawQuery,
+    Query(query): Query<AgentsQuery>,
 ) -> Result<Json<AgentList>, Problem> {
-    Ok(Json(app.agents.list(&query.unwrap_or_default().parse()?)))
+    app.agents.list(&query).map(Json)
 }
 
 /// One agent.

@@ -105,3 +105,95 @@ impl FromStr for Place {
         Ok(Self { created_ms, id })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use parallax_api::{AgentId, Time};
+
+    use super::*;
+
+    fn agent(n: u64) -> Agent {
+        let word = |text: &str| text.to_owned();
+        Agent {
+            id: AgentId::generate(),
+            name: format!("a{n}"),
+            r#type: word(if n.is_multiple_of(2) { "claude" } else { "codex" }),
+            status: if n.is_multiple_of(3) { AgentStatus::Ready } else { AgentStatus::Busy },
+            runtime: word("local"),
+            created_at: Time::from_millis(1_000_000 + (n / 2).cast_signed()),
+            attention: None,
+            error: None,
+            exit: None,
+            capabilities: vec![word("code"), format!("c{n}")],
+            role: None,
+            labels: [(word("n"), n.to_string()), (word("team"), word("x"))].into(),
+            workdir: None,
+            model: None,
+            updated_at: Time::now(),
+            last_activity_at: None,
+            queued: 0,
+            stale: false,
+        }
+    }
+
+    fn asked(query: &str) -> Result<AgentsQuery, serde_html_form::de::Error> {
+        serde_html_form::from_str(query)
+    }
+
+    fn is_on(agent: &Agent, runtime: &str) -> bool {
+        agent.runtime == runtime
+    }
+
+    #[test]
+    fn filters_by_every_field() {
+        let agents: Vec<Agent> = (0..6).map(agent).collect();
+        let names = |query: &str| {
+            let page = asked(query).unwrap().page(agents.clone(), is_on).unwrap();
+            let mut names: Vec<String> = page.agents.into_iter().map(|agent| agent.name).collect();
+            names.sort();
+            names.join(" ")
+        };
+        let table = [
+            ("", "a0 a1 a2 a3 a4 a5"),
+            ("status=ready", "a0 a3"),
+            ("status=ready&status=busy&type=codex", "a1 a3 a5"),
+            ("runtime=docker", ""),
+            ("capability=c1&capability=c2", "a1 a2"),
+            ("label=team", "a0 a1 a2 a3 a4 a5"),
+            ("label=team%3Dx&label=n%3D4", "a4"),
+            ("label=team=y", ""),
+        ];
+        for (query, expected) in table {
+            assert_eq!(names(query), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn pages_hold_each_agent_once_in_order() {
+        let agents: Vec<Agent> = (0..25).map(agent).collect();
+        let mut seen = vec![];
+        let mut query = "limit=10".to_owned();
+        loop {
+            let page = asked(&query).unwrap().page(agents.iter().rev().cloned().collect(), is_on).unwrap();
+            assert_eq!(page.count, page.agents.len());
+            seen.extend(page.agents);
+            let Some(cursor) = page.next_cursor else { break };
+            query = format!("limit=10&cursor={cursor}");
+        }
+        assert_eq!(seen.len(), 25);
+        assert!(seen.is_sorted_by_key(|agent| agent.created_at));
+        seen.dedup_by_key(|agent| agent.id.clone());
+        assert_eq!(seen.len(), 25);
+    }
+
+    #[test]
+    fn refuses_by_name() {
+        for (query, field) in [("limit=0", "limit"), ("limit=1001", "limit"), ("cursor=x", "cursor")] {
+            let refused = asked(query).unwrap().page(Vec::new(), is_on).unwrap_err();
+            assert_eq!(refused.more["field"], field, "{query}");
+        }
+        for (query, word) in [("colour=red", "colour"), ("status=well", "well")] {
+            assert!(asked(query).unwrap_err().to_string().contains(word), "{query}");
+        }
+    }
+}
