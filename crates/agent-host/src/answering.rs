@@ -37,6 +37,9 @@ impl Answering {
                 reply,
             ));
         };
+        if request.option.is_some() == request.text.is_some() {
+            return Err((Problem::invalid("option", "give either `option` or `text`"), reply));
+        }
         if needed.on_screen
             && let Err(problem) = press(&request, needed, &Modes::default())
         {

@@ -80,6 +80,11 @@ impl Delivery {
         self.current.is_some()
     }
 
+    /// Whether Enter was pressed for the message in hand: a turn runs, or is about to.
+    pub fn is_entered(&self) -> bool {
+        matches!(self.current, Some(Current { phase: Phase::Entered { .. } | Phase::Taken { .. }, .. }))
+    }
+
     /// Whether the message in hand was taken and its turn is not over.
     pub fn is_taken(&self) -> bool {
         matches!(self.current, Some(Current { phase: Phase::Taken { .. }, .. }))
@@ -122,9 +127,11 @@ impl Delivery {
         self.current.take_if(is_ours).map(|current| current.id)
     }
 
-    /// Lets go of the message in hand and answers its id: the process is gone, or is being restarted.
-    pub fn abandon(&mut self) -> Option<String> {
-        self.current.take().map(|current| current.id)
+    /// Lets go of the message in hand, because the process is gone. Answers its id, and whether Enter was pressed for
+    /// it: then nobody can tell whether it was taken.
+    pub fn abandon(&mut self) -> Option<(String, bool)> {
+        let entered = self.is_entered();
+        self.current.take().map(|current| (current.id, entered))
     }
 
     /// When to look again though nothing happened.
@@ -142,6 +149,20 @@ impl Delivery {
     pub fn step(&mut self, submit: &Submit, sight: &Sight<'_>, now: Instant) -> Vec<Act> {
         let mut acts = Vec::new();
         while let Some(current) = &mut self.current {
+            // A dialog came up meanwhile: what is typed now would answer it.
+            if sight.observation.attention.is_some() {
+                match &mut current.phase {
+                    Phase::Settling { since } => {
+                        *since = now;
+                        break;
+                    }
+                    Phase::Clearing { again_at, .. } => {
+                        *again_at = now + CLEAR_WAIT;
+                        break;
+                    }
+                    _ => {}
+                }
+            }
             let before = acts.len();
             match current.phase {
                 Phase::Clearing { tries, again_at } => {

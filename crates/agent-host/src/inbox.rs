@@ -15,9 +15,6 @@ const MAX_QUEUED: usize = 100;
 /// Messages of the conversation that are kept, and their bytes; the oldest finished ones go first.
 const MAX_KEPT: usize = 2000;
 const MAX_KEPT_BYTES: usize = 64 * 1024 * 1024;
-/// Messages a list request may have at once.
-const MAX_LISTED: usize = 1000;
-const DEFAULT_LISTED: usize = 100;
 
 /// Shared by the session, which moves messages, and the routes, which accept and list them.
 #[derive(Clone)]
@@ -102,6 +99,22 @@ impl Inbox {
         conversation.find(&id).cloned()
     }
 
+    /// Puts a message that nobody has read back to the front of the queue.
+    pub fn put_back(&self, id: &str) {
+        let mut conversation = self.lock();
+        if let Some(message) = conversation.find_mut(id) {
+            message.state = Some(MessageState::Accepted);
+            conversation.queue.push_front(id.into());
+        }
+        drop(conversation);
+        self.wake();
+    }
+
+    /// A message that is kept.
+    pub fn get(&self, id: &str) -> Option<Message> {
+        self.lock().find(id).cloned()
+    }
+
     /// Messages that wait.
     pub fn queued(&self) -> usize {
         self.lock().queue.len()
@@ -179,24 +192,9 @@ impl Inbox {
         }
     }
 
-    /// The conversation, oldest first. Fails with `VALIDATION_ERROR` for a `since` that is no message and no time.
+    /// The conversation, oldest first. Fails as [`MessagesQuery::page`] does.
     pub fn list(&self, query: &MessagesQuery) -> Result<Vec<Message>, Problem> {
-        let limit = query.limit.unwrap_or(DEFAULT_LISTED).clamp(1, MAX_LISTED);
-        let conversation = self.lock();
-        let from = match &query.since {
-            None => 0,
-            Some(since) => match conversation.messages.iter().position(|message| message.id == *since) {
-                Some(index) => index + 1,
-                None => {
-                    let time: jiff::Timestamp = since.parse().map_err(|_| {
-                        Problem::invalid("since", "the id of a message that is kept, or a time (RFC 3339)")
-                    })?;
-                    conversation.messages.partition_point(|message| message.timestamp.0 <= time)
-                }
-            },
-        };
-        let from = from.max(conversation.messages.len().saturating_sub(limit));
-        Ok(conversation.messages.iter().skip(from).cloned().collect())
+        query.page(&self.lock().messages)
     }
 
     fn lock(&self) -> MutexGuard<'_, Conversation> {
@@ -221,10 +219,10 @@ impl Conversation {
         self.bytes += message.content.len();
         self.messages.push_back(message);
         while self.messages.len() > MAX_KEPT || self.bytes > MAX_KEPT_BYTES {
-            // What still waits stays, and so does all that came after it.
-            let waits =
-                self.queue.front().is_some_and(|id| self.messages.front().is_some_and(|old| old.id == *id));
-            if waits || self.messages.len() <= 2 {
+            // What is not answered yet stays, and so does all that came after it.
+            let open = [Some(MessageState::Accepted), Some(MessageState::Typed), Some(MessageState::Taken)];
+            if self.messages.len() <= 2 || self.messages.front().is_some_and(|old| open.contains(&old.state))
+            {
                 return;
             }
             if let Some(old) = self.messages.pop_front() {

@@ -65,6 +65,11 @@ impl Leaving {
         self.restart
     }
 
+    /// Whether nothing was said to it yet.
+    pub fn is_asking(&self) -> bool {
+        matches!(self.step, Step::Ask)
+    }
+
     /// Why it ends.
     pub fn reason(&self) -> &'static str {
         self.reason

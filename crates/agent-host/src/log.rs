@@ -36,6 +36,8 @@ pub struct OutputLog {
     end: u64,
     limit: u64,
     last_mark: Option<Mark>,
+    /// The last write failed: what is in the segment is unknown, the next bytes begin another.
+    is_broken: bool,
 }
 
 impl OutputLog {
@@ -52,6 +54,7 @@ impl OutputLog {
             end: 0,
             limit: limit.max(SEGMENTS),
             last_mark: None,
+            is_broken: false,
         })
     }
 
@@ -65,9 +68,17 @@ impl OutputLog {
         self.reader.clone()
     }
 
-    /// Appends what was printed at `at` to a terminal of `size`.
+    /// Appends what was printed at `at` to a terminal of `size`. Offsets are those of the viewers: bytes that could not
+    /// be written count all the same, and are missing.
     pub fn append(&mut self, bytes: &[u8], at: Time, size: TerminalSize) -> io::Result<()> {
-        if self.end - self.segment_start >= self.limit / SEGMENTS {
+        let done = self.write(bytes, at, size);
+        self.is_broken = done.is_err();
+        self.end += bytes.len() as u64;
+        done
+    }
+
+    fn write(&mut self, bytes: &[u8], at: Time, size: TerminalSize) -> io::Result<()> {
+        if self.is_broken || self.end - self.segment_start >= self.limit / SEGMENTS {
             self.begin_segment()?;
         }
         let fresh = self
@@ -78,9 +89,7 @@ impl OutputLog {
             self.index.write_all(&encode(mark))?;
             self.last_mark = Some(mark);
         }
-        self.segment.write_all(bytes)?;
-        self.end += bytes.len() as u64;
-        Ok(())
+        self.segment.write_all(bytes)
     }
 
     fn begin_segment(&mut self) -> io::Result<()> {
@@ -126,6 +135,7 @@ impl LogReader {
                 Ok(file) => file,
                 // Removed by the writer since we listed: what was asked for is no longer kept.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && bytes.is_empty() => continue,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
                 Err(error) => return Err(error),
             };
             let position = from + bytes.len() as u64;
@@ -162,7 +172,7 @@ impl LogReader {
     }
 
     fn create_segment(&self, start: u64) -> io::Result<(File, File)> {
-        let create = |path| File::options().create_new(true).append(true).open(path);
+        let create = |path| File::create(path);
         Ok((create(self.segment_path(start))?, create(self.index_path(start))?))
     }
 

@@ -33,7 +33,8 @@ impl Passing {
     pub fn step<'a>(&mut self, needed: Option<&'a Needed>, now: Instant) -> &'a [String] {
         self.last_gone = self.last_gone.filter(|gone| needed.is_none() && now < *gone + NEXT_WITHIN);
         let text = needed.map(|needed| needed.text.as_str());
-        if let Some(gone) = self.current.take_if(|current| text != Some(&current.text)) {
+        let is_offered = needed.is_some_and(|needed| !needed.pass.is_empty());
+        if let Some(gone) = self.current.take_if(|current| text != Some(&current.text) || !is_offered) {
             self.passed.insert(gone.text);
             self.last_gone = Some(now);
         }

@@ -19,6 +19,8 @@ const MAX_LINE: usize = 16 * 1024 * 1024;
 /// The files of one run of the agent's process.
 pub struct Record {
     source: RecordSource,
+    /// The conversation's id stands in the file's name or first line: no other agent's file can be taken for it.
+    is_exact: bool,
     since: SystemTime,
     files: HashMap<PathBuf, Tail>,
 }
@@ -33,8 +35,10 @@ struct Tail {
 
 impl Record {
     /// Follows what `source` names, from what stands there now on: a resumed conversation is not told again.
-    pub fn follow(source: RecordSource) -> Self {
-        let mut record = Self { source, since: SystemTime::now(), files: HashMap::new() };
+    pub fn follow(source: RecordSource, conversation: &str) -> Self {
+        let is_exact =
+            source.globs.iter().chain(source.first.values()).any(|text| text.contains(conversation));
+        let mut record = Self { source, is_exact, since: SystemTime::now(), files: HashMap::new() };
         for path in record.matching() {
             let offset = path.metadata().map(|meta| meta.len()).unwrap_or(0);
             record.files.insert(path, Tail { offset, ..Tail::default() });
@@ -49,7 +53,7 @@ impl Record {
         for path in &grown {
             let tail = self.files.entry(path.clone()).or_default();
             if !tail.is_own {
-                tail.is_own = says(path, &self.source.first) && (grown.len() == 1 || is_open(path));
+                tail.is_own = says(path, &self.source.first) && (self.is_exact || is_open(path));
             }
             if tail.is_own {
                 lines.extend(tail.read(path));

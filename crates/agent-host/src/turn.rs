@@ -30,6 +30,11 @@ impl Turn {
         self.output_to = Some(offset);
     }
 
+    /// Whether a turn ran and is over.
+    pub fn is_over(&self) -> bool {
+        self.output_to.is_some()
+    }
+
     /// An answer was reported; the same id again replaces it.
     pub fn answer(&mut self, text: String, id: Option<String>) {
         match self.answers.iter_mut().find(|(known, _)| id.is_some() && *known == id) {

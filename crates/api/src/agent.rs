@@ -363,8 +363,12 @@ impl SpawnRequest {
     /// Checks every bound that does not depend on the place. Fails with `VALIDATION_ERROR` naming the field.
     pub fn check(&self) -> Result<(), Problem> {
         let chars = self.name.chars().count();
-        if !(1..=63).contains(&chars) || self.name.chars().any(char::is_control) {
-            return Err(Problem::invalid("name", "a name has 1 to 63 characters and no control characters"));
+        let blank = self.name.trim().is_empty();
+        if blank || !(1..=63).contains(&chars) || self.name.chars().any(char::is_control) {
+            return Err(Problem::invalid(
+                "name",
+                "a name has 1 to 63 characters, not all blank, and no control characters",
+            ));
         }
         if self.r#type.is_empty() || self.r#type.len() > 63 {
             return Err(Problem::invalid("type", "a type has 1 to 63 characters, such as `claude`"));
@@ -374,6 +378,9 @@ impl SpawnRequest {
         bounded("args", self.args.len())?;
         bounded("env", self.env.len())?;
         self.capabilities.iter().try_for_each(|word| short("capabilities", word))?;
+        if self.capabilities.iter().any(|word| word.trim().is_empty()) {
+            return Err(Problem::invalid("capabilities", "a capability is a word, not blank"));
+        }
         self.labels.iter().try_for_each(|(key, value)| {
             short("labels", key)?;
             if key.is_empty() || key.contains('=') {

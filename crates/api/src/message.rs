@@ -139,9 +139,42 @@ pub struct MessagesQuery {
     /// Only messages after the one with this id, or after this time (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
-    /// At most so many, the newest; 1 to 1000, default 100.
+    /// At most so many: the newest, or with `since` the next; 1 to 1000, default 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+}
+
+/// Messages of one answer at most.
+pub const MAX_LISTED: usize = 1000;
+/// Messages of one answer unless told.
+const DEFAULT_LISTED: usize = 100;
+
+impl MessagesQuery {
+    /// What of a conversation (oldest first) is asked for: the newest messages, or, with `since`, those that come next
+    /// after it. Fails with `VALIDATION_ERROR` for a limit that is none, or a `since` that is neither a message nor a time.
+    pub fn page<'a>(
+        &self,
+        conversation: impl IntoIterator<Item = &'a Message>,
+    ) -> Result<Vec<Message>, Problem> {
+        let limit = self.limit.unwrap_or(DEFAULT_LISTED);
+        if !(1..=MAX_LISTED).contains(&limit) {
+            return Err(Problem::invalid("limit", format!("1 to {MAX_LISTED} messages")));
+        }
+        let all: Vec<&Message> = conversation.into_iter().collect();
+        let from = match &self.since {
+            None => all.len().saturating_sub(limit),
+            Some(since) => match all.iter().position(|message| message.id == *since) {
+                Some(index) => index + 1,
+                None => {
+                    let time: jiff::Timestamp = since.parse().map_err(|_| {
+                        Problem::invalid("since", "the id of a message of this agent, or a time (RFC 3339)")
+                    })?;
+                    all.partition_point(|message| message.timestamp.0 <= time)
+                }
+            },
+        };
+        Ok(all[from..].iter().take(limit).map(|message| (*message).clone()).collect())
+    }
 }
 
 /// The answer to a pending question: `option` or `text`.

@@ -39,6 +39,18 @@ pub struct LogsQuery {
     pub format: Option<LogFormat>,
 }
 
+impl LogsQuery {
+    /// How many lines are wanted. Fails with `VALIDATION_ERROR`.
+    pub fn lines(&self) -> Result<usize, crate::Problem> {
+        let lines = self.tail.unwrap_or(100);
+        if (1..=10_000).contains(&lines) {
+            Ok(lines)
+        } else {
+            Err(crate::Problem::invalid("tail", "1 to 10000 lines"))
+        }
+    }
+}
+
 /// The answer to `logs` as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Logs {

@@ -59,6 +59,7 @@ pub struct InputRequest {
 
 /// The query of the terminal WebSocket.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct TerminalQuery {
     /// `view` watches only.

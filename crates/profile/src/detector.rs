@@ -183,6 +183,11 @@ impl Detector {
         self.due
     }
 
+    /// Whether a turn is over by all signs, and only its answer is awaited: what comes now still belongs to it.
+    pub fn is_closing(&self) -> bool {
+        self.turn.due().is_some()
+    }
+
     /// What is concluded now.
     pub fn observation(&self) -> &Observation {
         &self.observation

@@ -20,9 +20,6 @@ use crate::log::{LogReader, Mark};
 use crate::plain::Plain;
 use crate::session::Session;
 
-/// Lines unless told, and at most.
-const DEFAULT_LINES: usize = 100;
-const MAX_LINES: usize = 10_000;
 /// Bytes that are rendered for lines: the newest.
 const MAX_RENDERED: u64 = 8 * 1024 * 1024;
 /// Bytes of the log that are sent at once.
@@ -40,8 +37,8 @@ pub async fn logs(
     let log = session.log().clone();
     let end = session.screen().await?.offset;
     let marks = log.marks().map_err(Problem::internal)?;
-    let from = since(query.since.as_deref(), &marks)?;
-    let lines = query.tail.unwrap_or(DEFAULT_LINES).clamp(1, MAX_LINES);
+    let from = since(query.since.as_deref(), &marks)?.min(end);
+    let lines = query.lines()?;
     let follow = query.follow.unwrap_or(false);
     let format = query.format.unwrap_or_default();
     match format {

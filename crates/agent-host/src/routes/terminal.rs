@@ -4,10 +4,10 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use parallax_api::TerminalSize;
 use parallax_api::terminal::{
     CLOSE_AGENT_ENDED, CLOSE_GOING_AWAY, ServerFrame, TERMINAL_V1, TerminalMode, TerminalQuery, ViewerFrame,
 };
+use parallax_api::{Code, TerminalSize};
 use parallax_screen::ViewerInput;
 
 use super::Host;
@@ -17,6 +17,8 @@ use crate::viewers::{Delivery, Feed};
 
 /// Bytes of one frame from a viewer.
 const MAX_FRAME: usize = 1024 * 1024;
+/// Close code: there is no room for this viewer now (RFC 6455's registry: try again later).
+const CLOSE_TRY_AGAIN: u16 = 1013;
 /// Bytes read from the log at once for a viewer that resumes.
 const CATCH_UP: usize = 256 * 1024;
 
@@ -67,7 +69,8 @@ impl Viewer {
         let mut input = ViewerInput::new();
         let mut feed = match self.session.view().await {
             Ok(view) => self.welcome(view, since).await?,
-            Err(_) => return self.farewell(since).await,
+            Err(problem) if problem.code == Code::AgentStopped => return self.farewell(since).await,
+            Err(problem) => return self.close(CLOSE_TRY_AGAIN, &problem.detail).await,
         };
         loop {
             tokio::select! {
@@ -77,7 +80,10 @@ impl Viewer {
                     Delivery::Ended => return self.close_ended().await,
                     Delivery::Lagged => match self.session.view().await {
                         Ok(view) => feed = self.skip(view).await?,
-                        Err(_) => return self.farewell(Some(self.offset)).await,
+                        Err(problem) if problem.code == Code::AgentStopped => {
+                            return self.farewell(Some(self.offset)).await;
+                        }
+                        Err(problem) => return self.close(CLOSE_TRY_AGAIN, &problem.detail).await,
                     },
                 },
                 frame = self.socket.recv() => match frame {

@@ -71,7 +71,8 @@ impl Process {
         command
             .env
             .insert(HOST_SOCKET.into(), EnvValue::from(surroundings.socket.to_string_lossy().into_owned()));
-        let record = command.record.clone().map(Record::follow);
+        let (Conversation::New { id } | Conversation::Resume { id }) = conversation;
+        let record = command.record.clone().map(|source| Record::follow(source, id));
         let (terminal, output_rx) = Terminal::spawn(&command, &launch.workdir, size)?;
         Ok(Self {
             ended_rx: surroundings.reaper.ended(terminal.pid()),

@@ -63,6 +63,8 @@ pub struct Runner {
 
     process: Process,
     conversation: String,
+    /// A prompt was taken: there is a conversation to go on with.
+    has_conversed: bool,
     delivery: Delivery,
     turn: Turn,
     /// The output offset of what is being concluded.
@@ -73,6 +75,7 @@ pub struct Runner {
     answering: Option<Answering>,
     passing: Passing,
     interrupting: Vec<(Reply<()>, Instant)>,
+    interrupted_at: Option<Instant>,
     leaving: Option<Leaving>,
     begun: Option<oneshot::Sender<Result<(), Problem>>>,
     finished: bool,
@@ -134,6 +137,7 @@ impl Runner {
             publisher,
             process,
             conversation,
+            has_conversed: false,
             delivery: Delivery::default(),
             turn: Turn::default(),
             turn_mark: 0,
@@ -142,6 +146,7 @@ impl Runner {
             answering: None,
             passing: Passing::default(),
             interrupting: Vec::new(),
+            interrupted_at: None,
             leaving: None,
             begun: None,
             finished: false,
@@ -249,6 +254,7 @@ impl Runner {
         match fact {
             Fact::Session { id } => self.conversation = id,
             Fact::PromptTaken { .. } => {
+                self.has_conversed = true;
                 let act = self.delivery.prompt_taken();
                 self.act(act);
                 self.turn.begin(self.turn_mark);
@@ -286,7 +292,7 @@ impl Runner {
             self.look_at(),
             self.process.detector.deadline().map(|after| self.process.spawned + after),
             self.delivery.deadline(self.profile.submit(), now),
-            self.publisher.deadline(),
+            self.publisher.deadline().filter(|_| self.leaving.is_none()),
             key,
             record,
             drain,
@@ -334,9 +340,14 @@ impl Runner {
             return None;
         }
         let after = |seconds: u64, from: Instant| from.checked_add(Duration::from_secs(seconds));
+        // A turn may be silent for long, and what waits will be typed: neither is idle.
+        let works = self.observation().status == AgentStatus::Busy
+            || self.delivery.is_busy()
+            || self.inbox.queued() > 0;
         let idle = self
             .launch
             .idle_timeout_seconds
+            .filter(|_| !works)
             .and_then(|seconds| after(seconds, self.last_output.max(self.last_input)));
         let life = self.launch.max_lifetime_seconds.and_then(|seconds| after(seconds, self.process.spawned));
         let idle = idle.map(|at| (at, "idle_timeout"));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use parallax_api::{AgentError, AgentStatus, AttentionKind};
 
 use super::claims::Claim;
-use super::{Detector, Fact, Needed, Outcome, Source};
+use super::{Detector, Fact, Needed, Outcome, Source, TextEntry};
 use crate::profile::answer::AnswerSource;
 use crate::profile::report::Means;
 
@@ -85,21 +85,27 @@ impl Detector {
             _ => None,
         });
         let Some(before) = before else {
+            // Where the profile knows no dialogs, nothing will come on the screen: what is typed is the answer.
+            let is_plain = self.profile.dialogs.is_empty();
             if let (Some(kind), Some(claim)) = (kind, claim)
-                && (kind == AttentionKind::Login || now >= claim.at + DIALOG_WAIT)
+                && (kind == AttentionKind::Login || is_plain || now >= claim.at + DIALOG_WAIT)
             {
                 let text = claim.message.clone().unwrap_or_else(|| claim.evidence.clone());
                 self.explain(claim.source, claim.rule.clone(), claim.evidence.clone());
-                let (login_url, options, takes_text, pass) = (None, Vec::new(), None, Vec::new());
+                let (login_url, options, pass) = (None, Vec::new(), Vec::new());
+                let takes_text =
+                    is_plain.then(|| TextEntry { before: Vec::new(), after: vec!["enter".into()] });
                 self.observation.attention =
-                    Some(Needed { kind, text, login_url, options, on_screen: false, takes_text, pass });
+                    Some(Needed { kind, text, login_url, options, on_screen: is_plain, takes_text, pass });
             }
             return;
         };
         // A dialog may be painted anew in two steps, and the report of its end may come after it has gone.
         let gone = *self.dialog_gone.get_or_insert(now);
-        if kind == Some(before.kind) || now < gone + SETTLE {
-            self.observation.attention = Some(Needed { on_screen: false, ..before });
+        let is_said = kind == Some(before.kind);
+        if is_said || now < gone + SETTLE {
+            let on_screen = is_said && self.profile.dialogs.is_empty();
+            self.observation.attention = Some(Needed { on_screen, ..before });
             return;
         }
         self.dialog_gone = None;

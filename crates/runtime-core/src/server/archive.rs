@@ -17,16 +17,8 @@ use parallax_api::{AgentId, Message, Problem, TerminalSize, Time};
 use parallax_screen::render;
 use serde::{Deserialize, Serialize};
 
-/// Lines of a log unless told.
-const DEFAULT_TAIL: usize = 100;
-/// Lines of a log at most.
-const MAX_TAIL: usize = 10_000;
 /// Bytes that are rendered for lines: the newest.
 const MAX_RENDERED: u64 = 8 * 1024 * 1024;
-/// Messages of a conversation unless told.
-const DEFAULT_MESSAGES: usize = 100;
-/// Messages of a conversation at most.
-const MAX_MESSAGES: usize = 1000;
 
 /// What is being collected; an id has no extension.
 const PARTIAL: &str = "partial";
@@ -114,25 +106,7 @@ impl Archive {
 
     /// The conversation.
     pub(super) fn messages(&self, id: &AgentId, query: &MessagesQuery) -> Result<MessageList, Problem> {
-        let limit = query.limit.unwrap_or(DEFAULT_MESSAGES);
-        if !(1..=MAX_MESSAGES).contains(&limit) {
-            return Err(Problem::invalid("limit", format!("1 to {MAX_MESSAGES}")));
-        }
-        let mut messages = self.remains(id)?.messages;
-        if let Some(since) = &query.since {
-            let after = match messages.iter().position(|message| &message.id == since) {
-                Some(known) => known + 1,
-                None => {
-                    let since: Time = serde_json::from_value(since.as_str().into()).map_err(|_| {
-                        Problem::invalid("since", "the id of a message of this agent, or a time (RFC 3339)")
-                    })?;
-                    messages.partition_point(|message| message.timestamp <= since)
-                }
-            };
-            messages.drain(..after);
-        }
-        messages.drain(..messages.len().saturating_sub(limit));
-        Ok(MessageList { messages })
+        Ok(MessageList { messages: query.page(&self.remains(id)?.messages)? })
     }
 
     /// The last screen. An agent that was lost with its host has an empty one.
@@ -152,7 +126,7 @@ impl Archive {
 
     /// The log. Blocks: it may read and render up to the log's limit.
     pub(super) fn logs(&self, id: &AgentId, query: &LogsQuery) -> Result<LogAnswer, Problem> {
-        let tail = query.tail.unwrap_or(DEFAULT_TAIL).clamp(1, MAX_TAIL);
+        let tail = query.lines()?;
         let since = query.since.as_deref().map(Since::parse).transpose()?;
         let remains = self.remains(id)?;
         let format = query.format.unwrap_or_default();

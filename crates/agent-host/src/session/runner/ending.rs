@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use parallax_api::agent::{AgentExit, RestartRequest};
 use parallax_api::{Code, Problem, Time};
-use parallax_profile::Conversation;
+use parallax_profile::{Composer, Conversation};
 use parallax_screen::{Screen, keys};
 
 use super::super::process::Process;
@@ -45,7 +45,11 @@ impl Runner {
         let leave = self.profile.leave();
         let text = leave.text.iter().flat_map(|text| [text.clone().into_bytes(), b"\r".to_vec()]);
         let keys = leave.keys.iter().filter_map(|key| keys::encode(key, &modes));
-        if Delivery::would_take(self.observation()) { text.chain(keys).collect() } else { Vec::new() }
+        // Into an empty composer only: a draft would be entered with it. Once begun, what stands there is the word itself.
+        let begun = self.leaving.as_ref().is_some_and(|leaving| !leaving.is_asking());
+        let empty = !self.delivery.is_busy() && !matches!(self.observation().composer, Composer::Holds(_));
+        let heard = Delivery::would_take(self.observation()) && (empty || begun);
+        if heard { text.chain(keys).collect() } else { Vec::new() }
     }
 
     pub(super) async fn on_end(&mut self, ended: Ended) {
@@ -53,8 +57,14 @@ impl Runner {
         tree::kill_all().await;
         let fed = self.screen.flush();
         self.emit(fed.output);
-        if let Some(id) = self.delivery.abandon() {
-            self.inbox.fail(&id, Problem::new(Code::AgentStopped, "the agent ended before it answered"));
+        let restarts = self.leaving.as_ref().is_some_and(|leaving| leaving.restart().is_some());
+        match self.delivery.abandon() {
+            // Nobody has read it: it is typed again.
+            Some((id, false)) if restarts => self.inbox.put_back(&id),
+            Some((id, _)) => {
+                self.inbox.fail(&id, Problem::new(Code::AgentStopped, "the agent ended before it answered"));
+            }
+            None => {}
         }
         self.keyboard.clear();
         for (reply, _) in self.interrupting.drain(..) {
@@ -72,7 +82,8 @@ impl Runner {
 
     /// The conversation that a restart goes on with, or a new one.
     pub(super) fn next_conversation(&self, request: RestartRequest) -> Conversation {
-        if request.resume {
+        // A conversation that never began cannot be gone on with.
+        if request.resume && self.has_conversed {
             Conversation::Resume { id: self.conversation.clone() }
         } else {
             Conversation::New { id: uuid::Uuid::new_v4().to_string() }
@@ -91,6 +102,7 @@ impl Runner {
                 // Viewers and readers of the log start with a clean screen, too (RIS).
                 self.emit(b"\x1bc".to_vec());
                 self.turn = Turn::default();
+                (self.last_output, self.last_input) = (Instant::now(), Instant::now());
                 self.passing = Passing::default();
                 self.publisher.started();
                 leaving.finish(&Ok(()));
@@ -147,7 +159,8 @@ impl Runner {
 
     /// When the program counts as started.
     pub(super) fn begun_at(&self) -> Option<Instant> {
-        self.begun.as_ref().map(|_| self.process.spawned + BEGIN_WINDOW)
+        let runs = self.process.ended.is_none();
+        self.begun.as_ref().filter(|_| runs).map(|_| self.process.spawned + BEGIN_WINDOW)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use parallax_api::message::{MessageState, MessagesQuery};
+use parallax_api::message::MessageState;
 use parallax_api::{AttentionKind, Code, Problem};
 use parallax_profile::{AnswerSource, Composer, Outcome, Signal};
 
@@ -15,7 +15,8 @@ impl Runner {
         let free = !self.delivery.is_busy()
             && self.keyboard.is_empty()
             && self.leaving.is_none()
-            && !self.passing.is_under_way();
+            && !self.passing.is_under_way()
+            && !self.process.detector.is_closing();
         let typing = self.last_typed.is_some_and(|at| now - at < TYPING_PAUSE)
             && matches!(self.observation().composer, Composer::Holds(_));
         if free
@@ -44,7 +45,7 @@ impl Runner {
             Some(Act::Paste(bytes)) => match self.write(bytes) {
                 Ok(target) => self.delivery.pasted(target, Instant::now()),
                 Err(problem) => {
-                    if let Some(id) = self.delivery.abandon() {
+                    if let Some((id, _)) = self.delivery.abandon() {
                         self.inbox.fail(&id, problem);
                     }
                 }
@@ -89,8 +90,7 @@ impl Runner {
         if self.answers_from_output() {
             return self.turn.output(&self.log.reader(), self.size);
         }
-        let query = MessagesQuery { since: None, limit: None };
-        let asked = self.inbox.list(&query).ok()?.into_iter().rev().find(|message| message.id == id)?;
+        let asked = self.inbox.get(id)?;
         self.profile.screen_answer(&self.screen.history(SCROLLBACK), &self.screen.rows(), &asked.content)
     }
 

@@ -20,6 +20,8 @@ use crate::tree;
 
 /// How long an interrupted turn may take to end.
 const INTERRUPT_LIMIT: Duration = Duration::from_secs(10);
+/// Between two presses of the interrupt keys.
+const INTERRUPT_GAP: Duration = Duration::from_secs(2);
 /// Input in one request, in bytes, and keys.
 const MAX_INPUT: usize = 64 * 1024;
 const MAX_KEYS: usize = 64;
@@ -39,7 +41,7 @@ impl Runner {
             Command::Resize(size) => self.on_resize(size),
             Command::Answer { request, reply } => self.on_answer(request, reply),
             Command::Interrupt { reply } => {
-                let busy = self.observation().status == AgentStatus::Busy;
+                let busy = self.is_working();
                 if self.finished {
                     drop(reply.send(Err(agent_stopped())));
                 } else if busy {
@@ -73,6 +75,11 @@ impl Runner {
     }
 
     fn on_send(&mut self, message: HostSend, reply: Reply<()>) {
+        if self.inbox.get(&message.message_id).is_some() {
+            // Sent again by somebody who did not hear that it was accepted.
+            drop(reply.send(Ok(())));
+            return;
+        }
         let accepted = self.may_send(&message).and_then(|()| {
             self.inbox.accept(&message.message_id, message.request.message)?;
             Ok(())
@@ -103,7 +110,9 @@ impl Runner {
                 }
             });
         }
-        let busy = agent.status == AgentStatus::Busy || self.delivery.is_busy() || self.inbox.queued() > 0;
+        // Once the answer is there the turn is over, also while it takes a moment until `ready` is certain.
+        let runs = agent.status == AgentStatus::Busy && !self.turn.is_over();
+        let busy = runs || self.delivery.is_busy() || self.inbox.queued() > 0;
         if busy && message.request.when_busy == WhenBusy::Reject {
             return Err(Problem::new(
                 Code::AgentBusy,
@@ -119,7 +128,12 @@ impl Runner {
         }
         match (&request.text, &request.keys) {
             (Some(text), None) if text.len() <= MAX_INPUT => {
-                self.write(text.clone().into_bytes())?;
+                if self.keyboard.is_empty() {
+                    self.write(text.clone().into_bytes())?;
+                } else {
+                    // In the order of the requests: keys are still being pressed.
+                    self.keyboard.push_back(text.clone().into_bytes());
+                }
             }
             (Some(_), None) => {
                 return Err(Problem::new(
@@ -265,7 +279,7 @@ impl Runner {
     }
 
     pub(super) fn end_interrupts(&mut self, now: Instant) {
-        let busy = self.observation().status == AgentStatus::Busy || self.delivery.is_taken();
+        let busy = self.is_working();
         for (reply, until) in std::mem::take(&mut self.interrupting) {
             if !busy {
                 // Who no longer waits needs no answer.
@@ -280,9 +294,20 @@ impl Runner {
         }
     }
 
+    /// Presses the interrupt keys, once for all who ask at the same time: a second Esc means something else.
     fn interrupt(&mut self) {
+        let now = Instant::now();
+        if self.interrupted_at.is_some_and(|at| now - at < INTERRUPT_GAP) {
+            return;
+        }
+        self.interrupted_at = Some(now);
         let modes = self.screen.modes();
         let encoded = self.profile.interrupt_keys().iter().filter_map(|key| keys::encode(key, &modes));
         self.keyboard.extend(encoded);
+    }
+
+    /// Whether a turn runs, or is about to.
+    fn is_working(&self) -> bool {
+        self.observation().status == AgentStatus::Busy || self.delivery.is_entered()
     }
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use anyhow::Context;
 use futures::StreamExt;
 use parallax_api::AgentId;
-use parallax_api::message::MessagesQuery;
+use parallax_api::message::{MAX_LISTED, MessagesQuery};
 use parallax_api::observe::{LogFormat, LogsQuery};
 use tokio::io::AsyncWriteExt;
 
-use super::{Archive, MAX_MESSAGES, Remains, cast, private_dir};
+use super::{Archive, Remains, cast, private_dir};
 use crate::host::HostClient;
 
 /// How long a log may take to be copied: hosts are near, and a log has at most some 64 MiB.
@@ -28,7 +28,7 @@ impl Archive {
         private_dir(&dir).context("failed to make the archive's directory")?;
         copy(host, LogFormat::Raw, &dir.join("output.raw")).await?;
         copy(host, LogFormat::Asciicast, &dir.join("output.cast")).await?;
-        let everything = MessagesQuery { limit: Some(MAX_MESSAGES), ..Default::default() };
+        let everything = MessagesQuery { limit: Some(MAX_LISTED), ..Default::default() };
         let (messages, screen, status, metrics) =
             tokio::join!(host.messages(&everything), host.screen(), host.status(), host.metrics());
         let metrics = metrics.context("failed to ask for the metrics")?;
