@@ -63,6 +63,7 @@ impl Turn {
             .ok()?;
         let len = usize::try_from(to.checked_sub(from)?).ok()?.min(bytes.len());
         let lines = render::text_lines(&bytes[..len], from, &[render::Resize { offset: from, size }]);
+        let lines: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
         Some(lines.join("\n").trim_matches('\n').to_owned())
     }
 }
