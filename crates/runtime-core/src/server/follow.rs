@@ -19,6 +19,8 @@ const SETTLE: Duration = Duration::from_millis(100);
 const VIEWERS_GRACE: Duration = Duration::from_secs(10);
 /// How long the remains of a lost host may hold up the news of its loss.
 const REMOVE_FIRST: Duration = Duration::from_millis(500);
+/// How long a server that is going away goes on collecting an agent that has ended: less than its grace.
+const LAST_COLLECTING: Duration = Duration::from_secs(5);
 /// How often collecting is tried before an agent is kept without what could not be had.
 const COLLECT_TRIES: u32 = 5;
 
@@ -37,11 +39,16 @@ impl Agents {
     pub(super) fn follow(self: &Arc<Self>, entry: Arc<Entry>, told: Option<AgentExit>) {
         let span = tracing::info_span!("follow", agent.id = %entry.id());
         let shutdown = self.shutdown.clone();
-        let follower = Follower { agents: self.clone(), entry, told, pause: Pause::default() };
+        let follower = Follower { agents: self.clone(), entry: entry.clone(), told, pause: Pause::default() };
         let following = async move {
+            let mut following = std::pin::pin!(follower.run());
             tokio::select! {
-                () = follower.run() => {}
+                () = &mut following => return,
                 () = shutdown.begun() => {}
+            }
+            // An agent that has just ended is collected, or its host would wait for the next server.
+            if entry.agent().status == AgentStatus::Stopped {
+                let _ = tokio::time::timeout(LAST_COLLECTING, following).await;
             }
         };
         self.shutdown.tracker().spawn(following.instrument(span));
