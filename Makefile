@@ -61,6 +61,7 @@ check: ## Format, clippy, docs, licenses and sources of dependencies: every warn
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
 	@if command -v cargo-deny >/dev/null; then \
+	  $(CARGO) fetch --locked --quiet && \
 	  $(CARGO) deny --offline --workspace check --hide-inclusion-graph bans licenses sources; \
 	else echo "SKIPPED: cargo-deny is not installed (cargo install cargo-deny)"; fi
 
