@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use parallax_api::agent::{AgentExit, AttentionOption};
 use parallax_api::observe::StatusChange;
 use parallax_api::{Agent, AgentError, AgentStatus, Attention, AttentionKind, EventData, Message, Time};
-use parallax_profile::Needed;
+use parallax_profile::{Composer, Needed, Observation};
 use tokio::sync::watch;
 
 use crate::journal::Journal;
@@ -40,6 +40,17 @@ pub struct Conclusion<'a> {
     pub source: &'a str,
     /// The rule.
     pub rule: &'a str,
+}
+
+/// The status to tell after `told`. A CLI is idle for a moment between two first-run screens, and reports it: nobody becomes
+/// ready while such screens are passed, while a person is needed, or with no place to type in. Who was ready stays it.
+pub fn told_status(observation: &Observation, told: AgentStatus, passing: bool) -> AgentStatus {
+    let could_take = observation.attention.is_none() && observation.composer != Composer::Absent;
+    match observation.status {
+        AgentStatus::Ready if passing => AgentStatus::Starting,
+        AgentStatus::Ready if told != AgentStatus::Ready && !could_take => told,
+        status => status,
+    }
 }
 
 impl Publisher {
@@ -228,6 +239,55 @@ impl Publisher {
         if let Err(error) = self.journal.append(data, Time::now()) {
             // The event is kept in memory and told; only the copy on disk is missing.
             tracing::error!(%error, "the journal's file cannot be written");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parallax_profile::Source;
+
+    use super::*;
+
+    #[test]
+    fn nobody_becomes_ready_behind_a_dialog() {
+        use AgentStatus::{Busy, Ready, Starting};
+        let login = Needed {
+            kind: AttentionKind::Login,
+            text: "Log in".into(),
+            login_url: None,
+            options: Vec::new(),
+            on_screen: true,
+            takes_text: None,
+            pass: Vec::new(),
+        };
+        let ready = |attention: Option<&Needed>, composer| Observation {
+            status: Ready,
+            attention: attention.cloned(),
+            error: None,
+            composer,
+            source: Source::Osc7501,
+            rule: "idle".into(),
+            evidence: String::new(),
+            since: Duration::ZERO,
+            detail: None,
+        };
+        let table = [
+            ("ready", ready(None, Composer::Empty), Starting, false, Ready),
+            ("between first-run screens", ready(None, Composer::Empty), Starting, true, Starting),
+            ("idle, then a login", ready(Some(&login), Composer::Absent), Starting, false, Starting),
+            (
+                "the login has gone, nothing else has come",
+                ready(None, Composer::Absent),
+                Starting,
+                false,
+                Starting,
+            ),
+            ("a person logs in anew", ready(Some(&login), Composer::Absent), Ready, false, Ready),
+            ("a turn is over", ready(None, Composer::Empty), Busy, false, Ready),
+        ];
+        for (name, observation, told, passing, expected) in table {
+            assert_eq!(told_status(&observation, told, passing), expected, "{name}");
         }
     }
 }

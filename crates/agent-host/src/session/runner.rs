@@ -15,7 +15,7 @@ use parallax_screen::Screen;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::process::{Happening, Process};
-use super::publish::{Conclusion, Publisher};
+use super::publish::{Conclusion, Publisher, told_status};
 use super::{Command, Reply, Surroundings};
 use crate::answering::Answering;
 use crate::delivery::Delivery;
@@ -411,10 +411,10 @@ impl Runner {
         let observation = self.process.detector.observation();
         // Until its answer is there a turn is not over for anyone.
         let answering = self.delivery.is_taken() && observation.status == AgentStatus::Ready;
-        let status = match observation.status {
-            AgentStatus::Ready if answering => AgentStatus::Busy,
-            AgentStatus::Ready if self.passing.is_under_way() => AgentStatus::Starting,
-            status => status,
+        let status = if answering {
+            AgentStatus::Busy
+        } else {
+            told_status(observation, self.publisher.agent().status, self.passing.is_under_way())
         };
         let conclusion = Conclusion {
             status,
