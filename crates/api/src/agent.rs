@@ -289,7 +289,7 @@ pub struct Resources {
     /// CPUs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu: Option<CpuQuantity>,
-    /// Bytes with a unit: `512m`, `1.5Gi`.
+    /// Bytes with a unit: `512m`, `512Mi`, `1.5Gi`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<String>,
     /// Processes and threads.
@@ -356,6 +356,8 @@ pub struct SpawnRequest {
 pub const MAX_LIST: usize = 64;
 /// The longest single capability, label or role, in bytes.
 pub const MAX_WORD: usize = 253;
+/// The longest image reference, in bytes: a name of 255, a tag of 128 and a digest.
+pub const MAX_IMAGE: usize = 512;
 /// The longest prompt or message, in bytes.
 pub const MAX_MESSAGE: usize = 1024 * 1024;
 
@@ -403,6 +405,17 @@ impl SpawnRequest {
         }
         if self.prompt.as_ref().is_some_and(|prompt| prompt.trim().is_empty() || prompt.len() > MAX_MESSAGE) {
             return Err(Problem::invalid("prompt", format!("a prompt has 1 to {MAX_MESSAGE} bytes")));
+        }
+        self.resources.iter().try_for_each(Resources::check)?;
+        if self.image.as_ref().is_some_and(|image| {
+            image.is_empty()
+                || image.len() > MAX_IMAGE
+                || image.chars().any(|c| c.is_whitespace() || c.is_control())
+        }) {
+            let detail = format!(
+                "an image is a reference of 1 to {MAX_IMAGE} bytes without blanks, such as `debian:12`"
+            );
+            return Err(Problem::invalid("image", detail));
         }
         if self.idle_timeout_seconds == Some(0) {
             return Err(Problem::invalid("idleTimeoutSeconds", "must be at least 1"));

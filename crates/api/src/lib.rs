@@ -8,6 +8,7 @@
 //! - [`event`]: what is told about agents as it happens
 //! - [`observe`]: logs, metrics, and why an agent has the status it has
 //! - [`runtime`]: the runtimes behind a control plane
+//! - [`quantity`]: amounts of CPU and memory
 //! - [`problem`]: every refusal, one list of codes
 //! - [`host`]: what an agent host and its runtime server say to each other
 //! - [`client`]: the typed client (REST and streams)
@@ -19,6 +20,7 @@ pub mod host;
 pub mod message;
 pub mod observe;
 pub mod problem;
+pub mod quantity;
 pub mod runtime;
 pub mod terminal;
 pub mod time;

@@ -1,6 +1,7 @@
 //! Points in time as the wire has them: RFC 3339, UTC, milliseconds.
 
 use std::fmt;
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,15 @@ impl Time {
     /// The point `millis` milliseconds after the Unix epoch; clamped to what a calendar can hold.
     pub fn from_millis(millis: i64) -> Self {
         Self(Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX))
+    }
+}
+
+impl FromStr for Time {
+    type Err = jiff::Error;
+
+    /// Reads RFC 3339, to whole milliseconds.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self::from_millis(text.parse::<Timestamp>()?.as_millisecond()))
     }
 }
 
