@@ -8,12 +8,15 @@
 //!
 //! How an agent ends: [`leaving`] (ask, wait, insist) → [`reaper`] (who ended, and how) → [`tree`] (nothing of it is
 //! left). [`serve`] puts it all together; [`hook`] is the other end of a CLI's own reports, [`record`] of the files it
-//! writes.
+//! writes. In a container there is also a [`door`] to the network, [`contained`] environment and memory, and [`relay`]
+//! for containers without a network.
 
 pub mod answering;
 pub mod asciicast;
 pub mod characters;
+pub mod contained;
 pub mod delivery;
+pub mod door;
 pub mod hook;
 pub mod inbox;
 pub mod journal;
@@ -23,6 +26,7 @@ pub mod passing;
 pub mod plain;
 pub mod reaper;
 pub mod record;
+pub mod relay;
 pub mod routes;
 pub mod serve;
 pub mod session;

@@ -1,10 +1,12 @@
-//! `parallax-agent-host`: `serve` owns one agent, `hook` reports to it, `replay` shows what its detector would say.
+//! `parallax-agent-host`: `serve` owns one agent, `hook` reports to it, `relay` reaches it, `replay` shows what its detector would say.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use parallax_agent_host::serve::Options;
 use parallax_profile::{Profile, Profiles, replay};
 
 /// Owns one agent's terminal and memory; started by a runtime server, one for each agent.
@@ -19,6 +21,18 @@ struct Arguments {
 enum Command {
     /// Read a launch from standard input, start the agent, serve it on DIR/host.sock.
     Serve {
+        /// The agent's directory.
+        #[arg(long)]
+        dir: PathBuf,
+        /// Be the first process of a container: the agent gets the image's environment.
+        #[arg(long)]
+        contained: bool,
+        /// Listen on a port of the network, too; who comes in shows the token of the launch.
+        #[arg(long, value_name = "ADDR:PORT")]
+        listen: Option<SocketAddr>,
+    },
+    /// Connect standard input and output to the host in DIR.
+    Relay {
         /// The agent's directory.
         #[arg(long)]
         dir: PathBuf,
@@ -46,7 +60,10 @@ fn main() -> ExitCode {
         .with_max_level(tracing::Level::INFO)
         .init();
     let done = match Arguments::parse().command {
-        Command::Serve { dir } => parallax_agent_host::serve::run(&dir),
+        Command::Serve { dir, contained, listen } => {
+            parallax_agent_host::serve::run(&Options { dir, contained, listen })
+        }
+        Command::Relay { dir } => parallax_agent_host::relay::run(&dir),
         Command::Hook { name } => parallax_agent_host::hook::run(&name),
         Command::Replay { profile, cast } => print_replay(&profile, &cast),
     };

@@ -1,8 +1,9 @@
 //! `parallax-agent-host serve`: from a launch on standard input to an agent behind a socket, and its quiet end.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, Read, Write};
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -12,8 +13,11 @@ use parallax_api::{AgentStatus, Problem};
 use parallax_profile::Launch;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::contained;
+use crate::door::Door;
 use crate::reaper::Reaper;
 use crate::routes::{Host, router};
 use crate::session::{Session, Surroundings};
@@ -25,38 +29,63 @@ const KEEP_ENDED: Duration = Duration::from_secs(600);
 /// How long open streams may take to end when the host goes.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// Serves one agent in the directory `dir` until it has ended and was collected.
-pub fn run(dir: &Path) -> anyhow::Result<()> {
+/// The host's socket, in its directory.
+pub const SOCKET: &str = "host.sock";
+
+/// How a host serves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The agent's directory.
+    pub dir: PathBuf,
+    /// It is the first process of a container.
+    pub contained: bool,
+    /// It listens here, too.
+    pub listen: Option<SocketAddr>,
+}
+
+/// Serves one agent until it has ended and was collected.
+pub fn run(options: &Options) -> anyhow::Result<()> {
     // A session of its own: nothing that happens to the server's terminal or process group reaches the host. When
     // the host already leads one (a container's first process), that is what was wanted.
     let _ = rustix::process::setsid();
     let launch = read_launch()?;
     let reaper = Reaper::start().context("becoming the reaper of the agent's processes")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let served = runtime.block_on(serve(dir, launch, reaper));
+    let served = runtime.block_on(serve(options, launch, reaper));
     // A thread may still wait for a terminal that somebody holds; the process ends without it.
     runtime.shutdown_background();
     served
 }
 
+/// One line: whoever writes it need not be able to close its end.
 fn read_launch() -> anyhow::Result<Launch> {
     let mut text = Vec::new();
-    std::io::stdin().lock().take(MAX_LAUNCH).read_to_end(&mut text).context("reading the launch")?;
+    std::io::stdin().lock().take(MAX_LAUNCH).read_until(b'\n', &mut text).context("reading the launch")?;
     serde_json::from_slice(&text).context("the launch on standard input is not valid")
 }
 
-async fn serve(dir: &Path, launch: Launch, reaper: Reaper) -> anyhow::Result<()> {
+async fn serve(options: &Options, mut launch: Launch, reaper: Reaper) -> anyhow::Result<()> {
     ignore_hangup()?;
+    let dir = &options.dir;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    let socket = dir.join("host.sock");
+    let socket = dir.join(SOCKET);
     let listener =
         UnixListener::bind(&socket).with_context(|| format!("listening on {}", socket.display()))?;
     std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600))?;
     std::fs::write(dir.join("host.pid"), std::process::id().to_string())?;
 
+    let door = match options.listen {
+        Some(address) => Some(Door::open(address, launch.token.take()).await?),
+        None => None,
+    };
+    if options.contained {
+        contained::inherit(&mut launch, dir).context("finding a home for the agent")?;
+    }
+
     let binary = std::env::current_exe().context("finding this program")?;
-    let surroundings = Surroundings { dir: dir.into(), socket: socket.clone(), binary, reaper };
-    match start(launch, surroundings, listener).await {
+    let (dir, contained) = (dir.clone(), options.contained);
+    let surroundings = Surroundings { dir, socket: socket.clone(), binary, reaper, contained };
+    match start(launch, surroundings, listener, door).await {
         Ok(served) => {
             say(&HostStarted::Ready { pid: std::process::id() })?;
             served.ended().await;
@@ -73,21 +102,27 @@ async fn start(
     launch: Launch,
     surroundings: Surroundings,
     listener: UnixListener,
+    door: Option<Door>,
 ) -> Result<Served, Problem> {
     let session = Session::start(launch, surroundings).await?;
     let released = CancellationToken::new();
     let app = router(Host { session: session.clone(), released: released.clone() });
-    let closing = released.clone();
-    let server = axum::serve(listener, app).with_graceful_shutdown(async move { closing.cancelled().await });
-    let server = tokio::spawn(async move { server.await });
-    Ok(Served { session, released, server })
+    let mut servers = JoinSet::new();
+    if let Some(door) = door {
+        let (listener, guarded) = door.guard(app.clone());
+        let closing = released.clone().cancelled_owned();
+        servers.spawn(axum::serve(listener, guarded).with_graceful_shutdown(closing).into_future());
+    }
+    let closing = released.clone().cancelled_owned();
+    servers.spawn(axum::serve(listener, app).with_graceful_shutdown(closing).into_future());
+    Ok(Served { session, released, servers })
 }
 
-/// An agent behind its socket.
+/// An agent behind its sockets.
 struct Served {
     session: Session,
     released: CancellationToken,
-    server: tokio::task::JoinHandle<std::io::Result<()>>,
+    servers: JoinSet<std::io::Result<()>>,
 }
 
 impl Served {
@@ -108,7 +143,7 @@ impl Served {
             tracing::warn!("nobody collected the ended agent");
             self.released.cancel();
         }
-        if tokio::time::timeout(LAST_WORDS, self.server).await.is_err() {
+        if tokio::time::timeout(LAST_WORDS, self.servers.join_all()).await.is_err() {
             tracing::debug!("a connection is still open");
         }
     }

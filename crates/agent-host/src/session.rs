@@ -81,6 +81,8 @@ pub struct Surroundings {
     pub binary: PathBuf,
     /// Waits for children.
     pub reaper: Reaper,
+    /// The host is the first process of a container.
+    pub contained: bool,
 }
 
 impl Session {

@@ -29,8 +29,11 @@ pub struct Launch {
     pub prompt: Option<String>,
     /// Its environment: what the server hands on, and what the request sets.
     pub env: BTreeMap<String, EnvValue>,
-    /// Its working directory.
+    /// Its working directory, as it sees it.
     pub workdir: PathBuf,
+    /// What is mounted there, in places with file systems of their own. None: what the place gives every agent.
+    #[serde(default)]
+    pub mount: Option<Mount>,
     /// The terminal's size.
     pub terminal: TerminalSize,
     /// Stop it after so many seconds in which nothing happened.
@@ -43,6 +46,29 @@ pub struct Launch {
     pub resources: Resources,
     /// How many bytes of its output are kept on disk.
     pub log_limit: u64,
+    /// What callers of the host must show, where it listens on a network.
+    #[serde(default)]
+    pub token: Option<EnvValue>,
+}
+
+/// What is mounted at an agent's working directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Mount {
+    /// What.
+    pub source: MountSource,
+    /// The agent may not write there.
+    pub read_only: bool,
+}
+
+/// Where a mount comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MountSource {
+    /// A directory of the machine.
+    Directory(PathBuf),
+    /// A named volume (Docker) or an existing claim (Kubernetes).
+    Volume(String),
 }
 
 /// How many bytes of output are kept unless told: 64 MiB.

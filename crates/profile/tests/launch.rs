@@ -37,12 +37,14 @@ fn launch(profile: &Profile, approvals: Approvals, env: &[(&str, &str)]) -> Laun
         prompt: None,
         env: env.iter().map(|(name, value)| ((*name).to_owned(), EnvValue::from(*value))).collect(),
         workdir: "/srv/a project".into(),
+        mount: None,
         terminal: TerminalSize::default(),
         idle_timeout_seconds: None,
         max_lifetime_seconds: None,
         image: None,
         resources: Resources::default(),
         log_limit: parallax_profile::launch::DEFAULT_LOG_LIMIT,
+        token: None,
     }
 }
 

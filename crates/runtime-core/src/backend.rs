@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parallax_api::agent::EnvValue;
 use parallax_api::runtime::{RuntimeKind, TypeInfo};
-use parallax_api::{AgentId, Problem};
+use parallax_api::{AgentExit, AgentId, Problem};
 use parallax_profile::Launch;
 
 use crate::host::Dial;
@@ -87,6 +87,8 @@ pub struct Survivor {
     pub id: AgentId,
     /// Where it answers. `None`: it is dead, and only what it left behind is there (to be removed).
     pub address: Option<HostAddress>,
+    /// How a dead one ended, where the place tells. What the host itself told of its agent's end counts more.
+    pub ended: Option<AgentExit>,
 }
 
 /// What an agent's processes use.

@@ -1,10 +1,10 @@
-//! Finding programs.
+//! Finding the host's program.
 
 use std::env;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
+use parallax_profile::program::{is_program, on_path};
 
 /// The program that owns an agent.
 const HOST: &str = "parallax-agent-host";
@@ -29,20 +29,4 @@ pub fn find_host_program(named: Option<PathBuf>) -> anyhow::Result<PathBuf> {
             this.display()
         )
     })
-}
-
-/// The program of that name in the directories of `path`; a name with a slash is a path itself.
-pub(crate) fn on_path(name: &str, path: &str) -> Option<PathBuf> {
-    if name.contains('/') {
-        return Some(PathBuf::from(name)).filter(|path| is_program(path));
-    }
-    // Relative directories would depend on where the host happens to stand.
-    env::split_paths(path)
-        .filter(|dir| dir.is_absolute())
-        .map(|dir| dir.join(name))
-        .find(|path| is_program(path))
-}
-
-fn is_program(path: &Path) -> bool {
-    path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }

@@ -2,6 +2,7 @@
 //!
 //! - [`backend`]: the one seam. [`AgentBackend`] starts, reaches, finds, measures and removes an agent's host in its place.
 //! - [`host`]: the other end of a host's socket: HTTP, event stream and terminal over whatever opens a stream to it.
+//! - [`find_host_program`]: which program is a host.
 //! - [`server`]: everything else, the same for every place:
 //!   - `routes` extract, ask `agents`, answer. `agents` finds the entry in the `registry` and asks its host, or, after the
 //!     end, the `archive`.
@@ -15,7 +16,9 @@
 
 pub mod backend;
 pub mod host;
+mod host_program;
 pub mod server;
 
 pub use backend::{AgentBackend, Health, HostAddress, Survivor, Usage};
+pub use host_program::find_host_program;
 pub use server::{Environment, Keep, RuntimeServer, RuntimeSettings, Workdirs};

@@ -40,8 +40,11 @@ impl LocalBackend {
     fn survivor(&self, id: &AgentId) -> Option<Survivor> {
         let dir = self.dirs.of(id);
         let lives = dir.host().is_some_and(process::Process::lives);
-        dir.exists()
-            .then(|| Survivor { id: id.clone(), address: lives.then(|| HostAddress::Unix(dir.socket())) })
+        dir.exists().then(|| Survivor {
+            id: id.clone(),
+            address: lives.then(|| HostAddress::Unix(dir.socket())),
+            ended: None,
+        })
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use parallax_api::agent::StopRequest;
 use parallax_api::{AgentId, Problem};
 use parallax_runtime_core::HostAddress;
 use parallax_runtime_core::host::HostClient;
@@ -26,7 +25,7 @@ pub(crate) async fn remove(dir: &AgentDir, id: &AgentId, grace: Duration) -> Res
     }
     let host = dir.host();
     if let Some(host) = host.filter(|host| host.lives()) {
-        ask(dir, grace).await;
+        HostClient::new(HostAddress::Unix(dir.socket())).leave(grace).await;
         host.ended(LEAVING).await;
     }
     for _ in 0..ROUNDS {
@@ -45,21 +44,6 @@ pub(crate) async fn remove(dir: &AgentDir, id: &AgentId, grace: Duration) -> Res
         }
     }
     Err(Problem::internal(format!("processes of the agent {id} do not die")))
-}
-
-/// Asks the host to end its agent and go. A host that does not answer is killed by the caller.
-async fn ask(dir: &AgentDir, grace: Duration) {
-    let host = HostClient::new(HostAddress::Unix(dir.socket()));
-    let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-    let asking = async {
-        host.stop(&StopRequest { grace_ms, force: grace.is_zero() }).await?;
-        host.release().await
-    };
-    match tokio::time::timeout(grace + LEAVING, asking).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "the host was asked to go"),
-        Err(_) => tracing::warn!("a host does not answer; killing it"),
-    }
 }
 
 /// The living processes of an agent: its host and what is below it, and whoever carries its mark: a process that was

@@ -15,7 +15,6 @@ use tokio::process::{Child, Command};
 
 use crate::agent_dir::AgentDir;
 use crate::process::Process;
-use crate::search::on_path;
 
 /// Marks every process of an agent, its host's included.
 pub(crate) const AGENT_ID: &str = "PARALLAX_AGENT_ID";
@@ -36,7 +35,6 @@ pub(crate) async fn launch(
     launch: &Launch,
 ) -> Result<HostAddress, Problem> {
     refuse_unsupported(launch)?;
-    find_cli(launch)?;
     dir.create().map_err(Problem::internal)?;
     let child = start(program, dir, id, launch).map_err(|error| failed(dir, &format!("{error:#}")))?;
     let started = tokio::time::timeout(START_TIMEOUT, converse(child, dir, launch)).await;
@@ -68,20 +66,6 @@ fn refuse_unsupported(launch: &Launch) -> Result<(), Problem> {
         format!("the local runtime cannot honour `{field}`: agents are plain processes; leave it out, or use docker or kubernetes"),
     )
     .with("field", field))
-}
-
-fn find_cli(launch: &Launch) -> Result<(), Problem> {
-    let start = &launch.profile.start;
-    let path = launch.env.get("PATH").map_or("", |path| path.expose());
-    if on_path(&start.program, path).is_some() {
-        return Ok(());
-    }
-    let install = launch.profile.install();
-    let detail =
-        format!("`{}` ({}) is not on the PATH of the agent; {install}", start.program, launch.profile.title);
-    Err(Problem::new(Code::CliNotFound, detail.trim_end_matches(['\n', ' ', ';']))
-        .with("program", start.program.as_str())
-        .with("install", install))
 }
 
 fn start(program: &Path, dir: &AgentDir, id: &AgentId, launch: &Launch) -> anyhow::Result<Child> {

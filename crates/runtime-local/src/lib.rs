@@ -14,10 +14,8 @@ mod backend;
 mod end;
 mod launch;
 mod process;
-mod search;
 mod settings;
 mod types;
 
 pub use backend::LocalBackend;
-pub use search::find_host_program;
 pub use settings::{LocalArgs, LocalSettings, build};

@@ -9,11 +9,11 @@ use clap::Args;
 use parallax_profile::Profiles;
 use parallax_profile::launch::DEFAULT_LOG_LIMIT;
 use parallax_runtime_core::server::DEFAULT_MAX_AGENTS;
-use parallax_runtime_core::{Environment, Keep, RuntimeServer, RuntimeSettings, Workdirs};
+use parallax_runtime_core::{Environment, Keep, RuntimeServer, RuntimeSettings, Workdirs, find_host_program};
 use parallax_service::gate::GateConfig;
 use parallax_service::shutdown::Shutdown;
 
-use crate::{LocalBackend, find_host_program};
+use crate::LocalBackend;
 
 /// The flags a local runtime has beside every server's.
 #[derive(Args, Clone, Debug, Default)]

@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use parallax_api::runtime::TypeInfo;
+use parallax_profile::program::on_path;
 use parallax_profile::{Profile, Profiles};
 use serde::Deserialize;
-
-use crate::search::on_path;
 
 /// How far above a program its package's description may stand.
 const PACKAGE_DEPTH: usize = 4;

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parallax_api::agent::EnvValue;
 use parallax_api::{Code, Problem, TerminalSize};
-use parallax_profile::{Conversation, Detector, Launch, Place, PreparedFile, Profile};
+use parallax_profile::program::on_path;
+use parallax_profile::{Command, Conversation, Detector, Launch, Place, PreparedFile, Profile};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Surroundings;
+use crate::contained::out_of_memory_kills;
 use crate::hook::{AGENT_ID, HOST_SOCKET};
 use crate::reaper::Ended;
 use crate::record::Record;
@@ -28,6 +30,8 @@ pub struct Process {
     pub spawned: Instant,
     /// When it ended, and how; its terminal may still hold output.
     pub ended: Option<(Instant, Ended)>,
+    /// Processes that had been killed for want of memory when it started, where the memory is the agent's own.
+    oom_kills: Option<u64>,
     output_rx: Option<mpsc::Receiver<Bytes>>,
     ended_rx: oneshot::Receiver<Ended>,
 }
@@ -57,6 +61,7 @@ impl Process {
             return Err(Problem::new(Code::WorkdirNotFound, detail).with("field", "workdir"));
         }
         let mut command = launch.command(&place(launch, surroundings), conversation)?;
+        find_program(launch, &command)?;
         for file in &command.files {
             prepare(file).map_err(|error| {
                 Problem::new(
@@ -73,6 +78,7 @@ impl Process {
             .insert(HOST_SOCKET.into(), EnvValue::from(surroundings.socket.to_string_lossy().into_owned()));
         let (Conversation::New { id } | Conversation::Resume { id }) = conversation;
         let record = command.record.clone().map(|source| Record::follow(source, id));
+        let oom_kills = surroundings.contained.then(out_of_memory_kills).flatten();
         let (terminal, output_rx) = Terminal::spawn(&command, &launch.workdir, size)?;
         Ok(Self {
             ended_rx: surroundings.reaper.ended(terminal.pid()),
@@ -81,6 +87,7 @@ impl Process {
             record,
             spawned: Instant::now(),
             ended: None,
+            oom_kills,
             output_rx: Some(output_rx),
         })
     }
@@ -119,6 +126,11 @@ impl Process {
         self.output_rx.is_none()
     }
 
+    /// Whether the kernel killed something of it for want of memory.
+    pub fn ran_out_of_memory(&self) -> bool {
+        self.oom_kills.is_some_and(|before| out_of_memory_kills().is_some_and(|now| now > before))
+    }
+
     /// Since the start: the detector's time.
     pub fn age(&self) -> Duration {
         self.spawned.elapsed()
@@ -141,6 +153,21 @@ fn place(launch: &Launch, surroundings: &Surroundings) -> Place {
         host_binary: surroundings.binary.clone(),
         is_root: rustix::process::geteuid().is_root(),
     }
+}
+
+/// Whether the CLI is installed where the agent would find it.
+fn find_program(launch: &Launch, command: &Command) -> Result<(), Problem> {
+    let path = command.env.get("PATH").map_or("", |path| path.expose());
+    if on_path(&command.program, path).is_some() {
+        return Ok(());
+    }
+    let install = launch.profile.install();
+    let (program, title) = (&command.program, &launch.profile.title);
+    let place = launch.image.as_ref().map_or_else(String::new, |image| format!(" in the image `{image}`"));
+    let detail = format!("`{program}` ({title}) is not on the PATH of the agent{place}; {install}");
+    Err(Problem::new(Code::CliNotFound, detail.trim_end_matches(['\n', ' ', ';']))
+        .with("program", program.as_str())
+        .with("install", install))
 }
 
 /// Writes a file of the agent's own, for its user's eyes only.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use parallax_profile::{Profile, Profiles};
-use parallax_runtime_local::find_host_program;
+use parallax_runtime_core::find_host_program;
 use tokio::process::Command;
 
 use super::{Check, State};

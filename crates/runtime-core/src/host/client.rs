@@ -28,6 +28,8 @@ pub(super) const QUICK: Duration = Duration::from_secs(10);
 const TYPING: Duration = Duration::from_secs(30);
 /// How long a restart may take: the old process is asked, then killed, and the new one must start.
 const RESTART: Duration = Duration::from_secs(60);
+/// How long a host that was asked to go may take beyond the grace.
+const LEAVING: Duration = Duration::from_secs(2);
 /// What a call may take beyond the time it was told to wait.
 const MARGIN: Duration = Duration::from_secs(15);
 /// The longest answer that is read into memory, in bytes: a thousand messages are the largest there is.
@@ -119,6 +121,21 @@ impl HostClient {
     /// Tells the host that everything is collected and it may go. `CONFLICT` when its agent has not ended.
     pub async fn release(&self) -> Result<(), Problem> {
         self.post_empty("/release", &serde_json::json!({}), QUICK).await
+    }
+
+    /// Asks the host to end its agent within `grace` and to go itself. What does not come of it is for the caller to
+    /// insist on: a host that does not answer is no error here.
+    pub async fn leave(&self, grace: Duration) {
+        let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        let asking = async {
+            self.stop(&StopRequest { grace_ms, force: grace.is_zero() }).await?;
+            self.release().await
+        };
+        match tokio::time::timeout(grace + LEAVING, asking).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the host was asked to go"),
+            Err(_) => tracing::warn!("a host does not answer"),
+        }
     }
 
     /// Where the host answers.

@@ -11,6 +11,7 @@ use tracing::Instrument;
 
 use super::agents::Agents;
 use super::registry::{Entry, Reach};
+use crate::backend::Survivor;
 use crate::host::{HostClient, HostEvents};
 
 /// After the end was told, a host has nothing more to tell once it is quiet this long.
@@ -23,6 +24,14 @@ const REMOVE_FIRST: Duration = Duration::from_millis(500);
 const LAST_COLLECTING: Duration = Duration::from_secs(5);
 /// How often collecting is tried before an agent is kept without what could not be had.
 const COLLECT_TRIES: u32 = 5;
+
+/// What became of a host that stopped answering.
+enum Found {
+    /// It is there, or nobody could say.
+    Perhaps,
+    /// It is not, and this is how it ended, where that is known.
+    Dead(Option<AgentExit>),
+}
 
 /// Follows one agent's host. Owns what is known of how far it has been followed.
 struct Follower {
@@ -66,8 +75,8 @@ impl Follower {
                 }
                 Err(cause) => {
                     tracing::debug!(%cause, "the host's event stream ended");
-                    if !self.find_again().await {
-                        return self.lost().await;
+                    if let Found::Dead(ended) = self.find_again().await {
+                        return self.lost(ended).await;
                     }
                 }
             }
@@ -120,21 +129,18 @@ impl Follower {
         self.agents.record(&self.entry, event, agent).await
     }
 
-    /// Looks for the host in its place. False: it is gone, or dead.
-    async fn find_again(&self) -> bool {
+    /// Looks for the host in its place.
+    async fn find_again(&self) -> Found {
         match self.agents.backend.find(self.entry.id()).await {
-            Ok(Some(survivor)) => match survivor.address {
-                Some(address) => {
-                    self.agents.metrics.reconnected();
-                    self.entry.set_reach(Reach::Host(HostClient::new(address)));
-                    true
-                }
-                None => false,
-            },
-            Ok(None) => false,
+            Ok(Some(Survivor { address: Some(address), .. })) => {
+                self.agents.metrics.reconnected();
+                self.entry.set_reach(Reach::Host(HostClient::new(address)));
+                Found::Perhaps
+            }
+            Ok(dead) => Found::Dead(dead.and_then(|survivor| survivor.ended)),
             Err(problem) => {
                 tracing::warn!(error = %problem, "failed to look for the agent's host");
-                true
+                Found::Perhaps
             }
         }
     }
@@ -163,15 +169,15 @@ impl Follower {
         true
     }
 
-    /// The host is gone and did not say how its agent ended: ends what remains and tells it.
-    async fn lost(self) {
+    /// The host is gone and did not say how its agent ended, though the place may have: ends what remains and tells it.
+    async fn lost(self, how: Option<AgentExit>) {
         tracing::warn!("the agent's host is lost");
         let (agents, entry) = (self.agents.clone(), self.entry.clone());
         let mut removing =
             tokio::spawn(async move { agents.backend.remove(entry.id(), Duration::ZERO).await });
         // A loss that is told should be one; but the news does not wait for ever.
         let _ = tokio::time::timeout(REMOVE_FIRST, &mut removing).await;
-        let agent = ended(self.entry.agent());
+        let agent = ended(self.entry.agent(), how);
         self.entry.publish(agent.clone());
         if agent.exit != self.told {
             self.tell_end(agent).await;
@@ -230,14 +236,15 @@ impl Agents {
     }
 }
 
-/// The agent as it ended: as it said itself, or, when it did not come to that, lost.
-fn ended(mut agent: Agent) -> Agent {
+/// The agent as it ended: as it said itself, or, when it did not come to that, as its place says.
+fn ended(mut agent: Agent, how: Option<AgentExit>) -> Agent {
     if agent.status != AgentStatus::Stopped || agent.exit.is_none() {
         let at = Time::now().max(agent.updated_at);
         agent.status = AgentStatus::Stopped;
         agent.attention = None;
         agent.queued = 0;
-        agent.exit = Some(AgentExit { code: None, signal: None, reason: "host_lost".into(), at });
+        let lost = || AgentExit { code: None, signal: None, reason: "host_lost".into(), at };
+        agent.exit = Some(how.unwrap_or_else(lost));
         agent.updated_at = at;
     }
     agent

@@ -112,7 +112,7 @@ impl Agents {
             capabilities: request.capabilities,
             role: request.role,
             labels: request.labels,
-            workdir: Some(workdir.display().to_string()),
+            workdir: Some(workdir.shown),
             model: request.model,
             updated_at: now,
             last_activity_at: None,
@@ -128,13 +128,15 @@ impl Agents {
             approvals: request.approvals.unwrap_or_default(),
             prompt: request.prompt,
             env,
-            workdir,
+            workdir: workdir.path,
+            mount: workdir.mount,
             terminal: request.terminal.unwrap_or_default(),
             idle_timeout_seconds: request.idle_timeout_seconds,
             max_lifetime_seconds: request.max_lifetime_seconds,
             image: request.image,
             resources: request.resources.unwrap_or_default(),
             log_limit: self.settings.log_limit,
+            token: None,
         })
     }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use parallax_api::{Code, Problem};
+use parallax_profile::{Mount, MountSource};
 
 /// How a spawn request's `workdir` becomes an agent's.
 #[derive(Clone, Debug)]
@@ -15,37 +16,95 @@ pub enum Workdirs {
         /// Directories under which agents may work.
         roots: Vec<PathBuf>,
     },
-    /// Directories of the agent's own place (a pod, a container): any absolute path.
-    There {
-        /// Where an agent works whose request names no directory.
-        default: PathBuf,
+    /// What is mounted into the agent's own place (a container), as `docker run --volume` names it: a directory of this
+    /// machine under one of the roots, or a volume by its name; with `:ro` behind it the agent may only read. Who names
+    /// nothing gets an empty directory of the agent's own.
+    Mounted {
+        /// Where it is mounted.
+        at: PathBuf,
+        /// Directories of this machine that may be mounted, with all below them.
+        roots: Vec<PathBuf>,
     },
 }
 
+/// Where an agent works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workdir {
+    /// As the agent sees it.
+    pub path: PathBuf,
+    /// What is mounted there.
+    pub mount: Option<Mount>,
+    /// As it is told to whoever asked for the agent.
+    pub shown: String,
+}
+
 impl Workdirs {
-    /// The directory to work in, without links and dots.
+    /// Where to work, without links and dots.
     ///
     /// Fails with `VALIDATION_ERROR`, `WORKDIR_NOT_FOUND` or `WORKDIR_FORBIDDEN`.
-    pub fn resolve(&self, asked: Option<&str>) -> Result<PathBuf, Problem> {
-        if asked.is_some_and(|path| !Path::new(path).is_absolute() || path.contains('\0')) {
-            return Err(Problem::invalid("workdir", "a working directory is an absolute path"));
-        }
+    pub fn resolve(&self, asked: Option<&str>) -> Result<Workdir, Problem> {
         match self {
-            Self::There { default } => Ok(asked.map_or_else(|| default.clone(), PathBuf::from)),
             Self::Here { default, roots } => {
-                let path = asked.map_or(default.as_path(), Path::new);
-                let real = path.canonicalize().map_err(|cause| missing(path, &cause))?;
-                let under = |root: &PathBuf| root.canonicalize().is_ok_and(|root| real.starts_with(root));
-                if !roots.iter().any(under) {
-                    return Err(forbidden(path, roots));
-                }
-                if !real.is_dir() {
-                    return Err(missing(path, &io::ErrorKind::NotADirectory.into()));
-                }
-                Ok(real)
+                let path = here(asked.map_or(default.as_path(), Path::new), roots)?;
+                Ok(Workdir { shown: path.display().to_string(), path, mount: None })
+            }
+            Self::Mounted { at, roots } => {
+                let mount = asked.map(|asked| mount(asked, roots)).transpose()?;
+                let shown = mount.as_ref().map_or_else(|| at.display().to_string(), spelled);
+                Ok(Workdir { path: at.clone(), mount, shown })
             }
         }
     }
+}
+
+/// A directory of this machine that exists under one of the roots.
+fn here(path: &Path, roots: &[PathBuf]) -> Result<PathBuf, Problem> {
+    if !path.is_absolute() || path.as_os_str().as_encoded_bytes().contains(&0) {
+        return Err(Problem::invalid("workdir", "a working directory is an absolute path"));
+    }
+    let real = path.canonicalize().map_err(|cause| missing(path, &cause))?;
+    let under = |root: &PathBuf| root.canonicalize().is_ok_and(|root| real.starts_with(root));
+    if !roots.iter().any(under) {
+        return Err(forbidden(path, roots));
+    }
+    if !real.is_dir() {
+        return Err(missing(path, &io::ErrorKind::NotADirectory.into()));
+    }
+    Ok(real)
+}
+
+fn mount(asked: &str, roots: &[PathBuf]) -> Result<Mount, Problem> {
+    let (source, read_only) = match asked.strip_suffix(":ro") {
+        Some(source) => (source, true),
+        None => (asked.strip_suffix(":rw").unwrap_or(asked), false),
+    };
+    let source = if source.starts_with('/') {
+        MountSource::Directory(here(Path::new(source), roots)?)
+    } else if is_volume_name(source) {
+        MountSource::Volume(source.into())
+    } else {
+        return Err(Problem::invalid(
+            "workdir",
+            "a working directory is an absolute path or the name of a volume; `:ro` behind it makes it read-only",
+        ));
+    };
+    Ok(Mount { source, read_only })
+}
+
+/// Names as Docker takes them: <https://docs.docker.com/reference/cli/docker/volume/create/>.
+fn is_volume_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_alphanumeric())
+        && (2..=255).contains(&name.len())
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+}
+
+fn spelled(mount: &Mount) -> String {
+    let source = match &mount.source {
+        MountSource::Directory(path) => path.display().to_string(),
+        MountSource::Volume(name) => name.clone(),
+    };
+    if mount.read_only { format!("{source}:ro") } else { source }
 }
 
 fn missing(path: &Path, cause: &io::Error) -> Problem {
@@ -86,10 +145,10 @@ mod tests {
         let workdirs = Workdirs::Here { default: root.clone(), roots: vec![root.clone()] };
         let code = |path: &str| {
             let path = root.join(path);
-            workdirs.resolve(Some(path.to_str().unwrap())).map_err(|problem| problem.code)
+            workdirs.resolve(Some(path.to_str().unwrap())).map(|dir| dir.path).map_err(|problem| problem.code)
         };
         let real = root.canonicalize().unwrap();
-        assert_eq!(workdirs.resolve(None).unwrap(), real);
+        assert_eq!(workdirs.resolve(None).unwrap().path, real);
         assert_eq!(code("work"), Ok(real.join("work")));
         assert_eq!(code("in"), Ok(real.join("work")));
         assert_eq!(code("work/../work/./"), Ok(real.join("work")));
@@ -100,5 +159,29 @@ mod tests {
         assert_eq!(code("../rootless"), Err(Code::WorkdirForbidden), "the name only begins the same");
         assert_eq!(workdirs.resolve(Some("work")).unwrap_err().code, Code::Validation);
         assert_eq!(workdirs.resolve(Some("")).unwrap_err().code, Code::Validation);
+    }
+
+    #[test]
+    fn what_is_mounted_is_named_as_docker_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        std::fs::create_dir(root.join("work")).unwrap();
+        let workdirs = Workdirs::Mounted { at: "/workspace".into(), roots: vec![root.clone()] };
+        let path = |suffix: &str| format!("{}/work{suffix}", root.display());
+        let shown = |asked: Option<&str>| {
+            workdirs.resolve(asked).map(|dir| (dir.shown, dir.mount.is_some_and(|mount| mount.read_only)))
+        };
+        assert_eq!(shown(None).unwrap(), ("/workspace".into(), false));
+        assert_eq!(shown(Some(&path(""))).unwrap(), (path(""), false));
+        assert_eq!(shown(Some(&path("/./:ro"))).unwrap(), (path(":ro"), true));
+        assert_eq!(shown(Some("a-volume")).unwrap(), ("a-volume".into(), false));
+        assert_eq!(shown(Some("a-volume:ro")).unwrap(), ("a-volume:ro".into(), true));
+        let work = workdirs.resolve(Some(&path(""))).unwrap();
+        assert_eq!(work.path, Path::new("/workspace"));
+        assert_eq!(work.mount.unwrap().source, MountSource::Directory(root.join("work")));
+        for bad in ["", ":ro", "-v", "a/b", "x", "vol:/etc", "vol:ro:ro"] {
+            assert_eq!(shown(Some(bad)).unwrap_err().code, Code::Validation, "{bad}");
+        }
+        assert_eq!(shown(Some("/etc:ro")).unwrap_err().code, Code::WorkdirForbidden);
     }
 }

@@ -80,6 +80,7 @@ impl AgentBackend for Place {
         let survivor = |(id, host): (&AgentId, &Arc<Host>)| Survivor {
             id: id.clone(),
             address: host.lives().then(|| HostAddress::Unix(host.socket.clone())),
+            ended: None,
         };
         Ok(hosts.iter().map(survivor).collect())
     }

@@ -117,6 +117,7 @@ impl Runner {
     fn finish(&mut self, ended: Ended, leaving: Option<Leaving>) {
         let reason = match &leaving {
             Some(leaving) => leaving.reason().to_owned(),
+            None if ended.signal.is_some() && self.process.ran_out_of_memory() => "oom".into(),
             None if ended.signal.is_some() => "killed".into(),
             None => "exited".into(),
         };
