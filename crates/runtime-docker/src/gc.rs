@@ -1,0 +1,88 @@
+//! Removing what no server owns: containers of servers whose state is gone, hosts' volumes that nobody uses, the network
+//! when nobody is on it.
+
+use std::collections::HashMap;
+
+use bollard::Docker;
+use bollard::errors::Error;
+use bollard::query_parameters::{
+    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
+    RemoveContainerOptionsBuilder, RemoveVolumeOptions,
+};
+
+use crate::container::label;
+use crate::{engine, identity};
+
+/// Removes it and answers what was removed, a line each.
+///
+/// # Errors
+/// When the engine is away.
+pub async fn collect() -> anyhow::Result<Vec<String>> {
+    let docker = engine::connect()?;
+    let mut removed = containers(&docker).await?;
+    removed.extend(volumes(&docker).await?);
+    removed.extend(networks(&docker).await?);
+    Ok(removed)
+}
+
+async fn containers(docker: &Docker) -> anyhow::Result<Vec<String>> {
+    let mut removed = Vec::new();
+    for key in [label::SERVER, label::SHARED] {
+        let filters = HashMap::from([("label", vec![key])]);
+        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+        for found in docker.list_containers(Some(options)).await? {
+            let labels = found.labels.unwrap_or_default();
+            let Some(id) = found.id.filter(|_| is_nobodys(&labels)) else { continue };
+            let name = labels.get(label::NAME).cloned().unwrap_or_default();
+            let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+            let gone = docker.remove_container(&id, Some(options)).await;
+            removed.extend(told(gone, format!("container {id} ({name})")));
+        }
+    }
+    Ok(removed)
+}
+
+/// A container that fills the hosts' volume is removed by whoever made it, unless that server died in it.
+fn is_nobodys(labels: &HashMap<String, String>) -> bool {
+    match (labels.get(label::OWNER), labels.get(label::SERVER)) {
+        (Some(owner), Some(server)) => identity::is_there(owner, server) == Some(false),
+        _ => labels.contains_key(label::SHARED),
+    }
+}
+
+/// The engine does not remove what is in use.
+async fn volumes(docker: &Docker) -> anyhow::Result<Vec<String>> {
+    let shared = format!("{}=host", label::SHARED);
+    let filters = HashMap::from([("label", vec![shared.as_str()]), ("dangling", vec!["true"])]);
+    let options = ListVolumesOptionsBuilder::default().filters(&filters).build();
+    let mut removed = Vec::new();
+    for found in docker.list_volumes(Some(options)).await?.volumes.unwrap_or_default() {
+        let gone = docker.remove_volume(&found.name, None::<RemoveVolumeOptions>).await;
+        removed.extend(told(gone, format!("volume {}", found.name)));
+    }
+    Ok(removed)
+}
+
+async fn networks(docker: &Docker) -> anyhow::Result<Vec<String>> {
+    let shared = format!("{}=network", label::SHARED);
+    let options = ListNetworksOptionsBuilder::default()
+        .filters(&HashMap::from([("label", vec![shared.as_str()])]))
+        .build();
+    let mut removed = Vec::new();
+    for found in docker.list_networks(Some(options)).await? {
+        let (Some(id), Some(name)) = (found.id, found.name) else { continue };
+        removed.extend(told(docker.remove_network(&id).await, format!("network {name}")));
+    }
+    Ok(removed)
+}
+
+fn told(gone: Result<(), Error>, what: String) -> Option<String> {
+    match gone {
+        Ok(()) => Some(what),
+        // In use, or somebody else was quicker.
+        Err(error) => {
+            tracing::debug!(what, error = engine::words(&error), "left alone");
+            None
+        }
+    }
+}

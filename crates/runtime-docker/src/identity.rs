@@ -1,0 +1,132 @@
+//! Who this server is: its agents carry its name, and their hosts' tokens are made with its key.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use parallax_api::AgentId;
+use parallax_api::agent::EnvValue;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The file in the state directory that holds it.
+const FILE: &str = "docker-identity.json";
+
+/// What the labels of a server's containers say, and the key of its hosts' tokens.
+#[derive(Clone)]
+pub(crate) struct Identity {
+    kept: Kept,
+    state_dir: PathBuf,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Kept {
+    server: String,
+    key: String,
+}
+
+impl Identity {
+    /// The identity kept in this state directory; a new one when there is none.
+    ///
+    /// # Errors
+    /// When the directory cannot be used.
+    pub(crate) fn open(state_dir: &Path) -> anyhow::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(state_dir)?;
+        let path = state_dir.join(FILE);
+        let kept = match read(&path).with_context(|| format!("failed to read {}", path.display()))? {
+            Some(kept) => kept,
+            None => create(&path).with_context(|| format!("failed to write {}", path.display()))?,
+        };
+        Ok(Self { kept, state_dir: state_dir.canonicalize()? })
+    }
+
+    /// The name that this server's containers carry.
+    pub(crate) fn server(&self) -> &str {
+        &self.kept.server
+    }
+
+    /// Where this server is, for whoever looks for containers that nobody owns: `MACHINE:STATE_DIR`.
+    pub(crate) fn owner(&self) -> String {
+        format!("{}:{}", machine(), self.state_dir.display())
+    }
+
+    /// The token of an agent's host. Made from the key, so that a server that starts again has it again.
+    pub(crate) fn token(&self, id: &AgentId) -> EnvValue {
+        let digest = Sha256::new()
+            .chain_update(&self.kept.key)
+            .chain_update(b":")
+            .chain_update(id.as_str())
+            .finalize();
+        EnvValue::from(hex(&digest))
+    }
+}
+
+/// Whether a server whose containers say that they belong to `owner` and `server` is still there. None: it would be on
+/// another machine, and nobody here can tell.
+pub(crate) fn is_there(owner: &str, server: &str) -> Option<bool> {
+    let (of, state_dir) = owner.split_once(':')?;
+    (of == machine()).then(|| {
+        let kept = read(&Path::new(state_dir).join(FILE));
+        // A file that cannot be read is no proof that nobody is there.
+        kept.map_or(true, |kept| kept.is_some_and(|kept| kept.server == server))
+    })
+}
+
+fn read(path: &Path) -> io::Result<Option<Kept>> {
+    match fs::read(path) {
+        Ok(text) => serde_json::from_slice(&text).map(Some).map_err(io::Error::other),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Written whole under another name first: a server that dies here leaves none, not half of one.
+fn create(path: &Path) -> io::Result<Kept> {
+    let key = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+    let kept = Kept { server: uuid::Uuid::new_v4().to_string(), key };
+    let new = path.with_extension(format!("new-{}", kept.server));
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&new)?;
+    file.write_all(&serde_json::to_vec(&kept)?)?;
+    file.sync_all()?;
+    fs::rename(new, path)?;
+    Ok(kept)
+}
+
+/// Names this machine: containers of an engine elsewhere may belong to servers of several.
+fn machine() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Bytes as people write them.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_the_same_after_a_restart_and_nobody_elses() {
+        let (state, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let first = Identity::open(state.path()).unwrap();
+        let again = Identity::open(state.path()).unwrap();
+        let stranger = Identity::open(other.path()).unwrap();
+        let id = AgentId::generate();
+        assert_eq!(first.server(), again.server());
+        assert_eq!(first.token(&id).expose(), again.token(&id).expose());
+        assert_ne!(first.token(&id).expose(), first.token(&AgentId::generate()).expose());
+        assert_ne!(first.token(&id).expose(), stranger.token(&id).expose());
+        assert_eq!(is_there(&first.owner(), first.server()), Some(true));
+        assert_eq!(
+            is_there(&first.owner(), stranger.server()),
+            Some(false),
+            "another server has the directory now"
+        );
+        assert_eq!(is_there(&first.owner().replacen(':', "-elsewhere:", 1), first.server()), None);
+        drop(state);
+        assert_eq!(is_there(&first.owner(), first.server()), Some(false));
+    }
+}

@@ -1,0 +1,130 @@
+//! Reaching a host: at its container's address, or by a program that is run beside it.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bollard::Docker;
+use bollard::container::LogOutput;
+use bollard::exec::{CreateExecOptions, StartExecResults};
+use bollard::models::EndpointSettings;
+use bytes::Bytes;
+use clap::ValueEnum;
+use futures::{StreamExt, TryStreamExt};
+use parallax_api::AgentId;
+use parallax_runtime_core::HostAddress;
+use parallax_runtime_core::host::{ByteStream, Dial};
+use serde::Deserialize;
+use tokio::io::join;
+use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
+use tokio_util::io::StreamReader;
+
+use crate::container::{HOST_DIR, PORT, PROGRAM, name};
+use crate::identity::Identity;
+
+/// A container of this machine answers, or refuses, in a millisecond.
+const PROBE: Duration = Duration::from_millis(500);
+
+/// How hosts are reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReachBy {
+    /// At the container's address when this server can connect to it, else by `exec`. Tried with the first agent.
+    #[default]
+    Auto,
+    /// At the container's address: an engine of this machine.
+    Address,
+    /// By running the host's own relay in the container: an engine elsewhere, or in a virtual machine.
+    Exec,
+}
+
+/// Reaches this server's hosts.
+pub(crate) struct Reach {
+    by: ReachBy,
+    identity: Identity,
+    /// What `auto` has found.
+    connects: OnceCell<bool>,
+}
+
+impl Reach {
+    pub(crate) fn new(by: ReachBy, identity: Identity) -> Self {
+        Self { by, identity, connects: OnceCell::new() }
+    }
+
+    /// Where the host of this agent answers, its container being in these networks.
+    pub(crate) async fn address(
+        &self,
+        docker: &Docker,
+        id: &AgentId,
+        networks: Option<HashMap<String, EndpointSettings>>,
+    ) -> HostAddress {
+        let token = self.identity.token(id);
+        match address(networks) {
+            Some(addr) if self.connects(addr).await => HostAddress::Tcp { addr, token },
+            _ => HostAddress::Dialer {
+                dial: Arc::new(Relay { docker: docker.clone(), container: name(id) }),
+                token,
+            },
+        }
+    }
+
+    async fn connects(&self, addr: SocketAddr) -> bool {
+        let probe = || async {
+            let connected = tokio::time::timeout(PROBE, TcpStream::connect(addr)).await;
+            let connects = matches!(connected, Ok(Ok(_)));
+            if !connects {
+                tracing::info!(%addr, "a container's address cannot be reached; reaching hosts by exec");
+            }
+            connects
+        };
+        match self.by {
+            ReachBy::Address => true,
+            ReachBy::Exec => false,
+            ReachBy::Auto => *self.connects.get_or_init(probe).await,
+        }
+    }
+}
+
+fn address(networks: Option<HashMap<String, EndpointSettings>>) -> Option<SocketAddr> {
+    let ip: IpAddr = networks?.into_values().find_map(|network| network.ip_address?.parse().ok())?;
+    Some(SocketAddr::new(ip, PORT))
+}
+
+/// Runs the host's relay in its container, once for each connection.
+struct Relay {
+    docker: Docker,
+    container: String,
+}
+
+#[async_trait]
+impl Dial for Relay {
+    async fn dial(&self) -> io::Result<Box<dyn ByteStream>> {
+        let options = CreateExecOptions {
+            cmd: Some(vec![PROGRAM, "relay", "--dir", HOST_DIR]),
+            attach_stdin: Some(true),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            ..CreateExecOptions::default()
+        };
+        let exec = self.docker.create_exec(&self.container, options).await.map_err(io::Error::other)?;
+        let StartExecResults::Attached { output, input } =
+            self.docker.start_exec(&exec.id, None).await.map_err(io::Error::other)?
+        else {
+            return Err(io::Error::other("the engine did not connect to the relay"));
+        };
+        let output = output.map(|output| match output.map_err(io::Error::other)? {
+            LogOutput::StdErr { message } => {
+                tracing::debug!(said = %String::from_utf8_lossy(&message), "the relay says");
+                Ok::<Bytes, io::Error>(Bytes::new())
+            }
+            other => Ok(other.into_bytes()),
+        });
+        // An empty chunk would look like the end.
+        let output = output.try_filter(|bytes: &Bytes| std::future::ready(!bytes.is_empty()));
+        Ok(Box::new(join(StreamReader::new(Box::pin(output)), input)))
+    }
+}

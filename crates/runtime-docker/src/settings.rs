@@ -1,0 +1,230 @@
+//! What the Docker runtime is told, and this backend in a runtime server.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use parallax_profile::launch::DEFAULT_LOG_LIMIT;
+use parallax_profile::{MountSource, Profiles};
+use parallax_runtime_core::server::DEFAULT_MAX_AGENTS;
+use parallax_runtime_core::{Environment, Keep, RuntimeServer, RuntimeSettings, Workdirs, find_host_program};
+use parallax_service::args::Settings;
+use parallax_service::gate::GateConfig;
+use parallax_service::shutdown::Shutdown;
+use serde::Deserialize;
+
+use crate::DockerBackend;
+use crate::container::WORKDIR;
+use crate::image::Pull;
+use crate::ownership::User;
+use crate::reach::ReachBy;
+
+/// The flags a Docker runtime has beside every server's. The configuration file has the same names.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DockerArgs {
+    /// The image of an agent type, such as claude=registry.example/claude:2; repeatable [default: parallax-agent-TYPE]
+    #[arg(long, value_name = "TYPE=IMAGE", env = "PARALLAX_DOCKER_IMAGES", value_delimiter = ',')]
+    pub image: Vec<String>,
+    /// When to fetch images: always, missing, never [default: missing]
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub pull: Option<Pull>,
+    /// The network of the agents, or `none` [default: a bridge of their own, on which they do not see each other]
+    #[arg(long, value_name = "NETWORK")]
+    pub network: Option<String>,
+    /// Who agents are, in numbers [default: the owner of the workdir, else the image's user, else 1000]
+    #[arg(long, value_name = "UID[:GID]")]
+    pub user: Option<String>,
+    /// Agents can write in their workdir, home and /tmp only
+    #[arg(long)]
+    pub read_only: bool,
+    /// Directory that agents may mount, with all below it, besides this one and the home of the user; repeatable
+    #[arg(long, value_name = "DIR")]
+    pub allow_workdir: Vec<PathBuf>,
+    /// A directory, file or volume with credentials for a type, mounted into the agent's home (at PATH in it);
+    /// `:ro` at the end makes it read-only; repeatable
+    #[arg(long, value_name = "TYPE=SOURCE[:PATH]")]
+    pub credentials: Vec<String>,
+    /// How to reach agents: auto, address, exec [default: auto]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub reach: Option<ReachBy>,
+    /// The agent host's program, a static one [default: beside this one, then on the PATH]
+    #[arg(long, env = "PARALLAX_AGENT_HOST", value_name = "FILE")]
+    pub agent_host: Option<PathBuf>,
+}
+
+impl DockerArgs {
+    /// These flags, and what the configuration file says where they say nothing.
+    #[must_use]
+    pub fn or(self, file: Self) -> Self {
+        let first = |flags: Vec<String>, file| if flags.is_empty() { file } else { flags };
+        Self {
+            image: first(self.image, file.image),
+            pull: self.pull.or(file.pull),
+            network: self.network.or(file.network),
+            user: self.user.or(file.user),
+            read_only: self.read_only || file.read_only,
+            allow_workdir: if self.allow_workdir.is_empty() {
+                file.allow_workdir
+            } else {
+                self.allow_workdir
+            },
+            credentials: first(self.credentials, file.credentials),
+            reach: self.reach.or(file.reach),
+            agent_host: self.agent_host.or(file.agent_host),
+        }
+    }
+}
+
+/// What is mounted into the home of every agent of a type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// A directory or a file of the engine's machine, or a volume.
+    pub source: MountSource,
+    /// Where in the home; empty is the home itself.
+    pub target: String,
+    /// The agent may not write there.
+    pub read_only: bool,
+}
+
+/// What the Docker runtime is told.
+#[derive(Clone, Debug)]
+pub struct DockerSettings {
+    /// Its name, as agents carry it.
+    pub name: String,
+    /// What outlives the server.
+    pub state_dir: PathBuf,
+    /// A directory with more profiles.
+    pub profiles: Option<PathBuf>,
+    /// Agents that may run at once; none: a hundred.
+    pub max_agents: Option<usize>,
+    /// Directories of this machine that agents may mount.
+    pub roots: Vec<PathBuf>,
+    /// The images of types that have one of their own.
+    pub images: BTreeMap<String, String>,
+    /// When images are fetched.
+    pub pull: Pull,
+    /// The network of the agents; none: a bridge of their own.
+    pub network: Option<String>,
+    /// Who agents are, when the operator says.
+    pub user: Option<User>,
+    /// Agents can write in their own volumes only.
+    pub read_only: bool,
+    /// Credentials by type.
+    pub credentials: BTreeMap<String, Vec<Credential>>,
+    /// How hosts are reached.
+    pub reach: ReachBy,
+    /// The agent host's program.
+    pub host_program: PathBuf,
+    /// How long ended agents stay readable.
+    pub keep: Keep,
+    /// Who may call.
+    pub gate: GateConfig,
+}
+
+impl DockerSettings {
+    /// What a server's settings and the Docker runtime's own flags come to. For a `main`.
+    ///
+    /// # Errors
+    /// When there is no agent host to run, or a flag makes no sense.
+    pub fn resolve(settings: &Settings, docker: DockerArgs) -> anyhow::Result<Self> {
+        let here = env::current_dir().context("failed to find the directory this was started in")?;
+        let home = env::var_os("HOME").map(PathBuf::from);
+        let images = docker.image.iter().map(|text| pair("--image", text)).collect::<anyhow::Result<_>>()?;
+        let mut credentials: BTreeMap<String, Vec<Credential>> = BTreeMap::new();
+        for text in &docker.credentials {
+            let (name, credential) = pair("--credentials", text)?;
+            credentials.entry(name).or_default().push(credential.parse()?);
+        }
+        Ok(Self {
+            name: "docker".into(),
+            state_dir: settings.state_dir.clone(),
+            profiles: settings.profiles.clone(),
+            max_agents: settings.max_agents,
+            roots: [here].into_iter().chain(home).chain(docker.allow_workdir).collect(),
+            images,
+            pull: docker.pull.unwrap_or_default(),
+            network: docker.network,
+            user: docker.user.map(|user| user.parse()).transpose().context("--user")?,
+            read_only: docker.read_only,
+            credentials,
+            reach: docker.reach.unwrap_or_default(),
+            host_program: find_host_program(docker.agent_host)?,
+            keep: Keep::default(),
+            gate: settings.gate(),
+        })
+    }
+}
+
+fn pair(flag: &str, text: &str) -> anyhow::Result<(String, String)> {
+    let (name, value) = text.split_once('=').unwrap_or_default();
+    ensure!(!name.is_empty() && !value.is_empty(), "{flag} is TYPE=VALUE, not `{text}`");
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+impl FromStr for Credential {
+    type Err = anyhow::Error;
+
+    /// `SOURCE`, `SOURCE:PATH`, and either with `:ro` at the end.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (rest, read_only) = text.strip_suffix(":ro").map_or((text, false), |rest| (rest, true));
+        let (source, target) = rest.split_once(':').unwrap_or((rest, ""));
+        let inside = !target.starts_with('/') && target.split('/').all(|part| part != "..");
+        ensure!(inside, "credentials go to a path in the agent's home, not to `{target}`");
+        ensure!(!source.is_empty(), "credentials come from a directory or a volume");
+        let source = match source.starts_with('/') {
+            true => MountSource::Directory(source.into()),
+            false => MountSource::Volume(source.into()),
+        };
+        Ok(Self { source, target: target.into(), read_only })
+    }
+}
+
+/// The Docker runtime, ready to serve: its agents are adopted and followed.
+///
+/// # Errors
+/// When a profile is not valid, or the state directory cannot be used (another server may have it).
+pub async fn build(settings: DockerSettings, shutdown: Shutdown) -> anyhow::Result<RuntimeServer> {
+    let profiles = match &settings.profiles {
+        Some(directory) => Profiles::builtin().with_directory(directory)?,
+        None => Profiles::builtin(),
+    };
+    let profiles = Arc::new(profiles);
+    let backend = DockerBackend::new(&settings, profiles.clone())?;
+    let settings = RuntimeSettings {
+        name: settings.name,
+        state_dir: settings.state_dir,
+        profiles,
+        max_agents: settings.max_agents.unwrap_or(DEFAULT_MAX_AGENTS),
+        workdirs: Workdirs::Mounted { at: WORKDIR.into(), roots: settings.roots },
+        // An agent gets its image's environment, not this machine's.
+        environment: Environment::default(),
+        keep: settings.keep,
+        log_limit: DEFAULT_LOG_LIMIT,
+        gate: settings.gate,
+    };
+    RuntimeServer::build(settings, Arc::new(backend), shutdown).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_go_into_the_home() {
+        let credential = |text: &str| text.parse::<Credential>().ok();
+        let of =
+            |source, target: &str, read_only| Some(Credential { source, target: target.into(), read_only });
+        let dir = || MountSource::Directory("/home/me/.claude".into());
+        assert_eq!(credential("/home/me/.claude:.claude:ro"), of(dir(), ".claude", true));
+        assert_eq!(credential("/home/me/.claude:.claude"), of(dir(), ".claude", false));
+        assert_eq!(credential("logins"), of(MountSource::Volume("logins".into()), "", false));
+        for bad in ["", ":.claude", "logins:/etc", "logins:../x", "logins:a/../../b"] {
+            assert_eq!(credential(bad), None, "{bad}");
+        }
+    }
+}
