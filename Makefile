@@ -42,7 +42,8 @@ $(UI)/dist/index.html: $(wildcard $(UI)/src/* $(UI)/*.json) $(UI)/build.mjs
 
 .PHONY: build
 build: host ui ## Build the programs for use (release) and the host as one static file
-	$(CARGO) build --release --locked -p parallax-cli -p parallax-control-plane -p parallax-runtime-local
+	$(CARGO) build --release --locked -p parallax-cli -p parallax-control-plane \
+	  -p parallax-runtime-local -p parallax-runtime-docker
 	install -m 755 $(TARGET)/$(HOST_TARGET)/host/parallax-agent-host $(TARGET)/release/parallax-agent-host
 
 # With a target named, the flag is for the host alone and not for build scripts and macros.
@@ -88,6 +89,15 @@ test-clis: debug clis ## The real Claude Code, Codex and Gemini CLI against the 
 test-browser: debug $(BROWSER_STAMP) ## The xterm.js page in headless Chromium
 	PARALLAX_BROWSER_MODULES="$(BROWSER)/node_modules" \
 	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^browser_/)'
+
+.PHONY: test-images
+test-images: debug ## The image that the Docker and Kubernetes suites run the fake agent in
+	tar -cf - -C crates/testkit/images/fake Dockerfile -C "$(abspath $(TARGET))/debug" parallax-fake-agent \
+	  | docker build --quiet --tag parallax-test-fake -
+
+.PHONY: test-docker
+test-docker: debug host test-images ## The suites that need a Docker engine (DOCKER_HOST, or the local one)
+	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^docker_/)'
 
 .PHONY: clis
 clis: $(CLIS_STAMP) ## Install the agents' own programs from npm, into the cache

@@ -41,6 +41,22 @@ pub fn open_descriptors(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
 }
 
+/// The process namespace that a process is in, as the kernel names it.
+pub fn pid_namespace(pid: u32) -> Option<String> {
+    Some(fs::read_link(format!("/proc/{pid}/ns/pid")).ok()?.to_string_lossy().into_owned())
+}
+
+/// The process of this machine that is `pid` within `namespace`.
+pub fn in_namespace(namespace: &str, pid: u32) -> Option<u32> {
+    all().into_iter().map(|process| process.pid).find(|candidate| {
+        let status = fs::read_to_string(format!("/proc/{candidate}/status")).unwrap_or_default();
+        let inner =
+            status.lines().find_map(|line| line.strip_prefix("NSpid:")?.split_whitespace().next_back());
+        inner.and_then(|inner| inner.parse().ok()) == Some(pid)
+            && pid_namespace(*candidate).as_deref() == Some(namespace)
+    })
+}
+
 fn all() -> Vec<Process> {
     let entries = fs::read_dir("/proc").expect("/proc is mounted");
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());

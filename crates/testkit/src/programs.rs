@@ -10,6 +10,14 @@ pub fn program(name: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("{name} is not built: run `cargo build --workspace --bins` first"))
 }
 
+/// The host as one static file, for places that are not this machine. Panics, saying how to build it, when it is not there.
+pub fn static_host() -> PathBuf {
+    let target = directory().parent().expect("programs are in a profile's directory").to_owned();
+    let host = target.join("x86_64-unknown-linux-gnu/host/parallax-agent-host");
+    assert!(host.is_file(), "{} is not built: run `make host` first", host.display());
+    host
+}
+
 /// The directory that the programs are in, to put on `PATH`.
 pub fn directory() -> PathBuf {
     program("parallax-fake-agent").parent().expect("a file is in a directory").to_owned()

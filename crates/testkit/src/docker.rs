@@ -1,0 +1,156 @@
+//! The Docker place: a `parallax-runtime-docker` of its own on the engine of this machine.
+
+use std::fs;
+use std::path::Path;
+
+use parallax_api::AgentId;
+use parallax_api::runtime::RuntimeKind;
+use tokio::process::Command;
+use tokio::sync::Mutex;
+
+use crate::local::Directory;
+use crate::place::{Place, ServerOptions};
+use crate::server::Server;
+use crate::{processes, programs};
+
+/// The image with the fake agent: `make test-images` builds it.
+pub const FAKE_IMAGE: &str = "parallax-test-fake";
+/// The label that a server's containers and volumes carry.
+const SERVER_LABEL: &str = "io.parallax.server";
+
+/// A Docker runtime and its agents.
+#[derive(Debug)]
+pub struct DockerPlace {
+    url: String,
+    server: Mutex<Server>,
+    directory: Directory,
+}
+
+impl DockerPlace {
+    /// A place whose server has these arguments as well, and these variables.
+    pub async fn start_with(args: &[&str], env: &[(&str, String)]) -> Self {
+        let directory = Directory::new();
+        let profiles = directory.path().join("profiles");
+        fs::create_dir_all(&profiles).expect("the directory can be written");
+        fs::write(profiles.join("fake.toml"), include_str!("../profiles/fake.toml"))
+            .expect("the directory can be written");
+        fs::write(profiles.join("shell.toml"), include_str!("../../../examples/profiles/shell.toml"))
+            .expect("the directory can be written");
+        let state = directory.path().join("state");
+        let mut server = Server::new("parallax-runtime-docker", directory.path()).args(&[
+            "--state-dir",
+            &state.to_string_lossy(),
+            "--profiles",
+            &profiles.to_string_lossy(),
+            "--pull",
+            "never",
+            "--image",
+            &format!("fake={FAKE_IMAGE}"),
+            "--image",
+            "shell=debian:bookworm-slim",
+        ]);
+        server = server.args(args).env("PARALLAX_AGENT_HOST", programs::static_host().to_string_lossy());
+        for (name, value) in env {
+            server = server.env(name, value.as_str());
+        }
+        let place = Self { url: server.url(), server: Mutex::new(server), directory };
+        place.start_server(ServerOptions::default()).await;
+        place
+    }
+
+    /// The directory that everything of this place is in: home, state, profiles.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// What the engine says of an agent's container, in this format (a Go template).
+    pub async fn inspect(&self, agent: &AgentId, format: &str) -> String {
+        docker(&["inspect", "--format", format, &container(agent)]).await.unwrap_or_default()
+    }
+
+    async fn processes_of(&self, agent: &AgentId) -> Option<String> {
+        let first = docker(&["inspect", "--format", "{{.State.Pid}}", &container(agent)]).await?;
+        processes::pid_namespace(first.parse().ok()?)
+    }
+
+    /// The id that the machine knows a process by which has this id in the agent's container.
+    async fn on_this_machine(&self, agent: &AgentId, pid: u32) -> Option<u32> {
+        processes::in_namespace(&self.processes_of(agent).await?, pid)
+    }
+
+    fn label(&self) -> Option<String> {
+        let identity = fs::read(self.directory.path().join("state/docker-identity.json")).ok()?;
+        let identity: serde_json::Value = serde_json::from_slice(&identity).ok()?;
+        Some(format!("label={SERVER_LABEL}={}", identity["server"].as_str()?))
+    }
+}
+
+/// The name of an agent's container.
+pub fn container(agent: &AgentId) -> String {
+    format!("parallax-{agent}")
+}
+
+/// Runs `docker` with these arguments: what it prints, or none when it fails.
+pub async fn docker(args: &[&str]) -> Option<String> {
+    let done = Command::new("docker").args(args).output().await.expect("docker can be run");
+    let text = String::from_utf8_lossy(&done.stdout).trim().to_owned();
+    done.status.success().then_some(text)
+}
+
+impl Place for DockerPlace {
+    const KIND: RuntimeKind = RuntimeKind::Docker;
+
+    async fn start() -> Self {
+        Self::start_with(&[], &[]).await
+    }
+
+    fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    async fn start_server(&self, options: ServerOptions) {
+        let more = ["--max-agents".to_owned(), options.max_agents.to_string()];
+        self.server.lock().await.start(&more).await;
+    }
+
+    async fn kill_server(&self) {
+        self.server.lock().await.kill().await;
+    }
+
+    async fn end_server(&self) {
+        self.server.lock().await.end().await;
+    }
+
+    async fn kill_process(&self, agent: &AgentId, pid: u32) {
+        let pid = self.on_this_machine(agent, pid).await;
+        processes::kill(pid.expect("the container has such a process"));
+    }
+
+    async fn process_lives(&self, agent: &AgentId, pid: u32) -> bool {
+        self.on_this_machine(agent, pid).await.is_some_and(processes::lives)
+    }
+
+    async fn server_holdings(&self) -> usize {
+        self.server.lock().await.pid().map_or(0, processes::open_descriptors)
+    }
+
+    async fn leftovers(&self) -> Vec<String> {
+        let Some(label) = self.label() else { return Vec::new() };
+        let containers = ["ps", "--all", "--filter", &label, "--format", "container {{.Names}} {{.Status}}"];
+        let volumes = ["volume", "ls", "--filter", &label, "--format", "volume {{.Name}}"];
+        let (containers, volumes) = tokio::join!(docker(&containers), docker(&volumes));
+        let lines = [containers, volumes].into_iter().flatten();
+        lines.flat_map(|text| text.lines().map(ToOwned::to_owned).collect::<Vec<_>>()).collect()
+    }
+}
+
+impl Drop for DockerPlace {
+    fn drop(&mut self) {
+        let Some(label) = self.label() else { return };
+        let run = |args: &[&str]| std::process::Command::new("docker").args(args).output().ok();
+        let Some(left) = run(&["ps", "--all", "--quiet", "--filter", &label]) else { return };
+        for id in String::from_utf8_lossy(&left.stdout).lines() {
+            drop(run(&["rm", "--force", "--volumes", id]));
+        }
+    }
+}
