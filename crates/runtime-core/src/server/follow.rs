@@ -213,11 +213,28 @@ impl Follower {
             tracing::error!(%error, "failed to write to the archive");
         }
         self.entry.set_reach(Reach::Ended);
-        if let Err(error) = agents.backend.remove(id, Duration::ZERO).await {
-            tracing::error!(%error, "failed to remove an ended agent's host");
-        }
+        self.give_back().await;
         agents.purge().await;
         tracing::info!("agent ended");
+    }
+}
+
+impl Follower {
+    /// Gives the place back. A place that is away is asked again; should this server go first, the next one asks.
+    async fn give_back(&self) {
+        let mut pause = Pause::default();
+        for attempt in 1.. {
+            match self.agents.backend.remove(self.entry.id(), Duration::ZERO).await {
+                Ok(()) => return,
+                Err(error) if attempt == 1 => {
+                    tracing::error!(%error, "failed to remove an ended agent's host");
+                }
+                Err(error) => {
+                    tracing::debug!(%error, attempt, "failed to remove an ended agent's host again");
+                }
+            }
+            pause.wait().await;
+        }
     }
 }
 
