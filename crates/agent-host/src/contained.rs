@@ -17,7 +17,7 @@ const MEMORY_EVENTS: [&str; 2] = ["/sys/fs/cgroup/memory.events", "/sys/fs/cgrou
 /// Gives the agent what its image sets, below what the request sets, and a home where it can write.
 ///
 /// # Errors
-/// When there is no such home and none can be made in `dir`.
+/// When there is no such home and none can be made beside `dir`.
 pub fn inherit(launch: &mut Launch, dir: &Path) -> std::io::Result<()> {
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -25,7 +25,7 @@ pub fn inherit(launch: &mut Launch, dir: &Path) -> std::io::Result<()> {
     // An engine sets the home of the user's entry in the image; a user without an entry gets the root directory.
     let home = launch.env.get("HOME").map(|home| PathBuf::from(home.expose()));
     if !home.is_some_and(|home| home.is_dir() && access(&home, Access::WRITE_OK).is_ok()) {
-        let home = dir.join("home");
+        let home = dir.with_file_name("home");
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&home)?;
         launch.env.insert("HOME".into(), EnvValue::from(home.to_string_lossy().into_owned()));
     }

@@ -12,7 +12,7 @@ use parallax_profile::{Launch, Profiles};
 use parallax_runtime_core::{AgentBackend, Health, HostAddress, Survivor, Usage};
 use tokio::sync::OnceCell;
 
-use crate::engine;
+use crate::engine::{self, Engine};
 use crate::host_volume::HostVolume;
 use crate::identity::Identity;
 use crate::image::Images;
@@ -23,7 +23,7 @@ use crate::settings::{Credential, DockerSettings};
 
 /// Runs each agent's host as the first process of a container.
 pub struct DockerBackend {
-    pub(crate) docker: Docker,
+    engine: Engine,
     pub(crate) identity: Identity,
     pub(crate) images: Images,
     pub(crate) network: Network,
@@ -44,7 +44,7 @@ impl DockerBackend {
     pub fn new(settings: &DockerSettings, profiles: Arc<Profiles>) -> anyhow::Result<Self> {
         let identity = Identity::open(&settings.state_dir)?;
         Ok(Self {
-            docker: engine::connect()?,
+            engine: Engine::default(),
             images: Images::new(settings.images.clone(), settings.pull),
             network: Network::parse(settings.network.as_deref())?,
             host_volume: HostVolume::new(settings.host_program.clone())?,
@@ -58,22 +58,27 @@ impl DockerBackend {
         })
     }
 
+    /// A client of the engine. Fails with `RUNTIME_UNAVAILABLE`.
+    pub(crate) fn docker(&self) -> Result<&Docker, Problem> {
+        self.engine.docker()
+    }
+
     /// The CPUs of the engine's machine, in billionths.
     pub(crate) async fn engine_nano_cpus(&self) -> Result<u64, Problem> {
         let ask = || async {
             let info =
-                self.docker.info().await.map_err(|error| engine::problem("describe itself", &error))?;
+                self.docker()?.info().await.map_err(|error| engine::problem("describe itself", &error))?;
             Ok(u64::try_from(info.ncpu.unwrap_or(1)).unwrap_or(1) * 1_000_000_000)
         };
         self.nano_cpus.get_or_try_init(ask).await.copied()
     }
 
     async fn look(&self) -> Result<Health, Problem> {
-        let info = self.docker.info().await.map_err(|error| engine::problem("describe itself", &error))?;
+        let info = self.docker()?.info().await.map_err(|error| engine::problem("describe itself", &error))?;
         let kind = info.os_type.unwrap_or_default();
         let trouble =
             (kind != "linux").then(|| format!("the Docker engine runs containers of {kind}, not of Linux"));
-        let types = self.images.types(&self.docker, &self.profiles).await;
+        let types = self.images.types(self.docker()?, &self.profiles).await;
         Ok(Health { trouble, types: types.map_err(|error| engine::problem("list its images", &error))? })
     }
 }

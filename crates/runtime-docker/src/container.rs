@@ -31,14 +31,14 @@ pub(crate) mod label {
 pub(crate) const PROGRAM_DIR: &str = "/opt/parallax";
 /// The host's program in it.
 pub(crate) const PROGRAM: &str = "/opt/parallax/parallax-agent-host";
-/// Where the agent's own volume is mounted: what its host remembers, and a home.
-pub(crate) const OWN_DIR: &str = "/var/lib/parallax";
-/// The host's directory in it.
-pub(crate) const HOST_DIR: &str = "/var/lib/parallax/host";
-/// The home of an agent with credentials of the operator's.
-pub(crate) const HOME_DIR: &str = "/var/lib/parallax/home";
-/// Where agents work.
-pub(crate) const WORKDIR: &str = "/workspace";
+/// Where the agent's own volume is mounted.
+pub(crate) const OWN_DIR: &str = "/agent";
+/// The host's directory in it: what it remembers.
+pub(crate) const HOST_DIR: &str = "/agent/host";
+/// The home in it, for an agent whose image has none or that gets credentials.
+pub(crate) const HOME_DIR: &str = "/agent/home";
+/// Where the agent works. A workdir that is mounted is mounted there.
+pub(crate) const WORKDIR: &str = "/agent/workspace";
 /// The port of a host.
 pub(crate) const PORT: u16 = 3110;
 
@@ -172,10 +172,7 @@ fn nano_cpus(launch: &Launch, around: &Circumstances<'_>) -> Result<u64, Problem
 }
 
 fn mounts(launch: &Launch, around: &Circumstances<'_>) -> Vec<EngineMount> {
-    let workdir = match &launch.mount {
-        None => own_volume(WORKDIR, around.server),
-        Some(mount) => mounted(&mount.source, WORKDIR, mount.read_only),
-    };
+    let workdir = launch.mount.as_ref().map(|mount| mounted(&mount.source, WORKDIR, mount.read_only));
     let program = EngineMount {
         // Nothing of the image is to be copied into it.
         volume_options: Some(MountVolumeOptions { no_copy: Some(true), ..MountVolumeOptions::default() }),
@@ -185,14 +182,14 @@ fn mounts(launch: &Launch, around: &Circumstances<'_>) -> Vec<EngineMount> {
         let target = format!("{HOME_DIR}/{}", credential.target);
         mounted(&credential.source, target.trim_end_matches('/'), credential.read_only)
     });
-    [program, own_volume(OWN_DIR, around.server), workdir].into_iter().chain(credentials).collect()
+    [program, own_volume(around.server)].into_iter().chain(workdir).chain(credentials).collect()
 }
 
 /// A volume without a name: the engine removes it with its container.
-fn own_volume(target: &str, server: &str) -> EngineMount {
+fn own_volume(server: &str) -> EngineMount {
     let labels = Some(HashMap::from([(label::SERVER.to_owned(), server.to_owned())]));
     EngineMount {
-        target: Some(target.into()),
+        target: Some(OWN_DIR.into()),
         typ: Some(MountType::VOLUME),
         volume_options: Some(MountVolumeOptions { labels, ..MountVolumeOptions::default() }),
         ..EngineMount::default()

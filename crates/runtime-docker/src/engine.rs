@@ -1,15 +1,31 @@
 //! The engine's API: connecting to it, and its refusals in the words of ours.
 
+use std::sync::OnceLock;
+
 use bollard::Docker;
 use bollard::errors::Error;
 use parallax_api::{Code, Problem};
 
-/// A client of the engine that `DOCKER_HOST` names, or of the local one. Talks to nobody yet.
-///
-/// # Errors
-/// When `DOCKER_HOST` names what cannot be spoken to.
-pub(crate) fn connect() -> anyhow::Result<Docker> {
-    Ok(Docker::connect_with_defaults()?)
+/// The engine that `DOCKER_HOST` names, or the one of this machine.
+#[derive(Default)]
+pub(crate) struct Engine(OnceLock<Docker>);
+
+impl Engine {
+    /// A client of it. It is made when it is first asked for: one whose socket is not there may come later.
+    ///
+    /// Fails with `RUNTIME_UNAVAILABLE`.
+    pub(crate) fn docker(&self) -> Result<&Docker, Problem> {
+        if let Some(docker) = self.0.get() {
+            return Ok(docker);
+        }
+        let docker = connect().map_err(|error| away(&error))?;
+        Ok(self.0.get_or_init(|| docker))
+    }
+}
+
+/// A client of the engine; its socket must be there.
+pub(crate) fn connect() -> Result<Docker, Error> {
+    Docker::connect_with_defaults()
 }
 
 /// `404`: there is no such thing.

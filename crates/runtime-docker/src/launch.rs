@@ -16,10 +16,10 @@ use crate::start;
 impl DockerBackend {
     pub(crate) async fn start(&self, id: &AgentId, launch: &Launch) -> Result<HostAddress, Problem> {
         let image = self.images.of(launch);
-        let inspected = self.images.get(&self.docker, &image).await?;
+        let inspected = self.images.get(self.docker()?, &image).await?;
         let user = User::choose(self.user, launch, &inspected)?;
-        let network = self.network.ensure(&self.docker).await?;
-        let host_volume = self.host_volume.ensure(&self.docker, &image).await?;
+        let network = self.network.ensure(self.docker()?).await?;
+        let host_volume = self.host_volume.ensure(self.docker()?, &image).await?;
         let around = Circumstances {
             id,
             image: &image,
@@ -35,13 +35,13 @@ impl DockerBackend {
         let own_workdir = self.is_new(launch).await?;
         let name = container::name(id);
         self.create(&name, container::body(launch, &around)?, &image).await?;
-        ownership::give(&self.docker, &name, user, own_workdir).await?;
+        ownership::give(self.docker()?, &name, user, own_workdir).await?;
 
         let launch = Launch { token: Some(self.identity.token(id)), image: Some(image), ..launch.clone() };
-        start::start(&self.docker, &name, &launch).await?;
-        let started = self.docker.inspect_container(&name, None).await;
+        start::start(self.docker()?, &name, &launch).await?;
+        let started = self.docker()?.inspect_container(&name, None).await;
         let started = started.map_err(|error| engine::problem("tell the agent's address", &error))?;
-        Ok(self.reach.address(&self.docker, id, started.network_settings.and_then(|of| of.networks)).await)
+        Ok(self.reach.address(self.docker()?, id, started.network_settings.and_then(|of| of.networks)).await)
     }
 
     /// Whether the workdir is one that nobody has owned: the agent's own, or a volume that is made with it.
@@ -50,7 +50,7 @@ impl DockerBackend {
             None => Ok(true),
             Some(mount) => match &mount.source {
                 MountSource::Directory(_) => Ok(false),
-                MountSource::Volume(name) => match self.docker.inspect_volume(name).await {
+                MountSource::Volume(name) => match self.docker()?.inspect_volume(name).await {
                     Ok(_) => Ok(false),
                     Err(error) if engine::is_missing(&error) && mount.read_only => Err(Problem::new(
                         Code::WorkdirNotFound,
@@ -66,7 +66,7 @@ impl DockerBackend {
 
     async fn create(&self, name: &str, body: ContainerCreateBody, image: &str) -> Result<(), Problem> {
         let options = CreateContainerOptionsBuilder::default().name(name).build();
-        let made = self.docker.create_container(Some(options), body).await;
+        let made = self.docker()?.create_container(Some(options), body).await;
         let made = made.map_err(|error| refused(&error, image))?;
         // A limit that the kernel cannot keep is one that was not given: "Your kernel does not support …".
         match made.warnings.iter().find(|warning| warning.contains("not support")) {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::str::FromStr;
 
 use anyhow::ensure;
@@ -13,7 +14,7 @@ use bollard::query_parameters::UploadToContainerOptionsBuilder;
 use parallax_api::{Code, Problem};
 use parallax_profile::{Launch, MountSource};
 
-use crate::container::{OWN_DIR, WORKDIR};
+use crate::container::{HOME_DIR, HOST_DIR, OWN_DIR, WORKDIR};
 use crate::engine;
 
 /// A user and a group, by number.
@@ -93,45 +94,37 @@ impl User {
 }
 
 /// Gives the agent's user the directories of a container that was just made and not yet started: those of its own volume,
-/// and its workdir when that is its own (`own_workdir`).
+/// and what is mounted at its workdir when nobody has owned that (`own_workdir`).
 pub(crate) async fn give(
     docker: &Docker,
     container: &str,
     user: User,
     own_workdir: bool,
 ) -> Result<(), Problem> {
-    upload(docker, container, OWN_DIR, archive(&["host", "home"], user, 0o700)).await?;
+    let mut dirs = vec![(HOST_DIR, 0o700), (HOME_DIR, 0o700)];
     if own_workdir {
-        upload(docker, container, WORKDIR, archive(&["."], user, 0o755)).await?;
+        dirs.push((WORKDIR, 0o755));
     }
-    Ok(())
+    let archive = archive(&dirs, user).map_err(Problem::internal)?;
+    let options = UploadToContainerOptionsBuilder::default().path(OWN_DIR).build();
+    let uploaded = docker.upload_to_container(container, Some(options), body_full(archive.into())).await;
+    uploaded.map_err(|error| engine::problem("make the agent's directories", &error))
 }
 
-/// An archive of directories.
-fn archive(names: &[&str], user: User, mode: u32) -> io::Result<Vec<u8>> {
+/// An archive of directories below the agent's own.
+fn archive(dirs: &[(&str, u32)], user: User) -> io::Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
-    for name in names {
+    for (dir, mode) in dirs {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Directory);
         header.set_uid(user.uid.into());
         header.set_gid(user.gid.into());
-        header.set_mode(mode);
+        header.set_mode(*mode);
         header.set_size(0);
-        archive.append_data(&mut header, format!("{name}/"), io::empty())?;
+        let name = Path::new(dir).strip_prefix(OWN_DIR).map_err(io::Error::other)?;
+        archive.append_data(&mut header, name, io::empty())?;
     }
     archive.into_inner()
-}
-
-async fn upload(
-    docker: &Docker,
-    container: &str,
-    path: &str,
-    archive: io::Result<Vec<u8>>,
-) -> Result<(), Problem> {
-    let archive = archive.map_err(Problem::internal)?;
-    let options = UploadToContainerOptionsBuilder::default().path(path).build();
-    let uploaded = docker.upload_to_container(container, Some(options), body_full(archive.into())).await;
-    uploaded.map_err(|error| engine::problem("make the agent's directories", &error))
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ impl DockerBackend {
             .all(true)
             .filters(&HashMap::from([("label", vec![ours.as_str()])]))
             .build();
-        let found = self.docker.list_containers(Some(options)).await;
+        let found = self.docker()?.list_containers(Some(options)).await;
         let found = found.map_err(|error| engine::problem("list the agents' containers", &error))?;
         let mut survivors = Vec::new();
         for summary in found {
@@ -38,7 +38,7 @@ impl DockerBackend {
             survivors.extend(match runs {
                 true => {
                     let networks = summary.network_settings.and_then(|settings| settings.networks);
-                    let address = Some(self.reach.address(&self.docker, &id, networks).await);
+                    let address = Some(self.reach.address(self.docker()?, &id, networks).await);
                     Some(Survivor { id, address, ended: None })
                 }
                 // How it ended stands elsewhere.
@@ -50,7 +50,7 @@ impl DockerBackend {
 
     /// The container of this agent.
     pub(crate) async fn one(&self, id: &AgentId) -> Result<Option<Survivor>, Problem> {
-        let found = match self.docker.inspect_container(&name(id), None).await {
+        let found = match self.docker()?.inspect_container(&name(id), None).await {
             Ok(found) => found,
             Err(error) if engine::is_missing(&error) => return Ok(None),
             Err(error) => return Err(engine::problem("look for the agent's container", &error)),
@@ -58,7 +58,7 @@ impl DockerBackend {
         let state = found.state.unwrap_or_default();
         let address = if state.status == Some(ContainerStateStatusEnum::RUNNING) {
             let networks = found.network_settings.and_then(|settings| settings.networks);
-            Some(self.reach.address(&self.docker, id, networks).await)
+            Some(self.reach.address(self.docker()?, id, networks).await)
         } else {
             None
         };
@@ -76,7 +76,7 @@ impl DockerBackend {
         let began = tokio::time::Instant::now();
         loop {
             let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-            match self.docker.remove_container(&name(id), Some(options)).await {
+            match self.docker()?.remove_container(&name(id), Some(options)).await {
                 Ok(()) => return Ok(()),
                 Err(error) if engine::is_missing(&error) => return Ok(()),
                 // Somebody else removes it already.

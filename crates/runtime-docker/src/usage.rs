@@ -15,7 +15,7 @@ impl DockerBackend {
         // One shot: otherwise the engine waits a second to compare.
         let options = StatsOptionsBuilder::default().stream(false).one_shot(true).build();
         let container = name(id);
-        let mut stats = std::pin::pin!(self.docker.stats(&container, Some(options)));
+        let mut stats = std::pin::pin!(self.docker()?.stats(&container, Some(options)));
         match stats.next().await {
             Some(Ok(stats)) => Ok(usage(&stats)),
             Some(Err(error)) if engine::is_missing(&error) => Err(Problem::no_agent(id)),
