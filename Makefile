@@ -13,6 +13,8 @@ CLIS := $(CACHE)/clis
 CLAUDE := 2.1.330
 CODEX := 0.169.0
 GEMINI := 0.61.0
+# What the image of Gemini CLI brings along.
+NODE := 22.23.3
 CLIS_STAMP := $(CLIS)/.installed-$(CLAUDE)-$(CODEX)-$(GEMINI)
 
 PLAYWRIGHT := 1.65.1
@@ -90,14 +92,23 @@ test-browser: debug $(BROWSER_STAMP) ## The xterm.js page in headless Chromium
 	PARALLAX_BROWSER_MODULES="$(BROWSER)/node_modules" \
 	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^browser_/)'
 
+.PHONY: test-engine
+test-engine: debug host test-images ## The suite that restarts the Docker engine of this machine, and what runs on it
+	PARALLAX_TEST_RESTARTS_ENGINE=1 $(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^engine_/)'
+
+# Debian's package of that name.
+STATIC_BASH ?= /bin/bash-static
+
 .PHONY: test-images
 test-images: debug ## The image that the Docker and Kubernetes suites run the fake agent in
 	tar -cf - -C crates/testkit/images/fake Dockerfile -C "$(abspath $(TARGET))/debug" parallax-fake-agent \
 	  | docker build --quiet --tag parallax-test-fake -
+	tar -cf - -C crates/testkit/images/scratch Dockerfile -C "$(dir $(STATIC_BASH))" bash-static \
+	  | docker build --quiet --tag parallax-test-scratch -
 
 .PHONY: test-docker
 test-docker: debug host test-images ## The suites that need a Docker engine (DOCKER_HOST, or the local one)
-	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^docker_/)'
+	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^docker/)'
 
 .PHONY: clis
 clis: $(CLIS_STAMP) ## Install the agents' own programs from npm, into the cache
@@ -118,6 +129,38 @@ $(BROWSER_STAMP):
 	npm install --prefix "$(BROWSER)" --no-audit --no-fund --loglevel=error \
 	  playwright-core@$(PLAYWRIGHT) @xterm/xterm@$(XTERM)
 	touch "$@"
+
+# What a build trusts beside the usual authorities: those that this machine was told to.
+CERTIFICATES ?= /usr/local/share/ca-certificates
+IMAGES := deploy/images
+
+.PHONY: images
+images: images-agents images-servers ## Build the Docker images: the three CLIs, the host, the servers
+
+.PHONY: images-agents
+images-agents: ## Build the image of each CLI
+	@context="$$(mktemp -d)"; trap 'rm -rf "$$context"' EXIT; mkdir "$$context/certificates"; \
+	find "$(CERTIFICATES)" -name '*.crt' -exec cp {} "$$context/certificates/" ';' 2>/dev/null || true; \
+	for agent in claude codex gemini; do \
+	  docker build --quiet --target "$$agent" --tag "parallax-agent-$$agent" \
+	    --build-arg CLAUDE=$(CLAUDE) --build-arg CODEX=$(CODEX) --build-arg GEMINI=$(GEMINI) --build-arg NODE=$(NODE) \
+	    --file $(IMAGES)/agents.Dockerfile "$$context"; \
+	done
+
+# The programs that were built; PROGRAMS=target/debug makes images of those.
+PROGRAMS ?= $(TARGET)/release
+
+.PHONY: images-servers
+images-servers: build images-of-programs
+
+.PHONY: images-of-programs
+images-of-programs:
+	tar -cf - -C $(IMAGES) server.Dockerfile -C "$(abspath $(PROGRAMS))" parallax parallax-control-plane \
+	    parallax-runtime-local parallax-runtime-docker \
+	    -C "$(abspath $(TARGET))/$(HOST_TARGET)/host" parallax-agent-host \
+	  | docker build --quiet --tag parallax-server --file server.Dockerfile -
+	tar -cf - -C $(IMAGES) host.Dockerfile -C "$(abspath $(TARGET))/$(HOST_TARGET)/host" parallax-agent-host \
+	  | docker build --quiet --tag parallax-host --file host.Dockerfile -
 
 .PHONY: clean
 clean: ## Remove what was built

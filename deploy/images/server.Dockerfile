@@ -1,0 +1,14 @@
+# Every server, the host they start, and the program for a person's hands. Say which one runs: it is the command.
+ARG BASE=debian:bookworm-slim
+FROM ${BASE}
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends ca-certificates \
+ && rm -rf /var/lib/apt/lists/* \
+ && useradd --uid 1000 --create-home parallax \
+ && install --directory --owner=1000 --group=1000 /var/lib/parallax
+COPY parallax parallax-control-plane parallax-runtime-local parallax-runtime-docker parallax-agent-host /usr/local/bin/
+RUN parallax --version && parallax-control-plane --version && parallax-runtime-docker --version
+ENV PARALLAX_STATE_DIR=/var/lib/parallax LANG=C.UTF-8
+VOLUME /var/lib/parallax
+USER 1000:1000
+CMD ["parallax-control-plane"]
