@@ -12,6 +12,7 @@
 //! what is left. The agent is the fake one, whose prompts say what happens (`do ask && say done`).
 
 pub mod attention;
+pub mod chaos;
 pub mod crowd;
 pub mod events;
 pub mod lifecycle;
@@ -93,6 +94,9 @@ macro_rules! conformance {
         $crate::conformance!($place, [$($meta)?], refusals {
             unknown_agents, unknown_fields, broken_json, huge_bodies, foreign_names_and_pages, unknown_types,
             too_many_agents, bad_fields,
+        });
+        $crate::conformance!($place, [$($meta)?], chaos {
+            killed_again_and_again,
         });
         $crate::conformance!($place, [$($meta)?], crowd {
             hundred_agents_twice,

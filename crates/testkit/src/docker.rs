@@ -1,5 +1,7 @@
 //! The Docker place: a `parallax-runtime-docker` of its own on the engine of this machine.
 
+pub mod engine;
+
 use std::fs;
 use std::path::Path;
 
@@ -18,6 +20,12 @@ pub const FAKE_IMAGE: &str = "parallax-test-fake";
 /// The label that a server's containers and volumes carry.
 const SERVER_LABEL: &str = "io.parallax.server";
 
+/// The agents of tests, whose programs are in images.
+pub(crate) const PROFILES: [(&str, &str); 2] = [
+    ("fake.toml", include_str!("../profiles/fake.toml")),
+    ("shell.toml", include_str!("../../../examples/profiles/shell.toml")),
+];
+
 /// A Docker runtime and its agents.
 #[derive(Debug)]
 pub struct DockerPlace {
@@ -32,18 +40,15 @@ impl DockerPlace {
         let directory = Directory::new();
         let profiles = directory.path().join("profiles");
         fs::create_dir_all(&profiles).expect("the directory can be written");
-        fs::write(profiles.join("fake.toml"), include_str!("../profiles/fake.toml"))
-            .expect("the directory can be written");
-        fs::write(profiles.join("shell.toml"), include_str!("../../../examples/profiles/shell.toml"))
-            .expect("the directory can be written");
+        for (name, profile) in PROFILES {
+            fs::write(profiles.join(name), profile).expect("the directory can be written");
+        }
         let state = directory.path().join("state");
         let mut server = Server::new("parallax-runtime-docker", directory.path()).args(&[
             "--state-dir",
             &state.to_string_lossy(),
             "--profiles",
             &profiles.to_string_lossy(),
-            "--pull",
-            "never",
             "--image",
             &format!("fake={FAKE_IMAGE}"),
             "--image",

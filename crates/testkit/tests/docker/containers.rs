@@ -1,0 +1,155 @@
+//! Limits, hardening, secrets, and how a container's end is told.
+
+use parallax_api::agent::{CpuQuantity, Resources};
+use parallax_api::{Code, EventData, SpawnRequest};
+use parallax_testkit::conformance::run;
+use parallax_testkit::docker::{DockerPlace, container, docker};
+use parallax_testkit::place::{Place, fake};
+use parallax_testkit::wait::{PATIENCE, until};
+use serde_json::{Value, json};
+
+/// What is asked for is what the engine keeps to; who asks for nothing gets the defaults.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Docker engine: make test-docker"]
+async fn limits_are_those_asked_for() {
+    run(async |place: &DockerPlace| {
+        let limits = "{{.HostConfig.NanoCpus}} {{.HostConfig.Memory}} {{.HostConfig.MemorySwap}} {{.HostConfig.PidsLimit}}";
+        let cpus: u64 = docker(&["info", "--format", "{{.NCPU}}"]).await.expect("an engine").parse().expect("a number");
+        let default = format!("{} 2147483648 2147483648 512", cpus.min(2) * 1_000_000_000);
+        let agent = place.user().spawn_ready(fake("default", &[])).await;
+        assert_eq!(place.inspect(&agent.id, limits).await, default);
+
+        for (cpu, memory, expected) in [
+            (CpuQuantity::Text("500m".into()), "512m", "500000000 536870912 536870912 64"),
+            (CpuQuantity::Text("0.25".into()), "0.5Gi", "250000000 536870912 536870912 64"),
+            (CpuQuantity::Number(0.5), "300000000", "500000000 300000000 300000000 64"),
+        ] {
+            let resources = Resources { cpu: Some(cpu), memory: Some(memory.into()), pids: Some(64) };
+            let request = SpawnRequest { resources: Some(resources), ..fake("limited", &[]) };
+            let agent = place.user().spawn_ready(request).await;
+            assert_eq!(place.inspect(&agent.id, limits).await, expected, "{memory}");
+        }
+        let metrics = agent.client.metrics(&agent.id).await.expect("metrics");
+        assert!(metrics.memory_bytes > 1 << 20 && metrics.processes >= 2, "{metrics:?}");
+    })
+    .await;
+}
+
+/// Amounts that no engine could give, each refused by name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Docker engine: make test-docker"]
+async fn bad_limits_are_refused() {
+    run(async |place: &DockerPlace| {
+        for (resources, field) in [
+            (json!({"cpu": 0}), "resources.cpu"),
+            (json!({"cpu": "4000"}), "resources.cpu"),
+            (json!({"cpu": "many"}), "resources.cpu"),
+            (json!({"memory": "1m"}), "resources.memory"),
+            (json!({"memory": "plenty"}), "resources.memory"),
+            (json!({"pids": 0}), "resources.pids"),
+        ] {
+            let asked = serde_json::from_value(resources.clone()).expect("well-formed");
+            let request = SpawnRequest { resources: Some(asked), ..fake("greedy", &[]) };
+            let problem = place.user().spawn_refused(&request).await;
+            assert_eq!(
+                (problem.code, &problem.more["field"]),
+                (Code::Validation, &json!(field)),
+                "{resources}: {problem:?}"
+            );
+        }
+    })
+    .await;
+}
+
+/// No root, no capabilities, no new privileges; and no secret where the engine shows it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Docker engine: make test-docker"]
+async fn a_container_is_locked_up() {
+    run(async |place: &DockerPlace| {
+        let mut request = shell("prisoner");
+        request.env.insert("API_KEY".into(), "a-secret-value".into());
+        let agent = place.user().spawn_ready(request).await;
+        assert_eq!(agent.say("id -u").await, "1000");
+        let status =
+            agent.say("grep -E '^(CapEff|CapBnd|NoNewPrivs):' /proc/self/status | tr -s '\\t' ' '").await;
+        let expected = ["CapEff: 0000000000000000", "CapBnd: 0000000000000000", "NoNewPrivs: 1"];
+        assert_eq!(status.lines().map(str::trim_end).collect::<Vec<_>>(), expected);
+        assert_eq!(agent.say("echo $API_KEY").await, "a-secret-value");
+        assert_eq!(
+            agent.say("pwd; touch a && ls; touch ~/b && echo home; touch /tmp/c && echo tmp").await,
+            "/agent/workspace\na\nhome\ntmp"
+        );
+
+        let shown = docker(&["inspect", &container(&agent.id)]).await.expect("the container is there");
+        assert!(!shown.contains("a-secret-value") && !shown.contains("API_KEY"), "{shown}");
+        let shown: Value = serde_json::from_str(&shown).expect("JSON");
+        let host = &shown[0]["HostConfig"];
+        assert_eq!(host["CapDrop"], json!(["ALL"]));
+        assert_eq!(host["SecurityOpt"], json!(["no-new-privileges:true"]));
+        assert_eq!((&host["Privileged"], &host["PidMode"]), (&json!(false), &json!("")));
+        assert_eq!(host["Binds"], Value::Null);
+        let mounts = shown[0]["Mounts"].as_array().expect("mounts");
+        assert!(mounts.iter().all(|mount| mount["Type"] == "volume"), "nothing of the machine: {mounts:?}");
+    })
+    .await;
+}
+
+/// An agent that the kernel kills for want of memory says so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Docker engine: make test-docker"]
+async fn want_of_memory_is_told() {
+    run(async |place: &DockerPlace| {
+        let resources = Resources { memory: Some("64m".into()), ..Resources::default() };
+        let mut agent =
+            place.user().spawn_ready(SpawnRequest { resources: Some(resources), ..shell("hungry") }).await;
+        agent.tell("x=$(head -c 200000000 /dev/zero | tr '\\0' x); echo ${#x}").await;
+        let exit = agent.ends().await;
+        assert_eq!((exit.signal.as_deref(), exit.reason.as_str()), (Some("SIGKILL"), "oom"), "{exit:?}");
+    })
+    .await;
+}
+
+/// A container that somebody kills takes its host with it: told at once, with the container's own end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Docker engine: make test-docker"]
+async fn a_killed_container_is_told() {
+    run(async |place: &DockerPlace| {
+        let mut agent = place.user().spawn_ready(fake("victim", &[])).await;
+        docker(&["kill", &container(&agent.id)]).await.expect("a container can be killed");
+        let exit = agent.ends().await;
+        assert_eq!(
+            (exit.code, exit.signal.as_deref(), exit.reason.as_str()),
+            (Some(137), Some("SIGKILL"), "container_ended"),
+            "{exit:?}"
+        );
+        let stops = agent.seen().iter().filter(|event| matches!(event.data, EventData::AgentStopped { .. }));
+        assert_eq!(stops.count(), 1);
+    })
+    .await;
+}
+
+/// `docker stop` is a request to leave, and the agent's end is told as one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Docker engine: make test-docker"]
+async fn a_stopped_container_leaves_in_order() {
+    run(async |place: &DockerPlace| {
+        let mut agent = place.user().spawn_ready(fake("guest", &[])).await;
+        agent.say("remember me").await;
+        docker(&["stop", "--time", "20", &container(&agent.id)]).await.expect("a container can be stopped");
+        assert_eq!(agent.ends().await.reason, "stopped");
+        assert_eq!(agent.messages().await.len(), 2, "its conversation outlives the container");
+        until("the container to be gone", PATIENCE, async || {
+            let left =
+                docker(&["ps", "--all", "--quiet", "--filter", &format!("name={}", container(&agent.id))])
+                    .await;
+            if left.as_deref() == Some("") { Ok(()) } else { Err(left) }
+        })
+        .await;
+    })
+    .await;
+}
+
+/// A request for bash as an agent, in the image of the test bed.
+pub fn shell(name: &str) -> SpawnRequest {
+    SpawnRequest { name: name.into(), r#type: "shell".into(), ..SpawnRequest::default() }
+}

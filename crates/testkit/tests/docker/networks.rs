@@ -1,0 +1,62 @@
+//! Networks: agents do not see each other, and need none to be reached.
+
+use parallax_testkit::conformance::{attention, survival, talk, terminal};
+use parallax_testkit::docker::{DockerPlace, docker};
+use parallax_testkit::place::Place;
+
+use super::containers::shell;
+
+/// Agents reach the machine, not each other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Docker engine: make test-docker"]
+async fn agents_do_not_see_each_other() {
+    let place = DockerPlace::start_with(&[], &[]).await;
+    let user = place.user();
+    let (one, two) = (user.spawn_ready(shell("one")).await, user.spawn_ready(shell("two")).await);
+    let address = place.inspect(&two.id, "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}").await;
+    let knock =
+        |address: &str| format!("timeout 1 bash -c '</dev/tcp/{address}/3110' && echo open || echo shut");
+    // Its own host answers (and wants a token); the other's is not to be seen.
+    assert_eq!(one.say(knock("127.0.0.1")).await, "open");
+    assert!(one.say(knock(&address)).await.ends_with("shut"));
+    one.stop().await;
+    two.stop().await;
+    place.end_server().await;
+}
+
+/// Without any network the host is reached all the same: everything that crosses its socket.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Docker engine: make test-docker"]
+async fn without_a_network() {
+    let place = DockerPlace::start_with(&["--network", "none"], &[]).await;
+    talk::answers(&place).await;
+    attention::permission_is_asked_and_given(&place).await;
+    terminal::a_late_viewer_sees_the_same(&place).await;
+    survival::every_byte_across_a_kill(&place).await;
+    let agent = place.user().spawn_ready(shell("alone")).await;
+    assert_eq!(agent.say("ls /sys/class/net").await, "lo");
+    for agent in place.user().client.list_all(&Default::default()).await.expect("a list") {
+        place.user().follow(agent.id).await.stop().await;
+    }
+    place.end_server().await;
+}
+
+/// A network of the operator's; one that is not there is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Docker engine: make test-docker"]
+async fn a_network_that_is_chosen() {
+    let name = format!("parallax-test-{}", std::process::id());
+    let place = DockerPlace::start_with(&["--network", &name], &[]).await;
+    let problem = place.user().spawn_refused(&shell("early")).await;
+    assert!(problem.detail.contains(&format!("docker network create {name}")), "{problem:?}");
+    docker(&["network", "create", &name]).await.expect("a network can be made");
+    let agent = place.user().spawn_ready(shell("connected")).await;
+    assert_eq!(
+        place.inspect(&agent.id, "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}").await,
+        name
+    );
+    assert_eq!(agent.say("echo here").await, "here");
+    agent.stop().await;
+    place.end_server().await;
+    docker(&["network", "rm", &name]).await.expect("nobody is on it any more");
+}

@@ -1,0 +1,118 @@
+//! A Docker engine that is restarted under its agents: `make test-engine`.
+
+use futures::future::join_all;
+use parallax_api::client::{TerminalItem, TerminalOptions, TerminalSocket};
+use parallax_api::observe::{LogFormat, LogsQuery};
+use parallax_api::{AgentStatus, EventData};
+use parallax_testkit::conformance::run;
+use parallax_testkit::docker::DockerPlace;
+use parallax_testkit::docker::engine::Engine;
+use parallax_testkit::place::{Place, fake};
+use parallax_testkit::user::Spawned;
+use parallax_testkit::wait::{PATIENCE, until, within};
+use rustix::process::Signal;
+
+/// Without live-restore the engine takes its containers with it: each agent is told ended, once, with its reason, and the
+/// next ones are as good as any.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "restarts the Docker engine: make test-engine"]
+async fn agents_that_ended_with_the_engine_alone() {
+    let engine = Engine::running();
+    run(async |place: &DockerPlace| {
+        for signal in [Signal::TERM, Signal::KILL, Signal::TERM, Signal::KILL, Signal::KILL] {
+            let mut agents = spawn(place, 3).await;
+            for agent in &agents {
+                assert_eq!(agent.say("before").await, "echo: before");
+                agent.tell("do lines 2000 && gate && lines 2000").await;
+            }
+            engine.restart(signal, &[]).await;
+            for agent in &mut agents {
+                let exit = agent.ends().await;
+                assert!(
+                    ["stopped", "container_ended"].contains(&exit.reason.as_str()),
+                    "{signal:?}: {exit:?}"
+                );
+                agent
+                    .told("the end", |data| matches!(data, EventData::AgentStopped { .. }).then_some(()))
+                    .await;
+                let ends =
+                    agent.seen().iter().filter(|event| matches!(event.data, EventData::AgentStopped { .. }));
+                assert_eq!(ends.count(), 1);
+                let answers =
+                    agent.seen().iter().filter(|event| matches!(event.data, EventData::Message { .. }));
+                assert_eq!(answers.count(), 1, "what was answered before was told");
+            }
+            until("the runtime to be healthy again", PATIENCE, async || place.user().client.ready().await)
+                .await;
+        }
+    })
+    .await;
+}
+
+/// With live-restore containers go on while the engine is away: nothing is missing, and nobody notices.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "restarts the Docker engine: make test-engine"]
+async fn agents_that_the_engine_keeps_alone() {
+    let engine = Engine::running();
+    engine.restart(Signal::TERM, &["--live-restore"]).await;
+    run(async |place: &DockerPlace| {
+        let agents = spawn(place, 3).await;
+        let mut followers = Vec::new();
+        for agent in &agents {
+            let options = TerminalOptions { since: Some(0), ..TerminalOptions::default() };
+            let terminal = agent.client.terminal(&agent.id, options).await.expect("a terminal");
+            followers.push(tokio::spawn(every_byte(terminal)));
+        }
+        for (round, signal) in
+            [Signal::TERM, Signal::KILL, Signal::TERM, Signal::KILL, Signal::TERM].into_iter().enumerate()
+        {
+            let asked =
+                join_all(agents.iter().map(|agent| agent.tell(format!("do lines 3000 && say {round}"))))
+                    .await;
+            engine.restart(signal, &["--live-restore"]).await;
+            for (agent, asked) in agents.iter().zip(asked) {
+                let mut agent = place.user().follow(agent.id.clone()).await;
+                assert!(agent.answer_to(&asked).await.content.ends_with(&format!("line 3000\n{round}")));
+                agent.becomes(AgentStatus::Ready).await;
+            }
+            // A server that starts while everything is as it was.
+            place.kill_server().await;
+            place.start_server(Default::default()).await;
+        }
+        for (agent, follower) in agents.iter().zip(followers) {
+            agent.stop().await;
+            let bytes =
+                within("the terminal to end", PATIENCE, follower).await.expect("the follower panicked");
+            assert!(bytes == raw_log(agent).await, "what was followed is what the log has");
+        }
+    })
+    .await;
+    engine.restart(Signal::TERM, &[]).await;
+}
+
+async fn every_byte(mut terminal: TerminalSocket) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Some(item) = terminal.next().await.expect("the connection is made again") {
+        if let TerminalItem::Output { offset, bytes: more } = item {
+            assert_eq!(offset, bytes.len() as u64, "no gap and no double");
+            bytes.extend_from_slice(&more);
+        }
+    }
+    bytes
+}
+
+async fn spawn(place: &DockerPlace, count: usize) -> Vec<Spawned> {
+    let user = place.user();
+    join_all((0..count).map(|number| user.spawn_ready(fake(&format!("agent-{number}"), &[])))).await
+}
+
+async fn raw_log(agent: &Spawned) -> Vec<u8> {
+    use futures::StreamExt;
+    let query = LogsQuery { format: Some(LogFormat::Raw), since: Some("0".into()), ..LogsQuery::default() };
+    let mut stream = agent.client.log_stream(&agent.id, &query).await.expect("a log");
+    let mut body = Vec::new();
+    while let Some(part) = stream.next().await {
+        body.extend_from_slice(&part.expect("the connection holds"));
+    }
+    body
+}
