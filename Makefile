@@ -90,7 +90,16 @@ test-clis: debug clis ## The real Claude Code, Codex and Gemini CLI against the 
 .PHONY: test-browser
 test-browser: debug $(BROWSER_STAMP) ## The xterm.js page in headless Chromium
 	PARALLAX_BROWSER_MODULES="$(BROWSER)/node_modules" \
-	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^browser_/)'
+	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^browser_/) - test(docker)'
+
+.PHONY: test-docker-browser
+test-docker-browser: debug host test-images $(BROWSER_STAMP) ## The same page with an agent in a container
+	PARALLAX_BROWSER_MODULES="$(BROWSER)/node_modules" \
+	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^browser_/) and test(docker)'
+
+.PHONY: test-docker-clis
+test-docker-clis: debug host images-agents ## The real CLIs in their images, against scripted models
+	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^docker_clis/)'
 
 .PHONY: test-engine
 test-engine: debug host test-images ## The suite that restarts the Docker engine of this machine, and what runs on it
@@ -108,7 +117,7 @@ test-images: debug ## The image that the Docker and Kubernetes suites run the fa
 
 .PHONY: test-docker
 test-docker: debug host test-images ## The suites that need a Docker engine (DOCKER_HOST, or the local one)
-	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^docker/)'
+	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^docker/) - binary(docker_clis)'
 
 .PHONY: clis
 clis: $(CLIS_STAMP) ## Install the agents' own programs from npm, into the cache

@@ -209,3 +209,6 @@ fn mounted(source: &MountSource, target: &str, read_only: bool) -> EngineMount {
         ..EngineMount::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,7 +42,7 @@ pub struct DockerArgs {
     /// Agents can write in their workdir, home and /tmp only
     #[arg(long)]
     pub read_only: bool,
-    /// Directory that agents may mount, with all below it, besides this one and the home of the user; repeatable
+    /// Directory that agents may mount, with all below it; repeatable [default: this one and the home of the user]
     #[arg(long, value_name = "DIR")]
     pub allow_workdir: Vec<PathBuf>,
     /// A directory, file or volume with credentials for a type, mounted into the agent's home (at PATH in it);
@@ -134,6 +134,11 @@ impl DockerSettings {
     pub fn resolve(settings: &Settings, docker: DockerArgs) -> anyhow::Result<Self> {
         let here = env::current_dir().context("failed to find the directory this was started in")?;
         let home = env::var_os("HOME").map(PathBuf::from);
+        // A server in a container has another directory and home than the engine's machine: those are not to be had then.
+        let roots = match docker.allow_workdir.is_empty() {
+            true => [here].into_iter().chain(home).collect(),
+            false => docker.allow_workdir,
+        };
         let images = docker.image.iter().map(|text| pair("--image", text)).collect::<anyhow::Result<_>>()?;
         let mut credentials: BTreeMap<String, Vec<Credential>> = BTreeMap::new();
         for text in &docker.credentials {
@@ -145,7 +150,7 @@ impl DockerSettings {
             state_dir: settings.state_dir.clone(),
             profiles: settings.profiles.clone(),
             max_agents: settings.max_agents,
-            roots: [here].into_iter().chain(home).chain(docker.allow_workdir).collect(),
+            roots,
             images,
             pull: docker.pull.unwrap_or_default(),
             network: docker.network,

@@ -6,25 +6,38 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use parallax_testkit::docker::DockerPlace;
 use parallax_testkit::local::LocalPlace;
 use parallax_testkit::place::{Place, fake};
 use parallax_testkit::wait::{PATIENCE, within};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
-/// Types, is painted, comes late, resizes.
+/// A process of this machine.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a browser: make test-browser"]
 async fn the_example_page_works() {
-    let modules = std::env::var("PARALLAX_BROWSER_MODULES").expect("set by `make test-browser`");
-    let page = serve_page(PathBuf::from(&modules)).await;
-    let place = LocalPlace::start_with_args(&["--allow-origin", &page]).await;
+    let page = serve_page().await;
+    use_page(&page, LocalPlace::start_with_args(&["--allow-origin", &page]).await).await;
+}
+
+/// A container.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a browser and a Docker engine: make test-docker-browser"]
+async fn the_example_page_works_with_docker() {
+    let page = serve_page().await;
+    use_page(&page, DockerPlace::start_with(&["--allow-origin", &page], &[]).await).await;
+}
+
+/// Types, is painted, comes late, resizes.
+async fn use_page(page: &str, place: impl Place) {
+    let modules = modules();
     let agent = place.user().spawn_ready(fake("watched", &[])).await;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/terminal.mjs");
     let run = Command::new("node")
         .args([
             script.as_os_str(),
-            modules.as_ref(),
+            modules.as_os_str(),
             page.as_ref(),
             place.url().as_ref(),
             agent.id.as_str().as_ref(),
@@ -39,12 +52,16 @@ async fn the_example_page_works() {
 }
 
 /// Serves the example, and xterm.js from where npm put it; gives its origin.
-async fn serve_page(modules: PathBuf) -> String {
+async fn serve_page() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("the loopback interface has a free port");
     let origin = format!("http://{}", listener.local_addr().expect("a listener has an address"));
-    let router = Router::new().fallback(file).with_state(modules);
+    let router = Router::new().fallback(file).with_state(modules());
     tokio::spawn(async move { axum::serve(listener, router).await });
     origin
+}
+
+fn modules() -> PathBuf {
+    std::env::var_os("PARALLAX_BROWSER_MODULES").expect("set by `make test-browser`").into()
 }
 
 async fn file(State(modules): State<PathBuf>, uri: Uri) -> Response {

@@ -5,4 +5,5 @@ mod containers;
 mod images;
 mod neighbours;
 mod networks;
+mod placement;
 mod workdirs;
