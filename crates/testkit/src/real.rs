@@ -112,6 +112,28 @@ impl RealCli {
         LocalPlace::start_with(&[], &env, |home| self.prepare_stranger(home)).await
     }
 
+    /// A local place of a user who has a key and has not given it yet.
+    pub async fn place_of_a_key_holder(self, models: &Models) -> LocalPlace {
+        self.must_be_installed();
+        let env: Vec<_> =
+            self.env(models).into_iter().filter(|(name, _)| name.ends_with("_BASE_URL")).collect();
+        LocalPlace::start_with(&[], &env, |home| {
+            if self == Self::Gemini {
+                let settings = json!({"security": {"auth": {"selectedType": "gemini-api-key"}}});
+                write(&home.join(".gemini/settings.json"), &settings.to_string());
+            }
+        })
+        .await
+    }
+
+    /// What is chosen, one after the other, until the CLI asks for a key. Claude Code takes none: it logs in with a browser.
+    pub fn way_to_a_key(self) -> &'static [&'static str] {
+        match self {
+            Self::Codex => &["cancel", "sign-in-another-way", "use-an-openai-api-key"],
+            Self::Claude | Self::Gemini => &[],
+        }
+    }
+
     /// How its model asks to make the file `name` in a way that needs permission.
     pub fn touch(self, name: &str) -> ToolCall {
         let command = format!("touch {name}");

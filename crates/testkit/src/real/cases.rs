@@ -211,6 +211,37 @@ pub async fn a_stranger_must_log_in(cli: RealCli) {
     place.end_server().await;
 }
 
+/// A login that a person makes through the agent makes it ready: with a key, which needs no browser.
+pub async fn a_login_makes_it_ready(cli: RealCli) {
+    let models = scripted(Vec::new()).await;
+    let place = cli.place_of_a_key_holder(&models).await;
+    let mut agent = place.user().spawn(cli.request()).await;
+    for option in cli.way_to_a_key() {
+        agent
+            .is(&format!("offering `{option}`"), |agent| {
+                let options = &agent.attention.as_ref()?.options;
+                options.iter().any(|offered| offered.id == *option).then_some(())
+            })
+            .await;
+        agent.chooses(option).await;
+    }
+    agent
+        .is("asking for a key", |agent| {
+            let attention =
+                agent.attention.as_ref().filter(|attention| attention.kind == AttentionKind::Login)?;
+            attention
+                .text
+                .contains("API key")
+                .then_some(())
+                .or_else(|| attention.text.contains("API Key").then_some(()))
+        })
+        .await;
+    assert!(agent.seen().iter().all(|event| event.data.name() != "agent_ready"), "{:#?}", agent.seen());
+    agent.reply("an-invented-key-0123456789abcdef").await.expect("a login takes text");
+    agent.becomes(AgentStatus::Ready).await;
+    finish(place).await;
+}
+
 async fn scripted(replies: Vec<Reply>) -> Models {
     let defaults = Pace { chunk_chars: Some(16), chunk_delay_ms: Some(2), first_delay_ms: Some(5) };
     let scenario = Scenario { defaults, replies, ..Scenario::default() };
