@@ -13,6 +13,10 @@ use super::registry::Reach;
 use crate::backend::{HostAddress, Survivor};
 use crate::host::HostClient;
 
+/// How long the place may take to say who is there, while nobody can use this server.
+const LOOKING: Duration = Duration::from_secs(15);
+/// How often a host that is just starting is asked.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// Hosts asked at once who they are.
 const ASKED_AT_ONCE: usize = 16;
 
@@ -25,7 +29,7 @@ impl Agents {
             let survivor = found.remove(&agent.id);
             let told = (agent.status == AgentStatus::Stopped).then(|| agent.exit.clone()).flatten();
             let address = survivor.as_ref().and_then(|survivor| survivor.address.clone());
-            if !launched && address.is_none() {
+            if !launched && !self.has_started(&agent.id, address.as_ref()).await {
                 // Nobody was told of it, and a retry may use its id: it must be gone before we serve.
                 self.undo(&agent.id).await;
                 continue;
@@ -47,10 +51,30 @@ impl Agents {
         tracing::info!(running = self.registry.running(), "agents adopted");
         self.purge_unknown().map_err(Problem::internal)
     }
+    /// Whether a host that was being started when the last server died has got its launch: then it answers, and otherwise it
+    /// goes by itself.
+    async fn has_started(&self, id: &AgentId, address: Option<&HostAddress>) -> bool {
+        let Some(address) = address else { return false };
+        let host = HostClient::new(address.clone());
+        let asking = async {
+            while host.agent().await.is_err() {
+                let there = self.backend.find(id).await;
+                if there.is_ok_and(|there| there.is_none_or(|survivor| survivor.address.is_none())) {
+                    return false;
+                }
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+            true
+        };
+        tokio::time::timeout(LOOKING, asking).await.unwrap_or(false)
+    }
 
     /// Every host in the place. When the place cannot be asked now, each agent's follower asks again.
     async fn look_around(&self) -> HashMap<AgentId, Survivor> {
-        match self.backend.survivors().await {
+        let looked = tokio::time::timeout(LOOKING, self.backend.survivors()).await;
+        match looked
+            .unwrap_or_else(|_| Err(Problem::internal(format!("no answer within {} s", LOOKING.as_secs()))))
+        {
             Ok(survivors) => survivors.into_iter().map(|survivor| (survivor.id.clone(), survivor)).collect(),
             Err(error) => {
                 tracing::error!(%error, "failed to look for agents that are still here");
@@ -66,10 +90,18 @@ impl Agents {
         for survivor in dead {
             self.remove_dead(survivor.id);
         }
-        let known = futures::stream::iter(living.into_iter().filter_map(|survivor| survivor.address))
-            .map(async |address: HostAddress| {
+        let living = living.into_iter().filter_map(|survivor| Some((survivor.id, survivor.address?)));
+        let known = futures::stream::iter(living)
+            .map(async |(id, address): (AgentId, HostAddress)| {
                 let host = HostClient::new(address);
-                (host.agent().await, host)
+                let agent = host.agent().await;
+                // A host speaks of its own agent and of no other.
+                (
+                    agent.and_then(
+                        |agent| if agent.id == id { Ok(agent) } else { Err(Problem::no_agent(&id)) },
+                    ),
+                    host,
+                )
             })
             .buffer_unordered(ASKED_AT_ONCE);
         let mut known = std::pin::pin!(known);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parallax_api::agent::AgentExit;
 use parallax_api::host::{HostEvent, HostLine};
-use parallax_api::{Agent, AgentStatus, Code, EventData, Problem, Time};
+use parallax_api::{Agent, AgentId, AgentStatus, Code, EventData, Problem, Time};
 use parallax_service::events::Mark;
 use tracing::Instrument;
 
@@ -92,8 +92,14 @@ impl Follower {
         while let Some(line) = self.next_line(&mut events).await? {
             self.pause = Pause::default();
             match line {
-                HostLine::State { agent } => self.entry.set(*agent),
-                HostLine::Event(event) => self.tell(event).await?,
+                HostLine::State { agent } if self.is_its_own(&agent.id) => self.entry.set(*agent),
+                HostLine::Event(event) if event.data.agent_id().is_none_or(|id| self.is_its_own(id)) => {
+                    self.tell(event).await?;
+                }
+                // An agent is the same user as its host, and may have taken its place.
+                HostLine::State { .. } | HostLine::Event(_) => {
+                    return Err(Problem::internal("the host speaks of an agent that is not its own"));
+                }
                 HostLine::Gap { oldest } => {
                     tracing::warn!(since, oldest, "the host forgot events before they were read");
                 }
@@ -101,6 +107,10 @@ impl Follower {
             }
         }
         Ok(host)
+    }
+
+    fn is_its_own(&self, id: &AgentId) -> bool {
+        id == self.entry.id()
     }
 
     /// The next line; none when the agent is over and its host has said everything.

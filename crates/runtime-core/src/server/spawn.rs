@@ -15,6 +15,8 @@ use crate::host::HostClient;
 const LAUNCH_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long taking away what a failed launch left may take.
 const CLEAN_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long after it failed it is tried again.
+const UNDO_AGAIN: Duration = Duration::from_secs(2);
 /// Variables that the host sets: a request's would cut the agent off from its host.
 const RESERVED: [&str; 2] = ["PARALLAX_HOST_SOCKET", "PARALLAX_AGENT_ID"];
 
@@ -49,7 +51,12 @@ impl Agents {
         // Before the launch: should this server die in it, the next one knows whose host it finds.
         self.records.announce(&launch.agent).await?;
         let launched = tokio::time::timeout(LAUNCH_TIMEOUT, self.backend.launch(&id, &launch)).await;
-        let late = || Problem::new(Code::SpawnFailed, "the agent's host did not start within five minutes");
+        let late = || {
+            Problem::new(
+                Code::SpawnFailed,
+                "the agent's host did not start within five minutes; should an image still be on its way, try again",
+            )
+        };
         let launched = match launched.unwrap_or_else(|_| Err(late())) {
             Ok(address) => self.records.put(&launch.agent).await.map(|()| address).map_err(Problem::from),
             Err(problem) => Err(problem),
@@ -74,18 +81,39 @@ impl Agents {
         }
     }
 
-    /// Takes away what a launch left that failed, or that a server did not live to see.
-    pub(super) async fn undo(&self, id: &AgentId) {
-        let removed = tokio::time::timeout(CLEAN_TIMEOUT, self.backend.remove(id, Duration::ZERO)).await;
-        let removed = removed.unwrap_or_else(|_| Err(Problem::internal("not within thirty seconds")));
-        if let Err(error) = removed {
-            // The record stays: the next server finds what is left under it.
-            tracing::error!(agent.id = %id, %error, "failed to remove what a failed spawn left");
+    /// Takes away what a launch left that failed, or that a server did not live to see. A place that does not answer now is
+    /// asked again until it does; should this server go first, the next one finds the record.
+    pub(super) async fn undo(self: &Arc<Self>, id: &AgentId) {
+        if self.try_undo(id).await.is_ok() {
             return;
         }
-        if let Err(error) = self.records.delete(id).await {
-            tracing::error!(agent.id = %id, %error, "failed to forget an agent that did not start");
-        }
+        let (agents, id, begun) = (self.clone(), id.clone(), self.shutdown.clone());
+        let trying = async move {
+            while agents.try_undo(&id).await.is_err() {
+                tokio::time::sleep(UNDO_AGAIN).await;
+            }
+        };
+        self.shutdown.tracker().spawn(async move {
+            tokio::select! {
+                () = trying => {}
+                () = begun.begun() => {}
+            }
+        });
+    }
+
+    async fn try_undo(&self, id: &AgentId) -> Result<(), Problem> {
+        let removed = tokio::time::timeout(CLEAN_TIMEOUT, self.backend.remove(id, Duration::ZERO)).await;
+        let removed = removed.unwrap_or_else(|_| Err(Problem::internal("not within thirty seconds")));
+        removed.inspect_err(
+            |error| tracing::error!(agent.id = %id, %error, "failed to remove what a failed spawn left"),
+        )?;
+        self.records
+            .delete(id)
+            .await
+            .inspect_err(|error| {
+                tracing::error!(agent.id = %id, error = %error, "failed to forget an agent that did not start");
+            })
+            .map_err(Problem::from)
     }
 
     /// What the host is to run. Refuses what the request may not have here.
