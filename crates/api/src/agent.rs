@@ -407,13 +407,10 @@ impl SpawnRequest {
             return Err(Problem::invalid("prompt", format!("a prompt has 1 to {MAX_MESSAGE} bytes")));
         }
         self.resources.iter().try_for_each(Resources::check)?;
-        if self.image.as_ref().is_some_and(|image| {
-            image.is_empty()
-                || image.len() > MAX_IMAGE
-                || image.chars().any(|c| c.is_whitespace() || c.is_control())
-        }) {
+        if self.image.as_ref().is_some_and(|image| !is_image(image)) {
             let detail = format!(
-                "an image is a reference of 1 to {MAX_IMAGE} bytes without blanks, such as `debian:12`"
+                "an image is a reference such as `debian:12` or `registry.example/team/agent@sha256:…`: at most {MAX_IMAGE} \
+                 letters, digits, `.`, `_`, `-`, `/`, `:` and `@`"
             );
             return Err(Problem::invalid("image", detail));
         }
@@ -425,6 +422,14 @@ impl SpawnRequest {
         }
         Ok(())
     }
+}
+
+/// Whether this can be an image reference. It becomes part of a path in an engine's API: nothing may lead elsewhere there.
+fn is_image(image: &str) -> bool {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || "._-:@".contains(c);
+    let is_part =
+        |part: &str| part.starts_with(|c: char| c.is_ascii_alphanumeric()) && part.chars().all(is_word);
+    image.len() <= MAX_IMAGE && image.split('/').all(is_part)
 }
 
 fn bounded(field: &str, count: usize) -> Result<(), Problem> {

@@ -30,7 +30,7 @@ pub struct Process {
     pub spawned: Instant,
     /// When it ended, and how; its terminal may still hold output.
     pub ended: Option<(Instant, Ended)>,
-    /// Processes that had been killed for want of memory when it started, where the memory is the agent's own.
+    /// Processes that had been killed for want of memory when it was last at work, where the memory is the agent's own.
     oom_kills: Option<u64>,
     output_rx: Option<mpsc::Receiver<Bytes>>,
     ended_rx: oneshot::Receiver<Ended>,
@@ -126,7 +126,12 @@ impl Process {
         self.output_rx.is_none()
     }
 
-    /// Whether the kernel killed something of it for want of memory.
+    /// It begins a turn: what the kernel killed before has not ended it.
+    pub fn begins_turn(&mut self) {
+        self.oom_kills = self.oom_kills.and_then(|_| out_of_memory_kills());
+    }
+
+    /// Whether the kernel killed something of it for want of memory, since its last turn began.
     pub fn ran_out_of_memory(&self) -> bool {
         self.oom_kills.is_some_and(|before| out_of_memory_kills().is_some_and(|now| now > before))
     }

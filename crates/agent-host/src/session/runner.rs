@@ -255,6 +255,7 @@ impl Runner {
             Fact::Session { id } => self.conversation = id,
             Fact::PromptTaken { .. } => {
                 self.has_conversed = true;
+                self.process.begins_turn();
                 let act = self.delivery.prompt_taken();
                 self.act(act);
                 self.turn.begin(self.turn_mark);
@@ -416,12 +417,17 @@ impl Runner {
         } else {
             told_status(observation, self.publisher.agent().status, self.passing.is_under_way())
         };
+        let awaits = match () {
+            () if answering => Some("the answer is awaited"),
+            () if status != observation.status => Some("a message could not be typed yet"),
+            () => None,
+        };
         let conclusion = Conclusion {
             status,
             needed: observation.attention.as_ref().filter(|needed| !self.passing.hides(needed)),
             error: observation.error.as_ref().filter(|_| status == AgentStatus::Error),
-            source: if answering { "process" } else { observation.source.as_str() },
-            rule: if answering { "the answer is awaited" } else { &observation.rule },
+            source: if awaits.is_some() { "process" } else { observation.source.as_str() },
+            rule: awaits.unwrap_or(&observation.rule),
         };
         // What a program that is leaving shows on its way (a composer behind a dialog) is no place for a message.
         if self.leaving.is_none() {

@@ -18,6 +18,8 @@ use crate::turn::Turn;
 
 /// A process that ends this soon after its start did not start.
 const BEGIN_WINDOW: Duration = Duration::from_millis(250);
+/// How the kernel ends what it has no memory for.
+const SIGKILL: i32 = rustix::process::Signal::KILL.as_raw();
 /// Lines of its last words that a failed start tells.
 const LAST_WORDS: usize = 20;
 
@@ -117,7 +119,7 @@ impl Runner {
     fn finish(&mut self, ended: Ended, leaving: Option<Leaving>) {
         let reason = match &leaving {
             Some(leaving) => leaving.reason().to_owned(),
-            None if ended.signal.is_some() && self.process.ran_out_of_memory() => "oom".into(),
+            None if ended.signal == Some(SIGKILL) && self.process.ran_out_of_memory() => "oom".into(),
             None if ended.signal.is_some() => "killed".into(),
             None => "exited".into(),
         };
