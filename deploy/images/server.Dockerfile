@@ -11,4 +11,6 @@ RUN parallax --version && parallax-control-plane --version && parallax-runtime-d
 ENV PARALLAX_STATE_DIR=/var/lib/parallax LANG=C.UTF-8
 VOLUME /var/lib/parallax
 USER 1000:1000
+# Nothing of the machine has this path: what agents may mount is what the operator says.
+WORKDIR /home/parallax
 CMD ["parallax-control-plane"]

@@ -42,12 +42,13 @@ impl DockerBackend {
     /// # Errors
     /// When the settings name what cannot be used.
     pub fn new(settings: &DockerSettings, profiles: Arc<Profiles>) -> anyhow::Result<Self> {
+        engine::check_environment()?;
         let identity = Identity::open(&settings.state_dir)?;
         Ok(Self {
             engine: Engine::default(),
             images: Images::new(settings.images.clone(), settings.pull),
             network: Network::parse(settings.network.as_deref())?,
-            host_volume: HostVolume::new(settings.host_program.clone())?,
+            host_volume: HostVolume::new(settings.host_program.clone(), &identity)?,
             reach: Reach::new(settings.reach, identity.clone()),
             identity,
             user: settings.user,

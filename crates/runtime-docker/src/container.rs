@@ -42,6 +42,8 @@ pub(crate) const WORKDIR: &str = "/agent/workspace";
 /// The port of a host.
 pub(crate) const PORT: u16 = 3110;
 
+/// The least that can be asked for: the kernel counts in milliseconds of a tenth of a second.
+const LEAST_NANO_CPUS: u64 = 10_000_000;
 /// What an agent may use that was not told: two CPUs …
 const DEFAULT_NANO_CPUS: u64 = 2_000_000_000;
 /// … 2 GiB of memory …
@@ -96,6 +98,8 @@ pub(crate) fn body(launch: &Launch, around: &Circumstances<'_>) -> Result<Contai
         // The agent's variables hold secrets. They go in with the launch, where nobody can look them up afterwards.
         env: around.is_at_home_elsewhere().then(|| vec![format!("HOME={HOME_DIR}")]),
         working_dir: Some("/".into()),
+        // The image's may be one that the host does not know.
+        stop_signal: Some("SIGTERM".into()),
         labels: Some(labels(launch, around)),
         open_stdin: Some(true),
         stdin_once: Some(true),
@@ -163,10 +167,10 @@ fn nano_cpus(launch: &Launch, around: &Circumstances<'_>) -> Result<u64, Problem
     let most = around.engine_nano_cpus;
     match launch.resources.nano_cpus()? {
         None => Ok(DEFAULT_NANO_CPUS.min(most)),
-        Some(asked) if asked <= most => Ok(asked),
+        Some(asked) if (LEAST_NANO_CPUS..=most).contains(&asked) => Ok(asked),
         Some(_) => Err(Problem::invalid(
             "resources.cpu",
-            format!("the Docker engine has {} CPUs; ask for no more", most / 1_000_000_000),
+            format!("the Docker engine gives 0.01 to {} CPUs", most / 1_000_000_000),
         )),
     }
 }
@@ -178,16 +182,18 @@ fn mounts(launch: &Launch, around: &Circumstances<'_>) -> Vec<EngineMount> {
         volume_options: Some(MountVolumeOptions { no_copy: Some(true), ..MountVolumeOptions::default() }),
         ..mounted(&MountSource::Volume(around.host_volume.into()), PROGRAM_DIR, true)
     };
-    let credentials = around.credentials.iter().map(|credential| {
-        let target = format!("{HOME_DIR}/{}", credential.target);
-        mounted(&credential.source, target.trim_end_matches('/'), credential.read_only)
-    });
-    [program, own_volume(around.server)].into_iter().chain(workdir).chain(credentials).collect()
+    let credentials = around
+        .credentials
+        .iter()
+        .map(|credential| mounted(&credential.source, &credential.path(), credential.read_only));
+    [program, own_volume(around)].into_iter().chain(workdir).chain(credentials).collect()
 }
 
 /// A volume without a name: the engine removes it with its container.
-fn own_volume(server: &str) -> EngineMount {
-    let labels = Some(HashMap::from([(label::SERVER.to_owned(), server.to_owned())]));
+fn own_volume(around: &Circumstances<'_>) -> EngineMount {
+    let labels =
+        [(label::AGENT, around.id.as_str()), (label::SERVER, around.server), (label::OWNER, around.owner)];
+    let labels = Some(labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect());
     EngineMount {
         target: Some(OWN_DIR.into()),
         typ: Some(MountType::VOLUME),
@@ -211,4 +217,4 @@ fn mounted(source: &MountSource, target: &str, read_only: bool) -> EngineMount {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

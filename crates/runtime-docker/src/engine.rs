@@ -1,6 +1,7 @@
 //! The engine's API: connecting to it, and its refusals in the words of ours.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use bollard::Docker;
 use bollard::errors::Error;
@@ -23,9 +24,31 @@ impl Engine {
     }
 }
 
+/// How long the engine may take for an answer. Removing a container on a loaded machine takes the longest.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
 /// A client of the engine; its socket must be there.
 pub(crate) fn connect() -> Result<Docker, Error> {
-    Docker::connect_with_defaults()
+    // A variable that is empty is one that is not set, as for `docker` itself.
+    let named = std::env::var_os("DOCKER_HOST").is_some_and(|host| !host.is_empty());
+    let docker = if named { Docker::connect_with_defaults() } else { Docker::connect_with_unix_defaults() };
+    docker.map(|docker| docker.with_timeout(TIMEOUT))
+}
+
+/// What cannot be done with the engine that the environment names.
+///
+/// # Errors
+/// For an engine behind TLS: this client does not speak it, and would speak in the clear.
+pub(crate) fn check_environment() -> anyhow::Result<()> {
+    let tls = ["DOCKER_TLS_VERIFY", "DOCKER_TLS"]
+        .iter()
+        .find(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()));
+    if let Some(name) = tls {
+        anyhow::bail!(
+            "{name} is set, and engines behind TLS are not supported; use a Unix socket (`ssh -L` brings one here)"
+        );
+    }
+    Ok(())
 }
 
 /// `404`: there is no such thing.

@@ -26,37 +26,35 @@ pub async fn collect() -> anyhow::Result<Vec<String>> {
 }
 
 async fn containers(docker: &Docker) -> anyhow::Result<Vec<String>> {
+    let filters = HashMap::from([("label", vec![label::SERVER])]);
+    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
     let mut removed = Vec::new();
-    for key in [label::SERVER, label::SHARED] {
-        let filters = HashMap::from([("label", vec![key])]);
-        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-        for found in docker.list_containers(Some(options)).await? {
-            let labels = found.labels.unwrap_or_default();
-            let Some(id) = found.id.filter(|_| is_nobodys(&labels)) else { continue };
-            let name = labels.get(label::NAME).cloned().unwrap_or_default();
-            let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-            let gone = docker.remove_container(&id, Some(options)).await;
-            removed.extend(told(gone, format!("container {id} ({name})")));
-        }
+    for found in docker.list_containers(Some(options)).await? {
+        let labels = found.labels.unwrap_or_default();
+        let Some(id) = found.id.filter(|_| is_nobodys(&labels)) else { continue };
+        let name = labels.get(label::NAME).cloned().unwrap_or_default();
+        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+        let gone = docker.remove_container(&id, Some(options)).await;
+        removed.extend(told(gone, format!("container {id} ({name})")));
     }
     Ok(removed)
 }
 
-/// A container that fills the hosts' volume is removed by whoever made it, unless that server died in it.
 fn is_nobodys(labels: &HashMap<String, String>) -> bool {
-    match (labels.get(label::OWNER), labels.get(label::SERVER)) {
-        (Some(owner), Some(server)) => identity::is_there(owner, server) == Some(false),
-        _ => labels.contains_key(label::SHARED),
-    }
+    let (owner, server) = (labels.get(label::OWNER), labels.get(label::SERVER));
+    owner.zip(server).is_some_and(|(owner, server)| identity::is_there(owner, server) == Some(false))
 }
 
-/// The engine does not remove what is in use.
+/// Volumes with hosts' programs that no container uses, and agents' own whose containers somebody removed.
 async fn volumes(docker: &Docker) -> anyhow::Result<Vec<String>> {
-    let shared = format!("{}=host", label::SHARED);
-    let filters = HashMap::from([("label", vec![shared.as_str()]), ("dangling", vec!["true"])]);
+    let filters = HashMap::from([("dangling", vec!["true"])]);
     let options = ListVolumesOptionsBuilder::default().filters(&filters).build();
     let mut removed = Vec::new();
     for found in docker.list_volumes(Some(options)).await?.volumes.unwrap_or_default() {
+        if !found.labels.contains_key(label::SHARED) && !is_nobodys(&found.labels) {
+            continue;
+        }
+        // The engine does not remove what has come into use since.
         let gone = docker.remove_volume(&found.name, None::<RemoveVolumeOptions>).await;
         removed.extend(told(gone, format!("volume {}", found.name)));
     }

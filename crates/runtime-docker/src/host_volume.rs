@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 
 use crate::container::{PROGRAM, PROGRAM_DIR, label};
 use crate::engine;
-use crate::identity::hex;
+use crate::identity::{Identity, hex};
 
 /// How much of the program's digest names its volume, in characters.
 const DIGEST_CHARS: usize = 16;
@@ -29,6 +29,8 @@ pub(crate) struct HostVolume {
     program: PathBuf,
     name: String,
     size: u64,
+    /// The labels of the container that fills it.
+    filler: HashMap<String, String>,
     /// Whether this process has seen that it holds the program. Held while it is looked at or filled.
     checked: Mutex<bool>,
 }
@@ -38,7 +40,7 @@ impl HostVolume {
     ///
     /// # Errors
     /// When it cannot be read, or needs a loader that an image may not have.
-    pub(crate) fn new(program: PathBuf) -> anyhow::Result<Self> {
+    pub(crate) fn new(program: PathBuf, identity: &Identity) -> anyhow::Result<Self> {
         let bytes =
             std::fs::read(&program).with_context(|| format!("failed to read {}", program.display()))?;
         anyhow::ensure!(
@@ -48,7 +50,16 @@ impl HostVolume {
         );
         let digest = hex(&Sha256::digest(&bytes));
         let name = format!("parallax-host-{}", &digest[..DIGEST_CHARS]);
-        Ok(Self { program, name, size: bytes.len() as u64, checked: Mutex::new(false) })
+        let filler = HashMap::from([
+            (label::SERVER.to_owned(), identity.server().to_owned()),
+            (label::OWNER.to_owned(), identity.owner()),
+        ]);
+        Ok(Self { program, name, size: bytes.len() as u64, filler, checked: Mutex::new(false) })
+    }
+
+    /// A start failed before the host spoke: the volume may not hold what this process has seen in it.
+    pub(crate) async fn doubt(&self) {
+        *self.checked.lock().await = false;
     }
 
     /// Makes sure that the volume is there and holds the program; answers its name. `image` is one that the engine has: a
@@ -99,7 +110,7 @@ impl HostVolume {
         let body = ContainerCreateBody {
             image: Some(image.into()),
             entrypoint: Some(vec![PROGRAM.into()]),
-            labels: Some(HashMap::from([(label::SHARED.to_owned(), "filler".to_owned())])),
+            labels: Some(self.filler.clone()),
             host_config: Some(HostConfig { mounts: Some(vec![mount]), ..HostConfig::default() }),
             ..ContainerCreateBody::default()
         };

@@ -37,7 +37,11 @@ impl Identity {
         let path = state_dir.join(FILE);
         let kept = match read(&path).with_context(|| format!("failed to read {}", path.display()))? {
             Some(kept) => kept,
-            None => create(&path).with_context(|| format!("failed to write {}", path.display()))?,
+            None => {
+                create(&path).with_context(|| format!("failed to write {}", path.display()))?;
+                read(&path)?
+                    .with_context(|| format!("{} was removed as soon as it was made", path.display()))?
+            }
         };
         Ok(Self { kept, state_dir: state_dir.canonicalize()? })
     }
@@ -47,9 +51,10 @@ impl Identity {
         &self.kept.server
     }
 
-    /// Where this server is, for whoever looks for containers that nobody owns: `MACHINE:STATE_DIR`.
+    /// Where this server is, for whoever looks for containers that nobody owns: `MACHINE:STATE_DIR`. A server in a container has
+    /// no place that others could look into, and says so with `-`.
     pub(crate) fn owner(&self) -> String {
-        format!("{}:{}", machine(), self.state_dir.display())
+        format!("{}:{}", machine().unwrap_or_else(|| "-".into()), self.state_dir.display())
     }
 
     /// The token of an agent's host. Made from the key, so that a server that starts again has it again.
@@ -67,7 +72,7 @@ impl Identity {
 /// another machine, and nobody here can tell.
 pub(crate) fn is_there(owner: &str, server: &str) -> Option<bool> {
     let (of, state_dir) = owner.split_once(':')?;
-    (of == machine()).then(|| {
+    (Some(of) == machine().as_deref()).then(|| {
         let kept = read(&Path::new(state_dir).join(FILE));
         // A file that cannot be read is no proof that nobody is there.
         kept.map_or(true, |kept| kept.is_some_and(|kept| kept.server == server))
@@ -82,21 +87,34 @@ fn read(path: &Path) -> io::Result<Option<Kept>> {
     }
 }
 
-/// Written whole under another name first: a server that dies here leaves none, not half of one.
-fn create(path: &Path) -> io::Result<Kept> {
+/// Written whole under another name first: a server that dies here leaves none, not half of one. Of two servers that do so at
+/// the same time the first one's stays.
+fn create(path: &Path) -> io::Result<()> {
     let key = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
     let kept = Kept { server: uuid::Uuid::new_v4().to_string(), key };
     let new = path.with_extension(format!("new-{}", kept.server));
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(&new)?;
     file.write_all(&serde_json::to_vec(&kept)?)?;
     file.sync_all()?;
-    fs::rename(new, path)?;
-    Ok(kept)
+    let linked = fs::hard_link(&new, path);
+    fs::remove_file(new)?;
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
-/// Names this machine: containers of an engine elsewhere may belong to servers of several.
-fn machine() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+/// Names this machine: containers of an engine elsewhere may belong to servers of several. None within a container, whose files
+/// are not the machine's. See machine-id(5).
+fn machine() -> Option<String> {
+    // Engines put a file of their own in the place of this one.
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    if mounts.lines().any(|mount| mount.split(' ').nth(4) == Some("/etc/hostname")) {
+        return None;
+    }
+    let id =
+        fs::read_to_string("/etc/machine-id").ok().map(|id| id.trim().to_owned()).filter(|id| !id.is_empty());
+    id.or_else(|| Some(rustix::system::uname().nodename().to_string_lossy().into_owned()))
 }
 
 /// Bytes as people write them.

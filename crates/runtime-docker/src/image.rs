@@ -56,27 +56,22 @@ impl Images {
 
     /// Makes sure that the engine has `image`. Fails with `IMAGE_NOT_FOUND` and what its registry said.
     pub(crate) async fn get(&self, docker: &Docker, image: &str) -> Result<ImageInspect, Problem> {
-        let mut why = None;
-        if self.pull == Pull::Always {
-            why = pull(docker, image).await.err();
-        }
-        if let Some(found) = inspect(docker, image).await? {
-            if let Some(why) = why {
-                tracing::warn!(image, why, "an image could not be fetched anew; using the one that is here");
-            }
+        let is_here = match self.pull {
+            Pull::Always => None,
+            Pull::Missing | Pull::Never => inspect(docker, image).await?,
+        };
+        if let Some(found) = is_here {
             return Ok(found);
         }
-        if self.pull == Pull::Missing {
-            match pull(docker, image).await {
-                Ok(()) => {
-                    if let Some(found) = inspect(docker, image).await? {
-                        return Ok(found);
-                    }
-                }
-                Err(words) => why = Some(words),
-            }
+        if self.pull == Pull::Never {
+            return Err(not_found(image, None));
         }
-        Err(not_found(image, why.as_deref()))
+        // In a task of its own: it goes on when the spawn is given up, and the next one finds the image.
+        let (engine, name) = (docker.clone(), image.to_owned());
+        let pulled =
+            tokio::spawn(async move { pull(&engine, &name).await }).await.map_err(Problem::internal)?;
+        pulled.map_err(|why| not_found(image, Some(&why)))?;
+        inspect(docker, image).await?.ok_or_else(|| not_found(image, None))
     }
 
     /// Which agent types can be run with the images there are.
@@ -148,9 +143,12 @@ fn credentials(registry: &str) -> Option<DockerCredentials> {
             serveraddress: Some(registry.to_owned()),
             ..DockerCredentials::default()
         }),
-        Err(CredentialRetrievalError::NoCredentialConfigured | CredentialRetrievalError::ConfigNotFound) => {
-            None
-        }
+        // What cannot be read is mostly not there: nobody has logged in to any registry.
+        Err(
+            CredentialRetrievalError::NoCredentialConfigured
+            | CredentialRetrievalError::ConfigNotFound
+            | CredentialRetrievalError::ConfigReadError,
+        ) => None,
         Err(error) => {
             tracing::warn!(registry, %error, "the registry's credentials cannot be read; going on without");
             None
@@ -161,6 +159,7 @@ fn credentials(registry: &str) -> Option<DockerCredentials> {
 /// The registry of an image reference: what stands before the first slash when it looks like a host.
 fn registry(image: &str) -> &str {
     match image.split_once('/') {
+        Some(("docker.io" | "index.docker.io", _)) => DOCKER_HUB,
         Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
         _ => DOCKER_HUB,
     }
@@ -194,6 +193,7 @@ mod tests {
             ("debian", DOCKER_HUB, "debian:latest"),
             ("debian:12", DOCKER_HUB, "debian:12"),
             ("team/agent", DOCKER_HUB, "team/agent:latest"),
+            ("docker.io/team/agent", DOCKER_HUB, "docker.io/team/agent:latest"),
             ("localhost/agent", "localhost", "localhost/agent:latest"),
             ("localhost:5000/agent", "localhost:5000", "localhost:5000/agent:latest"),
             ("registry.example/a/b:1", "registry.example", "registry.example/a/b:1"),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bollard::Docker;
-use bollard::models::NetworkCreateRequest;
+use bollard::models::{Network as EngineNetwork, NetworkCreateRequest};
 use bollard::query_parameters::ListNetworksOptionsBuilder;
 use parallax_api::{Code, Problem};
 
@@ -50,7 +50,7 @@ impl Network {
             Self::Own => OWN,
             Self::Named(name) => name,
         };
-        match (oldest(docker, name).await?, self) {
+        match (oldest(docker, name, *self == Self::Own).await?, self) {
             (Some(found), _) => Ok(found),
             (None, Self::Own) => create(docker).await,
             (None, _) => Err(Problem::new(
@@ -64,14 +64,20 @@ impl Network {
     }
 }
 
-/// The engine lets two networks have one name: two servers that make theirs at the same time must agree on one.
-async fn oldest(docker: &Docker, name: &str) -> Result<Option<String>, Problem> {
+/// The engine lets two networks have one name: two servers that make theirs at the same time must agree on one. `ours`: only
+/// one that a server made, whose agents do not see each other.
+async fn oldest(docker: &Docker, name: &str, ours: bool) -> Result<Option<String>, Problem> {
     let options =
         ListNetworksOptionsBuilder::default().filters(&HashMap::from([("name", vec![name])])).build();
     let found = docker.list_networks(Some(options)).await;
     let found = found.map_err(|error| engine::problem("look for the network", &error))?;
     // The engine's filter finds parts of names, too.
-    let named = found.into_iter().filter(|network| network.name.as_deref() == Some(name));
+    let is_ours = |network: &EngineNetwork| {
+        network.labels.as_ref().is_some_and(|labels| labels.contains_key(label::SHARED))
+    };
+    let named = found
+        .into_iter()
+        .filter(|network| network.name.as_deref() == Some(name) && (!ours || is_ours(network)));
     Ok(named
         .min_by_key(|network| (network.created.clone(), network.id.clone()))
         .and_then(|network| network.id))
@@ -92,7 +98,7 @@ async fn create(docker: &Docker) -> Result<String, Problem> {
         Err(error) if engine::is_conflict(&error) => None,
         Err(error) => return Err(engine::problem("make a network for the agents", &error)),
     };
-    let kept = oldest(docker, OWN).await?;
+    let kept = oldest(docker, OWN, true).await?;
     if let Some(made) = made.filter(|made| kept.as_ref().is_some_and(|kept| kept != made)) {
         // It was quicker after all. Ours has nobody on it.
         drop(docker.remove_network(&made).await);

@@ -10,12 +10,14 @@ use anyhow::ensure;
 use bollard::Docker;
 use bollard::body_full;
 use bollard::models::ImageInspect;
-use bollard::query_parameters::UploadToContainerOptionsBuilder;
+use bollard::query_parameters::{DownloadFromContainerOptionsBuilder, UploadToContainerOptionsBuilder};
+use futures::StreamExt;
 use parallax_api::{Code, Problem};
 use parallax_profile::{Launch, MountSource};
 
 use crate::container::{HOME_DIR, HOST_DIR, OWN_DIR, WORKDIR};
 use crate::engine;
+use crate::settings::Credential;
 
 /// A user and a group, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub struct User {
     gid: u32,
 }
 
+/// What an archive is made of, in bytes.
+const TAR_BLOCK: usize = 512;
 /// The first user of most systems.
 const FIRST: User = User { uid: 1000, gid: 1000 };
 
@@ -94,16 +98,19 @@ impl User {
 }
 
 /// Gives the agent's user the directories of a container that was just made and not yet started: those of its own volume,
-/// and what is mounted at its workdir when nobody has owned that (`own_workdir`).
+/// and the volumes that are mounted there and still belong to root, as new ones do.
 pub(crate) async fn give(
     docker: &Docker,
     container: &str,
     user: User,
-    own_workdir: bool,
+    launch: &Launch,
+    credentials: &[Credential],
 ) -> Result<(), Problem> {
-    let mut dirs = vec![(HOST_DIR, 0o700), (HOME_DIR, 0o700)];
-    if own_workdir {
-        dirs.push((WORKDIR, 0o755));
+    let mut dirs = own_dirs(launch, credentials);
+    for volume in volumes(launch, credentials) {
+        if is_roots(docker, container, &volume).await? {
+            dirs.push((volume, 0o755));
+        }
     }
     let archive = archive(&dirs, user).map_err(Problem::internal)?;
     let options = UploadToContainerOptionsBuilder::default().path(OWN_DIR).build();
@@ -111,8 +118,55 @@ pub(crate) async fn give(
     uploaded.map_err(|error| engine::problem("make the agent's directories", &error))
 }
 
+/// The directories of the agent's own volume, and how they may be used. Nothing that is mounted is among them, and nothing in
+/// what is mounted: that is the operator's.
+fn own_dirs(launch: &Launch, credentials: &[Credential]) -> Vec<(String, u32)> {
+    let mut dirs = vec![(HOST_DIR.to_owned(), 0o700)];
+    if launch.mount.is_none() {
+        dirs.push((WORKDIR.to_owned(), 0o755));
+    }
+    if credentials.iter().any(|credential| credential.target.is_empty()) {
+        return dirs;
+    }
+    dirs.push((HOME_DIR.to_owned(), 0o700));
+    // The engine makes the way to what it mounts as root, and the CLI could not write beside it.
+    for credential in credentials {
+        let parents: Vec<&Path> = Path::new(&credential.target).ancestors().skip(1).collect();
+        let named = parents.into_iter().rev().filter(|parent| !parent.as_os_str().is_empty());
+        dirs.extend(named.map(|parent| (format!("{HOME_DIR}/{}", parent.display()), 0o700)));
+    }
+    dirs
+}
+
+/// Where volumes are mounted that the agent may write in.
+fn volumes(launch: &Launch, credentials: &[Credential]) -> Vec<String> {
+    let is_volume = |source: &MountSource| matches!(source, MountSource::Volume(_));
+    let workdir = launch.mount.iter().filter(|mount| is_volume(&mount.source) && !mount.read_only);
+    let workdir = workdir.map(|_| WORKDIR.to_owned());
+    let logins =
+        credentials.iter().filter(|credential| is_volume(&credential.source) && !credential.read_only);
+    workdir.chain(logins.map(Credential::path)).collect()
+}
+
+/// Whether a directory of a container that was not started belongs to root. The engine packs all of it to tell; the first
+/// entry is the directory itself, and the rest is not read.
+async fn is_roots(docker: &Docker, container: &str, path: &str) -> Result<bool, Problem> {
+    let options = DownloadFromContainerOptionsBuilder::default().path(path).build();
+    let mut packed = std::pin::pin!(docker.download_from_container(container, Some(options)));
+    let mut header = Vec::new();
+    while header.len() < TAR_BLOCK {
+        match packed.next().await {
+            Some(Ok(part)) => header.extend_from_slice(&part),
+            Some(Err(error)) => return Err(engine::problem("look into the volume", &error)),
+            None => return Err(Problem::internal(format!("the Docker engine says nothing about {path}"))),
+        }
+    }
+    let header = tar::Header::from_byte_slice(&header[..TAR_BLOCK]);
+    Ok(header.uid().map_err(Problem::internal)? == 0)
+}
+
 /// An archive of directories below the agent's own.
-fn archive(dirs: &[(&str, u32)], user: User) -> io::Result<Vec<u8>> {
+fn archive(dirs: &[(String, u32)], user: User) -> io::Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
     for (dir, mode) in dirs {
         let mut header = tar::Header::new_gnu();
@@ -129,6 +183,8 @@ fn archive(dirs: &[(&str, u32)], user: User) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use parallax_profile::Mount;
+
     use super::*;
 
     #[test]
@@ -138,6 +194,32 @@ mod tests {
         for bad in ["", "root", "0", "0:0", "node", "1:", "-1"] {
             assert!(bad.parse::<User>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn nothing_of_the_operators_is_given_away() {
+        let id = parallax_api::AgentId::generate();
+        let launch = crate::container::tests::launch(&id);
+        let dirs = |credentials: &[&str], mount: Option<Mount>| {
+            let credentials: Vec<Credential> = credentials.iter().map(|text| text.parse().unwrap()).collect();
+            let launch = Launch { mount, ..launch.clone() };
+            let dirs: Vec<String> = own_dirs(&launch, &credentials).into_iter().map(|(dir, _)| dir).collect();
+            (
+                dirs.join(" ").replace("/agent/", ""),
+                volumes(&launch, &credentials).join(" ").replace("/agent/", ""),
+            )
+        };
+        let of = |dirs: &str, volumes: &str| (dirs.to_owned(), volumes.to_owned());
+        let volume = |read_only| Some(Mount { source: MountSource::Volume("v".into()), read_only });
+        let directory = Some(Mount { source: MountSource::Directory("/d".into()), read_only: false });
+        assert_eq!(dirs(&[], None), of("host workspace home", ""));
+        assert_eq!(dirs(&[], directory), of("host home", ""));
+        assert_eq!(dirs(&[], volume(false)), of("host home", "workspace"));
+        assert_eq!(dirs(&[], volume(true)), of("host home", ""));
+        assert_eq!(dirs(&["/d"], None), of("host workspace", ""), "the home is the operator's directory");
+        assert_eq!(dirs(&["login"], None), of("host workspace", "home"));
+        assert_eq!(dirs(&["login:.a/b/c"], None), of("host workspace home home/.a home/.a/b", "home/.a/b/c"));
+        assert_eq!(dirs(&["/d:.a:ro"], None), of("host workspace home", ""));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use parallax_service::shutdown::Shutdown;
 use serde::Deserialize;
 
 use crate::DockerBackend;
-use crate::container::WORKDIR;
+use crate::container::{HOME_DIR, WORKDIR};
 use crate::image::Pull;
 use crate::ownership::User;
 use crate::reach::ReachBy;
@@ -42,7 +42,7 @@ pub struct DockerArgs {
     /// Agents can write in their workdir, home and /tmp only
     #[arg(long)]
     pub read_only: bool,
-    /// Directory that agents may mount, with all below it; repeatable [default: this one and the home of the user]
+    /// Directory that agents may mount, with all below it, besides this one and the home of the user; repeatable
     #[arg(long, value_name = "DIR")]
     pub allow_workdir: Vec<PathBuf>,
     /// A directory, file or volume with credentials for a type, mounted into the agent's home (at PATH in it);
@@ -134,11 +134,9 @@ impl DockerSettings {
     pub fn resolve(settings: &Settings, docker: DockerArgs) -> anyhow::Result<Self> {
         let here = env::current_dir().context("failed to find the directory this was started in")?;
         let home = env::var_os("HOME").map(PathBuf::from);
-        // A server in a container has another directory and home than the engine's machine: those are not to be had then.
-        let roots = match docker.allow_workdir.is_empty() {
-            true => [here].into_iter().chain(home).collect(),
-            false => docker.allow_workdir,
-        };
+        // A server that was started nowhere in particular (by an init system, in a container) allows nothing by that.
+        let here = Some(here).filter(|here| here.parent().is_some());
+        let roots = here.into_iter().chain(home).chain(docker.allow_workdir).collect();
         let images = docker.image.iter().map(|text| pair("--image", text)).collect::<anyhow::Result<_>>()?;
         let mut credentials: BTreeMap<String, Vec<Credential>> = BTreeMap::new();
         for text in &docker.credentials {
@@ -169,6 +167,13 @@ fn pair(flag: &str, text: &str) -> anyhow::Result<(String, String)> {
     let (name, value) = text.split_once('=').unwrap_or_default();
     ensure!(!name.is_empty() && !value.is_empty(), "{flag} is TYPE=VALUE, not `{text}`");
     Ok((name.to_owned(), value.to_owned()))
+}
+
+impl Credential {
+    /// Where it is mounted in the container.
+    pub(crate) fn path(&self) -> String {
+        format!("{HOME_DIR}/{}", self.target).trim_end_matches('/').to_owned()
+    }
 }
 
 impl FromStr for Credential {

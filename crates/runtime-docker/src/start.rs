@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bollard::Docker;
 use bollard::container::LogOutput;
+use bollard::models::ContainerState;
 use bollard::query_parameters::AttachContainerOptionsBuilder;
 use futures::StreamExt;
 use parallax_api::host::HostStarted;
@@ -60,8 +61,9 @@ async fn converse(docker: &Docker, name: &str, launch: &Launch) -> Result<Said, 
     if let Err(error) = hand_over.await {
         tracing::debug!(%error, "the launch was not taken");
     }
-    while let Some(Ok(output)) = attached.output.next().await {
-        match output {
+    while let Some(output) = attached.output.next().await {
+        // The engine went away, and with it what the host may have said.
+        match output.map_err(|error| engine::away(&error))? {
             LogOutput::StdErr { message } => said.err.extend_from_slice(&message),
             other => said.out.extend_from_slice(&other.into_bytes()),
         }
@@ -76,8 +78,11 @@ async fn converse(docker: &Docker, name: &str, launch: &Launch) -> Result<Said, 
 /// Why a host ended before it said how its start went.
 async fn why_not(docker: &Docker, name: &str, said: &Said) -> Problem {
     let words = String::from_utf8_lossy(&said.err).into_owned();
-    let state = docker.inspect_container(name, None).await.ok().and_then(|found| found.state);
-    let state = state.unwrap_or_default();
+    let state = match docker.inspect_container(name, None).await {
+        Ok(found) => found.state.unwrap_or_default(),
+        Err(error) if engine::status(&error).is_none() => return engine::away(&error),
+        Err(_) => ContainerState::default(),
+    };
     if state.oom_killed == Some(true) {
         return Problem::new(
             Code::ResourceLimit,

@@ -28,6 +28,9 @@ async fn agents_that_ended_with_the_engine_alone() {
             engine.restart(signal, &[]).await;
             for agent in &mut agents {
                 let exit = agent.ends().await;
+                if signal == Signal::KILL {
+                    assert_eq!((exit.reason.as_str(), exit.code), ("container_ended", Some(137)), "{exit:?}");
+                }
                 assert!(
                     ["stopped", "container_ended"].contains(&exit.reason.as_str()),
                     "{signal:?}: {exit:?}"

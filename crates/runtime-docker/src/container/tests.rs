@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn launch(id: &AgentId) -> Launch {
+/// A launch as simple as they come.
+pub(crate) fn launch(id: &AgentId) -> Launch {
     let now = Time::now();
     let agent = Agent {
         id: id.clone(),

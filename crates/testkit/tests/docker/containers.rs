@@ -1,10 +1,13 @@
 //! Limits, hardening, secrets, and how a container's end is told.
 
+use std::time::Duration;
+
 use parallax_api::agent::{CpuQuantity, Resources};
-use parallax_api::{Code, EventData, SpawnRequest};
+use parallax_api::client::ListFilter;
+use parallax_api::{AgentStatus, Code, EventData, SpawnRequest};
 use parallax_testkit::conformance::run;
 use parallax_testkit::docker::{DockerPlace, container, docker};
-use parallax_testkit::place::{Place, fake};
+use parallax_testkit::place::{Place, ServerOptions, fake};
 use parallax_testkit::wait::{PATIENCE, until};
 use serde_json::{Value, json};
 
@@ -124,6 +127,53 @@ async fn a_killed_container_is_told() {
         );
         let stops = agent.seen().iter().filter(|event| matches!(event.data, EventData::AgentStopped { .. }));
         assert_eq!(stops.count(), 1);
+    })
+    .await;
+}
+
+/// A paused container is not dead, whoever looks: the agent is there again when it goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Docker engine: make test-docker"]
+async fn a_paused_container_is_waited_for() {
+    run(async |place: &DockerPlace| {
+        let agent = place.user().spawn_ready(fake("sleeper", &[])).await;
+        docker(&["pause", &container(&agent.id)]).await.expect("a container can be paused");
+        place.kill_server().await;
+        place.start_server(ServerOptions::default()).await;
+        assert_eq!(agent.agent().await.status, AgentStatus::Ready, "as last known");
+        docker(&["unpause", &container(&agent.id)]).await.expect("a container can go on");
+        assert_eq!(agent.say("good morning").await, "echo: good morning");
+    })
+    .await;
+}
+
+/// The server killed in the middle of starting agents: each request that is sent again has its agent, and there is no other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Docker engine: make test-docker"]
+async fn starts_that_are_cut_short() {
+    run(async |place: &DockerPlace| {
+        let user = place.user();
+        for (round, millis) in [10, 60, 110, 160, 210, 260, 310, 360, 410, 460].into_iter().enumerate() {
+            let key = format!("start-{round}");
+            let request = fake(&key, &[]);
+            let cut_short = user.client.spawn_once(&key, &request);
+            // Moments of a start, which takes about half a second.
+            let kill = async {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                place.kill_server().await;
+            };
+            drop(tokio::join!(cut_short, kill));
+            place.start_server(ServerOptions::default()).await;
+            let agent = user.client.spawn_once(&key, &request).await.expect("a request that is sent again");
+            assert_eq!(user.follow(agent.id).await.say("hello").await, "echo: hello");
+        }
+        until("no other container to be left", PATIENCE, async || {
+            let known = user.client.list_all(&ListFilter::default()).await.expect("a list").len();
+            let left = place.leftovers().await;
+            let containers = left.iter().filter(|line| line.starts_with("container")).count();
+            if (known, containers) == (10, 10) { Ok(()) } else { Err((known, left)) }
+        })
+        .await;
     })
     .await;
 }

@@ -39,7 +39,9 @@ async fn what_is_wrong_with_an_image() {
         assert_eq!(without_cli.code, Code::CliNotFound, "{without_cli:?}");
         assert!(without_cli.detail.contains("debian:bookworm-slim"), "{without_cli:?}");
 
-        for bad in ["Upper/Case", "a b", "", "x:y:z"] {
+        for bad in
+            ["Upper/Case", "a b", "", "x:y:z", "../containers/x/export?y=", "get?names=x", "a/../b", "-a"]
+        {
             let refused = place.user().spawn_refused(&with(bad)).await;
             assert_eq!(refused.code, Code::Validation, "{bad}: {refused:?}");
         }

@@ -3,6 +3,7 @@
 use parallax_testkit::conformance::{attention, survival, talk, terminal};
 use parallax_testkit::docker::{DockerPlace, docker};
 use parallax_testkit::place::Place;
+use tokio::net::TcpStream;
 
 use super::containers::shell;
 
@@ -14,6 +15,8 @@ async fn agents_do_not_see_each_other() {
     let user = place.user();
     let (one, two) = (user.spawn_ready(shell("one")).await, user.spawn_ready(shell("two")).await);
     let address = place.inspect(&two.id, "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}").await;
+    let seen = TcpStream::connect(format!("{address}:3110")).await;
+    assert!(seen.is_ok(), "the machine reaches {address}: {seen:?}");
     let knock =
         |address: &str| format!("timeout 1 bash -c '</dev/tcp/{address}/3110' && echo open || echo shut");
     // Its own host answers (and wants a token); the other's is not to be seen.

@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, chown};
 use parallax_api::{Code, SpawnRequest};
 use parallax_testkit::docker::{DockerPlace, docker};
 use parallax_testkit::place::Place;
+use parallax_testkit::wait::{PATIENCE, until};
 
 use super::containers::shell;
 
@@ -66,14 +67,21 @@ async fn a_volume() {
     let nothing = user.spawn_refused(&working_in(&format!("{volume}:ro"))).await;
     assert_eq!(nothing.code, Code::WorkdirNotFound, "{nothing:?}");
 
+    docker(&["volume", "create", &volume]).await.expect("a volume can be made");
     let first = user.spawn_ready(working_in(&volume)).await;
     assert_eq!(first.say("echo kept > file && ls").await, "file");
     first.stop().await;
     let second = user.spawn_ready(working_in(&volume)).await;
-    assert_eq!(second.say("cat file").await, "kept");
+    assert_eq!(second.say("cat file && echo too > other && ls -1").await, "kept\nfile\nother");
     second.stop().await;
+    // One that is made with the agent.
+    let new = format!("{volume}-new");
+    let third = user.spawn_ready(working_in(&new)).await;
+    assert_eq!(third.say("touch mine && ls").await, "mine");
+    third.stop().await;
+    free_again(&new).await;
     place.end_server().await;
-    assert!(docker(&["volume", "rm", &volume]).await.is_some(), "the volume is still there, and free");
+    free_again(&volume).await;
 }
 
 /// A login that was made once is there for every agent of the type.
@@ -81,12 +89,26 @@ async fn a_volume() {
 #[ignore = "needs a Docker engine: make test-docker"]
 async fn credentials_of_a_type() {
     let volume = format!("parallax-test-login-{}", std::process::id());
-    let place = DockerPlace::start_with(&["--credentials", &format!("shell={volume}:.login")], &[]).await;
+    let login = format!("shell={volume}:.config/login");
+    let place = DockerPlace::start_with(&["--credentials", &login], &[]).await;
     let user = place.user();
     let first = user.spawn_ready(shell("first")).await;
-    let answer = first.say("echo $HOME; ls -d ~/.login; touch ~/other && echo ok").await;
-    assert_eq!(answer, "/agent/home\n/agent/home/.login\nok");
+    let answer =
+        first.say("cd; pwd; echo in > .config/login/key && touch .config/other other && echo ok").await;
+    assert_eq!(answer, "/agent/home\nok");
     first.stop().await;
+    let second = user.spawn_ready(shell("second")).await;
+    assert_eq!(second.say("cat ~/.config/login/key; ls -A ~").await, "in\n.config");
+    second.stop().await;
     place.end_server().await;
-    docker(&["volume", "rm", &volume]).await.expect("nobody uses the volume");
+    free_again(&volume).await;
+}
+
+/// A volume is still there when its agents are gone, and nobody uses it.
+async fn free_again(volume: &str) {
+    docker(&["volume", "inspect", volume]).await.expect("the volume is kept");
+    until("the volume to be free", PATIENCE, async || {
+        docker(&["volume", "rm", volume]).await.ok_or("in use")
+    })
+    .await;
 }
