@@ -214,7 +214,7 @@ fn what_a_cli_cannot_do_is_refused_by_name() {
     let resume = Conversation::Resume { id: "x".into() };
     assert_eq!(refused(&launch(&shell, Approvals::Ask, &[]), &resume), "resume");
     let command = launch(&shell, Approvals::Ask, &[]).command(&place(), &new()).expect("a command");
-    assert!(env(&command, "PS1").is_some_and(|prompt| prompt.contains("7501;state=done")));
+    assert!(env(&command, "PROMPT_COMMAND").is_some_and(|prompt| prompt.contains("7501;state=done")));
 }
 
 #[test]
