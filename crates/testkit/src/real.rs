@@ -5,6 +5,7 @@
 //! must be installed: `make test-clis`.
 
 pub mod cases;
+pub mod provider;
 
 use std::fs;
 use std::path::Path;
@@ -110,6 +111,13 @@ impl RealCli {
         let env: Vec<_> =
             self.env(models).into_iter().filter(|(name, _)| name.ends_with("_BASE_URL")).collect();
         LocalPlace::start_with(&[], &env, |home| self.prepare_stranger(home)).await
+    }
+
+    /// A local place of a user who has not logged in, in a home that is prepared for it, and who is not sent to the scripted
+    /// models: the login is with the CLI's own provider.
+    pub async fn place_of_a_newcomer(self) -> LocalPlace {
+        self.must_be_installed();
+        LocalPlace::start_with(&[], &[], |home| self.prepare_stranger(home)).await
     }
 
     /// A local place of a user who has a key and has not given it yet.

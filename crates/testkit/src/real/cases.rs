@@ -6,6 +6,7 @@ use parallax_api::{AgentStatus, AttentionKind, EventData};
 use serde_json::{Value, json};
 
 use super::RealCli;
+use super::provider::Provider;
 use crate::local::Directory;
 use crate::models::Models;
 use crate::models::scenario::{Failure, Pace, Reply, Scenario, Step, ToolStep};
@@ -239,6 +240,21 @@ pub async fn a_login_makes_it_ready(cli: RealCli) {
     assert!(agent.seen().iter().all(|event| event.data.name() != "agent_ready"), "{:#?}", agent.seen());
     agent.reply("an-invented-key-0123456789abcdef").await.expect("a login takes text");
     agent.becomes(AgentStatus::Ready).await;
+    finish(place).await;
+}
+
+/// Claude Code's login: a code that a person brings from the browser makes it ready.
+pub async fn a_code_makes_it_ready(cli: RealCli) {
+    let place = cli.place_of_a_newcomer().await;
+    let provider = Provider::start(place.directory()).await;
+    let mut request = cli.request();
+    request.env.extend(provider.env().map(|(name, value)| (name, value.into())));
+    let mut agent = place.user().spawn(request).await;
+    agent.asks(AttentionKind::Login).await;
+    assert!(agent.seen().iter().all(|event| event.data.name() != "agent_ready"), "{:#?}", agent.seen());
+    agent.reply("an-invented-code#an-invented-state").await.expect("a login takes text");
+    agent.becomes(AgentStatus::Ready).await;
+    assert_eq!(provider.code().as_deref(), Some("an-invented-code"));
     finish(place).await;
 }
 
