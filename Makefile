@@ -43,7 +43,7 @@ $(UI)/dist/index.html: $(wildcard $(UI)/src/* $(UI)/*.json) $(UI)/build.mjs
 .PHONY: build
 build: host ui ## Build the programs for use (release) and the host as one static file
 	$(CARGO) build --release --locked -p parallax-cli -p parallax-control-plane \
-	  -p parallax-runtime-local -p parallax-runtime-docker
+	  -p parallax-runtime-local -p parallax-runtime-docker -p parallax-runtime-k8s
 	install -m 755 $(TARGET)/$(HOST_TARGET)/host/parallax-agent-host $(TARGET)/release/parallax-agent-host
 
 # With a target named, the flag is for the host alone and not for build scripts and macros.
@@ -91,13 +91,27 @@ test-browser: debug $(BROWSER_STAMP) ## The xterm.js page in headless Chromium
 	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^browser_/)'
 
 .PHONY: test-images
-test-images: debug ## The image that the Docker and Kubernetes suites run the fake agent in
+test-images: debug host ## The images that the Docker and Kubernetes suites use: the fake agent, the host
 	tar -cf - -C crates/testkit/images/fake Dockerfile -C "$(abspath $(TARGET))/debug" parallax-fake-agent \
 	  | docker build --quiet --tag parallax-test-fake -
+	tar -cf - -C crates/testkit/images/host Dockerfile \
+	  -C "$(abspath $(TARGET))/$(HOST_TARGET)/host" parallax-agent-host \
+	  | docker build --quiet --tag parallax-test-host -
 
 .PHONY: test-docker
 test-docker: debug host test-images ## The suites that need a Docker engine (DOCKER_HOST, or the local one)
 	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^docker_/)'
+
+.PHONY: test-k8s
+test-k8s: debug host test-images ## The suites that need a Kubernetes cluster (KUBECONFIG) whose node is this machine
+	kubectl apply -f deploy/crd.yaml
+	kubectl wait --for=condition=Established --timeout=30s crd/parallaxagents.parallax.io
+	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^k8s_/)'
+
+.PHONY: crd
+crd: ## Bring deploy/crd.yaml up to date with the types it is made from
+	$(CARGO) run --quiet --locked -p parallax-runtime-k8s -- --print-crd > deploy/crd.yaml.new
+	mv deploy/crd.yaml.new deploy/crd.yaml
 
 .PHONY: clis
 clis: $(CLIS_STAMP) ## Install the agents' own programs from npm, into the cache
