@@ -23,6 +23,7 @@ pub mod install;
 pub mod journal;
 pub mod leaving;
 pub mod log;
+pub mod memory;
 pub mod passing;
 pub mod plain;
 pub mod reaper;

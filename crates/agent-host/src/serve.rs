@@ -78,6 +78,10 @@ async fn serve(options: &Options, mut launch: Launch, reaper: Reaper) -> anyhow:
     let dir = &options.dir;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let socket = dir.join(SOCKET);
+    if options.contained {
+        // Left by a host whose container went without a word; nobody else is in this directory.
+        drop(std::fs::remove_file(&socket));
+    }
     let listener =
         UnixListener::bind(&socket).with_context(|| format!("listening on {}", socket.display()))?;
     std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600))?;

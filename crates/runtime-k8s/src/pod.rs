@@ -6,7 +6,7 @@ mod volumes;
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, HTTPGetAction, Pod, PodSecurityContext, PodSpec, Probe,
+    Capabilities, Container, ContainerPort, EnvVar, HTTPGetAction, Pod, PodSecurityContext, PodSpec, Probe,
     ResourceRequirements, SeccompProfile, SecurityContext, Toleration, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -160,7 +160,7 @@ fn agent(spec: &ParallaxAgentSpec, settings: &PodSettings, place: &Workplace) ->
         args: Some(args.into()),
         // The image's directory may be one that its user cannot enter.
         working_dir: Some("/".into()),
-        env: Some(spec.env.clone()),
+        env: Some(variables(spec, place)),
         env_from: Some(spec.env_from.clone()),
         ports: Some(vec![ContainerPort {
             name: Some("host".into()),
@@ -182,6 +182,13 @@ fn agent(spec: &ParallaxAgentSpec, settings: &PodSettings, place: &Workplace) ->
         volume_mounts: Some(own.into_iter().chain(place.mounts()).collect()),
         ..Container::default()
     }
+}
+
+/// The resource's own, and a home where one is kept.
+fn variables(spec: &ParallaxAgentSpec, place: &Workplace) -> Vec<EnvVar> {
+    let home = place.home.clone().map(|home| EnvVar { name: "HOME".into(), value: Some(home), value_from: None });
+    // The last of one name counts.
+    home.into_iter().chain(spec.env.iter().cloned()).collect()
 }
 
 /// What the *restricted* Pod Security Standard wants of a container.

@@ -28,6 +28,8 @@ pub(crate) struct Workplace {
     pub(crate) workdir: String,
     /// What its host remembers.
     pub(crate) host_dir: String,
+    /// Its home, when that outlives the pod with the rest; none: the image's.
+    pub(crate) home: Option<String>,
     /// Directories to make before it starts.
     pub(crate) make: Vec<String>,
     /// Where the workspace's volume is mounted, and whether for reading only.
@@ -48,20 +50,22 @@ impl Workplace {
             return Self {
                 workdir: dir("workspace"),
                 host_dir: dir("parallax"),
-                make: vec![dir("workspace")],
+                home: Some(dir("home")),
+                make: vec![dir("workspace"), dir("home")],
                 at: (OWN_CLAIM, false),
                 apart: false,
             };
         }
         let read_only = workspace.existing_claim.as_ref().is_some_and(|claim| claim.read_only);
         let kept = spec.keeps_workspace();
+        let beside = format!("{WORKSPACE}/.parallax/{id}");
+        // The CLI's own records of the conversation are in its home.
+        let home = kept.then(|| format!("{beside}/home"));
         Self {
             workdir: WORKSPACE.into(),
-            host_dir: match kept {
-                true => format!("{WORKSPACE}/.parallax/{id}"),
-                false => format!("{OWN}/host"),
-            },
-            make: Vec::new(),
+            host_dir: if kept { beside } else { format!("{OWN}/host") },
+            make: home.iter().cloned().collect(),
+            home,
             at: (WORKSPACE, read_only),
             apart: !kept,
         }
