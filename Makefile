@@ -104,14 +104,14 @@ test-docker: debug host test-images ## The suites that need a Docker engine (DOC
 
 .PHONY: test-k8s
 test-k8s: debug host test-images ## The suites that need a Kubernetes cluster (KUBECONFIG) whose node is this machine
-	kubectl apply -f deploy/crd.yaml
+	kubectl apply -f deploy/kubernetes/definition/crd.yaml
 	kubectl wait --for=condition=Established --timeout=30s crd/parallaxagents.parallax.io
 	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^k8s_/)'
 
 .PHONY: crd
-crd: ## Bring deploy/crd.yaml up to date with the types it is made from
-	$(CARGO) run --quiet --locked -p parallax-runtime-k8s -- --print-crd > deploy/crd.yaml.new
-	mv deploy/crd.yaml.new deploy/crd.yaml
+crd: ## Bring deploy/kubernetes/definition/crd.yaml up to date with the types it is made from
+	$(CARGO) run --quiet --locked -p parallax-runtime-k8s -- --print-crd > deploy/kubernetes/definition/crd.yaml.new
+	mv deploy/kubernetes/definition/crd.yaml.new deploy/kubernetes/definition/crd.yaml
 
 .PHONY: clis
 clis: $(CLIS_STAMP) ## Install the agents' own programs from npm, into the cache

@@ -62,7 +62,7 @@ impl Cluster {
 
 /// `404`: there is no such thing.
 pub(crate) fn is_missing(error: &Error) -> bool {
-    matches!(error, Error::Api(status) if status.is_not_found())
+    matches!(error, Error::Api(status) if status.code == 404)
 }
 
 /// There is one already.

@@ -186,7 +186,8 @@ fn agent(spec: &ParallaxAgentSpec, settings: &PodSettings, place: &Workplace) ->
 
 /// The resource's own, and a home where one is kept.
 fn variables(spec: &ParallaxAgentSpec, place: &Workplace) -> Vec<EnvVar> {
-    let home = place.home.clone().map(|home| EnvVar { name: "HOME".into(), value: Some(home), value_from: None });
+    let home =
+        place.home.clone().map(|home| EnvVar { name: "HOME".into(), value: Some(home), value_from: None });
     // The last of one name counts.
     home.into_iter().chain(spec.env.iter().cloned()).collect()
 }

@@ -1,6 +1,6 @@
 //! The resource: what `kubectl apply` asks for, and what `kubectl get` shows of it.
 //!
-//! Its definition is made from these types: `parallax-runtime-k8s --print-crd` prints it, `deploy/crd.yaml` has it.
+//! Its definition is made from these types: `parallax-runtime-k8s --print-crd` prints it, `deploy/kubernetes/definition/crd.yaml` has it.
 
 mod definition;
 mod status;
@@ -75,8 +75,8 @@ pub struct ParallaxAgentSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
     /// What it may do unasked. Default: ask.
-    #[schemars(with = "Option<ApprovalsSchema>")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ApprovalsSchema")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approvals: Option<Approvals>,
     /// A first message, sent once when it is ready.
     #[schemars(length(min = 1, max = 1_048_576))]

@@ -10,7 +10,7 @@ use futures::{Stream, StreamExt, stream};
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store, store};
-use kube::runtime::utils::StreamBackoff;
+use kube::runtime::utils::Backoff as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource, ResourceExt};
 use parallax_api::{AgentExit, AgentId, Problem, Time};
@@ -250,12 +250,16 @@ async fn follow<K>(
 ) where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
-    let events = kube::runtime::reflector(writer, watcher(api, config));
-    let mut events = std::pin::pin!(StreamBackoff::new(events, Growing::new(RETRY.0, RETRY.1)));
+    let mut events = std::pin::pin!(kube::runtime::reflector(writer, watcher(api, config)));
+    let mut pauses = Growing::new(RETRY.0, RETRY.1);
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => {
-                lock(&view.0.trouble).remove(what);
+                // A look that begins has not succeeded.
+                if !matches!(event, Event::Init) {
+                    pauses.reset();
+                    lock(&view.0.trouble).remove(what);
+                }
                 seen(&event);
                 view.0.changed_tx.send_modify(|changes| *changes += 1);
             }
@@ -265,6 +269,7 @@ async fn follow<K>(
                 if lock(&view.0.trouble).insert(what, words.clone()).is_none() {
                     tracing::warn!(what, error = words, "a watch broke; trying again");
                 }
+                tokio::time::sleep(pauses.next().unwrap_or(RETRY.1)).await;
             }
         }
     }
@@ -275,7 +280,7 @@ fn watch_words(error: &watcher::Error) -> String {
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
         | watcher::Error::WatchFailed(error) => match cluster::is_missing(error) {
-            true => "there is no such kind; install it with `kubectl apply -f deploy/crd.yaml`".into(),
+            true => "there is no such kind; install it with `kubectl apply -f deploy/kubernetes/definition/crd.yaml`".into(),
             false => cluster::words(error),
         },
         other => other.to_string(),

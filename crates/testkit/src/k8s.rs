@@ -176,7 +176,10 @@ impl Drop for Namespace {
         let run = |args: &[&str]| {
             let mut command = std::process::Command::new("kubectl");
             command.args(["--namespace", self.name(), "--request-timeout", "20s"]).args(args);
-            command.output().map(|done| String::from_utf8_lossy(&done.stdout).into_owned()).unwrap_or_default()
+            command
+                .output()
+                .map(|done| String::from_utf8_lossy(&done.stdout).into_owned())
+                .unwrap_or_default()
         };
         // Nobody is left who would see a resource to its end.
         for resource in run(&["get", "parallaxagents", "-o", "name"]).lines() {

@@ -60,9 +60,12 @@ mod tests {
     /// `make crd` brings it up to date.
     #[test]
     fn the_file_is_current() {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/crd.yaml");
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/kubernetes/definition/crd.yaml");
         let checked_in = std::fs::read_to_string(file).unwrap_or_default();
-        assert!(checked_in == yaml().unwrap(), "deploy/crd.yaml is not current: run `make crd`");
+        assert!(
+            checked_in == yaml().unwrap(),
+            "deploy/kubernetes/definition/crd.yaml is not current: run `make crd`"
+        );
     }
 
     #[test]
