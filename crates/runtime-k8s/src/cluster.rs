@@ -3,16 +3,22 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
-use kube::client::ClientBuilder;
+use kube::client::ConfigExt as _;
 use kube::{Api, Client, Config, Error};
 use parallax_api::{Code, Problem};
+use tower::{BoxError, ServiceBuilder};
 
 use crate::counting::{ApiRequests, Counting};
 use crate::resource::ParallaxAgent;
 
 /// A cluster that takes longer to connect to is away.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections that are kept for the next request, and how long.
+const MAX_IDLE: usize = 4;
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A namespace of a cluster.
 #[derive(Clone)]
@@ -30,16 +36,12 @@ impl Cluster {
     /// # Errors
     /// When neither is there, or what they say makes no sense.
     pub(crate) async fn connect(namespace: Option<String>) -> anyhow::Result<Self> {
-        let mut config = Config::infer().await.context(
+        let config = Config::infer().await.context(
             "there is no cluster: set KUBECONFIG, or run this in a pod that has its service account's token",
         )?;
-        config.connect_timeout = Some(CONNECT_TIMEOUT);
-        // Waiting and trying again is for those who asked: they know what it is worth.
-        config.default_retry = false;
         let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
         let requests = ApiRequests::default();
-        let builder = ClientBuilder::try_from(config).context("the cluster's address or credentials")?;
-        let client = builder.with_layer(&Counting::new(requests.clone())).build();
+        let client = client(&config, requests.clone()).context("the cluster's address or credentials")?;
         Ok(Self { client, namespace, requests })
     }
 
@@ -58,6 +60,27 @@ impl Cluster {
     pub(crate) fn claims(&self) -> Api<PersistentVolumeClaim> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
+}
+
+/// As kube's own, but that many agents at once do not leave many idle connections, and nothing is tried again here: whoever
+/// asked knows what that is worth.
+fn client(config: &Config, requests: ApiRequests) -> Result<Client, Error> {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    let pooled = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(MAX_IDLE)
+        .build(config.rustls_https_connector_with_connector(connector)?);
+    let service = ServiceBuilder::new()
+        .layer(Counting::new(requests))
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .map_err(BoxError::from)
+        .service(pooled);
+    Ok(Client::new(service, config.default_namespace.clone()))
 }
 
 /// `404`: there is no such thing.

@@ -169,8 +169,17 @@ impl KubernetesBackend {
             let stage = self.view.pod(id).map(|pod| (reasons::stage(&pod), pod));
             let mut waits = None;
             match stage {
-                None | Some((Stage::Coming(None), _)) => {}
-                Some((Stage::Coming(reason), _)) => waits = reason,
+                None => {}
+                Some((Stage::Coming(reason), pod)) => {
+                    // The host may listen a second or two before the cluster says so.
+                    let ip = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref());
+                    if let Some(address) = self.reach.early(id, ip).await
+                        && answers(&address).await
+                    {
+                        return Ok(address);
+                    }
+                    waits = reason;
+                }
                 Some((Stage::NoRoom(words), _)) => {
                     let since = *no_room_since.get_or_insert_with(tokio::time::Instant::now);
                     if in_a_hurry && since.elapsed() >= self.room_patience {
@@ -182,8 +191,7 @@ impl KubernetesBackend {
                 Some((Stage::Over, pod)) => return Err(self.why_not(id, &pod).await),
                 Some((Stage::Runs(ip), _)) => {
                     let address = self.reach.address(id, ip.as_deref()).await;
-                    let host = HostClient::new(address.clone());
-                    if matches!(tokio::time::timeout(ASK, host.agent()).await, Ok(Ok(_))) {
+                    if answers(&address).await {
                         return Ok(address);
                     }
                 }
@@ -223,4 +231,9 @@ impl KubernetesBackend {
         let said = &said[said.floor_char_boundary(said.len().saturating_sub(4096))..];
         Problem::new(Code::SpawnFailed, detail.trim_end()).with("output", said)
     }
+}
+
+async fn answers(address: &HostAddress) -> bool {
+    let host = HostClient::new(address.clone());
+    matches!(tokio::time::timeout(ASK, host.agent()).await, Ok(Ok(_)))
 }

@@ -69,6 +69,16 @@ impl Reach {
         }
     }
 
+    /// The same for a pod of which the cluster does not say yet that it runs: none, unless its host can be connected to.
+    pub(crate) async fn early(&self, id: &AgentId, ip: Option<&str>) -> Option<HostAddress> {
+        let addr = SocketAddr::new(ip?.parse().ok()?, PORT);
+        if *self.connects.lock().await == Some(false) {
+            return None;
+        }
+        let connected = tokio::time::timeout(PROBE, TcpStream::connect(addr)).await;
+        matches!(connected, Ok(Ok(_))).then(|| HostAddress::Tcp { addr, token: self.key.token(id) })
+    }
+
     async fn connects(&self, addr: SocketAddr) -> bool {
         let mut known = self.connects.lock().await;
         if let Some(known) = *known {

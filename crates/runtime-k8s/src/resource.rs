@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use definition::{NAME as DEFINITION, definition, yaml};
-pub use status::{AgentState, AttentionState, ExitState, ParallaxAgentStatus, Phase};
+pub use status::{AgentState, AttentionState, Condition, ExitState, ParallaxAgentStatus, Phase};
 
 /// An agent: a CLI on a terminal of its own, in a pod of its own.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -140,7 +140,8 @@ impl Namespace {
             .spawn()
             .expect("kubectl can be run");
         let mut input = child.stdin.take().expect("it is piped");
-        input.write_all(manifest.as_bytes()).await.expect("kubectl reads");
+        // YAML in one line would be taken for JSON.
+        input.write_all(format!("---\n{manifest}").as_bytes()).await.expect("kubectl reads");
         drop(input);
         let done = child.wait_with_output().await.expect("kubectl ends");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();

@@ -84,12 +84,9 @@ async fn an_agent_that_ends_leaves_its_resource() {
     .await;
     // The same name again is another agent.
     namespace.kubectl(&["delete", "pa", "mortal"]).await.expect("it can be deleted");
-    let mut again = applied(&place, "mortal", "").await;
-    while again.id == agent.id {
-        again = applied(&place, "mortal", "").await;
-    }
-    assert_ne!(again.id, agent.id);
-    again.becomes(AgentStatus::Ready).await;
+    namespace.apply(&resource("mortal", "")).await.expect("the resource is taken");
+    namespace.becomes("pa/mortal", "{.status.phase}", "Running").await;
+    assert_ne!(namespace.field("pa/mortal", "{.status.agent.id}").await, agent.id.as_str());
     namespace.kubectl(&["delete", "pa", "mortal"]).await.expect("it can be deleted");
     nothing_is_left(&place).await;
     place.end_server().await;
@@ -188,7 +185,7 @@ async fn a_pod_that_goes_is_told_with_its_reason() {
     let user = place.user();
     // Deleted with its grace: the host ends its agent and tells it.
     let mut asked = user.spawn_ready(fake("asked", &[])).await;
-    // Deleted without: nobody could tell.
+    // Deleted without.
     let mut torn = user.spawn_ready(fake("torn", &[])).await;
     // Fills its workspace beyond its limit: the kubelet evicts it.
     let full =
@@ -212,12 +209,17 @@ async fn a_pod_that_goes_is_told_with_its_reason() {
         .kubectl(&["delete", "pod", &id, "--grace-period=0", "--force"])
         .await
         .expect("it can be deleted");
-    assert_eq!(torn.ends().await.reason, "pod_deleted");
+    // Containers get two seconds all the same, which is enough for most hosts.
+    let reason = torn.ends().await.reason;
+    assert!(["stopped", "pod_deleted"].contains(&reason.as_str()), "{reason}");
     assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
     assert_eq!(greedy.ends().await.reason, "oom");
-    let evicted = tokio::time::timeout(Duration::from_secs(90), full.ends())
-        .await
-        .expect("the kubelet looks every ten seconds");
+    // The kubelet measures volumes once a minute.
+    let evicted = until("the full agent to be evicted", Duration::from_secs(150), async || {
+        let agent = full.agent().await;
+        agent.exit.ok_or(agent.status)
+    })
+    .await;
     assert!(["evicted", "stopped"].contains(&evicted.reason.as_str()), "{evicted:?}");
     namespace.kubectl(&["delete", "pa", "--all"]).await.expect("they can be deleted");
     nothing_is_left(&place).await;

@@ -59,6 +59,8 @@ async fn end(
         waited.and_then(|waited| Duration::try_from(waited).ok()).is_none_or(|waited| waited < PATIENCE);
     let phase = resource.status.as_ref().map(|status| status.phase).unwrap_or_default();
     match reasons::stage(pod) {
+        // Nothing runs in it. What its node has to tidy up need not be waited for, and can take half a minute.
+        _ if reasons::is_silent(pod) => backend.remove_pod(id).await,
         // It is going: its node has been told.
         _ if pod.meta().deletion_timestamp.is_some() && patient => Ok(()),
         Stage::Runs(ip) if patient && matches!(phase, Phase::Running | Phase::Suspending) => {

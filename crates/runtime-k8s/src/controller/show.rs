@@ -1,7 +1,7 @@
 //! Writing a resource's status: only when it differs, and only over the one it was made from.
 
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::EventType;
 use kube::{Resource as _, ResourceExt as _};
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::backend::KubernetesBackend;
 use crate::cluster;
 use crate::pod;
-use crate::resource::{ParallaxAgent, ParallaxAgentStatus, Phase};
+use crate::resource::{Condition, ParallaxAgent, ParallaxAgentStatus, Phase};
 
 /// What a look at a resource came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,12 +112,19 @@ impl KubernetesBackend {
             controller.tell(resource, EventType::Normal, "Attention", text).await;
         }
         for now in &after.conditions {
-            let was = before.conditions.iter().find(|was| was.type_ == now.type_);
-            if now.type_ == CURRENT
+            let was = before.conditions.iter().find(|was| was.r#type == now.r#type);
+            if now.r#type == CURRENT
                 && now.status == "False"
                 && was.is_none_or(|was| was.message != now.message)
             {
-                controller.tell(resource, EventType::Warning, "CannotChange", now.message.clone()).await;
+                controller
+                    .tell(
+                        resource,
+                        EventType::Warning,
+                        "CannotChange",
+                        now.message.clone().unwrap_or_default(),
+                    )
+                    .await;
             }
         }
     }
@@ -163,16 +170,14 @@ fn conditions(
         .map(|(kind, (holds, reason, message))| {
             let state = if holds { "True" } else { "False" };
             let was =
-                resource.status.iter().flat_map(|status| &status.conditions).find(|was| was.type_ == kind);
+                resource.status.iter().flat_map(|status| &status.conditions).find(|was| was.r#type == kind);
             let since = was.filter(|was| was.status == state).map(|was| was.last_transition_time.clone());
-            // The generation is that of the status as a whole: one less field that changes alone.
             Condition {
-                type_: kind.into(),
+                r#type: kind.into(),
                 status: state.into(),
                 reason: reason.into(),
-                message,
+                message: Some(message).filter(|message| !message.is_empty()),
                 last_transition_time: since.unwrap_or_else(|| Time(jiff::Timestamp::now())),
-                observed_generation: None,
             }
         })
         .collect()
@@ -231,7 +236,7 @@ mod tests {
             conditions(resource, &resource.status.clone().unwrap_or_default(), None, changed)
         };
         let first = of(&resource, &[]);
-        assert!(first.iter().all(|condition| (condition.type_ == CURRENT) == (condition.status == "True")));
+        assert!(first.iter().all(|condition| (condition.r#type == CURRENT) == (condition.status == "True")));
         let old = Time("2026-01-01T00:00:00Z".parse().unwrap());
         let conditions = first
             .into_iter()
@@ -241,9 +246,9 @@ mod tests {
         let same = of(&resource, &[]);
         assert!(same.iter().all(|condition| condition.last_transition_time == old));
         let changed = of(&resource, &["model".into()]);
-        let current = changed.iter().find(|condition| condition.type_ == CURRENT).unwrap();
+        let current = changed.iter().find(|condition| condition.r#type == CURRENT).unwrap();
         assert_eq!((current.status.as_str(), current.reason.as_str()), ("False", "CannotChange"));
-        assert!(current.message.starts_with("spec.model cannot change"));
+        assert!(current.message.as_ref().unwrap().starts_with("spec.model cannot change"));
         assert_ne!(current.last_transition_time, old);
     }
 
