@@ -1,6 +1,6 @@
 //! Who leads: of several replicas one does the work, and the lease says which.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease as Resource, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
@@ -8,6 +8,7 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, ResourceExt as _};
 use parallax_api::Problem;
 use parallax_service::shutdown::Shutdown;
+use tokio::time::Instant;
 
 use crate::cluster::{self, Cluster};
 

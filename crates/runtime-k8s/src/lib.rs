@@ -29,6 +29,8 @@ mod reach;
 mod reasons;
 mod remains;
 pub mod resource;
+#[cfg(test)]
+mod scripted;
 mod settings;
 pub mod standby;
 mod view;

@@ -35,12 +35,16 @@ impl KubernetesBackend {
     pub(crate) async fn one(&self, id: &AgentId) -> Result<Option<Survivor>, Problem> {
         self.view.is_complete().await?;
         Ok(match self.view.pod(id) {
-            Some(pod) => self.survivor(id, &pod).await,
+            Some(pod) => match self.survivor(id, &pod).await {
+                Some(survivor) => Some(survivor),
+                // It is asked for who runs: the cluster does not say so yet.
+                None => return Err(cluster::away("it does not say yet that the agent's pod runs")),
+            },
             None => self.view.end(id).map(|end| Survivor { id: id.clone(), address: None, ended: Some(end) }),
         })
     }
 
-    /// None: its host never ran, and whoever launches it knows of it.
+    /// None: its host does not run yet, as far as one can see.
     async fn survivor(&self, id: &AgentId, pod: &Pod) -> Option<Survivor> {
         let ended = |end| Some(Survivor { id: id.clone(), address: None, ended: Some(end) });
         match reasons::stage(pod) {
@@ -52,7 +56,12 @@ impl KubernetesBackend {
                 let address = Some(self.reach.address(id, ip.as_deref()).await);
                 Some(Survivor { id: id.clone(), address, ended: None })
             }
-            Stage::Coming(_) | Stage::NoRoom(_) | Stage::Stuck(_) => None,
+            Stage::Coming(_) => {
+                let ip = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref());
+                let address = Some(self.reach.early(id, ip).await?);
+                Some(Survivor { id: id.clone(), address, ended: None })
+            }
+            Stage::NoRoom(_) | Stage::Stuck(_) => None,
         }
     }
 

@@ -212,6 +212,26 @@ impl KubernetesSettings {
     }
 }
 
+#[cfg(test)]
+impl KubernetesSettings {
+    /// The default ones, for a server whose directories are never looked at.
+    pub(crate) fn for_tests() -> Self {
+        Self {
+            name: "kubernetes".into(),
+            state_dir: PathBuf::new(),
+            profiles: None,
+            max_agents: None,
+            namespace: None,
+            replica: "me".into(),
+            reach: ReachBy::Address,
+            room_patience: Duration::from_secs(ROOM_PATIENCE),
+            keep: Keep::default(),
+            gate: GateConfig::default(),
+            pods: PodSettings::default(),
+        }
+    }
+}
+
 fn pair(flag: &str, text: &str) -> anyhow::Result<(String, String)> {
     let (name, value) = text.split_once('=').unwrap_or_default();
     ensure!(!name.is_empty() && !value.is_empty(), "{flag} is NAME=VALUE, not `{text}`");

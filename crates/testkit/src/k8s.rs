@@ -54,9 +54,17 @@ impl KubernetesPlace {
 
     /// The id that the machine knows a process by which has this id in the agent's pod.
     async fn on_this_machine(&self, agent: &AgentId, pid: u32) -> Option<u32> {
-        let path = "jsonpath={.status.containerStatuses[0].containerID}";
-        let container = self.namespace.kubectl(&["get", "pod", agent.as_str(), "-o", path]).await?;
-        let container = container.strip_prefix("docker://")?;
+        // As the kubelet names its containers; the API server hears of them a moment later.
+        let labels = [
+            ("pod.namespace", self.namespace.name()),
+            ("pod.name", agent.as_str()),
+            ("container.name", "agent"),
+        ];
+        let filters = labels.map(|(label, value)| format!("label=io.kubernetes.{label}={value}"));
+        let mut list = vec!["ps", "--quiet", "--no-trunc"];
+        filters.iter().for_each(|filter| list.extend(["--filter", filter.as_str()]));
+        let containers = docker(&list).await?;
+        let container = containers.lines().next()?;
         let first = docker(&["inspect", "--format", "{{.State.Pid}}", container]).await?;
         processes::in_namespace(&processes::pid_namespace(first.parse().ok()?)?, pid)
     }
