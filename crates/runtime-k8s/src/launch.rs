@@ -33,7 +33,7 @@ impl KubernetesBackend {
     /// Starts an agent and waits for its host. One that somebody asked for as a resource gets that resource.
     pub(crate) async fn start(&self, id: &AgentId, launch: &Launch) -> Result<HostAddress, Problem> {
         self.book.note(id, |note| {
-            (note.launching, note.answered, note.waits, note.refusal) = (true, false, None, None)
+            (note.launching, note.answered, note.waits, note.refusal) = (true, false, None, None);
         });
         let started = self.start_noted(id, launch).await;
         self.book.note(id, |note| match &started {

@@ -103,9 +103,9 @@ pub(crate) fn words(pod: &Pod) -> Option<String> {
 /// Whether nothing of the pod runs any more.
 pub(crate) fn is_silent(pod: &Pod) -> bool {
     let Some(status) = &pod.status else { return false };
-    let all = status.container_statuses.iter().chain(&status.init_container_statuses).flatten();
+    let mut all = status.container_statuses.iter().chain(&status.init_container_statuses).flatten();
     matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"))
-        && all.fold(true, |silent, of| silent && state(of).running.is_none())
+        && all.all(|of| state(of).running.is_none())
 }
 
 fn is_over(status: &PodStatus) -> bool {

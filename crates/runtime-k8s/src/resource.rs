@@ -33,14 +33,14 @@ pub use status::{AgentState, AttentionState, Condition, ExitState, ParallaxAgent
     derive = "Default",
     derive = "PartialEq",
     doc = "A CLI-based AI agent that Parallax runs in a pod",
-    printcolumn(name = "Type", type_ = "string", json_path = ".spec.type"),
-    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
-    printcolumn(name = "Status", type_ = "string", json_path = ".status.agent.status"),
-    printcolumn(name = "Attention", type_ = "string", json_path = ".status.attention.kind"),
-    printcolumn(name = "Id", type_ = "string", json_path = ".status.agent.id", priority = "1"),
-    printcolumn(name = "Pod", type_ = "string", json_path = ".status.pod", priority = "1"),
-    printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = "1"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn = r#"{"name":"Type","type":"string","jsonPath":".spec.type"}"#,
+    printcolumn = r#"{"name":"Phase","type":"string","jsonPath":".status.phase"}"#,
+    printcolumn = r#"{"name":"Status","type":"string","jsonPath":".status.agent.status"}"#,
+    printcolumn = r#"{"name":"Attention","type":"string","jsonPath":".status.attention.kind"}"#,
+    printcolumn = r#"{"name":"Id","type":"string","jsonPath":".status.agent.id","priority":1}"#,
+    printcolumn = r#"{"name":"Pod","type":"string","jsonPath":".status.pod","priority":1}"#,
+    printcolumn = r#"{"name":"Message","type":"string","jsonPath":".status.message","priority":1}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ParallaxAgentSpec {

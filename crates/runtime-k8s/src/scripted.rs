@@ -44,7 +44,7 @@ pub(super) fn cluster(mut script: impl FnMut(&str, &str) -> Answer + Send + 'sta
             seen.lock().unwrap().push(format!("{method} {path}"));
             match script(method, &path) {
                 Answer::Json(status, value) => {
-                    send.send_response(Response::builder().status(status).body(whole(&value)).unwrap())
+                    send.send_response(Response::builder().status(status).body(whole(&value)).unwrap());
                 }
                 Answer::Watch { lines, cut } => send.send_response(Response::new(stream(lines, cut))),
                 Answer::Never => silent.push(send),

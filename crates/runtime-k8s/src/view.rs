@@ -186,9 +186,7 @@ impl View {
             }
         });
         let namespace = self.0.namespace.clone();
-        batches
-            .flat_map(|stirred| stream::iter(stirred))
-            .map(move |name| ObjectRef::new(&name).within(&namespace))
+        batches.flat_map(stream::iter).map(move |name| ObjectRef::new(&name).within(&namespace))
     }
 
     fn on_resource(&self, event: &Event<ParallaxAgent>) {

@@ -78,7 +78,8 @@ async fn everything_is_accounted_for() {
                 agent.client.stop(&agent.id, &stop).await.map_err(|problem| problem.to_string())
             })
             .await;
-            assert_eq!(agent.ends().await.reason, "stopped");
+            let ended = |event: &EventData| matches!(event, EventData::AgentStopped { .. }).then_some(());
+            agent.event("the end", ended).await;
             (agent, answered, following.await.expect("nothing was lost"))
         });
     }

@@ -54,7 +54,9 @@ impl Agents {
                 let entry = self.registry.insert(agent, Reach::Host(host), None);
                 self.follow(entry, None);
             }
-            Err(error) => tracing::error!(agent.id = %survivor.id, %error, "a host that runs again does not answer"),
+            Err(error) => {
+                tracing::error!(agent.id = %survivor.id, %error, "a host that runs again does not answer");
+            }
         }
     }
 }
