@@ -85,7 +85,7 @@ impl Controller {
     }
 
     /// What happened to an agent, for `kubectl describe`. Its loss would be no harm.
-    async fn tell(&self, resource: &ParallaxAgent, kind: EventType, reason: &str, note: String) {
+    pub(crate) async fn tell(&self, resource: &ParallaxAgent, kind: EventType, reason: &str, note: String) {
         let event = Event {
             type_: kind,
             reason: reason.into(),

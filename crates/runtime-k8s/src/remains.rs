@@ -5,6 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Error;
 use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::runtime::events::EventType;
 use kube::{Resource as _, ResourceExt as _};
 use parallax_api::{AgentExit, AgentId, Problem, Time};
 use parallax_runtime_core::Survivor;
@@ -96,7 +97,14 @@ impl KubernetesBackend {
         // A launch that failed is told by whoever waits for it; one whose server died is begun again.
         let ran =
             self.book.of(id).answered || !matches!(phase, Phase::Pending | Phase::Creating | Phase::Starting);
-        self.set_phase(&name, if ran { Phase::Ended } else { Phase::Pending }).await
+        if !ran {
+            return self.set_phase(&name, Phase::Pending).await;
+        }
+        self.set_phase(&name, Phase::Ended).await?;
+        let exit = self.book.of(id).shown.and_then(|agent| agent.exit);
+        let reason = exit.map(|exit| exit.reason).unwrap_or_default();
+        self.controller().tell(&resource, EventType::Normal, "Ended", reason).await;
+        Ok(())
     }
 
     /// The resource of an agent as the API server has it: what was made a moment ago may not have been told yet.
