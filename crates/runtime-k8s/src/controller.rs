@@ -17,6 +17,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use kube::runtime::controller::{Action, Config, Error};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::reflector::ObjectRef;
 use kube::{Resource as _, ResourceExt as _};
 use parallax_api::Problem;
 use parallax_service::metrics::Metrics;
@@ -106,13 +107,7 @@ impl Controller {
         Action::requeue(pauses.next().unwrap_or(RETRY.1))
     }
 
-    fn count(
-        &self,
-        looked: Result<
-            (kube::runtime::reflector::ObjectRef<ParallaxAgent>, Action),
-            Error<Problem, Infallible>,
-        >,
-    ) {
+    fn count(&self, looked: Result<(ObjectRef<ParallaxAgent>, Action), Error<Problem, Infallible>>) {
         let outcome = match looked {
             Ok((resource, _)) => {
                 self.retries.lock().expect("nothing panics while it is locked").remove(&resource.name);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::{LogParams, ObjectMeta, PostParams};
 use kube::{Resource as _, ResourceExt as _};
 use parallax_api::host::HostStarted;
@@ -206,7 +206,7 @@ impl KubernetesBackend {
     }
 
     /// Why a host ended before it answered: in its own words, if it had any.
-    async fn why_not(&self, id: &AgentId, pod: &k8s_openapi::api::core::v1::Pod) -> Problem {
+    async fn why_not(&self, id: &AgentId, pod: &Pod) -> Problem {
         let asked =
             LogParams { container: Some(AGENT.into()), limit_bytes: Some(MAX_WORDS), ..LogParams::default() };
         let said = self.cluster.pods().logs(&names::pod(id), &asked).await.unwrap_or_default();

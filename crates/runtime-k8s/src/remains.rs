@@ -7,7 +7,7 @@ use kube::Error;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::runtime::events::EventType;
 use kube::{Resource as _, ResourceExt as _};
-use parallax_api::{AgentExit, AgentId, Problem, Time};
+use parallax_api::{AgentExit, AgentId, AgentStatus, Problem, Time};
 use parallax_runtime_core::Survivor;
 use parallax_runtime_core::host::HostClient;
 use serde_json::json;
@@ -116,10 +116,14 @@ impl KubernetesBackend {
         Ok(found.filter(|resource| names::agent_id(resource).as_ref() == Some(id)))
     }
 
-    /// Takes an agent's pod away. Of one that is silent nothing runs that could be in the way: it goes at once.
+    /// Takes an agent's pod away. One in which nothing runs that could be in the way goes at once: its node tidies up later,
+    /// which takes half a minute when many end.
     pub(crate) async fn remove_pod(&self, id: &AgentId) -> Result<(), Problem> {
         let pod = self.view.pod(id);
+        // A host tells its agent's end when all that it started has ended, and goes when it is released.
+        let told = self.book.of(id).shown.is_some_and(|agent| agent.status == AgentStatus::Stopped);
         let silent = pod.as_ref().is_some_and(|pod| reasons::is_silent(pod) || node_is_gone(pod));
+        let silent = silent || told;
         let grace_period_seconds = Some(u32::from(!silent));
         let params = DeleteParams { grace_period_seconds, ..DeleteParams::background() };
         let gone = self.cluster.pods().delete(&names::pod(id), &params).await.map(drop);

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::show::Shown;
 use super::{cleanup, create};
 use crate::backend::KubernetesBackend;
+use crate::book::Note;
 use crate::cluster;
 use crate::names::{self, FINALIZER};
 use crate::reasons::{self, Stage};
@@ -87,9 +88,8 @@ async fn step(
         }
         Phase::Suspending => suspending(backend, id).await,
         Phase::Suspended if !resource.spec.suspended => {
-            backend
-                .book
-                .note(id, |note| (note.answered, note.stopping, note.launching) = (false, false, false));
+            // It begins anew: its end, which it shows, was that of the pod before.
+            backend.book.note(id, |note| *note = Note::default());
             Ok((Shown::phase(Phase::Creating), Action::await_change()))
         }
         Phase::Failed if is_edited(resource) => {
