@@ -45,7 +45,7 @@ $(UI)/dist/index.html: $(wildcard $(UI)/src/* $(UI)/*.json) $(UI)/build.mjs
 .PHONY: build
 build: host ui ## Build the programs for use (release) and the host as one static file
 	$(CARGO) build --release --locked -p parallax-cli -p parallax-control-plane \
-	  -p parallax-runtime-local -p parallax-runtime-docker
+	  -p parallax-runtime-local -p parallax-runtime-docker -p parallax-runtime-k8s
 	install -m 755 $(TARGET)/$(HOST_TARGET)/host/parallax-agent-host $(TARGET)/release/parallax-agent-host
 
 # With a target named, the flag is for the host alone and not for build scripts and macros.
@@ -109,15 +109,29 @@ test-engine: debug host test-images ## The suite that restarts the Docker engine
 STATIC_BASH ?= /bin/bash-static
 
 .PHONY: test-images
-test-images: debug ## The image that the Docker and Kubernetes suites run the fake agent in
+test-images: debug host ## The images that the Docker and Kubernetes suites use: the fake agent, the host
 	tar -cf - -C crates/testkit/images/fake Dockerfile -C "$(abspath $(TARGET))/debug" parallax-fake-agent \
 	  | docker build --quiet --tag parallax-test-fake -
 	tar -cf - -C crates/testkit/images/scratch Dockerfile -C "$(dir $(STATIC_BASH))" bash-static \
 	  | docker build --quiet --tag parallax-test-scratch -
+	tar -cf - -C crates/testkit/images/host Dockerfile \
+	  -C "$(abspath $(TARGET))/$(HOST_TARGET)/host" parallax-agent-host \
+	  | docker build --quiet --tag parallax-test-host -
 
 .PHONY: test-docker
 test-docker: debug host test-images ## The suites that need a Docker engine (DOCKER_HOST, or the local one)
 	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^docker/) - binary(docker_clis)'
+
+.PHONY: test-k8s
+test-k8s: debug host test-images ## The suites that need a Kubernetes cluster (KUBECONFIG) whose node is this machine
+	kubectl apply -f deploy/kubernetes/definition/crd.yaml
+	kubectl wait --for=condition=Established --timeout=30s crd/parallaxagents.parallax.io
+	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^k8s_/)'
+
+.PHONY: crd
+crd: ## Bring deploy/kubernetes/definition/crd.yaml up to date with the types it is made from
+	$(CARGO) run --quiet --locked -p parallax-runtime-k8s -- --print-crd > deploy/kubernetes/definition/crd.yaml.new
+	mv deploy/kubernetes/definition/crd.yaml.new deploy/kubernetes/definition/crd.yaml
 
 .PHONY: clis
 clis: $(CLIS_STAMP) ## Install the agents' own programs from npm, into the cache

@@ -8,6 +8,7 @@ use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use parallax_api::agent::EnvValue;
 use parallax_api::{Code, Problem};
 use subtle::ConstantTimeEq;
@@ -31,9 +32,10 @@ impl Door {
         Ok(Self { listener, token })
     }
 
-    /// The listener, and `routes` behind the token.
+    /// The listener, and `routes` behind the token. Before it stands `GET /health` only, for whoever starts containers.
     pub fn guard(self, routes: Router) -> (TcpListener, Router) {
-        (self.listener, routes.layer(from_fn_with_state(self.token, check)))
+        let guarded = routes.layer(from_fn_with_state(self.token, check));
+        (self.listener, guarded.route("/health", get(|| async { "ok" })))
     }
 }
 

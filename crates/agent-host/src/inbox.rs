@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use parallax_api::message::{MessageState, MessagesQuery};
 use parallax_api::{AgentId, Code, Message, Problem, Role, Time};
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 /// Messages that may wait. One more is refused with `RESOURCE_LIMIT`.
@@ -36,6 +37,14 @@ struct Conversation {
     answered: u64,
 }
 
+/// The messages of a conversation, for when it goes on.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct KeptMessages {
+    messages: Vec<Message>,
+    accepted: u64,
+    answered: u64,
+}
+
 /// How a message ended.
 #[derive(Clone, Debug)]
 pub enum Ending {
@@ -58,6 +67,26 @@ impl Inbox {
             answered: 0,
         };
         Self(Arc::new(Shared { conversation: Mutex::new(conversation), changed_tx: watch::Sender::new(0) }))
+    }
+
+    /// A conversation that goes on after these messages, all of which have ended.
+    pub fn going_on(agent_id: AgentId, kept: KeptMessages) -> Self {
+        let inbox = Self::new(agent_id);
+        let mut conversation = inbox.lock();
+        (conversation.accepted, conversation.answered) = (kept.accepted, kept.answered);
+        kept.messages.into_iter().for_each(|message| conversation.push(message));
+        drop(conversation);
+        inbox
+    }
+
+    /// What a conversation can go on from.
+    pub fn keep(&self) -> KeptMessages {
+        let conversation = self.lock();
+        KeptMessages {
+            messages: conversation.messages.iter().cloned().collect(),
+            accepted: conversation.accepted,
+            answered: conversation.answered,
+        }
     }
 
     /// Puts a message in the queue. The same id again is the same message: nothing happens, and the answer is false.

@@ -34,16 +34,30 @@ struct Kept {
 }
 
 impl Journal {
-    /// A new journal that also writes the file `path`, one JSON object a line.
-    pub fn create(path: &Path) -> io::Result<Self> {
-        let kept = Kept {
+    /// A journal that also writes the file `path`, one JSON object a line. It goes on from what is in the file, if there
+    /// is one: the agent was here before.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let before = match fs::read(path) {
+            Ok(before) => before,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let mut kept = Kept {
             events: VecDeque::new(),
             bytes: 0,
-            file: File::options().create_new(true).append(true).open(path)?,
+            file: File::options().create(true).append(true).open(path)?,
             path: path.into(),
             file_bytes: 0,
         };
-        Ok(Self(Arc::new(Shared { kept: Mutex::new(kept), head_tx: watch::Sender::new(0) })))
+        for line in before.split_inclusive(|byte| *byte == b'\n') {
+            // A host that was killed may have left half a line; nobody was told of it.
+            let Ok(event) = serde_json::from_slice(line) else { break };
+            kept.keep(event, line.len());
+            kept.file_bytes += line.len();
+        }
+        kept.file.set_len(kept.file_bytes as u64)?;
+        let head = kept.events.back().map_or(0, |(event, _)| event.seq);
+        Ok(Self(Arc::new(Shared { kept: Mutex::new(kept), head_tx: watch::Sender::new(head) })))
     }
 
     /// Numbers the event, keeps it, and wakes the streams.
@@ -92,5 +106,35 @@ impl Kept {
         }
         self.file_bytes += line.len();
         self.file.write_all(line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn goes_on_where_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.ndjson");
+        let message = || {
+            let agent_id = "a".parse().unwrap();
+            crate::inbox::Inbox::new(agent_id).said(None, "hello".into(), false)
+        };
+        let journal = Journal::open(&path).unwrap();
+        for _ in 0..3 {
+            journal.append(EventData::Message { message: message() }, Time::now()).unwrap();
+        }
+        drop(journal);
+        File::options().append(true).open(&path).unwrap().write_all(b"{\"seq\": 4, \"ev").unwrap();
+        let journal = Journal::open(&path).unwrap();
+        assert_eq!(*journal.head().borrow(), 3);
+        journal.append(EventData::Message { message: message() }, Time::now()).unwrap();
+        let seqs = |journal: &Journal| {
+            let (events, gap) = journal.after(0, 10);
+            (events.iter().map(|event| event.seq).collect::<Vec<_>>(), gap)
+        };
+        assert_eq!(seqs(&journal), (vec![1, 2, 3, 4], None));
+        assert_eq!(seqs(&Journal::open(&path).unwrap()), (vec![1, 2, 3, 4], None));
     }
 }

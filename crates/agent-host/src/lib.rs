@@ -8,8 +8,8 @@
 //!
 //! How an agent ends: [`leaving`] (ask, wait, insist) → [`reaper`] (who ended, and how) → [`tree`] (nothing of it is
 //! left). [`serve`] puts it all together; [`hook`] is the other end of a CLI's own reports, [`record`] of the files it
-//! writes. In a container there is also a [`door`] to the network, [`contained`] environment and memory, and [`relay`]
-//! for containers without a network.
+//! writes. In a container there is also a [`door`] to the network, [`contained`] environment and memory, [`relay`]
+//! for containers without a network, and [`install`] for images without this program.
 
 pub mod answering;
 pub mod asciicast;
@@ -19,9 +19,11 @@ pub mod delivery;
 pub mod door;
 pub mod hook;
 pub mod inbox;
+pub mod install;
 pub mod journal;
 pub mod leaving;
 pub mod log;
+pub mod memory;
 pub mod passing;
 pub mod plain;
 pub mod reaper;

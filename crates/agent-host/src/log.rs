@@ -41,17 +41,21 @@ pub struct OutputLog {
 }
 
 impl OutputLog {
-    /// A new, empty log in the directory `dir` that keeps at most about `limit` bytes.
-    pub fn create(dir: &Path, limit: u64) -> io::Result<Self> {
+    /// The log in the directory `dir`, which keeps at most about `limit` bytes: a new one, or one that goes on.
+    pub fn open(dir: &Path, limit: u64) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
         let reader = LogReader { dir: dir.into() };
-        let (segment, index) = reader.create_segment(0)?;
+        let end = match reader.segments()?.last() {
+            Some(start) => start + fs::metadata(reader.segment_path(*start))?.len(),
+            None => 0,
+        };
+        let (segment, index) = reader.create_segment(end)?;
         Ok(Self {
             reader,
             segment,
             index,
-            segment_start: 0,
-            end: 0,
+            segment_start: end,
+            end,
             limit: limit.max(SEGMENTS),
             last_mark: None,
             is_broken: false,
@@ -211,7 +215,7 @@ mod tests {
     #[test]
     fn keeps_the_newest_bytes_by_offset() {
         let dir = tempfile::tempdir().unwrap();
-        let mut log = OutputLog::create(dir.path(), 1600).unwrap();
+        let mut log = OutputLog::open(dir.path(), 1600).unwrap();
         let size = TerminalSize::default();
         for line in 0..1000u64 {
             log.append(format!("{line:09}\n").as_bytes(), Time::from_millis(line.cast_signed() * 7), size)
@@ -228,5 +232,18 @@ mod tests {
         assert_eq!(reader.read(10_000, 10).unwrap(), (10_000, Vec::new()));
         let marks = reader.marks().unwrap();
         assert!(marks.iter().all(|mark| mark.at.as_millis() / 7 * 10 == mark.offset.cast_signed()));
+    }
+
+    #[test]
+    fn goes_on_where_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let size = TerminalSize::default();
+        for (offset, text) in [(0, "one"), (3, "two"), (6, ""), (6, "three")] {
+            let mut log = OutputLog::open(dir.path(), 1600).unwrap();
+            assert_eq!(log.end(), offset);
+            log.append(text.as_bytes(), Time::now(), size).unwrap();
+        }
+        let reader = OutputLog::open(dir.path(), 1600).unwrap().reader();
+        assert_eq!(reader.read(0, 100).unwrap(), (0, b"onetwothree".to_vec()));
     }
 }

@@ -1,4 +1,5 @@
-//! `parallax-agent-host`: `serve` owns one agent, `hook` reports to it, `relay` reaches it, `replay` shows what its detector would say.
+//! `parallax-agent-host`: `serve` owns one agent, `hook` reports to it, `relay` reaches it, `install` puts this program where an
+//! agent's container finds it, `replay` shows what its detector would say.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Read a launch from standard input, start the agent, serve it on DIR/host.sock.
+    /// Read a launch, start the agent, serve it on DIR/host.sock.
     Serve {
         /// The agent's directory.
         #[arg(long)]
@@ -30,6 +31,18 @@ enum Command {
         /// Listen on a port of the network, too; who comes in shows the token of the launch.
         #[arg(long, value_name = "ADDR:PORT")]
         listen: Option<SocketAddr>,
+        /// Read the launch from here; otherwise from standard input.
+        #[arg(long, value_name = "FILE")]
+        launch: Option<PathBuf>,
+    },
+    /// Copy this program, for containers of images that do not have it.
+    Install {
+        /// Where to.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+        /// A directory to make for the agent; repeatable.
+        #[arg(long, value_name = "DIR")]
+        make_dir: Vec<PathBuf>,
     },
     /// Connect standard input and output to the host in DIR.
     Relay {
@@ -60,9 +73,10 @@ fn main() -> ExitCode {
         .with_max_level(tracing::Level::INFO)
         .init();
     let done = match Arguments::parse().command {
-        Command::Serve { dir, contained, listen } => {
-            parallax_agent_host::serve::run(&Options { dir, contained, listen })
+        Command::Serve { dir, contained, listen, launch } => {
+            parallax_agent_host::serve::run(&Options { dir, contained, listen, launch })
         }
+        Command::Install { to, make_dir } => parallax_agent_host::install::run(&to, &make_dir),
         Command::Relay { dir } => parallax_agent_host::relay::run(&dir),
         Command::Hook { name } => parallax_agent_host::hook::run(&name),
         Command::Replay { profile, cast } => print_replay(&profile, &cast),

@@ -1,6 +1,7 @@
-//! `parallax-agent-host serve`: from a launch on standard input to an agent behind a socket, and its quiet end.
+//! `parallax-agent-host serve`: from a launch to an agent behind a socket, and its quiet end.
 
-use std::io::{BufRead, Read, Write};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::PathBuf;
@@ -41,6 +42,8 @@ pub struct Options {
     pub contained: bool,
     /// It listens here, too.
     pub listen: Option<SocketAddr>,
+    /// The file with its launch; none: it comes by standard input.
+    pub launch: Option<PathBuf>,
 }
 
 /// Serves one agent until it has ended and was collected.
@@ -48,7 +51,13 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     // A session of its own: nothing that happens to the server's terminal or process group reaches the host. When
     // the host already leads one (a container's first process), that is what was wanted.
     let _ = rustix::process::setsid();
-    let launch = read_launch()?;
+    let launch = match &options.launch {
+        None => read_launch(std::io::stdin().lock()).context("the launch on standard input")?,
+        Some(file) => File::open(file)
+            .map_err(anyhow::Error::from)
+            .and_then(|file| read_launch(BufReader::new(file)))
+            .with_context(|| format!("the launch in {}", file.display()))?,
+    };
     let reaper = Reaper::start().context("becoming the reaper of the agent's processes")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let served = runtime.block_on(serve(options, launch, reaper));
@@ -58,10 +67,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 /// One line: whoever writes it need not be able to close its end.
-fn read_launch() -> anyhow::Result<Launch> {
+fn read_launch(from: impl BufRead) -> anyhow::Result<Launch> {
     let mut text = Vec::new();
-    std::io::stdin().lock().take(MAX_LAUNCH).read_until(b'\n', &mut text).context("reading the launch")?;
-    serde_json::from_slice(&text).context("the launch on standard input is not valid")
+    from.take(MAX_LAUNCH).read_until(b'\n', &mut text)?;
+    serde_json::from_slice(&text).context("not valid")
 }
 
 async fn serve(options: &Options, mut launch: Launch, reaper: Reaper) -> anyhow::Result<()> {
@@ -69,6 +78,10 @@ async fn serve(options: &Options, mut launch: Launch, reaper: Reaper) -> anyhow:
     let dir = &options.dir;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let socket = dir.join(SOCKET);
+    if options.contained {
+        // Left by a host whose container went without a word; nobody else is in this directory.
+        drop(std::fs::remove_file(&socket));
+    }
     let listener =
         UnixListener::bind(&socket).with_context(|| format!("listening on {}", socket.display()))?;
     std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600))?;
@@ -169,7 +182,7 @@ fn say(started: &HostStarted) -> anyhow::Result<()> {
     serde_json::to_writer(&mut stdout, started)?;
     // A server that died meanwhile finds the host by its directory.
     drop(stdout.write_all(b"\n").and_then(|()| stdout.flush()));
-    let nowhere = std::fs::File::options().read(true).write(true).open("/dev/null")?;
+    let nowhere = File::options().read(true).write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdout(&nowhere)?;
     rustix::stdio::dup2_stdin(&nowhere)?;
     Ok(())

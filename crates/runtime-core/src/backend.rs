@@ -7,10 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use parallax_api::agent::EnvValue;
 use parallax_api::runtime::{RuntimeKind, TypeInfo};
-use parallax_api::{AgentExit, AgentId, Problem};
+use parallax_api::{Agent, AgentExit, AgentId, Problem, SpawnRequest};
 use parallax_profile::Launch;
+use parallax_service::metrics::Metrics;
+use tokio::sync::oneshot;
 
 use crate::host::Dial;
 
@@ -47,6 +51,34 @@ pub trait AgentBackend: Send + Sync + 'static {
 
     /// What the agent's processes use, as the place measures it.
     async fn usage(&self, id: &AgentId) -> Result<Usage, Problem>;
+
+    /// Who comes by another door than this server's, for as long as it runs: a place where people can ask for agents
+    /// themselves (as resources of a cluster) tells of them here. Called once, after everyone was adopted.
+    fn arrivals(&self) -> BoxStream<'static, Arrival> {
+        stream::pending().boxed()
+    }
+
+    /// An agent is this now: for places that show it to people as well. Must not wait.
+    fn show(&self, _agent: &Agent) {}
+
+    /// Adds the place's own metrics to the server's.
+    fn measure_by(&self, _metrics: &Metrics) {}
+}
+
+/// Somebody who comes by another door.
+#[derive(Debug)]
+pub enum Arrival {
+    /// An agent is asked for. [`launch`](AgentBackend::launch) follows, with this id, if the request is valid.
+    Asked {
+        /// Its id, which no other agent has had.
+        id: AgentId,
+        /// What is asked for.
+        request: Box<SpawnRequest>,
+        /// Told when it was launched, or why it was not.
+        answer: oneshot::Sender<Result<(), Problem>>,
+    },
+    /// The host of an agent that had ended runs again and goes on where that one ended.
+    Returned(Survivor),
 }
 
 /// Where a host answers.

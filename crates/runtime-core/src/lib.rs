@@ -6,7 +6,8 @@
 //! - [`server`]: everything else, the same for every place:
 //!   - `routes` extract, ask `agents`, answer. `agents` finds the entry in the `registry` and asks its host, or, after the
 //!     end, the `archive`.
-//!   - `spawn` makes a `Launch` of a request and has the backend launch it; `adopt` finds agents again after a restart.
+//!   - `spawn` makes a `Launch` of a request and has the backend launch it; `adopt` finds agents again after a restart,
+//!     and `arrivals` takes in those that come by another door.
 //!   - `follow` pulls each host's journal into the event log, once each, and sees an agent to its end: `archive` what
 //!     shall stay readable, release the host, give the place back. `purge` forgets it an hour later.
 //!   - `viewing` relays terminals frame by frame.
@@ -19,6 +20,6 @@ pub mod host;
 mod host_program;
 pub mod server;
 
-pub use backend::{AgentBackend, Health, HostAddress, Survivor, Usage};
+pub use backend::{AgentBackend, Arrival, Health, HostAddress, Survivor, Usage};
 pub use host_program::find_host_program;
 pub use server::{Environment, Keep, RuntimeServer, RuntimeSettings, Workdirs};

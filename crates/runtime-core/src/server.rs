@@ -8,6 +8,7 @@
 mod adopt;
 mod agents;
 mod archive;
+mod arrivals;
 mod environment;
 mod follow;
 mod health;
@@ -84,8 +85,10 @@ impl RuntimeServer {
             shutdown: shutdown.clone(),
         });
         agents.register_census(&metrics);
+        agents.backend.measure_by(&metrics);
         agents.adopt().await.context("failed to take over the agents of the last server")?;
         agents.keep_purging();
+        agents.keep_taking_in();
         let (router, document) = routes::router(App { agents, idempotency });
         Ok(Self { router: front::stand_before(router, gate, &metrics), document, shutdown })
     }

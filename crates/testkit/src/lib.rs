@@ -4,7 +4,7 @@
 //! used by a [`user`], who spawns the [`fake_agent`], or a real CLI whose model is scripted by [`models`], and talks.
 //!
 //! - [`mod@conformance`]: the suite that every place passes
-//! - [`place`], [`local`], [`docker`], [`server`]: what is under test, started, killed, looked into
+//! - [`place`], [`local`], [`docker`], [`k8s`], [`server`]: what is under test, started, killed, looked into
 //! - [`in_process`]: servers within the test's own process
 //! - [`up`]: control plane and local runtime in one, as `parallax up` starts them
 //! - [`user`], [`viewer`]: a client with a user's verbs; a terminal as plain as a page's
@@ -19,6 +19,7 @@ pub mod conformance;
 pub mod docker;
 pub mod fake_agent;
 pub mod in_process;
+pub mod k8s;
 pub mod local;
 pub mod models;
 pub mod nasty;

@@ -23,6 +23,7 @@ use crate::inbox::Inbox;
 use crate::journal::Journal;
 use crate::leaving::Leaving;
 use crate::log::{LogReader, OutputLog};
+use crate::memory::Memory;
 use crate::passing::Passing;
 use crate::turn::Turn;
 use crate::viewers::Viewers;
@@ -43,6 +44,8 @@ const KEY_GAP: Duration = Duration::from_millis(80);
 /// After the process ended: output may follow until nothing came for so long, or so long in all.
 const DRAIN_QUIET: Duration = Duration::from_millis(100);
 const DRAIN_LIMIT: Duration = Duration::from_millis(700);
+/// Resets a terminal (RIS).
+const RESET: &[u8] = b"\x1bc";
 /// How long a person who types in the composer keeps messages waiting.
 const TYPING_PAUSE: Duration = Duration::from_secs(5);
 
@@ -110,15 +113,29 @@ impl Runner {
         let disk = |error: std::io::Error| {
             Problem::internal(format!("the agent's directory cannot be written: {error}"))
         };
-        let log = OutputLog::create(&surroundings.dir.join("log"), launch.log_limit).map_err(disk)?;
-        let journal = Journal::create(&surroundings.dir.join("journal.ndjson")).map_err(disk)?;
+        let mut log = OutputLog::open(&surroundings.dir.join("log"), launch.log_limit).map_err(disk)?;
+        let journal = Journal::open(&surroundings.dir.join("journal.ndjson")).map_err(disk)?;
+        let memory = Memory::read(&surroundings.dir).map_err(disk)?;
         let profile = Arc::new(launch.profile.clone());
-        let conversation = uuid::Uuid::new_v4().to_string();
         let size = launch.terminal;
-        let new = Conversation::New { id: conversation.clone() };
-        let process = Process::spawn(&launch, &profile, &new, size, &surroundings)?;
-        let inbox = Inbox::new(launch.agent.id.clone());
-        if let Some(prompt) = &launch.prompt {
+        let has_conversed = memory.as_ref().is_some_and(|memory| memory.has_conversed);
+        let begins = match &memory {
+            Some(memory) if has_conversed => Conversation::Resume { id: memory.conversation.clone() },
+            _ => Conversation::New { id: uuid::Uuid::new_v4().to_string() },
+        };
+        let process = Process::spawn(&launch, &profile, &begins, size, &surroundings)?;
+        let (Conversation::New { id: conversation } | Conversation::Resume { id: conversation }) = begins;
+        let agent_id = launch.agent.id.clone();
+        let inbox = match memory {
+            Some(memory) => {
+                // As after a restart: readers of the log start with a clean screen (RIS).
+                log.append(RESET, Time::now(), size).map_err(disk)?;
+                Inbox::going_on(agent_id, memory.messages)
+            }
+            None => Inbox::new(agent_id),
+        };
+        // A first prompt is no first one when the agent comes back.
+        if let Some(prompt) = launch.prompt.as_ref().filter(|_| !has_conversed) {
             inbox.accept(&uuid::Uuid::now_v7().to_string(), prompt.clone())?;
         }
         let mut publisher = Publisher::new(launch.agent.clone(), journal.clone());
@@ -137,7 +154,7 @@ impl Runner {
             publisher,
             process,
             conversation,
-            has_conversed: false,
+            has_conversed,
             delivery: Delivery::default(),
             turn: Turn::default(),
             turn_mark: 0,

@@ -252,6 +252,7 @@ impl Agents {
     /// Appends one event of an agent, and the agent with it.
     async fn record(&self, entry: &Entry, event: HostEvent, agent: Option<Agent>) -> Result<(), Problem> {
         let source = entry.id().as_str();
+        let shown = agent.clone();
         self.log
             .append_with(source, Mark::Seq(event.seq), event.data, event.timestamp, move |db, _| match &agent
             {
@@ -259,6 +260,9 @@ impl Agents {
                 None => Ok(()),
             })
             .await?;
+        if let Some(agent) = &shown {
+            self.backend.show(agent);
+        }
         Ok(())
     }
 }

@@ -214,7 +214,7 @@ pub async fn logs_in_every_format(place: &impl Place) {
 }
 
 /// The log's bytes from the first on.
-pub(super) async fn raw_log(agent: &Spawned) -> Vec<u8> {
+pub async fn raw_log(agent: &Spawned) -> Vec<u8> {
     body(agent, LogFormat::Raw).await
 }
 

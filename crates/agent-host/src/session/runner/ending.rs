@@ -8,9 +8,10 @@ use parallax_profile::{Composer, Conversation};
 use parallax_screen::{Screen, keys};
 
 use super::super::process::Process;
-use super::{Runner, SCROLLBACK, agent_stopped};
+use super::{RESET, Runner, SCROLLBACK, agent_stopped};
 use crate::delivery::Delivery;
 use crate::leaving::Leaving;
+use crate::memory::Memory;
 use crate::passing::Passing;
 use crate::reaper::Ended;
 use crate::tree;
@@ -102,7 +103,7 @@ impl Runner {
                 self.process = process;
                 self.screen = Screen::new(self.size, SCROLLBACK);
                 // Viewers and readers of the log start with a clean screen, too (RIS).
-                self.emit(b"\x1bc".to_vec());
+                self.emit(RESET.to_vec());
                 self.turn = Turn::default();
                 (self.last_output, self.last_input) = (Instant::now(), Instant::now());
                 self.passing = Passing::default();
@@ -124,6 +125,14 @@ impl Runner {
             None => "exited".into(),
         };
         self.inbox.fail_queued(&agent_stopped());
+        let memory = Memory {
+            conversation: self.conversation.clone(),
+            has_conversed: self.has_conversed,
+            messages: self.inbox.keep(),
+        };
+        if let Err(error) = memory.write(&self.surroundings.dir) {
+            tracing::error!(%error, "what the next host would go on from cannot be written");
+        }
         self.publisher.note(0, false, Instant::now());
         self.publisher.stopped(AgentExit {
             code: ended.code,

@@ -1,0 +1,167 @@
+//! The API of a cluster: connecting to it, and its refusals in the words of ours.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
+use kube::client::ConfigExt as _;
+use kube::{Api, Client, Config, Error};
+use parallax_api::{Code, Problem};
+use tower::{BoxError, ServiceBuilder};
+
+use crate::counting::{ApiRequests, Counting};
+use crate::resource::ParallaxAgent;
+
+/// A cluster that takes longer to connect to is away.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections that are kept for the next request, and how long.
+const MAX_IDLE: usize = 4;
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A namespace of a cluster.
+#[derive(Clone)]
+pub(crate) struct Cluster {
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+    /// What it was asked.
+    pub(crate) requests: ApiRequests,
+}
+
+impl Cluster {
+    /// The cluster that a kubeconfig or the service account of this pod names; `namespace` wins over theirs. Talks to nobody
+    /// yet.
+    ///
+    /// # Errors
+    /// When neither is there, or what they say makes no sense.
+    pub(crate) async fn connect(namespace: Option<String>) -> anyhow::Result<Self> {
+        let config = Config::infer().await.context(
+            "there is no cluster: set KUBECONFIG, or run this in a pod that has its service account's token",
+        )?;
+        let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
+        let requests = ApiRequests::default();
+        let client = client(&config, requests.clone()).context("the cluster's address or credentials")?;
+        Ok(Self { client, namespace, requests })
+    }
+
+    pub(crate) fn agents(&self) -> Api<ParallaxAgent> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub(crate) fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub(crate) fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub(crate) fn claims(&self) -> Api<PersistentVolumeClaim> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+}
+
+/// As kube's own, but that many agents at once do not leave many idle connections, and nothing is tried again here: whoever
+/// asked knows what that is worth.
+fn client(config: &Config, requests: ApiRequests) -> Result<Client, Error> {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    let pooled = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(MAX_IDLE)
+        .build(config.rustls_https_connector_with_connector(connector)?);
+    let service = ServiceBuilder::new()
+        .layer(Counting::new(requests))
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .map_err(BoxError::from)
+        .service(pooled);
+    Ok(Client::new(service, config.default_namespace.clone()))
+}
+
+/// `404`: there is no such thing.
+pub(crate) fn is_missing(error: &Error) -> bool {
+    matches!(error, Error::Api(status) if status.code == 404)
+}
+
+/// There is one already.
+pub(crate) fn is_there(error: &Error) -> bool {
+    matches!(error, Error::Api(status) if status.is_already_exists())
+}
+
+/// `409`: it has changed since it was read.
+pub(crate) fn is_conflict(error: &Error) -> bool {
+    matches!(error, Error::Api(status) if status.is_conflict())
+}
+
+/// What the cluster said, without this client's words around it.
+pub(crate) fn words(error: &Error) -> String {
+    match error {
+        Error::Api(status) => status.message.trim().to_owned(),
+        // The outermost cause says that a connection failed; the innermost, why.
+        other => {
+            let mut cause: &dyn std::error::Error = other;
+            while let Some(inner) = cause.source() {
+                cause = inner;
+            }
+            cause.to_string()
+        }
+    }
+}
+
+/// The cluster refused or is away, in our codes: a quota is a `RESOURCE_LIMIT`, a policy's or the server's no to what was
+/// asked for a `SPAWN_FAILED`, and what may pass a `RUNTIME_UNAVAILABLE`.
+pub(crate) fn problem(what: &str, error: &Error) -> Problem {
+    let words = words(error);
+    let Error::Api(status) = error else { return away(&words) };
+    match status.code {
+        403 if words.contains("exceeded quota") => Problem::new(Code::ResourceLimit, words),
+        403 if words.contains("is forbidden: User") => Problem::internal(format!(
+            "this runtime's account may not {what}: {words}; deploy/kubernetes has the role it needs"
+        )),
+        400 | 403 | 422 => Problem::new(Code::SpawnFailed, format!("the cluster would not {what}: {words}")),
+        404 if words.contains("could not find the requested resource") => {
+            away("it has no ParallaxAgent resources")
+        }
+        429 | 500.. => away(&words),
+        _ => Problem::internal(format!("the cluster would not {what}: {words}")),
+    }
+}
+
+/// `RUNTIME_UNAVAILABLE`: the cluster does not answer, or not now.
+pub(crate) fn away(words: &str) -> Problem {
+    Problem::new(
+        Code::RuntimeUnavailable,
+        format!("the cluster's API server does not answer ({words}); agents that run go on"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn refusals_have_our_codes() {
+        let code = |message: &str, reason: &str, code| {
+            problem("make a pod", &Error::Api(Status::failure(message, reason).with_code(code).boxed())).code
+        };
+        assert_eq!(
+            code("pods \"a\" is forbidden: exceeded quota: small", "Forbidden", 403),
+            Code::ResourceLimit
+        );
+        assert_eq!(code("pods is forbidden: User \"x\" cannot create", "Forbidden", 403), Code::Internal);
+        assert_eq!(code("violates PodSecurity \"restricted\"", "Forbidden", 403), Code::SpawnFailed);
+        assert_eq!(code("Pod \"a\" is invalid: spec.x", "Invalid", 422), Code::SpawnFailed);
+        assert_eq!(code("slow down", "TooManyRequests", 429), Code::RuntimeUnavailable);
+        assert_eq!(code("etcd is away", "InternalError", 500), Code::RuntimeUnavailable);
+        assert_eq!(code("it has changed", "Conflict", 409), Code::Internal);
+        let unheard = Error::ReadEvents(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
+        assert_eq!(problem("x", &unheard).code, Code::RuntimeUnavailable);
+    }
+}

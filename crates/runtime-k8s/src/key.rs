@@ -1,0 +1,85 @@
+//! The key that hosts' tokens are made with: in a Secret of the runtime, so that every replica of it has it.
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{ObjectMeta, PostParams};
+use parallax_api::agent::EnvValue;
+use parallax_api::{AgentId, Problem};
+use sha2::{Digest, Sha256};
+
+use crate::cluster::{self, Cluster};
+use crate::names::label;
+
+/// The entry of the Secret that holds it.
+const ENTRY: &str = "key";
+
+/// Makes the tokens of a runtime's hosts.
+#[derive(Clone)]
+pub(crate) struct Key(EnvValue);
+
+impl Key {
+    /// The key of this runtime; a new one when there is none.
+    pub(crate) async fn open(cluster: &Cluster, instance: &str) -> Result<Self, Problem> {
+        let name = format!("parallax-runtime-{instance}");
+        let new = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+        let secret = Secret {
+            metadata: ObjectMeta {
+                name: Some(name.clone()),
+                labels: Some([(label::RUNTIME.to_owned(), instance.to_owned())].into()),
+                ..ObjectMeta::default()
+            },
+            data: Some([(ENTRY.to_owned(), ByteString(new.clone().into_bytes()))].into()),
+            ..Secret::default()
+        };
+        // Asked for first: a runtime that starts again need not be able to make one.
+        let there = match cluster.secrets().get_opt(&name).await {
+            Ok(Some(there)) => there,
+            Ok(None) => match cluster.secrets().create(&PostParams::default(), &secret).await {
+                Ok(made) => made,
+                // Another replica was quicker.
+                Err(error) if cluster::is_there(&error) => cluster
+                    .secrets()
+                    .get(&name)
+                    .await
+                    .map_err(|error| cluster::problem("read the runtime's key", &error))?,
+                Err(error) => return Err(cluster::problem("keep the runtime's key", &error)),
+            },
+            Err(error) => return Err(cluster::problem("read the runtime's key", &error)),
+        };
+        let key = there.data.and_then(|mut data| data.remove(ENTRY)).unwrap_or_default();
+        match String::from_utf8(key.0) {
+            Ok(key) if key.len() >= 32 => Ok(Self(EnvValue::from(key))),
+            _ => Err(Problem::internal(format!("the Secret {name} has no `{ENTRY}` of 32 characters"))),
+        }
+    }
+
+    /// The token of an agent's host.
+    pub(crate) fn token(&self, id: &AgentId) -> EnvValue {
+        let digest = Sha256::new()
+            .chain_update(self.0.expose())
+            .chain_update(b":")
+            .chain_update(id.as_str())
+            .finalize();
+        EnvValue::from(digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    }
+
+    /// For tests.
+    #[cfg(test)]
+    pub(crate) fn of(key: &str) -> Self {
+        Self(EnvValue::from(key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_host_has_a_token_of_its_own() {
+        let (key, other) = (Key::of("a key"), Key::of("another"));
+        let (a, b) = (AgentId::generate(), AgentId::generate());
+        assert_eq!(key.token(&a).expose(), key.token(&a).expose());
+        assert_ne!(key.token(&a).expose(), key.token(&b).expose());
+        assert_ne!(key.token(&a).expose(), other.token(&a).expose());
+    }
+}

@@ -1,0 +1,107 @@
+//! What things are called: which resource is which agent, and the labels by which a runtime knows its own.
+
+use std::collections::BTreeMap;
+
+use kube::ResourceExt;
+use parallax_api::AgentId;
+
+use crate::resource::ParallaxAgent;
+
+/// The field manager of everything this runtime applies, and the source of its events.
+pub(crate) const MANAGER: &str = "parallax-runtime-k8s";
+/// Keeps a resource until its agent has ended and was collected.
+pub(crate) const FINALIZER: &str = "parallax.io/agent";
+
+/// Labels and annotations.
+pub(crate) mod label {
+    /// The runtime that a thing belongs to.
+    pub(crate) const RUNTIME: &str = "parallax.io/runtime";
+    /// The agent of a pod, a Secret, a claim.
+    pub(crate) const AGENT: &str = "parallax.io/agent";
+    /// The agent's type.
+    pub(crate) const TYPE: &str = "parallax.io/type";
+    /// What a pod is, for network policies: always `agent`.
+    pub(crate) const COMPONENT: &str = "app.kubernetes.io/component";
+    /// Who asked for an agent: `api`. Anything else is somebody with `kubectl`.
+    pub(crate) const ORIGIN: &str = "parallax.io/origin";
+    /// The spec that a pod was made from.
+    pub(crate) const SPEC: &str = "parallax.io/spec";
+}
+
+/// Asked for by the API: the resource goes when its agent has ended.
+pub(crate) const BY_API: &str = "api";
+/// The runtime that resources without a label belong to.
+pub(crate) const DEFAULT_INSTANCE: &str = "parallax";
+
+/// Digits of a resource's uid in the id of its agent.
+const UID_DIGITS: usize = 8;
+
+/// Whether the API asked for this agent.
+pub(crate) fn is_by_api(resource: &ParallaxAgent) -> bool {
+    resource.labels().get(label::ORIGIN).is_some_and(|origin| origin == BY_API)
+}
+
+/// The agent of a resource. Of one that people made, it has some of the uid in it: another of the same name is another
+/// agent. None: a name that cannot be (the definition refuses it).
+pub(crate) fn agent_id(resource: &ParallaxAgent) -> Option<AgentId> {
+    let name = resource.name_any();
+    if is_by_api(resource) {
+        return name.parse().ok();
+    }
+    let uid: String = resource.uid()?.chars().filter(|digit| *digit != '-').take(UID_DIGITS).collect();
+    format!("{name}-{uid}").parse().ok()
+}
+
+/// The pod of an agent.
+pub(crate) fn pod(id: &AgentId) -> String {
+    id.to_string()
+}
+
+/// The Secret with an agent's launch.
+pub(crate) fn launch_secret(id: &AgentId) -> String {
+    format!("{id}-launch")
+}
+
+/// The claim that is made for an agent.
+pub(crate) fn claim(id: &AgentId) -> String {
+    format!("{id}-workspace")
+}
+
+/// The labels of what is made for an agent.
+pub(crate) fn labels(instance: &str, id: &AgentId, r#type: &str) -> BTreeMap<String, String> {
+    let labels = [(label::RUNTIME, instance), (label::AGENT, id.as_str()), (label::COMPONENT, "agent")];
+    let mut labels: BTreeMap<String, String> =
+        labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    // A type may have a name that is good for no label.
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let ends = |text: &str| text.starts_with(char::is_alphanumeric) && text.ends_with(char::is_alphanumeric);
+    if r#type.chars().all(fits) && ends(r#type) {
+        labels.insert(label::TYPE.into(), r#type.to_owned());
+    }
+    labels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::ParallaxAgentSpec;
+
+    #[test]
+    fn the_same_name_again_is_another_agent() {
+        let mut resource = ParallaxAgent::new("reviewer", ParallaxAgentSpec::default());
+        assert_eq!(agent_id(&resource), None, "nothing that was not made yet has an id");
+        resource.metadata.uid = Some("0f4e2d6b-0000-4000-8000-000000000000".into());
+        assert_eq!(agent_id(&resource).unwrap().as_str(), "reviewer-0f4e2d6b");
+        resource.labels_mut().insert(label::ORIGIN.into(), BY_API.into());
+        assert_eq!(agent_id(&resource).unwrap().as_str(), "reviewer");
+    }
+
+    #[test]
+    fn a_type_that_is_no_label_is_none() {
+        let id: AgentId = "a".parse().unwrap();
+        assert_eq!(labels("parallax", &id, "claude")[label::TYPE], "claude");
+        for odd in ["", "two words", "-x", "ü"] {
+            assert!(!labels("parallax", &id, odd).contains_key(label::TYPE), "{odd}");
+        }
+    }
+}

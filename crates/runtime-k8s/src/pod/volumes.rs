@@ -1,0 +1,144 @@
+//! Where an agent works and where its host remembers: directories of the pod, or of a claim that outlives it.
+
+use k8s_openapi::api::core::v1::{
+    EmptyDirVolumeSource, PersistentVolumeClaim, PersistentVolumeClaimSpec,
+    PersistentVolumeClaimVolumeSource, SecretVolumeSource, Volume, VolumeMount, VolumeResourceRequirements,
+};
+use kube::api::ObjectMeta;
+use kube::{Resource as _, ResourceExt as _};
+use parallax_api::AgentId;
+
+use super::mount;
+use crate::names;
+use crate::resource::{Claim, ParallaxAgent, ParallaxAgentSpec};
+
+/// Where agents work that have no claim of their own, and where somebody else's claim is mounted.
+const WORKSPACE: &str = "/workspace";
+/// Where an agent's own claim is mounted: a workspace, and beside it what its host remembers.
+const OWN_CLAIM: &str = "/data";
+/// What the host of an agent without a claim remembers.
+const OWN: &str = "/var/lib/parallax";
+/// The volume with the workspace.
+const VOLUME: &str = "workspace";
+
+/// The directories of an agent, as it sees them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Workplace {
+    /// Where it works.
+    pub(crate) workdir: String,
+    /// What its host remembers.
+    pub(crate) host_dir: String,
+    /// Its home, when that outlives the pod with the rest; none: the image's.
+    pub(crate) home: Option<String>,
+    /// Directories to make before it starts.
+    pub(crate) make: Vec<String>,
+    /// Where the workspace's volume is mounted, and whether for reading only.
+    at: (&'static str, bool),
+    /// The host's memory has a volume of its own.
+    apart: bool,
+}
+
+impl Workplace {
+    /// Where an agent works whose request names nothing.
+    pub(crate) const DEFAULT: &str = WORKSPACE;
+
+    /// The directories that a spec means.
+    pub(crate) fn of(spec: &ParallaxAgentSpec, id: &AgentId) -> Self {
+        let workspace = spec.workspace.clone().unwrap_or_default();
+        if workspace.claim.is_some() {
+            let dir = |name| format!("{OWN_CLAIM}/{name}");
+            return Self {
+                workdir: dir("workspace"),
+                host_dir: dir("parallax"),
+                home: Some(dir("home")),
+                make: vec![dir("workspace"), dir("home")],
+                at: (OWN_CLAIM, false),
+                apart: false,
+            };
+        }
+        let read_only = workspace.existing_claim.as_ref().is_some_and(|claim| claim.read_only);
+        let kept = spec.keeps_workspace();
+        let beside = format!("{WORKSPACE}/.parallax/{id}");
+        // The CLI's own records of the conversation are in its home.
+        let home = kept.then(|| format!("{beside}/home"));
+        Self {
+            workdir: WORKSPACE.into(),
+            host_dir: if kept { beside } else { format!("{OWN}/host") },
+            make: home.iter().cloned().collect(),
+            home,
+            at: (WORKSPACE, read_only),
+            apart: !kept,
+        }
+    }
+
+    /// What is mounted in both containers.
+    pub(super) fn mounts(&self) -> Vec<VolumeMount> {
+        let (path, read_only) = self.at;
+        let own = self.apart.then(|| mount("own", OWN, false));
+        [mount(VOLUME, path, read_only)].into_iter().chain(own).collect()
+    }
+}
+
+pub(super) fn volumes(spec: &ParallaxAgentSpec, id: &AgentId, place: &Workplace) -> Vec<Volume> {
+    let empty = |name: &str, size_limit| Volume {
+        name: name.into(),
+        empty_dir: Some(EmptyDirVolumeSource { size_limit, medium: None }),
+        ..Volume::default()
+    };
+    let launch = Volume {
+        name: "launch".into(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(names::launch_secret(id)),
+            // The agent's user is in the group that the volume is given to.
+            default_mode: Some(0o440),
+            ..SecretVolumeSource::default()
+        }),
+        ..Volume::default()
+    };
+    let workspace = spec.workspace.clone().unwrap_or_default();
+    let claimed = |claim_name, read_only| Volume {
+        name: VOLUME.into(),
+        persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+            claim_name,
+            read_only: Some(read_only),
+        }),
+        ..Volume::default()
+    };
+    let workspace = match (workspace.claim, workspace.existing_claim) {
+        (Some(_), _) => claimed(names::claim(id), false),
+        (None, Some(claim)) => claimed(claim.name, claim.read_only),
+        (None, None) => empty(VOLUME, workspace.empty_dir.and_then(|dir| dir.size_limit)),
+    };
+    let own = place.apart.then(|| empty("own", None));
+    [empty("program", None), launch, workspace].into_iter().chain(own).collect()
+}
+
+/// The claim that a resource asks for. One that is retained is nobody's: the garbage collector leaves it.
+pub(crate) fn claim(
+    resource: &ParallaxAgent,
+    id: &AgentId,
+    asked: &Claim,
+    instance: &str,
+) -> PersistentVolumeClaim {
+    PersistentVolumeClaim {
+        metadata: ObjectMeta {
+            name: Some(names::claim(id)),
+            namespace: resource.namespace(),
+            labels: Some(names::labels(instance, id, &resource.spec.r#type)),
+            owner_references: (!asked.retain)
+                .then(|| resource.controller_owner_ref(&()).map(|owner| vec![owner]))
+                .flatten(),
+            ..ObjectMeta::default()
+        },
+        spec: Some(PersistentVolumeClaimSpec {
+            access_modes: Some(vec!["ReadWriteOnce".into()]),
+            storage_class_name: asked.storage_class_name.clone(),
+            resources: Some(VolumeResourceRequirements {
+                requests: Some([("storage".to_owned(), asked.size.clone())].into()),
+                limits: None,
+            }),
+            ..PersistentVolumeClaimSpec::default()
+        }),
+        status: None,
+    }
+}

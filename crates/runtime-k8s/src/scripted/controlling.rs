@@ -1,0 +1,113 @@
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use parallax_api::{AgentId, Code};
+use parallax_profile::Profiles;
+use parallax_service::shutdown::Shutdown;
+use serde_json::json;
+
+use super::{Answer, Asked, agent, cluster, list, refusal};
+use crate::backend::KubernetesBackend;
+use crate::settings::KubernetesSettings;
+
+const POD: &str = "reviewer-0f4e2d6b";
+
+/// A backend whose resource `reviewer` is being created, over a server that answers to pods being made as `pods` says;
+/// `pods` gets how many were asked for before.
+async fn creating(
+    mut pods: impl FnMut(usize) -> Answer + Send + 'static,
+    launching: bool,
+) -> (Arc<KubernetesBackend>, Asked, Shutdown) {
+    let phase = Arc::new(Mutex::new("Creating".to_owned()));
+    let mut made = 0;
+    let (cluster, asked) = cluster(move |method, path| {
+        let resource = || agent("reviewer", &phase.lock().unwrap());
+        match (method, path) {
+            ("GET", path) if path.contains("watch=true") => Answer::Watch { lines: vec![], cut: false },
+            ("GET", path) if path.contains("/secrets/") => Answer::Json(
+                200,
+                json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"},
+                    "data": {"key": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}}),
+            ),
+            ("GET", path) if path.contains("/parallaxagents/") => Answer::Json(200, resource()),
+            ("GET", path) if path.contains("/pods") => list("10", &[]),
+            ("GET", _) => list("10", &[resource()]),
+            ("PATCH", path) if path.contains("/pods/") => {
+                made += 1;
+                pods(made - 1)
+            }
+            ("PATCH", _) => {
+                *phase.lock().unwrap() = "Starting".into();
+                Answer::Json(200, resource())
+            }
+            _ => Answer::Json(201, json!({"apiVersion": "v1", "kind": "Status"})),
+        }
+    });
+    let shutdown = Shutdown::new();
+    let profiles = Arc::new(Profiles::builtin());
+    let settings = KubernetesSettings::for_tests();
+    let backend = KubernetesBackend::open(cluster, &settings, profiles, shutdown.clone()).await.unwrap();
+    let id: AgentId = POD.parse().unwrap();
+    backend.book.note(&id, |note| note.launching = launching);
+    backend.view.is_complete().await.unwrap();
+    backend.begin_to_control();
+    (backend, asked, shutdown)
+}
+
+async fn settles(asked: &Asked, what: &str, mut holds: impl FnMut(&[String]) -> bool) {
+    for _ in 0..1000 {
+        if holds(&asked.lock().unwrap()) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("waited in vain for {what}: {:#?}", asked.lock().unwrap());
+}
+
+fn pods_made(asked: &[String]) -> usize {
+    asked.iter().filter(|asked| asked.starts_with("PATCH") && asked.contains("/pods/")).count()
+}
+
+#[tokio::test]
+async fn what_may_pass_is_tried_again() {
+    let (_backend, asked, shutdown) = creating(
+        |number| match number {
+            0 => refusal(429, "TooManyRequests", "slow down"),
+            1 => refusal(500, "InternalError", "etcdserver: request timed out"),
+            2 => refusal(409, "Conflict", "it is being changed"),
+            _ => Answer::Json(200, super::pod(POD)),
+        },
+        true,
+    )
+    .await;
+    // A conflict would not pass by itself; the launch hears of it.
+    settles(&asked, "three tries", |asked| pods_made(asked) == 3).await;
+    shutdown.begin();
+}
+
+#[tokio::test]
+async fn a_quota_is_told_to_who_waits() {
+    let quota =
+        "pods \"a\" is forbidden: exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1";
+    let (backend, asked, shutdown) = creating(move |_| refusal(403, "Forbidden", quota), true).await;
+    settles(&asked, "a try", |asked| pods_made(asked) == 1).await;
+    let id: AgentId = POD.parse().unwrap();
+    settles(&asked, "the refusal", |_| backend.book.of(&id).refusal.is_some()).await;
+    let problem = backend.book.of(&id).refusal.unwrap();
+    assert_eq!(problem.code, Code::ResourceLimit);
+    assert!(problem.detail.contains("limited: pods=1"), "{problem}");
+    shutdown.begin();
+}
+
+#[tokio::test]
+async fn a_pod_is_made_once() {
+    let (backend, asked, shutdown) = creating(|_| Answer::Json(200, super::pod(POD)), true).await;
+    settles(&asked, "the phase", |asked| asked.iter().any(|asked| asked.contains("reviewer/status"))).await;
+    // The view is behind: it still says that the pod is to be made, however often it is looked at.
+    for _ in 0..5 {
+        backend.view.stir("reviewer");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(pods_made(&asked.lock().unwrap()), 1);
+    shutdown.begin();
+}

@@ -1,0 +1,75 @@
+//! What matters most of the conformance suite once more, through streams that the API server forwards.
+
+use parallax_api::AgentId;
+use parallax_api::runtime::RuntimeKind;
+use parallax_testkit::k8s::KubernetesPlace;
+use parallax_testkit::place::{Place, ServerOptions};
+
+/// The Kubernetes place of somebody who is not on its network.
+struct ForwardedPlace(KubernetesPlace);
+
+impl Place for ForwardedPlace {
+    const KIND: RuntimeKind = RuntimeKind::Kubernetes;
+
+    async fn start() -> Self {
+        Self(KubernetesPlace::start_with(&["--reach", "forward"]).await)
+    }
+
+    fn url(&self) -> String {
+        self.0.url()
+    }
+
+    async fn start_server(&self, options: ServerOptions) {
+        self.0.start_server(options).await;
+    }
+
+    async fn kill_server(&self) {
+        self.0.kill_server().await;
+    }
+
+    async fn end_server(&self) {
+        self.0.end_server().await;
+    }
+
+    async fn kill_process(&self, agent: &AgentId, pid: u32) {
+        self.0.kill_process(agent, pid).await;
+    }
+
+    async fn process_lives(&self, agent: &AgentId, pid: u32) -> bool {
+        self.0.process_lives(agent, pid).await
+    }
+
+    async fn server_holdings(&self) -> usize {
+        self.0.server_holdings().await
+    }
+
+    async fn leftovers(&self) -> Vec<String> {
+        self.0.leftovers().await
+    }
+}
+
+macro_rules! forwarded {
+    ($($group:ident::$case:ident),+ $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            #[ignore = "needs a Kubernetes cluster: make test-k8s"]
+            async fn $case() {
+                let case = async |place: &ForwardedPlace| {
+                    parallax_testkit::conformance::$group::$case(place).await;
+                };
+                parallax_testkit::conformance::run(case).await;
+            }
+        )+
+    };
+}
+
+forwarded!(
+    lifecycle::starts_and_stops,
+    lifecycle::ends_by_itself,
+    talk::fifty_messages,
+    terminal::the_five_lines,
+    terminal::resumes_by_offset,
+    terminal::a_slow_viewer_slows_nobody,
+    survival::every_byte_across_a_kill,
+    survival::the_server_is_killed_in_mid_answer,
+);
