@@ -179,7 +179,7 @@ images-servers: build images-of-programs
 .PHONY: images-of-programs
 images-of-programs:
 	tar -cf - -C $(IMAGES) server.Dockerfile -C "$(abspath $(PROGRAMS))" parallax parallax-control-plane \
-	    parallax-runtime-local parallax-runtime-docker \
+	    parallax-runtime-local parallax-runtime-docker parallax-runtime-k8s \
 	    -C "$(abspath $(TARGET))/$(HOST_TARGET)/host" parallax-agent-host \
 	  | docker build --quiet --tag parallax-server --file server.Dockerfile -
 	tar -cf - -C $(IMAGES) host.Dockerfile -C "$(abspath $(TARGET))/$(HOST_TARGET)/host" parallax-agent-host \

@@ -6,8 +6,10 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 1000 --create-home parallax \
  && install --directory --owner=1000 --group=1000 /var/lib/parallax
-COPY parallax parallax-control-plane parallax-runtime-local parallax-runtime-docker parallax-agent-host /usr/local/bin/
-RUN parallax --version && parallax-control-plane --version && parallax-runtime-docker --version
+COPY parallax parallax-control-plane parallax-runtime-local parallax-runtime-docker parallax-runtime-k8s \
+     parallax-agent-host /usr/local/bin/
+RUN parallax --version && parallax-control-plane --version && parallax-runtime-docker --version \
+ && parallax-runtime-k8s --version
 ENV PARALLAX_STATE_DIR=/var/lib/parallax LANG=C.UTF-8
 VOLUME /var/lib/parallax
 USER 1000:1000

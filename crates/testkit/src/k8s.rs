@@ -10,7 +10,7 @@ use parallax_api::runtime::RuntimeKind;
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
-use crate::docker::{FAKE_IMAGE, docker};
+use crate::docker::{FAKE_IMAGE, PROFILES, docker};
 use crate::local::Directory;
 use crate::place::{Place, ServerOptions};
 use crate::processes;
@@ -74,10 +74,7 @@ impl KubernetesPlace {
 pub fn server(program: &str, directory: &Directory, namespace: &Namespace, args: &[&str]) -> Server {
     let profiles = directory.path().join("profiles");
     fs::create_dir_all(&profiles).expect("the directory can be written");
-    for (name, profile) in [
-        ("fake.toml", include_str!("../profiles/fake.toml")),
-        ("shell.toml", include_str!("../../../examples/profiles/shell.toml")),
-    ] {
+    for (name, profile) in PROFILES {
         fs::write(profiles.join(name), profile).expect("the directory can be written");
     }
     let state = directory.path().join("state");
