@@ -2,6 +2,7 @@
 //!
 //! - `agents`: the methods, one a route
 //! - [`answer`](self): every refusal, also "nobody is there", is a [`Problem`]
+//! - `patterns`: patterns and runs; [`ExecutionEvents`]: what happens in a run
 //! - [`EventStream`]: events with resume, over SSE or WebSocket
 //! - [`TerminalSocket`]: an agent's terminal with exact resume by offset
 //! - [`ListFilter`]: which agents to list
@@ -30,6 +31,7 @@ mod agents;
 mod answer;
 mod events;
 mod filter;
+mod patterns;
 mod retry;
 mod sse;
 mod terminal;
@@ -37,6 +39,7 @@ mod websocket;
 
 pub use events::{Change, EventStream, EventsOptions, Transport};
 pub use filter::ListFilter;
+pub use patterns::ExecutionEvents;
 pub use retry::Retry;
 pub use terminal::{TerminalInput, TerminalItem, TerminalOptions, TerminalSocket};
 pub use websocket::WebSocket;

@@ -7,6 +7,7 @@
 //! - [`terminal`]: keys, screens, and the frames of the terminal WebSocket
 //! - [`event`]: what is told about agents as it happens
 //! - [`observe`]: logs, metrics, and why an agent has the status it has
+//! - [`pattern`], [`execution`]: org-chart patterns, and their runs
 //! - [`runtime`]: the runtimes behind a control plane
 //! - [`quantity`]: amounts of CPU and memory
 //! - [`problem`]: every refusal, one list of codes
@@ -16,9 +17,11 @@
 pub mod agent;
 pub mod client;
 pub mod event;
+pub mod execution;
 pub mod host;
 pub mod message;
 pub mod observe;
+pub mod pattern;
 pub mod problem;
 pub mod quantity;
 pub mod runtime;

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{answer, attach, doctor, events, lifecycle, list, logs, send, show, spawn, up};
+use crate::{answer, attach, doctor, events, lifecycle, list, logs, run, send, show, spawn, up};
 
 /// Spawns and manages CLI agents (Claude Code, Codex, Gemini CLI).
 ///
@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Restart(lifecycle::RestartArgs),
     /// Stop agents
     Stop(lifecycle::StopArgs),
+    /// Run an org-chart pattern and show how it goes
+    Run(run::RunArgs),
     /// Use an agent's terminal in this one
     Attach(attach::AttachArgs),
 }

@@ -8,6 +8,7 @@
 //! | piece | holds |
 //! |---|---|
 //! | `spawn`, `list`, `show`, `send`, `answer`, `logs`, `events`, `lifecycle` | one command each (`lifecycle`: interrupt, restart, stop) |
+//! | `run` | a pattern, followed to its end; `run/progress`: its events in words |
 //! | `attach` | the agent's terminal in the user's: raw mode, modes, keys, resume |
 //! | `up` | control plane and local runtime in this process |
 //! | `doctor` | what is there and what is missing |
@@ -26,6 +27,7 @@ mod lifecycle;
 mod list;
 mod logs;
 mod output;
+mod run;
 mod send;
 mod show;
 mod spawn;
@@ -75,6 +77,7 @@ async fn command(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Interrupt(args) => args.run(&context()?).await,
         Command::Restart(args) => args.run(&context()?).await,
         Command::Stop(args) => args.run(&context()?).await,
+        Command::Run(args) => args.run(&context()?).await,
         Command::Attach(args) => args.run(&context()?).await,
     }
 }

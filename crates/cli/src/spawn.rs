@@ -183,7 +183,7 @@ fn a_name(r#type: &str) -> String {
 }
 
 /// Whether a path of this machine means the same to the control plane.
-fn is_here(url: &str) -> bool {
+pub(crate) fn is_here(url: &str) -> bool {
     let host = url.split_once("://").map_or(url, |(_, rest)| rest);
     ["127.", "localhost", "[::1]"].iter().any(|loopback| host.starts_with(loopback))
 }

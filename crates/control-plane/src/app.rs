@@ -16,6 +16,7 @@ use parallax_service::shutdown::Shutdown;
 use reqwest::Method;
 
 use crate::directory::Directory;
+use crate::patterns::{Executions, Library};
 use crate::relay::{self, Call};
 use crate::runtimes::{Runtime, Runtimes};
 use crate::spawn::Spawner;
@@ -38,6 +39,10 @@ pub struct App {
     pub log: EventLog,
     /// What was answered to spawn requests with a key.
     pub idempotency: Idempotency,
+    /// The patterns that are kept.
+    pub library: Library,
+    /// The runs of patterns.
+    pub executions: Executions,
     /// The end of all this.
     pub shutdown: Shutdown,
 }

@@ -13,6 +13,7 @@
 //! - `runtimes`: each runtime is asked how it is, by a task of its own
 //! - `directory`: each runtime's events are pulled into this server's own log, each exactly once, and its agents
 //!   with them; streams of events to clients come from that log
+//! - `patterns`: org-chart patterns and their runs; a run uses the same services as the routes
 //! - `page`: the web page, compiled in
 //!
 //! [`ControlPlane::build`] puts them together; [`ControlPlane::serve`] runs them on a listener until a shutdown.
@@ -22,6 +23,7 @@ mod args;
 mod directory;
 mod metrics;
 mod page;
+mod patterns;
 mod placement;
 mod relay;
 mod routes;
@@ -48,13 +50,14 @@ use tokio::net::TcpListener;
 use app::App;
 pub use args::ControlPlaneArgs;
 use directory::Directory;
+use patterns::{Executions, Library};
 pub use routes::document as openapi;
 use runtimes::Runtimes;
 pub use runtimes::{Credential, RuntimeSpec};
 use spawn::{Attempts, Spawner};
 
 /// The tables of the control plane's own.
-const MIGRATIONS: &[&str] = &[directory::MIGRATION, spawn::MIGRATION];
+const MIGRATIONS: &[&str] = &[directory::MIGRATION, spawn::MIGRATION, patterns::MIGRATION];
 /// The port unless told otherwise.
 pub const DEFAULT_PORT: u16 = 3000;
 /// How long serving waits for a first word of the runtimes, so that the first caller finds them as they are.
@@ -97,6 +100,8 @@ impl ControlPlane {
             directory,
             log,
             idempotency: Idempotency::open(&store).await?,
+            library: Library::new(store.clone()),
+            executions: Executions::new(store),
             shutdown,
         };
         let metrics = Metrics::new("parallax-control-plane", env!("CARGO_PKG_VERSION"));
@@ -119,6 +124,8 @@ impl ControlPlane {
             shutdown.tracker().spawn(runtime.clone().watch(shutdown.clone()));
             shutdown.tracker().spawn(directory::pull(directory.clone(), runtime.clone(), shutdown.clone()));
         }
+        self.app.executions.resume(&self.app).await?;
+        shutdown.tracker().spawn(patterns::sweep(self.app.clone()));
         serve::serve(listener, self.router, shutdown.clone(), DEFAULT_GRACE).await
     }
 }

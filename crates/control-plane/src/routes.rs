@@ -2,7 +2,9 @@
 
 mod agents;
 mod calls;
+mod executions;
 mod operations;
+mod patterns;
 mod streams;
 
 use axum::Router;
@@ -31,6 +33,7 @@ use crate::page;
         (name = "conversation", description = "Messages, keys, answers"),
         (name = "observation", description = "Screens, logs, metrics, reasons"),
         (name = "streams", description = "Terminals and events"),
+        (name = "patterns", description = "Org-chart patterns and their runs"),
         (name = "operations", description = "For whoever runs the server"),
     )
 )]
@@ -68,6 +71,16 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(calls::metrics))
         .routes(routes!(streams::terminal))
         .routes(routes!(streams::events))
+        .routes(routes!(patterns::list, patterns::create))
+        .routes(routes!(patterns::validate))
+        .routes(routes!(patterns::json_schema))
+        .routes(routes!(patterns::get, patterns::put, patterns::delete))
+        .routes(routes!(patterns::execute))
+        .routes(routes!(executions::list))
+        .routes(routes!(executions::get))
+        .routes(routes!(executions::events))
+        .routes(routes!(executions::answer))
+        .routes(routes!(executions::cancel))
         .routes(routes!(operations::runtimes))
         .routes(routes!(operations::health))
         .routes(routes!(operations::ready))

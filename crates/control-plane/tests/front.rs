@@ -145,6 +145,22 @@ async fn the_description_names_every_route() {
     let writes = ["/send", "/input", "/answer", "/interrupt", "/restart"];
     expected.extend(writes.map(|rest| format!("post {agent}{rest}")));
     expected.insert(format!("delete {agent}"));
+    let patterns = [
+        "get /api/patterns",
+        "post /api/patterns",
+        "post /api/patterns/validate",
+        "get /api/patterns/schema.json",
+        "get /api/patterns/{name}",
+        "put /api/patterns/{name}",
+        "delete /api/patterns/{name}",
+        "post /api/patterns/{name}/execute",
+        "get /api/executions",
+        "get /api/executions/{id}",
+        "get /api/executions/{id}/events",
+        "post /api/executions/{id}/answer",
+        "post /api/executions/{id}/cancel",
+    ];
+    expected.extend(patterns.map(str::to_owned));
     assert_eq!(described, expected);
 
     // Every reference leads somewhere.

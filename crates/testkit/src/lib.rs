@@ -8,6 +8,7 @@
 //! - [`in_process`]: servers within the test's own process
 //! - [`up`]: control plane and local runtime in one, as `parallax up` starts them
 //! - [`user`], [`viewer`]: a client with a user's verbs; a terminal as plain as a page's
+//! - [`running`]: a run of a pattern in a user's hands
 //! - [`fake_agent`]: a small scripted TUI, the program `parallax-fake-agent`
 //! - [`models`]: scripted models for the three model APIs, so that the real CLIs run without an account
 //! - [`real`]: the real CLIs and what every one of them must do
@@ -27,6 +28,7 @@ pub mod place;
 pub mod processes;
 pub mod programs;
 pub mod real;
+pub mod running;
 pub mod server;
 pub mod up;
 pub mod user;

@@ -129,12 +129,20 @@ impl Drop for Directory {
 
 /// Writes the profiles that tests use into `directory`: the fake agent's, with the program that was built.
 pub fn write_profiles(directory: &Path) -> PathBuf {
+    write_fake_as(directory, "fake")
+}
+
+/// Writes the fake agent's profile under another type's name, so that it is taken for that CLI.
+pub fn write_fake_as(directory: &Path, name: &str) -> PathBuf {
     let profiles = directory.join("profiles");
     fs::create_dir_all(&profiles).expect("the directory can be written");
     let program = programs::program("parallax-fake-agent");
     let fake = include_str!("../profiles/fake.toml")
-        .replace("program = \"parallax-fake-agent\"", &format!("program = {:?}", program.to_string_lossy()));
-    fs::write(profiles.join("fake.toml"), fake).expect("the directory can be written");
+        .replace("program = \"parallax-fake-agent\"", &format!("program = {:?}", program.to_string_lossy()))
+        .replace("name = \"fake\"", &format!("name = {name:?}"));
+    // The real ones know how to edit unasked.
+    let fake = if name == "fake" { fake } else { fake.replace("ask = []\n", "ask = []\nedits = []\n") };
+    fs::write(profiles.join(format!("{name}.toml")), fake).expect("the directory can be written");
     profiles
 }
 

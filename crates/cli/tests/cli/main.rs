@@ -3,6 +3,7 @@
 mod attach;
 mod commands;
 mod following;
+mod patterns;
 mod terminal;
 mod up;
 

@@ -40,8 +40,11 @@ pub async fn run(options: Options) -> anyhow::Result<i32> {
     let record = Record::open(&options)?;
     let input = Input::open()?;
     let screen = Screen::open(!options.no_status)?;
+    let lines = options.lines.clone().or_else(|| std::env::var_os("FAKE_AGENT_LINES").map(Into::into));
+    let lines = lines.map(std::fs::read_to_string).transpose()?.unwrap_or_default();
     let mut agent = FakeAgent {
         options,
+        lines,
         input,
         screen,
         composer: Composer::default(),
@@ -96,6 +99,8 @@ enum Control {
 
 struct FakeAgent {
     options: Options,
+    /// What to do when the prompt holds some words.
+    lines: String,
     input: Input,
     screen: Screen,
     composer: Composer,
@@ -178,7 +183,7 @@ impl FakeAgent {
         self.screen.state(State::Working, "");
         self.print(&format!("> {prompt}"));
         let mut answer = Vec::new();
-        let stopped = match script::parse(prompt) {
+        let stopped = match script::parse(prompt, &self.lines) {
             Ok(acts) => self.play(acts, &mut answer).await.err(),
             Err(what) => Some(Stop::Failed(what)),
         };

@@ -32,6 +32,8 @@ pub struct Options {
     pub ignore_term: bool,
     /// What was open when the program began: `do fds`.
     pub inherited: String,
+    /// `--lines FILE`, or `FAKE_AGENT_LINES`: what to do when the prompt holds some words: `WORDS => ACT && ACT` a line.
+    pub lines: Option<PathBuf>,
     /// `--exit CODE`: says some last words and exits with this code instead of starting.
     pub exit: Option<i32>,
 }
@@ -55,6 +57,7 @@ impl Options {
                 "--start-delay-ms" => options.start_delay = millis(&value()?)?,
                 "--no-status" => options.no_status = true,
                 "--ignore-term" => options.ignore_term = true,
+                "--lines" => options.lines = Some(value()?.into()),
                 "--exit" => options.exit = Some(value()?.parse()?),
                 _ => bail!("unknown flag {flag}"),
             }

@@ -47,8 +47,14 @@ pub(super) enum Act {
     Recall,
 }
 
-/// The acts of a prompt; fails with what is not understood.
-pub(super) fn parse(prompt: &str) -> Result<Vec<Act>, String> {
+/// The acts of a prompt; fails with what is not understood. `lines` say what to do when the prompt holds some words:
+/// `WORDS => ACT && ACT`, the first that fits.
+pub(super) fn parse(prompt: &str, lines: &str) -> Result<Vec<Act>, String> {
+    let lines = lines.lines().filter_map(|line| line.split_once("=>"));
+    let fitting = lines.map(|(words, acts)| (words.trim(), acts)).find(|(words, _)| prompt.contains(words));
+    if let Some((_, acts)) = fitting {
+        return acts.split("&&").map(|act| parse_act(act.trim())).collect();
+    }
     match prompt.trim_start().strip_prefix("do ") {
         Some(script) => script.split("&&").map(|act| parse_act(act.trim())).collect(),
         None => Ok(vec![Act::Say(format!("echo: {prompt}"))]),
@@ -89,11 +95,14 @@ mod tests {
 
     #[test]
     fn prompts() {
-        assert_eq!(parse("hello\nthere"), Ok(vec![Act::Say("echo: hello\nthere".into())]));
+        assert_eq!(parse("hello\nthere", ""), Ok(vec![Act::Say("echo: hello\nthere".into())]));
         assert_eq!(
-            parse("do lines 3 && ask touch a && say done"),
+            parse("do lines 3 && ask touch a && say done", ""),
             Ok(vec![Act::Lines(3), Act::Ask("touch a".into()), Act::Say("done".into())])
         );
-        assert!(parse("do dance").is_err() && parse("do lines many").is_err());
+        let lines = "plan => say a plan\nbuild => wait 5 && say built";
+        assert_eq!(parse("please build it", lines).map(|acts| acts.len()), Ok(2));
+        assert_eq!(parse("please rest", lines), Ok(vec![Act::Say("echo: please rest".into())]));
+        assert!(parse("do dance", "").is_err() && parse("do lines many", "").is_err());
     }
 }

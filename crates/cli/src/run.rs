@@ -1,0 +1,220 @@
+//! `parallax run`.
+
+mod progress;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use parallax_api::client::Retry;
+use parallax_api::execution::{
+    Execution, ExecutionAnswer, ExecutionEventData, ExecutionStatus, Question, USER,
+};
+use parallax_api::pattern::{ExecuteRequest, Finding, PatternInput};
+use parallax_api::{Code, Problem};
+use parallax_patterns::check;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::{Output, clean};
+use crate::spawn::is_here;
+use crate::values;
+use progress::Progress;
+
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    /// A pattern file, or the name of a pattern of the library
+    #[arg(value_name = "FILE")]
+    pattern: String,
+    /// What the pattern wants to be told (repeatable)
+    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = values::pair)]
+    inputs: Vec<(String, String)>,
+    /// Working directory of roles that name none [default: the current one when the control plane is on this machine]
+    #[arg(short, long, value_name = "DIR")]
+    workdir: Option<PathBuf>,
+    /// Do not follow the run; print its id
+    #[arg(long)]
+    no_wait: bool,
+    /// Only say what is wrong with the file
+    #[arg(long, conflicts_with_all = ["no_wait", "inputs", "workdir"])]
+    check: bool,
+}
+
+impl RunArgs {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let Context { client, output } = context;
+        let path = Path::new(&self.pattern);
+        let is_file = path.is_file() || path.extension().is_some();
+        let (name, wanted) = if is_file {
+            let source = std::fs::read_to_string(path).map_err(|error| {
+                anyhow::Error::new(error).context(format!("cannot read {}", path.display()))
+            })?;
+            let pattern = check::read(&source).map_err(|findings| wrong(path, &findings, output))?;
+            if self.check {
+                output.note(&format!("{} is in order", path.display()));
+                return Ok(());
+            }
+            client.put_pattern(&pattern.name, &source).await?;
+            (pattern.name.clone(), check::inputs(&pattern))
+        } else {
+            let stored = client.pattern(&self.pattern).await?;
+            (stored.info.name, stored.info.inputs)
+        };
+        let workdir = match self.workdir {
+            Some(dir) => Some(std::path::absolute(dir)?),
+            None if is_here(client.url()) => Some(std::env::current_dir()?),
+            None => None,
+        };
+        let request = ExecuteRequest {
+            input: inputs(self.inputs, &wanted)?,
+            workdir: workdir.map(|dir| dir.to_string_lossy().into_owned()),
+        };
+        let key = uuid::Uuid::new_v4().to_string();
+        let id = client.execute(&key, &name, &request).await?;
+        if self.no_wait {
+            return output.line(&id);
+        }
+        output.note(&format!("run {id} of {name}"));
+        let execution = follow(context, &id).await?;
+        result(output, &execution)
+    }
+}
+
+/// The inputs with the types that the pattern wants.
+fn inputs(
+    given: Vec<(String, String)>,
+    wanted: &BTreeMap<String, PatternInput>,
+) -> Result<BTreeMap<String, Value>, Failure> {
+    let typed = given.into_iter().map(|(name, text)| {
+        let kind = wanted.get(&name).map_or("text", |input| input.r#type.as_str());
+        let value = match kind {
+            "text" => Value::String(text),
+            _ => serde_json::from_str(&text).map_err(|_| {
+                Failure::Usage(format!("the input `{name}` is a {kind}, and `{text}` is none"))
+            })?,
+        };
+        Ok((name, value))
+    });
+    typed.collect()
+}
+
+/// Everything that is wrong, as compilers tell it.
+fn wrong(path: &Path, findings: &[Finding], output: &Output) -> Failure {
+    if output.json() {
+        let problem = Problem::new(Code::Validation, "the pattern file is not in order");
+        return problem.with("errors", serde_json::to_value(findings).unwrap_or_default()).into();
+    }
+    for Finding { line, column, field, message, suggestion } in findings {
+        let hint = suggestion.as_ref().map(|hint| format!("\n    {hint}")).unwrap_or_default();
+        let field = if field.is_empty() { String::new() } else { format!("{field}: ") };
+        output.complain(&clean(&format!("{}:{line}:{column}: {field}{message}{hint}", path.display())));
+    }
+    Failure::Silent(2)
+}
+
+/// Shows how the run goes, asks the person what it asks, and gives it as it ended. Ctrl-C cancels it.
+async fn follow(context: &Context, id: &str) -> Result<Execution, Failure> {
+    let Context { client, output } = context;
+    let mut events = client.execution_events(id, None, Retry::default());
+    let mut progress = Progress::new(output.may_ask());
+    let (answered_tx, mut answered_rx) = mpsc::channel(1);
+    let mut asking = false;
+    let mut waiting: Vec<Question> = Vec::new();
+    let mut cancelled = false;
+    loop {
+        if let (false, Some(question)) = (asking, waiting.first().cloned())
+            && output.may_ask()
+        {
+            asking = true;
+            ask(question, answered_tx.clone());
+        }
+        tokio::select! {
+            event = events.next() => match event? {
+                Some(event) => {
+                    match &event.data {
+                        ExecutionEventData::QuestionRouted { id: question, to, .. } if to.iter().any(|to| to == USER) => {
+                            waiting.extend(progress.question(question).cloned());
+                        }
+                        ExecutionEventData::QuestionAnswered { id: question, .. }
+                        | ExecutionEventData::QuestionWithdrawn { id: question, .. } => {
+                            waiting.retain(|other| other.id != *question);
+                        }
+                        _ => {}
+                    }
+                    if let Some(line) = progress.line(&event, id, |text, look| output.paint(text, look)) {
+                        output.note(&line);
+                    }
+                }
+                None => return Ok(client.execution(id).await?),
+            },
+            Some((question, said)) = answered_rx.recv() => {
+                asking = false;
+                if let Err(problem) = client.answer_execution(id, &answer(&question, &said)).await {
+                    output.note(&format!("not taken: {}", clean(&problem.detail)));
+                }
+            }
+            _ = tokio::signal::ctrl_c() => {
+                if std::mem::replace(&mut cancelled, true) {
+                    return Err(Failure::Silent(130));
+                }
+                output.note("cancelling; Ctrl-C again leaves it to the server");
+                let (client, id) = (client.clone(), id.to_owned());
+                // Its end is an event; a failure shows in that there is none.
+                tokio::spawn(async move { client.cancel_execution(&id).await });
+            }
+        }
+    }
+}
+
+/// Asks at the terminal, beside everything else.
+fn ask(question: Question, answered_tx: mpsc::Sender<(Question, String)>) {
+    std::thread::spawn(move || {
+        let mut out = std::io::stderr().lock();
+        // A terminal that cannot be written to has nobody to ask.
+        let _ = write!(out, "> ").and_then(|()| out.flush());
+        drop(out);
+        let mut said = String::new();
+        if std::io::stdin().read_line(&mut said).is_ok_and(|length| length > 0) {
+            // Nobody waits when the run is over.
+            let _ = answered_tx.blocking_send((question, said.trim().to_owned()));
+        }
+    });
+}
+
+/// What was said as an answer: an option, with words after it if there are any, or only words.
+fn answer(question: &Question, said: &str) -> ExecutionAnswer {
+    let (first, rest) = said.split_once(char::is_whitespace).unwrap_or((said, ""));
+    let question_id = Some(question.id.clone());
+    let option = question.options.iter().find(|option| option.id == first || option.label == said);
+    match option {
+        Some(option) => {
+            let text = (option.id == first && !rest.trim().is_empty()).then(|| rest.trim().to_owned());
+            ExecutionAnswer { question_id, option: Some(option.id.clone()), text }
+        }
+        None => ExecutionAnswer { question_id, option: None, text: Some(said.to_owned()) },
+    }
+}
+
+fn result(output: &Output, execution: &Execution) -> Result<(), Failure> {
+    if output.json() {
+        output.document(execution)?;
+    } else if let Some(value) = &execution.output {
+        match value {
+            Value::String(text) => output.line(clean(text.trim_end()))?,
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    output.line(format!("{name}: {}", clean(text.trim_end())))?;
+                }
+            }
+            other => output.line(other)?,
+        }
+    }
+    match execution.status {
+        ExecutionStatus::Completed => Ok(()),
+        _ => Err(Failure::Silent(1)),
+    }
+}

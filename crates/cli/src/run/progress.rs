@@ -1,0 +1,127 @@
+//! The events of a run as a person reads them.
+
+use std::collections::HashMap;
+
+use parallax_api::AgentId;
+use parallax_api::execution::{
+    ExecutionEvent, ExecutionEventData as Data, ExecutionStatus, Question, StepStatus, USER,
+};
+
+use crate::output::{Look, clean, one_line};
+
+/// What was told so far, as far as later events speak of it.
+#[derive(Default)]
+pub(super) struct Progress {
+    questions: HashMap<String, Question>,
+    steps: HashMap<String, String>,
+    agents: HashMap<AgentId, String>,
+    /// Whether there is a terminal to answer at.
+    may_ask: bool,
+}
+
+impl Progress {
+    /// Nothing was told yet.
+    pub fn new(may_ask: bool) -> Self {
+        Self { may_ask, ..Self::default() }
+    }
+
+    /// A question that came up.
+    pub fn question(&self, id: &str) -> Option<&Question> {
+        self.questions.get(id)
+    }
+
+    /// `TIME WHAT`; none for what says nothing to a person.
+    pub fn line(
+        &mut self,
+        event: &ExecutionEvent,
+        execution: &str,
+        paint: impl Fn(&str, Look) -> String,
+    ) -> Option<String> {
+        let (text, look) = self.words(&event.data, execution)?;
+        let time = event.timestamp.to_string();
+        let clock = time.get(11..19).unwrap_or(&time);
+        Some(format!("{}  {}", paint(clock, Look::Faint), paint(&text, look)))
+    }
+
+    fn words(&mut self, data: &Data, execution: &str) -> Option<(String, Look)> {
+        Some(match data {
+            Data::StepStarted { step, id, r#type, attempt, role } => {
+                let name = id.clone().unwrap_or_else(|| format!("step {step}"));
+                let role = role.as_ref().map(|role| format!(" by {role}")).unwrap_or_default();
+                let again = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+                self.steps.insert(step.clone(), name.clone());
+                (format!("{name}: {type}{role}{again}"), Look::Plain)
+            }
+            Data::StepEnded { step, status, error, again, .. } => {
+                let name = self.steps.get(step).cloned().unwrap_or_else(|| format!("step {step}"));
+                let why = error.as_ref().map(|error| one_line(&error.message)).unwrap_or_default();
+                match status {
+                    StepStatus::Completed => (format!("{name}: done"), Look::Good),
+                    StepStatus::Cancelled => (format!("{name}: cancelled"), Look::Faint),
+                    _ if *again => (format!("{name}: failed, and is tried again: {why}"), Look::Wanted),
+                    _ => (format!("{name}: failed: {why}"), Look::Bad),
+                }
+            }
+            Data::RoleSelected { role, .. } => (format!("{role} was selected"), Look::Plain),
+            Data::AgentJoined { member } => {
+                let name = format!("{} {}", member.role, member.number);
+                let text = format!("{name} is here: {} on {}", member.r#type, member.runtime);
+                self.agents.insert(member.agent_id.clone(), name);
+                (clean(&text), Look::Faint)
+            }
+            Data::AgentRefused { role, error, .. } => {
+                (format!("no agent for {role}: {}", one_line(&error.message)), Look::Wanted)
+            }
+            Data::AgentLeft { agent_id, role, reason } => {
+                let name = self.agents.get(agent_id).unwrap_or(role);
+                (format!("{name} is gone: {}", one_line(reason)), Look::Faint)
+            }
+            Data::QuestionAsked { question } => {
+                let who = question.role.clone().unwrap_or_else(|| "the run".into());
+                let text = format!("{who} asks: {}", one_line(&question.text));
+                self.questions.insert(question.id.clone(), question.clone());
+                (text, Look::Plain)
+            }
+            Data::QuestionRouted { id, to, why, .. } if to.iter().any(|to| to == USER) => {
+                (self.for_user(id, why, execution)?, Look::Wanted)
+            }
+            Data::QuestionRouted { to, why, .. } => {
+                (format!("… {} is asked: {why}", to.join(", ")), Look::Plain)
+            }
+            Data::QuestionDeclined { role, why, .. } => {
+                (format!("… not by {role}: {}", one_line(why)), Look::Plain)
+            }
+            Data::QuestionAnswered { by, answer, .. } => {
+                let said = answer.option.iter().chain(&answer.text).map(|text| one_line(text));
+                (format!("… {by} answers: {}", said.collect::<Vec<_>>().join(", ")), Look::Plain)
+            }
+            Data::QuestionWithdrawn { why, .. } => (format!("… {why}"), Look::Faint),
+            Data::ExecutionResumed {} => ("taken up again by the server".into(), Look::Faint),
+            Data::CancelRequested {} => ("cancelled".into(), Look::Wanted),
+            Data::ExecutionEnded { status, error, .. } => match (status, error) {
+                (ExecutionStatus::Completed, _) => ("completed".into(), Look::Good),
+                (_, Some(error)) => {
+                    let step = error.step.as_ref().map(|step| format!(" in {step}")).unwrap_or_default();
+                    (format!("{}{step}: {}", error.code, one_line(&error.message)), Look::Bad)
+                }
+                (_, None) => ("ended".into(), Look::Bad),
+            },
+            _ => return None,
+        })
+    }
+
+    /// What a person is asked, and how to answer from elsewhere.
+    fn for_user(&self, id: &str, why: &str, execution: &str) -> Option<String> {
+        let question = self.questions.get(id)?;
+        let mut text = format!("YOU are asked ({why}):\n{}", clean(question.text.trim()));
+        for option in &question.options {
+            text.push_str(&format!("\n  {}  {}", clean(&option.id), clean(&option.label)));
+        }
+        if let Some(url) = &question.login_url {
+            text.push_str(&format!("\n  log in at {}", clean(url)));
+        }
+        let here = if self.may_ask { "answer here, or" } else { "answer" };
+        text.push_str(&format!("\n  {here}: POST /api/executions/{execution}/answer"));
+        Some(text)
+    }
+}

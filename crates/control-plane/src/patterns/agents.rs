@@ -1,0 +1,199 @@
+//! The agents of a run: what the engine wants done goes the same ways as what the routes are asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::http::StatusCode;
+use futures::StreamExt;
+use futures::future::join_all;
+use parallax_api::agent::StopRequest;
+use parallax_api::message::{AnswerRequest, MessageState, MessagesQuery};
+use parallax_api::{
+    Agent, AgentId, AgentStatus, Attention, Code, Message, Problem, Role, SendRequest, SpawnRequest,
+};
+use parallax_patterns::run::EXECUTION_LABEL;
+use parallax_patterns::run::agents::{Agents, Turn};
+use parallax_service::idempotency::{Answer, IdempotencyKey};
+use tokio_util::task::TaskTracker;
+
+use crate::app::App;
+use crate::runtimes::Runtime;
+
+/// Messages looked at for an answer: agents of a run have few at once.
+const LOOK_BACK: usize = 100;
+/// How long a look at an agent is good when no event came: its runtime may have lost one.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// What an agent gets between being asked to stop and being killed, in milliseconds.
+const GRACE_MS: u64 = 5000;
+/// How long the end of a run waits for agents that are just being spawned.
+const SPAWNING: Duration = Duration::from_secs(20);
+
+/// The agents of one run.
+pub struct RunAgents {
+    app: App,
+    execution: String,
+    /// Spawns whose outcome is not known.
+    spawning: TaskTracker,
+}
+
+impl RunAgents {
+    /// Those of the run with this id.
+    pub fn new(app: App, execution: &str) -> Self {
+        Self { app, execution: execution.to_owned(), spawning: TaskTracker::new() }
+    }
+
+    /// The agent as its runtime shows it now.
+    async fn look(&self, agent: &AgentId) -> Result<Agent, Problem> {
+        locate(&self.app, agent).await?.client().get(agent).await
+    }
+
+    /// The message and its answer, as far as they are among the last ones.
+    async fn messages(&self, agent: &AgentId) -> Result<Vec<Message>, Problem> {
+        let query = MessagesQuery { limit: Some(LOOK_BACK), ..MessagesQuery::default() };
+        locate(&self.app, agent).await?.client().messages(agent, &query).await
+    }
+
+    /// How the turn of a message stands; none while it is at work.
+    async fn state(&self, agent: &AgentId, message: &str) -> Result<Option<Turn>, Problem> {
+        // The agent before its messages: an answer that comes in between is seen.
+        let shown = self.look(agent).await?;
+        let messages = self.messages(agent).await?;
+        let is_answer =
+            |said: &&Message| said.role == Role::Agent && said.in_reply_to.as_deref() == Some(message);
+        if let Some(answer) = messages.iter().find(is_answer) {
+            if answer.interrupted {
+                return Err(failed("the turn was interrupted"));
+            }
+            return Ok(Some(Turn::Answered(answer.content.clone())));
+        }
+        if shown.status == AgentStatus::Stopped {
+            let reason = shown.exit.map_or_else(|| "it ended".to_owned(), |exit| exit.reason);
+            return Err(Problem::new(Code::AgentStopped, format!("the agent has ended: {reason}")));
+        }
+        let sent = messages.iter().find(|sent| sent.id == message);
+        if let Some(sent) = sent.filter(|sent| sent.state == Some(MessageState::Failed)) {
+            return Err(failed(sent.failure.as_deref().unwrap_or("the agent failed to answer")));
+        }
+        Ok(shown.attention.map(|attention| Turn::Asks(Box::new(attention))))
+    }
+
+    /// The agents that carry the label of this run and live, as far as the runtimes tell.
+    async fn labelled(&self) -> Vec<Agent> {
+        let mut agents = self.app.agents().await;
+        agents.retain(|agent| {
+            agent.status != AgentStatus::Stopped
+                && agent.labels.get(EXECUTION_LABEL).is_some_and(|id| *id == self.execution)
+        });
+        agents
+    }
+}
+
+#[async_trait]
+impl Agents for RunAgents {
+    async fn spawn(&self, key: &str, request: &SpawnRequest) -> Result<Agent, Problem> {
+        let (app, request) = (self.app.clone(), request.clone());
+        let key = IdempotencyKey(Some(format!("parallax-run/{key}")));
+        // Tracked, because it goes on when nobody waits any more: the end of the run has to know.
+        let spawning = self.spawning.spawn(async move {
+            let (spawner, asked) = (app.spawner.clone(), request.clone());
+            let work = move |handle: String| async move {
+                let agent = spawner.spawn(&handle, &request).await?;
+                Answer::new(StatusCode::CREATED, &agent)
+            };
+            let answer = app.idempotency.once(key, "POST /api/managed-agents", &asked, work).await?;
+            serde_json::from_value(answer.body).map_err(Problem::internal)
+        });
+        spawning.await.map_err(Problem::internal)?
+    }
+
+    async fn running(&self) -> Vec<Agent> {
+        let mut agents = self.app.agents().await;
+        agents.retain(|agent| !agent.stale && agent.status != AgentStatus::Stopped);
+        agents
+    }
+
+    async fn send(&self, key: &str, agent: &AgentId, text: &str) -> Result<String, Problem> {
+        let runtime = locate(&self.app, agent).await?;
+        let message = SendRequest { message: text.to_owned(), ..SendRequest::default() };
+        message.check()?;
+        Ok(runtime.client().send_once(key, agent, &message).await?.message_id)
+    }
+
+    async fn turn(&self, agent: &AgentId, message: &str) -> Result<Turn, Problem> {
+        // Before the first look: what happens after it is an event.
+        let mut events = Box::pin(self.app.log.subscribe(None, Some(agent.clone())));
+        loop {
+            if let Some(turn) = self.state(agent, message).await? {
+                return Ok(turn);
+            }
+            // Out of time is a look without an event.
+            let _ = tokio::time::timeout(LOOK_EVERY, events.next()).await;
+        }
+    }
+
+    async fn attention(&self, agent: &AgentId) -> Result<Option<Attention>, Problem> {
+        Ok(self.look(agent).await?.attention)
+    }
+
+    async fn answer(&self, agent: &AgentId, attention: &str, answer: &AnswerRequest) -> Result<(), Problem> {
+        let shown = self.attention(agent).await?;
+        if shown.is_none_or(|shown| shown.id != attention) {
+            return Err(Problem::new(Code::Conflict, "the agent does not ask this any more"));
+        }
+        locate(&self.app, agent).await?.client().answer(agent, answer).await.map(drop)
+    }
+
+    async fn cleared(&self, agent: &AgentId, attention: &str) {
+        let mut events = Box::pin(self.app.log.subscribe(None, Some(agent.clone())));
+        loop {
+            match self.look(agent).await {
+                Ok(shown) if shown.attention.as_ref().is_some_and(|shown| shown.id == attention) => {}
+                // Not there for a while: it may still ask when it is back.
+                Err(problem) if problem.code != Code::AgentNotFound => {}
+                Ok(_) | Err(_) => return,
+            }
+            // As above.
+            let _ = tokio::time::timeout(LOOK_EVERY, events.next()).await;
+        }
+    }
+
+    async fn interrupt(&self, agent: &AgentId) -> Result<(), Problem> {
+        locate(&self.app, agent).await?.client().interrupt(agent).await.map(drop)
+    }
+
+    async fn stop(&self, agent: &AgentId) -> Result<(), Problem> {
+        stop(&self.app, agent).await
+    }
+
+    async fn stop_all(&self) -> Result<(), Problem> {
+        self.spawning.close();
+        // What takes longer is found by its label afterwards.
+        let _ = tokio::time::timeout(SPAWNING, self.spawning.wait()).await;
+        let agents = self.labelled().await;
+        let stopping = agents.iter().map(|agent| stop(&self.app, &agent.id));
+        join_all(stopping).await.into_iter().collect()
+    }
+}
+
+/// The runtime that has the agent. While one is away, an agent that no other knows may be there.
+async fn locate(app: &App, agent: &AgentId) -> Result<Arc<Runtime>, Problem> {
+    app.locate(agent).await.map_err(|problem| match problem.more.contains_key("runtimesAway") {
+        true => Problem { code: Code::RuntimeUnavailable, ..problem },
+        false => problem,
+    })
+}
+
+/// Ends an agent; one that is gone has ended.
+pub(super) async fn stop(app: &App, agent: &AgentId) -> Result<(), Problem> {
+    let request = StopRequest { grace_ms: GRACE_MS, force: false };
+    let stopped = async { locate(app, agent).await?.client().stop(agent, &request).await };
+    match stopped.await {
+        Err(problem) if problem.code == Code::AgentNotFound => Ok(()),
+        outcome => outcome.map(drop),
+    }
+}
+
+fn failed(why: &str) -> Problem {
+    Problem::new(Code::AgentFailed, format!("the agent failed to answer: {why}"))
+}

@@ -1,0 +1,129 @@
+//! The events of a run for a client: SSE, or a WebSocket whose text frames are the events. Both end with the run.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use axum::response::sse::{self, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures::{Stream, StreamExt, stream};
+use parallax_api::Problem;
+use parallax_api::execution::ExecutionEvent;
+use parallax_api::terminal::CLOSE_GOING_AWAY;
+use parallax_service::extract::Upgrade;
+use parallax_service::shutdown::Shutdown;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::Executions;
+use super::journal::number;
+
+/// How often a quiet stream shows that it lives.
+const ALIVE: Duration = Duration::from_secs(20);
+/// A client that takes no bytes for this long is gone; it can resume.
+const STUCK: Duration = Duration::from_secs(30);
+/// Clients have nothing to say on this socket.
+const MAX_CLIENT_FRAME: usize = 4096;
+
+/// The events of the run after the one with the number `after`, in whichever form the client asked for.
+///
+/// # Errors
+/// `NOT_FOUND` when there is no such run, `VALIDATION_ERROR` when it has no such event.
+pub async fn follow(
+    executions: &Executions,
+    id: String,
+    since: Option<String>,
+    upgrade: Option<Upgrade>,
+    shutdown: &Shutdown,
+) -> Result<Response, Problem> {
+    executions.get(&id).await?;
+    let after = match since.as_deref() {
+        None | Some("") => 0,
+        Some(id) => id.parse::<u64>().map_err(|_| {
+            Problem::invalid("since", "send the id of the last event of this run that you have, or `0`")
+        })?,
+    };
+    let place = executions.follower()?;
+    let events = events(executions.clone(), id, after);
+    let shutdown = shutdown.clone();
+    Ok(match upgrade {
+        Some(Upgrade(upgrade)) => {
+            let upgrade = upgrade.max_message_size(MAX_CLIENT_FRAME);
+            upgrade.on_upgrade(move |socket| {
+                shutdown.tracker().clone().track_future(tell(socket, events, place, shutdown))
+            })
+        }
+        None => {
+            let frames = events.map(move |event| {
+                let _held_while_streaming = &place;
+                let frame = sse::Event::default().id(&event.id).event(event.data.name()).data(json(&event));
+                Ok::<_, Infallible>(frame)
+            });
+            let frames = frames.take_until(shutdown.token().clone().cancelled_owned());
+            Sse::new(frames).keep_alive(KeepAlive::new().interval(ALIVE)).into_response()
+        }
+    })
+}
+
+/// The events, page after page, until the run is over and all of them are told.
+fn events(
+    executions: Executions,
+    id: String,
+    after: u64,
+) -> impl Stream<Item = ExecutionEvent> + Send + 'static {
+    let pages = stream::unfold(after, move |after| {
+        let (executions, id) = (executions.clone(), id.clone());
+        async move {
+            let page = executions.next_events(&id, after).await?;
+            let last = page.last().map(number)?;
+            Some((stream::iter(page), last))
+        }
+    });
+    pages.flatten()
+}
+
+async fn tell(
+    mut socket: WebSocket,
+    events: impl Stream<Item = ExecutionEvent> + Send,
+    _place: OwnedSemaphorePermit,
+    shutdown: Shutdown,
+) {
+    let mut events = std::pin::pin!(events);
+    let mut alive = tokio::time::interval(ALIVE);
+    let mut answered = true;
+    loop {
+        let frame = tokio::select! {
+            biased;
+            () = shutdown.begun() => close(CLOSE_GOING_AWAY, "the server is going away"),
+            event = events.next() => match event {
+                Some(event) => Message::text(json(&event)),
+                None => close(close_code::NORMAL, "the run is over"),
+            },
+            said = socket.recv() => match said {
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                Some(Ok(_)) => {
+                    answered = true;
+                    continue;
+                }
+            },
+            _ = alive.tick() => {
+                if !std::mem::take(&mut answered) {
+                    return;
+                }
+                Message::Ping(Default::default())
+            }
+        };
+        let last = matches!(frame, Message::Close(_));
+        let sent = tokio::time::timeout(STUCK, socket.send(frame)).await;
+        if last || !matches!(sent, Ok(Ok(()))) {
+            return;
+        }
+    }
+}
+
+fn close(code: u16, reason: &'static str) -> Message {
+    Message::Close(Some(CloseFrame { code, reason: reason.into() }))
+}
+
+fn json(event: &ExecutionEvent) -> String {
+    serde_json::to_string(event).expect("an event is plain data with text keys")
+}

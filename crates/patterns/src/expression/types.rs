@@ -1,0 +1,187 @@
+//! What is known of values before a run.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Expression, Variable};
+use crate::suggest::suggestion;
+
+/// What is known of a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// Nothing: an agent's answer, which may be text or JSON.
+    Any,
+    /// A text.
+    Text,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// A list.
+    List,
+    /// These fields.
+    Record(BTreeMap<String, Type>),
+}
+
+impl Type {
+    fn of(value: &Value) -> Self {
+        match value {
+            Value::Bool(_) => Self::Boolean,
+            Value::Number(_) => Self::Number,
+            Value::String(_) => Self::Text,
+            _ => Self::Any,
+        }
+    }
+
+    /// In words.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Any => "anything",
+            Self::Text => "a text",
+            Self::Number => "a number",
+            Self::Boolean => "true or false",
+            Self::List => "a list",
+            Self::Record(_) => "a result with fields",
+        }
+    }
+}
+
+/// What is wrong, and what to do.
+pub type Mistake = (String, Option<String>);
+
+/// The variables there are, by their first word.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Those that have a value whenever this place is reached.
+    pub types: BTreeMap<String, Type>,
+    /// Those that may have none here, with why.
+    pub maybe: BTreeMap<String, String>,
+}
+
+impl Known {
+    /// The type of a variable.
+    ///
+    /// # Errors
+    /// When there is none of that name here.
+    pub fn of(&self, variable: &Variable) -> Result<Type, Mistake> {
+        let Some(mut known) = self.types.get(&variable.root) else {
+            if let Some(why) = self.maybe.get(&variable.root) {
+                return Err((format!("`{}` may have no result here: {why}", variable.root), None));
+            }
+            let names = self.types.keys().map(String::as_str);
+            return Err((
+                format!("there is no variable `{}` here", variable.root),
+                suggestion(&variable.root, names),
+            ));
+        };
+        for field in &variable.fields {
+            known = match known {
+                Type::Any | Type::List => return Ok(Type::Any),
+                Type::Record(fields) => match fields.get(field) {
+                    Some(known) => known,
+                    None => {
+                        let names = fields.keys().map(String::as_str);
+                        let message = format!("`{}` has no field `{field}`", variable.root);
+                        return Err((message, suggestion(field, names)));
+                    }
+                },
+                other => {
+                    let message =
+                        format!("`{variable}` asks for a field of {}, which has none", other.word());
+                    return Err((message, None));
+                }
+            };
+        }
+        Ok(known.clone())
+    }
+}
+
+/// The type of an expression.
+///
+/// # Errors
+/// Every mistake in it.
+pub fn check(expression: &Expression, known: &Known) -> Result<Type, Vec<Mistake>> {
+    match expression {
+        Expression::Literal(value) => Ok(Type::of(value)),
+        Expression::Variable(variable) => known.of(variable).map_err(|mistake| vec![mistake]),
+        Expression::Not(inner) => {
+            boolean(inner, "!", known)?;
+            Ok(Type::Boolean)
+        }
+        Expression::And(a, b) => both(boolean(a, "&&", known), boolean(b, "&&", known)),
+        Expression::Or(a, b) => both(boolean(a, "||", known), boolean(b, "||", known)),
+        Expression::Compare(how, a, b) => {
+            let (a, b) = match (check(a, known), check(b, known)) {
+                (Ok(a), Ok(b)) => (a, b),
+                (a, b) => return both(a, b),
+            };
+            let sign = how.as_str();
+            for side in [&a, &b] {
+                let has_order = matches!(side, Type::Any | Type::Number | Type::Text);
+                if how.is_ordering() && !has_order {
+                    let message = format!("`{sign}` compares numbers or texts, not {}", side.word());
+                    return Err(vec![(message, Some("use `==` or `!=`".into()))]);
+                }
+            }
+            if a != b && a != Type::Any && b != Type::Any {
+                let message = format!("`{sign}` compares {} with {}: that never holds", a.word(), b.word());
+                let hint = match (&a, &b) {
+                    (Type::Boolean, Type::Text) | (Type::Text, Type::Boolean) => {
+                        Some("write `true` and `false` without quotes".to_owned())
+                    }
+                    (Type::Number, Type::Text) | (Type::Text, Type::Number) => {
+                        Some("write numbers without quotes".to_owned())
+                    }
+                    _ => None,
+                };
+                return Err(vec![(message, hint)]);
+            }
+            Ok(Type::Boolean)
+        }
+    }
+}
+
+/// Whether the expression is `true` or `false` whatever a run brings.
+pub fn constant(expression: &Expression) -> Option<bool> {
+    match expression {
+        Expression::Literal(Value::Bool(value)) => Some(*value),
+        Expression::Not(inner) => constant(inner).map(|value| !value),
+        Expression::And(a, b) => match (constant(a), constant(b)) {
+            (Some(false), _) | (_, Some(false)) => Some(false),
+            (Some(true), Some(true)) => Some(true),
+            _ => None,
+        },
+        Expression::Or(a, b) => match (constant(a), constant(b)) {
+            (Some(true), _) | (_, Some(true)) => Some(true),
+            (Some(false), Some(false)) => Some(false),
+            _ => None,
+        },
+        Expression::Compare(how, a, b) => match (&**a, &**b) {
+            (Expression::Literal(a), Expression::Literal(b)) => super::eval::compare(*how, a, b).ok(),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn boolean(expression: &Expression, sign: &str, known: &Known) -> Result<Type, Vec<Mistake>> {
+    match check(expression, known)? {
+        found @ (Type::Any | Type::Boolean) => Ok(found),
+        other => Err(vec![(
+            format!("`{sign}` wants true or false, not {}", other.word()),
+            Some("compare it: `… == …`".into()),
+        )]),
+    }
+}
+
+fn both(a: Result<Type, Vec<Mistake>>, b: Result<Type, Vec<Mistake>>) -> Result<Type, Vec<Mistake>> {
+    match (a, b) {
+        (Err(mut a), Err(b)) => {
+            a.extend(b);
+            Err(a)
+        }
+        (Err(mistakes), Ok(_)) | (Ok(_), Err(mistakes)) => Err(mistakes),
+        (Ok(_), Ok(_)) => Ok(Type::Boolean),
+    }
+}

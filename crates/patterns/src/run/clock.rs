@@ -1,0 +1,35 @@
+//! The time of a run: it goes as tokio's does, so that a simulation can turn it.
+
+use std::time::Duration;
+
+use parallax_api::Time;
+use tokio::time::Instant;
+
+/// Tells what time it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    began: Instant,
+    at_began: Time,
+}
+
+impl Clock {
+    /// A clock that shows `now`.
+    pub fn at(now: Time) -> Self {
+        Self { began: Instant::now(), at_began: now }
+    }
+
+    /// The present.
+    pub fn now(&self) -> Time {
+        Time::from_millis(self.at_began.as_millis() + millis(self.began.elapsed()))
+    }
+
+    /// When it will be, or was, so long after `since`.
+    pub fn after(&self, since: Time, wait: Duration) -> Instant {
+        let left = since.as_millis() + millis(wait) - self.now().as_millis();
+        Instant::now() + Duration::from_millis(u64::try_from(left).unwrap_or(0))
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 2)
+}

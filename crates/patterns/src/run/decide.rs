@@ -1,0 +1,268 @@
+//! The steps that ask an agent or a person: work, choices, verdicts, and one answer out of several.
+
+use std::collections::BTreeMap;
+
+use parallax_api::AttentionOption;
+use parallax_api::execution::{ExecutionEventData as Data, Question, QuestionKind, SentKind, USER};
+use serde_json::{Value, json};
+
+use super::Inner;
+use super::failure::Failure;
+use super::pool::Seat;
+use super::prompt::{self, Judging};
+use super::routing::has_word;
+use super::talk::Letter;
+use crate::expression::template::as_text;
+use crate::form::{self, Verdict};
+use crate::pattern::{
+    Aggregate, AggregateStrategy, Approve, FieldType, MessageType, Review, Select, SelectStrategy,
+};
+
+/// The options of an approval.
+const APPROVE: &str = "approve";
+const REJECT: &str = "reject";
+
+impl Inner {
+    /// A role does a task.
+    pub(super) async fn assign(
+        &self,
+        role: &str,
+        task: &str,
+        fields: Option<&BTreeMap<String, FieldType>>,
+        at: &str,
+    ) -> Result<Value, Failure> {
+        self.leave_notes(MessageType::Task, at, role, task).await?;
+        let mut seat = self.seat(role, at).await?;
+        let (answer, result) = match fields {
+            None => {
+                let answer = self.ask_once(&mut seat, at, 1, task.to_owned()).await?;
+                (answer.clone(), Value::String(answer))
+            }
+            Some(fields) => {
+                let text = prompt::fields(task, fields);
+                let again = prompt::fields_again(fields);
+                self.ask_in_form(&mut seat, at, text, &again, |answer| with_fields(answer, fields)).await?
+            }
+        };
+        self.leave_notes(MessageType::Response, at, role, &answer).await?;
+        Ok(result)
+    }
+
+    /// One of several roles does a task.
+    pub(super) async fn select(&self, step: &Select, at: &str) -> Result<Value, Failure> {
+        let task = self.text(&step.task)?;
+        let (chosen, before) = self.book.read(|ledger| ledger.selection(at, &step.roles));
+        let role = match chosen {
+            Some(role) => role,
+            None => {
+                let role = self.choose(step, &task, before)?;
+                let selected = Data::RoleSelected { step: at.to_owned(), role: role.clone() };
+                self.book.record(selected).await?;
+                role
+            }
+        };
+        self.assign(&role, &task, None, at).await
+    }
+
+    fn choose(&self, step: &Select, task: &str, before: usize) -> Result<String, Failure> {
+        let room = |role: &String| self.pools.get(role).map_or(0, super::pool::Pool::room);
+        let fitness = |role: &String| {
+            let capabilities = &self.pattern.structure.roles[role].capabilities;
+            let fits = |word: &&String| {
+                if step.needs.is_empty() { has_word(task, word) } else { step.needs.contains(word) }
+            };
+            capabilities.iter().filter(fits).count()
+        };
+        // Of several that are best the first in the file.
+        let best = |score: &dyn Fn(&String) -> (usize, usize)| {
+            step.roles.iter().rev().max_by_key(|role| score(role)).cloned()
+        };
+        let role = match step.strategy {
+            SelectStrategy::Availability => best(&|role| (room(role), 0)),
+            SelectStrategy::Expertise => best(&|role| (fitness(role), room(role))),
+            SelectStrategy::RoundRobin => step.roles.get(before % step.roles.len().max(1)).cloned(),
+        };
+        role.ok_or_else(|| Failure::lasting("VALIDATION_ERROR", "there is no role to choose from"))
+    }
+
+    /// A role judges something.
+    pub(super) async fn review(&self, step: &Review, at: &str) -> Result<Value, Failure> {
+        let subject = self.text(&step.subject)?;
+        let criteria = step.criteria.as_deref().map(|text| self.text(text)).transpose()?;
+        self.judged(&step.reviewer, &subject, criteria.as_deref(), step.gate, at).await
+    }
+
+    /// A person or a role approves.
+    pub(super) async fn approve(&self, step: &Approve, at: &str) -> Result<Value, Failure> {
+        let subject = self.text(&step.subject)?;
+        if step.approver != USER {
+            return self.judged(&step.approver, &subject, None, step.gate, at).await;
+        }
+        let options = [(APPROVE, "Approve: go on"), (REJECT, "Reject")]
+            .map(|(id, label)| AttentionOption { id: id.into(), label: label.into() });
+        let question = Question {
+            id: format!("{at}:approval"),
+            kind: QuestionKind::Approval,
+            step: at.to_owned(),
+            role: None,
+            agent_id: None,
+            attention_id: None,
+            topics: Vec::new(),
+            text: subject,
+            options: options.into(),
+            login_url: None,
+        };
+        let (by, answer) = self.resolve(question, false).await?;
+        let verdict = match answer.option.as_deref() {
+            Some(APPROVE) => Verdict::Approved,
+            _ => Verdict::Rejected,
+        };
+        gate(verdict, &answer.text.unwrap_or_default(), &by, step.gate)
+    }
+
+    async fn judged(
+        &self,
+        role: &str,
+        subject: &str,
+        criteria: Option<&str>,
+        closes: bool,
+        at: &str,
+    ) -> Result<Value, Failure> {
+        let mut seat = self.seat(role, at).await?;
+        let text = prompt::review(subject, criteria);
+        let (answer, verdict) =
+            self.ask_in_form(&mut seat, at, text, prompt::VERDICT_AGAIN, form::verdict).await?;
+        let comments = form::without_mark(&answer, "VERDICT");
+        self.leave_notes(MessageType::Response, at, role, &answer).await?;
+        gate(verdict, &comments, role, closes)
+    }
+
+    /// One answer out of several.
+    pub(super) async fn aggregate(&self, step: &Aggregate, at: &str) -> Result<Value, Failure> {
+        let answers = self.answers(&step.of);
+        let criteria = step.criteria.as_deref().map(|text| self.text(text)).transpose()?;
+        let of = answers.len();
+        let (most, votes) = most_said(&answers);
+        let result = |answer: String, agreed: bool, votes: usize| json!({"answer": answer, "agreed": agreed, "votes": votes, "of": of});
+        let what = match step.strategy {
+            AggregateStrategy::Consensus if votes == of => return Ok(result(most, true, votes)),
+            AggregateStrategy::Majority if votes * 2 > of => return Ok(result(most, votes == of, votes)),
+            AggregateStrategy::Merge if step.judge.is_none() => {
+                let parts: Vec<String> =
+                    answers.iter().map(|(id, answer)| format!("## {id}\n\n{}", answer.trim())).collect();
+                return Ok(result(parts.join("\n\n"), votes == of, votes));
+            }
+            AggregateStrategy::Merge => Judging::Merge,
+            AggregateStrategy::Best => Judging::Best,
+            AggregateStrategy::Consensus | AggregateStrategy::Majority => Judging::Decide,
+        };
+        let Some(judge) = &step.judge else {
+            let message = format!("of {of} answers at most {votes} say the same");
+            return Err(Failure::lasting("NO_AGREEMENT", message));
+        };
+        let mut seat = self.seat(judge, at).await?;
+        let text = prompt::judge(what, &answers, criteria.as_deref());
+        if what == Judging::Best {
+            let again = prompt::best_again(of);
+            let (_, index) =
+                self.ask_in_form(&mut seat, at, text, &again, |answer| form::best(answer, of)).await?;
+            return Ok(result(answers[index].1.clone(), votes == of, votes));
+        }
+        let answer = self.ask_once(&mut seat, at, 1, text).await?;
+        Ok(result(answer.trim().to_owned(), votes == of, votes))
+    }
+
+    /// What the steps of these ids answered, each with a name.
+    fn answers(&self, ids: &[String]) -> Vec<(String, String)> {
+        let mut answers = Vec::new();
+        for id in ids {
+            match self.book.read(|ledger| ledger.result(id).cloned()) {
+                // Only the result of a `parallel` step is a list.
+                Some(Value::Array(results)) => {
+                    let named = results.iter().enumerate();
+                    answers.extend(named.map(|(index, value)| (format!("{id}.{index}"), answer_in(value))));
+                }
+                Some(value) => answers.push((id.clone(), answer_in(&value))),
+                None => {}
+            }
+        }
+        answers
+    }
+
+    async fn ask_once(
+        &self,
+        seat: &mut Seat,
+        at: &str,
+        number: u32,
+        text: String,
+    ) -> Result<String, Failure> {
+        let kind = if number == 1 { SentKind::Task } else { SentKind::Again };
+        self.say(seat, Letter { key: key(at, number), step: at.to_owned(), kind, text }).await
+    }
+
+    /// Asks for an answer in a form; once more when it is not.
+    async fn ask_in_form<T>(
+        &self,
+        seat: &mut Seat,
+        at: &str,
+        text: String,
+        again: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<(String, T), Failure> {
+        let first = self.ask_once(seat, at, 1, text).await?;
+        if let Some(found) = read(&first) {
+            return Ok((first, found));
+        }
+        let second = self.ask_once(seat, at, 2, again.to_owned()).await?;
+        match read(&second) {
+            Some(found) => Ok((first, found)),
+            None => Err(Failure::again(
+                "UNCLEAR_ANSWER",
+                "the answer was not in the form that was asked for, twice",
+            )),
+        }
+    }
+}
+
+/// The key of a step's message.
+fn key(at: &str, number: u32) -> String {
+    format!("{at}:{number}")
+}
+
+fn gate(verdict: Verdict, comments: &str, by: &str, closes: bool) -> Result<Value, Failure> {
+    let approved = verdict == Verdict::Approved;
+    if closes && !approved {
+        let comments = if comments.is_empty() { "no comment" } else { comments };
+        return Err(Failure::lasting("REJECTED", format!("rejected by `{by}`: {comments}")));
+    }
+    let word = if approved { "approved" } else { "rejected" };
+    Ok(json!({"approved": approved, "verdict": word, "comments": comments, "by": by}))
+}
+
+/// The JSON of an answer, when it has these fields.
+fn with_fields(answer: &str, fields: &BTreeMap<String, FieldType>) -> Option<Value> {
+    let value = form::json(answer)?;
+    let fits = |(name, field): (&String, &FieldType)| value.get(name).is_some_and(|value| field.holds(value));
+    (value.is_object() && fields.iter().all(fits)).then_some(value)
+}
+
+/// The answer in a step's result.
+fn answer_in(value: &Value) -> String {
+    let told = value.get("answer").or(value.get("verdict"));
+    as_text(told.filter(|told| told.is_string()).unwrap_or(value))
+}
+
+/// What most of them say, as the first of those says it, and how many they are.
+fn most_said(answers: &[(String, String)]) -> (String, usize) {
+    let mut counts: Vec<(String, &str, usize)> = Vec::new();
+    for (_, answer) in answers {
+        let words = form::same_words(answer);
+        match counts.iter_mut().find(|(known, ..)| *known == words) {
+            Some((_, _, count)) => *count += 1,
+            None => counts.push((words, answer, 1)),
+        }
+    }
+    // `max_by_key` gives the last of several: the first to be said counts.
+    let most = counts.iter().rev().max_by_key(|(_, _, count)| *count);
+    most.map(|(_, answer, count)| (answer.trim().to_owned(), *count)).unwrap_or_default()
+}

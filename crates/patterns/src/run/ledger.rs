@@ -1,0 +1,351 @@
+//! How a run stands: its events, added up. Reading them again from the first on gives the same.
+
+mod busy;
+mod talk;
+mod view;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use parallax_api::execution::{
+    Execution, ExecutionEvent, ExecutionEventData as Data, ExecutionMetrics, ExecutionStatus, Fault,
+    StepStatus, TeamMember,
+};
+use parallax_api::{AgentId, Time};
+use serde_json::Value;
+
+use super::path;
+use crate::check::numbered;
+use busy::Busy;
+pub(super) use talk::{QuestionState, Talk};
+
+/// How a run stands.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    id: String,
+    pattern: String,
+    input: BTreeMap<String, Value>,
+    workdir: Option<String>,
+    status: ExecutionStatus,
+    output: Option<Value>,
+    error: Option<Fault>,
+    created_at: Time,
+    updated_at: Time,
+    ended_at: Option<Time>,
+    cancelled: bool,
+    steps: HashMap<String, StepState>,
+    /// The places of steps in the order in which they began.
+    order: Vec<String>,
+    results: BTreeMap<String, Value>,
+    selected: Vec<(String, String)>,
+    wanted: BTreeMap<String, Wanted>,
+    members: BTreeMap<AgentId, TeamMember>,
+    /// The agents in the order in which they came.
+    joined: Vec<AgentId>,
+    numbers: HashMap<String, u32>,
+    talk: Talk,
+    notes: BTreeMap<String, Vec<String>>,
+    note_keys: HashSet<String>,
+    busy: Busy,
+    spawned: u32,
+    at_once: u32,
+}
+
+/// A step so far.
+#[derive(Clone, Debug)]
+pub(super) struct StepState {
+    pub id: Option<String>,
+    pub kind: String,
+    pub role: Option<String>,
+    pub attempt: u32,
+    /// When the first attempt began.
+    pub first_at: Time,
+    /// When this attempt began.
+    pub started_at: Time,
+    pub ended_at: Option<Time>,
+    pub status: StepStatus,
+    /// Whether this attempt is over and another follows.
+    pub again: bool,
+    pub result: Option<Value>,
+    pub error: Option<Fault>,
+}
+
+/// An agent that is being spawned.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub role: String,
+    pub number: u32,
+    pub kind: String,
+}
+
+impl Ledger {
+    /// A run of which nothing has happened yet.
+    pub fn new(id: &str) -> Self {
+        let now = Time::from_millis(0);
+        Self {
+            id: id.to_owned(),
+            pattern: String::new(),
+            input: BTreeMap::new(),
+            workdir: None,
+            status: ExecutionStatus::Running,
+            output: None,
+            error: None,
+            created_at: now,
+            updated_at: now,
+            ended_at: None,
+            cancelled: false,
+            steps: HashMap::new(),
+            order: Vec::new(),
+            results: BTreeMap::new(),
+            selected: Vec::new(),
+            wanted: BTreeMap::new(),
+            members: BTreeMap::new(),
+            joined: Vec::new(),
+            numbers: HashMap::new(),
+            talk: Talk::default(),
+            notes: BTreeMap::new(),
+            note_keys: HashSet::new(),
+            busy: Busy::default(),
+            spawned: 0,
+            at_once: 0,
+        }
+    }
+
+    /// A run with this history.
+    pub fn of(id: &str, history: &[ExecutionEvent]) -> Self {
+        let mut ledger = Self::new(id);
+        history.iter().for_each(|event| ledger.apply(event));
+        ledger
+    }
+
+    /// Adds one event.
+    pub fn apply(&mut self, event: &ExecutionEvent) {
+        let at = event.timestamp;
+        self.updated_at = at;
+        self.busy.apply(&event.data, at);
+        self.talk.apply(&event.data, at);
+        match &event.data {
+            Data::ExecutionStarted { pattern, input, workdir } => {
+                self.pattern.clone_from(pattern);
+                self.input.clone_from(input);
+                self.workdir.clone_from(workdir);
+                self.created_at = at;
+            }
+            Data::CancelRequested {} => self.cancelled = true,
+            Data::ExecutionEnded { status, output, error } => {
+                self.status = *status;
+                self.output.clone_from(output);
+                self.error.clone_from(error);
+                self.ended_at = Some(at);
+            }
+            Data::StepStarted { step, id, r#type, attempt, role } => {
+                let known = self.steps.get(step);
+                if known.is_none() {
+                    self.order.push(step.clone());
+                }
+                let state = StepState {
+                    id: id.clone(),
+                    kind: r#type.clone(),
+                    role: role.clone(),
+                    attempt: *attempt,
+                    first_at: known.map_or(at, |known| known.first_at),
+                    started_at: at,
+                    ended_at: None,
+                    status: StepStatus::Running,
+                    again: false,
+                    result: None,
+                    error: known.and_then(|known| known.error.clone()),
+                };
+                self.steps.insert(step.clone(), state);
+            }
+            Data::StepEnded { step, status, result, error, again, .. } => {
+                self.end_step(step, *status, result, error, *again, at);
+            }
+            Data::RoleSelected { step, role } => self.selected.push((step.clone(), role.clone())),
+            Data::AgentWanted { key, role, number, r#type } => {
+                let wanted = Wanted { role: role.clone(), number: *number, kind: r#type.clone() };
+                self.wanted.insert(key.clone(), wanted);
+                self.count(role, *number);
+            }
+            Data::AgentRefused { key, .. } => {
+                self.wanted.remove(key);
+            }
+            Data::AgentJoined { member } => self.join(member),
+            Data::AgentLeft { agent_id, .. } => {
+                if let Some(member) = self.members.get_mut(agent_id) {
+                    member.present = false;
+                }
+            }
+            Data::MessageSent { role, notes, .. } => {
+                if let Some(waiting) = self.notes.get_mut(role) {
+                    waiting.drain(..(*notes).min(waiting.len()));
+                }
+            }
+            Data::NoteLeft { key, to, text, .. } => {
+                self.note_keys.insert(key.clone());
+                self.notes.entry(to.clone()).or_default().push(text.clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn end_step(
+        &mut self,
+        step: &str,
+        status: StepStatus,
+        result: &Option<Value>,
+        error: &Option<Fault>,
+        again: bool,
+        at: Time,
+    ) {
+        let Some(state) = self.steps.get_mut(step) else { return };
+        state.status = status;
+        state.again = again;
+        state.result.clone_from(result);
+        state.error.clone_from(error);
+        state.ended_at = Some(at);
+        if let (StepStatus::Completed, Some(result)) = (status, result) {
+            let id = state.id.clone();
+            self.results.extend(id.map(|id| (id, result.clone())));
+            self.results.extend(path::number(step).map(|index| (numbered(index), result.clone())));
+        }
+    }
+
+    fn join(&mut self, member: &TeamMember) {
+        let resolved = |wanted: &Wanted| wanted.role == member.role && wanted.number == member.number;
+        self.wanted.retain(|_, wanted| !resolved(wanted));
+        self.count(&member.role, member.number);
+        self.spawned += u32::from(member.managed);
+        if self.members.insert(member.agent_id.clone(), member.clone()).is_none() {
+            self.joined.push(member.agent_id.clone());
+        }
+        let present = self.members.values().filter(|member| member.present && member.managed).count();
+        self.at_once = self.at_once.max(u32::try_from(present).unwrap_or(u32::MAX));
+    }
+
+    fn count(&mut self, role: &str, number: u32) {
+        let last = self.numbers.entry(role.to_owned()).or_default();
+        *last = number.max(*last);
+    }
+
+    /// What the run was told.
+    pub(super) fn input(&self) -> &BTreeMap<String, Value> {
+        &self.input
+    }
+
+    /// The working directory of roles that name none.
+    pub(super) fn workdir(&self) -> Option<&str> {
+        self.workdir.as_deref()
+    }
+
+    /// When it was started.
+    pub(super) fn created_at(&self) -> Time {
+        self.created_at
+    }
+
+    /// Whether somebody wants it to end.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.cancelled
+    }
+
+    /// Whether it has ended.
+    pub fn is_over(&self) -> bool {
+        self.ended_at.is_some()
+    }
+
+    /// A step so far.
+    pub(super) fn step(&self, step: &str) -> Option<&StepState> {
+        self.steps.get(step)
+    }
+
+    /// The steps below this attempt that are at work.
+    pub(super) fn open_below(&self, attempt: &str) -> Vec<(String, u32)> {
+        let open =
+            |step: &&String| path::is_below(step, attempt) && self.steps[*step].status == StepStatus::Running;
+        self.order.iter().filter(open).map(|step| (step.clone(), self.steps[step].attempt)).collect()
+    }
+
+    /// The steps that are at work.
+    pub(super) fn open(&self) -> Vec<(String, u32)> {
+        let open = |step: &&String| self.steps[*step].status == StepStatus::Running;
+        self.order.iter().filter(open).map(|step| (step.clone(), self.steps[step].attempt)).collect()
+    }
+
+    /// Whether the attempt at this place, and everything around it, is at work.
+    pub(super) fn is_at_work(&self, attempt: &str) -> bool {
+        // Each `/` ends the place of an attempt around it.
+        let ends = attempt.match_indices('/').map(|(at, _)| at).chain([attempt.len()]);
+        ends.map(|end| &attempt[..end]).all(|around| {
+            let (step, number) = match around.rsplit_once('#') {
+                Some((step, number)) if !number.contains('/') => (step, number.parse().unwrap_or(1)),
+                _ => (around, 1),
+            };
+            // `then` and `else` are places too, but no steps.
+            self.steps
+                .get(step)
+                .is_none_or(|state| state.attempt == number && state.status == StepStatus::Running)
+        })
+    }
+
+    /// The result of that name.
+    pub(super) fn result(&self, name: &str) -> Option<&Value> {
+        self.results.get(name)
+    }
+
+    /// The role that a `select` step chose, and how often one of `among` was chosen before.
+    pub(super) fn selection(&self, attempt: &str, among: &[String]) -> (Option<String>, usize) {
+        let chosen = self.selected.iter().find(|(step, _)| step == attempt).map(|(_, role)| role.clone());
+        (chosen, self.selected.iter().filter(|(_, role)| among.contains(role)).count())
+    }
+
+    /// The agents whose spawning was not answered.
+    pub(super) fn wanted(&self) -> Vec<(String, Wanted)> {
+        self.wanted.iter().map(|(key, wanted)| (key.clone(), wanted.clone())).collect()
+    }
+
+    /// The agents of this run that are there.
+    pub(super) fn present(&self) -> impl Iterator<Item = &TeamMember> {
+        self.members.values().filter(|member| member.present)
+    }
+
+    /// The last number given to an agent of the role.
+    pub(super) fn last_number(&self, role: &str) -> u32 {
+        self.numbers.get(role).copied().unwrap_or_default()
+    }
+
+    /// Messages and questions.
+    pub(super) fn talk(&self) -> &Talk {
+        &self.talk
+    }
+
+    /// The notes that wait for a role.
+    pub(super) fn notes(&self, role: &str) -> &[String] {
+        self.notes.get(role).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Whether this note was left.
+    pub(super) fn has_note(&self, key: &str) -> bool {
+        self.note_keys.contains(key)
+    }
+
+    /// The run as everybody sees it.
+    pub fn execution(&self) -> Execution {
+        view::execution(self)
+    }
+
+    fn metrics(&self) -> ExecutionMetrics {
+        let until = self.ended_at.unwrap_or(self.updated_at);
+        let duration_ms = millis_between(self.created_at, until);
+        ExecutionMetrics {
+            duration_ms,
+            engine_ms: duration_ms.saturating_sub(self.busy.millis(until)),
+            messages: self.talk.message_count(),
+            questions: self.talk.question_count(),
+            agents: self.spawned,
+            agents_at_once: self.at_once,
+        }
+    }
+}
+
+fn millis_between(from: Time, to: Time) -> u64 {
+    u64::try_from(to.as_millis() - from.as_millis()).unwrap_or(0)
+}

@@ -1,0 +1,161 @@
+//! The messages and questions of a run.
+
+use std::collections::HashMap;
+
+use parallax_api::execution::{ExecutionEventData as Data, Fault, Question, QuestionAnswer, USER};
+use parallax_api::{AgentId, Time};
+
+use crate::run::path;
+
+/// A message so far.
+#[derive(Clone, Debug)]
+pub(crate) struct MessageState {
+    /// The place of the attempt it belongs to.
+    pub step: String,
+    pub agent: AgentId,
+    pub text: String,
+    pub outcome: Option<Result<String, Fault>>,
+    /// Nobody waits for the answer.
+    pub abandoned: bool,
+}
+
+/// A question so far.
+#[derive(Clone, Debug)]
+pub(crate) struct QuestionState {
+    pub question: Question,
+    pub since: Time,
+    /// Who it was passed on to, each time with when.
+    pub routed: Vec<(Vec<String>, Time)>,
+    /// Roles that did not answer.
+    pub declined: Vec<String>,
+    pub answer: Option<(String, QuestionAnswer)>,
+    pub delivered: bool,
+    pub withdrawn: bool,
+}
+
+impl QuestionState {
+    /// Whether it still wants an answer.
+    pub fn is_open(&self) -> bool {
+        self.answer.is_none() && !self.withdrawn
+    }
+
+    /// Whether it was passed on to a person.
+    pub fn is_for_user(&self) -> bool {
+        self.routed.last().is_some_and(|(to, _)| to.iter().any(|to| to == USER))
+    }
+}
+
+/// Messages and questions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Talk {
+    messages: HashMap<String, MessageState>,
+    sent: u32,
+    sent_to: HashMap<AgentId, u32>,
+    questions: HashMap<String, QuestionState>,
+    /// The ids of questions, in the order in which they came up.
+    asked: Vec<String>,
+}
+
+impl Talk {
+    pub(super) fn apply(&mut self, data: &Data, at: Time) {
+        match data {
+            Data::MessageSent { key, step, agent_id, text, .. } => {
+                let state = MessageState {
+                    step: step.clone(),
+                    agent: agent_id.clone(),
+                    text: text.clone(),
+                    outcome: None,
+                    abandoned: false,
+                };
+                self.messages.insert(key.clone(), state);
+                self.sent += 1;
+                *self.sent_to.entry(agent_id.clone()).or_default() += 1;
+            }
+            Data::MessageAnswered { key, text } => self.settle(key, Ok(text.clone())),
+            Data::MessageFailed { key, error } => self.settle(key, Err(error.clone())),
+            Data::MessageAbandoned { key } => {
+                if let Some(message) = self.messages.get_mut(key) {
+                    message.abandoned = true;
+                }
+            }
+            Data::QuestionAsked { question } => {
+                let state = QuestionState {
+                    question: question.clone(),
+                    since: at,
+                    routed: Vec::new(),
+                    declined: Vec::new(),
+                    answer: None,
+                    delivered: false,
+                    withdrawn: false,
+                };
+                self.questions.insert(question.id.clone(), state);
+                self.asked.push(question.id.clone());
+            }
+            Data::QuestionRouted { id, to, .. } => {
+                self.change(id, |question| question.routed.push((to.clone(), at)));
+            }
+            Data::QuestionDeclined { id, role, .. } => {
+                self.change(id, |question| question.declined.push(role.clone()));
+            }
+            Data::QuestionAnswered { id, by, answer } => {
+                self.change(id, |question| question.answer = Some((by.clone(), answer.clone())));
+            }
+            Data::QuestionDelivered { id } => self.change(id, |question| question.delivered = true),
+            Data::QuestionWithdrawn { id, .. } => self.change(id, |question| question.withdrawn = true),
+            _ => {}
+        }
+    }
+
+    fn settle(&mut self, key: &str, outcome: Result<String, Fault>) {
+        if let Some(message) = self.messages.get_mut(key) {
+            message.outcome = Some(outcome);
+        }
+    }
+
+    fn change(&mut self, id: &str, change: impl FnOnce(&mut QuestionState)) {
+        if let Some(question) = self.questions.get_mut(id) {
+            change(question);
+        }
+    }
+
+    /// A message so far.
+    pub fn message(&self, key: &str) -> Option<&MessageState> {
+        self.messages.get(key)
+    }
+
+    /// The agent that this conversation is with.
+    pub fn agent_of(&self, conversation: &str) -> Option<AgentId> {
+        let mut with = self.messages.iter().filter(|(key, _)| path::conversation(key) == conversation);
+        with.next().map(|(_, message)| message.agent.clone())
+    }
+
+    /// The messages that agents are at work on, by key.
+    pub fn in_flight(&self) -> impl Iterator<Item = (&String, &MessageState)> {
+        self.messages.iter().filter(|(_, message)| message.outcome.is_none() && !message.abandoned)
+    }
+
+    /// Whether the agent was ever sent something.
+    pub fn was_sent_to(&self, agent: &AgentId) -> bool {
+        self.sent_to.contains_key(agent)
+    }
+
+    /// Messages sent.
+    pub fn message_count(&self) -> u32 {
+        self.sent
+    }
+
+    /// A question so far.
+    pub fn question(&self, id: &str) -> Option<&QuestionState> {
+        self.questions.get(id)
+    }
+
+    /// Every question, in the order in which they came up.
+    pub fn questions(&self) -> impl Iterator<Item = &QuestionState> {
+        self.asked.iter().filter_map(|id| self.questions.get(id))
+    }
+
+    /// Questions that came up.
+    pub fn question_count(&self) -> u32 {
+        u32::try_from(self.asked.len()).unwrap_or(u32::MAX)
+    }
+}
