@@ -152,8 +152,10 @@ async fn follow(context: &Context, id: &str) -> Result<Execution, Failure> {
             },
             Some((question, said)) = answered_rx.recv() => {
                 asking = false;
-                if let Err(problem) = client.answer_execution(id, &answer(&question, &said)).await {
-                    output.note(&format!("not taken: {}", clean(&problem.detail)));
+                match client.answer_execution(id, &answer(&question, &said)).await {
+                    Ok(_) => waiting.retain(|other| other.id != question.id),
+                    // It stays, and is asked once more.
+                    Err(problem) => output.note(&format!("not taken: {}", clean(&problem.detail))),
                 }
             }
             _ = tokio::signal::ctrl_c() => {
