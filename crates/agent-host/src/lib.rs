@@ -7,7 +7,7 @@
 //! [`turn`] (its answers) → [`inbox`] again, and the journal.
 //!
 //! How an agent ends: [`leaving`] (ask, wait, insist) → [`reaper`] (who ended, and how) → [`tree`] (nothing of it is
-//! left). [`serve`] puts it all together; [`hook`] is the other end of a CLI's own reports, [`record`] of the files it
+//! left), and leaves a [`memory`] to go on from. [`serve`] puts it all together; [`hook`] is the other end of a CLI's own reports, [`record`] of the files it
 //! writes. In a container there is also a [`door`] to the network, [`contained`] environment and memory, [`relay`]
 //! for containers without a network, and [`install`] for images without this program.
 
