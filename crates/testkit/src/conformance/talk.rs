@@ -43,7 +43,7 @@ pub async fn fifty_messages(place: &impl Place) {
 
 /// Messages to an agent that is starting wait, in order.
 pub async fn waits_while_starting(place: &impl Place) {
-    let mut agent = place.user().spawn(fake("late", &["--start-delay-ms", "1500"])).await;
+    let mut agent = place.user().spawn(fake("late", &["--start-delay-ms", "4000"])).await;
     let ids = [agent.tell("one").await, agent.tell("two").await, agent.tell("three").await];
     let is_waiting = |agent: &Agent| agent.status == AgentStatus::Starting && agent.queued == 3;
     agent.is("starting, with three waiting", |agent| is_waiting(agent).then_some(())).await;

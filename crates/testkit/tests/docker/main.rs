@@ -6,4 +6,5 @@ mod images;
 mod neighbours;
 mod networks;
 mod placement;
+mod teams;
 mod workdirs;
