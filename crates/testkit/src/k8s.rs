@@ -209,21 +209,12 @@ impl Place for KubernetesPlace {
         Self::start_with(&[]).await
     }
 
+    fn server(&self) -> &Mutex<Server> {
+        &self.server
+    }
+
     fn url(&self) -> String {
         self.url.clone()
-    }
-
-    async fn start_server(&self, options: ServerOptions) {
-        let more = ["--max-agents".to_owned(), options.max_agents.to_string()];
-        self.server.lock().await.start(&more).await;
-    }
-
-    async fn kill_server(&self) {
-        self.server.lock().await.kill().await;
-    }
-
-    async fn end_server(&self) {
-        self.server.lock().await.end().await;
     }
 
     async fn kill_process(&self, agent: &AgentId, pid: u32) {
@@ -233,10 +224,6 @@ impl Place for KubernetesPlace {
 
     async fn process_lives(&self, agent: &AgentId, pid: u32) -> bool {
         self.on_this_machine(agent, pid).await.is_some_and(processes::lives)
-    }
-
-    async fn server_holdings(&self) -> usize {
-        self.server.lock().await.pid().map_or(0, processes::open_descriptors)
     }
 
     async fn leftovers(&self) -> Vec<String> {

@@ -3,6 +3,10 @@
 use parallax_api::runtime::RuntimeKind;
 use parallax_api::{AgentId, SpawnRequest};
 
+use tokio::sync::Mutex;
+
+use crate::processes;
+use crate::server::Server;
 use crate::user::User;
 
 /// How the runtime server of a place is started.
@@ -28,17 +32,27 @@ pub trait Place: Sized {
     /// Makes a place and starts its server.
     async fn start() -> Self;
 
+    /// The server in front.
+    fn server(&self) -> &Mutex<Server>;
+
     /// Where the server answers: the same for the place's whole life.
     fn url(&self) -> String;
 
     /// Starts the server that was killed or ended, with the same state.
-    async fn start_server(&self, options: ServerOptions);
+    async fn start_server(&self, options: ServerOptions) {
+        let more = ["--max-agents".to_owned(), options.max_agents.to_string()];
+        self.server().lock().await.start(&more).await;
+    }
 
     /// Kills the server (SIGKILL). Its agents know nothing of it.
-    async fn kill_server(&self);
+    async fn kill_server(&self) {
+        self.server().lock().await.kill().await;
+    }
 
     /// Asks the server to end (SIGTERM) and waits until it has.
-    async fn end_server(&self);
+    async fn end_server(&self) {
+        self.server().lock().await.end().await;
+    }
 
     /// Kills a process of an agent, by the id that the agent itself knows it by.
     async fn kill_process(&self, agent: &AgentId, pid: u32);
@@ -47,7 +61,9 @@ pub trait Place: Sized {
     async fn process_lives(&self, agent: &AgentId, pid: u32) -> bool;
 
     /// How many things (file descriptors, connections) the server holds; for comparing.
-    async fn server_holdings(&self) -> usize;
+    async fn server_holdings(&self) -> usize {
+        self.server().lock().await.pid().map_or(0, processes::open_descriptors)
+    }
 
     /// Everything that agents have left behind: processes, sockets, containers. Readable for a person.
     async fn leftovers(&self) -> Vec<String>;

@@ -1,10 +1,10 @@
 //! A Docker engine that is restarted under its agents: `make test-engine`.
 
 use futures::future::join_all;
-use parallax_api::client::{TerminalItem, TerminalOptions, TerminalSocket};
-use parallax_api::observe::{LogFormat, LogsQuery};
+use parallax_api::client::TerminalOptions;
 use parallax_api::{AgentStatus, EventData};
 use parallax_testkit::conformance::run;
+use parallax_testkit::conformance::terminal::{every_byte, raw_log};
 use parallax_testkit::docker::DockerPlace;
 use parallax_testkit::docker::engine::Engine;
 use parallax_testkit::place::{Place, fake};
@@ -93,29 +93,7 @@ async fn agents_that_the_engine_keeps_alone() {
     engine.restart(Signal::TERM, &[]).await;
 }
 
-async fn every_byte(mut terminal: TerminalSocket) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while let Some(item) = terminal.next().await.expect("the connection is made again") {
-        if let TerminalItem::Output { offset, bytes: more } = item {
-            assert_eq!(offset, bytes.len() as u64, "no gap and no double");
-            bytes.extend_from_slice(&more);
-        }
-    }
-    bytes
-}
-
 async fn spawn(place: &DockerPlace, count: usize) -> Vec<Spawned> {
     let user = place.user();
     join_all((0..count).map(|number| user.spawn_ready(fake(&format!("agent-{number}"), &[])))).await
-}
-
-async fn raw_log(agent: &Spawned) -> Vec<u8> {
-    use futures::StreamExt;
-    let query = LogsQuery { format: Some(LogFormat::Raw), since: Some("0".into()), ..LogsQuery::default() };
-    let mut stream = agent.client.log_stream(&agent.id, &query).await.expect("a log");
-    let mut body = Vec::new();
-    while let Some(part) = stream.next().await {
-        body.extend_from_slice(&part.expect("the connection holds"));
-    }
-    body
 }

@@ -3,7 +3,9 @@
 use parallax_api::AgentId;
 use parallax_api::runtime::RuntimeKind;
 use parallax_testkit::k8s::KubernetesPlace;
-use parallax_testkit::place::{Place, ServerOptions};
+use parallax_testkit::place::Place;
+use parallax_testkit::server::Server;
+use tokio::sync::Mutex;
 
 /// The Kubernetes place of somebody who is not on its network.
 struct ForwardedPlace(KubernetesPlace);
@@ -15,20 +17,12 @@ impl Place for ForwardedPlace {
         Self(KubernetesPlace::start_with(&["--reach", "forward"]).await)
     }
 
+    fn server(&self) -> &Mutex<Server> {
+        self.0.server()
+    }
+
     fn url(&self) -> String {
         self.0.url()
-    }
-
-    async fn start_server(&self, options: ServerOptions) {
-        self.0.start_server(options).await;
-    }
-
-    async fn kill_server(&self) {
-        self.0.kill_server().await;
-    }
-
-    async fn end_server(&self) {
-        self.0.end_server().await;
     }
 
     async fn kill_process(&self, agent: &AgentId, pid: u32) {
@@ -37,10 +31,6 @@ impl Place for ForwardedPlace {
 
     async fn process_lives(&self, agent: &AgentId, pid: u32) -> bool {
         self.0.process_lives(agent, pid).await
-    }
-
-    async fn server_holdings(&self) -> usize {
-        self.0.server_holdings().await
     }
 
     async fn leftovers(&self) -> Vec<String> {

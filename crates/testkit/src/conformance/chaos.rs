@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
-use parallax_api::client::{TerminalItem, TerminalOptions};
+use parallax_api::client::TerminalOptions;
 use parallax_api::{AgentId, Code, EventData, SendRequest};
 
-use super::terminal::raw_log;
+use super::terminal::{every_byte, raw_log};
 use crate::place::{Place, ServerOptions, fake};
 use crate::user::{Spawned, User};
 use crate::wait::{PATIENCE, within};
@@ -114,25 +114,13 @@ async fn answered_once(agent: &mut Spawned, told: &HashMap<String, String>) {
 /// Every byte of a terminal from the first to the last, over connections that break.
 async fn follow(user: User, id: AgentId) -> Vec<u8> {
     let options = TerminalOptions { since: Some(0), ..TerminalOptions::default() };
-    let mut terminal = loop {
+    loop {
         // The server may be dead just now.
         match user.client.terminal(&id, options).await {
-            Ok(terminal) => break terminal,
+            Ok(terminal) => return every_byte(terminal).await,
             Err(_) => tokio::time::sleep(Duration::from_millis(30)).await,
         }
-    };
-    let mut bytes = Vec::new();
-    while let Some(item) = terminal.next().await.expect("the connection is made again") {
-        match item {
-            TerminalItem::Output { offset, bytes: more } => {
-                assert_eq!(offset, bytes.len() as u64, "no gap and no double");
-                bytes.extend_from_slice(&more);
-            }
-            TerminalItem::Skip { from, to } => panic!("{from} to {to} were passed over"),
-            _ => {}
-        }
     }
-    bytes
 }
 
 /// Moments that look random and are the same in every run (xorshift).

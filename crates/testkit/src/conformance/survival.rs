@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 
 use futures::future::join_all;
-use parallax_api::client::{TerminalItem, TerminalOptions, Transport};
+use parallax_api::client::{TerminalOptions, Transport};
 use parallax_api::{AgentStatus, EventData};
 
 use super::events::until_stopped;
-use super::terminal::raw_log;
+use super::terminal::{every_byte, raw_log};
 use crate::place::{Place, ServerOptions, fake};
 use crate::viewer::Viewer;
 use crate::wait::{PATIENCE, within};
@@ -61,21 +61,8 @@ pub async fn an_answer_without_a_server_is_kept(place: &impl Place) {
 pub async fn every_byte_across_a_kill(place: &impl Place) {
     let agent = place.user().spawn_ready(fake("loud", &[])).await;
     let options = TerminalOptions { since: Some(0), ..TerminalOptions::default() };
-    let mut terminal = agent.client.terminal(&agent.id, options).await.expect("a terminal");
-    let follower = tokio::spawn(async move {
-        let mut bytes = Vec::new();
-        while let Some(item) = terminal.next().await.expect("the connection is made again") {
-            match item {
-                TerminalItem::Output { offset, bytes: more } => {
-                    assert_eq!(offset, bytes.len() as u64, "no gap and no double");
-                    bytes.extend_from_slice(&more);
-                }
-                TerminalItem::Skip { from, to } => panic!("{from} to {to} were passed over"),
-                _ => {}
-            }
-        }
-        bytes
-    });
+    let terminal = agent.client.terminal(&agent.id, options).await.expect("a terminal");
+    let follower = tokio::spawn(every_byte(terminal));
     agent.tell("do flood 200000 && gate && flood 200000 && gate && crash 0").await;
     place.kill_server().await;
     place.start_server(ServerOptions::default()).await;

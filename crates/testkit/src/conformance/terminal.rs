@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use parallax_api::client::{Retry, TerminalItem, TerminalOptions};
+use parallax_api::client::{Retry, TerminalItem, TerminalOptions, TerminalSocket};
 use parallax_api::observe::{LogFormat, LogsQuery};
 use parallax_api::terminal::{CLOSE_AGENT_ENDED, CLOSE_UNKNOWN_AGENT};
 use parallax_api::{AgentId, TerminalSize};
@@ -213,6 +213,22 @@ pub async fn logs_in_every_format(place: &impl Place) {
     assert!(String::from_utf8_lossy(&followed).contains("echo: followed to the end"));
 }
 
+/// Every byte of a terminal that was opened at its beginning, to its end, over connections that break.
+pub async fn every_byte(mut terminal: TerminalSocket) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Some(item) = terminal.next().await.expect("the connection is made again") {
+        match item {
+            TerminalItem::Output { offset, bytes: more } => {
+                assert_eq!(offset, bytes.len() as u64, "no gap and no double");
+                bytes.extend_from_slice(&more);
+            }
+            TerminalItem::Skip { from, to } => panic!("{from} to {to} were passed over"),
+            _ => {}
+        }
+    }
+    bytes
+}
+
 /// The log's bytes from the first on.
 pub async fn raw_log(agent: &Spawned) -> Vec<u8> {
     body(agent, LogFormat::Raw).await
@@ -236,7 +252,7 @@ async fn body(agent: &Spawned, format: LogFormat) -> Vec<u8> {
 }
 
 /// At least `count` bytes of output from the beginning.
-async fn collect(terminal: &mut parallax_api::client::TerminalSocket, count: usize) -> Vec<u8> {
+async fn collect(terminal: &mut TerminalSocket, count: usize) -> Vec<u8> {
     within("output", PATIENCE, async {
         let mut collected = Vec::new();
         while collected.len() < count {
