@@ -27,6 +27,14 @@ impl Profiles {
         profiles
     }
 
+    /// The three that are compiled in, and those of a directory, when there is one. Fails as [`Self::with_directory`].
+    pub fn with_more(directory: Option<&Path>) -> Result<Self, ProfileError> {
+        match directory {
+            Some(directory) => Self::builtin().with_directory(directory),
+            None => Ok(Self::builtin()),
+        }
+    }
+
     /// Adds a profile, or overrides the one of that name.
     pub fn add(&mut self, profile: Profile) {
         self.0.insert(profile.name.clone(), Arc::new(profile));

@@ -199,11 +199,7 @@ impl FromStr for Credential {
 /// # Errors
 /// When a profile is not valid, or the state directory cannot be used (another server may have it).
 pub async fn build(settings: DockerSettings, shutdown: Shutdown) -> anyhow::Result<RuntimeServer> {
-    let profiles = match &settings.profiles {
-        Some(directory) => Profiles::builtin().with_directory(directory)?,
-        None => Profiles::builtin(),
-    };
-    let profiles = Arc::new(profiles);
+    let profiles = Arc::new(Profiles::with_more(settings.profiles.as_deref())?);
     let backend = DockerBackend::new(&settings, profiles.clone())?;
     let settings = RuntimeSettings {
         name: settings.name,

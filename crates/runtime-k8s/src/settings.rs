@@ -285,11 +285,7 @@ impl Place {
         settings: KubernetesSettings,
         shutdown: Shutdown,
     ) -> anyhow::Result<RuntimeServer> {
-        let profiles = match &settings.profiles {
-            Some(directory) => Profiles::builtin().with_directory(directory)?,
-            None => Profiles::builtin(),
-        };
-        let profiles = Arc::new(profiles);
+        let profiles = Arc::new(Profiles::with_more(settings.profiles.as_deref())?);
         let opened =
             KubernetesBackend::open(self.cluster, &settings, profiles.clone(), shutdown.clone()).await;
         let backend = opened.context("failed to open the namespace")?;

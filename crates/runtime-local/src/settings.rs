@@ -82,11 +82,7 @@ impl LocalSettings {
 /// # Errors
 /// When a profile is not valid, or the state directory cannot be used (another server may have it).
 pub async fn build(settings: LocalSettings, shutdown: Shutdown) -> anyhow::Result<RuntimeServer> {
-    let profiles = match &settings.profiles {
-        Some(directory) => Profiles::builtin().with_directory(directory)?,
-        None => Profiles::builtin(),
-    };
-    let profiles = Arc::new(profiles);
+    let profiles = Arc::new(Profiles::with_more(settings.profiles.as_deref())?);
     let path = settings.environment.get("PATH").unwrap_or_default().to_owned();
     let backend = LocalBackend::new(&settings.state_dir, settings.host_program, profiles.clone(), path)?;
     let settings = RuntimeSettings {

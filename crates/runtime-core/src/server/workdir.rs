@@ -137,11 +137,11 @@ mod tests {
     fn only_what_exists_under_a_root() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("root");
-        std::fs::create_dir_all(root.join("work")).unwrap();
+        std::fs::create_dir_all(root.join("project")).unwrap();
         std::fs::create_dir_all(dir.path().join("rootless")).unwrap();
         std::fs::write(root.join("file"), "").unwrap();
         std::os::unix::fs::symlink(dir.path(), root.join("out")).unwrap();
-        std::os::unix::fs::symlink(root.join("work"), root.join("in")).unwrap();
+        std::os::unix::fs::symlink(root.join("project"), root.join("in")).unwrap();
         let workdirs = Workdirs::Here { default: root.clone(), roots: vec![root.clone()] };
         let code = |path: &str| {
             let path = root.join(path);
@@ -149,15 +149,15 @@ mod tests {
         };
         let real = root.canonicalize().unwrap();
         assert_eq!(workdirs.resolve(None).unwrap().path, real);
-        assert_eq!(code("work"), Ok(real.join("work")));
-        assert_eq!(code("in"), Ok(real.join("work")));
-        assert_eq!(code("work/../work/./"), Ok(real.join("work")));
+        assert_eq!(code("project"), Ok(real.join("project")));
+        assert_eq!(code("in"), Ok(real.join("project")));
+        assert_eq!(code("project/../project/./"), Ok(real.join("project")));
         assert_eq!(code("none"), Err(Code::WorkdirNotFound));
         assert_eq!(code("file"), Err(Code::WorkdirNotFound));
         assert_eq!(code("out"), Err(Code::WorkdirForbidden), "a link leads out");
         assert_eq!(code(".."), Err(Code::WorkdirForbidden));
         assert_eq!(code("../rootless"), Err(Code::WorkdirForbidden), "the name only begins the same");
-        assert_eq!(workdirs.resolve(Some("work")).unwrap_err().code, Code::Validation);
+        assert_eq!(workdirs.resolve(Some("project")).unwrap_err().code, Code::Validation);
         assert_eq!(workdirs.resolve(Some("")).unwrap_err().code, Code::Validation);
     }
 
