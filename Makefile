@@ -126,7 +126,12 @@ test-docker: debug host test-images ## The suites that need a Docker engine (DOC
 test-k8s: debug host test-images ## The suites that need a Kubernetes cluster (KUBECONFIG) whose node is this machine
 	kubectl apply -f deploy/kubernetes/definition/crd.yaml
 	kubectl wait --for=condition=Established --timeout=30s crd/parallaxagents.parallax.io
-	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^k8s_/)'
+	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^k8s_/) - binary(k8s_clis)'
+
+.PHONY: test-k8s-clis
+test-k8s-clis: debug host test-images images-agents ## The real CLIs in pods, against scripted models
+	kubectl apply -f deploy/kubernetes/definition/crd.yaml
+	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^k8s_clis/)'
 
 .PHONY: crd
 crd: ## Bring deploy/kubernetes/definition/crd.yaml up to date with the types it is made from

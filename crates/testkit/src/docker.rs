@@ -7,10 +7,14 @@ use std::path::Path;
 
 use parallax_api::AgentId;
 use parallax_api::runtime::RuntimeKind;
+use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
 use crate::local::Directory;
+use crate::models::Models;
+use crate::models::log::Log;
+use crate::models::scenario::{Pace, Reply, Scenario};
 use crate::place::{Place, ServerOptions};
 use crate::server::Server;
 use crate::{processes, programs};
@@ -100,6 +104,17 @@ pub async fn docker(args: &[&str]) -> Option<String> {
     let done = Command::new("docker").args(args).output().await.expect("docker can be run");
     let text = String::from_utf8_lossy(&done.stdout).trim().to_owned();
     done.status.success().then_some(text)
+}
+
+/// Scripted models where containers reach them: at the address of the engine's own bridge.
+pub async fn scripted_models(replies: Vec<Reply>) -> Models {
+    let gateway =
+        docker(&["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]).await;
+    let listener =
+        TcpListener::bind((gateway.expect("an engine has a bridge"), 0)).await.expect("the bridge is here");
+    let defaults = Pace { chunk_chars: Some(16), chunk_delay_ms: Some(2), first_delay_ms: Some(5) };
+    let scenario = Scenario { defaults, replies, ..Scenario::default() };
+    Models::listen(listener, scenario, Log::default()).expect("a listener has an address")
 }
 
 impl Place for DockerPlace {

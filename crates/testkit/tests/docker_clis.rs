@@ -7,15 +7,12 @@ use std::path::Path;
 use parallax_api::runtime::RuntimeKind;
 use parallax_api::{AttentionKind, SpawnRequest};
 use parallax_control_plane::RuntimeSpec;
-use parallax_testkit::docker::{DockerPlace, container, docker};
+use parallax_testkit::docker::{DockerPlace, container, docker, scripted_models};
 use parallax_testkit::in_process::InProcess;
 use parallax_testkit::local::Directory;
-use parallax_testkit::models::Models;
-use parallax_testkit::models::log::Log;
-use parallax_testkit::models::scenario::{Pace, Reply, Scenario, Step, ToolStep};
+use parallax_testkit::models::scenario::{Reply, Step, ToolStep};
 use parallax_testkit::place::Place;
 use parallax_testkit::real::RealCli;
-use tokio::net::TcpListener;
 
 /// Who agents are in the images.
 const AGENT: u32 = 1000;
@@ -23,7 +20,7 @@ const AGENT: u32 = 1000;
 /// A message is answered, and a tool is asked for and permitted.
 async fn answers_and_asks(cli: RealCli) {
     let tool = Step::tool(ToolStep::All(cli.touch("made.txt")));
-    let models = models(vec![
+    let models = scripted_models(vec![
         Reply::text("The change is **sound**.").to("Review the latest changes"),
         Reply::steps(vec![Step::text("I will make it. "), tool]).to("make the file"),
         Reply::text("It is done.").after_tool(),
@@ -56,7 +53,7 @@ async fn answers_and_asks(cli: RealCli) {
 
 /// Without credentials a login is asked for, with its address, and the agent never is ready.
 async fn a_stranger_must_log_in(cli: RealCli) {
-    let models = models(Vec::new()).await;
+    let models = scripted_models(Vec::new()).await;
     let home = home(|home| cli.prepare_stranger(home));
     let place = place(cli, &home).await;
     // The provider's address is no credential.
@@ -69,17 +66,6 @@ async fn a_stranger_must_log_in(cli: RealCli) {
     agent.stop().await;
     assert!(agent.seen().iter().all(|event| event.data.name() != "agent_ready"), "{:#?}", agent.seen());
     place.end_server().await;
-}
-
-/// Scripted models where containers reach them: at the address of the engine's own bridge.
-async fn models(replies: Vec<Reply>) -> Models {
-    let gateway =
-        docker(&["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]).await;
-    let listener =
-        TcpListener::bind((gateway.expect("an engine has a bridge"), 0)).await.expect("the bridge is here");
-    let defaults = Pace { chunk_chars: Some(16), chunk_delay_ms: Some(2), first_delay_ms: Some(5) };
-    let scenario = Scenario { defaults, replies, ..Scenario::default() };
-    Models::listen(listener, scenario, Log::default()).expect("a listener has an address")
 }
 
 /// A home that the agent may write in.
