@@ -59,11 +59,13 @@ pub async fn an_answer_without_a_server_is_kept(place: &impl Place) {
 
 /// A program that follows the terminal has every byte, once, across a kill under load.
 pub async fn every_byte_across_a_kill(place: &impl Place) {
-    let agent = place.user().spawn_ready(fake("loud", &[])).await;
+    let mut agent = place.user().spawn_ready(fake("loud", &[])).await;
     let options = TerminalOptions { since: Some(0), ..TerminalOptions::default() };
     let terminal = agent.client.terminal(&agent.id, options).await.expect("a terminal");
     let follower = tokio::spawn(every_byte(terminal));
     agent.tell("do flood 200000 && gate && flood 200000 && gate && crash 0").await;
+    // Who presses keys before the message is typed types into the composer.
+    agent.becomes(AgentStatus::Busy).await;
     place.kill_server().await;
     place.start_server(ServerOptions::default()).await;
     agent.press(&["ctrl-g"]).await;
