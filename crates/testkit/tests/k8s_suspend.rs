@@ -119,6 +119,9 @@ async fn claims_go_or_stay_as_asked() {
         namespace.apply(&agent).await.expect("the resource is taken");
         let claim = until("the agent's claim", PATIENCE, async || {
             let id = namespace.field(&format!("pa/{name}"), "{.status.agent.id}").await;
+            if id.is_empty() {
+                return Err(());
+            }
             let claim = format!("{id}-workspace");
             namespace.kubectl(&["get", "pvc", &claim, "-o", "name"]).await.map(|_| claim).ok_or(())
         })
