@@ -28,8 +28,9 @@ async fn agents_that_ended_with_the_engine_alone() {
             engine.restart(signal, &[]).await;
             for agent in &mut agents {
                 let exit = agent.ends().await;
-                if signal == Signal::KILL {
-                    assert_eq!((exit.reason.as_str(), exit.code), ("container_ended", Some(137)), "{exit:?}");
+                // An engine that was killed asks the containers it finds to leave when it is back, and insists after a while.
+                if exit.reason == "container_ended" {
+                    assert_eq!(exit.code, Some(137), "{exit:?}");
                 }
                 assert!(
                     ["stopped", "container_ended"].contains(&exit.reason.as_str()),
