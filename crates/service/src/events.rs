@@ -5,6 +5,7 @@
 //! nothing, and nothing waits for it.
 
 mod id;
+pub mod socket;
 pub mod stream;
 mod subscription;
 mod table;

@@ -1,28 +1,20 @@
 //! The events of a run for a client: SSE, or a WebSocket whose text frames are the events. Both end with the run.
 
 use std::convert::Infallible;
-use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use axum::extract::ws::{CloseFrame, WebSocket, close_code};
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt, stream};
 use parallax_api::Problem;
 use parallax_api::execution::ExecutionEvent;
-use parallax_api::terminal::CLOSE_GOING_AWAY;
+use parallax_service::events::socket::{self, ALIVE, MAX_CLIENT_FRAME};
 use parallax_service::extract::Upgrade;
 use parallax_service::shutdown::Shutdown;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Executions;
 use super::journal::number;
-
-/// How often a quiet stream shows that it lives.
-const ALIVE: Duration = Duration::from_secs(20);
-/// A client that takes no bytes for this long is gone; it can resume.
-const STUCK: Duration = Duration::from_secs(30);
-/// Clients have nothing to say on this socket.
-const MAX_CLIENT_FRAME: usize = 4096;
 
 /// The events of the run after the one with the number `after`, in whichever form the client asked for.
 ///
@@ -82,46 +74,13 @@ fn events(
 }
 
 async fn tell(
-    mut socket: WebSocket,
+    socket: WebSocket,
     events: impl Stream<Item = ExecutionEvent> + Send,
     _place: OwnedSemaphorePermit,
     shutdown: Shutdown,
 ) {
-    let mut events = std::pin::pin!(events);
-    let mut alive = tokio::time::interval(ALIVE);
-    let mut answered = true;
-    loop {
-        let frame = tokio::select! {
-            biased;
-            () = shutdown.begun() => close(CLOSE_GOING_AWAY, "the server is going away"),
-            event = events.next() => match event {
-                Some(event) => Message::text(json(&event)),
-                None => close(close_code::NORMAL, "the run is over"),
-            },
-            said = socket.recv() => match said {
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
-                Some(Ok(_)) => {
-                    answered = true;
-                    continue;
-                }
-            },
-            _ = alive.tick() => {
-                if !std::mem::take(&mut answered) {
-                    return;
-                }
-                Message::Ping(Default::default())
-            }
-        };
-        let last = matches!(frame, Message::Close(_));
-        let sent = tokio::time::timeout(STUCK, socket.send(frame)).await;
-        if last || !matches!(sent, Ok(Ok(()))) {
-            return;
-        }
-    }
-}
-
-fn close(code: u16, reason: &'static str) -> Message {
-    Message::Close(Some(CloseFrame { code, reason: reason.into() }))
+    let end = CloseFrame { code: close_code::NORMAL, reason: "the run is over".into() };
+    socket::tell(socket, events.map(|event| json(&event)), end, shutdown).await;
 }
 
 fn json(event: &ExecutionEvent) -> String {

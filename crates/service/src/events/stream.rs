@@ -4,28 +4,20 @@
 
 use std::convert::Infallible;
 use std::str::FromStr;
-use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::http::HeaderMap;
 use axum::response::sse::{self as axum_sse, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt, stream};
 use parallax_api::event::EventsQuery;
-use parallax_api::terminal::CLOSE_GOING_AWAY;
 use parallax_api::{AgentId, Code, Event, Problem};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::socket::{self, ALIVE, MAX_CLIENT_FRAME, going_away};
 use super::{EventLog, MAX_SUBSCRIBERS, Subscription};
 use crate::extract::Upgrade;
 use crate::shutdown::Shutdown;
-
-/// How often a quiet stream shows that it lives; a WebSocket that did not answer one ping by the next is dropped.
-const ALIVE: Duration = Duration::from_secs(20);
-/// A client that takes no bytes for this long is gone; it can resume.
-const STUCK: Duration = Duration::from_secs(30);
-/// Clients have nothing to say on this socket.
-const MAX_CLIENT_FRAME: usize = 4096;
 
 /// A subscription and its place among those that may be.
 struct Seat {
@@ -103,43 +95,10 @@ fn frames(seat: Seat) -> impl Stream<Item = Result<axum_sse::Event, Infallible>>
     stream::iter(start).chain(events).map(Ok)
 }
 
-async fn tell(mut socket: WebSocket, seat: Seat, shutdown: Shutdown) {
+async fn tell(socket: WebSocket, seat: Seat, shutdown: Shutdown) {
     let Seat { subscription, _place } = seat;
-    let mut events = std::pin::pin!(subscription.into_stream());
-    let mut alive = tokio::time::interval(ALIVE);
-    let mut answered = true;
-    loop {
-        let frame = tokio::select! {
-            biased;
-            () = shutdown.begun() => going_away(),
-            event = events.next() => match event {
-                Some(event) => Message::text(json(&event)),
-                None => going_away(),
-            },
-            said = socket.recv() => match said {
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
-                Some(Ok(_)) => {
-                    answered = true;
-                    continue;
-                }
-            },
-            _ = alive.tick() => {
-                if !std::mem::take(&mut answered) {
-                    return;
-                }
-                Message::Ping(Default::default())
-            }
-        };
-        let last = matches!(frame, Message::Close(_));
-        let sent = tokio::time::timeout(STUCK, socket.send(frame)).await;
-        if last || !matches!(sent, Ok(Ok(()))) {
-            return;
-        }
-    }
-}
-
-fn going_away() -> Message {
-    Message::Close(Some(CloseFrame { code: CLOSE_GOING_AWAY, reason: "the server is going away".into() }))
+    let texts = subscription.into_stream().map(|event| json(&event));
+    socket::tell(socket, texts, going_away(), shutdown).await;
 }
 
 fn json(event: &Event) -> String {
