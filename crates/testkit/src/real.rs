@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::local::LocalPlace;
 use crate::models::Models;
 use crate::models::ask::Api;
-use crate::models::scenario::ToolCall;
+use crate::models::scenario::{Reply, Step, ToolCall, ToolStep};
 
 /// One of the CLIs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,6 +161,16 @@ impl RealCli {
         };
         let input = input.as_object().cloned().unwrap_or_default();
         ToolCall { name: tool.into(), input, raw }
+    }
+
+    /// What its model says to a review, and to being told to make the file `made.txt`, for which it needs permission.
+    pub fn reviews_and_makes(self) -> Vec<Reply> {
+        let tool = Step::tool(ToolStep::All(self.touch("made.txt")));
+        vec![
+            Reply::text("The change is **sound**.").to("Review the latest changes"),
+            Reply::steps(vec![Step::text("I will make it. "), tool]).to("make the file"),
+            Reply::text("It is done.").after_tool(),
+        ]
     }
 
     fn must_be_installed(self) {

@@ -10,7 +10,6 @@ use parallax_control_plane::RuntimeSpec;
 use parallax_testkit::docker::{DockerPlace, container, docker, scripted_models};
 use parallax_testkit::in_process::InProcess;
 use parallax_testkit::local::Directory;
-use parallax_testkit::models::scenario::{Reply, Step, ToolStep};
 use parallax_testkit::place::Place;
 use parallax_testkit::real::RealCli;
 
@@ -19,13 +18,7 @@ const AGENT: u32 = 1000;
 
 /// A message is answered, and a tool is asked for and permitted.
 async fn answers_and_asks(cli: RealCli) {
-    let tool = Step::tool(ToolStep::All(cli.touch("made.txt")));
-    let models = scripted_models(vec![
-        Reply::text("The change is **sound**.").to("Review the latest changes"),
-        Reply::steps(vec![Step::text("I will make it. "), tool]).to("make the file"),
-        Reply::text("It is done.").after_tool(),
-    ])
-    .await;
+    let models = scripted_models(cli.reviews_and_makes()).await;
     let home = home(|home| cli.prepare(home, &models));
     let place = place(cli, &home).await;
     let plane = InProcess::control_plane(

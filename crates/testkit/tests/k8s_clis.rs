@@ -7,19 +7,12 @@ use parallax_testkit::docker::scripted_models;
 use parallax_testkit::in_process::InProcess;
 use parallax_testkit::k8s::KubernetesPlace;
 use parallax_testkit::models::Models;
-use parallax_testkit::models::scenario::{Reply, Step, ToolStep};
 use parallax_testkit::place::Place;
 use parallax_testkit::real::RealCli;
 
 /// A message is answered, and a tool is asked for and permitted.
 async fn answers_and_asks(cli: RealCli) {
-    let tool = Step::tool(ToolStep::All(cli.touch("made.txt")));
-    let models = scripted_models(vec![
-        Reply::text("The change is **sound**.").to("Review the latest changes"),
-        Reply::steps(vec![Step::text("I will make it. "), tool]).to("make the file"),
-        Reply::text("It is done.").after_tool(),
-    ])
-    .await;
+    let models = scripted_models(cli.reviews_and_makes()).await;
     let place = KubernetesPlace::start().await;
     let runtimes = vec![RuntimeSpec::of_kind(RuntimeKind::Kubernetes, place.url())];
     let plane = InProcess::control_plane(place.directory(), runtimes).await;
