@@ -85,53 +85,54 @@ test: debug ## Every test that a clone alone can run
 
 .PHONY: test-clis
 test-clis: debug clis ## The real Claude Code, Codex and Gemini CLI against the scripted models
-	PATH="$(CLIS)/bin:$$PATH" $(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^cli_/)'
+	PATH="$(CLIS)/bin:$$PATH" $(CARGO) nextest run -p parallax-tests --locked --run-ignored only -E 'binary(clis) - test(/^in_/)'
 
 .PHONY: test-browser
 test-browser: debug $(BROWSER_STAMP) ## The xterm.js page in headless Chromium
 	PARALLAX_BROWSER_MODULES="$(BROWSER)/node_modules" \
-	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^browser_/) - test(docker)'
+	$(CARGO) nextest run -p parallax-tests --locked --run-ignored only -E 'binary(browser) - test(docker)'
 
 .PHONY: test-docker-browser
 test-docker-browser: debug host test-images $(BROWSER_STAMP) ## The same page with an agent in a container
 	PARALLAX_BROWSER_MODULES="$(BROWSER)/node_modules" \
-	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^browser_/) and test(docker)'
+	$(CARGO) nextest run -p parallax-tests --locked --run-ignored only -E 'binary(browser) & test(docker)'
 
 .PHONY: test-docker-clis
 test-docker-clis: debug host images-agents ## The real CLIs in their images, against scripted models
-	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^docker_clis/)'
+	$(CARGO) nextest run -p parallax-tests --locked --run-ignored only -E 'binary(clis) & test(/^in_docker::/)'
 
 .PHONY: test-engine
 test-engine: debug host test-images ## The suite that restarts the Docker engine of this machine, and what runs on it
-	PARALLAX_TEST_RESTARTS_ENGINE=1 $(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^engine_/)'
+	PARALLAX_TEST_RESTARTS_ENGINE=1 $(CARGO) nextest run -p parallax-tests --locked --run-ignored only -E 'binary(engine)'
 
+IMAGES_TEST := tests/images
 # Debian's package of that name.
 STATIC_BASH ?= /bin/bash-static
 
 .PHONY: test-images
 test-images: debug host ## The images that the Docker and Kubernetes suites use: the fake agent, the host
-	tar -cf - -C crates/testkit/images/fake Dockerfile -C "$(abspath $(TARGET))/debug" parallax-fake-agent \
+	tar -cf - -C $(IMAGES_TEST)/fake Dockerfile -C "$(abspath $(TARGET))/debug" parallax-fake-agent \
 	  | docker build --quiet --tag parallax-test-fake -
-	tar -cf - -C crates/testkit/images/scratch Dockerfile -C "$(dir $(STATIC_BASH))" bash-static \
+	tar -cf - -C $(IMAGES_TEST)/scratch Dockerfile -C "$(dir $(STATIC_BASH))" bash-static \
 	  | docker build --quiet --tag parallax-test-scratch -
-	tar -cf - -C crates/testkit/images/host Dockerfile \
+	tar -cf - -C $(IMAGES_TEST)/host Dockerfile \
 	  -C "$(abspath $(TARGET))/$(HOST_TARGET)/host" parallax-agent-host \
 	  | docker build --quiet --tag parallax-test-host -
 
 .PHONY: test-docker
 test-docker: debug host test-images ## The suites that need a Docker engine (DOCKER_HOST, or the local one)
-	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^docker/) - binary(docker_clis)'
+	$(CARGO) nextest run -p parallax-tests --locked --run-ignored only -E 'binary(docker)'
 
 .PHONY: test-k8s
 test-k8s: debug host test-images ## The suites that need a Kubernetes cluster (KUBECONFIG) whose node is this machine
 	kubectl apply -f deploy/kubernetes/definition/crd.yaml
 	kubectl wait --for=condition=Established --timeout=30s crd/parallaxagents.parallax.io
-	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^k8s_/) - binary(k8s_clis)'
+	$(CARGO) nextest run -p parallax-tests --locked --run-ignored only -E 'binary(kubernetes)'
 
 .PHONY: test-k8s-clis
 test-k8s-clis: debug host test-images images-agents ## The real CLIs in pods, against scripted models
 	kubectl apply -f deploy/kubernetes/definition/crd.yaml
-	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(/^k8s_clis/)'
+	$(CARGO) nextest run -p parallax-tests --locked --run-ignored only -E 'binary(clis) & test(/^in_kubernetes::/)'
 
 .PHONY: crd
 crd: ## Bring deploy/kubernetes/definition/crd.yaml up to date with the types it is made from

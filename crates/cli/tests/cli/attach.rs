@@ -8,11 +8,13 @@ use axum::extract::ws::{Message, WebSocketUpgrade};
 use axum::routing::get;
 use parallax_api::TerminalSize;
 use parallax_api::terminal::{ServerFrame, TERMINAL_V1, TerminalMode};
+use parallax_testkit::parallax::{parallax, program};
+use parallax_testkit::pty::Terminal;
+use parallax_testkit::wait::PATIENCE;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::terminal::Terminal;
-use super::{ID, LIMIT, agent, program, serve};
+use super::{ID, agent, serve};
 
 /// A viewer as the scripted server sees it: its query, then what it sends.
 #[derive(Debug, PartialEq)]
@@ -71,7 +73,7 @@ fn output(offset: u64, text: &str) -> Do {
 }
 
 async fn next(seen: &mut mpsc::Receiver<Seen>) -> Seen {
-    tokio::time::timeout(LIMIT, seen.recv()).await.expect("something is sent").expect("the server runs")
+    tokio::time::timeout(PATIENCE, seen.recv()).await.expect("something is sent").expect("the server runs")
 }
 
 fn resize(cols: u16, rows: u16) -> Seen {
@@ -216,7 +218,7 @@ async fn a_signal_restores_the_terminal() {
 #[tokio::test]
 async fn without_a_terminal_it_says_what_else() {
     let (url, ..) = scripted().await;
-    let run = super::parallax(&url, &["attach", "one"]).await;
+    let run = parallax(&url, &["attach", "one"]).await;
     assert_eq!(run.code, 2);
     assert!(run.err.contains("parallax logs -f"), "{}", run.err);
 }

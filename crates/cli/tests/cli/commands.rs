@@ -5,9 +5,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use parallax_testkit::parallax::{finish, parallax, program};
 use serde_json::{Value, json};
 
-use super::{ID, agent, finish, parallax, program, serve};
+use super::{ID, agent, serve};
 
 /// The bodies that arrived.
 type Bodies = Arc<Mutex<Vec<Value>>>;

@@ -6,10 +6,12 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use futures::StreamExt;
+use parallax_testkit::parallax::program;
+use parallax_testkit::wait::PATIENCE;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use super::{ID, LIMIT, agent, program, serve};
+use super::{ID, agent, serve};
 
 /// One agent, and a stream that sends this and then stays open.
 async fn streaming(path: &str, content_type: &'static str, text: String) -> String {
@@ -32,7 +34,7 @@ async fn first_lines(url: &str, args: &[&str], count: usize) -> (Vec<String>, to
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     let mut seen = Vec::new();
     while seen.len() < count {
-        let line = tokio::time::timeout(LIMIT, lines.next_line()).await.expect("a line in time");
+        let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("a line in time");
         seen.push(line.expect("readable").expect("not the end"));
     }
     (seen, child)
@@ -57,7 +59,7 @@ async fn a_reader_that_leaves_is_no_error() {
     let url = serve(router).await;
     // The reader is dropped with the lines it read.
     let (_, mut child) = first_lines(&url, &["logs", "-f", "one"], 1).await;
-    let status = tokio::time::timeout(LIMIT, child.wait()).await.expect("it ends").expect("status");
+    let status = tokio::time::timeout(PATIENCE, child.wait()).await.expect("it ends").expect("status");
     assert_eq!(status.code(), Some(0));
 }
 

@@ -2,10 +2,11 @@
 
 use axum::Router;
 use axum::routing::{get, post, put};
+use parallax_testkit::parallax::parallax;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{parallax, serve};
+use super::serve;
 
 const FILE: &str = "name: greet
 inputs: {who: {}, times: {type: number, default: 1}}

@@ -1,0 +1,191 @@
+//! The gate, the page, and the description of the API.
+
+use std::collections::BTreeSet;
+
+use crate::plane::{Plane, ScriptedRuntime, one_runtime};
+use parallax_api::AgentStatus;
+use parallax_api::runtime::RuntimeKind;
+use parallax_service::gate::{GateConfig, Scope, Token};
+use reqwest::{Method, StatusCode};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Error;
+
+async fn guarded() -> (TempDir, ScriptedRuntime, Plane) {
+    let dir = TempDir::new().unwrap();
+    let runtime = ScriptedRuntime::start(RuntimeKind::Local).await;
+    runtime.has("a1", AgentStatus::Ready);
+    let token = |scope, secret: &str| Token { scope, secret: SecretString::from(secret) };
+    let tokens = vec![token(Scope::View, "viewer"), token(Scope::Operate, "operator")];
+    let gate = GateConfig { tokens, ..GateConfig::default() };
+    let plane = Plane::start_with(dir.path(), vec![runtime.spec("local")], gate).await;
+    (dir, runtime, plane)
+}
+
+#[tokio::test]
+async fn foreign_pages_and_names_do_not_pass() {
+    let (_dir, _runtime, plane) = one_runtime().await;
+    let http = reqwest::Client::new();
+    for path in ["/api/managed-agents", "/api/managed-agents/events", "/", "/api/runtimes"] {
+        let foreign =
+            [("host", "evil.example"), ("origin", "http://evil.example"), ("sec-fetch-site", "cross-site")];
+        for (name, value) in foreign {
+            let answer = http.get(plane.url(path)).header(name, value).send().await.unwrap();
+            assert_eq!(answer.status(), 403, "{path} with {name}");
+            assert_eq!(answer.json::<Value>().await.unwrap()["code"], "FORBIDDEN");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_opens_what_its_scope_says() {
+    let (_dir, _runtime, plane) = guarded().await;
+    let http = reqwest::Client::new();
+    let status = async |method: Method, path: &str, token: Option<&str>| {
+        let mut request = http.request(method, plane.url(path));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        request.json(&json!({"name": "n", "type": "claude"})).send().await.unwrap().status().as_u16()
+    };
+    let agents = "/api/managed-agents";
+    for (method, path, token, expected) in [
+        (Method::GET, agents, None, 401),
+        (Method::GET, agents, Some("guess"), 401),
+        (Method::GET, "/api/runtimes", None, 401),
+        (Method::GET, "/api/openapi.json", None, 401),
+        (Method::GET, "/metrics", None, 401),
+        (Method::GET, agents, Some("viewer"), 200),
+        (Method::POST, agents, Some("viewer"), 403),
+        (Method::POST, agents, Some("operator"), 201),
+        (Method::GET, "/health", None, 200),
+        (Method::GET, "/ready", None, 200),
+        (Method::GET, "/", None, 200),
+        (Method::GET, "/assets/none.js", None, 404),
+        (Method::POST, "/", None, 401),
+    ] {
+        assert_eq!(status(method.clone(), path, token).await, expected, "{method} {path} {token:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_opens_a_socket_once_with_its_scope() {
+    let (_dir, _runtime, plane) = guarded().await;
+    let ticket = async |token: &str| {
+        let request = reqwest::Client::new().post(plane.url("/api/tickets")).bearer_auth(token);
+        let answer: Value = request.send().await.unwrap().json().await.unwrap();
+        answer["ticket"].as_str().unwrap().to_owned()
+    };
+    let open = async |path: &str, ticket: &str| match connect_async(
+        plane.socket_url(&format!("{path}ticket={ticket}")),
+    )
+    .await
+    {
+        Ok(_) => 101,
+        Err(Error::Http(answer)) => answer.status().as_u16(),
+        Err(error) => panic!("{error}"),
+    };
+    let terminal = "/api/managed-agents/a1/terminal?";
+    let events = "/api/managed-agents/events?";
+    let viewing = ticket("viewer").await;
+    assert_eq!((open(events, &viewing).await, open(events, &viewing).await), (101, 401), "once");
+    assert_eq!(open(terminal, &ticket("viewer").await).await, 403, "who may only watch may not type");
+    assert_eq!(open("/ws/agents/a1/terminal?", &ticket("viewer").await).await, 403, "by no door");
+    assert_eq!(open(&format!("{terminal}mode=view&"), &ticket("viewer").await).await, 101);
+    assert_eq!(open(terminal, &ticket("operator").await).await, 101);
+}
+
+#[tokio::test]
+async fn the_page_comes_with_a_strict_policy() {
+    let (_dir, _runtime, plane) = one_runtime().await;
+    let answer = reqwest::get(plane.url("/")).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{policy}");
+    assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
+    let page = answer.text().await.unwrap();
+    assert!(page.contains("<title>Parallax</title>"));
+    // Also when the page was not built: no script of its own, and a word on how to build it.
+    assert!(page.contains("/assets/main.js") || page.contains("make ui"), "{page}");
+    assert!(!page.contains("<script>"));
+    let missing = reqwest::get(plane.url("/assets/../Cargo.toml")).await.unwrap();
+    assert_eq!(missing.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_description_names_every_route() {
+    let (_dir, _runtime, plane) = one_runtime().await;
+    let document = plane.client.openapi().await.unwrap();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    let paths = document["paths"].as_object().unwrap();
+    let described: BTreeSet<String> = paths
+        .iter()
+        .flat_map(|(path, verbs)| verbs.as_object().unwrap().keys().map(move |verb| format!("{verb} {path}")))
+        .collect();
+    let agent = "/api/managed-agents/{id}";
+    let mut expected: BTreeSet<String> = [
+        "post /api/managed-agents",
+        "get /api/managed-agents",
+        "get /api/managed-agents/events",
+        "get /api/runtimes",
+        "post /api/tickets",
+        "get /health",
+        "get /ready",
+    ]
+    .map(str::to_owned)
+    .into();
+    let reads = ["", "/messages", "/logs", "/screen", "/status", "/metrics", "/terminal"];
+    expected.extend(reads.map(|rest| format!("get {agent}{rest}")));
+    let writes = ["/send", "/input", "/answer", "/interrupt", "/restart"];
+    expected.extend(writes.map(|rest| format!("post {agent}{rest}")));
+    expected.insert(format!("delete {agent}"));
+    let patterns = [
+        "get /api/patterns",
+        "post /api/patterns",
+        "post /api/patterns/validate",
+        "get /api/patterns/schema.json",
+        "get /api/patterns/{name}",
+        "put /api/patterns/{name}",
+        "delete /api/patterns/{name}",
+        "post /api/patterns/{name}/execute",
+        "get /api/executions",
+        "get /api/executions/{id}",
+        "get /api/executions/{id}/events",
+        "post /api/executions/{id}/answer",
+        "post /api/executions/{id}/cancel",
+    ];
+    expected.extend(patterns.map(str::to_owned));
+    assert_eq!(described, expected);
+
+    // Every reference leads somewhere.
+    let text = document.to_string();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    for reference in text.split("\"#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().unwrap();
+        assert!(schemas.contains_key(name), "{name}");
+    }
+    assert_eq!(schemas["SpawnRequest"]["required"], json!(["name", "type"]));
+}
+
+#[tokio::test]
+async fn operations() {
+    let (_dir, mut runtime, plane) = one_runtime().await;
+    runtime.has("a1", AgentStatus::Busy);
+    plane.client.list_all(&Default::default()).await.unwrap();
+    let numbers = plane.client.prometheus().await.unwrap();
+    for line in [
+        r#"parallax_runtime_healthy{runtime="local"} 1"#,
+        r#"parallax_agents{runtime="local",status="busy"} 1"#,
+        r#"route="/api/managed-agents",status="200"} 1"#,
+    ] {
+        assert!(numbers.contains(line), "{line} in {numbers}");
+    }
+    plane.client.ready().await.unwrap();
+    runtime.kill().await;
+    plane.until_reachable("local", false).await;
+    let problem = plane.client.ready().await.unwrap_err();
+    assert_eq!((problem.status, problem.code.as_str()), (503, "RUNTIME_UNAVAILABLE"));
+    plane.client.health().await.unwrap();
+}

@@ -1,0 +1,12 @@
+//! The control plane over scripted runtimes, all in this process: [`plane`] and [`scripted_runtime`] are what the tests use.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod events;
+mod front;
+mod patterns;
+mod plane;
+mod relay;
+mod scripted_runtime;
+mod spawn;
+mod terminal;

@@ -1,0 +1,224 @@
+//! Calls to agents: passed on as they are, answered as they are.
+
+use crate::plane::{PATIENCE, Plane, ScriptedRuntime, one_runtime, take, within};
+use crate::scripted_runtime;
+use futures::StreamExt;
+use parallax_api::client::ListFilter;
+use parallax_api::runtime::RuntimeKind;
+use parallax_api::{AgentStatus, Code, Problem};
+use parallax_control_plane::RuntimeSpec;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+#[tokio::test]
+async fn a_call_goes_on_as_it_came() {
+    let dir = TempDir::new().unwrap();
+    let runtime = ScriptedRuntime::start(RuntimeKind::Local).await;
+    runtime.has("a1", AgentStatus::Ready);
+    let spec = runtime.spec("local").with_token(SecretString::from("for-the-runtime"));
+    let plane = Plane::start(dir.path(), vec![spec]).await;
+    let http = reqwest::Client::new();
+    let ours = "/api/managed-agents/a1";
+
+    let body = r#"{"message": "{\"type\":\"resize\"} \u2028 🙂", "expectResponse": false}"#;
+    let send = http.post(plane.url(&format!("{ours}/send"))).header("content-type", "application/json");
+    let sent =
+        send.header("authorization", "Bearer of-the-caller").header("idempotency-key", "k1").body(body);
+    let answer = sent.send().await.unwrap();
+    assert_eq!(answer.status(), 202);
+    let echoed: Value = answer.json().await.unwrap();
+    assert_eq!(
+        echoed,
+        json!({
+            "method": "POST", "id": "a1", "rest": "send", "query": null, "key": "k1",
+            "token": "Bearer for-the-runtime", "origin": null, "body": body,
+        })
+    );
+
+    let get = async |path: &str| {
+        http.get(plane.url(&format!("{ours}{path}"))).send().await.unwrap().json::<Value>().await.unwrap()
+    };
+    assert_eq!(get("/messages?limit=3&ticket=x&since=m%201").await["query"], "limit=3&since=m%201");
+    for rest in ["screen", "status", "metrics"] {
+        assert_eq!(get(&format!("/{rest}")).await["rest"], rest);
+    }
+    for rest in ["input", "answer", "restart"] {
+        let posted = http.post(plane.url(&format!("{ours}/{rest}"))).json(&json!({"keys": ["enter"]}));
+        let answer = posted.send().await.unwrap();
+        // Answers that should be agents and are none are not passed on as if they were.
+        let expected = if rest == "input" { 202 } else { 500 };
+        assert_eq!(answer.status(), expected, "{rest}");
+    }
+}
+
+#[tokio::test]
+async fn a_send_without_a_key_gets_one() {
+    let (_dir, runtime, plane) = one_runtime().await;
+    runtime.has("a1", AgentStatus::Ready);
+    let send = async || {
+        let request = reqwest::Client::new().post(plane.url("/api/managed-agents/a1/send"));
+        request.json(&json!({"message": "x"})).send().await.unwrap().json::<Value>().await.unwrap()
+    };
+    let (first, second) = (send().await, send().await);
+    assert!(first["key"].is_string());
+    assert_ne!(first["key"], second["key"]);
+}
+
+#[tokio::test]
+async fn a_refusal_comes_back_as_it_is() {
+    let (_dir, runtime, plane) = one_runtime().await;
+    let id = runtime.has("a1", AgentStatus::Ready).id;
+    let refusal = Problem::new(Code::QuestionPending, "it asks").with("attention", json!({"id": "q"}));
+    *runtime.script.call_refusal.lock().unwrap() = Some(refusal.clone());
+    assert_eq!(plane.client.screen(&id).await.unwrap_err(), refusal);
+    let answer = reqwest::get(plane.url("/api/managed-agents/a1/screen")).await.unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["content-type"]),
+        (409, &"application/problem+json".parse().unwrap())
+    );
+
+    for path in ["/nobody", "/nobody/screen", "/NOT%20AN%20ID/logs", "/%ff"] {
+        let answer = reqwest::get(plane.url(&format!("/api/managed-agents{path}"))).await.unwrap();
+        let problem: Value = answer.json().await.unwrap();
+        let expected = if path == "/%ff" { "VALIDATION_ERROR" } else { "AGENT_NOT_FOUND" };
+        assert_eq!(problem["code"], expected, "{path}: {problem}");
+    }
+}
+
+#[tokio::test]
+async fn a_runtime_that_refuses_this_server_is_not_the_callers_fault() {
+    let (_dir, runtime, plane) = one_runtime().await;
+    let id = runtime.has("a1", AgentStatus::Ready).id;
+    *runtime.script.call_refusal.lock().unwrap() = Some(Problem::new(Code::Unauthorized, "who are you?"));
+    let problem = plane.client.screen(&id).await.unwrap_err();
+    assert_eq!(problem.code, Code::RuntimeUnavailable);
+    assert!(problem.detail.contains("token"), "{problem}");
+}
+
+#[tokio::test]
+async fn agents_carry_the_name_their_runtime_has_here() {
+    let dir = TempDir::new().unwrap();
+    let runtime = ScriptedRuntime::start(RuntimeKind::Docker).await;
+    let id = runtime.has("a1", AgentStatus::Ready).id;
+    let plane = Plane::start(dir.path(), vec![runtime.spec("east")]).await;
+    assert_eq!(plane.client.get(&id).await.unwrap().runtime, "east");
+    assert_eq!(plane.client.interrupt(&id).await.unwrap().runtime, "east");
+    let stopped = plane.client.stop(&id, &Default::default()).await.unwrap();
+    assert_eq!(
+        (stopped.runtime.as_str(), stopped.role.as_deref()),
+        ("east", Some("graceMs=5000&force=false"))
+    );
+    let listed = plane.client.list_all(&ListFilter::default()).await.unwrap();
+    assert_eq!(listed[0].runtime, "east");
+}
+
+#[tokio::test]
+async fn a_log_streams_as_it_grows() {
+    let (_dir, runtime, plane) = one_runtime().await;
+    runtime.has("a1", AgentStatus::Ready);
+    let answer = reqwest::get(plane.url("/api/managed-agents/a1/logs?follow=true")).await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "text/plain; charset=utf-8");
+    let mut body = answer.bytes_stream();
+    let first = within("the first line comes", body.next()).await.unwrap().unwrap();
+    assert_eq!(first, "a first line\n");
+    // The stream has no end of its own; the server's end is one.
+    plane.stop().await;
+    assert!(within("the stream ends", body.next()).await.is_none_or(|rest| rest.is_err()));
+}
+
+#[tokio::test]
+async fn lists_filter_and_page_over_all_runtimes() {
+    let dir = TempDir::new().unwrap();
+    let local = ScriptedRuntime::start(RuntimeKind::Local).await;
+    let docker = ScriptedRuntime::start(RuntimeKind::Docker).await;
+    let plane = Plane::start(dir.path(), vec![local.spec("local"), docker.spec("east")]).await;
+    for (number, place) in [&local, &docker, &local, &docker, &local].into_iter().enumerate() {
+        let mut agent = scripted_runtime::agent(&format!("a{number}"), &format!("n{number}"));
+        agent.created_at = parallax_api::Time::from_millis(1_000 + i64::try_from(number).unwrap());
+        agent.status = if number < 2 { AgentStatus::Ready } else { AgentStatus::Busy };
+        agent.capabilities = vec![format!("c{number}"), "code".into()];
+        agent.labels = [("team".to_owned(), if number < 3 { "x" } else { "y" }.to_owned())].into();
+        place.script.agents.lock().unwrap().insert(agent.id.to_string(), agent);
+    }
+    let list = async |query: &str| {
+        let answer = reqwest::get(plane.url(&format!("/api/managed-agents?{query}"))).await.unwrap();
+        answer.json::<Value>().await.unwrap()
+    };
+    let names = |page: &Value| {
+        let agents = page["agents"].as_array().unwrap();
+        assert_eq!(page["count"], agents.len());
+        agents.iter().map(|agent| agent["id"].as_str().unwrap()).collect::<Vec<_>>().join(" ")
+    };
+    for (query, expected) in [
+        ("", "a0 a1 a2 a3 a4"),
+        ("status=ready", "a0 a1"),
+        ("status=ready&status=busy&runtime=east", "a1 a3"),
+        ("runtime=docker", "a1 a3"),
+        ("runtime=local&label=team=y", "a4"),
+        ("label=team", "a0 a1 a2 a3 a4"),
+        ("capability=c1&capability=c4", "a1 a4"),
+        ("type=codex", ""),
+    ] {
+        assert_eq!(names(&list(query).await), expected, "{query}");
+    }
+    let first = list("limit=2").await;
+    let second = list(&format!("limit=2&cursor={}", first["nextCursor"].as_str().unwrap())).await;
+    let third = list(&format!("limit=2&cursor={}", second["nextCursor"].as_str().unwrap())).await;
+    assert_eq!([names(&first), names(&second), names(&third)], ["a0 a1", "a2 a3", "a4"]);
+    assert_eq!(third.get("nextCursor"), None);
+    for (query, field) in
+        [("colour=red", "colour"), ("limit=0", "limit"), ("cursor=x", "cursor"), ("status=well", "status[0]")]
+    {
+        assert_eq!(list(query).await["field"], field, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_runtime_that_is_away_is_named_and_slows_nothing() {
+    let dir = TempDir::new().unwrap();
+    let mut local = ScriptedRuntime::start(RuntimeKind::Local).await;
+    let docker = ScriptedRuntime::start(RuntimeKind::Docker).await;
+    let (here, away) = (docker.has("here", AgentStatus::Ready).id, local.has("away", AgentStatus::Busy).id);
+    // It takes connections and says nothing: the worst way to be away.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent_url = format!("http://{}", silent.local_addr().unwrap());
+    let specs = || {
+        let silent = RuntimeSpec::of_kind(RuntimeKind::Kubernetes, silent_url.clone());
+        vec![local.spec("local"), docker.spec("docker"), silent]
+    };
+    let plane = Plane::start(dir.path(), specs()).await;
+    assert_eq!(plane.client.list_all(&ListFilter::default()).await.unwrap().len(), 2);
+    assert!(!plane.client.get(&away).await.unwrap().stale);
+    // What is told as an event is known after a restart too.
+    let mut events = plane.events(Some("0")).await;
+    local.becomes("away", AgentStatus::Busy).await;
+    take(&mut events, 1).await;
+
+    let specs = specs();
+    local.kill().await;
+    let began = std::time::Instant::now();
+    let shown = plane.client.get(&away).await.unwrap();
+    assert!(shown.stale && shown.status == AgentStatus::Busy);
+    assert!(!plane.client.get(&here).await.unwrap().stale);
+    let problem = plane.client.screen(&away).await.unwrap_err();
+    assert_eq!(problem.code, Code::RuntimeUnavailable);
+    let listed = plane.client.list_all(&ListFilter::default()).await.unwrap();
+    let stale: Vec<_> = listed.iter().map(|agent| (agent.name.as_str(), agent.stale)).collect();
+    assert_eq!(stale.iter().filter(|(_, stale)| *stale).collect::<Vec<_>>(), [&("away", true)]);
+    assert!(began.elapsed() < PATIENCE / 4, "{:?}", began.elapsed());
+    plane.until_reachable("local", false).await;
+    let runtimes = plane.client.runtimes().await.unwrap().runtimes;
+    assert!(runtimes.iter().all(|runtime| runtime.status.healthy == (runtime.name == "docker")));
+    assert!(runtimes[0].status.reason.is_some());
+    plane.stop().await;
+
+    let plane = Plane::start(dir.path(), specs).await;
+    let shown = plane.client.get(&away).await.unwrap();
+    assert!(shown.stale && shown.status == AgentStatus::Busy, "remembered over a restart");
+
+    local.revive().await;
+    plane.until_reachable("local", true).await;
+    assert!(!plane.client.get(&away).await.unwrap().stale);
+    drop(silent);
+}

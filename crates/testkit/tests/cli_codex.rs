@@ -1,4 +1,0 @@
-//! The real Codex CLI against scripted models: `make test-clis`.
-
-parallax_testkit::real_cli!(parallax_testkit::real::RealCli::Codex);
-parallax_testkit::real_cli!(parallax_testkit::real::RealCli::Codex; a_login_makes_it_ready);

@@ -1,3 +1,0 @@
-//! The conformance suite over local processes.
-
-parallax_testkit::conformance!(parallax_testkit::local::LocalPlace);

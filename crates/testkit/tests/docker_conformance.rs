@@ -1,6 +1,0 @@
-//! The conformance suite over containers of a Docker engine.
-
-parallax_testkit::conformance!(
-    parallax_testkit::docker::DockerPlace,
-    #[ignore = "needs a Docker engine: make test-docker"]
-);

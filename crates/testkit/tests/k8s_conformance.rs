@@ -1,6 +1,0 @@
-//! The conformance suite over pods of a Kubernetes cluster.
-
-parallax_testkit::conformance!(
-    parallax_testkit::k8s::KubernetesPlace,
-    #[ignore = "needs a Kubernetes cluster: make test-k8s"]
-);

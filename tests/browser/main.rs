@@ -1,0 +1,3 @@
+//! Pages in headless Chromium: `make test-browser`, and with agents in containers `make test-docker-browser`.
+
+mod terminal;

@@ -1,0 +1,81 @@
+//! The real CLIs, each in a pod, through the control plane with `"runtime": "kubernetes"`: `make test-k8s-clis`.
+
+use parallax_api::runtime::RuntimeKind;
+use parallax_api::{AttentionKind, SpawnRequest};
+use parallax_control_plane::RuntimeSpec;
+use parallax_testkit::backend::TestBackend;
+use parallax_testkit::docker::scripted_models;
+use parallax_testkit::in_process::InProcess;
+use parallax_testkit::k8s::KubernetesBackend;
+use parallax_testkit::models::Models;
+use parallax_testkit::real_cli::RealCli;
+
+/// A message is answered, and a tool is asked for and permitted.
+async fn answers_and_asks(cli: RealCli) {
+    let models = scripted_models(cli.reviews_and_makes()).await;
+    let backend = KubernetesBackend::start().await;
+    let runtimes = vec![RuntimeSpec::of_kind(RuntimeKind::Kubernetes, backend.url())];
+    let plane = InProcess::control_plane(backend.directory(), runtimes).await;
+    let request = SpawnRequest { runtime: Some("kubernetes".into()), ..request(cli, &models) };
+    let mut agent = plane.user().spawn_ready(request).await;
+    assert_eq!(agent.agent().await.runtime, "kubernetes");
+    assert_eq!(agent.say("Review the latest changes").await, "The change is **sound**.");
+
+    let asked = agent.tell("make the file").await;
+    let attention = agent.asks(AttentionKind::Question).await;
+    assert!(attention.options.iter().any(|option| option.id == "yes"), "{attention:?}");
+    agent.chooses("yes").await;
+    assert_eq!(agent.answer_to(&asked).await.content, "It is done.");
+    agent.stop().await;
+    plane.end().await;
+    backend.end_server().await;
+}
+
+/// Without credentials a login is asked for, and the agent never is ready. Claude on a home it does not know would go to its
+/// provider first.
+async fn a_stranger_must_log_in(cli: RealCli) {
+    let backend = KubernetesBackend::start().await;
+    let mut agent = backend.user().spawn(cli.request()).await;
+    let login = agent.asks(AttentionKind::Login).await;
+    assert!(login.login_url.is_some_and(|url| url.starts_with("https://")));
+    agent.stop().await;
+    assert!(agent.seen().iter().all(|event| event.data.name() != "agent_ready"), "{:#?}", agent.seen());
+    backend.end_server().await;
+}
+
+/// A request with everything in it: a pod has no home of its user's.
+fn request(cli: RealCli, models: &Models) -> SpawnRequest {
+    let env = cli.env(models).into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+    let provider = format!(
+        "model_providers.scripted={{name=\"Scripted\",base_url=\"{}/v1\",env_key=\"CODEX_TEST_KEY\",wire_api=\"responses\"}}",
+        models.url()
+    );
+    let settings = ["model=\"gpt-6-sol\"", "model_provider=\"scripted\"", &provider];
+    let args = match cli {
+        RealCli::Codex => {
+            settings.iter().flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]).collect()
+        }
+        RealCli::Claude | RealCli::Gemini => Vec::new(),
+    };
+    SpawnRequest { env, args, ..cli.request() }
+}
+
+macro_rules! clis {
+    ($($name:ident: $case:ident($cli:expr)),+ $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            #[ignore = "needs a Kubernetes cluster and the images of the CLIs: make test-k8s-clis"]
+            async fn $name() {
+                $case($cli).await;
+            }
+        )+
+    };
+}
+
+clis! {
+    claude: answers_and_asks(RealCli::Claude),
+    codex: answers_and_asks(RealCli::Codex),
+    gemini: answers_and_asks(RealCli::Gemini),
+    codex_logs_in: a_stranger_must_log_in(RealCli::Codex),
+    gemini_logs_in: a_stranger_must_log_in(RealCli::Gemini),
+}

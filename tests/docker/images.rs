@@ -1,0 +1,75 @@
+//! Any image will do, and an image that is not there is told.
+
+use parallax_api::{Code, SpawnRequest};
+use parallax_testkit::backend::{TestBackend, fake};
+use parallax_testkit::conformance::run;
+use parallax_testkit::docker::DockerBackend;
+
+use super::containers::shell;
+
+/// An image that holds one static program, with nothing in it to be written: the host works there as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Docker engine: make test-docker"]
+async fn from_scratch_and_read_only() {
+    let backend = DockerBackend::start_with(&["--read-only"], &[]).await;
+    let request = SpawnRequest { image: Some("parallax-test-scratch".into()), ..shell("bare") };
+    let agent = backend.user().spawn_ready(request).await;
+    assert_eq!(agent.say("echo hello from $PWD").await, "hello from /agent/workspace");
+    let written =
+        agent.say("echo a > $PWD/a && echo b > $HOME/b && echo c > /tmp/c && echo ok; echo d > /d").await;
+    assert!(written.starts_with("ok\n") && written.contains("Read-only file system"), "{written}");
+    agent.stop().await;
+    backend.end_server().await;
+}
+
+/// Each thing that can be wrong with an image has its code, and says what to do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Docker engine: make test-docker"]
+async fn what_is_wrong_with_an_image() {
+    run(async |backend: &DockerBackend| {
+        let with = |image: &str| SpawnRequest { image: Some(image.into()), ..fake("lost", &[]) };
+        let missing = backend.user().spawn_refused(&with("parallax-test-nowhere:1")).await;
+        assert_eq!(missing.code, Code::ImageNotFound, "{missing:?}");
+        assert!(
+            missing.detail.contains("parallax-test-nowhere:1") && missing.detail.contains("--image"),
+            "{missing:?}"
+        );
+
+        let without_cli = backend.user().spawn_refused(&with("debian:bookworm-slim")).await;
+        assert_eq!(without_cli.code, Code::CliNotFound, "{without_cli:?}");
+        assert!(without_cli.detail.contains("debian:bookworm-slim"), "{without_cli:?}");
+
+        for bad in
+            ["Upper/Case", "a b", "", "x:y:z", "../containers/x/export?y=", "get?names=x", "a/../b", "-a"]
+        {
+            let refused = backend.user().spawn_refused(&with(bad)).await;
+            assert_eq!(refused.code, Code::Validation, "{bad}: {refused:?}");
+        }
+    })
+    .await;
+}
+
+/// An image that may be fetched and cannot be is told with the registry's words.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Docker engine: make test-docker"]
+async fn an_image_that_cannot_be_fetched() {
+    // Nobody listens there.
+    let backend = DockerBackend::start().await;
+    let request = SpawnRequest { image: Some("127.0.0.1:9/nobody/agent:1".into()), ..fake("lost", &[]) };
+    let problem = backend.user().spawn_refused(&request).await;
+    assert_eq!(problem.code, Code::ImageNotFound, "{problem:?}");
+    assert!(problem.detail.contains("cannot be fetched"), "{problem:?}");
+    backend.end_server().await;
+}
+
+/// An engine that is away is told, by the server that is ready all the same to answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Docker engine: make test-docker"]
+async fn an_engine_that_is_away() {
+    let nowhere = [("DOCKER_HOST", "unix:///var/tmp/parallax-test-nowhere.sock".to_owned())];
+    let backend = DockerBackend::start_with(&[], &nowhere).await;
+    let problem = backend.user().spawn_refused(&fake("lost", &[])).await;
+    assert_eq!(problem.code, Code::RuntimeUnavailable, "{problem:?}");
+    assert!(problem.detail.contains("DOCKER_HOST"), "{problem:?}");
+    backend.end_server().await;
+}

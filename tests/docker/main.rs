@@ -1,0 +1,11 @@
+//! What needs a Docker engine: the conformance suite over containers, and what only containers have (images, limits, mounts,
+//! networks, neighbours, an engine that goes away). `make test-docker` runs it.
+
+mod conformance;
+mod containers;
+mod images;
+mod neighbours;
+mod networks;
+mod placement;
+mod teams;
+mod workdirs;

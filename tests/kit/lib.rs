@@ -1,0 +1,38 @@
+//! What the tests are made of. Never shipped.
+//!
+//! A test reads like somebody at work: a [`backend`] (a runtime server and its agents; [`local`] is the one of processes) is
+//! used by a [`user`], who spawns the [`fake_agent`], or a real CLI whose model is scripted by [`models`], and talks.
+//!
+//! - [`mod@conformance`]: the suite that every backend passes
+//! - [`backend`], [`local`], [`docker`], [`k8s`], [`server`]: what is under test, started, killed, looked into
+//! - [`in_process`]: servers within the test's own process
+//! - [`up`]: control plane and local runtime in one, as `parallax up` starts them
+//! - [`user`], [`viewer`]: a client with a user's verbs; a terminal as plain as a page's
+//! - [`pattern_run`]: a run of a pattern in a user's hands
+//! - [`fake_agent`]: a small scripted TUI, the program `parallax-fake-agent`
+//! - [`models`]: scripted models for the three model APIs, so that the real CLIs run without an account
+//! - [`real_cli`]: the real CLIs and what every one of them must do
+//! - [`awkward_messages`]: messages of every shape that has gone wrong on its way into a terminal
+//! - [`wait`]: bounded waits
+//! - [`processes`], [`programs`]: what runs, what to run
+
+pub mod awkward_messages;
+pub mod backend;
+pub mod conformance;
+pub mod docker;
+pub mod fake_agent;
+pub mod in_process;
+pub mod k8s;
+pub mod local;
+pub mod models;
+pub mod parallax;
+pub mod pattern_run;
+pub mod processes;
+pub mod programs;
+pub mod pty;
+pub mod real_cli;
+pub mod server;
+pub mod up;
+pub mod user;
+pub mod viewer;
+pub mod wait;

@@ -1,0 +1,7 @@
+//! What needs a cluster whose node is this machine: `make test-k8s`.
+
+mod conformance;
+mod forward;
+mod replicas;
+mod resources;
+mod suspend;

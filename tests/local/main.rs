@@ -1,0 +1,12 @@
+//! What a clone alone can run: built servers, hosts and agents as processes of this machine. `make test` runs it.
+
+mod cli;
+mod conformance;
+mod control_plane;
+mod models;
+mod patterns;
+mod refusals;
+mod shell_runtime;
+mod shells;
+mod survival;
+mod up;
