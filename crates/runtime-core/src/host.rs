@@ -1,11 +1,13 @@
 //! The other end of an agent host's socket: reach it ([`Dial`]), ask it ([`HostClient`]), follow its journal
 //! ([`HostEvents`]), watch its terminal ([`HostTerminal`]).
 
+mod address;
 mod client;
 mod dial;
 mod events;
 mod terminal;
 
+pub use address::HostAddress;
 pub use client::{HostAnswer, HostClient};
 pub use dial::{ByteStream, Dial};
 pub use events::HostEvents;

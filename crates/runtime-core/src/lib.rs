@@ -12,14 +12,15 @@
 //!     shall stay readable, release the host, give the place back. `purge` forgets it an hour later.
 //!   - `viewing` relays terminals frame by frame.
 //!
-//! A spawn: `routes::agents::spawn` → `Agents::spawn` → [`AgentBackend::launch`] ⇒ host. A message: `routes::agents::send` →
-//! `Agents::send` → [`host::HostClient::send`] ⇒ host. Its answer: host ⇒ `follow` → event log → WebSocket or SSE.
+//! A spawn: `routes::agents::spawn` → `RuntimeCore::spawn` → [`AgentBackend::launch`] ⇒ host. A message: `routes::agents::send` →
+//! `RuntimeCore::send` → [`host::HostClient::send`] ⇒ host. Its answer: host ⇒ `follow` → event log → WebSocket or SSE.
 
 pub mod backend;
 pub mod host;
 mod host_program;
 pub mod server;
 
-pub use backend::{AgentBackend, Arrival, Health, HostAddress, Survivor, Usage};
+pub use backend::{AgentBackend, BackendEvent, FoundHost, Health, Usage};
+pub use host::HostAddress;
 pub use host_program::find_host_program;
 pub use server::{Environment, Keep, RuntimeServer, RuntimeSettings, Workdirs};

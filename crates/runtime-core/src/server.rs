@@ -6,15 +6,15 @@
 //! [`serve`]: RuntimeServer::serve
 
 mod adopt;
-mod agents;
+mod agent_table;
 mod archive;
-mod arrivals;
+mod backend_events;
+mod core;
 mod environment;
 mod follow;
 mod health;
 mod metrics;
 mod purge;
-mod records;
 mod registry;
 mod routes;
 mod settings;
@@ -42,12 +42,12 @@ pub use environment::Environment;
 pub use settings::{DEFAULT_MAX_AGENTS, Keep, RuntimeSettings};
 pub use workdir::Workdirs;
 
+use self::core::RuntimeCore;
 use crate::backend::AgentBackend;
-use agents::Agents;
+use agent_table::AgentTable;
 use archive::Archive;
 use health::HealthCache;
 use metrics::RuntimeMetrics;
-use records::Records;
 use registry::Registry;
 use routes::App;
 
@@ -68,28 +68,28 @@ impl RuntimeServer {
         backend: Arc<dyn AgentBackend>,
         shutdown: Shutdown,
     ) -> anyhow::Result<Self> {
-        let store = Store::open(&settings.state_dir, "runtime", records::MIGRATIONS).await?;
+        let store = Store::open(&settings.state_dir, "runtime", agent_table::MIGRATIONS).await?;
         let metrics =
             Metrics::new(&format!("parallax-runtime-{}", backend.kind()), env!("CARGO_PKG_VERSION"));
         let idempotency = Idempotency::open(&store).await.context("failed to open the idempotency keys")?;
         let gate = Gate::new(settings.gate.clone());
-        let agents = Arc::new(Agents {
+        let core = Arc::new(RuntimeCore {
             backend,
             registry: Registry::new(settings.max_agents),
             archive: Archive::open(settings.state_dir.join("ended")).context("failed to open the archive")?,
             log: EventLog::open(&store, DEFAULT_KEEP).await.context("failed to open the event log")?,
-            records: Records::new(store),
+            table: AgentTable::new(store),
             health: HealthCache::default(),
             metrics: RuntimeMetrics::new(&metrics),
             settings,
             shutdown: shutdown.clone(),
         });
-        agents.register_census(&metrics);
-        agents.backend.measure_by(&metrics);
-        agents.adopt().await.context("failed to take over the agents of the last server")?;
-        agents.keep_purging();
-        agents.keep_taking_in();
-        let (router, document) = routes::router(App { agents, idempotency });
+        core.register_collector(&metrics);
+        core.backend.register_metrics(&metrics);
+        core.adopt().await.context("failed to take over the agents of the last server")?;
+        core.start_purging();
+        core.watch_backend();
+        let (router, document) = routes::router(App { core, idempotency });
         Ok(Self { router: front::stand_before(router, gate, &metrics), document, shutdown })
     }
 

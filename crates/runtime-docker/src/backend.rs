@@ -9,7 +9,7 @@ use bollard::Docker;
 use parallax_api::runtime::RuntimeKind;
 use parallax_api::{AgentId, Problem};
 use parallax_profile::{Launch, Profiles};
-use parallax_runtime_core::{AgentBackend, Health, HostAddress, Survivor, Usage};
+use parallax_runtime_core::{AgentBackend, FoundHost, Health, HostAddress, Usage};
 use tokio::sync::OnceCell;
 
 use crate::engine::{self, Engine};
@@ -100,11 +100,11 @@ impl AgentBackend for DockerBackend {
         self.start(id, launch).await
     }
 
-    async fn survivors(&self) -> Result<Vec<Survivor>, Problem> {
+    async fn list_hosts(&self) -> Result<Vec<FoundHost>, Problem> {
         self.all().await
     }
 
-    async fn find(&self, id: &AgentId) -> Result<Option<Survivor>, Problem> {
+    async fn find_host(&self, id: &AgentId) -> Result<Option<FoundHost>, Problem> {
         self.one(id).await
     }
 
@@ -112,7 +112,7 @@ impl AgentBackend for DockerBackend {
         self.take_away(id, grace).await
     }
 
-    async fn usage(&self, id: &AgentId) -> Result<Usage, Problem> {
-        self.measure(id).await
+    async fn usage(&self, id: &AgentId) -> Result<Option<Usage>, Problem> {
+        self.measure(id).await.map(Some)
     }
 }

@@ -10,7 +10,7 @@ use bollard::query_parameters::{
     RemoveVolumeOptions,
 };
 use parallax_api::{AgentExit, AgentId, Problem, Time};
-use parallax_runtime_core::Survivor;
+use parallax_runtime_core::FoundHost;
 use parallax_runtime_core::host::HostClient;
 
 use crate::backend::DockerBackend;
@@ -27,7 +27,7 @@ const BY_SIGNAL: i64 = 128;
 
 impl DockerBackend {
     /// Every container of this server.
-    pub(crate) async fn all(&self) -> Result<Vec<Survivor>, Problem> {
+    pub(crate) async fn all(&self) -> Result<Vec<FoundHost>, Problem> {
         let ours = format!("{}={}", label::SERVER, self.identity.server());
         let options = ListContainersOptionsBuilder::default()
             .all(true)
@@ -51,7 +51,7 @@ impl DockerBackend {
                 true => {
                     let networks = summary.network_settings.and_then(|settings| settings.networks);
                     let address = Some(self.reach.address(self.docker()?, &id, networks).await);
-                    Some(Survivor { id, address, ended: None })
+                    Some(FoundHost { id, address, ended: None })
                 }
                 // How it ended stands elsewhere.
                 false => self.one(&id).await?,
@@ -61,7 +61,7 @@ impl DockerBackend {
     }
 
     /// The container of this agent.
-    pub(crate) async fn one(&self, id: &AgentId) -> Result<Option<Survivor>, Problem> {
+    pub(crate) async fn one(&self, id: &AgentId) -> Result<Option<FoundHost>, Problem> {
         let found = match self.docker()?.inspect_container(&name(id), None).await {
             Ok(found) => found,
             Err(error) if engine::is_missing(&error) => return Ok(None),
@@ -78,7 +78,7 @@ impl DockerBackend {
             None
         };
         let ended = address.is_none().then(|| ended(&state)).flatten();
-        Ok(Some(Survivor { id: id.clone(), address, ended }))
+        Ok(Some(FoundHost { id: id.clone(), address, ended }))
     }
 
     /// Ends the container and takes it away with its volumes.

@@ -8,9 +8,9 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use kube::ResourceExt as _;
 use parallax_api::runtime::{RuntimeKind, TypeInfo};
-use parallax_api::{Agent, AgentId, Code, Problem};
+use parallax_api::{Agent, AgentId, Problem};
 use parallax_profile::{Launch, Profiles};
-use parallax_runtime_core::{AgentBackend, Arrival, Health, HostAddress, Survivor, Usage};
+use parallax_runtime_core::{AgentBackend, BackendEvent, FoundHost, Health, HostAddress, Usage};
 use parallax_service::metrics::Metrics;
 use parallax_service::shutdown::Shutdown;
 use tokio::sync::mpsc;
@@ -24,7 +24,7 @@ use crate::settings::{KubernetesSettings, PodSettings};
 use crate::view::View;
 
 /// Agents that may wait to be taken in. The controller asks again for one that finds no place.
-const MAX_ARRIVALS: usize = 256;
+const MAX_EVENTS: usize = 256;
 
 /// Runs each agent's host in a pod of its own.
 pub struct KubernetesBackend {
@@ -36,8 +36,8 @@ pub struct KubernetesBackend {
     pub(crate) reach: Reach,
     /// How long an agent that the API was asked for may wait for room.
     pub(crate) room_patience: Duration,
-    pub(crate) arrivals_tx: mpsc::Sender<Arrival>,
-    arrivals_rx: Mutex<Option<mpsc::Receiver<Arrival>>>,
+    pub(crate) events_tx: mpsc::Sender<BackendEvent>,
+    events_rx: Mutex<Option<mpsc::Receiver<BackendEvent>>>,
     controller: Controller,
     profiles: Arc<Profiles>,
     shutdown: Shutdown,
@@ -55,7 +55,7 @@ impl KubernetesBackend {
         shutdown: Shutdown,
     ) -> Result<Arc<Self>, Problem> {
         let key = Key::open(&cluster, &settings.pods.instance).await?;
-        let (arrivals_tx, arrivals_rx) = mpsc::channel(MAX_ARRIVALS);
+        let (events_tx, events_rx) = mpsc::channel(MAX_EVENTS);
         Ok(Arc::new(Self {
             view: View::open(&cluster, &settings.pods.instance, &shutdown),
             reach: Reach::new(settings.reach, &cluster, key.clone()),
@@ -65,8 +65,8 @@ impl KubernetesBackend {
             pods: settings.pods.clone(),
             book: Book::default(),
             room_patience: settings.room_patience,
-            arrivals_tx,
-            arrivals_rx: Mutex::new(Some(arrivals_rx)),
+            events_tx,
+            events_rx: Mutex::new(Some(events_rx)),
             profiles,
             shutdown,
         }))
@@ -105,11 +105,11 @@ impl AgentBackend for KubernetesBackend {
         self.start(id, launch).await
     }
 
-    async fn survivors(&self) -> Result<Vec<Survivor>, Problem> {
+    async fn list_hosts(&self) -> Result<Vec<FoundHost>, Problem> {
         self.all().await
     }
 
-    async fn find(&self, id: &AgentId) -> Result<Option<Survivor>, Problem> {
+    async fn find_host(&self, id: &AgentId) -> Result<Option<FoundHost>, Problem> {
         self.one(id).await
     }
 
@@ -119,22 +119,22 @@ impl AgentBackend for KubernetesBackend {
 
     /// The host counts it, and its count is taken. The cluster's metrics API is not asked: few clusters have it, it is up to a
     /// minute behind, and it would cost the API server a request each time.
-    async fn usage(&self, _id: &AgentId) -> Result<Usage, Problem> {
-        Err(Problem::new(Code::Unsupported, "what a pod uses is counted by its host"))
+    async fn usage(&self, _id: &AgentId) -> Result<Option<Usage>, Problem> {
+        Ok(None)
     }
 
-    fn arrivals(&self) -> BoxStream<'static, Arrival> {
-        let arrivals_rx = self.arrivals_rx.lock().expect("nothing panics while it is locked").take();
-        match arrivals_rx {
-            Some(arrivals_rx) => stream::unfold(arrivals_rx, async |mut arrivals_rx| {
-                Some((arrivals_rx.recv().await?, arrivals_rx))
-            })
-            .boxed(),
+    fn events(&self) -> BoxStream<'static, BackendEvent> {
+        let events_rx = self.events_rx.lock().expect("nothing panics while it is locked").take();
+        match events_rx {
+            Some(events_rx) => {
+                stream::unfold(events_rx, async |mut events_rx| Some((events_rx.recv().await?, events_rx)))
+                    .boxed()
+            }
             None => stream::pending().boxed(),
         }
     }
 
-    fn show(&self, agent: &Agent) {
+    fn agent_changed(&self, agent: &Agent) {
         self.book.note(&agent.id, |note| {
             // Whoever shows it has it.
             (note.launching, note.asked) = (false, None);
@@ -145,7 +145,7 @@ impl AgentBackend for KubernetesBackend {
         }
     }
 
-    fn measure_by(&self, metrics: &Metrics) {
+    fn register_metrics(&self, metrics: &Metrics) {
         self.cluster.requests.register(metrics);
         self.controller.register(metrics);
     }

@@ -8,7 +8,7 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::runtime::events::EventType;
 use kube::{Resource as _, ResourceExt as _};
 use parallax_api::{AgentExit, AgentId, AgentStatus, Problem, Time};
-use parallax_runtime_core::Survivor;
+use parallax_runtime_core::FoundHost;
 use parallax_runtime_core::host::HostClient;
 use serde_json::json;
 
@@ -23,7 +23,7 @@ const NODE_GONE: Duration = Duration::from_secs(20);
 
 impl KubernetesBackend {
     /// Every pod of this runtime whose host runs or has run.
-    pub(crate) async fn all(&self) -> Result<Vec<Survivor>, Problem> {
+    pub(crate) async fn all(&self) -> Result<Vec<FoundHost>, Problem> {
         self.view.is_complete().await?;
         let mut survivors = Vec::new();
         for (id, pod) in self.view.pods() {
@@ -33,7 +33,7 @@ impl KubernetesBackend {
     }
 
     /// What there is of one agent. The view may be behind when the API server is away: then the host is where it was.
-    pub(crate) async fn one(&self, id: &AgentId) -> Result<Option<Survivor>, Problem> {
+    pub(crate) async fn one(&self, id: &AgentId) -> Result<Option<FoundHost>, Problem> {
         self.view.is_complete().await?;
         Ok(match self.view.pod(id) {
             Some(pod) => match self.survivor(id, &pod).await {
@@ -41,13 +41,15 @@ impl KubernetesBackend {
                 // It is asked for who runs: the cluster does not say so yet.
                 None => return Err(cluster::away("it does not say yet that the agent's pod runs")),
             },
-            None => self.view.end(id).map(|end| Survivor { id: id.clone(), address: None, ended: Some(end) }),
+            None => {
+                self.view.end(id).map(|end| FoundHost { id: id.clone(), address: None, ended: Some(end) })
+            }
         })
     }
 
     /// None: its host does not run yet, as far as one can see.
-    async fn survivor(&self, id: &AgentId, pod: &Pod) -> Option<Survivor> {
-        let ended = |end| Some(Survivor { id: id.clone(), address: None, ended: Some(end) });
+    async fn survivor(&self, id: &AgentId, pod: &Pod) -> Option<FoundHost> {
+        let ended = |end| Some(FoundHost { id: id.clone(), address: None, ended: Some(end) });
         match reasons::stage(pod) {
             Stage::Over => ended(reasons::ended(pod)?),
             Stage::Runs(_) if node_is_gone(pod) => {
@@ -55,12 +57,12 @@ impl KubernetesBackend {
             }
             Stage::Runs(ip) => {
                 let address = Some(self.reach.address(id, ip.as_deref()).await);
-                Some(Survivor { id: id.clone(), address, ended: None })
+                Some(FoundHost { id: id.clone(), address, ended: None })
             }
             Stage::Coming(_) => {
                 let ip = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref());
                 let address = Some(self.reach.early(id, ip).await?);
-                Some(Survivor { id: id.clone(), address, ended: None })
+                Some(FoundHost { id: id.clone(), address, ended: None })
             }
             Stage::NoRoom(_) | Stage::Stuck(_) => None,
         }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use parallax_api::runtime::RuntimeKind;
 use parallax_api::{AgentId, Problem};
 use parallax_profile::{Launch, Profiles};
-use parallax_runtime_core::{AgentBackend, Health, HostAddress, Survivor, Usage};
+use parallax_runtime_core::{AgentBackend, FoundHost, Health, HostAddress, Usage};
 
 use crate::agent_dir::AgentDirs;
 use crate::process;
@@ -37,10 +37,10 @@ impl LocalBackend {
         Ok(Self { dirs: AgentDirs::open(state_dir)?, program, profiles, path })
     }
 
-    fn survivor(&self, id: &AgentId) -> Option<Survivor> {
+    fn survivor(&self, id: &AgentId) -> Option<FoundHost> {
         let dir = self.dirs.of(id);
         let lives = dir.host().is_some_and(process::Process::lives);
-        dir.exists().then(|| Survivor {
+        dir.exists().then(|| FoundHost {
             id: id.clone(),
             address: lives.then(|| HostAddress::Unix(dir.socket())),
             ended: None,
@@ -64,12 +64,12 @@ impl AgentBackend for LocalBackend {
         launch::launch(&self.program, &self.dirs.of(id), id, launch).await
     }
 
-    async fn survivors(&self) -> Result<Vec<Survivor>, Problem> {
+    async fn list_hosts(&self) -> Result<Vec<FoundHost>, Problem> {
         let ids = self.dirs.ids().map_err(Problem::internal)?;
         Ok(ids.iter().filter_map(|id| self.survivor(id)).collect())
     }
 
-    async fn find(&self, id: &AgentId) -> Result<Option<Survivor>, Problem> {
+    async fn find_host(&self, id: &AgentId) -> Result<Option<FoundHost>, Problem> {
         Ok(self.survivor(id))
     }
 
@@ -77,9 +77,9 @@ impl AgentBackend for LocalBackend {
         end::remove(&self.dirs.of(id), id, grace).await
     }
 
-    async fn usage(&self, id: &AgentId) -> Result<Usage, Problem> {
+    async fn usage(&self, id: &AgentId) -> Result<Option<Usage>, Problem> {
         let Some(host) = self.dirs.of(id).host() else { return Err(Problem::no_agent(id)) };
-        tokio::task::spawn_blocking(move || usage(host)).await.map_err(Problem::internal)
+        tokio::task::spawn_blocking(move || Some(usage(host))).await.map_err(Problem::internal)
     }
 }
 

@@ -19,8 +19,8 @@ use parallax_api::{Agent, Code, Problem, SendRequest, SendResponse};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::address::HostAddress;
 use super::dial::Dial;
-use crate::backend::HostAddress;
 
 /// How long a host may take for an answer that needs no work of the agent.
 pub(super) const QUICK: Duration = Duration::from_secs(10);

@@ -7,11 +7,11 @@ use std::time::Duration;
 use futures::StreamExt;
 use parallax_api::{AgentId, AgentStatus, Problem};
 
-use super::agents::Agents;
-use super::records::Record;
-use super::registry::Reach;
-use crate::backend::{HostAddress, Survivor};
-use crate::host::HostClient;
+use super::agent_table::AgentRow;
+use super::core::RuntimeCore;
+use super::registry::HostState;
+use crate::backend::FoundHost;
+use crate::host::{HostAddress, HostClient};
 
 /// How long the place may take to say who is there, while nobody can use this server.
 const LOOKING: Duration = Duration::from_secs(15);
@@ -20,12 +20,12 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// Hosts asked at once who they are.
 const ASKED_AT_ONCE: usize = 16;
 
-impl Agents {
+impl RuntimeCore {
     /// Puts every recorded agent into the registry and follows those whose end is not settled; hosts that are there
     /// without a record are adopted too, and dead ones removed.
     pub(super) async fn adopt(self: &Arc<Self>) -> Result<(), Problem> {
-        let mut found = self.look_around().await;
-        for Record { agent, launched } in self.records.all().await? {
+        let mut found = self.list_hosts().await;
+        for AgentRow { agent, launched } in self.table.all().await? {
             let survivor = found.remove(&agent.id);
             let told = (agent.status == AgentStatus::Stopped).then(|| agent.exit.clone()).flatten();
             let address = survivor.as_ref().and_then(|survivor| survivor.address.clone());
@@ -35,21 +35,21 @@ impl Agents {
                 continue;
             }
             let settled = told.is_some() && address.is_none() && self.archive.holds(&agent.id);
-            let reach = match address {
-                Some(address) => Reach::Host(HostClient::new(address)),
-                None if settled => Reach::Ended,
-                None => Reach::Away,
+            let host_state = match address {
+                Some(address) => HostState::Connected(HostClient::new(address)),
+                None if settled => HostState::Archived,
+                None => HostState::Unreachable,
             };
-            let entry = self.registry.insert(agent, reach, None);
+            let entry = self.registry.insert(agent, host_state, None);
             if !settled {
                 self.follow(entry, told);
             } else if survivor.is_some() {
                 self.remove_dead(entry.id().clone());
             }
         }
-        self.adopt_strangers(found).await;
+        self.adopt_unknown(found).await;
         tracing::info!(running = self.registry.running(), "agents adopted");
-        self.purge_unknown().map_err(Problem::internal)
+        self.remove_orphans().map_err(Problem::internal)
     }
     /// Whether a host that was being started when the last server died has got its launch: then it answers, and otherwise it
     /// goes by itself.
@@ -58,7 +58,7 @@ impl Agents {
         let host = HostClient::new(address.clone());
         let asking = async {
             while host.agent().await.is_err() {
-                let there = self.backend.find(id).await;
+                let there = self.backend.find_host(id).await;
                 if there.is_ok_and(|there| there.is_none_or(|survivor| survivor.address.is_none())) {
                     return false;
                 }
@@ -70,8 +70,8 @@ impl Agents {
     }
 
     /// Every host in the place. When the place cannot be asked now, each agent's follower asks again.
-    async fn look_around(&self) -> HashMap<AgentId, Survivor> {
-        let looked = tokio::time::timeout(LOOKING, self.backend.survivors()).await;
+    async fn list_hosts(&self) -> HashMap<AgentId, FoundHost> {
+        let looked = tokio::time::timeout(LOOKING, self.backend.list_hosts()).await;
         match looked
             .unwrap_or_else(|_| Err(Problem::internal(format!("no answer within {} s", LOOKING.as_secs()))))
         {
@@ -84,8 +84,8 @@ impl Agents {
     }
 
     /// Hosts without a record: the database was lost, or they are dead and belong to nobody.
-    async fn adopt_strangers(self: &Arc<Self>, strangers: HashMap<AgentId, Survivor>) {
-        let (living, dead): (Vec<Survivor>, Vec<Survivor>) =
+    async fn adopt_unknown(self: &Arc<Self>, strangers: HashMap<AgentId, FoundHost>) {
+        let (living, dead): (Vec<FoundHost>, Vec<FoundHost>) =
             strangers.into_values().partition(|survivor| survivor.address.is_some());
         for survivor in dead {
             self.remove_dead(survivor.id);
@@ -109,7 +109,7 @@ impl Agents {
             match agent {
                 Ok(agent) => {
                     tracing::info!(agent.id = %agent.id, "adopting an agent that stands in no record");
-                    let entry = self.registry.insert(agent, Reach::Host(host), None);
+                    let entry = self.registry.insert(agent, HostState::Connected(host), None);
                     self.follow(entry, None);
                 }
                 Err(error) => {
@@ -120,9 +120,9 @@ impl Agents {
     }
 
     fn remove_dead(self: &Arc<Self>, id: AgentId) {
-        let agents = self.clone();
+        let core = self.clone();
         self.shutdown.tracker().spawn(async move {
-            if let Err(error) = agents.backend.remove(&id, Duration::ZERO).await {
+            if let Err(error) = core.backend.remove(&id, Duration::ZERO).await {
                 tracing::warn!(agent.id = %id, %error, "failed to remove what a dead host left");
             }
         });

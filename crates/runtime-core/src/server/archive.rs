@@ -31,7 +31,7 @@ pub(super) struct Archive {
 
 /// What remains of one agent beside its output. A host that was lost leaves little.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Remains {
+pub(super) struct ArchivedAgent {
     /// The offset of the first byte of `output.raw`.
     start: u64,
     /// Names the log that offsets belong to.
@@ -177,11 +177,11 @@ impl Archive {
         Ok(Output { offset, epoch: remains.epoch, size, file })
     }
 
-    fn remains(&self, id: &AgentId) -> Result<Remains, Problem> {
+    fn remains(&self, id: &AgentId) -> Result<ArchivedAgent, Problem> {
         match fs::read(self.path(id).join("remains.json")) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(Problem::internal),
             // The host was lost and took everything with it.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Remains::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ArchivedAgent::default()),
             Err(error) => Err(Problem::internal(error)),
         }
     }
@@ -203,7 +203,7 @@ impl Archive {
     }
 }
 
-impl Remains {
+impl ArchivedAgent {
     /// The sizes of the terminal from the byte `from` on, the one in force there first.
     fn sizes_from(&self, from: u64) -> Vec<render::Resize> {
         let in_force = self.sizes.partition_point(|(offset, _)| *offset <= from).saturating_sub(1);

@@ -9,9 +9,9 @@ use parallax_api::{Agent, AgentId, AgentStatus, Code, EventData, Problem, Time};
 use parallax_service::events::Mark;
 use tracing::Instrument;
 
-use super::agents::Agents;
-use super::registry::{Entry, Reach};
-use crate::backend::Survivor;
+use super::core::RuntimeCore;
+use super::registry::{Entry, HostState};
+use crate::backend::FoundHost;
 use crate::host::{HostClient, HostEvents};
 
 /// After the end was told, a host has nothing more to tell once it is quiet this long.
@@ -35,20 +35,20 @@ enum Found {
 
 /// Follows one agent's host. Owns what is known of how far it has been followed.
 struct Follower {
-    agents: Arc<Agents>,
+    core: Arc<RuntimeCore>,
     entry: Arc<Entry>,
     /// The last end that stands in the event log.
     told: Option<AgentExit>,
     pause: Pause,
 }
 
-impl Agents {
+impl RuntimeCore {
     /// Follows the agent's host until the agent is in the archive or the server goes. `told`: how the agent ended,
     /// when that has been told already.
     pub(super) fn follow(self: &Arc<Self>, entry: Arc<Entry>, told: Option<AgentExit>) {
         let span = tracing::info_span!("follow", agent.id = %entry.id());
         let shutdown = self.shutdown.clone();
-        let follower = Follower { agents: self.clone(), entry: entry.clone(), told, pause: Pause::default() };
+        let follower = Follower { core: self.clone(), entry: entry.clone(), told, pause: Pause::default() };
         let following = async move {
             let mut following = std::pin::pin!(follower.run());
             tokio::select! {
@@ -86,8 +86,10 @@ impl Follower {
 
     /// Reads the host's journal until the agent is over and all of it is told.
     async fn pull(&mut self) -> Result<HostClient, Problem> {
-        let Reach::Host(host) = self.entry.reach() else { return Err(Problem::internal("not found yet")) };
-        let since = self.agents.log.source_seq(self.entry.id().as_str()).await?;
+        let HostState::Connected(host) = self.entry.host_state() else {
+            return Err(Problem::internal("not found yet"));
+        };
+        let since = self.core.log.source_seq(self.entry.id().as_str()).await?;
         let mut events = host.events(since).await?;
         while let Some(line) = self.next_line(&mut events).await? {
             self.pause = Pause::default();
@@ -136,15 +138,15 @@ impl Follower {
         if let EventData::AgentStopped { agent, .. } = &event.data {
             self.told.clone_from(&agent.exit);
         }
-        self.agents.record(&self.entry, event, agent).await
+        self.core.record(&self.entry, event, agent).await
     }
 
     /// Looks for the host in its place.
     async fn find_again(&self) -> Found {
-        match self.agents.backend.find(self.entry.id()).await {
-            Ok(Some(Survivor { address: Some(address), .. })) => {
-                self.agents.metrics.reconnected();
-                self.entry.set_reach(Reach::Host(HostClient::new(address)));
+        match self.core.backend.find_host(self.entry.id()).await {
+            Ok(Some(FoundHost { address: Some(address), .. })) => {
+                self.core.metrics.reconnected();
+                self.entry.set_host_state(HostState::Connected(HostClient::new(address)));
                 Found::Perhaps
             }
             Ok(dead) => Found::Dead(dead.and_then(|survivor| survivor.ended)),
@@ -157,10 +159,10 @@ impl Follower {
 
     /// The agent ended: collects what shall stay readable and lets the host go. False: it runs again.
     async fn retire(&mut self, host: &HostClient) -> bool {
-        let (agents, entry) = (&self.agents, &self.entry);
+        let (core, entry) = (&self.core, &self.entry);
         let mut pause = Pause::default();
         for attempt in 1..=COLLECT_TRIES {
-            match agents.archive.collect(entry.id(), host).await {
+            match core.archive.collect(entry.id(), host).await {
                 Ok(()) => break,
                 Err(error) => {
                     tracing::warn!(attempt, error = format!("{error:#}"), "failed to collect an ended agent");
@@ -182,29 +184,28 @@ impl Follower {
     /// The host is gone and did not say how its agent ended, though the place may have: ends what remains and tells it.
     async fn lost(self, how: Option<AgentExit>) {
         tracing::warn!("the agent's host is lost");
-        let (agents, entry) = (self.agents.clone(), self.entry.clone());
-        let mut removing =
-            tokio::spawn(async move { agents.backend.remove(entry.id(), Duration::ZERO).await });
+        let (core, entry) = (self.core.clone(), self.entry.clone());
+        let mut removing = tokio::spawn(async move { core.backend.remove(entry.id(), Duration::ZERO).await });
         // A loss that is told should be one; but the news does not wait for ever.
         let _ = tokio::time::timeout(REMOVE_FIRST, &mut removing).await;
         let agent = ended(self.entry.agent(), how);
         self.entry.publish(agent.clone());
         if agent.exit != self.told {
-            self.tell_end(agent).await;
+            self.publish_exit(agent).await;
         }
         self.archived().await;
     }
 
     /// Tells an end that the host could not tell, however often it takes.
-    async fn tell_end(&self, agent: Agent) {
+    async fn publish_exit(&self, agent: Agent) {
         let reason = agent.exit.as_ref().map(|exit| exit.reason.clone()).unwrap_or_default();
         let mut pause = Pause::default();
         loop {
             let told = async {
-                let seq = self.agents.log.source_seq(self.entry.id().as_str()).await? + 1;
+                let seq = self.core.log.source_seq(self.entry.id().as_str()).await? + 1;
                 let data = EventData::AgentStopped { agent: Box::new(agent.clone()), reason: reason.clone() };
                 let event = HostEvent { seq, data, timestamp: agent.updated_at };
-                self.agents.record(&self.entry, event, Some(agent.clone())).await
+                self.core.record(&self.entry, event, Some(agent.clone())).await
             };
             match told.await {
                 Ok(()) => return,
@@ -216,25 +217,25 @@ impl Follower {
 
     /// Everything that remains is in the archive: it answers from now on, and the place is given back.
     async fn archived(&self) {
-        let (agents, id) = (&self.agents, self.entry.id());
-        if !agents.archive.holds(id)
-            && let Err(error) = agents.archive.nothing_of(id)
+        let (core, id) = (&self.core, self.entry.id());
+        if !core.archive.holds(id)
+            && let Err(error) = core.archive.put_empty(id)
         {
             tracing::error!(%error, "failed to write to the archive");
         }
-        self.entry.set_reach(Reach::Ended);
-        self.give_back().await;
-        agents.purge().await;
+        self.entry.set_host_state(HostState::Archived);
+        self.remove_host().await;
+        core.purge().await;
         tracing::info!("agent ended");
     }
 }
 
 impl Follower {
     /// Gives the place back. A place that is away is asked again; should this server go first, the next one asks.
-    async fn give_back(&self) {
+    async fn remove_host(&self) {
         let mut pause = Pause::default();
         for attempt in 1.. {
-            match self.agents.backend.remove(self.entry.id(), Duration::ZERO).await {
+            match self.core.backend.remove(self.entry.id(), Duration::ZERO).await {
                 Ok(()) => return,
                 Err(error) if attempt == 1 => {
                     tracing::error!(%error, "failed to remove an ended agent's host");
@@ -248,7 +249,7 @@ impl Follower {
     }
 }
 
-impl Agents {
+impl RuntimeCore {
     /// Appends one event of an agent, and the agent with it.
     async fn record(&self, entry: &Entry, event: HostEvent, agent: Option<Agent>) -> Result<(), Problem> {
         let source = entry.id().as_str();
@@ -256,12 +257,12 @@ impl Agents {
         self.log
             .append_with(source, Mark::Seq(event.seq), event.data, event.timestamp, move |db, _| match &agent
             {
-                Some(agent) => super::records::put(db, agent),
+                Some(agent) => super::agent_table::put(db, agent),
                 None => Ok(()),
             })
             .await?;
         if let Some(agent) = &shown {
-            self.backend.show(agent);
+            self.backend.agent_changed(agent);
         }
         Ok(())
     }

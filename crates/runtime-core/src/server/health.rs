@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use parallax_api::runtime::RuntimeStatus;
 use tokio::sync::Mutex;
 
-use super::agents::Agents;
+use super::core::RuntimeCore;
 use crate::backend::{AgentBackend, Health};
 
 /// How long what a place said of itself is believed.
@@ -34,7 +34,7 @@ impl HealthCache {
     }
 }
 
-impl Agents {
+impl RuntimeCore {
     /// What this runtime says of itself.
     pub(super) async fn readiness(&self) -> RuntimeStatus {
         let health = self.health.get(&*self.backend).await;

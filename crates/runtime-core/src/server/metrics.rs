@@ -1,4 +1,4 @@
-//! What Prometheus is told of agents.
+//! What Prometheus is told of core.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 
-use super::agents::Agents;
+use super::core::RuntimeCore;
 
 /// Seconds a spawn may take: a process, a container, an image that is fetched first.
 const SPAWN_BUCKETS: [f64; 9] = [0.02, 0.05, 0.1, 0.25, 1.0, 3.0, 10.0, 60.0, 300.0];
@@ -103,20 +103,22 @@ impl Drop for Viewer {
 }
 
 /// Counts the agents when it is asked.
-struct Census(Weak<Agents>);
+struct AgentsCollector(Weak<RuntimeCore>);
 
-impl Agents {
+impl RuntimeCore {
     /// Lets Prometheus count the agents by type and status.
-    pub(super) fn register_census(self: &Arc<Self>, metrics: &Metrics) {
-        metrics.register(|registry| registry.register_collector(Box::new(Census(Arc::downgrade(self)))));
+    pub(super) fn register_collector(self: &Arc<Self>, metrics: &Metrics) {
+        metrics.register(|registry| {
+            registry.register_collector(Box::new(AgentsCollector(Arc::downgrade(self))))
+        });
     }
 }
 
-impl Collector for Census {
+impl Collector for AgentsCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let Some(agents) = self.0.upgrade() else { return Ok(()) };
+        let Some(core) = self.0.upgrade() else { return Ok(()) };
         let mut counts: BTreeMap<Kind, i64> = BTreeMap::new();
-        for entry in agents.registry.all() {
+        for entry in core.registry.all() {
             let agent = entry.agent();
             *counts.entry(Kind { r#type: agent.r#type, status: agent.status.as_str() }).or_default() += 1;
         }
@@ -130,8 +132,8 @@ impl Collector for Census {
     }
 }
 
-impl fmt::Debug for Census {
+impl fmt::Debug for AgentsCollector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Census")
+        f.write_str("AgentsCollector")
     }
 }

@@ -6,22 +6,22 @@ use std::time::Duration;
 
 use parallax_api::{AgentId, Time};
 
-use super::agents::Agents;
-use super::registry::Reach;
+use super::core::RuntimeCore;
+use super::registry::HostState;
 
 /// How often is looked.
 const SWEEP: Duration = Duration::from_secs(10);
 
-impl Agents {
+impl RuntimeCore {
     /// Sweeps until the server goes.
-    pub(super) fn keep_purging(self: &Arc<Self>) {
-        let agents = self.clone();
+    pub(super) fn start_purging(self: &Arc<Self>) {
+        let core = self.clone();
         self.shutdown.tracker().spawn(async move {
-            let mut sweep = tokio::time::interval(SWEEP.min(agents.settings.keep.time));
+            let mut sweep = tokio::time::interval(SWEEP.min(core.settings.keep.time));
             loop {
                 tokio::select! {
-                    _ = sweep.tick() => agents.purge().await,
-                    () = agents.shutdown.begun() => return,
+                    _ = sweep.tick() => core.purge().await,
+                    () = core.shutdown.begun() => return,
                 }
             }
         });
@@ -37,7 +37,7 @@ impl Agents {
     }
 
     /// Takes out of the archive what is in no record: a server died while it forgot it.
-    pub(super) fn purge_unknown(&self) -> io::Result<()> {
+    pub(super) fn remove_orphans(&self) -> io::Result<()> {
         let unknown = |id: &AgentId| self.registry.get(id).is_err();
         self.archive.ids()?.iter().filter(|id| unknown(id)).try_for_each(|id| self.archive.purge(id))
     }
@@ -46,7 +46,7 @@ impl Agents {
         let entries = self.registry.all();
         let mut ended: Vec<(Time, AgentId)> = entries
             .iter()
-            .filter(|entry| matches!(entry.reach(), Reach::Ended))
+            .filter(|entry| matches!(entry.host_state(), HostState::Archived))
             .map(|entry| {
                 let agent = entry.agent();
                 (agent.exit.map_or(agent.updated_at, |exit| exit.at), agent.id)
@@ -65,6 +65,6 @@ impl Agents {
         self.registry.remove(id);
         self.archive.purge(id)?;
         self.log.forget_source(id.as_str()).await?;
-        Ok(self.records.delete(id).await?)
+        Ok(self.table.delete(id).await?)
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct Registry {
 pub(super) struct Entry {
     id: AgentId,
     agent_tx: watch::Sender<Agent>,
-    reach_tx: watch::Sender<Reach>,
+    host_state_tx: watch::Sender<HostState>,
     slot: Mutex<Option<Slot>>,
     slots: Arc<Slots>,
     /// One permit a viewer.
@@ -35,15 +35,15 @@ pub(super) struct Entry {
     pub(super) cpu: Mutex<Option<(Instant, f64)>>,
 }
 
-/// How an agent can be asked.
+/// The connection to the host of an agent.
 #[derive(Clone, Debug)]
-pub(super) enum Reach {
-    /// Its host is not found yet, or does not answer.
-    Away,
-    /// Its host answers here.
-    Host(HostClient),
-    /// It has ended, and what remains of it is in the archive.
-    Ended,
+pub(super) enum HostState {
+    /// The host is not found yet, or does not answer.
+    Unreachable,
+    /// The host answers here.
+    Connected(HostClient),
+    /// The agent has ended, and the archive holds what remains of it.
+    Archived,
 }
 
 impl Registry {
@@ -67,13 +67,13 @@ impl Registry {
     }
 
     /// Adds an agent. One that runs takes the slot, or, adopted without one, a slot beyond the limit if need be.
-    pub(super) fn insert(&self, agent: Agent, reach: Reach, slot: Option<Slot>) -> Arc<Entry> {
+    pub(super) fn insert(&self, agent: Agent, host_state: HostState, slot: Option<Slot>) -> Arc<Entry> {
         let entry = Arc::new(Entry {
             id: agent.id.clone(),
             slot: Mutex::new(slot),
             slots: self.slots.clone(),
             agent_tx: watch::Sender::new(agent.clone()),
-            reach_tx: watch::Sender::new(reach),
+            host_state_tx: watch::Sender::new(host_state),
             viewers: Arc::new(Semaphore::new(MAX_VIEWERS)),
             cpu: Mutex::default(),
         });
@@ -139,18 +139,22 @@ impl Entry {
     }
 
     /// How it can be asked.
-    pub(super) fn reach(&self) -> Reach {
-        self.reach_tx.borrow().clone()
+    pub(super) fn host_state(&self) -> HostState {
+        self.host_state_tx.borrow().clone()
     }
 
-    pub(super) fn set_reach(&self, reach: Reach) {
-        self.reach_tx.send_replace(reach);
+    pub(super) fn set_host_state(&self, host_state: HostState) {
+        self.host_state_tx.send_replace(host_state);
     }
 
     /// Waits until the agent has ended and everything of it is in the archive.
     pub(super) async fn archived(&self) {
         // The sender lives in `self`.
-        let _ = self.reach_tx.subscribe().wait_for(|reach| matches!(reach, Reach::Ended)).await;
+        let _ = self
+            .host_state_tx
+            .subscribe()
+            .wait_for(|host_state| matches!(host_state, HostState::Archived))
+            .await;
     }
 
     /// Waits until nobody watches its terminal.

@@ -19,12 +19,12 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::agents::Agents;
+use super::core::RuntimeCore;
 
 /// What handlers share.
 #[derive(Clone)]
 pub(super) struct App {
-    pub(super) agents: Arc<Agents>,
+    pub(super) core: Arc<RuntimeCore>,
     pub(super) idempotency: Idempotency,
 }
 

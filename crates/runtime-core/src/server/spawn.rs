@@ -7,8 +7,8 @@ use parallax_api::runtime::RuntimeKind;
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, SpawnRequest, Time};
 use parallax_profile::Launch;
 
-use super::agents::Agents;
-use super::registry::Reach;
+use super::core::RuntimeCore;
+use super::registry::HostState;
 use crate::host::HostClient;
 
 /// How long a host may take to start: an image may have to be fetched first.
@@ -20,7 +20,7 @@ const UNDO_AGAIN: Duration = Duration::from_secs(2);
 /// Variables that the host sets: a request's would cut the agent off from its host.
 const RESERVED: [&str; 2] = ["PARALLAX_HOST_SOCKET", "PARALLAX_AGENT_ID"];
 
-impl Agents {
+impl RuntimeCore {
     /// Spawns an agent with this id; when there is one (a request that is sent again), answers it.
     ///
     /// Runs to its end whatever becomes of the caller: a host that is half started belongs to nobody.
@@ -35,11 +35,11 @@ impl Agents {
         if self.shutdown.is_shutting_down() {
             return Err(Problem::new(Code::ShuttingDown, "the server goes away; try again in a moment"));
         }
-        let agents = self.clone();
+        let core = self.clone();
         let spawning = async move {
             let began = Instant::now();
-            let spawned = agents.start(id, request).await;
-            agents.metrics.spawned(began.elapsed(), spawned.as_ref().err().map(|problem| problem.code));
+            let spawned = core.start(id, request).await;
+            core.metrics.spawned(began.elapsed(), spawned.as_ref().err().map(|problem| problem.code));
             spawned
         };
         self.shutdown.tracker().spawn(spawning).await.unwrap_or_else(|cause| Err(Problem::internal(cause)))
@@ -49,7 +49,7 @@ impl Agents {
         let launch = self.resolve(&id, request)?;
         let slot = self.registry.take_slot()?;
         // Before the launch: should this server die in it, the next one knows whose host it finds.
-        self.records.announce(&launch.agent).await?;
+        self.table.insert_pending(&launch.agent).await?;
         let launched = tokio::time::timeout(LAUNCH_TIMEOUT, self.backend.launch(&id, &launch)).await;
         let late = || {
             Problem::new(
@@ -58,13 +58,14 @@ impl Agents {
             )
         };
         let launched = match launched.unwrap_or_else(|_| Err(late())) {
-            Ok(address) => self.records.put(&launch.agent).await.map(|()| address).map_err(Problem::from),
+            Ok(address) => self.table.put(&launch.agent).await.map(|()| address).map_err(Problem::from),
             Err(problem) => Err(problem),
         };
         match launched {
             Ok(address) => {
                 let host = HostClient::new(address);
-                let entry = self.registry.insert(launch.agent, Reach::Host(host.clone()), Some(slot));
+                let entry =
+                    self.registry.insert(launch.agent, HostState::Connected(host.clone()), Some(slot));
                 // The host knows more by now; when it is slow, what we know will do.
                 if let Ok(agent) = host.agent().await {
                     entry.publish(agent);
@@ -87,9 +88,9 @@ impl Agents {
         if self.try_undo(id).await.is_ok() {
             return;
         }
-        let (agents, id, begun) = (self.clone(), id.clone(), self.shutdown.clone());
+        let (core, id, begun) = (self.clone(), id.clone(), self.shutdown.clone());
         let trying = async move {
-            while agents.try_undo(&id).await.is_err() {
+            while core.try_undo(&id).await.is_err() {
                 tokio::time::sleep(UNDO_AGAIN).await;
             }
         };
@@ -107,7 +108,7 @@ impl Agents {
         removed.inspect_err(
             |error| tracing::error!(agent.id = %id, %error, "failed to remove what a failed spawn left"),
         )?;
-        self.records
+        self.table
             .delete(id)
             .await
             .inspect_err(|error| {

@@ -13,9 +13,9 @@ use parallax_api::terminal::{
 use parallax_api::{Code, Problem};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::agents::Agents;
+use super::core::RuntimeCore;
 use super::metrics::Viewer;
-use super::registry::{Entry, MAX_VIEWERS, Reach};
+use super::registry::{Entry, HostState, MAX_VIEWERS};
 use crate::host::{HostTerminal, to_host, to_viewer};
 
 /// How often a quiet terminal shows that it lives, so that a viewer that vanished is noticed.
@@ -29,7 +29,7 @@ const END_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A viewer that was let in.
 pub(super) struct Viewing {
-    agents: Arc<Agents>,
+    core: Arc<RuntimeCore>,
     entry: Arc<Entry>,
     query: TerminalQuery,
     v1: bool,
@@ -52,7 +52,7 @@ enum End {
 impl Viewing {
     /// Lets a viewer in. Fails with `RESOURCE_LIMIT` when there are too many.
     pub(super) fn begin(
-        agents: &Arc<Agents>,
+        core: &Arc<RuntimeCore>,
         entry: Arc<Entry>,
         query: TerminalQuery,
         v1: bool,
@@ -61,13 +61,13 @@ impl Viewing {
             Problem::new(Code::ResourceLimit, format!("{MAX_VIEWERS} viewers watch this terminal already"))
                 .with("limit", MAX_VIEWERS)
         })?;
-        let counted = agents.metrics.viewer();
-        Ok(Self { agents: agents.clone(), entry, query, v1, _permit: permit, _counted: counted })
+        let counted = core.metrics.viewer();
+        Ok(Self { core: core.clone(), entry, query, v1, _permit: permit, _counted: counted })
     }
 
     /// Serves the viewer until it, the agent or the server goes.
     pub(super) async fn serve(self, mut socket: WebSocket) {
-        if let Reach::Host(host) = self.entry.reach()
+        if let HostState::Connected(host) = self.entry.host_state()
             && let Ok(terminal) = host.terminal(&self.query, self.v1).await
         {
             match self.relay(&mut socket, terminal).await {
@@ -121,7 +121,7 @@ impl Viewing {
         tokio::select! {
             end = shown => end,
             end = typed => end,
-            () = self.agents.shutdown.begun() => End::GoingAway,
+            () = self.core.shutdown.begun() => End::GoingAway,
         }
     }
 
@@ -129,7 +129,7 @@ impl Viewing {
     async fn ends(&self) -> bool {
         tokio::select! {
             ended = tokio::time::timeout(END_PATIENCE, self.entry.archived()) => ended.is_ok(),
-            () = self.agents.shutdown.begun() => false,
+            () = self.core.shutdown.begun() => false,
         }
     }
 }

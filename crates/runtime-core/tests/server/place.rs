@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use parallax_api::runtime::{RuntimeKind, TypeInfo};
 use parallax_api::{AgentId, Problem};
 use parallax_profile::Launch;
-use parallax_runtime_core::{AgentBackend, Health, HostAddress, Survivor, Usage};
+use parallax_runtime_core::{AgentBackend, FoundHost, Health, HostAddress, Usage};
 
 use crate::host::Host;
 
@@ -75,9 +75,9 @@ impl AgentBackend for Place {
         Ok(HostAddress::Unix(host.socket.clone()))
     }
 
-    async fn survivors(&self) -> Result<Vec<Survivor>, Problem> {
+    async fn list_hosts(&self) -> Result<Vec<FoundHost>, Problem> {
         let hosts = self.hosts.lock().unwrap();
-        let survivor = |(id, host): (&AgentId, &Arc<Host>)| Survivor {
+        let survivor = |(id, host): (&AgentId, &Arc<Host>)| FoundHost {
             id: id.clone(),
             address: host.lives().then(|| HostAddress::Unix(host.socket.clone())),
             ended: None,
@@ -94,7 +94,7 @@ impl AgentBackend for Place {
         Ok(())
     }
 
-    async fn usage(&self, _: &AgentId) -> Result<Usage, Problem> {
-        Ok(Usage { cpu_seconds: 1.5, memory_bytes: 4096, processes: 2 })
+    async fn usage(&self, _: &AgentId) -> Result<Option<Usage>, Problem> {
+        Ok(Some(Usage { cpu_seconds: 1.5, memory_bytes: 4096, processes: 2 }))
     }
 }

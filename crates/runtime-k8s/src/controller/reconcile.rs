@@ -9,7 +9,7 @@ use kube::{Resource as _, ResourceExt as _};
 use parallax_api::agent::StopRequest;
 use parallax_api::{AgentId, Code, Problem};
 use parallax_runtime_core::host::HostClient;
-use parallax_runtime_core::{Arrival, Survivor};
+use parallax_runtime_core::{BackendEvent, FoundHost};
 use serde_json::json;
 use tokio::sync::oneshot;
 
@@ -140,7 +140,11 @@ fn pending(backend: &Arc<KubernetesBackend>, resource: &Arc<ParallaxAgent>, id: 
         None => {
             let (answer, answered) = oneshot::channel();
             let request = Box::new(resource.spec.request(&resource.name_any()));
-            if backend.arrivals_tx.try_send(Arrival::Asked { id: id.clone(), request, answer }).is_err() {
+            if backend
+                .events_tx
+                .try_send(BackendEvent::SpawnRequested { id: id.clone(), request, answer })
+                .is_err()
+            {
                 return (pending.because("many agents wait to be started"), Action::requeue(INSIST));
             }
             backend.book.note(id, |note| note.asked = Some(resource.clone()));
@@ -196,8 +200,8 @@ async fn starting(
             if HostClient::new(address.clone()).agent().await.is_err() {
                 return Ok((starting, Action::requeue(LOOK_AGAIN)));
             }
-            let survivor = Survivor { id: id.clone(), address: Some(address), ended: None };
-            if backend.arrivals_tx.try_send(Arrival::Returned(survivor)).is_err() {
+            let survivor = FoundHost { id: id.clone(), address: Some(address), ended: None };
+            if backend.events_tx.try_send(BackendEvent::HostRestarted(survivor)).is_err() {
                 return Ok((starting, Action::requeue(INSIST)));
             }
             backend.book.note(id, |note| note.answered = true);

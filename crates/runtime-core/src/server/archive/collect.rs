@@ -11,7 +11,7 @@ use parallax_api::message::{MAX_LISTED, MessagesQuery};
 use parallax_api::observe::{LogFormat, LogsQuery};
 use tokio::io::AsyncWriteExt;
 
-use super::{Archive, Remains, cast, private_dir};
+use super::{Archive, ArchivedAgent, cast, private_dir};
 use crate::host::HostClient;
 
 /// How long a log may take to be copied: hosts are near, and a log has at most some 64 MiB.
@@ -36,7 +36,7 @@ impl Archive {
         let kept = fs::metadata(dir.join("output.raw"))?.len();
         let start = metrics.output_bytes.saturating_sub(kept);
         let cast = fs::File::open(dir.join("output.cast"))?;
-        let remains = Remains {
+        let remains = ArchivedAgent {
             start,
             epoch,
             sizes: cast::sizes(cast).into_iter().map(|(offset, size)| (start + offset, size)).collect(),
@@ -51,7 +51,7 @@ impl Archive {
     }
 
     /// Makes the empty archive of an agent whose host was lost with everything it had.
-    pub(in crate::server) fn nothing_of(&self, id: &AgentId) -> std::io::Result<()> {
+    pub(in crate::server) fn put_empty(&self, id: &AgentId) -> std::io::Result<()> {
         private_dir(&self.path(id))
     }
 }

@@ -1,4 +1,4 @@
-//! The verbs on agents.
+//! The verbs on core.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -30,7 +30,7 @@ pub(super) async fn spawn(
 ) -> Result<Answer, Problem> {
     let asked = request.clone();
     let work = move |handle: String| async move {
-        let agent = app.agents.spawn(handle.parse()?, request).await?;
+        let agent = app.core.spawn(handle.parse()?, request).await?;
         Ok(Answer::new(StatusCode::CREATED, &agent)?.at(format!("/api/agents/{}", agent.id)))
     };
     app.idempotency.clone().once(key, "POST /api/agents", &asked, work).await
@@ -47,7 +47,7 @@ pub(super) async fn list(
     State(app): State<App>,
     Query(query): Query<AgentsQuery>,
 ) -> Result<Json<AgentList>, Problem> {
-    app.agents.list(&query).map(Json)
+    app.core.list(&query).map(Json)
 }
 
 /// One agent.
@@ -56,7 +56,7 @@ pub(super) async fn list(
     responses((status = 200, body = Agent), (status = "4XX", body = Problem))
 )]
 pub(super) async fn get(State(app): State<App>, Id(id): Id) -> Result<Json<Agent>, Problem> {
-    app.agents.get(&id).map(Json)
+    app.core.get(&id).map(Json)
 }
 
 /// Stop an agent: ask, wait `graceMs`, insist. Stopping one that has ended is no error.
@@ -69,7 +69,7 @@ pub(super) async fn stop(
     Id(id): Id,
     Query(request): Query<StopRequest>,
 ) -> Result<Json<Agent>, Problem> {
-    app.agents.stop(&id, &request).await.map(Json)
+    app.core.stop(&id, &request).await.map(Json)
 }
 
 /// Send a message: 202 when it is accepted, 200 with the answer when `expectResponse` asks to wait for it.
@@ -93,7 +93,7 @@ pub(super) async fn send(
 ) -> Result<Answer, Problem> {
     let (asked, operation) = (request.clone(), format!("POST /api/agents/{id}/send"));
     let work = move |message_id: String| async move {
-        let sent = app.agents.send(&id, message_id, request).await?;
+        let sent = app.core.send(&id, message_id, request).await?;
         let status = if sent.response.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
         Answer::new(status, &sent)
     };
@@ -110,7 +110,7 @@ pub(super) async fn messages(
     Id(id): Id,
     Query(query): Query<MessagesQuery>,
 ) -> Result<Json<MessageList>, Problem> {
-    app.agents.messages(&id, &query).await.map(Json)
+    app.core.messages(&id, &query).await.map(Json)
 }
 
 /// What a person would see now.
@@ -119,7 +119,7 @@ pub(super) async fn messages(
     responses((status = 200, body = Screen), (status = "4XX", body = Problem))
 )]
 pub(super) async fn screen(State(app): State<App>, Id(id): Id) -> Result<Json<Screen>, Problem> {
-    app.agents.screen(&id).await.map(Json)
+    app.core.screen(&id).await.map(Json)
 }
 
 /// Why the agent has the status it has: which rule, which evidence.
@@ -128,7 +128,7 @@ pub(super) async fn screen(State(app): State<App>, Id(id): Id) -> Result<Json<Sc
     responses((status = 200, body = StatusReport), (status = "4XX", body = Problem))
 )]
 pub(super) async fn status(State(app): State<App>, Id(id): Id) -> Result<Json<StatusReport>, Problem> {
-    app.agents.status(&id).await.map(Json)
+    app.core.status(&id).await.map(Json)
 }
 
 /// What the agent uses and has done.
@@ -137,7 +137,7 @@ pub(super) async fn status(State(app): State<App>, Id(id): Id) -> Result<Json<St
     responses((status = 200, body = Metrics), (status = "4XX", body = Problem))
 )]
 pub(super) async fn metrics(State(app): State<App>, Id(id): Id) -> Result<Json<Metrics>, Problem> {
-    app.agents.metrics(&id).await.map(Json)
+    app.core.metrics(&id).await.map(Json)
 }
 
 /// Press keys.
@@ -151,7 +151,7 @@ pub(super) async fn input(
     Id(id): Id,
     Json(request): Json<InputRequest>,
 ) -> Result<StatusCode, Problem> {
-    app.agents.input(&id, &request).await.map(|()| StatusCode::NO_CONTENT)
+    app.core.input(&id, &request).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 /// Answer the pending question.
@@ -165,7 +165,7 @@ pub(super) async fn answer(
     Id(id): Id,
     Json(request): Json<AnswerRequest>,
 ) -> Result<Json<Agent>, Problem> {
-    app.agents.answer(&id, &request).await.map(Json)
+    app.core.answer(&id, &request).await.map(Json)
 }
 
 /// Stop the current turn, keep the agent.
@@ -174,7 +174,7 @@ pub(super) async fn answer(
     responses((status = 200, body = Agent), (status = "4XX", body = Problem))
 )]
 pub(super) async fn interrupt(State(app): State<App>, Id(id): Id) -> Result<Json<Agent>, Problem> {
-    app.agents.interrupt(&id).await.map(Json)
+    app.core.interrupt(&id).await.map(Json)
 }
 
 /// A new process, with the same id, directory and, unless told otherwise, conversation. No body means the default.
@@ -189,5 +189,5 @@ pub(super) async fn restart(
     request: Option<Json<RestartRequest>>,
 ) -> Result<Json<Agent>, Problem> {
     let request = request.map(|Json(request)| request).unwrap_or_default();
-    app.agents.restart(&id, &request).await.map(Json)
+    app.core.restart(&id, &request).await.map(Json)
 }

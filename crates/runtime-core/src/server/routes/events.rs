@@ -21,7 +21,7 @@ pub(super) async fn sse(
     Query(query): Query<EventsQuery>,
     upgrade: Option<Upgrade>,
 ) -> Response {
-    events::follow(&app.agents.log, query, &headers, upgrade, &app.agents.shutdown)
+    events::follow(&app.core.log, query, &headers, upgrade, &app.core.shutdown)
 }
 
 /// Events as a WebSocket: a text frame an event.
@@ -34,5 +34,5 @@ pub(super) async fn websocket(
     Query(query): Query<EventsQuery>,
     Upgrade(upgrade): Upgrade,
 ) -> Response {
-    events::websocket(&app.agents.log, query, upgrade, &app.agents.shutdown)
+    events::websocket(&app.core.log, query, upgrade, &app.core.shutdown)
 }

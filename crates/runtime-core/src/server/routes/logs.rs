@@ -11,8 +11,8 @@ use parallax_service::extract::{Json, Query};
 use tokio_util::io::ReaderStream;
 
 use super::{App, Id};
-use crate::server::agents::LogSource;
 use crate::server::archive::LogAnswer;
+use crate::server::core::LogSource;
 
 /// The log: the last lines as JSON, or with another `format` as a body; `follow` streams on until the agent ends.
 #[utoipa::path(
@@ -28,9 +28,9 @@ pub(super) async fn logs(
     Query(query): Query<LogsQuery>,
 ) -> Result<Response, Problem> {
     let as_body = query.follow == Some(true) || query.format == Some(LogFormat::Ansi);
-    Ok(match app.agents.logs(&id, &query).await? {
+    Ok(match app.core.logs(&id, &query).await? {
         LogSource::Host(answer) => {
-            let going = app.agents.shutdown.token().clone().cancelled_owned();
+            let going = app.core.shutdown.token().clone().cancelled_owned();
             answer.map(|body| Body::from_stream(body.into_data_stream().take_until(going)))
         }
         LogSource::Archive(LogAnswer::Lines(logs)) if as_body => {

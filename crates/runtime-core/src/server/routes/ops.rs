@@ -19,7 +19,7 @@ pub(super) async fn health() -> Json<serde_json::Value> {
     responses((status = 200, body = RuntimeStatus), (status = 503, body = RuntimeStatus))
 )]
 pub(super) async fn ready(State(app): State<App>) -> (StatusCode, Json<RuntimeStatus>) {
-    let status = app.agents.readiness().await;
+    let status = app.core.readiness().await;
     let code = if status.healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(status))
 }

@@ -36,12 +36,12 @@ pub(super) async fn terminal(
     }
     let upgrade = upgrade.protocols([TERMINAL_V1]).max_message_size(MAX_FRAME).max_frame_size(MAX_FRAME);
     let v1 = upgrade.selected_protocol().is_some();
-    let shutdown = app.agents.shutdown.clone();
+    let shutdown = app.core.shutdown.clone();
     let track = move |viewing| shutdown.tracker().clone().track_future(viewing);
-    let entry = id.parse().and_then(|id| app.agents.registry.get(&id));
+    let entry = id.parse().and_then(|id| app.core.registry.get(&id));
     Ok(match entry {
         Ok(entry) => {
-            let viewing = Viewing::begin(&app.agents, entry, query, v1)?;
+            let viewing = Viewing::begin(&app.core, entry, query, v1)?;
             upgrade.on_upgrade(move |socket| track(viewing.serve(socket))).into_response()
         }
         // A browser cannot read why an upgrade was refused; it can read why a socket was closed.

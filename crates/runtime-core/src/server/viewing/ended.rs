@@ -14,13 +14,13 @@ const PIECE: usize = 64 * 1024;
 impl Viewing {
     /// Shows the log from the byte that was asked for, then says how the agent ended.
     pub(super) async fn show_ended(&self, mut socket: WebSocket) {
-        let (archive, id) = (self.agents.archive.clone(), self.entry.id().clone());
+        let (archive, id) = (self.core.archive.clone(), self.entry.id().clone());
         let since = self.query.since.unwrap_or(0);
         let output = tokio::task::spawn_blocking(move || archive.output(&id, since)).await;
         let shown = match output.map_err(Problem::internal).flatten() {
             Ok(output) => tokio::select! {
                 shown = self.show(&mut socket, output) => shown,
-                () = self.agents.shutdown.begun() => None,
+                () = self.core.shutdown.begun() => None,
             },
             Err(error) => {
                 tracing::error!(agent.id = %self.entry.id(), %error, "failed to read an ended agent's output");

@@ -1,4 +1,4 @@
-//! The agents in the database: who was here when the last server died, and how they ended.
+//! The table of agents in the database: which agents the last server had, and how they ended.
 
 use parallax_api::{Agent, AgentId};
 use parallax_service::store::{Store, StoreError};
@@ -14,46 +14,46 @@ pub(super) const MIGRATIONS: &[&str] = &["
     ) STRICT, WITHOUT ROWID;
 "];
 
-/// Every agent as it was when it was last told of.
+/// Every agent as it was last published.
 #[derive(Clone, Debug)]
-pub(super) struct Records(Store);
+pub(super) struct AgentTable(Store);
 
 /// An agent in the database.
-pub(super) struct Record {
-    /// As it was last told of.
+pub(super) struct AgentRow {
+    /// As it was last published.
     pub(super) agent: Agent,
-    /// Whether its host was seen to start. Otherwise the server died in the middle of a spawn nobody got an answer to.
+    /// Whether its host was seen to start. If not, the server died during a spawn that nobody got an answer to.
     pub(super) launched: bool,
 }
 
-impl Records {
+impl AgentTable {
     pub(super) fn new(store: Store) -> Self {
         Self(store)
     }
 
-    pub(super) async fn all(&self) -> Result<Vec<Record>, StoreError> {
+    pub(super) async fn all(&self) -> Result<Vec<AgentRow>, StoreError> {
         self.0
             .with(|db| {
                 let mut select = db.prepare_cached("SELECT agent, launched FROM agents ORDER BY id")?;
-                let records = select.query_map([], |row| {
+                let rows = select.query_map([], |row| {
                     let agent: String = row.get(0)?;
                     let agent = serde_json::from_str(&agent).map_err(|error| {
                         rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(error))
                     })?;
-                    Ok(Record { agent, launched: row.get(1)? })
+                    Ok(AgentRow { agent, launched: row.get(1)? })
                 })?;
-                records.collect()
+                rows.collect()
             })
             .await
     }
 
-    /// Records an agent that is about to be launched.
-    pub(super) async fn announce(&self, agent: &Agent) -> Result<(), StoreError> {
+    /// Inserts the row of an agent that is about to be launched.
+    pub(super) async fn insert_pending(&self, agent: &Agent) -> Result<(), StoreError> {
         let agent = agent.clone();
         self.0.with(move |db| write(db, &agent, false)).await
     }
 
-    /// Records an agent whose host runs.
+    /// Writes the row of an agent whose host runs.
     pub(super) async fn put(&self, agent: &Agent) -> Result<(), StoreError> {
         let agent = agent.clone();
         self.0.with(move |db| put(db, &agent)).await
@@ -65,7 +65,7 @@ impl Records {
     }
 }
 
-/// Records the agent as it is; for whoever has a transaction already.
+/// Writes the row of an agent in the transaction of the caller.
 pub(super) fn put(db: &Connection, agent: &Agent) -> rusqlite::Result<()> {
     write(db, agent, true)
 }

@@ -13,11 +13,11 @@ use parallax_service::events::EventLog;
 use parallax_service::listing::AgentsQuery;
 use parallax_service::shutdown::Shutdown;
 
+use super::agent_table::AgentTable;
 use super::archive::{Archive, LogAnswer};
 use super::health::HealthCache;
 use super::metrics::RuntimeMetrics;
-use super::records::Records;
-use super::registry::{Entry, Reach, Registry};
+use super::registry::{Entry, HostState, Registry};
 use super::settings::RuntimeSettings;
 use crate::backend::{AgentBackend, Usage};
 use crate::host::{HostAnswer, HostClient};
@@ -28,11 +28,11 @@ const END_PATIENCE: Duration = Duration::from_secs(3);
 const REMOVE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Everything a runtime server knows and does, apart from HTTP.
-pub(super) struct Agents {
+pub(super) struct RuntimeCore {
     pub(super) settings: RuntimeSettings,
     pub(super) backend: Arc<dyn AgentBackend>,
     pub(super) registry: Registry,
-    pub(super) records: Records,
+    pub(super) table: AgentTable,
     pub(super) archive: Archive,
     pub(super) log: EventLog,
     pub(super) health: HealthCache,
@@ -46,7 +46,7 @@ pub(super) enum LogSource {
     Archive(LogAnswer),
 }
 
-impl Agents {
+impl RuntimeCore {
     /// Fails with `VALIDATION_ERROR` naming the field.
     pub(super) fn list(&self, query: &AgentsQuery) -> Result<AgentList, Problem> {
         let agents = self.registry.all().iter().map(|entry| entry.agent()).collect();
@@ -142,8 +142,8 @@ impl Agents {
         let ended_id = id.clone();
         let ended = move |archive: &Archive| archive.metrics(&ended_id);
         let mut metrics = self.read(id, async |host| host.metrics().await, ended).await?;
-        if !matches!(entry.reach(), Reach::Ended)
-            && let Ok(usage) = self.backend.usage(id).await
+        if !matches!(entry.host_state(), HostState::Archived)
+            && let Ok(Some(usage)) = self.backend.usage(id).await
         {
             metrics.cpu_percent = cpu_percent(&entry, usage);
             metrics.cpu_seconds = usage.cpu_seconds;
@@ -167,10 +167,10 @@ impl Agents {
         call: impl AsyncFnOnce(HostClient) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
         let entry = self.registry.get(id)?;
-        let answer = match entry.reach() {
-            Reach::Host(host) => call(host).await,
-            Reach::Away => Err(not_found_yet()),
-            Reach::Ended => return Err(entry.stopped()),
+        let answer = match entry.host_state() {
+            HostState::Connected(host) => call(host).await,
+            HostState::Unreachable => Err(not_found_yet()),
+            HostState::Archived => return Err(entry.stopped()),
         };
         match answer {
             Err(problem) if problem.code == Code::RuntimeUnavailable && self.ends(&entry).await => {
@@ -205,10 +205,10 @@ impl Agents {
                 .await
                 .unwrap_or_else(|cause| Err(Problem::internal(cause)))
         };
-        let answer = match entry.reach() {
-            Reach::Host(host) => live(host).await,
-            Reach::Away => Err(not_found_yet()),
-            Reach::Ended => return remains().await,
+        let answer = match entry.host_state() {
+            HostState::Connected(host) => live(host).await,
+            HostState::Unreachable => Err(not_found_yet()),
+            HostState::Archived => return remains().await,
         };
         match answer {
             Err(problem) if problem.code == Code::RuntimeUnavailable && self.ends(&entry).await => {

@@ -1,0 +1,62 @@
+//! What happens in the backend without the server's API: spawn requests, and hosts that run again.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+
+use super::core::RuntimeCore;
+use super::registry::HostState;
+use crate::backend::{BackendEvent, FoundHost};
+use crate::host::HostClient;
+
+impl RuntimeCore {
+    /// Handles the backend's events until the server goes.
+    pub(super) fn watch_backend(self: &Arc<Self>) {
+        let core = self.clone();
+        let mut events = self.backend.events();
+        self.shutdown.tracker().spawn(async move {
+            loop {
+                let event = tokio::select! {
+                    event = events.next() => event,
+                    () = core.shutdown.begun() => return,
+                };
+                let Some(event) = event else { return };
+                let core = core.clone();
+                // A spawn takes its time, and the next one need not wait for it. The slots of the registry bound them.
+                core.shutdown.tracker().clone().spawn(async move { core.on_backend_event(event).await });
+            }
+        });
+    }
+
+    async fn on_backend_event(self: &Arc<Self>, event: BackendEvent) {
+        match event {
+            BackendEvent::SpawnRequested { id, request, answer } => {
+                let spawned = self.spawn(id, *request).await.map(drop);
+                // A backend that stopped waiting finds the agent among its hosts.
+                drop(answer.send(spawned));
+            }
+            BackendEvent::HostRestarted(host) => self.readopt(host).await,
+        }
+    }
+
+    /// An agent that had ended runs again, under the same id and with the same journal, which continues.
+    async fn readopt(self: &Arc<Self>, found: FoundHost) {
+        let Some(address) = found.address else { return };
+        let known = self.registry.get(&found.id).ok();
+        if known.is_some_and(|entry| !matches!(entry.host_state(), HostState::Archived)) {
+            // Adopted or followed already.
+            return;
+        }
+        let host = HostClient::new(address);
+        match host.agent().await {
+            Ok(agent) => {
+                tracing::info!(agent.id = %agent.id, "an agent that had ended runs again");
+                let entry = self.registry.insert(agent, HostState::Connected(host), None);
+                self.follow(entry, None);
+            }
+            Err(error) => {
+                tracing::error!(agent.id = %found.id, %error, "a host that runs again does not answer");
+            }
+        }
+    }
+}
