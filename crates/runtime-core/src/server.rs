@@ -75,7 +75,7 @@ impl RuntimeServer {
         let gate = Gate::new(settings.gate.clone());
         let core = Arc::new(RuntimeCore {
             backend,
-            registry: Registry::new(settings.max_agents),
+            registry: Arc::new(Registry::new(settings.max_agents)),
             archive: Archive::open(settings.state_dir.join("ended")).context("failed to open the archive")?,
             log: EventLog::open(&store, DEFAULT_KEEP).await.context("failed to open the event log")?,
             table: AgentTable::new(store),
@@ -84,7 +84,7 @@ impl RuntimeServer {
             settings,
             shutdown: shutdown.clone(),
         });
-        core.register_collector(&metrics);
+        metrics::register_collector(&metrics, core.registry.clone());
         core.backend.register_metrics(&metrics);
         core.adopt().await.context("failed to take over the agents of the last server")?;
         core.start_purging();

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use parallax_api::agent::{AgentList, RestartRequest, StopRequest};
 use parallax_api::message::{AnswerRequest, MessageList, MessagesQuery};
 use parallax_api::observe::{LogsQuery, Metrics, StatusReport};
+use parallax_api::runtime::RuntimeStatus;
 use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, SendRequest, SendResponse};
 use parallax_service::events::EventLog;
@@ -31,7 +32,7 @@ const REMOVE_PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct RuntimeCore {
     pub(super) settings: RuntimeSettings,
     pub(super) backend: Arc<dyn AgentBackend>,
-    pub(super) registry: Registry,
+    pub(super) registry: Arc<Registry>,
     pub(super) table: AgentTable,
     pub(super) archive: Archive,
     pub(super) log: EventLog,
@@ -158,6 +159,24 @@ impl RuntimeCore {
         let (ended_id, ended_query) = (id.clone(), query.clone());
         let ended = move |archive: &Archive| archive.logs(&ended_id, &ended_query).map(LogSource::Archive);
         self.read(id, live, ended).await
+    }
+
+    /// The state of this runtime.
+    pub(super) async fn readiness(&self) -> RuntimeStatus {
+        let health = self.health.get(&*self.backend).await;
+        let reason = match self.shutdown.is_shutting_down() {
+            true => Some("the server goes away".into()),
+            false => health.trouble,
+        };
+        RuntimeStatus {
+            kind: self.backend.kind(),
+            healthy: reason.is_none(),
+            reason,
+            agents: self.registry.running(),
+            capacity: self.settings.max_agents,
+            types: health.types,
+            version: env!("CARGO_PKG_VERSION").into(),
+        }
     }
 
     /// Asks the host of a running agent. Fails with `AGENT_STOPPED` when the agent has ended or ends meanwhile.

@@ -1,24 +1,22 @@
-//! Whether an agent could be spawned here now.
+//! Whether an agent could be spawned here now, as the backend says.
 
 use std::time::{Duration, Instant};
 
-use parallax_api::runtime::RuntimeStatus;
 use tokio::sync::Mutex;
 
-use super::core::RuntimeCore;
 use crate::backend::{AgentBackend, Health};
 
-/// How long what a place said of itself is believed.
+/// How long a check of the backend is good.
 const FRESH: Duration = Duration::from_secs(5);
-/// How long a place may take to say it.
+/// How long a check may take.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the place last said of itself. However many ask, the place is asked once at a time.
+/// The last check. However many requests come, one check runs at a time.
 #[derive(Default)]
 pub(super) struct HealthCache(Mutex<Option<(Instant, Health)>>);
 
 impl HealthCache {
-    async fn get(&self, backend: &dyn AgentBackend) -> Health {
+    pub(super) async fn get(&self, backend: &dyn AgentBackend) -> Health {
         let mut cached = self.0.lock().await;
         if let Some((at, health)) = &*cached
             && at.elapsed() < FRESH
@@ -31,25 +29,5 @@ impl HealthCache {
         });
         *cached = Some((Instant::now(), health.clone()));
         health
-    }
-}
-
-impl RuntimeCore {
-    /// What this runtime says of itself.
-    pub(super) async fn readiness(&self) -> RuntimeStatus {
-        let health = self.health.get(&*self.backend).await;
-        let reason = match self.shutdown.is_shutting_down() {
-            true => Some("the server goes away".into()),
-            false => health.trouble,
-        };
-        RuntimeStatus {
-            kind: self.backend.kind(),
-            healthy: reason.is_none(),
-            reason,
-            agents: self.registry.running(),
-            capacity: self.settings.max_agents,
-            types: health.types,
-            version: env!("CARGO_PKG_VERSION").into(),
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_api::Code;
@@ -14,7 +14,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 
-use super::core::RuntimeCore;
+use super::registry::Registry;
 
 /// Seconds a spawn may take: a process, a container, an image that is fetched first.
 const SPAWN_BUCKETS: [f64; 9] = [0.02, 0.05, 0.1, 0.25, 1.0, 3.0, 10.0, 60.0, 300.0];
@@ -102,23 +102,19 @@ impl Drop for Viewer {
     }
 }
 
-/// Counts the agents when it is asked.
-struct AgentsCollector(Weak<RuntimeCore>);
+/// Counts the agents by type and status when Prometheus asks.
+#[derive(Debug)]
+struct AgentsCollector(Arc<Registry>);
 
-impl RuntimeCore {
-    /// Lets Prometheus count the agents by type and status.
-    pub(super) fn register_collector(self: &Arc<Self>, metrics: &Metrics) {
-        metrics.register(|registry| {
-            registry.register_collector(Box::new(AgentsCollector(Arc::downgrade(self))))
-        });
-    }
+/// Lets Prometheus count the agents of `registry`.
+pub(super) fn register_collector(metrics: &Metrics, registry: Arc<Registry>) {
+    metrics.register(|prometheus| prometheus.register_collector(Box::new(AgentsCollector(registry))));
 }
 
 impl Collector for AgentsCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let Some(core) = self.0.upgrade() else { return Ok(()) };
         let mut counts: BTreeMap<Kind, i64> = BTreeMap::new();
-        for entry in core.registry.all() {
+        for entry in self.0.all() {
             let agent = entry.agent();
             *counts.entry(Kind { r#type: agent.r#type, status: agent.status.as_str() }).or_default() += 1;
         }
@@ -129,11 +125,5 @@ impl Collector for AgentsCollector {
             ConstGauge::new(count).encode(encoder.encode_family(&kind)?)?;
         }
         Ok(())
-    }
-}
-
-impl fmt::Debug for AgentsCollector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AgentsCollector")
     }
 }

@@ -1,6 +1,7 @@
 //! Which agents there are: a map behind a short lock, and what is known of each.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -20,6 +21,12 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 pub(super) struct Registry {
     entries: Mutex<HashMap<AgentId, Arc<Entry>>>,
     slots: Arc<Slots>,
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("slots", &self.slots).finish_non_exhaustive()
+    }
 }
 
 /// One agent as this server knows it.
@@ -202,6 +209,7 @@ pub(super) fn no_agent(id: &AgentId) -> Problem {
 }
 
 /// How many agents run, and how many may.
+#[derive(Debug)]
 struct Slots {
     taken: AtomicUsize,
     capacity: usize,
