@@ -65,8 +65,8 @@ pub enum Act {
 }
 
 /// What the session sees.
-pub struct Sight<'a> {
-    /// The detector's conclusion.
+pub struct DeliveryInput<'a> {
+    /// The detector's desired.
     pub observation: &'a Observation,
     /// Input bytes that the terminal has taken.
     pub written: u64,
@@ -146,11 +146,11 @@ impl Delivery {
     }
 
     /// Goes on as far as what is seen allows.
-    pub fn step(&mut self, submit: &Submit, sight: &Sight<'_>, now: Instant) -> Vec<Act> {
+    pub fn step(&mut self, submit: &Submit, input: &DeliveryInput<'_>, now: Instant) -> Vec<Act> {
         let mut acts = Vec::new();
         while let Some(current) = &mut self.current {
             // A dialog came up meanwhile: what is typed now would answer it.
-            if sight.observation.attention.is_some() {
+            if input.observation.attention.is_some() {
                 match &mut current.phase {
                     Phase::Settling { since } => {
                         *since = now;
@@ -166,10 +166,10 @@ impl Delivery {
             let before = acts.len();
             match current.phase {
                 Phase::Clearing { tries, again_at } => {
-                    clear_or_paste(current, submit, sight, tries, again_at, now, &mut acts);
+                    clear_or_paste(current, submit, input, tries, again_at, now, &mut acts);
                 }
                 Phase::Pasting { target, since } => {
-                    if sight.written >= target {
+                    if input.written >= target {
                         current.phase = Phase::Settling { since: now };
                         continue;
                     }
@@ -179,7 +179,7 @@ impl Delivery {
                 }
                 Phase::Settling { since } => {
                     let waited = now - since;
-                    let seen = submit.is_echoed(&current.text, &sight.observation.composer);
+                    let seen = submit.is_echoed(&current.text, &input.observation.composer);
                     if (seen && waited >= settle(submit)) || waited >= echo_timeout(submit) {
                         current.phase = Phase::Entered { since: now, tries: 1 };
                         acts.push(Act::Keys(b"\r".to_vec()));
@@ -187,13 +187,13 @@ impl Delivery {
                     }
                 }
                 Phase::Entered { since, tries } => {
-                    let holds = matches!(sight.observation.composer, Composer::Holds(_));
+                    let holds = matches!(input.observation.composer, Composer::Holds(_));
                     let waited = now - since;
-                    if sight.observation.status == AgentStatus::Busy && !holds {
+                    if input.observation.status == AgentStatus::Busy && !holds {
                         current.phase = Phase::Taken { idle_since: None };
                         acts.push(Act::Taken(current.id.clone()));
                     } else if holds
-                        && sight.observation.attention.is_none()
+                        && input.observation.attention.is_none()
                         && waited >= proof_timeout(submit)
                     {
                         // The Enter was swallowed: the text still stands there.
@@ -203,13 +203,13 @@ impl Delivery {
                         } else {
                             acts.push(Act::Failed(current.id.clone(), not_taken()));
                         }
-                    } else if waited >= PROOF_LIMIT && sight.observation.attention.is_none() {
+                    } else if waited >= PROOF_LIMIT && input.observation.attention.is_none() {
                         acts.push(Act::Failed(current.id.clone(), not_taken()));
                     }
                 }
                 Phase::Taken { idle_since } => {
-                    let idle = sight.observation.status == AgentStatus::Ready
-                        && sight.observation.attention.is_none();
+                    let idle = input.observation.status == AgentStatus::Ready
+                        && input.observation.attention.is_none();
                     let since = idle.then(|| idle_since.unwrap_or(now));
                     current.phase = Phase::Taken { idle_since: since };
                     if since.is_some_and(|since| now - since >= IDLE_LIMIT) {
@@ -230,7 +230,7 @@ impl Delivery {
 fn clear_or_paste(
     current: &mut Current,
     submit: &Submit,
-    sight: &Sight<'_>,
+    input: &DeliveryInput<'_>,
     tries: u32,
     again_at: Instant,
     now: Instant,
@@ -239,7 +239,7 @@ fn clear_or_paste(
     if now < again_at {
         return;
     }
-    if !matches!(sight.observation.composer, Composer::Holds(_)) {
+    if !matches!(input.observation.composer, Composer::Holds(_)) {
         let text = if submit.final_newline { format!("{}\n", current.text) } else { current.text.clone() };
         acts.push(Act::Paste(keys::paste(&text)));
         return;
@@ -251,7 +251,7 @@ fn clear_or_paste(
         return;
     }
     for key in &submit.clear_keys {
-        acts.extend(keys::encode(key, sight.modes).map(Act::Keys));
+        acts.extend(keys::encode(key, input.modes).map(Act::Keys));
     }
     current.phase = Phase::Clearing { tries: tries + 1, again_at: now + CLEAR_WAIT };
 }
@@ -322,9 +322,12 @@ mod tests {
         /// Lets time pass, then one step; what it asks for, in short.
         fn after(&mut self, millis: u64) -> Vec<String> {
             self.now += Duration::from_millis(millis);
-            let sight =
-                Sight { observation: &self.observation, written: self.written, modes: &Modes::default() };
-            let acts = self.delivery.step(&self.submit, &sight, self.now);
+            let input = DeliveryInput {
+                observation: &self.observation,
+                written: self.written,
+                modes: &Modes::default(),
+            };
+            let acts = self.delivery.step(&self.submit, &input, self.now);
             acts.iter().map(|act| self.note(act)).collect()
         }
 

@@ -47,7 +47,7 @@ pub struct KeptMessages {
 
 /// How a message ended.
 #[derive(Clone, Debug)]
-pub enum Ending {
+pub enum MessageOutcome {
     /// With this answer.
     Answered(Message),
     /// Without one.
@@ -208,15 +208,15 @@ impl Inbox {
     }
 
     /// Resolves when the message has ended.
-    pub async fn ending(&self, id: &str) -> Ending {
+    pub async fn outcome(&self, id: &str) -> MessageOutcome {
         let mut changed_rx = self.0.changed_tx.subscribe();
         loop {
-            if let Some(ending) = self.lock().ending(id) {
-                return ending;
+            if let Some(outcome) = self.lock().outcome(id) {
+                return outcome;
             }
             // The sender lives as long as `self`.
             if changed_rx.changed().await.is_err() {
-                return Ending::Failed(Problem::internal("the conversation is gone"));
+                return MessageOutcome::Failed(Problem::internal("the conversation is gone"));
             }
         }
     }
@@ -261,15 +261,15 @@ impl Conversation {
         }
     }
 
-    fn ending(&self, id: &str) -> Option<Ending> {
+    fn outcome(&self, id: &str) -> Option<MessageOutcome> {
         match self.find(id).map(|message| message.state) {
             Some(Some(MessageState::Answered)) => {
                 let answer = |message: &&Message| message.in_reply_to.as_deref() == Some(id);
-                self.messages.iter().rev().find(answer).cloned().map(Ending::Answered)
+                self.messages.iter().rev().find(answer).cloned().map(MessageOutcome::Answered)
             }
-            Some(Some(MessageState::Failed)) => self.failures.get(id).cloned().map(Ending::Failed),
+            Some(Some(MessageState::Failed)) => self.failures.get(id).cloned().map(MessageOutcome::Failed),
             Some(_) => None,
-            None => Some(Ending::Failed(Problem::internal("the message is no longer kept"))),
+            None => Some(MessageOutcome::Failed(Problem::internal("the message is no longer kept"))),
         }
     }
 }

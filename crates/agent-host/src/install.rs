@@ -1,4 +1,4 @@
-//! `parallax-agent-host install`: this program brings itself into a volume, so that any image will do for an agent.
+//! `parallax-agent-host install`: copies this program into a volume, so that an agent can use any image.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-/// Copies this program to `to`, where everyone may run it, and makes the directories `make_dirs` for the agent.
+/// Copies this program to `to`, executable by all users, and creates the directories `make_dirs` for the agent.
 ///
 /// # Errors
 /// When something cannot be written.
 pub fn run(to: &Path, make_dirs: &[PathBuf]) -> anyhow::Result<()> {
     let this = std::env::current_exe().context("finding this program")?;
-    // Renamed into place: who finds it finds all of it.
+    // Renamed into place: the file is never seen half written.
     let partial = to.with_extension("partial");
     fs::copy(&this, &partial).with_context(|| format!("writing {}", partial.display()))?;
     fs::set_permissions(&partial, fs::Permissions::from_mode(0o755))?;
     fs::rename(&partial, to).with_context(|| format!("writing {}", to.display()))?;
     for dir in make_dirs {
         let made = DirBuilder::new().recursive(true).mode(0o755).create(dir);
-        made.with_context(|| format!("making {}", dir.display()))?;
+        made.with_context(|| format!("creating {}", dir.display()))?;
     }
     Ok(())
 }

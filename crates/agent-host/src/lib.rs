@@ -1,38 +1,40 @@
-//! One process per agent: it owns the agent's terminal and the memory of it, and outlives the servers.
+//! One process per agent. The host owns the agent's terminal, conversation and history, and outlives the servers.
 //!
 //! How output moves: [`terminal`] reads the PTY → [`session`] feeds the screen, the output [`log`] and the
-//! [`viewers`], and asks the detector what it means → what changed is published and appended to the [`journal`].
+//! [`viewers`], and runs the detector → what changed is published and appended to the [`journal`].
 //!
-//! How a message moves: [`routes`] → [`session`] → [`inbox`] (it waits) → [`delivery`] (typed, entered, proved) →
-//! [`turn`] (its answers) → [`inbox`] again, and the journal.
+//! How a message moves: [`routes`] → [`session`] → [`inbox`] (queue) → [`delivery`] (typed, entered, proved) →
+//! [`turn`] (its output) → [`inbox`] again, and the journal.
 //!
-//! How an agent ends: [`leaving`] (ask, wait, insist) → [`reaper`] (who ended, and how) → [`tree`] (nothing of it is
-//! left), and leaves a [`memory`] to go on from. [`serve`] puts it all together; [`hook`] is the other end of a CLI's own reports, [`record`] of the files it
-//! writes. In a container there is also a [`door`] to the network, [`contained`] environment and memory, [`relay`]
-//! for containers without a network, and [`install`] for images without this program.
+//! How an agent ends: [`termination`] (ask, wait, kill) → [`reaper`] (exit status) → [`process_tree`] (no process of
+//! the agent is left). It leaves a [`resume`] file, from which the next host of the same directory goes on.
+//!
+//! [`serve`] puts it all together. [`hook`] is the program that CLIs run as their hooks, [`session_file`] follows the
+//! files that a CLI writes itself. For containers there are [`container`] (environment, memory limit), [`tcp`] (a
+//! listener behind a token), [`relay`] (no network) and [`install`] (images without this program).
 
-pub mod answering;
 pub mod asciicast;
+pub mod auto_dismiss;
 pub mod characters;
-pub mod contained;
+pub mod container;
 pub mod delivery;
-pub mod door;
+pub mod dialog_answer;
 pub mod hook;
 pub mod inbox;
 pub mod install;
 pub mod journal;
-pub mod leaving;
 pub mod log;
-pub mod memory;
-pub mod passing;
 pub mod plain;
+pub mod process_tree;
 pub mod reaper;
-pub mod record;
 pub mod relay;
+pub mod resume;
 pub mod routes;
 pub mod serve;
 pub mod session;
+pub mod session_file;
+pub mod tcp;
 pub mod terminal;
-pub mod tree;
+pub mod termination;
 pub mod turn;
 pub mod viewers;

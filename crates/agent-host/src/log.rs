@@ -18,7 +18,7 @@ const RECORD: usize = 20;
 
 /// From which offset on output was printed at which time to which size of terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
+pub struct IndexEntry {
     /// The first byte.
     pub offset: u64,
     /// When it was printed.
@@ -35,7 +35,7 @@ pub struct OutputLog {
     segment_start: u64,
     end: u64,
     limit: u64,
-    last_mark: Option<Mark>,
+    last_entry: Option<IndexEntry>,
     /// The last write failed: what is in the segment is unknown, the next bytes begin another.
     is_broken: bool,
 }
@@ -57,7 +57,7 @@ impl OutputLog {
             segment_start: end,
             end,
             limit: limit.max(SEGMENTS),
-            last_mark: None,
+            last_entry: None,
             is_broken: false,
         })
     }
@@ -86,12 +86,12 @@ impl OutputLog {
             self.begin_segment()?;
         }
         let fresh = self
-            .last_mark
+            .last_entry
             .is_none_or(|last| last.size != size || at.as_millis() - last.at.as_millis() >= INDEX_MS);
         if fresh {
-            let mark = Mark { offset: self.end, at, size };
-            self.index.write_all(&encode(mark))?;
-            self.last_mark = Some(mark);
+            let entry = IndexEntry { offset: self.end, at, size };
+            self.index.write_all(&encode(entry))?;
+            self.last_entry = Some(entry);
         }
         self.segment.write_all(bytes)
     }
@@ -99,7 +99,7 @@ impl OutputLog {
     fn begin_segment(&mut self) -> io::Result<()> {
         (self.segment, self.index) = self.reader.create_segment(self.end)?;
         self.segment_start = self.end;
-        self.last_mark = None;
+        self.last_entry = None;
         let starts = self.reader.segments()?;
         for pair in starts.windows(2) {
             if self.end - pair[1] < self.limit - self.limit / SEGMENTS {
@@ -153,17 +153,17 @@ impl LogReader {
         Ok((from, bytes))
     }
 
-    /// When what was printed, oldest first: a mark at least every ten milliseconds of output.
-    pub fn marks(&self) -> io::Result<Vec<Mark>> {
-        let mut marks = Vec::new();
+    /// When what was printed, oldest first: a entry at least every ten milliseconds of output.
+    pub fn index(&self) -> io::Result<Vec<IndexEntry>> {
+        let mut index = Vec::new();
         for start in self.segments()? {
             match fs::read(self.index_path(start)) {
-                Ok(bytes) => marks.extend(bytes.chunks_exact(RECORD).map(decode)),
+                Ok(bytes) => index.extend(bytes.chunks_exact(RECORD).map(decode)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(marks)
+        Ok(index)
     }
 
     fn segments(&self) -> io::Result<Vec<u64>> {
@@ -189,19 +189,19 @@ impl LogReader {
     }
 }
 
-fn encode(mark: Mark) -> [u8; RECORD] {
+fn encode(entry: IndexEntry) -> [u8; RECORD] {
     let mut record = [0; RECORD];
-    record[..8].copy_from_slice(&mark.offset.to_be_bytes());
-    record[8..16].copy_from_slice(&mark.at.as_millis().to_be_bytes());
-    record[16..18].copy_from_slice(&mark.size.cols.to_be_bytes());
-    record[18..].copy_from_slice(&mark.size.rows.to_be_bytes());
+    record[..8].copy_from_slice(&entry.offset.to_be_bytes());
+    record[8..16].copy_from_slice(&entry.at.as_millis().to_be_bytes());
+    record[16..18].copy_from_slice(&entry.size.cols.to_be_bytes());
+    record[18..].copy_from_slice(&entry.size.rows.to_be_bytes());
     record
 }
 
-fn decode(record: &[u8]) -> Mark {
+fn decode(record: &[u8]) -> IndexEntry {
     let take = |from: usize| u64::from_be_bytes(record[from..from + 8].try_into().expect("eight bytes"));
     let short = |from: usize| u16::from_be_bytes(record[from..from + 2].try_into().expect("two bytes"));
-    Mark {
+    IndexEntry {
         offset: take(0),
         at: Time::from_millis(take(8).cast_signed()),
         size: TerminalSize { cols: short(16), rows: short(18) },
@@ -230,8 +230,8 @@ mod tests {
         assert_eq!((from, bytes), (start, format!("{:09}\n", start / 10).into_bytes()));
         assert_eq!(reader.read(start, 1 << 20).unwrap().1.len() as u64, 10_000 - start);
         assert_eq!(reader.read(10_000, 10).unwrap(), (10_000, Vec::new()));
-        let marks = reader.marks().unwrap();
-        assert!(marks.iter().all(|mark| mark.at.as_millis() / 7 * 10 == mark.offset.cast_signed()));
+        let index = reader.index().unwrap();
+        assert!(index.iter().all(|entry| entry.at.as_millis() / 7 * 10 == entry.offset.cast_signed()));
     }
 
     #[test]

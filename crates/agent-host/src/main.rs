@@ -1,5 +1,5 @@
-//! `parallax-agent-host`: `serve` owns one agent, `hook` reports to it, `relay` reaches it, `install` puts this program where an
-//! agent's container finds it, `replay` shows what its detector would say.
+//! `parallax-agent-host`: `serve` owns one agent, `hook` reports to it, `relay` connects to it, `install` copies this
+//! program for an agent's container, `replay` prints a detector's observations of a recording.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,10 +7,10 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use parallax_agent_host::serve::Options;
+use parallax_agent_host::serve::ServeConfig;
 use parallax_profile::{Profile, Profiles, replay};
 
-/// Owns one agent's terminal and memory; started by a runtime server, one for each agent.
+/// Owns one agent's terminal and history; started by a runtime server, one for each agent.
 #[derive(Parser)]
 #[command(name = "parallax-agent-host", version)]
 struct Arguments {
@@ -66,7 +66,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    // Standard error goes to a file beside the agent's log; nobody else would see it.
+    // The runtime sends standard error to a file beside the agent's log.
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(false)
@@ -74,7 +74,7 @@ fn main() -> ExitCode {
         .init();
     let done = match Arguments::parse().command {
         Command::Serve { dir, contained, listen, launch } => {
-            parallax_agent_host::serve::run(&Options { dir, contained, listen, launch })
+            parallax_agent_host::serve::run(&ServeConfig { dir, in_container: contained, listen, launch })
         }
         Command::Install { to, make_dir } => parallax_agent_host::install::run(&to, &make_dir),
         Command::Relay { dir } => parallax_agent_host::relay::run(&dir),
@@ -85,7 +85,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("parallax-agent-host: {error:#}");
-            // 1, never 2: to some CLIs a hook's 2 means "refuse what I asked".
+            // 1, never 2: some CLIs take a hook's 2 for a refusal of the tool call.
             ExitCode::FAILURE
         }
     }

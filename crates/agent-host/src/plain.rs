@@ -1,4 +1,4 @@
-//! Printed text without its control sequences, as it comes.
+//! Removes control sequences from printed text, incrementally.
 
 use vte::{Parser, Perform};
 
@@ -13,7 +13,7 @@ pub struct Plain {
 struct Text(String);
 
 impl Plain {
-    /// What of `bytes` is text and line breaks.
+    /// The text and line breaks in `bytes`.
     pub fn strip(&mut self, bytes: &[u8]) -> String {
         self.parser.advance(&mut self.text, bytes);
         std::mem::take(&mut self.text.0)

@@ -1,8 +1,8 @@
-//! Waits for every child, the agent and the orphans that come to this process, and tells how the agent ended.
+//! Waits for every child of the host, the agent and adopted orphans, and reports the agent's exit status.
 //!
-//! The host is a subreaper (and in a container the first process): whatever its agent leaves behind becomes the host's
-//! child, so nothing escapes [`crate::tree`] and no zombie stays. One thread waits for all, because two waiters would
-//! steal each other's children.
+//! The host is a subreaper (and in a container process 1): an orphan of its agent becomes the host's child, so that no
+//! process escapes [`crate::process_tree`] and no zombie stays. One thread waits for all children, because two waiters
+//! would take each other's exit statuses.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex};
@@ -10,30 +10,30 @@ use std::sync::{Arc, Condvar, Mutex};
 use rustix::process::{WaitOptions, WaitStatus, getpid, set_child_subreaper, wait};
 use tokio::sync::oneshot;
 
-/// How a process ended.
+/// The exit status of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// The exit code, when it exited.
+pub struct ProcessExit {
+    /// The exit code, when the process exited.
     pub code: Option<i32>,
-    /// The number of the signal, when it was killed.
+    /// The number of the signal that killed it.
     pub signal: Option<i32>,
 }
 
-/// The one place that waits for children.
+/// Hands out exit statuses of children. Cheap to clone.
 #[derive(Clone)]
 pub struct Reaper(Arc<Shared>);
 
 struct Shared {
     watched: Mutex<Watched>,
-    /// Rung when a child was started, for a thread that has none to wait for.
+    /// Notified when a child was started, for a thread that had none to wait for.
     started: Condvar,
 }
 
 #[derive(Default)]
 struct Watched {
-    waiting: HashMap<i32, oneshot::Sender<Ended>>,
-    /// Ends that came before somebody asked; children are few, and asked for right after their start.
-    ended: HashMap<i32, Ended>,
+    waiting: HashMap<i32, oneshot::Sender<ProcessExit>>,
+    /// Statuses that arrived before they were asked for. Children are few, and asked for right after their start.
+    ended: HashMap<i32, ProcessExit>,
     starts: u64,
 }
 
@@ -48,12 +48,12 @@ impl Reaper {
     }
 
     /// Resolves when the child `pid` has ended. To be called once, right after the child was started.
-    pub fn ended(&self, pid: u32) -> oneshot::Receiver<Ended> {
+    pub fn ended(&self, pid: u32) -> oneshot::Receiver<ProcessExit> {
         let (tx, rx) = oneshot::channel();
         let pid = pid.cast_signed();
         let mut watched = self.0.watched.lock().expect("the reaper does not panic");
         match watched.ended.remove(&pid) {
-            // A receiver that is gone has lost interest.
+            // The receiver may be gone.
             Some(ended) => drop(tx.send(ended)),
             None => drop(watched.waiting.insert(pid, tx)),
         }
@@ -68,7 +68,7 @@ impl Shared {
         let mut seen = 0;
         loop {
             match wait(WaitOptions::empty()) {
-                Ok(Some((pid, status))) => self.tell(pid.as_raw_nonzero().get(), status),
+                Ok(Some((pid, status))) => self.record(pid.as_raw_nonzero().get(), status),
                 Ok(None) => {}
                 Err(rustix::io::Errno::INTR) => {}
                 // No child at the moment: wait until one is started.
@@ -83,14 +83,14 @@ impl Shared {
         }
     }
 
-    fn tell(&self, pid: i32, status: WaitStatus) {
+    fn record(&self, pid: i32, status: WaitStatus) {
         if !status.exited() && !status.signaled() {
             return;
         }
-        let ended = Ended { code: status.exit_status(), signal: status.terminating_signal() };
+        let ended = ProcessExit { code: status.exit_status(), signal: status.terminating_signal() };
         let mut watched = self.watched.lock().expect("the reaper does not panic");
         match watched.waiting.remove(&pid) {
-            // A receiver that is gone has lost interest.
+            // The receiver may be gone.
             Some(tx) => drop(tx.send(ended)),
             None => {
                 if watched.ended.len() > 256 {

@@ -1,6 +1,6 @@
-//! `parallax-agent-host relay`: standard input and output become a connection to a host's socket.
+//! `parallax-agent-host relay`: connects standard input and output to a host's socket.
 //!
-//! For places where a server can run a program beside the host but not reach it: a container without a network.
+//! For a server that can run a program beside the host but not connect to it: a container without a network.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -9,25 +9,25 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-/// Bytes moved at once.
+/// Bytes copied at once.
 const CHUNK: usize = 64 * 1024;
 
-/// Carries bytes both ways until the host closes the connection.
+/// Copies bytes both ways until the host closes the connection.
 pub fn run(dir: &Path) -> anyhow::Result<()> {
     let socket = dir.join(crate::serve::SOCKET);
     let stream = UnixStream::connect(&socket).with_context(|| format!("reaching {}", socket.display()))?;
     let mut to_host = stream.try_clone()?;
-    // Ends with the process: nobody can be made to stop waiting for standard input.
+    // Ends with the process: a read of standard input cannot be cancelled.
     std::thread::spawn(move || {
-        // A host that is gone ends the other direction.
-        drop(carry(&mut std::io::stdin().lock(), &mut to_host));
+        // When the host is gone the other direction ends.
+        drop(copy(&mut std::io::stdin().lock(), &mut to_host));
         drop(to_host.shutdown(Shutdown::Write));
     });
-    carry(&mut &stream, &mut std::io::stdout().lock()).context("the connection broke")
+    copy(&mut &stream, &mut std::io::stdout().lock()).context("the connection broke")
 }
 
-/// Each chunk goes on as soon as it is there: keys are single bytes.
-fn carry(from: &mut impl Read, to: &mut impl Write) -> std::io::Result<()> {
+/// Flushes after each chunk: keys are single bytes.
+fn copy(from: &mut impl Read, to: &mut impl Write) -> std::io::Result<()> {
     let mut chunk = vec![0; CHUNK];
     loop {
         match from.read(&mut chunk)? {

@@ -1,7 +1,7 @@
-//! The API of one agent, as [`parallax_api::host`] lists it. Each handler extracts, asks the session, answers.
+//! The API of one agent, as listed in [`parallax_api::host`]. Each handler extracts, asks the session and answers.
 
+mod events;
 mod logs;
-mod stream;
 mod terminal;
 
 use axum::body::Bytes;
@@ -24,12 +24,12 @@ use crate::session::Session;
 /// A hook's report may carry a whole message and a whole tool input.
 const MAX_BODY: usize = 32 * 1024 * 1024;
 
-/// What every handler can ask.
+/// State of the handlers.
 #[derive(Clone)]
 pub struct Host {
     /// The agent.
     pub session: Session,
-    /// Cancelled when the runtime server has collected everything.
+    /// Cancelled when the runtime server has collected the ended agent.
     pub released: CancellationToken,
 }
 
@@ -40,7 +40,7 @@ type Body<T> = Result<Json<T>, JsonRejection>;
 pub fn router(host: Host) -> Router {
     Router::new()
         .route("/agent", get(agent))
-        .route("/events", get(stream::events))
+        .route("/events", get(events::events))
         .route("/send", post(send))
         .route("/messages", get(messages))
         .route("/screen", get(screen))
@@ -123,13 +123,13 @@ async fn release(State(host): State<Host>) -> Result<StatusCode, Problem> {
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The runtime server has checked what people sent; what fails here is its own mistake, told in the same form.
+/// The runtime server has checked what people sent; a refusal here is for the server itself, in the same form.
 fn parsed<T>(body: Body<T>) -> Result<T, Problem> {
     let Json(value) = body.map_err(|error| Problem::new(Code::Validation, error.body_text()))?;
     Ok(value)
 }
 
-/// A body that may be left out.
+/// A body that may be empty.
 fn optional<T: Default + serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     if body.is_empty() {
         return Ok(T::default());

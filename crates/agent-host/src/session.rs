@@ -4,7 +4,7 @@
 //! the screen and the CLI's own reports go to the detector; what it concludes moves the status, the inbox and the
 //! journal. The loop is in `session/runner.rs`.
 
-mod process;
+mod agent_process;
 mod publish;
 mod runner;
 
@@ -20,7 +20,7 @@ use parallax_api::{Agent, Code, Problem, SendResponse, TerminalSize};
 use parallax_profile::Launch;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::inbox::{Ending, Inbox};
+use crate::inbox::{Inbox, MessageOutcome};
 use crate::journal::Journal;
 use crate::log::LogReader;
 use crate::reaper::Reaper;
@@ -72,7 +72,7 @@ enum Command {
 }
 
 /// Where a session keeps its things, and what it needs of its process.
-pub struct Surroundings {
+pub struct SessionContext {
     /// The host's directory (0700): log, journal, and the agent's own files.
     pub dir: PathBuf,
     /// Where the host's socket is, for hooks.
@@ -82,15 +82,15 @@ pub struct Surroundings {
     /// Waits for children.
     pub reaper: Reaper,
     /// The host is the first process of a container.
-    pub contained: bool,
+    pub in_container: bool,
 }
 
 impl Session {
     /// Starts the agent. Answers when its process runs. Fails with `SPAWN_FAILED`, with the CLI's last words when it
     /// ended at once.
-    pub async fn start(launch: Launch, surroundings: Surroundings) -> Result<Self, Problem> {
+    pub async fn start(launch: Launch, context: SessionContext) -> Result<Self, Problem> {
         let (commands_tx, commands_rx) = mpsc::channel(MAX_COMMANDS);
-        let runner = runner::Runner::start(launch, surroundings, commands_rx)?;
+        let runner = runner::Runner::start(launch, context, commands_rx)?;
         let session = Self {
             commands_tx,
             agent_rx: runner.agent_rx(),
@@ -99,9 +99,9 @@ impl Session {
             log: runner.log(),
             epoch: runner.agent_rx().borrow().id.to_string(),
         };
-        let (begun_tx, begun_rx) = oneshot::channel();
-        tokio::spawn(runner.run(begun_tx));
-        begun_rx.await.map_err(|_| Problem::internal("the session ended before it began"))??;
+        let (started_tx, started_rx) = oneshot::channel();
+        tokio::spawn(runner.run(started_tx));
+        started_rx.await.map_err(|_| Problem::internal("the session ended before it began"))??;
         Ok(session)
     }
 
@@ -147,11 +147,11 @@ impl Session {
             return Ok(SendResponse { sent: true, message_id: id, response: None });
         }
         let patience = std::time::Duration::from_millis(timeout_ms);
-        match tokio::time::timeout(patience, self.inbox.ending(&id)).await {
-            Ok(Ending::Answered(answer)) => {
+        match tokio::time::timeout(patience, self.inbox.outcome(&id)).await {
+            Ok(MessageOutcome::Answered(answer)) => {
                 Ok(SendResponse { sent: true, message_id: id, response: Some(answer) })
             }
-            Ok(Ending::Failed(problem)) => Err(problem.with("messageId", id)),
+            Ok(MessageOutcome::Failed(problem)) => Err(problem.with("messageId", id)),
             Err(_) => Err(self.no_answer_yet(&id, timeout_ms)),
         }
     }

@@ -22,7 +22,7 @@ const INPUT_WRITES: usize = 1024;
 /// Bytes that may wait for the program to read (a message has at most 1 MiB). Beyond it input is refused.
 const INPUT_BYTES: u64 = 8 * 1024 * 1024;
 
-/// A program on a PTY. Dropping it closes the terminal; the process is ended by [`crate::tree`], not here.
+/// A program on a PTY. Dropping it closes the terminal; the process is ended by [`crate::process_tree`], not here.
 pub struct Terminal {
     master: Box<dyn MasterPty + Send>,
     input_tx: mpsc::Sender<Bytes>,

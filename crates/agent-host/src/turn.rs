@@ -1,31 +1,31 @@
-//! What belongs to one turn: the answers that were reported, and the part of the output that it printed.
+//! The output of one turn: the answers that were reported, and the range of the log that it printed.
 
 use parallax_api::TerminalSize;
 use parallax_screen::render;
 
 use crate::log::LogReader;
 
-/// Answers of one turn that are kept; the newest count.
+/// Answers of one turn that are kept: the newest.
 const MAX_ANSWERS: usize = 64;
 /// Output of one turn that is rendered as its answer, in bytes.
 const MAX_OUTPUT: u64 = 4 * 1024 * 1024;
 
-/// One turn.
+/// What one turn produced.
 #[derive(Default)]
-pub struct Turn {
+pub struct TurnOutput {
     answers: Vec<(Option<String>, String)>,
     output_from: Option<u64>,
     output_to: Option<u64>,
 }
 
-impl Turn {
-    /// The turn has begun: what is printed from `offset` on is its output.
+impl TurnOutput {
+    /// The turn begins: its output starts at `offset` of the log.
     pub fn begin(&mut self, offset: u64) {
         self.output_from = Some(offset);
         self.output_to = None;
     }
 
-    /// The turn is over at `offset`.
+    /// The turn ends at `offset` of the log.
     pub fn over(&mut self, offset: u64) {
         self.output_to = Some(offset);
     }
@@ -35,7 +35,7 @@ impl Turn {
         self.output_to.is_some()
     }
 
-    /// An answer was reported; the same id again replaces it.
+    /// Adds a reported answer; the same id again replaces it.
     pub fn answer(&mut self, text: String, id: Option<String>) {
         match self.answers.iter_mut().find(|(known, _)| id.is_some() && *known == id) {
             Some((_, known)) => *known = text,
@@ -46,7 +46,7 @@ impl Turn {
         }
     }
 
-    /// The answers, oldest first; the turn has none afterwards.
+    /// Takes the answers, oldest first.
     pub fn take_answers(&mut self) -> Vec<String> {
         std::mem::take(&mut self.answers)
             .into_iter()
@@ -55,7 +55,7 @@ impl Turn {
             .collect()
     }
 
-    /// What the turn printed, as plain lines.
+    /// What the turn printed, as plain lines of text.
     pub fn output(&self, log: &LogReader, size: TerminalSize) -> Option<String> {
         let (from, to) = (self.output_from?, self.output_to?);
         let (from, bytes) = log

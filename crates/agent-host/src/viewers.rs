@@ -1,4 +1,4 @@
-//! Who watches the terminal: each viewer has a small queue of its own, and nobody waits for it.
+//! The viewers of the terminal. Each has a bounded queue of its own, and no other viewer waits for it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -7,8 +7,8 @@ use bytes::Bytes;
 use parallax_api::{Code, Problem, TerminalSize};
 use tokio::sync::Notify;
 
-/// Bytes that may wait for one viewer. When they are more the queue is forgotten and the viewer gets a fresh screen.
-const MAX_WAITING: usize = 1024 * 1024;
+/// Bytes that may wait for one viewer. Beyond it the queue is dropped and the viewer gets a fresh screen.
+const MAX_QUEUED: usize = 1024 * 1024;
 /// Viewers at once.
 const MAX_VIEWERS: usize = 64;
 
@@ -16,20 +16,20 @@ const MAX_VIEWERS: usize = 64;
 #[derive(Default)]
 pub struct Viewers(Vec<Weak<Shared>>);
 
-/// What a viewer gets next.
+/// An item of a viewer's queue.
 #[derive(Debug)]
-pub enum Delivery {
+pub enum FeedItem {
     /// Output that follows what it had.
     Output(Bytes),
     /// The terminal has a new size.
     Resized(TerminalSize),
-    /// It was too slow: ask for a fresh screen.
+    /// The viewer was too slow and needs a fresh screen.
     Lagged,
-    /// Nothing more will come.
+    /// The end of the terminal.
     Ended,
 }
 
-/// The receiving side: one viewer's queue. Dropping it is leaving.
+/// The receiving side: the queue of one viewer. Dropping it removes the viewer.
 pub struct Feed(Arc<Shared>);
 
 #[derive(Default)]
@@ -40,14 +40,14 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<Delivery>,
+    waiting: VecDeque<FeedItem>,
     bytes: usize,
     lagged: bool,
     ended: bool,
 }
 
 impl Viewers {
-    /// One viewer more. Fails with `RESOURCE_LIMIT`.
+    /// Adds a viewer. Fails with `RESOURCE_LIMIT`.
     pub fn join(&mut self) -> Result<Feed, Problem> {
         self.0.retain(|viewer| viewer.strong_count() > 0);
         if self.0.len() >= MAX_VIEWERS {
@@ -58,25 +58,25 @@ impl Viewers {
         Ok(Feed(shared))
     }
 
-    /// Gives output to everyone; never waits.
+    /// Queues output for every viewer; never waits.
     pub fn output(&mut self, bytes: &Bytes) {
         self.each(|queue| {
             queue.bytes += bytes.len();
-            if queue.bytes > MAX_WAITING {
+            if queue.bytes > MAX_QUEUED {
                 queue.waiting.clear();
                 queue.lagged = true;
             } else {
-                queue.waiting.push_back(Delivery::Output(bytes.clone()));
+                queue.waiting.push_back(FeedItem::Output(bytes.clone()));
             }
         });
     }
 
-    /// Tells everyone the new size.
+    /// Queues the new size for every viewer.
     pub fn resized(&mut self, size: TerminalSize) {
-        self.each(|queue| queue.waiting.push_back(Delivery::Resized(size)));
+        self.each(|queue| queue.waiting.push_back(FeedItem::Resized(size)));
     }
 
-    /// Tells everyone that nothing more will come; what waits is still delivered.
+    /// Ends every queue; what is queued is still delivered.
     pub fn end(&mut self) {
         self.each(|queue| queue.ended = true);
         self.0.clear();
@@ -96,12 +96,12 @@ impl Viewers {
 }
 
 impl Feed {
-    /// The next thing for this viewer.
-    pub async fn next(&mut self) -> Delivery {
+    /// The next item for this viewer.
+    pub async fn next(&mut self) -> FeedItem {
         loop {
             let filled = self.0.filled.notified();
-            if let Some(delivery) = self.0.lock().take() {
-                return delivery;
+            if let Some(item) = self.0.lock().take() {
+                return item;
             }
             filled.await;
         }
@@ -115,15 +115,15 @@ impl Shared {
 }
 
 impl Queue {
-    fn take(&mut self) -> Option<Delivery> {
+    fn take(&mut self) -> Option<FeedItem> {
         if self.lagged {
-            return Some(Delivery::Lagged);
+            return Some(FeedItem::Lagged);
         }
         let next = self.waiting.pop_front();
-        if let Some(Delivery::Output(bytes)) = &next {
+        if let Some(FeedItem::Output(bytes)) = &next {
             self.bytes -= bytes.len();
         }
-        next.or_else(|| self.ended.then_some(Delivery::Ended))
+        next.or_else(|| self.ended.then_some(FeedItem::Ended))
     }
 }
 
@@ -132,16 +132,16 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_slow_viewer_loses_its_queue_and_nobody_elses() {
+    async fn a_slow_viewer_loses_its_own_queue_only() {
         let mut viewers = Viewers::default();
         let (mut slow, mut quick) = (viewers.join().unwrap(), viewers.join().unwrap());
-        let chunk = Bytes::from(vec![b'x'; MAX_WAITING / 2]);
+        let chunk = Bytes::from(vec![b'x'; MAX_QUEUED / 2]);
         for _ in 0..3 {
             viewers.output(&chunk);
-            assert!(matches!(quick.next().await, Delivery::Output(_)));
+            assert!(matches!(quick.next().await, FeedItem::Output(_)));
         }
-        assert!(matches!(slow.next().await, Delivery::Lagged));
+        assert!(matches!(slow.next().await, FeedItem::Lagged));
         viewers.end();
-        assert!(matches!(quick.next().await, Delivery::Ended));
+        assert!(matches!(quick.next().await, FeedItem::Ended));
     }
 }

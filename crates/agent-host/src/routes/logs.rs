@@ -16,7 +16,7 @@ use parallax_screen::render::{self, Resize};
 
 use super::Host;
 use crate::asciicast;
-use crate::log::{LogReader, Mark};
+use crate::log::{IndexEntry, LogReader};
 use crate::plain::Plain;
 use crate::session::Session;
 
@@ -36,8 +36,8 @@ pub async fn logs(
     let session = host.session;
     let log = session.log().clone();
     let end = session.screen().await?.offset;
-    let marks = log.marks().map_err(Problem::internal)?;
-    let from = since(query.since.as_deref(), &marks)?.min(end);
+    let index = log.index().map_err(Problem::internal)?;
+    let from = since(query.since.as_deref(), &index)?.min(end);
     let lines = query.lines()?;
     let follow = query.follow.unwrap_or(false);
     let format = query.format.unwrap_or_default();
@@ -52,10 +52,10 @@ pub async fn logs(
         LogFormat::Asciicast => {
             let title = session.agent().name;
             let pieces = Follow { session, log, offset: from, end, follow }.pieces();
-            Ok(bytes_body("application/x-asciicast", asciicast::record(title, marks, from, pieces)))
+            Ok(bytes_body("application/x-asciicast", asciicast::encode(title, index, from, pieces)))
         }
         LogFormat::Text | LogFormat::Ansi => {
-            let last = last_lines(&log, &marks, from, end, lines, format)?;
+            let last = last_lines(&log, &index, from, end, lines, format)?;
             if follow {
                 let first = futures::stream::once(async move { Ok(Bytes::from(joined(&last))) });
                 let rest = Follow { session, log, offset: end, end, follow }.pieces();
@@ -73,7 +73,7 @@ pub async fn logs(
 /// The last lines a person would have seen.
 fn last_lines(
     log: &LogReader,
-    marks: &[Mark],
+    index: &[IndexEntry],
     from: u64,
     end: u64,
     lines: usize,
@@ -83,9 +83,9 @@ fn last_lines(
     let limit = usize::try_from(end.saturating_sub(wanted)).unwrap_or(usize::MAX);
     let (start, bytes) = log.read(wanted, limit).map_err(Problem::internal)?;
     let mut resizes: Vec<Resize> = Vec::new();
-    for mark in marks {
-        if resizes.last().is_none_or(|last| last.size != mark.size) {
-            resizes.push(Resize { offset: mark.offset, size: mark.size });
+    for entry in index {
+        if resizes.last().is_none_or(|last| last.size != entry.size) {
+            resizes.push(Resize { offset: entry.offset, size: entry.size });
         }
     }
     let mut rendered = match format {
@@ -99,15 +99,15 @@ fn last_lines(
 }
 
 /// Where `since` is: a byte offset, or the first byte printed after a time.
-fn since(since: Option<&str>, marks: &[Mark]) -> Result<u64, Problem> {
+fn since(since: Option<&str>, index: &[IndexEntry]) -> Result<u64, Problem> {
     let Some(since) = since else { return Ok(0) };
     if let Ok(offset) = since.parse() {
         return Ok(offset);
     }
     let time: jiff::Timestamp =
         since.parse().map_err(|_| Problem::invalid("since", "a time (RFC 3339) or a byte offset"))?;
-    let after = marks.iter().find(|mark| mark.at > Time(time));
-    Ok(after.map_or(u64::MAX, |mark| mark.offset))
+    let after = index.iter().find(|entry| entry.at > Time(time));
+    Ok(after.map_or(u64::MAX, |entry| entry.offset))
 }
 
 fn joined(lines: &[String]) -> String {

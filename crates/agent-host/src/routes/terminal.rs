@@ -13,7 +13,7 @@ use parallax_screen::ViewerInput;
 use super::Host;
 use crate::characters;
 use crate::session::{Session, View};
-use crate::viewers::{Delivery, Feed};
+use crate::viewers::{Feed, FeedItem};
 
 /// Bytes of one frame from a viewer.
 const MAX_FRAME: usize = 1024 * 1024;
@@ -74,11 +74,11 @@ impl Viewer {
         };
         loop {
             tokio::select! {
-                delivery = feed.next() => match delivery {
-                    Delivery::Output(bytes) => self.output(bytes).await?,
-                    Delivery::Resized(size) => self.control(&ServerFrame::Resize { size }).await?,
-                    Delivery::Ended => return self.close_ended().await,
-                    Delivery::Lagged => match self.session.view().await {
+                item = feed.next() => match item {
+                    FeedItem::Output(bytes) => self.output(bytes).await?,
+                    FeedItem::Resized(size) => self.control(&ServerFrame::Resize { size }).await?,
+                    FeedItem::Ended => return self.close_ended().await,
+                    FeedItem::Lagged => match self.session.view().await {
                         Ok(view) => feed = self.skip(view).await?,
                         Err(problem) if problem.code == Code::AgentStopped => {
                             return self.farewell(Some(self.offset)).await;
@@ -167,7 +167,7 @@ impl Viewer {
             return Ok(());
         }
         self.carry.extend_from_slice(&bytes);
-        let rest = self.carry.split_off(characters::whole(&self.carry));
+        let rest = self.carry.split_off(characters::complete_len(&self.carry));
         let text = String::from_utf8_lossy(&std::mem::replace(&mut self.carry, rest)).into_owned();
         if !text.is_empty() {
             self.socket.send(Message::Text(text.into())).await?;

@@ -29,7 +29,7 @@ pub struct Publisher {
 }
 
 /// What is concluded now.
-pub struct Conclusion<'a> {
+pub struct Desired<'a> {
     /// The status to publish.
     pub status: AgentStatus,
     /// What a person is needed for.
@@ -44,7 +44,7 @@ pub struct Conclusion<'a> {
 
 /// The status to tell after `told`. A CLI is idle for a moment between two first-run screens, and reports it: nobody becomes
 /// ready while such screens are passed, while a person is needed, or with no place to type in. Who was ready stays it.
-pub fn told_status(observation: &Observation, told: AgentStatus, passing: bool) -> AgentStatus {
+pub fn published_status(observation: &Observation, told: AgentStatus, passing: bool) -> AgentStatus {
     let could_take = observation.attention.is_none() && observation.composer != Composer::Absent;
     match observation.status {
         AgentStatus::Ready if passing => AgentStatus::Starting,
@@ -102,16 +102,16 @@ impl Publisher {
     }
 
     /// Publishes what is concluded, with an event for each difference.
-    pub fn conclude(&mut self, conclusion: &Conclusion<'_>, now: Instant) {
+    pub fn apply(&mut self, desired: &Desired<'_>, now: Instant) {
         let before = self.agent();
-        self.attend(&before, conclusion.needed, now);
-        if before.status == conclusion.status && before.error.as_ref() == conclusion.error {
+        self.apply_attention(&before, desired.needed, now);
+        if before.status == desired.status && before.error.as_ref() == desired.error {
             return;
         }
-        self.change(conclusion.status, conclusion.source, conclusion.rule, |agent| {
-            agent.error = conclusion.error.cloned();
+        self.change(desired.status, desired.source, desired.rule, |agent| {
+            agent.error = desired.error.cloned();
         });
-        match conclusion.status {
+        match desired.status {
             AgentStatus::Ready if before.status != AgentStatus::Ready => {
                 self.tell(|agent| EventData::AgentReady { agent });
             }
@@ -119,7 +119,7 @@ impl Publisher {
                 self.tell(|agent| EventData::AgentBusy { agent });
             }
             AgentStatus::Error => {
-                let error = conclusion.error.cloned().unwrap_or_else(|| AgentError {
+                let error = desired.error.cloned().unwrap_or_else(|| AgentError {
                     code: "cli_error".into(),
                     message: "the agent reports an error".into(),
                 });
@@ -147,7 +147,7 @@ impl Publisher {
     }
 
     /// Messages that wait, and that something was printed or taken: published without an event.
-    pub fn note(&mut self, queued: usize, active: bool, now: Instant) {
+    pub fn touch(&mut self, queued: usize, active: bool, now: Instant) {
         let due = active && self.activity_told.is_none_or(|told| now - told >= ACTIVITY_EVERY);
         if due {
             self.activity_told = Some(now);
@@ -162,7 +162,7 @@ impl Publisher {
         });
     }
 
-    fn attend(&mut self, before: &Agent, needed: Option<&Needed>, now: Instant) {
+    fn apply_attention(&mut self, before: &Agent, needed: Option<&Needed>, now: Instant) {
         let Some(needed) = needed else {
             self.held_since = None;
             if before.attention.is_some() {
@@ -287,7 +287,7 @@ mod tests {
             ("a turn is over", ready(None, Composer::Empty), Busy, false, Ready),
         ];
         for (name, observation, told, passing, expected) in table {
-            assert_eq!(told_status(&observation, told, passing), expected, "{name}");
+            assert_eq!(published_status(&observation, told, passing), expected, "{name}");
         }
     }
 }

@@ -14,18 +14,18 @@ use parallax_profile::{Conversation, Fact, Launch, Observation, Profile, Signal}
 use parallax_screen::Screen;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::process::{Happening, Process};
-use super::publish::{Conclusion, Publisher, told_status};
-use super::{Command, Reply, Surroundings};
-use crate::answering::Answering;
+use super::agent_process::{AgentProcess, ProcessEvent};
+use super::publish::{Desired, Publisher, published_status};
+use super::{Command, Reply, SessionContext};
+use crate::auto_dismiss::AutoDismiss;
 use crate::delivery::Delivery;
+use crate::dialog_answer::DialogAnswer;
 use crate::inbox::Inbox;
 use crate::journal::Journal;
-use crate::leaving::Leaving;
 use crate::log::{LogReader, OutputLog};
-use crate::memory::Memory;
-use crate::passing::Passing;
-use crate::turn::Turn;
+use crate::resume::ResumeState;
+use crate::termination::Termination;
+use crate::turn::TurnOutput;
 use crate::viewers::Viewers;
 
 /// Rows above the screen that are kept for late viewers and for answers read from the screen.
@@ -37,8 +37,8 @@ const LOOK_AT_LEAST: Duration = Duration::from_millis(60);
 /// A synchronised frame that is not ended by then will not be.
 const FRAME_LIMIT: Duration = Duration::from_millis(500);
 /// How often the CLI's own record is read while it works, and while it does not.
-const RECORD_POLL_BUSY: Duration = Duration::from_millis(50);
-const RECORD_POLL_IDLE: Duration = Duration::from_millis(500);
+const SESSION_FILE_POLL_BUSY: Duration = Duration::from_millis(50);
+const SESSION_FILE_POLL_IDLE: Duration = Duration::from_millis(500);
 /// Between two keys that answer a dialog: closer ones can be taken for one key.
 const KEY_GAP: Duration = Duration::from_millis(80);
 /// After the process ended: output may follow until nothing came for so long, or so long in all.
@@ -53,7 +53,7 @@ const TYPING_PAUSE: Duration = Duration::from_secs(5);
 pub struct Runner {
     launch: Launch,
     profile: Arc<Profile>,
-    surroundings: Surroundings,
+    context: SessionContext,
     commands_rx: mpsc::Receiver<Command>,
 
     size: TerminalSize,
@@ -64,22 +64,22 @@ pub struct Runner {
     viewers: Viewers,
     publisher: Publisher,
 
-    process: Process,
+    process: AgentProcess,
     conversation: String,
     /// A prompt was taken: there is a conversation to go on with.
     has_conversed: bool,
     delivery: Delivery,
-    turn: Turn,
+    turn: TurnOutput,
     /// The output offset of what is being concluded.
     turn_mark: u64,
     /// Keys to press one after the other.
     keyboard: VecDeque<Vec<u8>>,
     next_key_at: Instant,
-    answering: Option<Answering>,
-    passing: Passing,
+    dialog_answer: Option<DialogAnswer>,
+    auto_dismiss: AutoDismiss,
     interrupting: Vec<(Reply<()>, Instant)>,
     interrupted_at: Option<Instant>,
-    leaving: Option<Leaving>,
+    termination: Option<Termination>,
     begun: Option<oneshot::Sender<Result<(), Problem>>>,
     finished: bool,
 
@@ -89,7 +89,7 @@ pub struct Runner {
     last_input: Instant,
     last_typed: Option<Instant>,
     active: bool,
-    record_at: Instant,
+    session_file_at: Instant,
     input_bytes: u64,
     usage: Usage,
 }
@@ -107,30 +107,30 @@ impl Runner {
     /// Starts the program and everything that watches it.
     pub fn start(
         launch: Launch,
-        surroundings: Surroundings,
+        context: SessionContext,
         commands_rx: mpsc::Receiver<Command>,
     ) -> Result<Self, Problem> {
         let disk = |error: std::io::Error| {
             Problem::internal(format!("the agent's directory cannot be written: {error}"))
         };
-        let mut log = OutputLog::open(&surroundings.dir.join("log"), launch.log_limit).map_err(disk)?;
-        let journal = Journal::open(&surroundings.dir.join("journal.ndjson")).map_err(disk)?;
-        let memory = Memory::read(&surroundings.dir).map_err(disk)?;
+        let mut log = OutputLog::open(&context.dir.join("log"), launch.log_limit).map_err(disk)?;
+        let journal = Journal::open(&context.dir.join("journal.ndjson")).map_err(disk)?;
+        let resume = ResumeState::read(&context.dir).map_err(disk)?;
         let profile = Arc::new(launch.profile.clone());
         let size = launch.terminal;
-        let has_conversed = memory.as_ref().is_some_and(|memory| memory.has_conversed);
-        let begins = match &memory {
-            Some(memory) if has_conversed => Conversation::Resume { id: memory.conversation.clone() },
+        let has_conversed = resume.as_ref().is_some_and(|resume| resume.has_conversed);
+        let begins = match &resume {
+            Some(resume) if has_conversed => Conversation::Resume { id: resume.conversation.clone() },
             _ => Conversation::New { id: uuid::Uuid::new_v4().to_string() },
         };
-        let process = Process::spawn(&launch, &profile, &begins, size, &surroundings)?;
+        let process = AgentProcess::spawn(&launch, &profile, &begins, size, &context)?;
         let (Conversation::New { id: conversation } | Conversation::Resume { id: conversation }) = begins;
         let agent_id = launch.agent.id.clone();
-        let inbox = match memory {
-            Some(memory) => {
+        let inbox = match resume {
+            Some(resume) => {
                 // As after a restart: readers of the log start with a clean screen (RIS).
                 log.append(RESET, Time::now(), size).map_err(disk)?;
-                Inbox::going_on(agent_id, memory.messages)
+                Inbox::going_on(agent_id, resume.messages)
             }
             None => Inbox::new(agent_id),
         };
@@ -143,7 +143,7 @@ impl Runner {
         let now = Instant::now();
         Ok(Self {
             profile,
-            surroundings,
+            context,
             commands_rx,
             size,
             screen: Screen::new(size, SCROLLBACK),
@@ -156,15 +156,15 @@ impl Runner {
             conversation,
             has_conversed,
             delivery: Delivery::default(),
-            turn: Turn::default(),
+            turn: TurnOutput::default(),
             turn_mark: 0,
             keyboard: VecDeque::new(),
             next_key_at: now,
-            answering: None,
-            passing: Passing::default(),
+            dialog_answer: None,
+            auto_dismiss: AutoDismiss::default(),
             interrupting: Vec::new(),
             interrupted_at: None,
-            leaving: None,
+            termination: None,
             begun: None,
             finished: false,
             dirty_since: None,
@@ -172,7 +172,7 @@ impl Runner {
             last_input: now,
             last_typed: None,
             active: false,
-            record_at: now,
+            session_file_at: now,
             input_bytes: 0,
             usage: Usage::default(),
             launch,
@@ -209,7 +209,7 @@ impl Runner {
                     Some(command) => self.on_command(command),
                     None => return,
                 },
-                happening = self.process.next(), if !self.finished => self.on_happening(happening),
+                event = self.process.next(), if !self.finished => self.on_process_event(event),
                 () = tokio::time::sleep_until(wake.into()) => {}
             }
             if !self.finished {
@@ -218,11 +218,11 @@ impl Runner {
         }
     }
 
-    fn on_happening(&mut self, happening: Happening) {
-        match happening {
-            Happening::Output(bytes) => self.on_output(&bytes),
-            Happening::OutputEnded => {}
-            Happening::Ended(ended) => {
+    fn on_process_event(&mut self, event: ProcessEvent) {
+        match event {
+            ProcessEvent::Output(bytes) => self.on_output(&bytes),
+            ProcessEvent::OutputEnded => {}
+            ProcessEvent::Exited(ended) => {
                 tracing::info!(code = ended.code, signal = ended.signal, "the program ended");
             }
         }
@@ -304,21 +304,21 @@ impl Runner {
             return now + Duration::from_secs(3600);
         }
         let key = (!self.keyboard.is_empty()).then_some(self.next_key_at);
-        let record = self.process.record.is_some().then_some(self.record_at);
+        let record = self.process.session_file.is_some().then_some(self.session_file_at);
         let drain = self.process.ended.map(|(at, _)| self.drained_at(at));
         [
             self.look_at(),
             self.process.detector.deadline().map(|after| self.process.spawned + after),
             self.delivery.deadline(self.profile.submit(), now),
-            self.publisher.deadline().filter(|_| self.leaving.is_none()),
+            self.publisher.deadline().filter(|_| self.termination.is_none()),
             key,
             record,
             drain,
-            self.answering.as_ref().map(Answering::deadline),
-            self.passing.deadline(),
+            self.dialog_answer.as_ref().map(DialogAnswer::deadline),
+            self.auto_dismiss.deadline(),
             self.interrupting.iter().map(|(_, until)| *until).min(),
-            self.leaving.as_ref().filter(|_| drain.is_none()).and_then(Leaving::deadline),
-            self.begun_at(),
+            self.termination.as_ref().filter(|_| drain.is_none()).and_then(Termination::deadline),
+            self.started_at(),
             self.typing_until(),
             self.too_long().map(|(at, _)| at),
         ]
@@ -354,7 +354,7 @@ impl Runner {
 
     /// When the agent has idled or lived too long, and which.
     fn too_long(&self) -> Option<(Instant, &'static str)> {
-        if self.leaving.is_some() {
+        if self.termination.is_some() {
             return None;
         }
         let after = |seconds: u64, from: Instant| from.checked_add(Duration::from_secs(seconds));
@@ -381,7 +381,7 @@ impl Runner {
         if self.process.detector.deadline().is_some_and(|after| after <= self.process.age()) {
             self.observe(Signal::Tick);
         }
-        self.read_record(now);
+        self.read_session_file(now);
         self.press_keys(now);
         self.deliver(now);
         self.pass(now);
@@ -389,7 +389,7 @@ impl Runner {
         self.end_interrupts(now);
         self.begin(now);
         if let Some((_, reason)) = self.too_long().filter(|(at, _)| *at <= now) {
-            self.leaving = Some(Leaving::new(reason, grace(5000), now));
+            self.termination = Some(Termination::new(reason, grace(5000), now));
         }
         if self.process.ended.is_none() {
             self.leave(now);
@@ -402,13 +402,18 @@ impl Runner {
         }
     }
 
-    fn read_record(&mut self, now: Instant) {
-        if now < self.record_at {
+    fn read_session_file(&mut self, now: Instant) {
+        if now < self.session_file_at {
             return;
         }
         let busy = self.delivery.is_busy() || self.observation().status == AgentStatus::Busy;
-        self.record_at = now + if busy { RECORD_POLL_BUSY } else { RECORD_POLL_IDLE };
-        let lines = self.process.record.as_mut().map(crate::record::Record::poll).unwrap_or_default();
+        self.session_file_at = now + if busy { SESSION_FILE_POLL_BUSY } else { SESSION_FILE_POLL_IDLE };
+        let lines = self
+            .process
+            .session_file
+            .as_mut()
+            .map(crate::session_file::SessionFile::poll)
+            .unwrap_or_default();
         for line in &lines {
             self.observe(Signal::Record { line });
         }
@@ -432,25 +437,25 @@ impl Runner {
         let status = if answering {
             AgentStatus::Busy
         } else {
-            told_status(observation, self.publisher.agent().status, self.passing.is_under_way())
+            published_status(observation, self.publisher.agent().status, self.auto_dismiss.is_under_way())
         };
         let awaits = match () {
             () if answering => Some("the answer is awaited"),
             () if status != observation.status => Some("a message could not be typed yet"),
             () => None,
         };
-        let conclusion = Conclusion {
+        let desired = Desired {
             status,
-            needed: observation.attention.as_ref().filter(|needed| !self.passing.hides(needed)),
+            needed: observation.attention.as_ref().filter(|needed| !self.auto_dismiss.is_dismissing(needed)),
             error: observation.error.as_ref().filter(|_| status == AgentStatus::Error),
             source: if awaits.is_some() { "process" } else { observation.source.as_str() },
             rule: awaits.unwrap_or(&observation.rule),
         };
-        // What a program that is leaving shows on its way (a composer behind a dialog) is no place for a message.
-        if self.leaving.is_none() {
-            self.publisher.conclude(&conclusion, now);
+        // A program that is being terminated may show a composer behind a dialog: do not publish that it is ready.
+        if self.termination.is_none() {
+            self.publisher.apply(&desired, now);
         }
-        self.publisher.note(self.inbox.queued(), std::mem::take(&mut self.active), now);
+        self.publisher.touch(self.inbox.queued(), std::mem::take(&mut self.active), now);
     }
 
     fn write(&mut self, bytes: impl Into<Bytes>) -> Result<u64, Problem> {

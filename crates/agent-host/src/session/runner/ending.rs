@@ -7,19 +7,19 @@ use parallax_api::{Code, Problem, Time};
 use parallax_profile::{Composer, Conversation};
 use parallax_screen::{Screen, keys};
 
-use super::super::process::Process;
+use super::super::agent_process::AgentProcess;
 use super::{RESET, Runner, SCROLLBACK, agent_stopped};
+use crate::auto_dismiss::AutoDismiss;
 use crate::delivery::Delivery;
-use crate::leaving::Leaving;
-use crate::memory::Memory;
-use crate::passing::Passing;
-use crate::reaper::Ended;
-use crate::tree;
-use crate::turn::Turn;
+use crate::process_tree;
+use crate::reaper::ProcessExit;
+use crate::resume::ResumeState;
+use crate::termination::Termination;
+use crate::turn::TurnOutput;
 
 /// A process that ends this soon after its start did not start.
 const BEGIN_WINDOW: Duration = Duration::from_millis(250);
-/// How the kernel ends what it has no memory for.
+/// The signal of the out-of-memory killer.
 const SIGKILL: i32 = rustix::process::Signal::KILL.as_raw();
 /// Lines of its last words that a failed start tells.
 const LAST_WORDS: usize = 20;
@@ -37,8 +37,8 @@ impl Runner {
 
     pub(super) fn leave(&mut self, now: Instant) {
         let words = self.leave_words();
-        if let Some(leaving) = &mut self.leaving {
-            leaving.step(&self.process.terminal, &words, now);
+        if let Some(termination) = &mut self.termination {
+            termination.step(&self.process.terminal, &words, now);
         }
     }
 
@@ -49,18 +49,18 @@ impl Runner {
         let text = leave.text.iter().flat_map(|text| [text.clone().into_bytes(), b"\r".to_vec()]);
         let keys = leave.keys.iter().filter_map(|key| keys::encode(key, &modes));
         // Into an empty composer only: a draft would be entered with it. Once begun, what stands there is the word itself.
-        let begun = self.leaving.as_ref().is_some_and(|leaving| !leaving.is_asking());
+        let begun = self.termination.as_ref().is_some_and(|termination| !termination.is_asking());
         let empty = !self.delivery.is_busy() && !matches!(self.observation().composer, Composer::Holds(_));
         let heard = Delivery::would_take(self.observation()) && (empty || begun);
         if heard { text.chain(keys).collect() } else { Vec::new() }
     }
 
-    pub(super) async fn on_end(&mut self, ended: Ended) {
+    pub(super) async fn on_end(&mut self, ended: ProcessExit) {
         // What the agent started goes with it; a restart begins with nothing left of before.
-        tree::kill_all().await;
+        process_tree::kill_all().await;
         let fed = self.screen.flush();
         self.emit(fed.output);
-        let restarts = self.leaving.as_ref().is_some_and(|leaving| leaving.restart().is_some());
+        let restarts = self.termination.as_ref().is_some_and(|termination| termination.restart().is_some());
         match self.delivery.abandon() {
             // Nobody has read it: it is typed again.
             Some((id, false)) if restarts => self.inbox.put_back(&id),
@@ -71,15 +71,17 @@ impl Runner {
         }
         self.keyboard.clear();
         for (reply, _) in self.interrupting.drain(..) {
-            // Ended is interrupted.
+            // The program has ended, so the turn is interrupted.
             drop(reply.send(Ok(())));
         }
-        if let Some(answering) = self.answering.take() {
+        if let Some(answering) = self.dialog_answer.take() {
             answering.finish(Err(agent_stopped()));
         }
-        match self.leaving.take() {
-            Some(leaving) if let Some(request) = leaving.restart() => self.start_again(request, leaving),
-            leaving => self.finish(ended, leaving),
+        match self.termination.take() {
+            Some(termination) if let Some(request) = termination.restart() => {
+                self.start_again(request, termination)
+            }
+            termination => self.finish(ended, termination),
         }
     }
 
@@ -93,47 +95,47 @@ impl Runner {
         }
     }
 
-    fn start_again(&mut self, request: RestartRequest, leaving: Leaving) {
+    fn start_again(&mut self, request: RestartRequest, termination: Termination) {
         let conversation = self.next_conversation(request);
         if let Conversation::New { id } = &conversation {
             self.conversation.clone_from(id);
         }
-        match Process::spawn(&self.launch, &self.profile, &conversation, self.size, &self.surroundings) {
+        match AgentProcess::spawn(&self.launch, &self.profile, &conversation, self.size, &self.context) {
             Ok(process) => {
                 self.process = process;
                 self.screen = Screen::new(self.size, SCROLLBACK);
                 // Viewers and readers of the log start with a clean screen, too (RIS).
                 self.emit(RESET.to_vec());
-                self.turn = Turn::default();
+                self.turn = TurnOutput::default();
                 (self.last_output, self.last_input) = (Instant::now(), Instant::now());
-                self.passing = Passing::default();
+                self.auto_dismiss = AutoDismiss::default();
                 self.publisher.started();
-                leaving.finish(&Ok(()));
+                termination.finish(&Ok(()));
             }
             Err(problem) => {
-                leaving.finish(&Err(problem));
-                self.finish(Ended { code: None, signal: None }, None);
+                termination.finish(&Err(problem));
+                self.finish(ProcessExit { code: None, signal: None }, None);
             }
         }
     }
 
-    fn finish(&mut self, ended: Ended, leaving: Option<Leaving>) {
-        let reason = match &leaving {
-            Some(leaving) => leaving.reason().to_owned(),
+    fn finish(&mut self, ended: ProcessExit, termination: Option<Termination>) {
+        let reason = match &termination {
+            Some(termination) => termination.reason().to_owned(),
             None if ended.signal == Some(SIGKILL) && self.process.ran_out_of_memory() => "oom".into(),
             None if ended.signal.is_some() => "killed".into(),
             None => "exited".into(),
         };
         self.inbox.fail_queued(&agent_stopped());
-        let memory = Memory {
+        let resume = ResumeState {
             conversation: self.conversation.clone(),
             has_conversed: self.has_conversed,
             messages: self.inbox.keep(),
         };
-        if let Err(error) = memory.write(&self.surroundings.dir) {
+        if let Err(error) = resume.write(&self.context.dir) {
             tracing::error!(%error, "what the next host would go on from cannot be written");
         }
-        self.publisher.note(0, false, Instant::now());
+        self.publisher.touch(0, false, Instant::now());
         self.publisher.stopped(AgentExit {
             code: ended.code,
             signal: ended.signal.and_then(signal_name),
@@ -143,16 +145,16 @@ impl Runner {
         self.viewers.end();
         self.finished = true;
         if let Some(begun) = self.begun.take() {
-            let failed = ended.code != Some(0) && leaving.is_none();
+            let failed = ended.code != Some(0) && termination.is_none();
             // Who no longer waits finds the agent in the list.
             drop(begun.send(if failed { Err(self.did_not_start(ended)) } else { Ok(()) }));
         }
-        if let Some(leaving) = leaving {
-            leaving.finish(&Ok(()));
+        if let Some(termination) = termination {
+            termination.finish(&Ok(()));
         }
     }
 
-    fn did_not_start(&self, ended: Ended) -> Problem {
+    fn did_not_start(&self, ended: ProcessExit) -> Problem {
         let rows = self.screen.history(LAST_WORDS).into_iter().chain(self.screen.rows());
         let mut lines: Vec<String> =
             rows.map(|row| row.text).filter(|text| !text.trim().is_empty()).collect();
@@ -170,7 +172,7 @@ impl Runner {
     }
 
     /// When the program counts as started.
-    pub(super) fn begun_at(&self) -> Option<Instant> {
+    pub(super) fn started_at(&self) -> Option<Instant> {
         let runs = self.process.ended.is_none();
         self.begun.as_ref().filter(|_| runs).map(|_| self.process.spawned + BEGIN_WINDOW)
     }

@@ -7,15 +7,15 @@ use parallax_api::{AttentionKind, Code, Problem};
 use parallax_profile::{AnswerSource, Composer, Outcome, Signal};
 
 use super::{Runner, SCROLLBACK, TYPING_PAUSE, auth_required};
-use crate::delivery::{Act, Delivery, Sight};
-use crate::turn::Turn;
+use crate::delivery::{Act, Delivery, DeliveryInput};
+use crate::turn::TurnOutput;
 
 impl Runner {
     pub(super) fn deliver(&mut self, now: Instant) {
         let free = !self.delivery.is_busy()
             && self.keyboard.is_empty()
-            && self.leaving.is_none()
-            && !self.passing.is_under_way()
+            && self.termination.is_none()
+            && !self.auto_dismiss.is_under_way()
             && !self.process.detector.is_closing();
         let typing = self.last_typed.is_some_and(|at| now - at < TYPING_PAUSE)
             && matches!(self.observation().composer, Composer::Holds(_));
@@ -25,16 +25,16 @@ impl Runner {
             && let Some(message) = self.inbox.next()
         {
             let text = self.profile.submit().guarded(&message.content);
-            self.turn = Turn::default();
+            self.turn = TurnOutput::default();
             self.delivery.begin(message.id, text, now);
         }
         let modes = self.screen.modes();
-        let sight = Sight {
+        let input = DeliveryInput {
             observation: self.process.detector.observation(),
             written: self.process.terminal.written(),
             modes: &modes,
         };
-        for act in self.delivery.step(self.profile.submit(), &sight, now) {
+        for act in self.delivery.step(self.profile.submit(), &input, now) {
             self.act(Some(act));
         }
     }
@@ -59,7 +59,7 @@ impl Runner {
                 self.inbox.advance(&id, MessageState::Typed);
                 self.observe(Signal::Typed);
                 // From now on the session file is read often: the prompt and the answer are about to be written.
-                self.record_at = Instant::now();
+                self.session_file_at = Instant::now();
             }
             Some(Act::Taken(id)) => self.inbox.advance(&id, MessageState::Taken),
             Some(Act::Failed(id, problem)) => self.inbox.fail(&id, problem),

@@ -11,12 +11,12 @@ use parallax_api::{AgentStatus, AttentionKind, Code, Problem, TerminalSize, When
 use parallax_profile::Signal;
 use parallax_screen::keys;
 
-use super::super::process::Process;
+use super::super::agent_process::AgentProcess;
 use super::super::{Command, Reply, View};
 use super::{Runner, agent_stopped, auth_required, grace};
-use crate::answering::Answering;
-use crate::leaving::Leaving;
-use crate::tree;
+use crate::dialog_answer::DialogAnswer;
+use crate::process_tree;
+use crate::termination::Termination;
 
 /// How long an interrupted turn may take to end.
 const INTERRUPT_LIMIT: Duration = Duration::from_secs(10);
@@ -59,8 +59,9 @@ impl Runner {
                 }
                 let grace = if request.force { Duration::ZERO } else { grace(request.grace_ms) };
                 let now = Instant::now();
-                let leaving = self.leaving.get_or_insert_with(|| Leaving::new("stopped", grace, now));
-                leaving.stop(grace, reply, now);
+                let termination =
+                    self.termination.get_or_insert_with(|| Termination::new("stopped", grace, now));
+                termination.stop(grace, reply, now);
             }
             Command::Report(report) => {
                 if !self.finished {
@@ -95,7 +96,9 @@ impl Runner {
     }
 
     fn may_send(&self, message: &HostSend) -> Result<(), Problem> {
-        if self.finished || self.leaving.as_ref().is_some_and(|leaving| leaving.restart().is_none()) {
+        if self.finished
+            || self.termination.as_ref().is_some_and(|termination| termination.restart().is_none())
+        {
             return Err(agent_stopped());
         }
         let agent = self.publisher.agent();
@@ -182,12 +185,12 @@ impl Runner {
             drop(reply.send(Err(agent_stopped())));
             return;
         }
-        if self.answering.is_some() {
+        if self.dialog_answer.is_some() {
             drop(reply.send(Err(Problem::new(Code::Conflict, "another answer is being given"))));
             return;
         }
-        match Answering::new(request, self.observation().attention.as_ref(), reply, Instant::now()) {
-            Ok(answering) => self.answering = Some(answering),
+        match DialogAnswer::new(request, self.observation().attention.as_ref(), reply, Instant::now()) {
+            Ok(answering) => self.dialog_answer = Some(answering),
             Err((problem, reply)) => drop(reply.send(Err(problem))),
         }
     }
@@ -195,15 +198,15 @@ impl Runner {
     fn on_restart(&mut self, request: RestartRequest, reply: Reply<()>) {
         if self.finished {
             drop(reply.send(Err(agent_stopped())));
-        } else if self.leaving.is_some() {
+        } else if self.termination.is_some() {
             drop(reply.send(Err(Problem::new(Code::Conflict, "the agent is being stopped or restarted"))));
         } else if let Err(problem) =
-            Process::check(&self.launch, &self.next_conversation(request), &self.surroundings)
+            AgentProcess::check(&self.launch, &self.next_conversation(request), &self.context)
         {
             // Refused while the program still runs: it goes on.
             drop(reply.send(Err(problem)));
         } else {
-            self.leaving = Some(Leaving::restarting(request, grace(5000), reply, Instant::now()));
+            self.termination = Some(Termination::restarting(request, grace(5000), reply, Instant::now()));
         }
     }
 
@@ -234,7 +237,7 @@ impl Runner {
     }
 
     fn on_metrics(&mut self) -> Metrics {
-        let processes = tree::descendants();
+        let processes = process_tree::descendants();
         let cpu_seconds = processes.iter().map(|process| process.cpu_seconds).sum();
         let now = Instant::now();
         let before = self.usage.cpu.replace((now, cpu_seconds));
@@ -262,17 +265,17 @@ impl Runner {
     /// Passes a first-run screen that is nobody's business.
     pub(super) fn pass(&mut self, now: Instant) {
         let modes = self.screen.modes();
-        let keys = self.passing.step(self.process.detector.observation().attention.as_ref(), now);
+        let keys = self.auto_dismiss.step(self.process.detector.observation().attention.as_ref(), now);
         self.keyboard.extend(keys::encode_all(keys, &modes));
     }
 
     pub(super) fn answer(&mut self, now: Instant) {
-        let Some(answering) = &mut self.answering else { return };
+        let Some(answering) = &mut self.dialog_answer else { return };
         let modes = self.screen.modes();
         match answering.step(self.process.detector.observation().attention.as_ref(), &modes, now) {
             Ok(keys) => self.keyboard.extend(keys),
             Err(done) => {
-                let answering = self.answering.take().expect("it is being stepped");
+                let answering = self.dialog_answer.take().expect("it is being stepped");
                 answering.finish(done);
             }
         }

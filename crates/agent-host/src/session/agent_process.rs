@@ -11,56 +11,56 @@ use parallax_profile::program::on_path;
 use parallax_profile::{Command, Conversation, Detector, Launch, Place, PreparedFile, Profile};
 use tokio::sync::{mpsc, oneshot};
 
-use super::Surroundings;
-use crate::contained::out_of_memory_kills;
+use super::SessionContext;
+use crate::container::out_of_memory_kills;
 use crate::hook::{AGENT_ID, HOST_SOCKET};
-use crate::reaper::Ended;
-use crate::record::Record;
+use crate::reaper::ProcessExit;
+use crate::session_file::SessionFile;
 use crate::terminal::Terminal;
 
 /// A program on its terminal.
-pub struct Process {
+pub struct AgentProcess {
     /// Its terminal.
     pub terminal: Terminal,
     /// What is concluded about it.
     pub detector: Detector,
     /// What it writes about itself.
-    pub record: Option<Record>,
+    pub session_file: Option<SessionFile>,
     /// When it was started: the detector's zero.
     pub spawned: Instant,
     /// When it ended, and how; its terminal may still hold output.
-    pub ended: Option<(Instant, Ended)>,
+    pub ended: Option<(Instant, ProcessExit)>,
     /// Processes that had been killed for want of memory when it was last at work, where the memory is the agent's own.
     oom_kills: Option<u64>,
     output_rx: Option<mpsc::Receiver<Bytes>>,
-    ended_rx: oneshot::Receiver<Ended>,
+    ended_rx: oneshot::Receiver<ProcessExit>,
 }
 
 /// What happens to a process.
-pub enum Happening {
+pub enum ProcessEvent {
     /// It printed.
     Output(Bytes),
     /// Nobody holds its terminal any more.
     OutputEnded,
     /// It ended.
-    Ended(Ended),
+    Exited(ProcessExit),
 }
 
-impl Process {
+impl AgentProcess {
     /// Prepares the files, then starts the program. Fails with `CLI_NOT_FOUND`, `WORKDIR_NOT_FOUND` or `SPAWN_FAILED`.
     pub fn spawn(
         launch: &Launch,
         profile: &Arc<Profile>,
         conversation: &Conversation,
         size: TerminalSize,
-        surroundings: &Surroundings,
+        context: &SessionContext,
     ) -> Result<Self, Problem> {
         if !launch.workdir.is_dir() {
             let detail =
                 format!("{} is not a directory; create it or name another", launch.workdir.display());
             return Err(Problem::new(Code::WorkdirNotFound, detail).with("field", "workdir"));
         }
-        let mut command = launch.command(&place(launch, surroundings), conversation)?;
+        let mut command = launch.command(&place(launch, context), conversation)?;
         find_program(launch, &command)?;
         for file in &command.files {
             prepare(file).map_err(|error| {
@@ -73,18 +73,16 @@ impl Process {
         command.env.entry("TERM".into()).or_insert_with(|| EnvValue::from("xterm-256color"));
         command.env.entry("COLORTERM".into()).or_insert_with(|| EnvValue::from("truecolor"));
         command.env.insert(AGENT_ID.into(), EnvValue::from(launch.agent.id.as_str()));
-        command
-            .env
-            .insert(HOST_SOCKET.into(), EnvValue::from(surroundings.socket.to_string_lossy().into_owned()));
+        command.env.insert(HOST_SOCKET.into(), EnvValue::from(context.socket.to_string_lossy().into_owned()));
         let (Conversation::New { id } | Conversation::Resume { id }) = conversation;
-        let record = command.record.clone().map(|source| Record::follow(source, id));
-        let oom_kills = surroundings.contained.then(out_of_memory_kills).flatten();
+        let session_file = command.record.clone().map(|source| SessionFile::follow(source, id));
+        let oom_kills = context.in_container.then(out_of_memory_kills).flatten();
         let (terminal, output_rx) = Terminal::spawn(&command, &launch.workdir, size)?;
         Ok(Self {
-            ended_rx: surroundings.reaper.ended(terminal.pid()),
+            ended_rx: context.reaper.ended(terminal.pid()),
             terminal,
             detector: Detector::new(profile.clone()),
-            record,
+            session_file,
             spawned: Instant::now(),
             ended: None,
             oom_kills,
@@ -96,27 +94,27 @@ impl Process {
     pub fn check(
         launch: &Launch,
         conversation: &Conversation,
-        surroundings: &Surroundings,
+        context: &SessionContext,
     ) -> Result<(), Problem> {
-        launch.command(&place(launch, surroundings), conversation).map(drop)
+        launch.command(&place(launch, context), conversation).map(drop)
     }
 
     /// The next thing that happens to it. Cancel-safe. Pending for ever once it has ended and is silent.
-    pub async fn next(&mut self) -> Happening {
+    pub async fn next(&mut self) -> ProcessEvent {
         let ended = self.ended.is_some();
         tokio::select! {
             chunk = next_chunk(&mut self.output_rx) => match chunk {
-                Some(bytes) => Happening::Output(bytes),
+                Some(bytes) => ProcessEvent::Output(bytes),
                 None => {
                     self.output_rx = None;
-                    Happening::OutputEnded
+                    ProcessEvent::OutputEnded
                 }
             },
             end = &mut self.ended_rx, if !ended => {
                 // The reaper outlives every process.
-                let end = end.unwrap_or(Ended { code: None, signal: None });
+                let end = end.unwrap_or(ProcessExit { code: None, signal: None });
                 self.ended = Some((Instant::now(), end));
-                Happening::Ended(end)
+                ProcessEvent::Exited(end)
             }
         }
     }
@@ -150,12 +148,12 @@ async fn next_chunk(output_rx: &mut Option<mpsc::Receiver<Bytes>>) -> Option<Byt
 }
 
 /// The places that a profile's templates may name.
-fn place(launch: &Launch, surroundings: &Surroundings) -> Place {
+fn place(launch: &Launch, context: &SessionContext) -> Place {
     let home = launch.env.get("HOME").map_or_else(|| Path::new("/").into(), |home| home.expose().into());
     Place {
         home,
-        agent_dir: surroundings.dir.join("own"),
-        host_binary: surroundings.binary.clone(),
+        agent_dir: context.dir.join("own"),
+        host_binary: context.binary.clone(),
         is_root: rustix::process::geteuid().is_root(),
     }
 }

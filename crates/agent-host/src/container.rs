@@ -1,5 +1,5 @@
-//! What differs when the host is the first process of a container: the image's environment is the agent's, and the
-//! container's memory is the agent's limit.
+//! What differs when the host is the first process of a container: the agent inherits the image's environment, and its
+//! memory limit is the container's.
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -9,15 +9,15 @@ use parallax_api::agent::EnvValue;
 use parallax_profile::Launch;
 use rustix::fs::{Access, access};
 
-/// The servers' own variables: nothing of the image.
+/// Variables of the servers, which no agent inherits.
 const OWN_PREFIX: &str = "PARALLAX_";
-/// Where the kernel counts what it killed for want of memory: control groups version 2 and 1, as a container sees its own.
+/// Where the kernel counts its out-of-memory kills: control groups version 2 and 1, as a container sees its own.
 const MEMORY_EVENTS: [&str; 2] = ["/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"];
 
-/// Gives the agent what its image sets, below what the request sets, and a home where it can write.
+/// Adds the image's environment, which the request's overrides, and a home directory that the agent can write to.
 ///
 /// # Errors
-/// When there is no such home and none can be made beside `dir`.
+/// When there is no such home and none can be created beside `dir`.
 pub fn inherit(launch: &mut Launch, dir: &Path) -> std::io::Result<()> {
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -38,7 +38,7 @@ fn add(launch: &mut Launch, variables: impl Iterator<Item = (String, String)>) {
     }
 }
 
-/// How often the kernel has killed a process of this container for want of memory. None: it does not say.
+/// How often the kernel has killed a process of this container for want of memory; `None` when it keeps no count.
 pub fn out_of_memory_kills() -> Option<u64> {
     MEMORY_EVENTS.iter().find_map(|file| kills(&fs::read_to_string(file).ok()?))
 }
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_kills_as_both_versions_tell_them() {
+    fn counts_kills_in_the_format_of_both_versions() {
         assert_eq!(kills("low 0\nhigh 0\nmax 7\noom 2\noom_kill 1\noom_group_kill 0\n"), Some(1));
         assert_eq!(kills("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"), Some(3));
         assert_eq!(kills("low 0\n"), None);

@@ -1,7 +1,7 @@
-//! The whole tree of an agent's processes: found in `/proc`, signalled, measured.
+//! The process tree of an agent: found in `/proc`, signalled, measured.
 //!
-//! Because the host is a subreaper, every descendant of the agent (daemonised or in a session of its own, too) has the
-//! host among its ancestors, so the tree below the host is exactly what the agent started.
+//! Because the host is a subreaper, every descendant of the agent, daemonised ones included, has the host among its
+//! ancestors: the tree below the host is exactly what the agent started.
 
 use std::collections::HashMap;
 use std::fs;
@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
-/// How often the tree is looked at while it is being killed.
-const KILL_POLL: Duration = Duration::from_millis(20);
+/// How often the tree is read while it is being killed.
+const KILL_INTERVAL: Duration = Duration::from_millis(20);
 /// How long killing may take: a process in uninterruptible sleep is left to the kernel.
-const KILL_LIMIT: Duration = Duration::from_secs(5);
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One process below the host.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Process {
+pub struct ProcInfo {
     /// Its process id.
     pub pid: i32,
     /// CPU time used, in seconds.
@@ -26,8 +26,8 @@ pub struct Process {
 }
 
 /// Every living process below this one; zombies do not count.
-pub fn descendants() -> Vec<Process> {
-    let mut children: HashMap<i32, Vec<Process>> = HashMap::new();
+pub fn descendants() -> Vec<ProcInfo> {
+    let mut children: HashMap<i32, Vec<ProcInfo>> = HashMap::new();
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     for entry in entries.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
@@ -56,7 +56,7 @@ pub fn signal_all(signal: Signal) {
 /// Kills every process below this one and waits until they are gone (at most five seconds).
 pub async fn kill_all() {
     let begun = Instant::now();
-    while begun.elapsed() < KILL_LIMIT {
+    while begun.elapsed() < KILL_TIMEOUT {
         let left = descendants();
         if left.is_empty() {
             return;
@@ -64,7 +64,7 @@ pub async fn kill_all() {
         for process in left {
             send(process.pid, Signal::KILL);
         }
-        tokio::time::sleep(KILL_POLL).await;
+        tokio::time::sleep(KILL_INTERVAL).await;
     }
     tracing::warn!("some processes of the agent could not be killed");
 }
@@ -77,7 +77,7 @@ fn send(pid: i32, signal: Signal) {
 }
 
 /// Parent and figures of a process; none when it is gone or a zombie. Fields as in proc_pid_stat(5).
-fn read_stat(pid: i32) -> Option<(i32, Process)> {
+fn read_stat(pid: i32) -> Option<(i32, ProcInfo)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name stands in parentheses and may hold anything, parentheses too.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
@@ -86,7 +86,7 @@ fn read_stat(pid: i32) -> Option<(i32, Process)> {
         return None;
     }
     let ticks = rustix::param::clock_ticks_per_second() as f64;
-    let process = Process {
+    let process = ProcInfo {
         pid,
         cpu_seconds: (number(11)? + number(12)?) as f64 / ticks,
         memory_bytes: number(21)? * rustix::param::page_size() as u64,

@@ -1,4 +1,4 @@
-//! The agent's events by sequence, as lines of JSON, for the runtime server that follows them.
+//! `GET /events`: the agent's events by sequence number, as lines of JSON.
 
 use std::time::Duration;
 
@@ -19,13 +19,13 @@ use crate::journal::Journal;
 
 /// Events read from the journal at once.
 const BATCH: usize = 256;
-/// How often a silent stream says that it lives.
-const ALIVE_EVERY: Duration = Duration::from_secs(10);
+/// How often a silent stream sends `alive`.
+const ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Where to go on.
+/// Where to resume.
 #[derive(Deserialize)]
 pub struct Since {
-    /// The last sequence number that was seen.
+    /// The last sequence number that the reader has.
     #[serde(default)]
     since: u64,
 }
@@ -38,7 +38,7 @@ pub async fn events(State(host): State<Host>, Query(Since { since }): Query<Sinc
         agent_rx: host.session.agent_changes(),
         released: host.released.clone(),
         since,
-        told_agent: false,
+        sent_state: false,
     };
     ([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(follower.lines())).into_response()
 }
@@ -49,7 +49,7 @@ struct Follower {
     agent_rx: watch::Receiver<Agent>,
     released: CancellationToken,
     since: u64,
-    told_agent: bool,
+    sent_state: bool,
 }
 
 impl Follower {
@@ -61,13 +61,13 @@ impl Follower {
     }
 
     async fn next(&mut self) -> Option<Vec<HostLine>> {
-        if !self.told_agent {
-            self.told_agent = true;
+        if !self.sent_state {
+            self.sent_state = true;
             let agent = Box::new(self.agent_rx.borrow_and_update().clone());
             return Some(vec![HostLine::State { agent }]);
         }
         loop {
-            // Marked as seen before the journal is read: what comes in between wakes the loop again.
+            // Marked as seen before the journal is read: an event appended in between wakes the loop again.
             self.head_rx.mark_unchanged();
             let (events, gap) = self.journal.after(self.since, BATCH);
             if let Some(oldest) = gap {
@@ -86,7 +86,7 @@ impl Follower {
                     return Some(vec![HostLine::State { agent }]);
                 }
                 () = self.released.cancelled() => return None,
-                () = tokio::time::sleep(ALIVE_EVERY) => return Some(vec![HostLine::Alive { alive: true }]),
+                () = tokio::time::sleep(ALIVE_INTERVAL) => return Some(vec![HostLine::Alive { alive: true }]),
             }
         }
     }

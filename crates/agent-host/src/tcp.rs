@@ -1,4 +1,4 @@
-//! The host's door to a network: whoever comes in shows the token.
+//! The host's TCP listener: every caller shows the token of the launch.
 
 use std::net::SocketAddr;
 
@@ -14,26 +14,26 @@ use parallax_api::{Code, Problem};
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 
-/// A port of the network and the token that opens it.
-pub struct Door {
+/// A TCP listener, and the bearer token that its callers must show.
+pub struct TokenListener {
     listener: TcpListener,
     token: EnvValue,
 }
 
-impl Door {
+impl TokenListener {
     /// Listens on `address`.
     ///
     /// # Errors
-    /// When there is no token, or the address cannot be had.
-    pub async fn open(address: SocketAddr, token: Option<EnvValue>) -> anyhow::Result<Self> {
+    /// When there is no token, or the address is not available.
+    pub async fn bind(address: SocketAddr, token: Option<EnvValue>) -> anyhow::Result<Self> {
         let token = token.filter(|token| !token.expose().is_empty());
         let token = token.context("a host that listens on a network needs a token in its launch")?;
         let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
         Ok(Self { listener, token })
     }
 
-    /// The listener, and `routes` behind the token. Before it stands `GET /health` only, for whoever starts containers.
-    pub fn guard(self, routes: Router) -> (TcpListener, Router) {
+    /// The listener, and `routes` behind the token. `GET /health` alone needs none: it is for container engines.
+    pub fn with_auth(self, routes: Router) -> (TcpListener, Router) {
         let guarded = routes.layer(from_fn_with_state(self.token, check));
         (self.listener, guarded.route("/health", get(|| async { "ok" })))
     }

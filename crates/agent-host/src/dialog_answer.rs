@@ -1,4 +1,5 @@
-//! Answering a question: keys only when the dialog itself is on the screen, else they land in the composer.
+//! Answers a question by pressing keys, and only while the dialog is on the screen: otherwise they would land in the
+//! composer.
 
 use std::time::{Duration, Instant};
 
@@ -8,14 +9,14 @@ use parallax_profile::Needed;
 use parallax_screen::{Modes, keys};
 use tokio::sync::oneshot;
 
-/// How long the dialog may take to come on the screen, and, answered, to leave it.
-const PATIENCE: Duration = Duration::from_secs(8);
-/// A dialog that has just been painted may not listen yet (Claude Code drops what comes too soon): when the same one still
-/// stands there after this time the keys were not heard, and are pressed again.
-const AGAIN_AFTER: Duration = Duration::from_millis(1200);
+/// How long the dialog may take to appear on the screen and, once answered, to disappear.
+const DIALOG_TIMEOUT: Duration = Duration::from_secs(8);
+/// A dialog that has just been painted may not read keys yet (Claude Code drops them). When the same dialog is still on
+/// the screen after this time the keys were lost and are pressed again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(1200);
 
-/// An answer being given.
-pub struct Answering {
+/// An answer that is being typed into a dialog.
+pub struct DialogAnswer {
     request: AnswerRequest,
     reply: oneshot::Sender<Result<(), Problem>>,
     question: String,
@@ -23,8 +24,8 @@ pub struct Answering {
     until: Instant,
 }
 
-impl Answering {
-    /// Begins when there is something to answer and the request fits it; else gives the reply back with why not.
+impl DialogAnswer {
+    /// Starts when there is a question that the request fits; otherwise gives the reply back with the reason.
     pub fn new(
         request: AnswerRequest,
         needed: Option<&Needed>,
@@ -45,15 +46,21 @@ impl Answering {
         {
             return Err((problem, reply));
         }
-        Ok(Self { request, reply, question: needed.text.clone(), pressed_at: None, until: now + PATIENCE })
+        Ok(Self {
+            request,
+            reply,
+            question: needed.text.clone(),
+            pressed_at: None,
+            until: now + DIALOG_TIMEOUT,
+        })
     }
 
-    /// When there is something to do though nothing happens.
+    /// When [`DialogAnswer::step`] is due without an event.
     pub fn deadline(&self) -> Instant {
-        self.again_at().map_or(self.until, |again| again.min(self.until))
+        self.retry_at().map_or(self.until, |retry| retry.min(self.until))
     }
 
-    /// Answers the keys to press now, or, as an error, that it is over and how.
+    /// Returns the keys to press now or, as an error, the result when it is over.
     pub fn step(
         &mut self,
         needed: Option<&Needed>,
@@ -62,7 +69,7 @@ impl Answering {
     ) -> Result<Vec<Vec<u8>>, Result<(), Problem>> {
         let pressed = self.pressed_at.is_some();
         let Some(needed) = needed.filter(|needed| !pressed || needed.text == self.question) else {
-            // Gone or another: this one is answered, by us or by somebody at the terminal.
+            // Gone or another dialog: this one was answered, by us or by a person at the terminal.
             return Err(Ok(()));
         };
         if now >= self.until {
@@ -73,7 +80,7 @@ impl Answering {
             };
             return Err(Err(Problem::new(Code::Timeout, why)));
         }
-        let due = !pressed || self.again_at().is_some_and(|again| now >= again);
+        let due = !pressed || self.retry_at().is_some_and(|retry| now >= retry);
         if !due {
             return Ok(Vec::new());
         }
@@ -82,26 +89,26 @@ impl Answering {
             return Ok(Vec::new());
         }
         if !pressed {
-            self.until = now + PATIENCE;
+            self.until = now + DIALOG_TIMEOUT;
         }
         self.pressed_at = Some(now);
-        // Anew each time: where the cursor of the dialog stands is part of the keys.
+        // Computed each time: the keys depend on where the dialog's cursor stands.
         press(&self.request, needed, modes).map_err(Err)
     }
 
-    /// Text is entered once: what of it was heard cannot be told.
-    fn again_at(&self) -> Option<Instant> {
-        self.pressed_at.filter(|_| self.request.option.is_some()).map(|at| at + AGAIN_AFTER)
+    /// Only options are retried: of a text it is unknown which part was read.
+    fn retry_at(&self) -> Option<Instant> {
+        self.pressed_at.filter(|_| self.request.option.is_some()).map(|at| at + RETRY_INTERVAL)
     }
 
-    /// Tells who asked.
+    /// Answers the request.
     pub fn finish(self, result: Result<(), Problem>) {
-        // Who no longer waits sees it in `attention`.
+        // A caller that no longer waits sees the result in `attention`.
         drop(self.reply.send(result));
     }
 }
 
-/// The keys for this answer, one write each.
+/// The keys of this answer, one write each.
 fn press(request: &AnswerRequest, needed: &Needed, modes: &Modes) -> Result<Vec<Vec<u8>>, Problem> {
     match (&request.option, &request.text) {
         (Some(option), None) => {

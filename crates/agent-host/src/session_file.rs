@@ -1,4 +1,4 @@
-//! Follows the files in which a CLI itself writes its conversation, line by line.
+//! Tails the session file: the CLI's own record of its conversation, one JSON object a line.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
@@ -9,17 +9,17 @@ use std::time::SystemTime;
 use parallax_profile::RecordSource;
 use serde_json::Value;
 
-use crate::tree;
+use crate::process_tree;
 
-/// Bytes read from a file at one look; more waits for the next.
+/// Bytes read from a file in one poll; the rest waits for the next.
 const MAX_READ: u64 = 4 * 1024 * 1024;
-/// A line longer than this is passed over.
+/// A longer line is skipped.
 const MAX_LINE: usize = 16 * 1024 * 1024;
 
-/// The files of one run of the agent's process.
-pub struct Record {
+/// The session files of one run of the agent's program.
+pub struct SessionFile {
     source: RecordSource,
-    /// The conversation's id stands in the file's name or first line: no other agent's file can be taken for it.
+    /// The conversation's id stands in the file's name or first line, so that no other agent's file can match.
     is_exact: bool,
     since: SystemTime,
     files: HashMap<PathBuf, Tail>,
@@ -29,31 +29,32 @@ pub struct Record {
 struct Tail {
     offset: u64,
     partial: Vec<u8>,
-    /// It is this agent's own file. Others may lie beside it and be written at the same time.
+    /// The file belongs to this agent. Files of other agents may match and be written at the same time.
     is_own: bool,
 }
 
-impl Record {
-    /// Follows what `source` names, from what stands there now on: a resumed conversation is not told again.
+impl SessionFile {
+    /// Follows the files that `source` names from their present end on: a resumed conversation is not reported again.
     pub fn follow(source: RecordSource, conversation: &str) -> Self {
         let is_exact =
             source.globs.iter().chain(source.first.values()).any(|text| text.contains(conversation));
-        let mut record = Self { source, is_exact, since: SystemTime::now(), files: HashMap::new() };
-        for path in record.matching() {
+        let mut file = Self { source, is_exact, since: SystemTime::now(), files: HashMap::new() };
+        for path in file.matching() {
             let offset = path.metadata().map(|meta| meta.len()).unwrap_or(0);
-            record.files.insert(path, Tail { offset, ..Tail::default() });
+            file.files.insert(path, Tail { offset, ..Tail::default() });
         }
-        record
+        file
     }
 
-    /// The whole lines that were written since the last look, as JSON; what is not JSON is passed over.
+    /// The complete lines that were written since the last poll; what is not JSON is skipped.
     pub fn poll(&mut self) -> Vec<Value> {
         let grown: Vec<PathBuf> = self.matching().into_iter().filter(|path| self.has_grown(path)).collect();
         let mut lines = Vec::new();
         for path in &grown {
             let tail = self.files.entry(path.clone()).or_default();
             if !tail.is_own {
-                tail.is_own = says(path, &self.source.first) && (self.is_exact || is_open(path));
+                tail.is_own =
+                    first_line_matches(path, &self.source.first) && (self.is_exact || is_open(path));
             }
             if tail.is_own {
                 lines.extend(tail.read(path));
@@ -62,7 +63,7 @@ impl Record {
         lines
     }
 
-    /// Whether a file was written to since the process was started and since it was last read.
+    /// Whether a file was written to since the program was started and since it was last read.
     fn has_grown(&self, path: &Path) -> bool {
         let Ok(meta) = path.metadata() else { return false };
         match self.files.get(path) {
@@ -76,8 +77,8 @@ impl Record {
     }
 }
 
-/// Whether the first line of a file holds what an own file's does.
-fn says(path: &Path, first: &BTreeMap<String, String>) -> bool {
+/// Whether the first line of a file has the values that the agent's own file has.
+fn first_line_matches(path: &Path, first: &BTreeMap<String, String>) -> bool {
     if first.is_empty() {
         return true;
     }
@@ -90,9 +91,9 @@ fn says(path: &Path, first: &BTreeMap<String, String>) -> bool {
     first.iter().all(|(pointer, value)| line.pointer(pointer).and_then(Value::as_str) == Some(value))
 }
 
-/// Whether one of the agent's processes has the file open: what decides between agents that work side by side.
+/// Whether one of the agent's processes has the file open: this decides between agents in the same directory.
 fn is_open(path: &Path) -> bool {
-    tree::descendants().iter().any(|process| has_open(process.pid, path))
+    process_tree::descendants().iter().any(|process| has_open(process.pid, path))
 }
 
 fn has_open(pid: i32, path: &Path) -> bool {

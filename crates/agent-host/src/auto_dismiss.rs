@@ -1,0 +1,132 @@
+//! Dismisses the first-run screens that a profile marks with `pass`: no person need choose a colour theme.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use parallax_profile::Needed;
+
+/// Delay before the first key: a dialog that has just been painted may not read keys yet.
+const FIRST_DELAY: Duration = Duration::from_millis(300);
+/// When the same dialog is still on the screen after this time, the keys were not read and are pressed again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(1500);
+/// After so many attempts the dialog is published as a question.
+const MAX_TRIES: u32 = 4;
+/// The screen that follows a dismissed dialog appears within this time.
+const NEXT_DIALOG_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// Dismisses each dialog once in a run of the program: a person who returns to it wants another choice.
+#[derive(Default)]
+pub struct AutoDismiss {
+    current: Option<Current>,
+    dismissed: HashSet<String>,
+    last_gone: Option<Instant>,
+}
+
+struct Current {
+    text: String,
+    tries: u32,
+    next_at: Instant,
+}
+
+impl AutoDismiss {
+    /// The names of the keys to press now.
+    pub fn step<'a>(&mut self, needed: Option<&'a Needed>, now: Instant) -> &'a [String] {
+        self.last_gone = self.last_gone.filter(|gone| needed.is_none() && now < *gone + NEXT_DIALOG_TIMEOUT);
+        let text = needed.map(|needed| needed.text.as_str());
+        let is_offered = needed.is_some_and(|needed| !needed.pass.is_empty());
+        if let Some(gone) = self.current.take_if(|current| text != Some(&current.text) || !is_offered) {
+            self.dismissed.insert(gone.text);
+            self.last_gone = Some(now);
+        }
+        let Some(needed) =
+            needed.filter(|needed| !needed.pass.is_empty() && !self.dismissed.contains(&needed.text))
+        else {
+            return &[];
+        };
+        let current = self.current.get_or_insert_with(|| Current {
+            text: needed.text.clone(),
+            tries: 0,
+            next_at: now + FIRST_DELAY,
+        });
+        if now < current.next_at {
+            return &[];
+        }
+        if current.tries == MAX_TRIES {
+            self.current = None;
+            self.dismissed.insert(needed.text.clone());
+            return &[];
+        }
+        current.next_at = now + RETRY_INTERVAL;
+        if !needed.on_screen {
+            return &[];
+        }
+        current.tries += 1;
+        &needed.pass
+    }
+
+    /// When [`AutoDismiss::step`] is due without an event.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.current
+            .as_ref()
+            .map(|current| current.next_at)
+            .or(self.last_gone.map(|gone| gone + NEXT_DIALOG_TIMEOUT))
+    }
+
+    /// Whether a dialog is being dismissed, or was a moment ago: no message can be typed now.
+    pub fn is_under_way(&self) -> bool {
+        self.current.is_some() || self.last_gone.is_some()
+    }
+
+    /// Whether this dialog is being dismissed, and so is not published.
+    pub fn is_dismissing(&self, needed: &Needed) -> bool {
+        self.current.as_ref().is_some_and(|current| current.text == needed.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parallax_api::AttentionKind;
+
+    use super::*;
+
+    fn theme() -> Needed {
+        Needed {
+            kind: AttentionKind::Question,
+            text: "Choose a theme".into(),
+            login_url: None,
+            options: Vec::new(),
+            on_screen: true,
+            takes_text: None,
+            pass: vec!["enter".into()],
+        }
+    }
+
+    #[test]
+    fn a_dialog_is_dismissed_once() {
+        let (mut dismiss, needed) = (AutoDismiss::default(), theme());
+        let now = Instant::now();
+        assert_eq!(dismiss.step(Some(&needed), now), [""; 0], "not before it reads keys");
+        assert!(dismiss.is_dismissing(&needed));
+        assert_eq!(dismiss.step(Some(&needed), now + FIRST_DELAY), ["enter"]);
+        assert_eq!(dismiss.step(None, now + FIRST_DELAY), [""; 0]);
+        assert_eq!(
+            dismiss.step(Some(&needed), now + RETRY_INTERVAL * 2),
+            [""; 0],
+            "a person went back to it"
+        );
+        assert!(!dismiss.is_dismissing(&needed));
+    }
+
+    #[test]
+    fn one_that_stays_becomes_a_question() {
+        let (mut dismiss, needed) = (AutoDismiss::default(), theme());
+        let mut now = Instant::now();
+        let mut pressed = 0;
+        for _ in 0..20 {
+            pressed += dismiss.step(Some(&needed), now).len();
+            now += RETRY_INTERVAL;
+        }
+        assert_eq!(pressed, 4);
+        assert!(!dismiss.is_dismissing(&needed));
+    }
+}

@@ -1,0 +1,66 @@
+//! The state from which the next host of the same directory goes on: the conversation's id, and its messages.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::inbox::KeptMessages;
+
+/// The file in the host's directory.
+const FILE: &str = "resume.json";
+/// The name that earlier hosts gave it.
+const OLD_FILE: &str = "memory.json";
+
+/// Written when the agent has ended, read when it comes back.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResumeState {
+    /// The id of the conversation, as the CLI calls it.
+    pub conversation: String,
+    /// A prompt was taken, so the CLI has a conversation to resume.
+    pub has_conversed: bool,
+    /// The messages of the conversation.
+    pub messages: KeptMessages,
+}
+
+impl ResumeState {
+    /// What the last host in `dir` left; `None` when there was no host before.
+    pub fn read(dir: &Path) -> io::Result<Option<Self>> {
+        for name in [FILE, OLD_FILE] {
+            match fs::read(dir.join(name)) {
+                Ok(bytes) => return Ok(Some(serde_json::from_slice(&bytes)?)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes the state into `dir`, whole or not at all.
+    pub fn write(&self, dir: &Path) -> io::Result<()> {
+        let path = dir.join(FILE);
+        let partial = path.with_extension("partial");
+        fs::write(&partial, serde_json::to_vec(self)?)?;
+        fs::rename(partial, path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_old_name_is_read_and_the_new_one_wins() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(ResumeState::read(dir.path()).unwrap().is_none());
+        let old = r#"{"conversation":"old","hasConversed":true,"messages":{"messages":[],"accepted":2,"answered":1}}"#;
+        fs::write(dir.path().join(OLD_FILE), old).unwrap();
+        let read = ResumeState::read(dir.path()).unwrap().unwrap();
+        assert_eq!((read.conversation.as_str(), read.has_conversed), ("old", true));
+        let state = ResumeState { conversation: "new".into(), ..ResumeState::default() };
+        state.write(dir.path()).unwrap();
+        assert_eq!(ResumeState::read(dir.path()).unwrap().unwrap().conversation, "new");
+    }
+}
