@@ -53,20 +53,43 @@ pub fn signal_all(signal: Signal) {
     }
 }
 
-/// Kills every process below this one and waits until they are gone (at most five seconds).
-pub async fn kill_all() {
-    let begun = Instant::now();
-    while begun.elapsed() < KILL_TIMEOUT {
+/// Kills every process below this one, step by step, until none is left.
+#[derive(Debug)]
+pub struct KillAll {
+    next_at: Instant,
+    until: Instant,
+}
+
+impl KillAll {
+    /// Starts to kill at `now`; gives up after five seconds.
+    pub fn new(now: Instant) -> Self {
+        Self { next_at: now, until: now + KILL_TIMEOUT }
+    }
+
+    /// When the next step is due.
+    pub fn deadline(&self) -> Instant {
+        self.next_at
+    }
+
+    /// Kills what is there when a step is due. Returns whether nothing is left to do.
+    pub fn step(&mut self, now: Instant) -> bool {
+        if now < self.next_at {
+            return false;
+        }
         let left = descendants();
         if left.is_empty() {
-            return;
+            return true;
+        }
+        if now >= self.until {
+            tracing::warn!(count = left.len(), "some processes of the agent could not be killed");
+            return true;
         }
         for process in left {
             send(process.pid, Signal::KILL);
         }
-        tokio::time::sleep(KILL_INTERVAL).await;
+        self.next_at = now + KILL_INTERVAL;
+        false
     }
-    tracing::warn!("some processes of the agent could not be killed");
 }
 
 fn send(pid: i32, signal: Signal) {

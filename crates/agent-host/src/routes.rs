@@ -1,6 +1,7 @@
 //! The API of one agent, as listed in [`parallax_api::host`]. Each handler extracts, asks the session and answers.
 
 mod events;
+mod host;
 mod logs;
 mod terminal;
 
@@ -11,27 +12,16 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+pub use host::Host;
 use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::host::{HookReport, HostSend};
 use parallax_api::message::{AnswerRequest, MessageList, MessagesQuery};
 use parallax_api::observe::{Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::{Agent, AgentStatus, Code, Problem, SendResponse};
-use tokio_util::sync::CancellationToken;
-
-use crate::session::Session;
 
 /// A hook's report may carry a whole message and a whole tool input.
 const MAX_BODY: usize = 32 * 1024 * 1024;
-
-/// State of the handlers.
-#[derive(Clone)]
-pub struct Host {
-    /// The agent.
-    pub session: Session,
-    /// Cancelled when the runtime server has collected the ended agent.
-    pub released: CancellationToken,
-}
 
 type Answer<T> = Result<Json<T>, Problem>;
 type Body<T> = Result<Json<T>, JsonRejection>;

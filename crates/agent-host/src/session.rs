@@ -5,10 +5,17 @@
 //! journal. The loop is in `session/runner.rs`.
 
 mod agent_process;
+mod command;
+mod context;
+mod dialogs;
+mod input;
+mod interrupts;
+mod lifecycle;
+mod messaging;
+mod output;
 mod publish;
 mod runner;
-
-use std::path::PathBuf;
+mod usage;
 
 use bytes::Bytes;
 use parallax_api::agent::{RestartRequest, StopRequest};
@@ -23,8 +30,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::inbox::{Inbox, MessageOutcome};
 use crate::journal::Journal;
 use crate::log::LogReader;
-use crate::reaper::Reaper;
-use crate::viewers::Feed;
+pub use command::View;
+use command::{Command, Reply};
+pub use context::SessionContext;
 
 /// Requests that may wait for the session's task.
 const MAX_COMMANDS: usize = 256;
@@ -38,51 +46,6 @@ pub struct Session {
     journal: Journal,
     log: LogReader,
     epoch: String,
-}
-
-/// What a new viewer gets in one answer: a screen at an offset, and a feed of all that comes after it.
-pub struct View {
-    /// Paints the screen.
-    pub snapshot: String,
-    /// The offset it stands at.
-    pub offset: u64,
-    /// The terminal's size.
-    pub size: TerminalSize,
-    /// What comes after.
-    pub feed: Feed,
-}
-
-type Reply<T> = oneshot::Sender<Result<T, Problem>>;
-
-/// What the session's task is asked. Each is answered, at once or when it is done.
-enum Command {
-    Send { message: HostSend, reply: Reply<()> },
-    Input { request: InputRequest, reply: Reply<()> },
-    Type(Bytes),
-    Resize(TerminalSize),
-    Answer { request: AnswerRequest, reply: Reply<()> },
-    Interrupt { reply: Reply<()> },
-    Restart { request: RestartRequest, reply: Reply<()> },
-    Stop { request: StopRequest, reply: Reply<()> },
-    Report(HookReport),
-    View { reply: Reply<View> },
-    Screen { reply: Reply<Screen> },
-    Status { reply: Reply<StatusReport> },
-    Metrics { reply: Reply<Metrics> },
-}
-
-/// Where a session keeps its things, and what it needs of its process.
-pub struct SessionContext {
-    /// The host's directory (0700): log, journal, and the agent's own files.
-    pub dir: PathBuf,
-    /// Where the host's socket is, for hooks.
-    pub socket: PathBuf,
-    /// This program, for hooks.
-    pub binary: PathBuf,
-    /// Waits for children.
-    pub reaper: Reaper,
-    /// The host is the first process of a container.
-    pub in_container: bool,
 }
 
 impl Session {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use parallax_profile::RecordSource;
 use serde_json::Value;
@@ -13,6 +13,9 @@ use crate::process_tree;
 
 /// Bytes read from a file in one poll; the rest waits for the next.
 const MAX_READ: u64 = 4 * 1024 * 1024;
+/// How often the files are polled while the agent works, and while it does not.
+const BUSY_INTERVAL: Duration = Duration::from_millis(50);
+const IDLE_INTERVAL: Duration = Duration::from_millis(500);
 /// A longer line is skipped.
 const MAX_LINE: usize = 16 * 1024 * 1024;
 
@@ -23,6 +26,7 @@ pub struct SessionFile {
     is_exact: bool,
     since: SystemTime,
     files: HashMap<PathBuf, Tail>,
+    next_poll_at: Instant,
 }
 
 #[derive(Default)]
@@ -38,7 +42,13 @@ impl SessionFile {
     pub fn follow(source: RecordSource, conversation: &str) -> Self {
         let is_exact =
             source.globs.iter().chain(source.first.values()).any(|text| text.contains(conversation));
-        let mut file = Self { source, is_exact, since: SystemTime::now(), files: HashMap::new() };
+        let mut file = Self {
+            source,
+            is_exact,
+            since: SystemTime::now(),
+            files: HashMap::new(),
+            next_poll_at: Instant::now(),
+        };
         for path in file.matching() {
             let offset = path.metadata().map(|meta| meta.len()).unwrap_or(0);
             file.files.insert(path, Tail { offset, ..Tail::default() });
@@ -46,8 +56,27 @@ impl SessionFile {
         file
     }
 
+    /// When the next poll is due.
+    pub fn deadline(&self) -> Instant {
+        self.next_poll_at
+    }
+
+    /// The files are about to grow: poll at once.
+    pub fn poll_soon(&mut self, now: Instant) {
+        self.next_poll_at = now;
+    }
+
+    /// Polls when it is due. While the agent is `busy` the next poll comes soon.
+    pub fn step(&mut self, busy: bool, now: Instant) -> Vec<Value> {
+        if now < self.next_poll_at {
+            return Vec::new();
+        }
+        self.next_poll_at = now + if busy { BUSY_INTERVAL } else { IDLE_INTERVAL };
+        self.poll()
+    }
+
     /// The complete lines that were written since the last poll; what is not JSON is skipped.
-    pub fn poll(&mut self) -> Vec<Value> {
+    fn poll(&mut self) -> Vec<Value> {
         let grown: Vec<PathBuf> = self.matching().into_iter().filter(|path| self.has_grown(path)).collect();
         let mut lines = Vec::new();
         for path in &grown {

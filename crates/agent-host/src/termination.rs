@@ -77,13 +77,13 @@ impl Termination {
     }
 
     /// When [`Termination::step`] is due.
-    pub fn deadline(&self) -> Option<Instant> {
-        Some(match self.step {
-            Step::Ask => Instant::now(),
+    pub fn deadline(&self, now: Instant) -> Instant {
+        match self.step {
+            Step::Ask => now,
             Step::ExitCommand { next_at, .. } => next_at.min(self.kill_at),
             Step::Signalled => self.kill_at,
             Step::Killed { again_at } => again_at,
-        })
+        }
     }
 
     /// Does what is due. `exit_command` is empty when the program would not read it now.
@@ -96,7 +96,7 @@ impl Termination {
             }
             Step::Ask => self.send_exit_command(terminal, exit_command, 0, now),
             Step::ExitCommand { sent, next_at } if now >= next_at => {
-                self.send_exit_command(terminal, exit_command, sent, now)
+                self.send_exit_command(terminal, exit_command, sent, now);
             }
             _ => {}
         }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::Host;
+use super::host::Host;
 use crate::journal::Journal;
 
 /// Events read from the journal at once.

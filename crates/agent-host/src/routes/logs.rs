@@ -14,7 +14,7 @@ use parallax_api::observe::{LogFormat, Logs, LogsQuery};
 use parallax_api::{Problem, Time};
 use parallax_screen::render::{self, Resize};
 
-use super::Host;
+use super::host::Host;
 use crate::asciicast;
 use crate::log::{IndexEntry, LogReader};
 use crate::plain::Plain;

@@ -10,7 +10,7 @@ use parallax_api::terminal::{
 use parallax_api::{Code, TerminalSize};
 use parallax_screen::ViewerInput;
 
-use super::Host;
+use super::host::Host;
 use crate::characters;
 use crate::session::{Session, View};
 use crate::viewers::{Feed, FeedItem};

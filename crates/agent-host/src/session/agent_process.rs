@@ -1,4 +1,4 @@
-//! One run of the agent's program: its terminal, what watches it, and how it is asked to leave.
+//! One run of the agent's program: its terminal, its detector and its session file.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,40 +9,40 @@ use parallax_api::agent::EnvValue;
 use parallax_api::{Code, Problem, TerminalSize};
 use parallax_profile::program::on_path;
 use parallax_profile::{Command, Conversation, Detector, Launch, Place, PreparedFile, Profile};
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
-use super::SessionContext;
+use super::context::SessionContext;
 use crate::container::out_of_memory_kills;
 use crate::hook::{AGENT_ID, HOST_SOCKET};
 use crate::reaper::ProcessExit;
 use crate::session_file::SessionFile;
 use crate::terminal::Terminal;
 
-/// A program on its terminal.
+/// The agent's program on its terminal.
 pub struct AgentProcess {
     /// Its terminal.
     pub terminal: Terminal,
-    /// What is concluded about it.
+    /// Concludes the program's state from its output and reports.
     pub detector: Detector,
-    /// What it writes about itself.
-    pub session_file: Option<SessionFile>,
-    /// When it was started: the detector's zero.
+    session_file: Option<SessionFile>,
+    /// When the program was started: the detector's zero.
     pub spawned: Instant,
-    /// When it ended, and how; its terminal may still hold output.
+    /// When and how the program ended; its terminal may still hold output.
     pub ended: Option<(Instant, ProcessExit)>,
-    /// Processes that had been killed for want of memory when it was last at work, where the memory is the agent's own.
+    /// The container's count of out-of-memory kills at the start of the last turn.
     oom_kills: Option<u64>,
     output_rx: Option<mpsc::Receiver<Bytes>>,
     ended_rx: oneshot::Receiver<ProcessExit>,
 }
 
-/// What happens to a process.
+/// An event of the program.
 pub enum ProcessEvent {
-    /// It printed.
+    /// The program printed.
     Output(Bytes),
-    /// Nobody holds its terminal any more.
+    /// The last process that held the terminal has closed it.
     OutputEnded,
-    /// It ended.
+    /// The program ended.
     Exited(ProcessExit),
 }
 
@@ -60,7 +60,7 @@ impl AgentProcess {
                 format!("{} is not a directory; create it or name another", launch.workdir.display());
             return Err(Problem::new(Code::WorkdirNotFound, detail).with("field", "workdir"));
         }
-        let mut command = launch.command(&place(launch, context), conversation)?;
+        let mut command = launch.command(&template_context(launch, context), conversation)?;
         find_program(launch, &command)?;
         for file in &command.files {
             prepare(file).map_err(|error| {
@@ -96,10 +96,10 @@ impl AgentProcess {
         conversation: &Conversation,
         context: &SessionContext,
     ) -> Result<(), Problem> {
-        launch.command(&place(launch, context), conversation).map(drop)
+        launch.command(&template_context(launch, context), conversation).map(drop)
     }
 
-    /// The next thing that happens to it. Cancel-safe. Pending for ever once it has ended and is silent.
+    /// The next event. Cancel-safe. Pending for ever once the program has ended and its output is complete.
     pub async fn next(&mut self) -> ProcessEvent {
         let ended = self.ended.is_some();
         tokio::select! {
@@ -124,12 +124,12 @@ impl AgentProcess {
         self.output_rx.is_none()
     }
 
-    /// It begins a turn: what the kernel killed before has not ended it.
+    /// A turn begins: earlier kills by the kernel have not ended the program.
     pub fn begins_turn(&mut self) {
         self.oom_kills = self.oom_kills.and_then(|_| out_of_memory_kills());
     }
 
-    /// Whether the kernel killed something of it for want of memory, since its last turn began.
+    /// Whether the kernel killed a process for want of memory since the last turn began.
     pub fn ran_out_of_memory(&self) -> bool {
         self.oom_kills.is_some_and(|before| out_of_memory_kills().is_some_and(|now| now > before))
     }
@@ -137,6 +137,23 @@ impl AgentProcess {
     /// Since the start: the detector's time.
     pub fn age(&self) -> Duration {
         self.spawned.elapsed()
+    }
+
+    /// When the session file is polled next.
+    pub fn session_file_deadline(&self) -> Option<Instant> {
+        self.session_file.as_ref().map(SessionFile::deadline)
+    }
+
+    /// New lines of the session file, when a poll is due. While the agent is `busy` polls are frequent.
+    pub fn read_session_file(&mut self, busy: bool, now: Instant) -> Vec<Value> {
+        self.session_file.as_mut().map(|file| file.step(busy, now)).unwrap_or_default()
+    }
+
+    /// The session file is about to grow.
+    pub fn poll_session_file_soon(&mut self, now: Instant) {
+        if let Some(file) = &mut self.session_file {
+            file.poll_soon(now);
+        }
     }
 }
 
@@ -147,8 +164,8 @@ async fn next_chunk(output_rx: &mut Option<mpsc::Receiver<Bytes>>) -> Option<Byt
     }
 }
 
-/// The places that a profile's templates may name.
-fn place(launch: &Launch, context: &SessionContext) -> Place {
+/// The values that a profile's templates may name.
+fn template_context(launch: &Launch, context: &SessionContext) -> Place {
     let home = launch.env.get("HOME").map_or_else(|| Path::new("/").into(), |home| home.expose().into());
     Place {
         home,
@@ -173,7 +190,7 @@ fn find_program(launch: &Launch, command: &Command) -> Result<(), Problem> {
         .with("install", install))
 }
 
-/// Writes a file of the agent's own, for its user's eyes only.
+/// Writes a file of the agent's own, readable by its user only.
 fn prepare(file: &PreparedFile) -> std::io::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};

@@ -1,4 +1,4 @@
-//! What the world is told: the agent as it is, and an event for each change that is one.
+//! The published agent, and the events of its changes.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -11,44 +11,52 @@ use tokio::sync::watch;
 
 use crate::journal::Journal;
 
-/// Changes of status that `status` tells.
+/// Changes of status that `status` returns.
 const MAX_HISTORY: usize = 32;
-/// A question is told with its options, which come on the screen a moment after the CLI's own report; at most this late.
-const OPTIONS_WAIT: Duration = Duration::from_millis(1500);
+/// A question is published with its options, which appear on the screen a moment after the CLI's own report. Without
+/// them it is published after this time.
+const OPTIONS_TIMEOUT: Duration = Duration::from_millis(1500);
 /// How often activity alone is published.
-const ACTIVITY_EVERY: Duration = Duration::from_secs(1);
+const ACTIVITY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Turns conclusions into the published agent and its events.
+/// Publishes the desired state of the agent, and an event for each difference.
 pub struct Publisher {
     agent_tx: watch::Sender<Agent>,
     journal: Journal,
     history: VecDeque<StatusChange>,
     /// A question that waits for its options.
     held_since: Option<Instant>,
-    activity_told: Option<Instant>,
+    /// Something was printed or typed since the last `touch`.
+    active: bool,
+    activity_published_at: Option<Instant>,
 }
 
-/// What is concluded now.
+/// The state to publish.
 pub struct Desired<'a> {
     /// The status to publish.
     pub status: AgentStatus,
-    /// What a person is needed for.
+    /// The request for a person.
     pub needed: Option<&'a Needed>,
     /// Why the status is `error`.
     pub error: Option<&'a AgentError>,
-    /// Where it is known from, and the rule.
+    /// The source of the status.
     pub source: &'a str,
-    /// The rule.
+    /// The rule that decided it.
     pub rule: &'a str,
 }
 
-/// The status to tell after `told`. A CLI is idle for a moment between two first-run screens, and reports it: nobody becomes
-/// ready while such screens are passed, while a person is needed, or with no place to type in. Who was ready stays it.
-pub fn published_status(observation: &Observation, told: AgentStatus, passing: bool) -> AgentStatus {
+/// The status to publish when `published` was the last. A CLI is idle for a moment between two first-run screens, and
+/// reports it: an agent does not become ready while such a screen is being dismissed, a question is open or no composer
+/// is visible. An agent that was ready stays ready.
+pub fn published_status(
+    observation: &Observation,
+    published: AgentStatus,
+    is_dismissing: bool,
+) -> AgentStatus {
     let could_take = observation.attention.is_none() && observation.composer != Composer::Absent;
     match observation.status {
-        AgentStatus::Ready if passing => AgentStatus::Starting,
-        AgentStatus::Ready if told != AgentStatus::Ready && !could_take => told,
+        AgentStatus::Ready if is_dismissing => AgentStatus::Starting,
+        AgentStatus::Ready if published != AgentStatus::Ready && !could_take => published,
         status => status,
     }
 }
@@ -67,7 +75,8 @@ impl Publisher {
             journal,
             history: VecDeque::from([first]),
             held_since: None,
-            activity_told: None,
+            active: false,
+            activity_published_at: None,
         }
     }
 
@@ -86,9 +95,9 @@ impl Publisher {
         self.history.iter().cloned().collect()
     }
 
-    /// When a held question has to be told, options or not.
+    /// When a held question is due, with or without options.
     pub fn deadline(&self) -> Option<Instant> {
-        self.held_since.map(|since| since + OPTIONS_WAIT)
+        self.held_since.map(|since| since + OPTIONS_TIMEOUT)
     }
 
     /// The agent's process was started, for the first time or again.
@@ -98,10 +107,10 @@ impl Publisher {
             agent.error = None;
             agent.exit = None;
         });
-        self.tell(|agent| EventData::AgentStarted { agent });
+        self.emit(|agent| EventData::AgentStarted { agent });
     }
 
-    /// Publishes what is concluded, with an event for each difference.
+    /// Publishes `desired`, with an event for each difference.
     pub fn apply(&mut self, desired: &Desired<'_>, now: Instant) {
         let before = self.agent();
         self.apply_attention(&before, desired.needed, now);
@@ -113,28 +122,28 @@ impl Publisher {
         });
         match desired.status {
             AgentStatus::Ready if before.status != AgentStatus::Ready => {
-                self.tell(|agent| EventData::AgentReady { agent });
+                self.emit(|agent| EventData::AgentReady { agent });
             }
             AgentStatus::Busy if before.status != AgentStatus::Busy => {
-                self.tell(|agent| EventData::AgentBusy { agent });
+                self.emit(|agent| EventData::AgentBusy { agent });
             }
             AgentStatus::Error => {
                 let error = desired.error.cloned().unwrap_or_else(|| AgentError {
                     code: "cli_error".into(),
                     message: "the agent reports an error".into(),
                 });
-                self.tell(|agent| EventData::AgentError { agent, error });
+                self.emit(|agent| EventData::AgentError { agent, error });
             }
             _ => {}
         }
     }
 
-    /// The agent said something.
+    /// Publishes what the agent said.
     pub fn said(&mut self, message: Message) {
         self.append(EventData::Message { message });
     }
 
-    /// The agent ended, once.
+    /// Publishes the end of the agent, once.
     pub fn stopped(&mut self, exit: AgentExit) {
         let reason = exit.reason.clone();
         self.held_since = None;
@@ -143,14 +152,20 @@ impl Publisher {
             agent.exit = Some(exit);
             agent.queued = 0;
         });
-        self.tell(|agent| EventData::AgentStopped { agent, reason });
+        self.emit(|agent| EventData::AgentStopped { agent, reason });
     }
 
-    /// Messages that wait, and that something was printed or taken: published without an event.
-    pub fn touch(&mut self, queued: usize, active: bool, now: Instant) {
-        let due = active && self.activity_told.is_none_or(|told| now - told >= ACTIVITY_EVERY);
+    /// Something was printed or typed.
+    pub fn mark_active(&mut self) {
+        self.active = true;
+    }
+
+    /// Publishes the length of the queue and the time of the last activity, without an event.
+    pub fn touch(&mut self, queued: usize, now: Instant) {
+        let active = std::mem::take(&mut self.active);
+        let due = active && self.activity_published_at.is_none_or(|at| now - at >= ACTIVITY_INTERVAL);
         if due {
-            self.activity_told = Some(now);
+            self.activity_published_at = Some(now);
         }
         self.agent_tx.send_if_modified(|agent| {
             let changed = due || agent.queued != queued;
@@ -167,13 +182,13 @@ impl Publisher {
             self.held_since = None;
             if before.attention.is_some() {
                 self.update(|agent| agent.attention = None);
-                self.tell(|agent| EventData::AttentionCleared { agent });
+                self.emit(|agent| EventData::AttentionCleared { agent });
             }
             return;
         };
         if needed.kind == AttentionKind::Question && !needed.on_screen {
             let since = *self.held_since.get_or_insert(now);
-            if now - since < OPTIONS_WAIT {
+            if now - since < OPTIONS_TIMEOUT {
                 return;
             }
         }
@@ -197,13 +212,13 @@ impl Publisher {
         if shown == Some(&attention) {
             return;
         }
-        let tell = same.is_none_or(|same| same.login_url != attention.login_url);
+        let is_new = same.is_none_or(|same| same.login_url != attention.login_url);
         let (text, login_url) = (attention.text.clone(), attention.login_url.clone());
         self.update(|agent| agent.attention = Some(attention));
         match needed.kind {
-            _ if !tell => {}
-            AttentionKind::Login => self.tell(|agent| EventData::LoginRequired { agent, login_url }),
-            AttentionKind::Question => self.tell(|agent| EventData::Question { agent, question: text }),
+            _ if !is_new => {}
+            AttentionKind::Login => self.emit(|agent| EventData::LoginRequired { agent, login_url }),
+            AttentionKind::Question => self.emit(|agent| EventData::Question { agent, question: text }),
         }
     }
 
@@ -230,14 +245,14 @@ impl Publisher {
         });
     }
 
-    fn tell(&mut self, event: impl FnOnce(Box<Agent>) -> EventData) {
+    fn emit(&mut self, event: impl FnOnce(Box<Agent>) -> EventData) {
         let agent = Box::new(self.agent());
         self.append(event(agent));
     }
 
     fn append(&mut self, data: EventData) {
         if let Err(error) = self.journal.append(data, Time::now()) {
-            // The event is kept in memory and told; only the copy on disk is missing.
+            // The event is kept in memory and published; only the copy on disk is missing.
             tracing::error!(%error, "the journal's file cannot be written");
         }
     }
@@ -250,7 +265,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_becomes_ready_behind_a_dialog() {
+    fn no_agent_becomes_ready_behind_a_dialog() {
         use AgentStatus::{Busy, Ready, Starting};
         let login = Needed {
             kind: AttentionKind::Login,
@@ -286,8 +301,8 @@ mod tests {
             ("a person logs in anew", ready(Some(&login), Composer::Absent), Ready, false, Ready),
             ("a turn is over", ready(None, Composer::Empty), Busy, false, Ready),
         ];
-        for (name, observation, told, passing, expected) in table {
-            assert_eq!(published_status(&observation, told, passing), expected, "{name}");
+        for (name, observation, published, is_dismissing, expected) in table {
+            assert_eq!(published_status(&observation, published, is_dismissing), expected, "{name}");
         }
     }
 }

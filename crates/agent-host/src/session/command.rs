@@ -1,0 +1,43 @@
+//! Requests to the session's task, and its replies.
+
+use bytes::Bytes;
+use parallax_api::agent::{RestartRequest, StopRequest};
+use parallax_api::host::{HookReport, HostSend};
+use parallax_api::message::AnswerRequest;
+use parallax_api::observe::{Metrics, StatusReport};
+use parallax_api::terminal::{InputRequest, Screen};
+use parallax_api::{Problem, TerminalSize};
+use tokio::sync::oneshot;
+
+use crate::viewers::Feed;
+
+/// A new viewer's screen at an offset, and the feed of all that comes after it.
+pub struct View {
+    /// Paints the screen.
+    pub snapshot: String,
+    /// The offset of the snapshot.
+    pub offset: u64,
+    /// The terminal's size.
+    pub size: TerminalSize,
+    /// What follows the snapshot.
+    pub feed: Feed,
+}
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Problem>>;
+
+/// A request to the session's task. It replies at once or when the request is done.
+pub(super) enum Command {
+    Send { message: HostSend, reply: Reply<()> },
+    Input { request: InputRequest, reply: Reply<()> },
+    Type(Bytes),
+    Resize(TerminalSize),
+    Answer { request: AnswerRequest, reply: Reply<()> },
+    Interrupt { reply: Reply<()> },
+    Restart { request: RestartRequest, reply: Reply<()> },
+    Stop { request: StopRequest, reply: Reply<()> },
+    Report(HookReport),
+    View { reply: Reply<View> },
+    Screen { reply: Reply<Screen> },
+    Status { reply: Reply<StatusReport> },
+    Metrics { reply: Reply<Metrics> },
+}

@@ -1,0 +1,88 @@
+//! The two ways in which the session presses keys in a dialog: dismissing first-run screens and answering a question.
+
+use std::time::Instant;
+
+use parallax_api::message::AnswerRequest;
+use parallax_api::{Code, Problem};
+use parallax_profile::Needed;
+use parallax_screen::{Modes, keys};
+
+use super::command::Reply;
+use crate::auto_dismiss::AutoDismiss;
+use crate::dialog_answer::DialogAnswer;
+
+/// Dialogs that are being answered.
+#[derive(Default)]
+pub(super) struct Dialogs {
+    auto_dismiss: AutoDismiss,
+    answer: Option<DialogAnswer>,
+}
+
+impl Dialogs {
+    /// The program starts again: its first-run screens may come again.
+    pub(super) fn restart(&mut self) {
+        self.auto_dismiss = AutoDismiss::default();
+    }
+
+    /// Whether a first-run screen is being dismissed, or was a moment ago.
+    pub(super) fn is_dismissing_any(&self) -> bool {
+        self.auto_dismiss.is_under_way()
+    }
+
+    /// Whether this dialog is being dismissed, and so is not published.
+    pub(super) fn is_dismissing(&self, needed: &Needed) -> bool {
+        self.auto_dismiss.is_dismissing(needed)
+    }
+
+    /// Starts to answer the dialog. Replies at once when that is not possible.
+    pub(super) fn answer(
+        &mut self,
+        request: AnswerRequest,
+        needed: Option<&Needed>,
+        reply: Reply<()>,
+        now: Instant,
+    ) {
+        let refused = if self.answer.is_some() {
+            (Problem::new(Code::Conflict, "another answer is being given"), reply)
+        } else {
+            match DialogAnswer::new(request, needed, reply, now) {
+                Ok(answer) => {
+                    self.answer = Some(answer);
+                    return;
+                }
+                Err(refused) => refused,
+            }
+        };
+        let (problem, reply) = refused;
+        // A caller that no longer waits needs no answer.
+        drop(reply.send(Err(problem)));
+    }
+
+    /// The program has ended with a dialog open.
+    pub(super) fn abandon(&mut self, problem: Problem) {
+        if let Some(answer) = self.answer.take() {
+            answer.finish(Err(problem));
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let answer = self.answer.as_ref().map(DialogAnswer::deadline);
+        answer.into_iter().chain(self.auto_dismiss.deadline()).min()
+    }
+
+    /// The keys to press now. `needed` is the dialog that the detector sees.
+    pub(super) fn step(&mut self, needed: Option<&Needed>, modes: &Modes, now: Instant) -> Vec<Vec<u8>> {
+        let mut pressed = keys::encode_all(self.auto_dismiss.step(needed, now), modes);
+        if let Some(answer) = &mut self.answer {
+            match answer.step(needed, modes, now) {
+                Ok(keys) => pressed.extend(keys),
+                Err(result) => {
+                    if let Some(answer) = self.answer.take() {
+                        answer.finish(result);
+                    }
+                }
+            }
+        }
+        pressed
+    }
+}

@@ -1,0 +1,161 @@
+//! The output side of the session: screen, output log and viewers, which always stand at the same offset.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use parallax_api::terminal::Screen as ScreenView;
+use parallax_api::{Problem, TerminalSize, Time};
+use parallax_screen::{Screen, TerminalReport};
+
+use super::command::View;
+use crate::log::{LogReader, OutputLog};
+use crate::viewers::Viewers;
+
+/// Rows above the screen that are kept for late viewers and for answers read from the screen.
+pub(super) const SCROLLBACK: usize = 2000;
+/// The screen is scanned when nothing was printed for this long …
+const QUIET: Duration = Duration::from_millis(20);
+/// … and at the latest this long after it changed.
+const MAX_SCAN_DELAY: Duration = Duration::from_millis(60);
+/// A synchronised frame that has not ended by then never will.
+const FRAME_TIMEOUT: Duration = Duration::from_millis(500);
+/// After the process ended: output may follow until none came for this long …
+const DRAIN_QUIET: Duration = Duration::from_millis(100);
+/// … or for this long in all.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(700);
+/// Resets a terminal (RIS).
+const RESET: &[u8] = b"\x1bc";
+
+/// Screen, output log and viewers.
+pub(super) struct Output {
+    screen: Screen,
+    log: OutputLog,
+    viewers: Viewers,
+    /// Since when the screen shows something that was not scanned.
+    unscanned_since: Option<Instant>,
+    last_at: Instant,
+}
+
+/// What came of a chunk of output.
+pub(super) struct Fed {
+    /// Answers to the program's queries, for its terminal.
+    pub replies: Vec<u8>,
+    /// What the program reported, each with the offset of the output that it stands at.
+    pub reports: Vec<(TerminalReport, u64)>,
+}
+
+impl Output {
+    pub(super) fn new(log: OutputLog, size: TerminalSize, now: Instant) -> Self {
+        Self {
+            screen: Screen::new(size, SCROLLBACK),
+            log,
+            viewers: Viewers::default(),
+            unscanned_since: None,
+            last_at: now,
+        }
+    }
+
+    pub(super) fn screen(&self) -> &Screen {
+        &self.screen
+    }
+
+    pub(super) fn size(&self) -> TerminalSize {
+        self.screen.size()
+    }
+
+    pub(super) fn log(&self) -> LogReader {
+        self.log.reader()
+    }
+
+    /// The offset after the last byte.
+    pub(super) fn end(&self) -> u64 {
+        self.log.end()
+    }
+
+    /// When something was printed last.
+    pub(super) fn last_at(&self) -> Instant {
+        self.last_at
+    }
+
+    /// The screen as it is now.
+    pub(super) fn view(&self) -> ScreenView {
+        self.screen.view(self.end())
+    }
+
+    /// Takes what the program printed.
+    pub(super) fn feed(&mut self, bytes: &[u8], now: Instant) -> Fed {
+        let fed = self.screen.feed(bytes);
+        let printed = self.end();
+        self.emit(fed.output);
+        self.unscanned_since.get_or_insert(now);
+        self.last_at = now;
+        let offsets = fed.report_starts.into_iter().map(|start| printed + start as u64);
+        Fed { replies: fed.replies, reports: fed.reports.into_iter().zip(offsets).collect() }
+    }
+
+    /// Emits what the screen held back for the rest of a sequence that never came.
+    pub(super) fn flush(&mut self) {
+        let fed = self.screen.flush();
+        self.emit(fed.output);
+    }
+
+    /// Starts with a clean screen, as do viewers and readers of the log (RIS).
+    pub(super) fn reset(&mut self, now: Instant) {
+        self.screen = Screen::new(self.screen.size(), SCROLLBACK);
+        self.emit(RESET.to_vec());
+        self.last_at = now;
+    }
+
+    pub(super) fn resize(&mut self, size: TerminalSize, now: Instant) {
+        self.screen.resize(size);
+        self.viewers.resized(size);
+        self.unscanned_since.get_or_insert(now);
+        self.last_at = now;
+    }
+
+    /// Adds a viewer. Fails with `RESOURCE_LIMIT`.
+    pub(super) fn join(&mut self) -> Result<View, Problem> {
+        let feed = self.viewers.join()?;
+        Ok(View { snapshot: self.screen.snapshot(), offset: self.end(), size: self.size(), feed })
+    }
+
+    /// Ends every viewer's feed.
+    pub(super) fn close(&mut self) {
+        self.viewers.end();
+    }
+
+    /// When the screen is to be scanned.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let since = self.unscanned_since?;
+        Some(if self.screen.modes().in_frame {
+            since + FRAME_TIMEOUT
+        } else {
+            (self.last_at + QUIET).min(since + MAX_SCAN_DELAY)
+        })
+    }
+
+    /// Whether the screen is to be scanned now.
+    pub(super) fn step(&mut self, now: Instant) -> bool {
+        let due = self.deadline().is_some_and(|at| at <= now);
+        if due {
+            self.unscanned_since = None;
+        }
+        due
+    }
+
+    /// When the output of a process that ended at `ended` is complete, although its terminal is still open.
+    pub(super) fn drained_at(&self, ended: Instant) -> Instant {
+        (self.last_at.max(ended) + DRAIN_QUIET).min(ended + DRAIN_TIMEOUT)
+    }
+
+    /// Output goes to the log, then to the viewers.
+    fn emit(&mut self, output: Vec<u8>) {
+        if output.is_empty() {
+            return;
+        }
+        if let Err(error) = self.log.append(&output, Time::now(), self.size()) {
+            tracing::error!(%error, "the output log cannot be written");
+        }
+        self.viewers.output(&Bytes::from(output));
+    }
+}

@@ -1,0 +1,225 @@
+//! What is due without an event. One table holds when each duty is due and what it does, so that the task never wakes
+//! for something that is not done, and never sleeps over something that is.
+
+use std::time::{Duration, Instant};
+
+use parallax_api::AgentStatus;
+use parallax_profile::{Composer, Signal};
+
+use super::super::messaging::Messaging;
+use super::super::publish::{Desired, published_status};
+use super::Runner;
+use crate::delivery::DeliveryInput;
+
+/// When a duty is due, and its work. `step` runs after every event and returns at once when nothing is due.
+struct Duty {
+    deadline: fn(&Runner, Instant) -> Option<Instant>,
+    step: fn(&mut Runner, Instant),
+}
+
+/// In the order in which they run: what is seen, what is typed, what is published, and the end.
+const DUTIES: [Duty; 12] = [
+    Duty { deadline: |runner, _| runner.output.deadline(), step: Runner::scan },
+    Duty { deadline: |runner, _| runner.detector_deadline(), step: Runner::tick },
+    Duty { deadline: |runner, _| runner.process.session_file_deadline(), step: Runner::read_session_file },
+    Duty { deadline: |runner, _| runner.input.deadline(), step: Runner::press_keys },
+    Duty { deadline: Runner::delivery_deadline, step: Runner::deliver },
+    Duty { deadline: |runner, _| runner.dialogs.deadline(), step: Runner::press_in_dialogs },
+    Duty { deadline: |runner, _| runner.interrupts.deadline(), step: Runner::end_interrupts },
+    Duty { deadline: |runner, _| runner.start_deadline(), step: Runner::report_start },
+    Duty { deadline: |runner, _| runner.limit().map(|(at, _)| at), step: Runner::enforce_limits },
+    Duty { deadline: Runner::termination_deadline, step: Runner::terminate },
+    Duty { deadline: |runner, _| runner.publish_deadline(), step: Runner::publish },
+    Duty { deadline: |runner, _| runner.exit_deadline(), step: Runner::clean_up },
+];
+
+impl Runner {
+    /// When the next duty is due.
+    pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
+        if self.lifecycle.is_finished() {
+            return None;
+        }
+        DUTIES.iter().filter_map(|duty| (duty.deadline)(self, now)).min()
+    }
+
+    /// Does what is due.
+    pub(super) fn step(&mut self, now: Instant) {
+        for duty in &DUTIES {
+            if self.lifecycle.is_finished() {
+                return;
+            }
+            (duty.step)(self, now);
+        }
+    }
+
+    fn scan(&mut self, now: Instant) {
+        if self.output.step(now) {
+            self.observe(Signal::Screen);
+        }
+    }
+
+    fn detector_deadline(&self) -> Option<Instant> {
+        self.process.detector.deadline().map(|after| self.process.spawned + after)
+    }
+
+    fn tick(&mut self, now: Instant) {
+        if self.detector_deadline().is_some_and(|at| at <= now) {
+            self.observe(Signal::Tick);
+        }
+    }
+
+    fn read_session_file(&mut self, now: Instant) {
+        let busy = self.messaging.is_delivering() || self.observation().status == AgentStatus::Busy;
+        for line in &self.process.read_session_file(busy, now) {
+            self.observe(Signal::Record { line });
+        }
+    }
+
+    fn press_keys(&mut self, now: Instant) {
+        if let Some(key) = self.input.step(now) {
+            // The caller sees on the screen that a key was not taken.
+            drop(self.write(key));
+        }
+    }
+
+    fn delivery_deadline(&self, now: Instant) -> Option<Instant> {
+        self.messaging.deadline(self.profile.submit(), self.input.typing_until(now), now)
+    }
+
+    fn deliver(&mut self, now: Instant) {
+        let observation = self.process.detector.observation();
+        let free = !self.messaging.is_delivering()
+            && self.input.pending_keys() == 0
+            && !self.lifecycle.is_terminating()
+            && !self.dialogs.is_dismissing_any()
+            && !self.process.detector.is_closing();
+        let typing =
+            self.input.typing_until(now).is_some() && matches!(observation.composer, Composer::Holds(_));
+        if free && !typing && Messaging::would_take(observation) {
+            self.messaging.begin_next(|text| self.profile.submit().guarded(text), now);
+        }
+        let modes = self.output.screen().modes();
+        let input = DeliveryInput {
+            observation: self.process.detector.observation(),
+            written: self.process.terminal.written(),
+            modes: &modes,
+        };
+        for act in self.messaging.step(self.profile.submit(), &input, now) {
+            self.act(Some(act));
+        }
+    }
+
+    fn press_in_dialogs(&mut self, now: Instant) {
+        let modes = self.output.screen().modes();
+        let needed = self.process.detector.observation().attention.as_ref();
+        let keys = self.dialogs.step(needed, &modes, now);
+        self.input.press(keys);
+    }
+
+    fn end_interrupts(&mut self, now: Instant) {
+        let is_working = self.is_working();
+        self.interrupts.step(is_working, now);
+    }
+
+    fn start_deadline(&self) -> Option<Instant> {
+        let runs = self.process.ended.is_none();
+        self.lifecycle.start_deadline(self.process.spawned).filter(|_| runs)
+    }
+
+    fn report_start(&mut self, now: Instant) {
+        if self.process.ended.is_none() {
+            self.lifecycle.step_start(self.process.spawned, now);
+        }
+    }
+
+    /// When the agent will have idled or lived too long, and the reason to publish.
+    fn limit(&self) -> Option<(Instant, &'static str)> {
+        if self.lifecycle.is_terminating() {
+            return None;
+        }
+        let after = |seconds: u64, from: Instant| from.checked_add(Duration::from_secs(seconds));
+        // A turn may print nothing for long, and a queued message will be typed: neither is idle.
+        let works = self.observation().status == AgentStatus::Busy
+            || self.messaging.is_delivering()
+            || self.messaging.inbox().queued() > 0;
+        let last = self.output.last_at().max(self.input.last_at());
+        let idle = self.launch.idle_timeout_seconds.filter(|_| !works);
+        let idle = idle.and_then(|seconds| after(seconds, last)).map(|at| (at, "idle_timeout"));
+        let life = self.launch.max_lifetime_seconds;
+        let life = life.and_then(|seconds| after(seconds, self.process.spawned)).map(|at| (at, "lifetime"));
+        life.into_iter().chain(idle).min()
+    }
+
+    fn enforce_limits(&mut self, now: Instant) {
+        if let Some((_, reason)) = self.limit().filter(|(at, _)| *at <= now) {
+            self.lifecycle.terminate(reason, now);
+        }
+    }
+
+    fn termination_deadline(&self, now: Instant) -> Option<Instant> {
+        let runs = self.process.ended.is_none();
+        self.lifecycle.termination_deadline(now).filter(|_| runs)
+    }
+
+    fn terminate(&mut self, now: Instant) {
+        if self.process.ended.is_some() {
+            return;
+        }
+        let exit_command = self.exit_command();
+        if let Some(termination) = self.lifecycle.termination() {
+            termination.step(&self.process.terminal, &exit_command, now);
+        }
+    }
+
+    fn publish_deadline(&self) -> Option<Instant> {
+        self.publisher.deadline().filter(|_| !self.lifecycle.is_terminating())
+    }
+
+    fn publish(&mut self, now: Instant) {
+        let observation = self.process.detector.observation();
+        // Until its answer is there, a turn is not over for anyone.
+        let awaits_answer = self.messaging.is_taken() && observation.status == AgentStatus::Ready;
+        let status = if awaits_answer {
+            AgentStatus::Busy
+        } else {
+            published_status(observation, self.publisher.agent().status, self.dialogs.is_dismissing_any())
+        };
+        let held_back = match () {
+            () if awaits_answer => Some("the answer is awaited"),
+            () if status != observation.status => Some("a message could not be typed yet"),
+            () => None,
+        };
+        let desired = Desired {
+            status,
+            needed: observation.attention.as_ref().filter(|needed| !self.dialogs.is_dismissing(needed)),
+            error: observation.error.as_ref().filter(|_| status == AgentStatus::Error),
+            source: if held_back.is_some() { "process" } else { observation.source.as_str() },
+            rule: held_back.unwrap_or(&observation.rule),
+        };
+        // A program that is being terminated may show a composer behind a dialog: it does not become ready by it.
+        if !self.lifecycle.is_terminating() {
+            self.publisher.apply(&desired, now);
+        }
+        self.publisher.touch(self.messaging.inbox().queued(), now);
+    }
+
+    fn exit_deadline(&self) -> Option<Instant> {
+        Some(self.lifecycle.cleanup_deadline(self.drained_at()?))
+    }
+
+    /// When the output of an ended program is complete.
+    fn drained_at(&self) -> Option<Instant> {
+        let (at, _) = self.process.ended?;
+        Some(if self.process.is_silent() { at } else { self.output.drained_at(at) })
+    }
+
+    /// After the program's end: what it started goes with it, so that a restart finds nothing of before.
+    fn clean_up(&mut self, now: Instant) {
+        if let Some(drained_at) = self.drained_at()
+            && self.lifecycle.step_cleanup(drained_at, now)
+            && let Some((_, exit)) = self.process.ended
+        {
+            self.on_end(exit);
+        }
+    }
+}

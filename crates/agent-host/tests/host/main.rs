@@ -1,0 +1,6 @@
+//! A real `parallax-agent-host serve` with a shell as its agent, over its socket.
+
+#![allow(clippy::unwrap_used, reason = "the harness fails its test")]
+
+mod harness;
+mod lifecycle;
