@@ -1,5 +1,6 @@
 //! A pattern file as types. The JSON Schema is made from them, and files are checked against that schema.
 
+mod field_type;
 mod structure;
 mod workflow;
 
@@ -9,13 +10,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use field_type::FieldType;
 pub use structure::{
-    AgentTypes, Behavior, Escalation, MaxDepthBehavior, MessageType, Permission, Role, Rule, Structure,
-    TopicRoute, Words,
+    AgentTypes, Behavior, Escalation, MaxDepthBehavior, MessageType, OneOrMany, Role, Rule, Structure,
+    TopicRoute,
 };
 pub use workflow::{
     Aggregate, AggregateStrategy, Approve, Assign, Condition, Output, Parallel, Review, Select,
-    SelectStrategy, Sequential, Step, Workflow,
+    SelectStrategy, Sequential, Step, Workflow, default_result_name, descendants,
 };
 
 /// A team and what it does.
@@ -57,39 +59,6 @@ pub struct Input {
     /// Taken when a run is not told. Without it a run must be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<Value>,
-}
-
-/// The type of an input, or of a field of an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum FieldType {
-    /// Any text.
-    #[default]
-    Text,
-    /// A number.
-    Number,
-    /// `true` or `false`.
-    Boolean,
-}
-
-impl FieldType {
-    /// The word in a file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Number => "number",
-            Self::Boolean => "boolean",
-        }
-    }
-
-    /// Whether `value` is of this type.
-    pub fn holds(self, value: &Value) -> bool {
-        match self {
-            Self::Text => value.is_string(),
-            Self::Number => value.is_number(),
-            Self::Boolean => value.is_boolean(),
-        }
-    }
 }
 
 /// What a run may cost.

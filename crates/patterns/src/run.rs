@@ -1,176 +1,160 @@
-//! A run of a pattern.
+//! A run of a pattern (an *execution* on the wire and in the tables).
 //!
 //! Everything that happens is an event in the [`Journal`], written before anything follows from it. The steps are plain code
-//! that asks the ledger first: what was done is not done again, what was begun is gone on with under the same key. A run
-//! that is taken up by another server is therefore the same code with a longer history.
+//! that asks the state first: what is done is not repeated, what was started is continued under the same key. Crash recovery
+//! and normal execution are therefore the same code.
 //!
-//! - `steps`: the tree of steps; `decide`: what each kind does
-//! - `talk`: one message, until its answer is there; `escalate`: one question, until it is answered
-//! - `routing`: where questions go, a pure function
-//! - `team`, `pool`: spawning, and never more agents than there may be; `door`: those that come and leave
-//! - `book`: ledger and journal; `clock`: time, which a simulation can turn
+//! - `engine`: what a run consists of; `lifecycle`: from its first step to its end
+//! - `steps`: the tree of steps; `agent_steps`: steps that ask an agent or a person
+//! - `messaging`: one message until its answer; `escalate`: one question until its answer
+//! - `routing`: where questions and copies go, pure functions
+//! - `team`: spawning and adopting agents; `pool`: the agents of one role; `membership`: joins and departures
+//! - `store`: the write-ahead log; `state`: its projection; `clock`: time, which a simulation can control
 
-pub mod agents;
-mod book;
+pub mod agent_client;
+mod agent_steps;
 mod clock;
-mod decide;
-mod door;
+mod engine;
 mod escalate;
-mod failure;
-mod ledger;
+mod event;
+mod lifecycle;
+mod membership;
+mod messaging;
 mod path;
 mod pool;
 mod prompt;
+mod queues;
 mod routing;
 mod scope;
+mod state;
+mod step_error;
 mod steps;
-mod talk;
+mod store;
 mod team;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parallax_api::execution::{
-    Execution, ExecutionAnswer, ExecutionEvent, ExecutionEventData as Data, ExecutionStatus, Fault,
-    QuestionAnswer, QuestionKind, USER,
+    Execution, ExecutionAnswer, ExecutionEventData as Data, QuestionAnswer, QuestionKind, USER,
 };
 use parallax_api::{Code, Problem, Time};
-use serde_json::{Map, Value};
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::unbounded_channel;
 
-use crate::pattern::{Output, Pattern};
-use agents::Agents;
-use book::Book;
-pub use book::Journal;
+use crate::pattern::Pattern;
+use agent_client::AgentClient;
 use clock::Clock;
-use door::{Coming, Door};
-use failure::Failure;
-pub use ledger::Ledger;
+use engine::Engine;
+pub use event::RunEvent;
 use pool::Pool;
+use queues::MembershipQueues;
+pub use state::RunState;
+pub use store::Journal;
+use store::RunStore;
 pub use team::EXECUTION_LABEL;
 
-/// Who answers when it is the pattern itself that says so.
-const POLICY: &str = "policy";
-/// How long a run may take when the file does not say.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long the agents of a run that ends may take to be gone. What is left then is for whoever looks after the place.
-const STOPPING: Duration = Duration::from_secs(60);
-
-/// A run. Clones are the same.
+/// A handle to a run. Clones are the same run.
 #[derive(Clone)]
-pub struct Run(Arc<Inner>);
-
-struct Inner {
-    id: String,
-    pattern: Pattern,
-    agents: Arc<dyn Agents>,
-    book: Book,
-    pools: BTreeMap<String, Pool>,
-    /// Whether it goes on from where another server left it.
-    resumed: bool,
-    coming_tx: UnboundedSender<Coming>,
-    door: tokio::sync::Mutex<Door>,
-}
+pub struct Run(Arc<Engine>);
 
 /// What a run is made of.
-pub struct Setup {
+pub struct RunParams {
     /// Its id.
     pub id: String,
     /// What it runs.
     pub pattern: Pattern,
-    /// Its agents.
-    pub agents: Arc<dyn Agents>,
-    /// Where its events are kept.
+    /// Access to its agents.
+    pub agents: Arc<dyn AgentClient>,
+    /// Where its events are stored.
     pub journal: Arc<dyn Journal>,
-    /// The events that are kept already: the first one, or all of a run that goes on.
-    pub history: Vec<ExecutionEvent>,
+    /// The events that are stored already: the first one, or all of a run that continues.
+    pub history: Vec<RunEvent>,
     /// The time.
     pub now: Time,
 }
 
 impl Run {
-    /// A run at the end of its history. Nothing happens before [`Run::execute`].
-    pub fn new(setup: Setup) -> Self {
-        let Setup { id, pattern, agents, journal, history, now } = setup;
-        let ledger = Ledger::of(&id, &history);
-        let (coming_tx, coming_rx) = unbounded_channel();
-        let (leaving_tx, leaving_rx) = unbounded_channel();
+    /// A run with this history. Nothing happens before [`Run::execute`].
+    pub fn new(params: RunParams) -> Self {
+        let RunParams { id, pattern, agents, journal, history, now } = params;
+        let state = RunState::replay(&id, &history);
+        let (join_tx, join_rx) = unbounded_channel();
+        let (departure_tx, departure_rx) = unbounded_channel();
         let pools: BTreeMap<String, Pool> = pattern
             .structure
             .roles
             .iter()
             .map(|(name, role)| {
-                // One stays with what it knows; agents of others are kept for the whole run.
+                // One agent stays for what it knows; unmanaged agents are kept for the whole run.
                 let floor = if role.managed { role.min_instances.max(1) } else { role.most() };
-                (name.clone(), Pool::new(role.most(), floor, ledger.last_number(name), leaving_tx.clone()))
+                (name.clone(), Pool::new(role.most(), floor, state.last_number(name), departure_tx.clone()))
             })
             .collect();
-        let in_flight: Vec<(String, parallax_api::AgentId, String)> = ledger
-            .talk()
+        let in_flight: Vec<(String, parallax_api::AgentId, String)> = state
+            .conversations()
             .in_flight()
             .map(|(key, message)| (key.clone(), message.agent.clone(), message.step.clone()))
             .collect();
-        for member in ledger.present() {
+        for member in state.present() {
             let message = in_flight.iter().find(|(_, agent, _)| *agent == member.agent_id);
             if let Some(pool) = pools.get(&member.role) {
-                pool.take_up(member.clone(), message.map(|(key, ..)| key.clone()));
+                pool.restore(member.clone(), message.map(|(key, ..)| key.clone()));
             }
         }
-        // Those whose step is over were left to be interrupted.
+        // Agents whose step is over were about to be interrupted when the server died.
         for pool in pools.values() {
             pool.abandon(|key| {
-                let message = ledger.talk().message(key);
-                message.is_some_and(|message| !ledger.is_at_work(&message.step))
+                let message = state.conversations().message(key);
+                message.is_some_and(|message| !state.is_active(&message.step))
             });
         }
         let resumed = history.len() > 1;
         let count = history.len() as u64;
-        Self(Arc::new(Inner {
+        Self(Arc::new(Engine {
             id,
             pattern,
             agents,
-            book: Book::new(ledger, count, Clock::at(now), journal),
+            store: RunStore::new(state, count, Clock::at(now), journal),
             pools,
             resumed,
-            coming_tx,
-            door: tokio::sync::Mutex::new(Door { coming_rx, leaving_rx }),
+            join_tx,
+            membership: tokio::sync::Mutex::new(MembershipQueues { join_rx, departure_rx }),
         }))
     }
 
-    /// Does the work, to the end. Whoever stops waiting stops the run where it is; another can go on from its history.
+    /// Runs to the end. Dropping the future stops the run where it is; another server can continue from its history.
     ///
     /// # Errors
     /// When the journal fails.
     pub async fn execute(&self) -> Result<Execution, Problem> {
         let run = &self.0;
-        let _closes = Closes(&run.book);
+        let _close_on_drop = CloseOnDrop(&run.store);
         tokio::select! {
             biased;
-            problem = run.book.write() => Err(problem),
-            ended = run.to_its_end() => match ended {
+            problem = run.store.run_writer() => Err(problem),
+            ended = run.run_to_end() => match ended {
                 Ok(()) => Ok(self.view()),
-                Err(failure) => Err(Problem::internal(failure.fault.message)),
+                Err(error) => Err(Problem::internal(error.fault.message)),
             },
         }
     }
 
-    /// The run as it stands.
+    /// The current state, as clients see it.
     pub fn view(&self) -> Execution {
-        self.0.book.read(Ledger::execution)
+        self.0.store.read(RunState::execution)
     }
 
-    /// Takes a person's answer. The same answer again is no error.
+    /// Records a person's answer. The same answer again is no error.
     ///
     /// # Errors
-    /// `NOT_FOUND` when there is no such question, `CONFLICT` when it wants no answer any more or it is not clear which one
-    /// is meant, `VALIDATION_ERROR` when the answer is none.
+    /// `NOT_FOUND` when there is no such question, `CONFLICT` when it is closed or it is not clear which one is meant,
+    /// `VALIDATION_ERROR` when the answer does not fit.
     pub async fn answer(&self, answer: ExecutionAnswer) -> Result<Execution, Problem> {
-        let book = &self.0.book;
+        let store = &self.0.store;
         let ExecutionAnswer { question_id, option, text } = answer;
         let given = QuestionAnswer { option, text };
         let mut outcome = Ok(());
-        let decide = |ledger: &Ledger| match accept(ledger, question_id.as_deref(), &given) {
+        let decide = |state: &RunState| match question_for(state, question_id.as_deref(), &given) {
             Ok(Some(id)) => Some(Data::QuestionAnswered { id, by: USER.into(), answer: given.clone() }),
             Ok(None) => None,
             Err(problem) => {
@@ -178,38 +162,42 @@ impl Run {
                 None
             }
         };
-        let recorded = book.record_if(decide).await;
+        let appended = store.append_if(decide).await;
         outcome?;
-        recorded.map_err(|failure| Problem::new(Code::ShuttingDown, failure.fault.message))?;
+        appended.map_err(|failure| Problem::new(Code::ShuttingDown, failure.fault.message))?;
         Ok(self.view())
     }
 
-    /// Has the run end. Again, or at the end, it is no error.
+    /// Cancels the run. Cancelling it again, or after its end, is no error.
     ///
     /// # Errors
-    /// When the run is not at work any more.
+    /// When the run is not active any more.
     pub async fn cancel(&self) -> Result<Execution, Problem> {
-        let new = |ledger: &Ledger| !ledger.is_cancelled() && !ledger.is_over();
-        let recorded = self.0.book.record_if(|ledger| new(ledger).then_some(Data::CancelRequested {})).await;
-        recorded.map_err(|failure| Problem::new(Code::ShuttingDown, failure.fault.message))?;
+        let new = |state: &RunState| !state.is_cancelled() && !state.is_over();
+        let appended = self.0.store.append_if(|state| new(state).then_some(Data::CancelRequested {})).await;
+        appended.map_err(|error| Problem::new(Code::ShuttingDown, error.fault.message))?;
         Ok(self.view())
     }
 }
 
-/// Tells those who wait for the journal when nobody writes it any more.
-struct Closes<'a>(&'a Book);
+/// Fails pending appends when the writer is gone.
+struct CloseOnDrop<'a>(&'a RunStore);
 
-impl Drop for Closes<'_> {
+impl Drop for CloseOnDrop<'_> {
     fn drop(&mut self) {
         self.0.close();
     }
 }
 
-/// The question that an answer is for; none when it has that answer.
-fn accept(ledger: &Ledger, id: Option<&str>, given: &QuestionAnswer) -> Result<Option<String>, Problem> {
-    let open = || ledger.talk().questions().filter(|question| question.is_open());
+/// The id of the question that an answer is for; none when the question has this answer already.
+fn question_for(
+    state: &RunState,
+    id: Option<&str>,
+    given: &QuestionAnswer,
+) -> Result<Option<String>, Problem> {
+    let open = || state.conversations().questions().filter(|question| question.is_open());
     let question = match id {
-        Some(id) => ledger.talk().question(id).ok_or_else(|| {
+        Some(id) => state.conversations().question(id).ok_or_else(|| {
             Problem::new(Code::NotFound, format!("the run has no question `{id}`"))
                 .with("field", "questionId")
         })?,
@@ -248,91 +236,4 @@ fn accept(ledger: &Ledger, id: Option<&str>, given: &QuestionAnswer) -> Result<O
         (None, _) => return Err(Problem::invalid("text", "give an `option`, or `text`")),
     }
     Ok(Some(question.question.id.clone()))
-}
-
-impl Inner {
-    async fn to_its_end(&self) -> Result<(), Failure> {
-        if self.book.read(Ledger::is_over) {
-            return Ok(());
-        }
-        if self.resumed {
-            self.book.record(Data::ExecutionResumed {}).await?;
-        }
-        let mut door = self.door.lock().await;
-        let outcome = {
-            let deadline = self.book.clock().after(self.book.read(Ledger::created_at), self.limit());
-            let cancelled = self.book.find(|ledger| ledger.is_cancelled().then_some(()));
-            tokio::select! {
-                biased;
-                () = cancelled => Err(None),
-                outcome = self.work() => outcome.map_err(Some),
-                // Nobody waits for the end of this: it goes on as long as the others.
-                never = door::keep(self, &mut door) => match never? {},
-                () = tokio::time::sleep_until(deadline) => {
-                    let message = format!("the run took longer than {} ms", self.limit().as_millis());
-                    Err(Some(Failure::lasting(Code::Timeout.as_str(), message)))
-                }
-            }
-        };
-        let ended = match outcome {
-            Ok(output) => {
-                Data::ExecutionEnded { status: ExecutionStatus::Completed, output: Some(output), error: None }
-            }
-            Err(None) => {
-                let error = Some(Fault::new("CANCELLED", "the run was cancelled"));
-                Data::ExecutionEnded { status: ExecutionStatus::Cancelled, output: None, error }
-            }
-            Err(Some(failure)) if failure.next == failure::Next::Halt => return Err(failure),
-            Err(Some(failure)) => {
-                let error = Some(failure.fault);
-                Data::ExecutionEnded { status: ExecutionStatus::Failed, output: None, error }
-            }
-        };
-        self.dismiss().await?;
-        self.book.record(ended).await
-    }
-
-    fn limit(&self) -> Duration {
-        self.pattern.workflow.timeout_ms.map_or(DEFAULT_TIMEOUT, Duration::from_millis)
-    }
-
-    async fn work(&self) -> Result<Value, Failure> {
-        self.expected_agents().await;
-        self.first_agents().await?;
-        let last = self.sequence(&self.pattern.workflow.steps, |index| index.to_string()).await?;
-        match &self.pattern.workflow.output {
-            None => Ok(last),
-            Some(Output::One(text)) => self.value(text),
-            Some(Output::Several(texts)) => {
-                let values = texts.iter().map(|(name, text)| Ok((name.clone(), self.value(text)?)));
-                Ok(Value::Object(values.collect::<Result<Map<_, _>, Failure>>()?))
-            }
-        }
-    }
-
-    /// Ends what is at work, and stops the agents.
-    async fn dismiss(&self) -> Result<(), Failure> {
-        self.book.record(Data::ExecutionEnding {}).await?;
-        for (step, attempt) in self.book.read(Ledger::open) {
-            let status = parallax_api::execution::StepStatus::Cancelled;
-            let ended = Data::StepEnded { step, attempt, status, result: None, error: None, again: false };
-            self.book.record(ended).await?;
-        }
-        self.withdraw_all().await?;
-        let stopping = self.patiently(|| self.agents.stop_all());
-        let gone = tokio::time::timeout(STOPPING, stopping).await;
-        let reason = match gone {
-            Ok(Ok(())) => "the run is over".to_owned(),
-            Ok(Err(problem)) => format!("it could not be stopped: {}", problem.detail),
-            Err(_) => "it could not be stopped in time".to_owned(),
-        };
-        let present: Vec<_> = self.book.read(|ledger| ledger.present().cloned().collect());
-        for member in present {
-            let reason = if member.managed { reason.clone() } else { "the run is over".into() };
-            self.book
-                .record(Data::AgentLeft { agent_id: member.agent_id, role: member.role, reason })
-                .await?;
-        }
-        Ok(())
-    }
 }

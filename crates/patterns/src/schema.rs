@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::check::Findings;
+use crate::field_path::FieldPath;
+use crate::findings::Findings;
 use crate::pattern::Pattern;
-use crate::place::Place;
 use crate::suggest::suggestion;
 use crate::yaml::{Key, Kind, Node};
 
@@ -18,7 +18,7 @@ pub fn schema() -> Value {
 pub fn check(node: &Node, findings: &mut Findings<'_>) -> Value {
     let schema = schema();
     let shape = Shape { definitions: &schema["$defs"] };
-    shape.check(node, &schema, &Place::top(), findings).unwrap_or_else(|| shape.blank(&schema))
+    shape.check(node, &schema, &FieldPath::top(), findings).unwrap_or_else(|| shape.blank(&schema))
 }
 
 /// The part of JSON Schema that our types make.
@@ -39,15 +39,15 @@ impl Shape<'_> {
         &self,
         node: &Node,
         schema: &Value,
-        place: &Place,
+        path: &FieldPath,
         findings: &mut Findings<'_>,
     ) -> Option<Value> {
         let schema = self.resolve(schema);
         if let Some(options) = schema["anyOf"].as_array().or(schema["oneOf"].as_array()) {
-            return self.check_one_of(node, options, place, findings);
+            return self.check_one_of(node, options, path, findings);
         }
         if schema.get("const").is_some() || schema.get("enum").is_some() {
-            return check_words(node, std::slice::from_ref(schema), place, findings);
+            return check_words(node, std::slice::from_ref(schema), path, findings);
         }
         let wanted: Vec<&str> = match &schema["type"] {
             Value::String(name) => vec![name],
@@ -61,22 +61,22 @@ impl Shape<'_> {
             let message = format!("this is {}, and should be {}", node.word(), words.join(" or "));
             let quoting = wanted.contains(&"string")
                 && matches!(node.kind, Kind::Plain(Value::Number(_) | Value::Bool(_)));
-            findings.add(place, message, quoting.then(|| "put it in quotes".to_owned()));
+            findings.add(path, message, quoting.then(|| "put it in quotes".to_owned()));
             return None;
         }
         match &node.kind {
-            Kind::Map(entries) => Some(self.check_map(entries, schema, place, findings)),
+            Kind::Map(entries) => Some(self.check_map(entries, schema, path, findings)),
             Kind::List(items) => {
-                check_least(items.len(), schema, place, findings);
+                check_least(items.len(), schema, path, findings);
                 let check = |(index, item)| {
-                    let mended = self.check(item, &schema["items"], &place.index(index), findings);
+                    let mended = self.check(item, &schema["items"], &path.index(index), findings);
                     // Blank, not left out: the others keep their numbers.
                     mended.unwrap_or_else(|| self.blank(&schema["items"]))
                 };
                 Some(items.iter().enumerate().map(check).collect())
             }
             Kind::Plain(Value::Number(number)) => {
-                check_range(number.as_f64().unwrap_or(f64::MAX), schema, place, findings)
+                check_range(number.as_f64().unwrap_or(f64::MAX), schema, path, findings)
                     .then(|| node.to_json())
             }
             Kind::Plain(_) => Some(node.to_json()),
@@ -87,14 +87,14 @@ impl Shape<'_> {
         &self,
         entries: &[(Key, Node)],
         schema: &Value,
-        place: &Place,
+        path: &FieldPath,
         findings: &mut Findings<'_>,
     ) -> Value {
         let none = Map::new();
         let fields = schema["properties"].as_object().unwrap_or(&none);
         let mut mended = Map::new();
         for (key, value) in entries {
-            let here = place.field(&key.name);
+            let here = path.field(&key.name);
             let value = match (fields.get(&key.name), &schema["additionalProperties"]) {
                 (Some(field), _) => self.check(value, field, &here, findings),
                 (None, Value::Bool(false)) => {
@@ -114,7 +114,7 @@ impl Shape<'_> {
             if entries.iter().all(|(key, _)| key.name != name) {
                 let purpose = fields.get(name).and_then(|field| field["description"].as_str());
                 findings.add(
-                    &place.field(name),
+                    &path.field(name),
                     format!("the field `{name}` is missing"),
                     purpose.map(|text| format!("add `{name}`: {}", lower(text))),
                 );
@@ -131,12 +131,12 @@ impl Shape<'_> {
         &self,
         node: &Node,
         options: &[Value],
-        place: &Place,
+        path: &FieldPath,
         findings: &mut Findings<'_>,
     ) -> Option<Value> {
         let options: Vec<&Value> = options.iter().map(|option| self.resolve(option)).collect();
         if options.iter().all(|option| option.get("const").is_some() || option.get("enum").is_some()) {
-            return check_words(node, &options, place, findings);
+            return check_words(node, &options, path, findings);
         }
         let tag = |option: &Value| option["properties"]["type"]["const"].as_str().map(str::to_owned);
         if let (Kind::Map(entries), true) = (&node.kind, options.iter().all(|option| tag(option).is_some())) {
@@ -145,16 +145,16 @@ impl Shape<'_> {
                 let words: Vec<String> =
                     options.iter().filter_map(|option| tag(option)).map(|word| format!("`{word}`")).collect();
                 let suggestion = format!("add `type`: one of {}", words.join(", "));
-                findings.add(&place.field("type"), "the field `type` is missing", Some(suggestion));
+                findings.add(&path.field("type"), "the field `type` is missing", Some(suggestion));
                 return Some(self.nameless(options[0], field("id")));
             };
             let json = kind.to_json();
             if let Some(option) = options.iter().find(|option| tag(option).as_deref() == json.as_str()) {
-                return self.check(node, option, place, findings);
+                return self.check(node, option, path, findings);
             }
             let words: Vec<&Value> = options.iter().map(|option| &option["properties"]["type"]).collect();
-            check_words(kind, &words, &place.field("type"), findings);
-            findings.hide(place);
+            check_words(kind, &words, &path.field("type"), findings);
+            findings.hide(path);
             return Some(self.nameless(options[0], field("id")));
         }
         let fits = |option: &&&Value| match &option["type"] {
@@ -164,7 +164,7 @@ impl Shape<'_> {
         // `null` comes with what is optional, and is what nobody means.
         let meant =
             options.iter().find(fits).or_else(|| options.iter().find(|option| option["type"] != "null"));
-        meant.and_then(|option| self.check(node, option, place, findings))
+        meant.and_then(|option| self.check(node, option, path, findings))
     }
 
     /// A step of which only the id is known.
@@ -206,7 +206,7 @@ fn required(schema: &Value) -> impl Iterator<Item = &str> {
 fn check_words<S: std::borrow::Borrow<Value>>(
     node: &Node,
     options: &[S],
-    place: &Place,
+    path: &FieldPath,
     findings: &mut Findings<'_>,
 ) -> Option<Value> {
     let words: Vec<&str> = options
@@ -223,11 +223,11 @@ fn check_words<S: std::borrow::Borrow<Value>>(
         return Some(json);
     }
     let suggestion = suggestion(given, words.iter().copied());
-    findings.add(place, format!("`{given}` is none of the words that may stand here"), suggestion);
+    findings.add(path, format!("`{given}` is none of the words that may stand here"), suggestion);
     None
 }
 
-fn check_range(number: f64, schema: &Value, place: &Place, findings: &mut Findings<'_>) -> bool {
+fn check_range(number: f64, schema: &Value, path: &FieldPath, findings: &mut Findings<'_>) -> bool {
     let (least, most) = (schema["minimum"].as_f64(), schema["maximum"].as_f64());
     let below = least.is_some_and(|least| number < least);
     let above = most.is_some_and(|most| number > most);
@@ -237,14 +237,14 @@ fn check_range(number: f64, schema: &Value, place: &Place, findings: &mut Findin
             (Some(least), None) => format!("at least {least}"),
             _ => format!("at most {}", most.unwrap_or_default()),
         };
-        findings.add(place, format!("{number} is out of range"), Some(format!("allowed is {bounds}")));
+        findings.add(path, format!("{number} is out of range"), Some(format!("allowed is {bounds}")));
     }
     !below && !above
 }
 
-fn check_least(count: usize, schema: &Value, place: &Place, findings: &mut Findings<'_>) {
+fn check_least(count: usize, schema: &Value, path: &FieldPath, findings: &mut Findings<'_>) {
     if let Some(least) = schema["minItems"].as_u64().filter(|least| (count as u64) < *least) {
-        findings.add(place, format!("this list has {count} entries, and needs at least {least}"), None);
+        findings.add(path, format!("this list has {count} entries, and needs at least {least}"), None);
     }
 }
 

@@ -7,7 +7,7 @@ use parallax_api::pattern::Finding;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 use serde_json::{Map, Number, Value};
 
-use crate::place::{Part, Place};
+use crate::field_path::{FieldPath, PathSegment};
 
 /// Nodes of a file at most, those of repeated anchors counted each time.
 const MAX_NODES: usize = 20_000;
@@ -48,7 +48,7 @@ pub struct Key {
 }
 
 impl Node {
-    /// The same without places.
+    /// The value without line numbers.
     pub fn to_json(&self) -> Value {
         match &self.kind {
             Kind::Plain(value) => value.clone(),
@@ -60,13 +60,13 @@ impl Node {
         }
     }
 
-    /// Where `place` stands, or else the nearest piece around it.
-    pub fn position(&self, place: &Place) -> (usize, usize) {
+    /// The line and column of this path, or else of the nearest node around it.
+    pub fn position(&self, path: &FieldPath) -> (usize, usize) {
         let (mut node, mut at) = (self, (self.line, self.column));
-        for part in place.parts() {
+        for part in path.segments() {
             let next = match (&node.kind, part) {
-                (Kind::List(items), Part::Index(index)) => items.get(*index),
-                (Kind::Map(entries), Part::Field(name)) => {
+                (Kind::List(items), PathSegment::Index(index)) => items.get(*index),
+                (Kind::Map(entries), PathSegment::Field(name)) => {
                     let entry = entries.iter().find(|(key, _)| key.name == *name);
                     entry.map(|(_, value)| value)
                 }

@@ -13,7 +13,7 @@ use parallax_api::{
     Agent, AgentId, AgentStatus, Attention, Code, Message, Problem, Role, SendRequest, SpawnRequest,
 };
 use parallax_patterns::run::EXECUTION_LABEL;
-use parallax_patterns::run::agents::{Agents, Turn};
+use parallax_patterns::run::agent_client::{AgentClient, MessageProgress};
 use parallax_service::idempotency::{Answer, IdempotencyKey};
 use tokio_util::task::TaskTracker;
 
@@ -55,7 +55,7 @@ impl RunAgents {
     }
 
     /// How the turn of a message stands; none while it is at work.
-    async fn state(&self, agent: &AgentId, message: &str) -> Result<Option<Turn>, Problem> {
+    async fn state(&self, agent: &AgentId, message: &str) -> Result<Option<MessageProgress>, Problem> {
         // The agent before its messages: an answer that comes in between is seen.
         let shown = self.look(agent).await?;
         let messages = self.messages(agent).await?;
@@ -65,7 +65,7 @@ impl RunAgents {
             if answer.interrupted {
                 return Err(failed("the turn was interrupted"));
             }
-            return Ok(Some(Turn::Answered(answer.content.clone())));
+            return Ok(Some(MessageProgress::Answered(answer.content.clone())));
         }
         if shown.status == AgentStatus::Stopped {
             let reason = shown.exit.map_or_else(|| "it ended".to_owned(), |exit| exit.reason);
@@ -75,7 +75,7 @@ impl RunAgents {
         if let Some(sent) = sent.filter(|sent| sent.state == Some(MessageState::Failed)) {
             return Err(failed(sent.failure.as_deref().unwrap_or("the agent failed to answer")));
         }
-        Ok(shown.attention.map(|attention| Turn::Asks(Box::new(attention))))
+        Ok(shown.attention.map(|attention| MessageProgress::Asks(Box::new(attention))))
     }
 
     /// The agents that carry the label of this run and live, as far as the runtimes tell.
@@ -90,7 +90,7 @@ impl RunAgents {
 }
 
 #[async_trait]
-impl Agents for RunAgents {
+impl AgentClient for RunAgents {
     async fn spawn(&self, key: &str, request: &SpawnRequest) -> Result<Agent, Problem> {
         let (app, request) = (self.app.clone(), request.clone());
         let key = IdempotencyKey(Some(format!("parallax-run/{key}")));
@@ -120,7 +120,7 @@ impl Agents for RunAgents {
         Ok(runtime.client().send_once(key, agent, &message).await?.message_id)
     }
 
-    async fn turn(&self, agent: &AgentId, message: &str) -> Result<Turn, Problem> {
+    async fn turn(&self, agent: &AgentId, message: &str) -> Result<MessageProgress, Problem> {
         // Before the first look: what happens after it is an event.
         let mut events = Box::pin(self.app.log.subscribe(None, Some(agent.clone())));
         loop {

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use parallax_api::execution::{
-    Execution, ExecutionEvent, ExecutionEventData, ExecutionStatus, ExecutionSummary, ExecutionsQuery,
+    Execution, ExecutionEventData, ExecutionStatus, ExecutionSummary, ExecutionsQuery,
 };
 use parallax_api::pattern::ExecuteRequest;
 use parallax_api::{Code, Problem, Time};
 use parallax_patterns::check;
-use parallax_patterns::run::{Ledger, Run, Setup};
+use parallax_patterns::run::{Run, RunEvent, RunParams, RunState};
 use parallax_service::store::Store;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
@@ -98,10 +98,10 @@ impl Executions {
         file: &File,
         input: BTreeMap<String, Value>,
         workdir: Option<String>,
-    ) -> Result<Option<ExecutionEvent>, Problem> {
+    ) -> Result<Option<RunEvent>, Problem> {
         let name = file.pattern.name.clone();
         let data = ExecutionEventData::ExecutionStarted { pattern: name.clone(), input, workdir };
-        let started = ExecutionEvent { id: "1".into(), data, timestamp: Time::now() };
+        let started = RunEvent { seq: 1, data, timestamp: Time::now() };
         let (id, source, event) = (id.to_owned(), file.source.clone(), started.clone());
         let write = move |db: &Connection| {
             let row = params![id, name, source, "running", event.timestamp.as_millis()];
@@ -137,11 +137,11 @@ impl Executions {
         Ok(())
     }
 
-    fn set_to_work(&self, app: &App, id: &str, file: File, history: Vec<ExecutionEvent>) {
-        let (head_tx, head) = watch::channel(history.last().map(journal::number).unwrap_or_default());
+    fn set_to_work(&self, app: &App, id: &str, file: File, history: Vec<RunEvent>) {
+        let (head_tx, head) = watch::channel(history.last().map(|event| event.seq).unwrap_or_default());
         let (over_tx, over) = watch::channel(false);
         let journal = StoredJournal { store: self.store.clone(), execution: id.to_owned(), head_tx };
-        let run = Run::new(Setup {
+        let run = Run::new(RunParams {
             id: id.to_owned(),
             pattern: file.pattern,
             agents: Arc::new(RunAgents::new(app.clone(), id)),
@@ -195,7 +195,7 @@ impl Executions {
         if history.is_empty() {
             return Err(none(id));
         }
-        Ok(Ledger::of(id, &history).execution())
+        Ok(RunState::replay(id, &history).execution())
     }
 
     /// The same when it has ended.
@@ -267,7 +267,7 @@ impl Executions {
     }
 
     /// The events of a run after `after`; when there are none, waits for one. None when no more will come.
-    pub(super) async fn next_events(&self, id: &str, after: u64) -> Option<Vec<ExecutionEvent>> {
+    pub(super) async fn next_events(&self, id: &str, after: u64) -> Option<Vec<RunEvent>> {
         loop {
             // Before the look: what happens after it is seen by waiting. Not the run itself, which would live on with it.
             let head = self.running().get(id).map(|running| running.head.clone());

@@ -1,9 +1,9 @@
 //! The events of runs, in the store.
 
 use async_trait::async_trait;
-use parallax_api::execution::{ExecutionEvent, ExecutionEventData, ExecutionStatus};
+use parallax_api::execution::{ExecutionEventData, ExecutionStatus};
 use parallax_api::{Problem, Time};
-use parallax_patterns::run::Journal;
+use parallax_patterns::run::{Journal, RunEvent};
 use parallax_service::store::{Store, StoreError};
 use rusqlite::{Connection, params};
 use tokio::sync::watch;
@@ -24,9 +24,9 @@ pub struct StoredJournal {
 
 #[async_trait]
 impl Journal for StoredJournal {
-    async fn append(&self, events: Vec<ExecutionEvent>) -> Result<(), Problem> {
+    async fn append(&self, events: Vec<RunEvent>) -> Result<(), Problem> {
         let id = self.execution.clone();
-        let last = events.last().map(number).unwrap_or_default();
+        let last = events.last().map(|event| event.seq).unwrap_or_default();
         self.store.with(move |db| events.iter().try_for_each(|event| insert(db, &id, event))).await?;
         self.head_tx.send_replace(last);
         Ok(())
@@ -34,10 +34,10 @@ impl Journal for StoredJournal {
 }
 
 /// Keeps one event, and how the run stands when that is the end.
-pub fn insert(db: &Connection, execution: &str, event: &ExecutionEvent) -> rusqlite::Result<()> {
+pub fn insert(db: &Connection, execution: &str, event: &RunEvent) -> rusqlite::Result<()> {
     let json = serde_json::to_string(&event.data)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-    let seq = i64::try_from(number(event)).unwrap_or(i64::MAX);
+    let seq = i64::try_from(event.seq).unwrap_or(i64::MAX);
     let at = event.timestamp.as_millis();
     db.prepare_cached("INSERT INTO execution_events VALUES (?, ?, ?, ?)")?
         .execute(params![execution, seq, json, at])?;
@@ -51,21 +51,16 @@ pub fn insert(db: &Connection, execution: &str, event: &ExecutionEvent) -> rusql
 }
 
 /// A page of the events after `after`.
-pub async fn page(store: &Store, execution: &str, after: u64) -> Result<Vec<ExecutionEvent>, StoreError> {
+pub async fn page(store: &Store, execution: &str, after: u64) -> Result<Vec<RunEvent>, StoreError> {
     read(store, execution, after, PAGE).await
 }
 
 /// Every event.
-pub async fn all(store: &Store, execution: &str) -> Result<Vec<ExecutionEvent>, StoreError> {
+pub async fn all(store: &Store, execution: &str) -> Result<Vec<RunEvent>, StoreError> {
     read(store, execution, 0, usize::MAX).await
 }
 
-async fn read(
-    store: &Store,
-    execution: &str,
-    after: u64,
-    limit: usize,
-) -> Result<Vec<ExecutionEvent>, StoreError> {
+async fn read(store: &Store, execution: &str, after: u64, limit: usize) -> Result<Vec<RunEvent>, StoreError> {
     let execution = execution.to_owned();
     let select = move |db: &Connection| {
         let mut select = db.prepare_cached(
@@ -81,16 +76,12 @@ async fn read(
             let data = serde_json::from_str(&json).map_err(|error| {
                 rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, error.into())
             })?;
-            Ok(ExecutionEvent { id: seq.to_string(), data, timestamp: Time::from_millis(at) })
+            let seq = u64::try_from(seq).unwrap_or_default();
+            Ok(RunEvent { seq, data, timestamp: Time::from_millis(at) })
         })
         .collect()
     };
     store.with(select).await
-}
-
-/// The number of an event.
-pub fn number(event: &ExecutionEvent) -> u64 {
-    event.id.parse().unwrap_or_default()
 }
 
 /// A status as the table has it.

@@ -14,7 +14,6 @@ use parallax_service::shutdown::Shutdown;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Executions;
-use super::journal::number;
 
 /// The events of the run after the one with the number `after`, in whichever form the client asked for.
 ///
@@ -66,8 +65,8 @@ fn events(
         let (executions, id) = (executions.clone(), id.clone());
         async move {
             let page = executions.next_events(&id, after).await?;
-            let last = page.last().map(number)?;
-            Some((stream::iter(page), last))
+            let last = page.last()?.seq;
+            Some((stream::iter(page.into_iter().map(ExecutionEvent::from)), last))
         }
     });
     pages.flatten()

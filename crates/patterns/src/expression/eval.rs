@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use serde_json::Value;
 
 use super::{Comparison, Expression, Variable};
-use crate::form;
+use crate::answer_parser;
 
 /// Where values come from.
 pub trait Scope {
@@ -21,7 +21,7 @@ pub fn variable(variable: &Variable, scope: &dyn Scope) -> Result<Value, String>
     let mut value = scope.get(&variable.root).ok_or_else(|| format!("`{}` has no value", variable.root))?;
     for field in &variable.fields {
         if let Value::String(text) = &value {
-            value = form::json(text).ok_or_else(|| {
+            value = answer_parser::json(text).ok_or_else(|| {
                 format!("`{variable}`: the answer is no JSON, so it has no field `{field}`")
             })?;
         }

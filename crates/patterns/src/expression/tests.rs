@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::eval::{self, Scope};
 use super::template::Template;
-use super::types::{self, Known, Type};
+use super::types::{self, Type, TypeEnv};
 use super::*;
 
 struct Values(Value);
@@ -79,7 +79,7 @@ fn types_are_known_before() {
     let record = |fields: &[(&str, Type)]| {
         Type::Record(fields.iter().map(|(name, known)| ((*name).to_owned(), known.clone())).collect())
     };
-    let known = Known {
+    let known = TypeEnv {
         types: BTreeMap::from([
             ("input".to_owned(), record(&[("task", Type::Text), ("n", Type::Number)])),
             ("review".to_owned(), record(&[("approved", Type::Boolean), ("comments", Type::Text)])),

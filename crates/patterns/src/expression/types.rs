@@ -48,23 +48,23 @@ impl Type {
 }
 
 /// What is wrong, and what to do.
-pub type Mistake = (String, Option<String>);
+pub type TypeError = (String, Option<String>);
 
 /// The variables there are, by their first word.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
-    /// Those that have a value whenever this place is reached.
+pub struct TypeEnv {
+    /// Those that have a value whenever this part of the file is reached.
     pub types: BTreeMap<String, Type>,
     /// Those that may have none here, with why.
     pub maybe: BTreeMap<String, String>,
 }
 
-impl Known {
+impl TypeEnv {
     /// The type of a variable.
     ///
     /// # Errors
     /// When there is none of that name here.
-    pub fn of(&self, variable: &Variable) -> Result<Type, Mistake> {
+    pub fn of(&self, variable: &Variable) -> Result<Type, TypeError> {
         let Some(mut known) = self.types.get(&variable.root) else {
             if let Some(why) = self.maybe.get(&variable.root) {
                 return Err((format!("`{}` may have no result here: {why}", variable.root), None));
@@ -101,7 +101,7 @@ impl Known {
 ///
 /// # Errors
 /// Every mistake in it.
-pub fn check(expression: &Expression, known: &Known) -> Result<Type, Vec<Mistake>> {
+pub fn check(expression: &Expression, known: &TypeEnv) -> Result<Type, Vec<TypeError>> {
     match expression {
         Expression::Literal(value) => Ok(Type::of(value)),
         Expression::Variable(variable) => known.of(variable).map_err(|mistake| vec![mistake]),
@@ -165,7 +165,7 @@ pub fn constant(expression: &Expression) -> Option<bool> {
     }
 }
 
-fn boolean(expression: &Expression, sign: &str, known: &Known) -> Result<Type, Vec<Mistake>> {
+fn boolean(expression: &Expression, sign: &str, known: &TypeEnv) -> Result<Type, Vec<TypeError>> {
     match check(expression, known)? {
         found @ (Type::Any | Type::Boolean) => Ok(found),
         other => Err(vec![(
@@ -175,7 +175,7 @@ fn boolean(expression: &Expression, sign: &str, known: &Known) -> Result<Type, V
     }
 }
 
-fn both(a: Result<Type, Vec<Mistake>>, b: Result<Type, Vec<Mistake>>) -> Result<Type, Vec<Mistake>> {
+fn both(a: Result<Type, Vec<TypeError>>, b: Result<Type, Vec<TypeError>>) -> Result<Type, Vec<TypeError>> {
     match (a, b) {
         (Err(mut a), Err(b)) => {
             a.extend(b);

@@ -77,11 +77,8 @@ pub struct Role {
     pub briefing: bool,
     /// Roles that may answer the permission dialogs of its agents, in this order. Without it only a person does.
     #[serde(default)]
-    pub permissions_answered_by: Permission,
+    pub permissions_answered_by: Vec<String>,
 }
-
-/// Roles that may answer permission dialogs.
-pub type Permission = Vec<String>;
 
 /// [`Approvals`] as files have it.
 #[derive(JsonSchema)]
@@ -125,25 +122,25 @@ pub enum AgentTypes {
 /// A word, or a list of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub enum Words {
+pub enum OneOrMany {
     /// One; `"*"` is all.
     One(String),
     /// Several.
-    Several(Vec<String>),
+    Many(Vec<String>),
 }
 
-impl Words {
+impl OneOrMany {
     /// The words.
-    pub fn words(&self) -> &[String] {
+    pub fn as_slice(&self) -> &[String] {
         match self {
             Self::One(word) => std::slice::from_ref(word),
-            Self::Several(words) => words,
+            Self::Many(words) => words,
         }
     }
 
     /// Whether `word` is among them, or all are meant.
-    pub fn names(&self, word: &str) -> bool {
-        self.words().iter().any(|named| named == "*" || named == word)
+    pub fn includes(&self, word: &str) -> bool {
+        self.as_slice().iter().any(|named| named == "*" || named == word)
     }
 }
 
@@ -152,9 +149,9 @@ impl Words {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rule {
     /// Whose messages: a role, several, or `"*"`.
-    pub from: Words,
+    pub from: OneOrMany,
     /// To whom: a role, several (tried in this order), or `"*"`; for questions also `user`.
-    pub to: Words,
+    pub to: OneOrMany,
     /// Only messages about one of these. Default: all.
     #[serde(default)]
     pub topics: Vec<String>,
@@ -220,7 +217,7 @@ pub struct TopicRoute {
     /// The topic.
     pub topic: String,
     /// A role, several (tried in this order), or `user`.
-    pub to: Words,
+    pub to: OneOrMany,
 }
 
 /// What happens to a question.

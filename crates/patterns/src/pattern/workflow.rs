@@ -6,7 +6,7 @@ use parallax_api::execution::USER;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::FieldType;
+use super::field_type::FieldType;
 
 /// What the team does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -204,6 +204,21 @@ pub enum AggregateStrategy {
     Best,
 }
 
+/// The name of the result of the step at this index of the workflow.
+pub fn default_result_name(index: usize) -> String {
+    format!("step_{index}_result")
+}
+
+/// These steps and all steps in them.
+pub fn descendants(steps: &[Step]) -> impl Iterator<Item = &Step> {
+    let mut pending: Vec<&Step> = steps.iter().collect();
+    std::iter::from_fn(move || {
+        let step = pending.pop()?;
+        pending.extend(step.children().into_iter().map(|(_, _, child)| child));
+        Some(step)
+    })
+}
+
 impl Step {
     /// The roles that it names itself.
     pub fn roles(&self) -> Vec<&str> {
@@ -217,7 +232,7 @@ impl Step {
         }
     }
 
-    /// The steps in it, each with the field it stands in and its place there.
+    /// The steps directly in it, each with its field and its index there.
     pub fn children(&self) -> Vec<(&'static str, usize, &Step)> {
         fn all<'a>(
             field: &'static str,
@@ -229,7 +244,9 @@ impl Step {
             Self::Parallel(step) => all("steps", &step.steps).collect(),
             Self::Sequential(step) => all("steps", &step.steps).collect(),
             Self::Condition(step) => all("then", &step.then).chain(all("else", &step.r#else)).collect(),
-            _ => vec![],
+            Self::Assign(_) | Self::Select(_) | Self::Review(_) | Self::Approve(_) | Self::Aggregate(_) => {
+                vec![]
+            }
         }
     }
 

@@ -1,11 +1,11 @@
-//! The time of a run: it goes as tokio's does, so that a simulation can turn it.
+//! The time of a run. It follows tokio's clock, which a simulation can pause.
 
 use std::time::Duration;
 
 use parallax_api::Time;
 use tokio::time::Instant;
 
-/// Tells what time it is.
+/// Wall-clock time, derived from tokio's clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     began: Instant,
@@ -23,7 +23,7 @@ impl Clock {
         Time::from_millis(self.at_began.as_millis() + millis(self.began.elapsed()))
     }
 
-    /// When it will be, or was, so long after `since`.
+    /// The instant `wait` after `since`; now when that has passed.
     pub fn after(&self, since: Time, wait: Duration) -> Instant {
         let left = since.as_millis() + millis(wait) - self.now().as_millis();
         Instant::now() + Duration::from_millis(u64::try_from(left).unwrap_or(0))

@@ -1,4 +1,4 @@
-//! A question, until somebody has answered it: up from role to role, and at the top to a person.
+//! One question until its answer: up from role to role, and at the top to a person.
 
 use std::time::Duration;
 
@@ -9,50 +9,53 @@ use parallax_api::execution::{
     ExecutionEventData as Data, Question, QuestionAnswer, QuestionKind, SentKind, USER,
 };
 
-use super::failure::{Failure, Next as FailureNext};
+use super::engine::Engine;
+use super::messaging::OutgoingMessage;
+use super::prompt;
+use super::routing::POLICY;
 use super::routing::{self, Next};
-use super::talk::Letter;
-use super::{Inner, POLICY, prompt};
-use crate::form;
+use super::state::{QuestionState, RunState};
+use super::step_error::StepError;
+use crate::answer_parser;
 
-/// One role that is asked: who answered what.
-type Asking<'a> = BoxFuture<'a, Result<Option<(String, QuestionAnswer)>, Failure>>;
+/// The answer of one role that is asked, with its name.
+type Asking<'a> = BoxFuture<'a, Result<Option<(String, QuestionAnswer)>, StepError>>;
 
-impl Inner {
-    /// Asks a question once, and gives who answered it with what. A person may answer at any time, whoever else is asked.
+impl Engine {
+    /// Records a question and returns who answered it, and how. A person may answer at any time.
     pub(super) async fn resolve(
         &self,
         question: Question,
         persons_only: bool,
-    ) -> Result<(String, QuestionAnswer), Failure> {
+    ) -> Result<(String, QuestionAnswer), StepError> {
         let id = question.id.clone();
         let asked = Data::QuestionAsked { question: question.clone() };
-        self.book.record_if(|ledger| ledger.talk().question(&id).is_none().then_some(asked)).await?;
-        let answered = || self.book.find(|ledger| ledger.talk().question(&id)?.answer.clone());
+        self.store.append_if(|state| state.conversations().question(&id).is_none().then_some(asked)).await?;
+        let answered = || self.store.wait_for(|state| state.conversations().question(&id)?.answer.clone());
         tokio::select! {
             biased;
             answer = answered() => Ok(answer),
-            climbed = self.climb(&question, persons_only) => {
-                let (by, answer) = climbed?;
+            escalated = self.escalate(&question, persons_only) => {
+                let (by, answer) = escalated?;
                 let taken = Data::QuestionAnswered { id: id.clone(), by, answer };
-                let open = |ledger: &super::ledger::Ledger| {
-                    ledger.talk().question(&id).is_some_and(super::ledger::QuestionState::is_open)
+                let open = |state: &RunState| {
+                    state.conversations().question(&id).is_some_and(QuestionState::is_open)
                 };
-                self.book.record_if(|ledger| open(ledger).then_some(taken)).await?;
+                self.store.append_if(|state| open(state).then_some(taken)).await?;
                 Ok(answered().await)
             }
         }
     }
 
-    /// Goes from one to the next until somebody answers. Does not return while a person is asked: that answer comes by the
-    /// ledger.
-    async fn climb(
+    /// Asks one role after the other until one answers. Does not return while a person is asked: that answer comes
+    /// through the state.
+    async fn escalate(
         &self,
         question: &Question,
         persons_only: bool,
-    ) -> Result<(String, QuestionAnswer), Failure> {
+    ) -> Result<(String, QuestionAnswer), StepError> {
         let most = self.pattern.structure.escalation.max_depth;
-        // The loop guard: nobody is asked twice, and nobody is asked its own question.
+        // Guards against loops: no role is asked twice, and none its own question.
         let mut asked: Vec<String> = question.role.iter().cloned().collect();
         let mut depth = 0;
         let mut at_most = false;
@@ -63,9 +66,9 @@ impl Inner {
         };
         loop {
             let (roles, why, at_once) = match next {
-                Next::User(why) => return self.surface(question, depth + 1, why).await,
+                Next::User(why) => return self.ask_user(question, depth + 1, why).await,
                 Next::Fail(why) => {
-                    return Err(Failure::lasting(
+                    return Err(StepError::permanent(
                         "NOT_ANSWERED",
                         format!("nobody answers the question: {why}"),
                     ));
@@ -93,7 +96,7 @@ impl Inner {
                     continue;
                 }
                 if to.iter().any(|role| role == USER) {
-                    return self.surface(question, depth + 1, why).await;
+                    return self.ask_user(question, depth + 1, why).await;
                 }
                 if depth >= most && !at_most {
                     too_deep = true;
@@ -118,27 +121,27 @@ impl Inner {
         }
     }
 
-    /// Leaves the question to a person.
-    async fn surface<T>(&self, question: &Question, depth: u32, why: String) -> Result<T, Failure> {
+    /// Routes the question to a person.
+    async fn ask_user<T>(&self, question: &Question, depth: u32, why: String) -> Result<T, StepError> {
         self.route(&question.id, depth, &[USER.to_owned()], &why).await?;
         std::future::pending().await
     }
 
-    async fn route(&self, id: &str, depth: u32, to: &[String], why: &str) -> Result<(), Failure> {
+    async fn route(&self, id: &str, depth: u32, to: &[String], why: &str) -> Result<(), StepError> {
         let routed = Data::QuestionRouted { id: id.into(), depth, to: to.to_vec(), why: why.into() };
-        let new = |ledger: &super::ledger::Ledger| {
-            ledger.talk().question(id).is_some_and(|question| question.routed.len() < depth as usize)
+        let new = |state: &RunState| {
+            state.conversations().question(id).is_some_and(|question| question.routed.len() < depth as usize)
         };
-        self.book.record_if(|ledger| new(ledger).then_some(routed)).await
+        self.store.append_if(|state| new(state).then_some(routed)).await
     }
 
-    /// The first answer of these roles, which are asked at once.
+    /// Asks these roles at the same time, and returns the first answer.
     async fn ask_first_of(
         &self,
         question: &Question,
         roles: &[String],
         depth: u32,
-    ) -> Result<Option<(String, QuestionAnswer)>, Failure> {
+    ) -> Result<Option<(String, QuestionAnswer)>, StepError> {
         let mut asking: FuturesUnordered<Asking<'_>> = FuturesUnordered::new();
         for role in roles {
             asking.push(Box::pin(async move {
@@ -154,60 +157,60 @@ impl Inner {
         Ok(None)
     }
 
-    /// Asks an agent of the role. None when it passes the question on, fails, or takes too long.
+    /// Asks an agent of the role. None when it escalates, fails, or takes too long.
     async fn ask_role(
         &self,
         question: &Question,
         role: &str,
         depth: u32,
-    ) -> Result<Option<QuestionAnswer>, Failure> {
-        let (declined, since) = self.book.read(|ledger| {
-            let state = ledger.talk().question(&question.id);
+    ) -> Result<Option<QuestionAnswer>, StepError> {
+        let (declined, since) = self.store.read(|state| {
+            let state = state.conversations().question(&question.id);
             let declined = state.is_some_and(|state| state.declined.iter().any(|other| other == role));
             let routed = state.and_then(|state| state.routed.get(depth as usize - 1).map(|(_, at)| *at));
-            (declined, routed.unwrap_or_else(|| self.book.clock().now()))
+            (declined, routed.unwrap_or_else(|| self.store.clock().now()))
         });
         if declined {
             return Ok(None);
         }
-        let patience = Duration::from_millis(self.pattern.structure.escalation.timeout_ms);
-        let deadline = self.book.clock().after(since, patience);
+        let timeout = Duration::from_millis(self.pattern.structure.escalation.timeout_ms);
+        let deadline = self.store.clock().after(since, timeout);
         let why = match tokio::time::timeout_at(deadline, self.ask(question, role)).await {
             Ok(Ok(Some(answer))) => return Ok(Some(answer)),
             Ok(Ok(None)) => "it passes the question on".to_owned(),
-            Ok(Err(failure)) if failure.next == FailureNext::Halt => return Err(failure),
-            Ok(Err(failure)) => failure.fault.message,
+            Ok(Err(error)) if error.is_abort() => return Err(error),
+            Ok(Err(error)) => error.fault.message,
             Err(_) => "it did not answer in time".to_owned(),
         };
         let declined = Data::QuestionDeclined { id: question.id.clone(), role: role.into(), why };
-        self.book.record(declined).await?;
+        self.store.append(declined).await?;
         Ok(None)
     }
 
-    async fn ask(&self, question: &Question, role: &str) -> Result<Option<QuestionAnswer>, Failure> {
+    async fn ask(&self, question: &Question, role: &str) -> Result<Option<QuestionAnswer>, StepError> {
         let conversation = format!("{}>{role}", question.id);
-        let mut seat = self.seat(role, &conversation).await?;
-        let letter = |number: u32, text: String| Letter {
+        let mut agent = self.checkout_for(role, &conversation).await?;
+        let message = |number: u32, text: String| OutgoingMessage {
             key: format!("{conversation}:{number}"),
             step: question.step.clone(),
             kind: SentKind::Question,
             text,
         };
-        let reply = self.say(&mut seat, letter(1, prompt::question(question))).await?;
-        if form::escalates(&reply) || form::question(&reply).is_some() {
+        let reply = self.converse(&mut agent, message(1, prompt::question(question))).await?;
+        if answer_parser::escalates(&reply) || answer_parser::question(&reply).is_some() {
             return Ok(None);
         }
         if question.options.is_empty() {
             return Ok(Some(QuestionAnswer { option: None, text: Some(reply.trim().to_owned()) }));
         }
         let chosen = |reply: &str| {
-            let option = form::choice(reply, &question.options)?.to_owned();
+            let option = answer_parser::choice(reply, &question.options)?.to_owned();
             Some(QuestionAnswer { option: Some(option), text: None })
         };
         if let Some(answer) = chosen(&reply) {
             return Ok(Some(answer));
         }
-        let again = letter(2, prompt::choice_again(&question.options));
-        Ok(chosen(&self.say(&mut seat, again).await?))
+        let again = message(2, prompt::choice_again(&question.options));
+        Ok(chosen(&self.converse(&mut agent, again).await?))
     }
 }

@@ -1,14 +1,14 @@
-//! Places of steps in a run: `2/0` is the first step in the third, `2#2/0` the same when the third is tried again.
+//! Paths of steps in a run: `2/0` is the first step in the third, `2#2/0` the same when the third is tried again.
 //!
 //! Keys of messages begin with their conversation: `2/0:1` is the first message of that step, `2/0:1:a1` the answer to a
 //! question it led to, `2/0:1:q1>lead:1` that question as the lead hears it.
 
-/// The place of one attempt at a step.
+/// The path of one attempt at a step.
 pub(super) fn attempt(step: &str, attempt: u32) -> String {
     if attempt == 1 { step.to_owned() } else { format!("{step}#{attempt}") }
 }
 
-/// The place of a step in another.
+/// The path of a step within an attempt at another.
 pub(super) fn child(parent: &str, field: &str, index: usize) -> String {
     // A condition has two lists; the others have one.
     if field == "steps" { format!("{parent}/{index}") } else { format!("{parent}/{field}/{index}") }
@@ -24,12 +24,12 @@ pub(super) fn is_of(path: &str, of: &str) -> bool {
     path == of || is_below(path, of)
 }
 
-/// The number of a step of the workflow itself.
+/// The index of a step of the workflow itself; none for a nested one.
 pub(super) fn number(step: &str) -> Option<usize> {
     step.parse().ok()
 }
 
-/// The conversation that a message belongs to: all of it goes to one agent.
+/// The conversation that a message belongs to. All its messages go to one agent.
 pub(super) fn conversation(key: &str) -> &str {
     let begins = key.rfind('>').unwrap_or(0);
     key[begins..].find(':').map_or(key, |length| &key[..begins + length])

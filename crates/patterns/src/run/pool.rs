@@ -1,126 +1,127 @@
-//! The agents of one role: never more than there may be, one message each at a time.
+//! The agents of one role: never more than the role's `maxInstances`, and one message at a time for each.
 //!
-//! A permit stands for one agent that may be there. Who has a [`Seat`] has an agent and its permit; the permit of an agent
-//! that is being stopped is given back when it is gone, not before.
+//! A permit stands for one agent that may exist. A [`PooledAgent`] holds an agent and its permit; the permit of an agent that
+//! is being stopped is released when the agent is gone, not before.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::path;
 use parallax_api::AgentId;
 use parallax_api::execution::TeamMember;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The agents of one role. Clones are the same.
+use super::path;
+
+/// The agents of one role. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Pool(Arc<Shared>);
 
 struct Shared {
-    /// Agents that stay when nobody needs them.
+    /// Idle agents that are kept.
     floor: usize,
     permits: Arc<Semaphore>,
-    /// How many wait for a permit.
+    /// How many callers wait for a permit.
     waiting: AtomicUsize,
     state: Mutex<State>,
-    /// Takes those that leave. As many as there are agents.
-    leaving_tx: UnboundedSender<Leaving>,
+    /// Receives agents that leave. Bounded by the permits.
+    departure_tx: UnboundedSender<Departure>,
 }
 
 #[derive(Default)]
 struct State {
     free: VecDeque<TeamMember>,
-    /// Agents that are there or come, and do not leave.
+    /// Agents that are here or being spawned, and do not leave.
     live: usize,
     last_number: u32,
-    /// Seats with a message that was sent before the server was started again, by the conversation.
-    held: HashMap<String, Seat>,
+    /// Agents at work on a message of before the restart, by conversation.
+    held: HashMap<String, PooledAgent>,
 }
 
-/// An agent that leaves its seat, and why.
-pub(super) struct Leaving {
+/// The removal of an agent from its pool.
+pub(super) struct Departure {
     pub member: TeamMember,
-    pub why: Why,
+    pub reason: DepartureReason,
     pub pool: Pool,
     pub permit: OwnedSemaphorePermit,
 }
 
 /// Why an agent leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Why {
-    /// There are more than are needed.
+pub(super) enum DepartureReason {
+    /// The pool has more than it needs.
     Spare,
-    /// Nobody waits any more for the answer to the message of this key, and the agent works on it.
+    /// The agent works on the message of this key, whose answer is not wanted any more.
     Abandoned(String),
-    /// It can do nothing more.
+    /// The agent has ended or failed.
     Dead(String),
 }
 
 impl Pool {
     /// An empty pool of at most `most` agents.
-    pub fn new(most: u32, floor: u32, last_number: u32, leaving_tx: UnboundedSender<Leaving>) -> Self {
+    pub fn new(most: u32, floor: u32, last_number: u32, departure_tx: UnboundedSender<Departure>) -> Self {
         Self(Arc::new(Shared {
             floor: floor as usize,
             permits: Arc::new(Semaphore::new(most as usize)),
             waiting: AtomicUsize::new(0),
             state: Mutex::new(State { last_number, ..State::default() }),
-            leaving_tx,
+            departure_tx,
         }))
     }
 
-    /// Takes up an agent that is there, at work on the message of this key if there is one.
-    pub fn take_up(&self, member: TeamMember, in_flight: Option<String>) {
+    /// Adds an agent that exists already, at work on the message `in_flight` if there is one.
+    pub fn restore(&self, member: TeamMember, in_flight: Option<String>) {
         let permit = in_flight.is_some().then(|| self.0.permits.clone().try_acquire_owned().ok()).flatten();
         let mut state = self.state();
         state.live += 1;
         match (in_flight, permit) {
             (Some(key), Some(permit)) => {
-                let place = Some((member, permit));
+                let slot = Some((member, permit));
                 let conversation = path::conversation(&key).to_owned();
-                let seat = Seat { pool: self.clone(), place, in_flight: Some(key), dead: None };
-                state.held.insert(conversation, seat);
+                let agent = PooledAgent { pool: self.clone(), slot, in_flight: Some(key), dead: None };
+                state.held.insert(conversation, agent);
             }
             _ => state.free.push_back(member),
         }
     }
 
-    /// The seat of this conversation, from before.
-    pub fn claim(&self, conversation: &str) -> Option<Seat> {
+    /// The agent that works for this conversation since before the restart.
+    pub fn claim(&self, conversation: &str) -> Option<PooledAgent> {
         self.state().held.remove(conversation)
     }
 
-    /// Gives up the messages from before whose keys `unwanted` names.
+    /// Abandons the messages of before the restart whose keys are `unwanted`.
     pub fn abandon(&self, unwanted: impl Fn(&str) -> bool) {
-        let given_up: Vec<Seat> = {
+        let abandoned: Vec<PooledAgent> = {
             let mut state = self.state();
-            let is_unwanted = |seat: &Seat| seat.in_flight.as_deref().is_some_and(&unwanted);
-            state.held.extract_if(|_, seat| is_unwanted(seat)).map(|(_, seat)| seat).collect()
+            let is_unwanted = |agent: &PooledAgent| agent.in_flight.as_deref().is_some_and(&unwanted);
+            state.held.extract_if(|_, agent| is_unwanted(agent)).map(|(_, agent)| agent).collect()
         };
-        // Not under the lock: a seat that is dropped takes it.
-        drop(given_up);
+        // Outside the lock, which `PooledAgent::drop` takes.
+        drop(abandoned);
     }
 
-    /// Waits for a place: with an agent that is free (`preferred`, if that one is), or for one that must come.
-    pub async fn place(&self, preferred: Option<&AgentId>) -> Place {
+    /// Waits for a permit, and takes an idle agent (`preferred` where it is idle) or reserves a slot for a new one.
+    pub async fn checkout(&self, preferred: Option<&AgentId>) -> Checkout {
         let _waiting = Waiting::new(&self.0.waiting);
         let permit = self.0.permits.clone().acquire_owned().await.expect("a pool is never closed");
         let mut state = self.state();
         let wanted = preferred.and_then(|id| state.free.iter().position(|member| member.agent_id == *id));
         let first = || (0..state.free.len()).min_by_key(|index| state.free[*index].number);
         match wanted.or_else(first).and_then(|index| state.free.remove(index)) {
-            Some(member) => Place::Taken(Seat::new(self.clone(), member, permit)),
+            Some(member) => Checkout::Ready(PooledAgent::new(self.clone(), member, permit)),
             None => {
                 state.live += 1;
                 state.last_number += 1;
                 let number = state.last_number;
-                Place::Vacant(Vacancy { pool: self.clone(), permit: Some(permit), number })
+                Checkout::Reserved(Reservation { pool: self.clone(), permit: Some(permit), number })
             }
         }
     }
 
-    /// Agents that could still take work: those that are free and those that may still come.
-    pub fn room(&self) -> usize {
+    /// How many more agents could take work now: idle ones and those that may still be spawned.
+    pub fn available(&self) -> usize {
         self.0.permits.available_permits()
     }
 
@@ -129,31 +130,31 @@ impl Pool {
     }
 }
 
-/// A place in a pool.
-pub(super) enum Place {
-    /// With an agent.
-    Taken(Seat),
-    /// For one that must come.
-    Vacant(Vacancy),
+/// The result of [`Pool::checkout`].
+pub(super) enum Checkout {
+    /// An idle agent.
+    Ready(PooledAgent),
+    /// A slot for an agent that must be spawned.
+    Reserved(Reservation),
 }
 
-/// A place for an agent that must come. Given back when it is dropped.
-pub(super) struct Vacancy {
+/// A slot for an agent that is to be spawned. Released when it is dropped.
+pub(super) struct Reservation {
     pool: Pool,
     permit: Option<OwnedSemaphorePermit>,
-    /// Which of the role's agents it will be.
+    /// The number of the agent within its role.
     pub number: u32,
 }
 
-impl Vacancy {
-    /// The agent came.
-    pub fn fill(mut self, member: TeamMember) -> Seat {
-        let permit = self.permit.take().expect("a vacancy is filled once");
-        Seat::new(self.pool.clone(), member, permit)
+impl Reservation {
+    /// The agent has joined.
+    pub fn fill(mut self, member: TeamMember) -> PooledAgent {
+        let permit = self.permit.take().expect("a reservation is filled once");
+        PooledAgent::new(self.pool.clone(), member, permit)
     }
 }
 
-impl Drop for Vacancy {
+impl Drop for Reservation {
     fn drop(&mut self) {
         if self.permit.take().is_some() {
             self.pool.state().live -= 1;
@@ -161,78 +162,78 @@ impl Drop for Vacancy {
     }
 }
 
-/// An agent, for whoever holds this. When it is dropped, the agent is free for others, or leaves.
-pub(super) struct Seat {
+/// A guard of an agent that is in use. When it is dropped, the agent returns to the pool or departs.
+pub(super) struct PooledAgent {
     pool: Pool,
-    place: Option<(TeamMember, OwnedSemaphorePermit)>,
+    slot: Option<(TeamMember, OwnedSemaphorePermit)>,
     in_flight: Option<String>,
     dead: Option<String>,
 }
 
-impl Seat {
+impl PooledAgent {
     fn new(pool: Pool, member: TeamMember, permit: OwnedSemaphorePermit) -> Self {
-        Self { pool, place: Some((member, permit)), in_flight: None, dead: None }
+        Self { pool, slot: Some((member, permit)), in_flight: None, dead: None }
     }
 
     /// The agent.
     pub fn member(&self) -> &TeamMember {
-        &self.place.as_ref().expect("a seat has its agent until it is dropped").0
+        &self.slot.as_ref().expect("the slot is taken by `drop` only").0
     }
 
-    /// It works on this message now.
-    pub fn begins(&mut self, key: &str) {
+    /// Marks it as working on this message.
+    pub fn start(&mut self, key: &str) {
         self.in_flight = Some(key.to_owned());
     }
 
-    /// It works on nothing.
-    pub fn rests(&mut self) {
+    /// Marks it as idle.
+    pub fn finish(&mut self) {
         self.in_flight = None;
     }
 
-    /// It can do nothing more.
-    pub fn dies(&mut self, reason: &str) {
+    /// Marks it as unusable.
+    pub fn mark_dead(&mut self, reason: &str) {
         self.dead = Some(reason.to_owned());
     }
 }
 
-impl Drop for Seat {
+impl Drop for PooledAgent {
     fn drop(&mut self) {
-        let Some((member, permit)) = self.place.take() else { return };
+        let Some((member, permit)) = self.slot.take() else { return };
         let shared = &self.pool.0;
         let mut state = self.pool.state();
-        let why = match (self.dead.take(), self.in_flight.take()) {
-            (Some(reason), _) => Why::Dead(reason),
-            (None, Some(key)) => Why::Abandoned(key),
+        let reason = match (self.dead.take(), self.in_flight.take()) {
+            (Some(reason), _) => DepartureReason::Dead(reason),
+            (None, Some(key)) => DepartureReason::Abandoned(key),
             (None, None) => {
                 if state.live <= shared.floor || shared.waiting.load(Ordering::Acquire) > 0 {
                     state.free.push_back(member);
                     return;
                 }
-                Why::Spare
+                DepartureReason::Spare
             }
         };
-        // One that leaves is not counted on any more, though it keeps its permit until it is gone.
+        // A departing agent does not count as live, though it keeps its permit until it is gone.
         state.live -= 1;
         drop(state);
-        // Nobody takes leave any more when the run is over: everything is stopped then.
-        drop(shared.leaving_tx.send(Leaving { member, why, pool: self.pool.clone(), permit }));
+        // Fails when the run is over: all its agents are stopped then.
+        drop(shared.departure_tx.send(Departure { member, reason, pool: self.pool.clone(), permit }));
     }
 }
 
-impl Leaving {
-    /// It is free for others after all.
-    pub fn stays(self) {
+impl Departure {
+    /// Returns it to the pool after all.
+    pub fn keep(self) {
         self.pool.state().live += 1;
-        drop(Seat::new(self.pool, self.member, self.permit));
+        drop(PooledAgent::new(self.pool, self.member, self.permit));
     }
 
-    /// It is gone.
-    pub fn goes(self) {
+    /// The agent is gone: releases its permit.
+    pub fn complete(self) {
         drop(self.permit);
     }
 }
 
-/// One who waits, as long as it lives.
+/// Counts a waiting caller for as long as it lives.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {

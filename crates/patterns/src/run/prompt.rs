@@ -1,4 +1,4 @@
-//! What agents are told.
+//! The texts that agents receive.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -10,11 +10,11 @@ use crate::pattern::{FieldType, Pattern, Role};
 
 /// Asks again for a verdict.
 pub(super) const VERDICT_AGAIN: &str = "I could not tell your verdict. Answer with one line and nothing else: `VERDICT: APPROVED` or `VERDICT: REJECTED`";
-/// Tells an agent that nobody will answer.
+/// Tells an agent that no answer will come.
 pub(super) const BEST_EFFORT: &str =
     "Nobody can answer your question. Go on as you think best, and say in your answer what you assumed.";
 
-/// What an agent hears first.
+/// The briefing before the first message of an agent.
 pub(super) fn briefing(pattern: &Pattern, name: &str, role: &Role) -> String {
     let mut text = format!("You are \"{name}\" in the team \"{}\".", pattern.name);
     if let Some(description) = &role.description {
@@ -31,7 +31,7 @@ pub(super) fn briefing(pattern: &Pattern, name: &str, role: &Role) -> String {
     text
 }
 
-/// Work, with what came before it.
+/// A task, after the briefing and the notes.
 pub(super) fn with_notes(briefing: Option<String>, notes: &[String], text: &str) -> String {
     if briefing.is_none() && notes.is_empty() {
         return text.to_owned();
@@ -46,7 +46,7 @@ pub(super) fn with_notes(briefing: Option<String>, notes: &[String], text: &str)
     format!("{}\n\n{text}", whole.trim_start())
 }
 
-/// Work whose answer must have fields.
+/// A task whose answer must have fields.
 pub(super) fn fields(task: &str, fields: &BTreeMap<String, FieldType>) -> String {
     format!("{task}\n\n{}", fields_form(fields))
 }
@@ -62,7 +62,7 @@ fn fields_form(fields: &BTreeMap<String, FieldType>) -> String {
     format!("Answer with one JSON object and nothing else. Its fields: {}.", list.join(", "))
 }
 
-/// Something to judge.
+/// A subject to review.
 pub(super) fn review(subject: &str, criteria: Option<&str>) -> String {
     let criteria = criteria.map(|text| format!("\nJudge it by this: {}", text.trim())).unwrap_or_default();
     format!(
@@ -72,7 +72,7 @@ pub(super) fn review(subject: &str, criteria: Option<&str>) -> String {
     )
 }
 
-/// Several answers, of which the judge is to make one.
+/// Several answers for a judge.
 pub(super) fn judge(what: Judging, answers: &[(String, String)], criteria: Option<&str>) -> String {
     let mut text = match what {
         Judging::Best => "Which of these answers is the best?".to_owned(),
@@ -98,11 +98,11 @@ pub(super) fn judge(what: Judging, answers: &[(String, String)], criteria: Optio
 /// What a judge does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Judging {
-    /// Names the best.
+    /// Picks the best.
     Best,
     /// Makes one of all.
     Merge,
-    /// Says which counts.
+    /// Decides which one counts.
     Decide,
 }
 

@@ -1,10 +1,12 @@
-//! Where messages go: pure functions of the org chart.
+//! Where questions and copies of messages go: pure functions of the org chart.
 
 use parallax_api::execution::{Question, QuestionKind, USER};
 
 use crate::pattern::{Behavior, MaxDepthBehavior, MessageType, Pattern, Rule};
 
-/// Notes that wait for one role at most; more are not left.
+/// The name of the answerer when the escalation policy of the file decides.
+pub(super) const POLICY: &str = "policy";
+/// Notes that wait for one role at most; further ones are dropped.
 pub(super) const MAX_NOTES: usize = 20;
 /// The longest note, in characters.
 const MAX_NOTE: usize = 2000;
@@ -20,7 +22,7 @@ pub(super) enum Next {
     User(String),
     /// Nowhere: the step fails.
     Fail(String),
-    /// Nowhere: the agent goes on as it thinks best.
+    /// Nowhere: the agent continues as it thinks best.
     BestEffort(String),
 }
 
@@ -39,20 +41,22 @@ pub(super) fn first(pattern: &Pattern, question: &Question) -> Next {
     }
     let about = |topics: &[String]| topics.is_empty() || is_about(question, topics);
     let fits = |rule: &&Rule| {
-        rule.message_types.contains(&MessageType::Question) && rule.from.names(asker) && about(&rule.topics)
+        rule.message_types.contains(&MessageType::Question)
+            && rule.from.includes(asker)
+            && about(&rule.topics)
     };
     let mut rules: Vec<&Rule> = pattern.structure.routing.iter().filter(fits).collect();
     // Stable: of rules of one priority the first in the file.
     rules.sort_by_key(|rule| std::cmp::Reverse(rule.priority));
     for rule in rules {
-        let roles = named(pattern, rule.to.words(), asker);
+        let roles = named(pattern, rule.to.as_slice(), asker);
         if !roles.is_empty() {
             return to(roles, rule.broadcast, asker, "a rule for its messages".into());
         }
     }
     let escalation = &pattern.structure.escalation;
     for route in &escalation.topic_routes {
-        let roles = named(pattern, route.to.words(), asker);
+        let roles = named(pattern, route.to.as_slice(), asker);
         if is_about(question, std::slice::from_ref(&route.topic)) && !roles.is_empty() {
             return to(roles, false, asker, format!("the route for the topic `{}`", route.topic));
         }
@@ -68,7 +72,7 @@ pub(super) fn first(pattern: &Pattern, question: &Question) -> Next {
     }
 }
 
-/// Where a question goes when this role did not answer it: to the one it reports to, if that was not asked yet.
+/// Where a question goes when this role did not answer it: to the role it reports to, unless that was asked already.
 pub(super) fn up(pattern: &Pattern, role: &str, asked: &[String]) -> Next {
     let above = pattern.structure.roles.get(role).and_then(|role| role.reports_to.clone());
     match above {
@@ -79,12 +83,12 @@ pub(super) fn up(pattern: &Pattern, role: &str, asked: &[String]) -> Next {
     }
 }
 
-/// Where a question goes that was passed on too often.
+/// Where a question goes that was passed on `maxDepth` times.
 pub(super) fn at_max_depth(pattern: &Pattern, question: &Question, asked: &[String]) -> Next {
     let asker = question.role.as_deref().unwrap_or(USER);
     let why = || "it was passed on as often as `maxDepth` allows".to_owned();
     match pattern.structure.escalation.on_max_depth {
-        // A program that waits for permission cannot go on as it thinks best.
+        // A CLI that waits for permission cannot continue as it thinks best.
         _ if question.kind != QuestionKind::Question => Next::User(why()),
         MaxDepthBehavior::SurfaceToUser => Next::User(why()),
         MaxDepthBehavior::Fail => Next::Fail(why()),
@@ -97,16 +101,16 @@ pub(super) fn at_max_depth(pattern: &Pattern, question: &Question, asked: &[Stri
     }
 }
 
-/// The roles that get a copy of what `from` got or said.
+/// The roles that get a copy of a message to or from the role `from`.
 pub(super) fn copies(pattern: &Pattern, kind: MessageType, from: &str, text: &str) -> Vec<String> {
     let fits = |rule: &&Rule| {
         rule.message_types.contains(&kind)
-            && rule.from.names(from)
+            && rule.from.includes(from)
             && (rule.topics.is_empty() || rule.topics.iter().any(|topic| has_word(text, topic)))
     };
     let mut roles = Vec::new();
     for rule in pattern.structure.routing.iter().filter(fits) {
-        for role in named(pattern, rule.to.words(), from) {
+        for role in named(pattern, rule.to.as_slice(), from) {
             if role != USER && !roles.contains(&role) {
                 roles.push(role);
             }
@@ -138,7 +142,7 @@ fn to(mut roles: Vec<String>, all: bool, asker: &str, why: String) -> Next {
     }
 }
 
-/// The roles that words name, each once, without `asker`.
+/// The roles that these words name, each once, without `asker`.
 fn named(pattern: &Pattern, words: &[String], asker: &str) -> Vec<String> {
     let mut roles: Vec<String> = Vec::new();
     let all = || pattern.structure.roles.keys().cloned();

@@ -2,35 +2,35 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Inner;
-use super::failure::Failure;
+use super::engine::Engine;
+use super::step_error::StepError;
 use crate::expression::eval::Scope;
 use crate::expression::template::Template;
 
-/// What was told, what is known of the run, and the results there are.
-pub(super) struct Variables<'a>(pub &'a Inner);
+/// The inputs, the run's context, and the results so far.
+pub(super) struct Variables<'a>(pub &'a Engine);
 
 impl Scope for Variables<'_> {
     fn get(&self, root: &str) -> Option<Value> {
-        let Inner { book, id, pattern, .. } = self.0;
+        let Engine { store, id, pattern, .. } = self.0;
         match root {
-            "input" => Some(Value::Object(book.read(|ledger| Map::from_iter(ledger.input().clone())))),
+            "input" => Some(Value::Object(store.read(|state| Map::from_iter(state.input().clone())))),
             "context" => Some(json!({"executionId": id, "pattern": pattern.name})),
-            _ => book.read(|ledger| ledger.result(root).cloned()),
+            _ => store.read(|state| state.result(root).cloned()),
         }
     }
 }
 
-impl Inner {
+impl Engine {
     /// A text of the file with its variables filled in.
-    pub(super) fn text(&self, text: &str) -> Result<String, Failure> {
-        let template = Template::parse(text).map_err(Failure::untyped)?;
-        template.text(&Variables(self)).map_err(Failure::untyped)
+    pub(super) fn text(&self, text: &str) -> Result<String, StepError> {
+        let template = Template::parse(text).map_err(StepError::type_error)?;
+        template.text(&Variables(self)).map_err(StepError::type_error)
     }
 
     /// The same, with the type of a variable that stands alone.
-    pub(super) fn value(&self, text: &str) -> Result<Value, Failure> {
-        let template = Template::parse(text).map_err(Failure::untyped)?;
-        template.value(&Variables(self)).map_err(Failure::untyped)
+    pub(super) fn value(&self, text: &str) -> Result<Value, StepError> {
+        let template = Template::parse(text).map_err(StepError::type_error)?;
+        template.value(&Variables(self)).map_err(StepError::type_error)
     }
 }

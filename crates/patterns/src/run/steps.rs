@@ -1,4 +1,4 @@
-//! The steps: each is written down when it begins and when it ends, and done once.
+//! The tree of steps. Each step is recorded when it starts and when it ends, and is done once.
 
 use std::time::Duration;
 
@@ -9,53 +9,54 @@ use parallax_api::execution::{ExecutionEventData as Data, Fault, StepStatus};
 use parallax_api::{Code, Time};
 use serde_json::Value;
 
-use super::failure::{Failure, Next};
+use super::engine::Engine;
+use super::path;
 use super::scope::Variables;
-use super::{Inner, path};
+use super::step_error::{Disposition, StepError};
 use crate::expression::{self, eval};
 use crate::pattern::{Condition, MessageType, Parallel, Step};
 
 /// How long a step that asks an agent may take when the file does not say.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
-/// Steps of a `parallel` at once when the file does not say.
+/// Concurrent steps of a `parallel` step when the file does not say.
 const DEFAULT_PARALLEL: u32 = 8;
-/// Pause before a step is tried again.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// Delay before a step is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-impl Inner {
-    /// Does steps one after the other; gives the last result.
+impl Engine {
+    /// Does steps one after the other; returns the last result.
     pub(super) async fn sequence(
         &self,
         steps: &[Step],
-        place: impl Fn(usize) -> String,
-    ) -> Result<Value, Failure> {
+        path_of: impl Fn(usize) -> String,
+    ) -> Result<Value, StepError> {
         let mut last = Value::Null;
         for (index, step) in steps.iter().enumerate() {
-            last = self.step(step, place(index)).await?;
+            last = self.step(step, path_of(index)).await?;
         }
         Ok(last)
     }
 
-    /// Does a step, as often as it may be tried; or gives what came of it, when it was done before.
-    fn step<'a>(&'a self, step: &'a Step, place: String) -> BoxFuture<'a, Result<Value, Failure>> {
+    /// Does a step, with its retries; or returns its outcome when it was done before.
+    fn step<'a>(&'a self, step: &'a Step, path: String) -> BoxFuture<'a, Result<Value, StepError>> {
         Box::pin(async move {
             loop {
-                let Some((attempt, started)) = self.begin(step, &place).await? else {
-                    return self.outcome(&place).await;
+                let Some((attempt, started)) = self.begin(step, &path).await? else {
+                    return self.outcome(&path).await;
                 };
-                let at = path::attempt(&place, attempt);
+                let at = path::attempt(&path, attempt);
                 let mut outcome = self.within_time(step, &at, started).await;
                 if let Err(failure) = &mut outcome {
-                    // The innermost step that failed is the one to look at.
-                    failure.fault.step.get_or_insert_with(|| step.id().unwrap_or(&place).to_owned());
+                    // The innermost failed step is named in the fault.
+                    failure.fault.step.get_or_insert_with(|| step.id().unwrap_or(&path).to_owned());
                 }
-                if outcome.as_ref().is_err_and(|failure| failure.next == Next::Halt) {
+                if outcome.as_ref().is_err_and(StepError::is_abort) {
                     return outcome;
                 }
                 self.clear_below(&at).await?;
                 let again = attempt <= step.retries()
-                    && outcome.as_ref().is_err_and(|failure| failure.next == Next::Again);
-                self.end(step, &place, attempt, &outcome, again).await?;
+                    && outcome.as_ref().is_err_and(|failure| failure.disposition == Disposition::Retry);
+                self.end(step, &path, attempt, &outcome, again).await?;
                 if !again {
                     return outcome;
                 }
@@ -63,23 +64,23 @@ impl Inner {
         })
     }
 
-    /// The attempt to make, and when it began; none when the step is over.
-    async fn begin(&self, step: &Step, place: &str) -> Result<Option<(u32, Time)>, Failure> {
-        let known = self.book.read(|ledger| ledger.step(place).cloned());
+    /// The attempt to make, and when it started; none when the step is over.
+    async fn begin(&self, step: &Step, path: &str) -> Result<Option<(u32, Time)>, StepError> {
+        let known = self.store.read(|state| state.step(path).cloned());
         let attempt = match &known {
             None => 1,
             Some(state) if state.status == StepStatus::Running => {
                 return Ok(Some((state.attempt, state.started_at)));
             }
             Some(state) if state.again => {
-                tokio::time::sleep(RETRY_PAUSE).await;
+                tokio::time::sleep(RETRY_INTERVAL).await;
                 state.attempt + 1
             }
             Some(_) => return Ok(None),
         };
-        self.book
-            .record(Data::StepStarted {
-                step: place.to_owned(),
+        self.store
+            .append(Data::StepStarted {
+                step: path.to_owned(),
                 id: step.id().map(str::to_owned),
                 r#type: step.word().into(),
                 attempt,
@@ -89,33 +90,36 @@ impl Inner {
                 },
             })
             .await?;
-        let started = self.book.read(|ledger| ledger.step(place).map(|state| state.started_at));
-        Ok(Some((attempt, started.unwrap_or_else(|| self.book.clock().now()))))
+        let started = self.store.read(|state| state.step(path).map(|state| state.started_at));
+        Ok(Some((attempt, started.unwrap_or_else(|| self.store.clock().now()))))
     }
 
-    /// What came of a step that is over.
-    async fn outcome(&self, place: &str) -> Result<Value, Failure> {
-        let state = self.book.read(|ledger| ledger.step(place).cloned());
-        let state = state.ok_or_else(Failure::halted)?;
+    /// The outcome of a step that is over.
+    async fn outcome(&self, path: &str) -> Result<Value, StepError> {
+        let state = self.store.read(|state| state.step(path).cloned());
+        let state = state.ok_or_else(StepError::shutting_down)?;
         match state.status {
             StepStatus::Completed => Ok(state.result.unwrap_or_default()),
-            // Whoever cancelled it ends the step around it: by a failure beside it, or by the time that is up.
+            // The failure or timeout that cancelled it ends the step around it.
             StepStatus::Cancelled => std::future::pending().await,
             StepStatus::Failed | StepStatus::Running => {
                 let fault = state.error.unwrap_or_else(|| Fault::new("INTERNAL", "the step failed"));
-                Err(Failure::told(fault, false))
+                Err(StepError::replayed(fault, Disposition::Fail))
             }
         }
     }
 
-    async fn within_time(&self, step: &Step, at: &str, started: Time) -> Result<Value, Failure> {
+    async fn within_time(&self, step: &Step, at: &str, started: Time) -> Result<Value, StepError> {
         let given = step.timeout_ms().map(Duration::from_millis);
         let Some(limit) = given.or_else(|| step.asks_agent().then_some(DEFAULT_TIMEOUT)) else {
             return self.attempt(step, at).await;
         };
-        let deadline = self.book.clock().after(started, limit);
+        let deadline = self.store.clock().after(started, limit);
         let late = || {
-            Failure::again(Code::Timeout.as_str(), format!("it took longer than {} ms", limit.as_millis()))
+            StepError::retryable(
+                Code::Timeout.as_str(),
+                format!("it took longer than {} ms", limit.as_millis()),
+            )
         };
         if deadline <= tokio::time::Instant::now() {
             return Err(late());
@@ -123,18 +127,18 @@ impl Inner {
         tokio::time::timeout_at(deadline, self.attempt(step, at)).await.unwrap_or_else(|_| Err(late()))
     }
 
-    /// Ends what is at work below an attempt that is over.
-    async fn clear_below(&self, at: &str) -> Result<(), Failure> {
+    /// Cancels the steps, messages and questions below an attempt that has ended.
+    async fn clear_below(&self, at: &str) -> Result<(), StepError> {
         for pool in self.pools.values() {
             pool.abandon(|key| {
-                self.book.read(|ledger| {
-                    ledger.talk().message(key).is_none_or(|message| path::is_of(&message.step, at))
+                self.store.read(|state| {
+                    state.conversations().message(key).is_none_or(|message| path::is_of(&message.step, at))
                 })
             });
         }
-        for (step, attempt) in self.book.read(|ledger| ledger.open_below(at)) {
-            self.book
-                .record(Data::StepEnded {
+        for (step, attempt) in self.store.read(|state| state.open_below(at)) {
+            self.store
+                .append(Data::StepEnded {
                     step,
                     attempt,
                     status: StepStatus::Cancelled,
@@ -150,26 +154,26 @@ impl Inner {
     async fn end(
         &self,
         step: &Step,
-        place: &str,
+        path: &str,
         attempt: u32,
-        outcome: &Result<Value, Failure>,
+        outcome: &Result<Value, StepError>,
         again: bool,
-    ) -> Result<(), Failure> {
-        let name = step.id().unwrap_or(place);
+    ) -> Result<(), StepError> {
+        let name = step.id().unwrap_or(path);
         let (status, result, error) = match outcome {
             Ok(value) => (StepStatus::Completed, Some(value.clone()), None),
             Err(failure) => (StepStatus::Failed, None, Some(failure.fault.clone())),
         };
         if let (Some(fault), [role]) = (&error, step.roles().as_slice()) {
             let text = format!("{name}: {}", fault.message);
-            let at = path::attempt(place, attempt);
+            let at = path::attempt(path, attempt);
             self.leave_notes(MessageType::Status, &at, role, &text).await?;
         }
-        let ended = Data::StepEnded { step: place.to_owned(), attempt, status, result, error, again };
-        self.book.record(ended).await
+        let ended = Data::StepEnded { step: path.to_owned(), attempt, status, result, error, again };
+        self.store.append(ended).await
     }
 
-    async fn attempt(&self, step: &Step, at: &str) -> Result<Value, Failure> {
+    async fn attempt(&self, step: &Step, at: &str) -> Result<Value, StepError> {
         match step {
             Step::Assign(step) => {
                 let task = self.text(&step.task)?;
@@ -187,9 +191,9 @@ impl Inner {
         }
     }
 
-    async fn parallel(&self, step: &Parallel, at: &str) -> Result<Value, Failure> {
+    async fn parallel(&self, step: &Parallel, at: &str) -> Result<Value, StepError> {
         let most = step.max_parallel.unwrap_or(DEFAULT_PARALLEL) as usize;
-        let mut branches: Vec<BoxFuture<'_, Result<(usize, Value), Failure>>> = Vec::new();
+        let mut branches: Vec<BoxFuture<'_, Result<(usize, Value), StepError>>> = Vec::new();
         for (index, inner) in step.steps.iter().enumerate() {
             let branch = self.step(inner, path::child(at, "steps", index));
             branches.push(Box::pin(async move { Ok((index, branch.await?)) }));
@@ -197,16 +201,16 @@ impl Inner {
         let mut done = stream::iter(branches).buffer_unordered(most);
         let mut results = vec![Value::Null; step.steps.len()];
         while let Some(outcome) = done.next().await {
-            // The first failure ends the others: they are dropped with the stream.
+            // The first failure cancels the others: they are dropped with the stream.
             let (index, value) = outcome?;
             results[index] = value;
         }
         Ok(Value::Array(results))
     }
 
-    async fn condition(&self, step: &Condition, at: &str) -> Result<Value, Failure> {
-        let condition = expression::parse(&step.r#if).map_err(Failure::untyped)?;
-        let holds = eval::holds(&condition, &Variables(self)).map_err(Failure::untyped)?;
+    async fn condition(&self, step: &Condition, at: &str) -> Result<Value, StepError> {
+        let condition = expression::parse(&step.r#if).map_err(StepError::type_error)?;
+        let holds = eval::holds(&condition, &Variables(self)).map_err(StepError::type_error)?;
         let (field, steps) = if holds { ("then", &step.then) } else { ("else", &step.r#else) };
         self.sequence(steps, |index| path::child(at, field, index)).await
     }

@@ -1,4 +1,4 @@
-//! Who does the work: agents are spawned or taken, each written down before it is there.
+//! The agents of a run: spawned, or adopted where they run already. Each spawn is recorded before it is requested.
 
 use std::time::Duration;
 
@@ -7,143 +7,156 @@ use parallax_api::execution::{ExecutionEventData as Data, Fault, SentKind, TeamM
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, SpawnRequest};
 use tokio::sync::oneshot;
 
-use super::door::Coming;
-use super::failure::{Failure, is_uncertain};
-use super::ledger::Ledger;
-use super::pool::{Place, Pool, Seat, Vacancy};
-use super::{Inner, scope};
+use super::engine::Engine;
+use super::pool::{Checkout, Pool, PooledAgent, Reservation};
+use super::queues::JoinRequest;
+use super::state::RunState;
+use super::step_error::{StepError, is_uncertain};
+use super::{prompt, routing, scope};
 use crate::expression::template::Template;
-use crate::pattern::Role;
+use crate::pattern::{MessageType, Role};
 
-/// Pause before a call whose outcome is not known is made again; doubled each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// The longest such pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How often "no runtime" is believed only after another look: runtimes are not seen at once when a server has just started.
-const LOOKS: u32 = 4;
-/// The label that leads from an agent to its run.
+/// Delay before a call with an unknown outcome is repeated; doubled each time.
+const FIRST_DELAY: Duration = Duration::from_millis(250);
+/// The longest such delay.
+const LONGEST_DELAY: Duration = Duration::from_secs(5);
+/// How often `NO_RUNTIME` is retried: a server that has just started does not see its runtimes at once.
+const NO_RUNTIME_RETRIES: u32 = 4;
+/// The label of an agent that names its run.
 pub const EXECUTION_LABEL: &str = "parallax.execution";
 
-impl Inner {
-    /// An agent of the role for this conversation: the one that has it, or the next that is free.
-    pub(super) async fn seat(&self, name: &str, conversation: &str) -> Result<Seat, Failure> {
-        if let Some(seat) = self.pool(name)?.claim(conversation) {
-            return Ok(seat);
+impl Engine {
+    /// An agent of the role for this conversation: the one that has it, or the next idle one.
+    pub(super) async fn checkout_for(
+        &self,
+        name: &str,
+        conversation: &str,
+    ) -> Result<PooledAgent, StepError> {
+        if let Some(pooled) = self.pool(name)?.claim(conversation) {
+            return Ok(pooled);
         }
-        let before = self.book.read(|ledger| ledger.talk().agent_of(conversation));
-        self.next_seat(name, before.as_ref()).await
+        let before = self.store.read(|state| state.conversations().agent_of(conversation));
+        self.checkout(name, before.as_ref()).await
     }
 
-    /// The agents that a role has from the start.
-    pub(super) async fn first_agents(&self) -> Result<(), Failure> {
-        let mut coming: Vec<BoxFuture<'_, Result<Seat, Failure>>> = Vec::new();
+    /// Spawns the `minInstances` of each role.
+    pub(super) async fn spawn_initial(&self) -> Result<(), StepError> {
+        let mut joining: Vec<BoxFuture<'_, Result<PooledAgent, StepError>>> = Vec::new();
         for (name, role) in &self.pattern.structure.roles {
             let there =
-                self.book.read(|ledger| ledger.present().filter(|member| member.role == *name).count());
+                self.store.read(|state| state.present().filter(|member| member.role == *name).count());
             for _ in there..role.min_instances as usize {
-                coming.push(Box::pin(self.next_seat(name, None)));
+                joining.push(Box::pin(self.checkout(name, None)));
             }
         }
-        // All of them at once: one that is given back early would be taken for the next.
-        join_all(coming).await.into_iter().collect::<Result<Vec<Seat>, Failure>>().map(drop)
+        // All of them at once: one that returns to the pool early would be counted twice.
+        join_all(joining).await.into_iter().collect::<Result<Vec<PooledAgent>, StepError>>().map(drop)
     }
 
-    /// The agents that were asked for when the server died: they are there, or come now.
-    pub(super) async fn expected_agents(&self) {
-        let mut coming: Vec<BoxFuture<'_, ()>> = Vec::new();
-        for (key, wanted) in self.book.read(Ledger::wanted) {
-            coming.push(Box::pin(async move {
+    /// Repeats the spawns that were requested when the server died, under the same keys.
+    pub(super) async fn restore_spawns(&self) {
+        let mut spawning: Vec<BoxFuture<'_, ()>> = Vec::new();
+        for (key, wanted) in self.store.read(RunState::wanted) {
+            spawning.push(Box::pin(async move {
                 let Some(role) = self.pattern.structure.roles.get(&wanted.role) else { return };
-                let spawned = self.spawn(&key, &wanted.role, role, wanted.number, &wanted.kind).await;
-                // One that does not come is written down as refused; the step asks for the next.
+                let spawned = self.spawn(&key, &wanted.role, role, wanted.number, &wanted.agent_type).await;
+                // A failed spawn is recorded as refused; its step requests another agent.
                 if let (Ok(member), Ok(pool)) = (spawned, self.pool(&wanted.role)) {
-                    pool.take_up(member, None);
+                    pool.restore(member, None);
                 }
             }));
         }
-        join_all(coming).await;
+        join_all(spawning).await;
     }
 
-    async fn next_seat(&self, name: &str, preferred: Option<&AgentId>) -> Result<Seat, Failure> {
-        match self.pool(name)?.place(preferred).await {
-            Place::Taken(seat) => Ok(seat),
-            Place::Vacant(vacancy) => {
-                // Not here: the step may be over before the agent has come.
-                let (seat_tx, seat_rx) = oneshot::channel();
-                let coming = Coming { role: name.to_owned(), vacancy, seat_tx };
-                self.coming_tx.send(coming).map_err(|_| Failure::halted())?;
-                seat_rx.await.map_err(|_| Failure::halted())?
+    async fn checkout(&self, name: &str, preferred: Option<&AgentId>) -> Result<PooledAgent, StepError> {
+        match self.pool(name)?.checkout(preferred).await {
+            Checkout::Ready(pooled) => Ok(pooled),
+            Checkout::Reserved(reservation) => {
+                // Not awaited here: the step may end before the agent has joined.
+                let (agent_tx, agent_rx) = oneshot::channel();
+                let join = JoinRequest { role: name.to_owned(), reservation, agent_tx };
+                self.join_tx.send(join).map_err(|_| StepError::shutting_down())?;
+                agent_rx.await.map_err(|_| StepError::shutting_down())?
             }
         }
     }
 
-    pub(super) fn pool(&self, name: &str) -> Result<&Pool, Failure> {
-        self.pools.get(name).ok_or_else(|| Failure::lasting("VALIDATION_ERROR", format!("no role `{name}`")))
+    pub(super) fn pool(&self, name: &str) -> Result<&Pool, StepError> {
+        self.pools
+            .get(name)
+            .ok_or_else(|| StepError::permanent("VALIDATION_ERROR", format!("no role `{name}`")))
     }
 
-    /// Has an agent come to a place that is free.
-    pub(super) async fn fill(&self, name: &str, vacancy: Vacancy) -> Result<Seat, Failure> {
+    /// Fills a reservation with an agent.
+    pub(super) async fn fill(&self, name: &str, reservation: Reservation) -> Result<PooledAgent, StepError> {
         let role = &self.pattern.structure.roles[name];
         if !role.managed {
-            let member = self.bind(name, role, vacancy.number).await?;
-            return Ok(vacancy.fill(member));
+            let member = self.adopt_running(name, role, reservation.number).await?;
+            return Ok(reservation.fill(member));
         }
         let mut refused = None;
-        for kind in role.types() {
-            let key = format!("{}/{name}/{}/{kind}", self.id, vacancy.number);
-            self.book
-                .record(Data::AgentWanted {
+        for agent_type in role.types() {
+            let key = format!("{}/{name}/{}/{agent_type}", self.id, reservation.number);
+            self.store
+                .append(Data::AgentWanted {
                     key: key.clone(),
                     role: name.into(),
-                    number: vacancy.number,
-                    r#type: kind.clone(),
+                    number: reservation.number,
+                    r#type: agent_type.clone(),
                 })
                 .await?;
-            match self.spawn(&key, name, role, vacancy.number, kind).await {
-                Ok(member) => return Ok(vacancy.fill(member)),
+            match self.spawn(&key, name, role, reservation.number, agent_type).await {
+                Ok(member) => return Ok(reservation.fill(member)),
                 Err(failure) if another_type_may_do(&failure.fault) => refused = Some(failure),
                 Err(failure) => return Err(failure),
             }
         }
-        Err(refused.unwrap_or_else(|| Failure::lasting("VALIDATION_ERROR", "the role has no agent type")))
+        Err(refused.unwrap_or_else(|| StepError::permanent("VALIDATION_ERROR", "the role has no agent type")))
     }
 
-    /// Spawns an agent that is written down as wanted.
+    /// Spawns an agent that is recorded as wanted.
     async fn spawn(
         &self,
         key: &str,
         name: &str,
         role: &Role,
         number: u32,
-        kind: &str,
-    ) -> Result<TeamMember, Failure> {
-        let spawned = match self.request(name, role, number, kind) {
-            Ok(request) => self.patiently(|| self.agents.spawn(key, &request)).await,
+        agent_type: &str,
+    ) -> Result<TeamMember, StepError> {
+        let spawned = match self.request(name, role, number, agent_type) {
+            Ok(request) => self.retry_until_certain(|| self.agents.spawn(key, &request)).await,
             Err(failure) => Err(Problem::new(Code::Validation, failure.fault.message)),
         };
         match spawned {
             Ok(agent) => {
                 let member = member(&agent, name, number, true);
-                self.book.record(Data::AgentJoined { member: member.clone() }).await?;
+                self.store.append(Data::AgentJoined { member: member.clone() }).await?;
                 Ok(member)
             }
             Err(problem) => {
                 let error = Fault::from(&problem);
                 let refused = Data::AgentRefused { key: key.into(), role: name.into(), error };
-                self.book.record(refused).await?;
-                Err(Failure::from(&problem))
+                self.store.append(refused).await?;
+                Err(StepError::from(&problem))
             }
         }
     }
 
-    fn request(&self, name: &str, role: &Role, number: u32, kind: &str) -> Result<SpawnRequest, Failure> {
+    fn request(
+        &self,
+        name: &str,
+        role: &Role,
+        number: u32,
+        agent_type: &str,
+    ) -> Result<SpawnRequest, StepError> {
         let filled = |text: &String| {
-            let template = Template::parse(text).map_err(Failure::untyped)?;
-            template.text(&scope::Variables(self)).map_err(Failure::untyped)
+            let template = Template::parse(text).map_err(StepError::type_error)?;
+            template.text(&scope::Variables(self)).map_err(StepError::type_error)
         };
         let workdir = match &role.workdir {
             Some(text) => Some(filled(text)?),
-            None => self.book.read(|ledger| ledger.workdir().map(str::to_owned)),
+            None => self.store.read(|state| state.workdir().map(str::to_owned)),
         };
         let mut env = std::collections::BTreeMap::new();
         for (variable, text) in &role.env {
@@ -158,7 +171,7 @@ impl Inner {
         ];
         Ok(SpawnRequest {
             name: agent_name,
-            r#type: kind.to_owned(),
+            r#type: agent_type.to_owned(),
             capabilities: role.capabilities.clone(),
             workdir,
             env,
@@ -173,8 +186,8 @@ impl Inner {
         })
     }
 
-    /// Takes an agent that runs already.
-    async fn bind(&self, name: &str, role: &Role, number: u32) -> Result<TeamMember, Failure> {
+    /// Adopts an agent that runs already.
+    async fn adopt_running(&self, name: &str, role: &Role, number: u32) -> Result<TeamMember, StepError> {
         let running = self.agents.running().await;
         let fits = |agent: &&Agent| {
             agent.status != AgentStatus::Stopped
@@ -186,55 +199,57 @@ impl Inner {
         fitting.sort_by_key(|agent| (agent.status != AgentStatus::Ready, agent.created_at, agent.id.clone()));
         for agent in fitting {
             let member = member(agent, name, number, false);
-            let free = |ledger: &Ledger| ledger.present().all(|other| other.agent_id != member.agent_id);
+            let free = |state: &RunState| state.present().all(|other| other.agent_id != member.agent_id);
             let joined = Data::AgentJoined { member: member.clone() };
             let mut taken = false;
-            let take = |ledger: &Ledger| {
-                taken = free(ledger);
+            let take = |state: &RunState| {
+                taken = free(state);
                 taken.then_some(joined)
             };
-            self.book.record_if(take).await?;
+            self.store.append_if(take).await?;
             if taken {
                 return Ok(member);
             }
         }
         let wanted = if role.capabilities.is_empty() { role.types() } else { &role.capabilities };
         let message = format!("no running agent is free for the role `{name}` ({})", wanted.join(", "));
-        Err(Failure::again(Code::AgentNotFound.as_str(), message))
+        Err(StepError::retryable(Code::AgentNotFound.as_str(), message))
     }
 
-    /// Makes a call until its outcome is known.
-    pub(super) async fn patiently<'a, T>(
+    /// Repeats a call until its outcome is certain.
+    pub(super) async fn retry_until_certain<'a, T>(
         &self,
         mut call: impl FnMut() -> BoxFuture<'a, Result<T, Problem>>,
     ) -> Result<T, Problem> {
-        let (mut pause, mut looks) = (FIRST_PAUSE, 0);
+        let (mut delay, mut retries) = (FIRST_DELAY, 0);
         loop {
             match call().await {
                 Err(problem) if is_uncertain(&problem) => {}
-                Err(problem) if problem.code == Code::NoRuntime && looks < LOOKS => looks += 1,
+                Err(problem) if problem.code == Code::NoRuntime && retries < NO_RUNTIME_RETRIES => {
+                    retries += 1;
+                }
                 outcome => return outcome,
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            tokio::time::sleep(delay).await;
+            delay = (delay * 2).min(LONGEST_DELAY);
         }
     }
 
-    /// Leaves a copy of a message of `from` for every role that the rules name.
+    /// Leaves a copy of a message of `from` for every role that a routing rule names.
     pub(super) async fn leave_notes(
         &self,
-        kind: crate::pattern::MessageType,
+        kind: MessageType,
         attempt: &str,
         from: &str,
         text: &str,
-    ) -> Result<(), Failure> {
-        for to in super::routing::copies(&self.pattern, kind, from, text) {
+    ) -> Result<(), StepError> {
+        for to in routing::copies(&self.pattern, kind, from, text) {
             let key = format!("{attempt}:{kind:?}:{to}");
-            let note = super::routing::note(kind, from, text);
-            self.book
-                .record_if(|ledger| {
-                    let room = ledger.notes(&to).len() < super::routing::MAX_NOTES;
-                    let new = room && !ledger.has_note(&key);
+            let note = routing::note(kind, from, text);
+            self.store
+                .append_if(|state| {
+                    let room = state.notes(&to).len() < routing::MAX_NOTES;
+                    let new = room && !state.has_note(&key);
                     new.then(|| Data::NoteLeft { key, from: from.into(), to: to.clone(), text: note })
                 })
                 .await?;
@@ -242,12 +257,12 @@ impl Inner {
         Ok(())
     }
 
-    /// Whether an agent must first be told who it is.
+    /// The briefing of an agent that receives its first message.
     pub(super) fn briefing(&self, member: &TeamMember, kind: SentKind) -> Option<String> {
         let role = self.pattern.structure.roles.get(&member.role)?;
-        let first = !self.book.read(|ledger| ledger.talk().was_sent_to(&member.agent_id));
+        let first = !self.store.read(|state| state.conversations().was_sent_to(&member.agent_id));
         (role.briefing && first && kind != SentKind::Answer)
-            .then(|| super::prompt::briefing(&self.pattern, &member.role, role))
+            .then(|| prompt::briefing(&self.pattern, &member.role, role))
     }
 }
 
@@ -263,7 +278,7 @@ fn member(agent: &Agent, role: &str, number: u32, managed: bool) -> TeamMember {
     }
 }
 
-/// Whether a refusal is about the type, so that an alternative may be spawned.
+/// Whether a refusal concerns the agent type, so that an alternative type may be spawned.
 fn another_type_may_do(fault: &Fault) -> bool {
     let of_the_type = [
         Code::CliNotFound,

@@ -5,12 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use parallax_api::execution::{
-    Execution, ExecutionAnswer, ExecutionEvent, ExecutionEventData as Data, ExecutionStatus,
-};
+use parallax_api::execution::{Execution, ExecutionAnswer, ExecutionEventData as Data, ExecutionStatus};
 use parallax_api::{Problem, Time};
 use parallax_patterns::pattern::Pattern;
-use parallax_patterns::run::{Journal, Run, Setup};
+use parallax_patterns::run::{Journal, Run, RunEvent, RunParams};
 use tokio::time::Instant;
 
 use crate::world::{FOR_EVER, Faults, Rng, Sim, World};
@@ -18,21 +16,21 @@ use crate::world::{FOR_EVER, Faults, Rng, Sim, World};
 /// A run that has ended.
 pub struct Outcome {
     pub execution: Execution,
-    pub events: Vec<ExecutionEvent>,
+    pub events: Vec<RunEvent>,
     pub world: World,
 }
 
 /// A journal in memory.
 #[derive(Default)]
-struct Memory(Mutex<Vec<ExecutionEvent>>);
+struct Memory(Mutex<Vec<RunEvent>>);
 
 #[async_trait]
 impl Journal for Memory {
-    async fn append(&self, events: Vec<ExecutionEvent>) -> Result<(), Problem> {
+    async fn append(&self, events: Vec<RunEvent>) -> Result<(), Problem> {
         tokio::time::sleep(Duration::from_millis(1)).await;
         let mut kept = self.0.lock().unwrap();
         for event in events {
-            assert_eq!(event.id, (kept.len() + 1).to_string(), "numbered without a gap");
+            assert_eq!(event.seq, kept.len() as u64 + 1, "numbered without a gap");
             kept.push(event);
         }
         Ok(())
@@ -60,14 +58,14 @@ async fn simulate(pattern: Pattern, seed: u64, faults: Faults) -> Outcome {
     let sim = Arc::new(Sim::new(world, seed, faults, asking));
     let journal = Arc::new(Memory::default());
     let started = Data::ExecutionStarted { pattern: "random".into(), input: BTreeMap::new(), workdir: None };
-    let first = ExecutionEvent { id: "1".into(), data: started, timestamp: Time::from_millis(0) };
+    let first = RunEvent { seq: 1, data: started, timestamp: Time::from_millis(0) };
     journal.0.lock().unwrap().push(first);
     let mut crashes = faults.crashes;
     let answers = dice.chance(90);
     loop {
         let now = Time::from_millis(i64::try_from(began.elapsed().as_millis()).unwrap());
         let history = journal.0.lock().unwrap().clone();
-        let run = Run::new(Setup {
+        let run = Run::new(RunParams {
             id: "run".into(),
             pattern: pattern.clone(),
             agents: sim.clone(),

@@ -10,7 +10,7 @@ use parallax_api::message::AnswerRequest;
 use parallax_api::{
     Agent, AgentId, AgentStatus, Attention, AttentionKind, AttentionOption, Code, Problem, SpawnRequest, Time,
 };
-use parallax_patterns::run::agents::{Agents, Turn};
+use parallax_patterns::run::agent_client::{AgentClient, MessageProgress};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -180,7 +180,7 @@ impl Sim {
 }
 
 #[async_trait]
-impl Agents for Sim {
+impl AgentClient for Sim {
     async fn spawn(&self, key: &str, request: &SpawnRequest) -> Result<Agent, Problem> {
         let lost = self.call(&format!("spawn {key}")).await?;
         let mut dice = self.dice(&("spawned", key));
@@ -254,7 +254,7 @@ impl Agents for Sim {
         self.after(lost, key.to_owned())
     }
 
-    async fn turn(&self, agent: &AgentId, message: &str) -> Result<Turn, Problem> {
+    async fn turn(&self, agent: &AgentId, message: &str) -> Result<MessageProgress, Problem> {
         self.call(&format!("turn {message}")).await?;
         loop {
             let until = {
@@ -269,7 +269,7 @@ impl Agents for Sim {
                 match &sim.dialog {
                     Some(dialog) if !dialog.answered && alive => {
                         if dialog.from <= now {
-                            return Ok(Turn::Asks(Box::new(dialog.attention.clone())));
+                            return Ok(MessageProgress::Asks(Box::new(dialog.attention.clone())));
                         }
                         dialog.from
                     }
@@ -279,7 +279,7 @@ impl Agents for Sim {
                         let sim = world.agents.get_mut(agent).unwrap();
                         sim.at_work = None;
                         sim.alive &= !dies;
-                        return outcome.map(Turn::Answered);
+                        return outcome.map(MessageProgress::Answered);
                     }
                     _ if !alive => return Err(Problem::new(Code::AgentStopped, "it has ended")),
                     _ => done_at,

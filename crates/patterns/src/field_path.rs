@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-/// One part of a [`Place`].
+/// One part of a [`FieldPath`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum PathSegment {
     /// An entry of a mapping.
     Field(String),
     /// An item of a list.
@@ -13,9 +13,9 @@ pub enum Part {
 
 /// The way from the top of a file to one value: `workflow.steps[2].task`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place(Vec<Part>);
+pub struct FieldPath(Vec<PathSegment>);
 
-impl Place {
+impl FieldPath {
     /// The top.
     pub fn top() -> Self {
         Self::default()
@@ -24,17 +24,17 @@ impl Place {
     /// An entry of the mapping here.
     #[must_use]
     pub fn field(&self, name: &str) -> Self {
-        self.with(Part::Field(name.into()))
+        self.with(PathSegment::Field(name.into()))
     }
 
     /// An item of the list here.
     #[must_use]
     pub fn index(&self, index: usize) -> Self {
-        self.with(Part::Index(index))
+        self.with(PathSegment::Index(index))
     }
 
     /// The parts, from the top.
-    pub fn parts(&self) -> &[Part] {
+    pub fn segments(&self) -> &[PathSegment] {
         &self.0
     }
 
@@ -43,20 +43,20 @@ impl Place {
         self.0.starts_with(&other.0)
     }
 
-    fn with(&self, part: Part) -> Self {
+    fn with(&self, part: PathSegment) -> Self {
         let mut parts = self.0.clone();
         parts.push(part);
         Self(parts)
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, part) in self.0.iter().enumerate() {
             match part {
-                Part::Field(name) if number == 0 => f.write_str(name)?,
-                Part::Field(name) => write!(f, ".{name}")?,
-                Part::Index(index) => write!(f, "[{index}]")?,
+                PathSegment::Field(name) if number == 0 => f.write_str(name)?,
+                PathSegment::Field(name) => write!(f, ".{name}")?,
+                PathSegment::Index(index) => write!(f, "[{index}]")?,
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The steps that ask an agent or a person: work, choices, verdicts, and one answer out of several.
+//! The steps that ask an agent or a person: assign, select, review, approve and aggregate.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,14 @@ use parallax_api::AttentionOption;
 use parallax_api::execution::{ExecutionEventData as Data, Question, QuestionKind, SentKind, USER};
 use serde_json::{Value, json};
 
-use super::Inner;
-use super::failure::Failure;
-use super::pool::Seat;
+use super::engine::Engine;
+use super::messaging::OutgoingMessage;
+use super::pool::{Pool, PooledAgent};
 use super::prompt::{self, Judging};
 use super::routing::has_word;
-use super::talk::Letter;
+use super::step_error::StepError;
+use crate::answer_parser::{self, Verdict};
 use crate::expression::template::as_text;
-use crate::form::{self, Verdict};
 use crate::pattern::{
     Aggregate, AggregateStrategy, Approve, FieldType, MessageType, Review, Select, SelectStrategy,
 };
@@ -22,7 +22,7 @@ use crate::pattern::{
 const APPROVE: &str = "approve";
 const REJECT: &str = "reject";
 
-impl Inner {
+impl Engine {
     /// A role does a task.
     pub(super) async fn assign(
         &self,
@@ -30,18 +30,18 @@ impl Inner {
         task: &str,
         fields: Option<&BTreeMap<String, FieldType>>,
         at: &str,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Value, StepError> {
         self.leave_notes(MessageType::Task, at, role, task).await?;
-        let mut seat = self.seat(role, at).await?;
+        let mut agent = self.checkout_for(role, at).await?;
         let (answer, result) = match fields {
             None => {
-                let answer = self.ask_once(&mut seat, at, 1, task.to_owned()).await?;
+                let answer = self.ask_once(&mut agent, at, 1, task.to_owned()).await?;
                 (answer.clone(), Value::String(answer))
             }
             Some(fields) => {
                 let text = prompt::fields(task, fields);
                 let again = prompt::fields_again(fields);
-                self.ask_in_form(&mut seat, at, text, &again, |answer| with_fields(answer, fields)).await?
+                self.ask_in_form(&mut agent, at, text, &again, |answer| with_fields(answer, fields)).await?
             }
         };
         self.leave_notes(MessageType::Response, at, role, &answer).await?;
@@ -49,23 +49,23 @@ impl Inner {
     }
 
     /// One of several roles does a task.
-    pub(super) async fn select(&self, step: &Select, at: &str) -> Result<Value, Failure> {
+    pub(super) async fn select(&self, step: &Select, at: &str) -> Result<Value, StepError> {
         let task = self.text(&step.task)?;
-        let (chosen, before) = self.book.read(|ledger| ledger.selection(at, &step.roles));
+        let (chosen, before) = self.store.read(|state| state.selection(at, &step.roles));
         let role = match chosen {
             Some(role) => role,
             None => {
                 let role = self.choose(step, &task, before)?;
                 let selected = Data::RoleSelected { step: at.to_owned(), role: role.clone() };
-                self.book.record(selected).await?;
+                self.store.append(selected).await?;
                 role
             }
         };
         self.assign(&role, &task, None, at).await
     }
 
-    fn choose(&self, step: &Select, task: &str, before: usize) -> Result<String, Failure> {
-        let room = |role: &String| self.pools.get(role).map_or(0, super::pool::Pool::room);
+    fn choose(&self, step: &Select, task: &str, before: usize) -> Result<String, StepError> {
+        let room = |role: &String| self.pools.get(role).map_or(0, Pool::available);
         let fitness = |role: &String| {
             let capabilities = &self.pattern.structure.roles[role].capabilities;
             let fits = |word: &&String| {
@@ -73,7 +73,7 @@ impl Inner {
             };
             capabilities.iter().filter(fits).count()
         };
-        // Of several that are best the first in the file.
+        // Of equals, the first in the file.
         let best = |score: &dyn Fn(&String) -> (usize, usize)| {
             step.roles.iter().rev().max_by_key(|role| score(role)).cloned()
         };
@@ -82,18 +82,18 @@ impl Inner {
             SelectStrategy::Expertise => best(&|role| (fitness(role), room(role))),
             SelectStrategy::RoundRobin => step.roles.get(before % step.roles.len().max(1)).cloned(),
         };
-        role.ok_or_else(|| Failure::lasting("VALIDATION_ERROR", "there is no role to choose from"))
+        role.ok_or_else(|| StepError::permanent("VALIDATION_ERROR", "there is no role to choose from"))
     }
 
     /// A role judges something.
-    pub(super) async fn review(&self, step: &Review, at: &str) -> Result<Value, Failure> {
+    pub(super) async fn review(&self, step: &Review, at: &str) -> Result<Value, StepError> {
         let subject = self.text(&step.subject)?;
         let criteria = step.criteria.as_deref().map(|text| self.text(text)).transpose()?;
         self.judged(&step.reviewer, &subject, criteria.as_deref(), step.gate, at).await
     }
 
     /// A person or a role approves.
-    pub(super) async fn approve(&self, step: &Approve, at: &str) -> Result<Value, Failure> {
+    pub(super) async fn approve(&self, step: &Approve, at: &str) -> Result<Value, StepError> {
         let subject = self.text(&step.subject)?;
         if step.approver != USER {
             return self.judged(&step.approver, &subject, None, step.gate, at).await;
@@ -127,18 +127,18 @@ impl Inner {
         criteria: Option<&str>,
         closes: bool,
         at: &str,
-    ) -> Result<Value, Failure> {
-        let mut seat = self.seat(role, at).await?;
+    ) -> Result<Value, StepError> {
+        let mut agent = self.checkout_for(role, at).await?;
         let text = prompt::review(subject, criteria);
         let (answer, verdict) =
-            self.ask_in_form(&mut seat, at, text, prompt::VERDICT_AGAIN, form::verdict).await?;
-        let comments = form::without_mark(&answer, "VERDICT");
+            self.ask_in_form(&mut agent, at, text, prompt::VERDICT_AGAIN, answer_parser::verdict).await?;
+        let comments = answer_parser::without_mark(&answer, "VERDICT");
         self.leave_notes(MessageType::Response, at, role, &answer).await?;
         gate(verdict, &comments, role, closes)
     }
 
     /// One answer out of several.
-    pub(super) async fn aggregate(&self, step: &Aggregate, at: &str) -> Result<Value, Failure> {
+    pub(super) async fn aggregate(&self, step: &Aggregate, at: &str) -> Result<Value, StepError> {
         let answers = self.answers(&step.of);
         let criteria = step.criteria.as_deref().map(|text| self.text(text)).transpose()?;
         let of = answers.len();
@@ -158,25 +158,26 @@ impl Inner {
         };
         let Some(judge) = &step.judge else {
             let message = format!("of {of} answers at most {votes} say the same");
-            return Err(Failure::lasting("NO_AGREEMENT", message));
+            return Err(StepError::permanent("NO_AGREEMENT", message));
         };
-        let mut seat = self.seat(judge, at).await?;
+        let mut agent = self.checkout_for(judge, at).await?;
         let text = prompt::judge(what, &answers, criteria.as_deref());
         if what == Judging::Best {
             let again = prompt::best_again(of);
-            let (_, index) =
-                self.ask_in_form(&mut seat, at, text, &again, |answer| form::best(answer, of)).await?;
+            let (_, index) = self
+                .ask_in_form(&mut agent, at, text, &again, |answer| answer_parser::best(answer, of))
+                .await?;
             return Ok(result(answers[index].1.clone(), votes == of, votes));
         }
-        let answer = self.ask_once(&mut seat, at, 1, text).await?;
+        let answer = self.ask_once(&mut agent, at, 1, text).await?;
         Ok(result(answer.trim().to_owned(), votes == of, votes))
     }
 
-    /// What the steps of these ids answered, each with a name.
+    /// The answers of the steps with these ids, each with a name.
     fn answers(&self, ids: &[String]) -> Vec<(String, String)> {
         let mut answers = Vec::new();
         for id in ids {
-            match self.book.read(|ledger| ledger.result(id).cloned()) {
+            match self.store.read(|state| state.result(id).cloned()) {
                 // Only the result of a `parallel` step is a list.
                 Some(Value::Array(results)) => {
                     let named = results.iter().enumerate();
@@ -191,32 +192,32 @@ impl Inner {
 
     async fn ask_once(
         &self,
-        seat: &mut Seat,
+        agent: &mut PooledAgent,
         at: &str,
         number: u32,
         text: String,
-    ) -> Result<String, Failure> {
+    ) -> Result<String, StepError> {
         let kind = if number == 1 { SentKind::Task } else { SentKind::Again };
-        self.say(seat, Letter { key: key(at, number), step: at.to_owned(), kind, text }).await
+        self.converse(agent, OutgoingMessage { key: key(at, number), step: at.to_owned(), kind, text }).await
     }
 
-    /// Asks for an answer in a form; once more when it is not.
+    /// Asks for an answer in a given form; once more when the answer does not have it.
     async fn ask_in_form<T>(
         &self,
-        seat: &mut Seat,
+        agent: &mut PooledAgent,
         at: &str,
         text: String,
         again: &str,
         read: impl Fn(&str) -> Option<T>,
-    ) -> Result<(String, T), Failure> {
-        let first = self.ask_once(seat, at, 1, text).await?;
+    ) -> Result<(String, T), StepError> {
+        let first = self.ask_once(agent, at, 1, text).await?;
         if let Some(found) = read(&first) {
             return Ok((first, found));
         }
-        let second = self.ask_once(seat, at, 2, again.to_owned()).await?;
+        let second = self.ask_once(agent, at, 2, again.to_owned()).await?;
         match read(&second) {
             Some(found) => Ok((first, found)),
-            None => Err(Failure::again(
+            None => Err(StepError::retryable(
                 "UNCLEAR_ANSWER",
                 "the answer was not in the form that was asked for, twice",
             )),
@@ -229,11 +230,11 @@ fn key(at: &str, number: u32) -> String {
     format!("{at}:{number}")
 }
 
-fn gate(verdict: Verdict, comments: &str, by: &str, closes: bool) -> Result<Value, Failure> {
+fn gate(verdict: Verdict, comments: &str, by: &str, closes: bool) -> Result<Value, StepError> {
     let approved = verdict == Verdict::Approved;
     if closes && !approved {
         let comments = if comments.is_empty() { "no comment" } else { comments };
-        return Err(Failure::lasting("REJECTED", format!("rejected by `{by}`: {comments}")));
+        return Err(StepError::permanent("REJECTED", format!("rejected by `{by}`: {comments}")));
     }
     let word = if approved { "approved" } else { "rejected" };
     Ok(json!({"approved": approved, "verdict": word, "comments": comments, "by": by}))
@@ -241,28 +242,28 @@ fn gate(verdict: Verdict, comments: &str, by: &str, closes: bool) -> Result<Valu
 
 /// The JSON of an answer, when it has these fields.
 fn with_fields(answer: &str, fields: &BTreeMap<String, FieldType>) -> Option<Value> {
-    let value = form::json(answer)?;
+    let value = answer_parser::json(answer)?;
     let fits = |(name, field): (&String, &FieldType)| value.get(name).is_some_and(|value| field.holds(value));
     (value.is_object() && fields.iter().all(fits)).then_some(value)
 }
 
 /// The answer in a step's result.
 fn answer_in(value: &Value) -> String {
-    let told = value.get("answer").or(value.get("verdict"));
-    as_text(told.filter(|told| told.is_string()).unwrap_or(value))
+    let answer = value.get("answer").or(value.get("verdict"));
+    as_text(answer.filter(|answer| answer.is_string()).unwrap_or(value))
 }
 
-/// What most of them say, as the first of those says it, and how many they are.
+/// The most frequent answer in the words of its first author, and how many agree.
 fn most_said(answers: &[(String, String)]) -> (String, usize) {
     let mut counts: Vec<(String, &str, usize)> = Vec::new();
     for (_, answer) in answers {
-        let words = form::same_words(answer);
+        let words = answer_parser::same_words(answer);
         match counts.iter_mut().find(|(known, ..)| *known == words) {
             Some((_, _, count)) => *count += 1,
             None => counts.push((words, answer, 1)),
         }
     }
-    // `max_by_key` gives the last of several: the first to be said counts.
+    // `max_by_key` returns the last of several: reversed, the first one wins.
     let most = counts.iter().rev().max_by_key(|(_, _, count)| *count);
     most.map(|(_, answer, count)| (answer.trim().to_owned(), *count)).unwrap_or_default()
 }

@@ -1,26 +1,24 @@
-//! How a run stands: its events, added up. Reading them again from the first on gives the same.
+//! The state of a run: the projection of its events. Replaying them from the first one gives the same state.
 
-mod busy;
-mod talk;
+mod conversations;
 mod view;
+mod wait_time;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use parallax_api::execution::{
-    Execution, ExecutionEvent, ExecutionEventData as Data, ExecutionMetrics, ExecutionStatus, Fault,
-    StepStatus, TeamMember,
-};
+use parallax_api::execution::{ExecutionEventData as Data, ExecutionStatus, Fault, StepStatus, TeamMember};
 use parallax_api::{AgentId, Time};
 use serde_json::Value;
 
+use super::event::RunEvent;
 use super::path;
-use crate::check::numbered;
-use busy::Busy;
-pub(super) use talk::{QuestionState, Talk};
+use crate::pattern::default_result_name;
+pub(super) use conversations::{Conversations, QuestionState};
+use wait_time::WaitTime;
 
-/// How a run stands.
+/// The state of a run.
 #[derive(Clone, Debug)]
-pub struct Ledger {
+pub struct RunState {
     id: String,
     pattern: String,
     input: BTreeMap<String, Value>,
@@ -33,37 +31,37 @@ pub struct Ledger {
     ended_at: Option<Time>,
     cancelled: bool,
     steps: HashMap<String, StepState>,
-    /// The places of steps in the order in which they began.
+    /// The paths of steps in the order in which they started.
     order: Vec<String>,
     results: BTreeMap<String, Value>,
     selected: Vec<(String, String)>,
     wanted: BTreeMap<String, Wanted>,
     members: BTreeMap<AgentId, TeamMember>,
-    /// The agents in the order in which they came.
+    /// The agents in the order in which they joined.
     joined: Vec<AgentId>,
     numbers: HashMap<String, u32>,
-    talk: Talk,
+    conversations: Conversations,
     notes: BTreeMap<String, Vec<String>>,
     note_keys: HashSet<String>,
-    busy: Busy,
+    wait_time: WaitTime,
     spawned: u32,
     at_once: u32,
 }
 
-/// A step so far.
+/// The state of a step.
 #[derive(Clone, Debug)]
 pub(super) struct StepState {
     pub id: Option<String>,
-    pub kind: String,
+    pub r#type: String,
     pub role: Option<String>,
     pub attempt: u32,
-    /// When the first attempt began.
+    /// When the first attempt started.
     pub first_at: Time,
-    /// When this attempt began.
+    /// When this attempt started.
     pub started_at: Time,
     pub ended_at: Option<Time>,
     pub status: StepStatus,
-    /// Whether this attempt is over and another follows.
+    /// Whether this attempt has ended and another follows.
     pub again: bool,
     pub result: Option<Value>,
     pub error: Option<Fault>,
@@ -74,11 +72,11 @@ pub(super) struct StepState {
 pub(super) struct Wanted {
     pub role: String,
     pub number: u32,
-    pub kind: String,
+    pub agent_type: String,
 }
 
-impl Ledger {
-    /// A run of which nothing has happened yet.
+impl RunState {
+    /// A run without events.
     pub fn new(id: &str) -> Self {
         let now = Time::from_millis(0);
         Self {
@@ -101,28 +99,28 @@ impl Ledger {
             members: BTreeMap::new(),
             joined: Vec::new(),
             numbers: HashMap::new(),
-            talk: Talk::default(),
+            conversations: Conversations::default(),
             notes: BTreeMap::new(),
             note_keys: HashSet::new(),
-            busy: Busy::default(),
+            wait_time: WaitTime::default(),
             spawned: 0,
             at_once: 0,
         }
     }
 
-    /// A run with this history.
-    pub fn of(id: &str, history: &[ExecutionEvent]) -> Self {
-        let mut ledger = Self::new(id);
-        history.iter().for_each(|event| ledger.apply(event));
-        ledger
+    /// The state after these events.
+    pub fn replay(id: &str, history: &[RunEvent]) -> Self {
+        let mut state = Self::new(id);
+        history.iter().for_each(|event| state.apply(event));
+        state
     }
 
-    /// Adds one event.
-    pub fn apply(&mut self, event: &ExecutionEvent) {
+    /// Applies one event.
+    pub fn apply(&mut self, event: &RunEvent) {
         let at = event.timestamp;
         self.updated_at = at;
-        self.busy.apply(&event.data, at);
-        self.talk.apply(&event.data, at);
+        self.wait_time.apply(&event.data, at);
+        self.conversations.apply(&event.data, at);
         match &event.data {
             Data::ExecutionStarted { pattern, input, workdir } => {
                 self.pattern.clone_from(pattern);
@@ -144,7 +142,7 @@ impl Ledger {
                 }
                 let state = StepState {
                     id: id.clone(),
-                    kind: r#type.clone(),
+                    r#type: r#type.clone(),
                     role: role.clone(),
                     attempt: *attempt,
                     first_at: known.map_or(at, |known| known.first_at),
@@ -162,7 +160,7 @@ impl Ledger {
             }
             Data::RoleSelected { step, role } => self.selected.push((step.clone(), role.clone())),
             Data::AgentWanted { key, role, number, r#type } => {
-                let wanted = Wanted { role: role.clone(), number: *number, kind: r#type.clone() };
+                let wanted = Wanted { role: role.clone(), number: *number, agent_type: r#type.clone() };
                 self.wanted.insert(key.clone(), wanted);
                 self.count(role, *number);
             }
@@ -184,7 +182,17 @@ impl Ledger {
                 self.note_keys.insert(key.clone());
                 self.notes.entry(to.clone()).or_default().push(text.clone());
             }
-            _ => {}
+            Data::ExecutionResumed {}
+            | Data::ExecutionEnding {}
+            | Data::MessageAnswered { .. }
+            | Data::MessageFailed { .. }
+            | Data::MessageAbandoned { .. }
+            | Data::QuestionAsked { .. }
+            | Data::QuestionRouted { .. }
+            | Data::QuestionDeclined { .. }
+            | Data::QuestionAnswered { .. }
+            | Data::QuestionDelivered { .. }
+            | Data::QuestionWithdrawn { .. } => {}
         }
     }
 
@@ -206,7 +214,7 @@ impl Ledger {
         if let (StepStatus::Completed, Some(result)) = (status, result) {
             let id = state.id.clone();
             self.results.extend(id.map(|id| (id, result.clone())));
-            self.results.extend(path::number(step).map(|index| (numbered(index), result.clone())));
+            self.results.extend(path::number(step).map(|index| (default_result_name(index), result.clone())));
         }
     }
 
@@ -227,7 +235,7 @@ impl Ledger {
         *last = number.max(*last);
     }
 
-    /// What the run was told.
+    /// The inputs of the run.
     pub(super) fn input(&self) -> &BTreeMap<String, Value> {
         &self.input
     }
@@ -242,7 +250,7 @@ impl Ledger {
         self.created_at
     }
 
-    /// Whether somebody wants it to end.
+    /// Whether its cancellation was requested.
     pub(super) fn is_cancelled(&self) -> bool {
         self.cancelled
     }
@@ -252,69 +260,69 @@ impl Ledger {
         self.ended_at.is_some()
     }
 
-    /// A step so far.
+    /// The step at this path.
     pub(super) fn step(&self, step: &str) -> Option<&StepState> {
         self.steps.get(step)
     }
 
-    /// The steps below this attempt that are at work.
+    /// The running steps below this attempt.
     pub(super) fn open_below(&self, attempt: &str) -> Vec<(String, u32)> {
         let open =
             |step: &&String| path::is_below(step, attempt) && self.steps[*step].status == StepStatus::Running;
         self.order.iter().filter(open).map(|step| (step.clone(), self.steps[step].attempt)).collect()
     }
 
-    /// The steps that are at work.
+    /// The running steps.
     pub(super) fn open(&self) -> Vec<(String, u32)> {
         let open = |step: &&String| self.steps[*step].status == StepStatus::Running;
         self.order.iter().filter(open).map(|step| (step.clone(), self.steps[step].attempt)).collect()
     }
 
-    /// Whether the attempt at this place, and everything around it, is at work.
-    pub(super) fn is_at_work(&self, attempt: &str) -> bool {
-        // Each `/` ends the place of an attempt around it.
+    /// Whether this attempt and every step around it is running.
+    pub(super) fn is_active(&self, attempt: &str) -> bool {
+        // Each `/` ends the path of an attempt around it.
         let ends = attempt.match_indices('/').map(|(at, _)| at).chain([attempt.len()]);
         ends.map(|end| &attempt[..end]).all(|around| {
             let (step, number) = match around.rsplit_once('#') {
                 Some((step, number)) if !number.contains('/') => (step, number.parse().unwrap_or(1)),
                 _ => (around, 1),
             };
-            // `then` and `else` are places too, but no steps.
+            // `then` and `else` are parts of paths, but no steps.
             self.steps
                 .get(step)
                 .is_none_or(|state| state.attempt == number && state.status == StepStatus::Running)
         })
     }
 
-    /// The result of that name.
+    /// The result with this name.
     pub(super) fn result(&self, name: &str) -> Option<&Value> {
         self.results.get(name)
     }
 
-    /// The role that a `select` step chose, and how often one of `among` was chosen before.
+    /// The role that a `select` step has chosen, and how often one of `among` was chosen before.
     pub(super) fn selection(&self, attempt: &str, among: &[String]) -> (Option<String>, usize) {
         let chosen = self.selected.iter().find(|(step, _)| step == attempt).map(|(_, role)| role.clone());
         (chosen, self.selected.iter().filter(|(_, role)| among.contains(role)).count())
     }
 
-    /// The agents whose spawning was not answered.
+    /// The agents whose spawn has no outcome yet.
     pub(super) fn wanted(&self) -> Vec<(String, Wanted)> {
         self.wanted.iter().map(|(key, wanted)| (key.clone(), wanted.clone())).collect()
     }
 
-    /// The agents of this run that are there.
+    /// The agents that belong to this run now.
     pub(super) fn present(&self) -> impl Iterator<Item = &TeamMember> {
         self.members.values().filter(|member| member.present)
     }
 
-    /// The last number given to an agent of the role.
+    /// The highest number of an agent of the role.
     pub(super) fn last_number(&self, role: &str) -> u32 {
         self.numbers.get(role).copied().unwrap_or_default()
     }
 
-    /// Messages and questions.
-    pub(super) fn talk(&self) -> &Talk {
-        &self.talk
+    /// Its messages and questions.
+    pub(super) fn conversations(&self) -> &Conversations {
+        &self.conversations
     }
 
     /// The notes that wait for a role.
@@ -322,30 +330,8 @@ impl Ledger {
         self.notes.get(role).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Whether this note was left.
+    /// Whether this note was left before.
     pub(super) fn has_note(&self, key: &str) -> bool {
         self.note_keys.contains(key)
     }
-
-    /// The run as everybody sees it.
-    pub fn execution(&self) -> Execution {
-        view::execution(self)
-    }
-
-    fn metrics(&self) -> ExecutionMetrics {
-        let until = self.ended_at.unwrap_or(self.updated_at);
-        let duration_ms = millis_between(self.created_at, until);
-        ExecutionMetrics {
-            duration_ms,
-            engine_ms: duration_ms.saturating_sub(self.busy.millis(until)),
-            messages: self.talk.message_count(),
-            questions: self.talk.question_count(),
-            agents: self.spawned,
-            agents_at_once: self.at_once,
-        }
-    }
-}
-
-fn millis_between(from: Time, to: Time) -> u64 {
-    u64::try_from(to.as_millis() - from.as_millis()).unwrap_or(0)
 }

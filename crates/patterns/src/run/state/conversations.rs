@@ -7,26 +7,26 @@ use parallax_api::{AgentId, Time};
 
 use crate::run::path;
 
-/// A message so far.
+/// The state of a message.
 #[derive(Clone, Debug)]
 pub(crate) struct MessageState {
-    /// The place of the attempt it belongs to.
+    /// The path of the attempt it belongs to.
     pub step: String,
     pub agent: AgentId,
     pub text: String,
     pub outcome: Option<Result<String, Fault>>,
-    /// Nobody waits for the answer.
+    /// The answer is not wanted any more.
     pub abandoned: bool,
 }
 
-/// A question so far.
+/// The state of a question.
 #[derive(Clone, Debug)]
 pub(crate) struct QuestionState {
     pub question: Question,
     pub since: Time,
-    /// Who it was passed on to, each time with when.
+    /// The roles it was routed to, with the time, in order.
     pub routed: Vec<(Vec<String>, Time)>,
-    /// Roles that did not answer.
+    /// Roles that were asked and did not answer.
     pub declined: Vec<String>,
     pub answer: Option<(String, QuestionAnswer)>,
     pub delivered: bool,
@@ -34,29 +34,29 @@ pub(crate) struct QuestionState {
 }
 
 impl QuestionState {
-    /// Whether it still wants an answer.
+    /// Whether it is neither answered nor withdrawn.
     pub fn is_open(&self) -> bool {
         self.answer.is_none() && !self.withdrawn
     }
 
-    /// Whether it was passed on to a person.
+    /// Whether it was routed to a person.
     pub fn is_for_user(&self) -> bool {
         self.routed.last().is_some_and(|(to, _)| to.iter().any(|to| to == USER))
     }
 }
 
-/// Messages and questions.
+/// The messages and questions of a run.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Talk {
+pub(crate) struct Conversations {
     messages: HashMap<String, MessageState>,
     sent: u32,
     sent_to: HashMap<AgentId, u32>,
     questions: HashMap<String, QuestionState>,
-    /// The ids of questions, in the order in which they came up.
+    /// The ids of questions in the order in which they came up.
     asked: Vec<String>,
 }
 
-impl Talk {
+impl Conversations {
     pub(super) fn apply(&mut self, data: &Data, at: Time) {
         match data {
             Data::MessageSent { key, step, agent_id, text, .. } => {
@@ -71,8 +71,8 @@ impl Talk {
                 self.sent += 1;
                 *self.sent_to.entry(agent_id.clone()).or_default() += 1;
             }
-            Data::MessageAnswered { key, text } => self.settle(key, Ok(text.clone())),
-            Data::MessageFailed { key, error } => self.settle(key, Err(error.clone())),
+            Data::MessageAnswered { key, text } => self.close_message(key, Ok(text.clone())),
+            Data::MessageFailed { key, error } => self.close_message(key, Err(error.clone())),
             Data::MessageAbandoned { key } => {
                 if let Some(message) = self.messages.get_mut(key) {
                     message.abandoned = true;
@@ -102,11 +102,23 @@ impl Talk {
             }
             Data::QuestionDelivered { id } => self.change(id, |question| question.delivered = true),
             Data::QuestionWithdrawn { id, .. } => self.change(id, |question| question.withdrawn = true),
-            _ => {}
+            Data::ExecutionStarted { .. }
+            | Data::ExecutionResumed {}
+            | Data::CancelRequested {}
+            | Data::ExecutionEnding {}
+            | Data::ExecutionEnded { .. }
+            | Data::StepStarted { .. }
+            | Data::StepEnded { .. }
+            | Data::RoleSelected { .. }
+            | Data::AgentWanted { .. }
+            | Data::AgentRefused { .. }
+            | Data::AgentJoined { .. }
+            | Data::AgentLeft { .. }
+            | Data::NoteLeft { .. } => {}
         }
     }
 
-    fn settle(&mut self, key: &str, outcome: Result<String, Fault>) {
+    fn close_message(&mut self, key: &str, outcome: Result<String, Fault>) {
         if let Some(message) = self.messages.get_mut(key) {
             message.outcome = Some(outcome);
         }
@@ -118,43 +130,43 @@ impl Talk {
         }
     }
 
-    /// A message so far.
+    /// The message with this key.
     pub fn message(&self, key: &str) -> Option<&MessageState> {
         self.messages.get(key)
     }
 
-    /// The agent that this conversation is with.
+    /// The agent of this conversation.
     pub fn agent_of(&self, conversation: &str) -> Option<AgentId> {
         let mut with = self.messages.iter().filter(|(key, _)| path::conversation(key) == conversation);
         with.next().map(|(_, message)| message.agent.clone())
     }
 
-    /// The messages that agents are at work on, by key.
+    /// The messages that agents work on, by key.
     pub fn in_flight(&self) -> impl Iterator<Item = (&String, &MessageState)> {
         self.messages.iter().filter(|(_, message)| message.outcome.is_none() && !message.abandoned)
     }
 
-    /// Whether the agent was ever sent something.
+    /// Whether the agent has received a message before.
     pub fn was_sent_to(&self, agent: &AgentId) -> bool {
         self.sent_to.contains_key(agent)
     }
 
-    /// Messages sent.
+    /// The number of messages sent.
     pub fn message_count(&self) -> u32 {
         self.sent
     }
 
-    /// A question so far.
+    /// The question with this id.
     pub fn question(&self, id: &str) -> Option<&QuestionState> {
         self.questions.get(id)
     }
 
-    /// Every question, in the order in which they came up.
+    /// The questions in the order in which they came up.
     pub fn questions(&self) -> impl Iterator<Item = &QuestionState> {
         self.asked.iter().filter_map(|id| self.questions.get(id))
     }
 
-    /// Questions that came up.
+    /// The number of questions.
     pub fn question_count(&self) -> u32 {
         u32::try_from(self.asked.len()).unwrap_or(u32::MAX)
     }

@@ -1,35 +1,35 @@
-//! The agents of a run, as the engine sees them. A control plane is one implementation, a simulation another.
+//! The engine's access to agents. The control plane is one implementation, the simulation another.
 
 use async_trait::async_trait;
 use parallax_api::message::AnswerRequest;
 use parallax_api::{Agent, AgentId, Attention, Problem, SpawnRequest};
 
-/// How a turn goes on.
+/// The progress of a message.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Turn {
-    /// The message has this answer.
+pub enum MessageProgress {
+    /// It has this answer.
     Answered(String),
-    /// The agent's program shows a dialog, and goes on when it is answered.
+    /// The agent's CLI shows a dialog, and continues when that is answered.
     Asks(Box<Attention>),
 }
 
-/// What can be done with agents. Every call may be made again: keys make the second call find what the first one did.
+/// Operations on agents. Every call may be repeated: a second call with the same key finds what the first one did.
 ///
 /// A refusal with `RUNTIME_UNAVAILABLE`, `TIMEOUT`, `SHUTTING_DOWN` or `INTERNAL` leaves open whether it was done: the engine makes
 /// the same call again. Every other refusal is final.
 #[async_trait]
-pub trait Agents: Send + Sync + 'static {
+pub trait AgentClient: Send + Sync + 'static {
     /// Spawns an agent; with the same key it is the same agent.
     async fn spawn(&self, key: &str, request: &SpawnRequest) -> Result<Agent, Problem>;
 
-    /// Every agent that runs now, whoever spawned it.
+    /// Every running agent, also of others.
     async fn running(&self) -> Vec<Agent>;
 
-    /// Sends a message; with the same key it is the same message. Gives its id.
+    /// Sends a message; with the same key it is the same message. Returns its id.
     async fn send(&self, key: &str, agent: &AgentId, text: &str) -> Result<String, Problem>;
 
     /// Waits until the message has its answer, or the agent shows a dialog. Fails when it will have none.
-    async fn turn(&self, agent: &AgentId, message: &str) -> Result<Turn, Problem>;
+    async fn turn(&self, agent: &AgentId, message: &str) -> Result<MessageProgress, Problem>;
 
     /// The dialog that the agent shows now.
     async fn attention(&self, agent: &AgentId) -> Result<Option<Attention>, Problem>;
@@ -40,12 +40,12 @@ pub trait Agents: Send + Sync + 'static {
     /// Waits until the dialog with this id is not shown any more.
     async fn cleared(&self, agent: &AgentId, attention: &str);
 
-    /// Stops what the agent does. It can take another message when this succeeds.
+    /// Interrupts the agent. It can take another message when this succeeds.
     async fn interrupt(&self, agent: &AgentId) -> Result<(), Problem>;
 
     /// Ends an agent of this run. One that has ended is no error.
     async fn stop(&self, agent: &AgentId) -> Result<(), Problem>;
 
-    /// Ends every agent that was spawned for this run, also those that nobody heard of yet.
+    /// Ends every agent that was spawned for this run, also those whose spawn has no outcome yet.
     async fn stop_all(&self) -> Result<(), Problem>;
 }

@@ -1,0 +1,82 @@
+//! Findings in a pattern file, each with the line it concerns.
+
+use parallax_api::pattern::Finding;
+
+use crate::expression::types::TypeError;
+use crate::field_path::FieldPath;
+use crate::yaml::Node;
+
+/// The findings of one file.
+#[derive(Debug)]
+pub struct Findings<'a> {
+    root: &'a Node,
+    list: Vec<Finding>,
+    /// Parts of the file about which nothing more is reported.
+    hidden: Vec<FieldPath>,
+    /// The paths of the findings so far.
+    found: Vec<FieldPath>,
+}
+
+impl<'a> Findings<'a> {
+    /// No findings in the file with this root.
+    pub fn new(root: &'a Node) -> Self {
+        Self { root, list: Vec::new(), hidden: Vec::new(), found: Vec::new() }
+    }
+
+    /// Reports nothing more below this path.
+    pub fn hide(&mut self, path: &FieldPath) {
+        self.hidden.push(path.clone());
+    }
+
+    /// Reports nothing more at or below the paths of the findings so far.
+    pub fn hide_found(&mut self) {
+        self.hidden.append(&mut self.found);
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Adds a finding.
+    pub fn add(&mut self, path: &FieldPath, message: impl Into<String>, suggestion: Option<String>) {
+        self.add_at(self.root.position(path), path, message, suggestion);
+    }
+
+    /// Adds a finding at this line and column.
+    pub fn add_at(
+        &mut self,
+        (line, column): (usize, usize),
+        path: &FieldPath,
+        message: impl Into<String>,
+        suggestion: Option<String>,
+    ) {
+        if self.hidden.iter().any(|hidden| path.is_within(hidden)) {
+            return;
+        }
+        self.found.push(path.clone());
+        self.list.push(Finding {
+            line,
+            column,
+            field: path.to_string(),
+            message: message.into(),
+            suggestion,
+        });
+    }
+
+    /// Adds the type errors of an expression.
+    pub fn type_errors(&mut self, path: &FieldPath, errors: impl IntoIterator<Item = TypeError>) {
+        for (message, suggestion) in errors {
+            self.add(path, message, suggestion);
+        }
+    }
+
+    /// The findings by line, each once, at most `most`.
+    pub fn into_sorted(self, most: usize) -> Vec<Finding> {
+        let mut list = self.list;
+        list.sort();
+        list.dedup();
+        list.truncate(most);
+        list
+    }
+}

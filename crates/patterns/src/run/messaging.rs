@@ -1,0 +1,336 @@
+//! One message to an agent until its answer. The dialogs and questions in between are part of it.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use parallax_api::execution::{
+    ExecutionEventData as Data, Fault, Question, QuestionAnswer, QuestionKind, SentKind,
+};
+use parallax_api::message::AnswerRequest;
+use parallax_api::{Attention, AttentionKind, Code, Problem};
+
+use super::agent_client::MessageProgress;
+use super::engine::Engine;
+use super::pool::PooledAgent;
+use super::routing::POLICY;
+use super::state::RunState;
+use super::step_error::{Disposition, StepError};
+use super::{path, prompt};
+use crate::answer_parser;
+
+/// How long a dialog may stay on the screen after its answer before the engine looks at it again.
+const CLEAR_TIMEOUT: Duration = Duration::from_secs(10);
+/// Delay before retrying a send after a full queue, or after `QUESTION_PENDING` without an attention.
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+
+/// A message to send.
+#[derive(Clone, Debug)]
+pub(super) struct OutgoingMessage {
+    /// Its `Idempotency-Key`, within the run.
+    pub key: String,
+    /// The path of the attempt it belongs to.
+    pub step: String,
+    pub kind: SentKind,
+    pub text: String,
+}
+
+/// Why a message has no answer.
+enum Unanswered {
+    /// The agent or its runtime refused.
+    Problem(Problem),
+    /// Something else failed. The agent still works on the message.
+    Step(StepError),
+}
+
+impl From<StepError> for Unanswered {
+    fn from(error: StepError) -> Self {
+        Self::Step(error)
+    }
+}
+
+impl Engine {
+    /// Sends a message, has the agent's questions answered, and returns its final answer.
+    pub(super) fn converse<'a>(
+        &'a self,
+        pooled: &'a mut PooledAgent,
+        outgoing: OutgoingMessage,
+    ) -> BoxFuture<'a, Result<String, StepError>> {
+        Box::pin(async move {
+            let mut answer = self.send_and_wait(pooled, &outgoing).await?;
+            let mut asked = 0;
+            while let Some((topics, text)) = self.question_in(pooled, &outgoing, &answer) {
+                asked += 1;
+                let question = Question {
+                    id: format!("{}:q{asked}", outgoing.key),
+                    kind: QuestionKind::Question,
+                    step: outgoing.step.clone(),
+                    role: Some(pooled.member().role.clone()),
+                    agent_id: Some(pooled.member().agent_id.clone()),
+                    attention_id: None,
+                    topics,
+                    text,
+                    options: Vec::new(),
+                    login_url: None,
+                };
+                let id = question.id.clone();
+                self.within_budget(&outgoing, &id)?;
+                let (by, given) = self.resolve(question, false).await?;
+                let text = given.text.unwrap_or_default();
+                let text = if by == POLICY { text } else { prompt::answer(&by, &text) };
+                let key = format!("{}:a{asked}", outgoing.key);
+                let reply =
+                    OutgoingMessage { key, step: outgoing.step.clone(), kind: SentKind::Answer, text };
+                answer = self.send_and_wait(pooled, &reply).await?;
+                self.delivered(&id).await?;
+            }
+            Ok(answer)
+        })
+    }
+
+    /// The question in an answer, where this agent was briefed how to ask.
+    fn question_in(
+        &self,
+        pooled: &PooledAgent,
+        outgoing: &OutgoingMessage,
+        answer: &str,
+    ) -> Option<(Vec<String>, String)> {
+        let briefed = self.pattern.structure.roles.get(&pooled.member().role)?.briefing;
+        let may_ask = briefed && matches!(outgoing.kind, SentKind::Task | SentKind::Again);
+        may_ask.then(|| answer_parser::question(answer)).flatten()
+    }
+
+    /// Fails when the message has led to too many questions.
+    fn within_budget(&self, outgoing: &OutgoingMessage, id: &str) -> Result<(), StepError> {
+        let most = self.pattern.limits.questions_per_message as usize;
+        let prefix = format!("{}:", outgoing.key);
+        let others = self.store.read(|state| {
+            let ids = state.conversations().questions().map(|question| &question.question.id);
+            ids.filter(|other| other.starts_with(&prefix) && *other != id).count()
+        });
+        if others < most {
+            return Ok(());
+        }
+        let message = format!("one message led to more than {most} questions");
+        Err(StepError::permanent(Code::ResourceLimit.as_str(), message))
+    }
+
+    /// Sends a message and waits for its answer. After a restart it continues where the message was.
+    async fn send_and_wait(
+        &self,
+        pooled: &mut PooledAgent,
+        outgoing: &OutgoingMessage,
+    ) -> Result<String, StepError> {
+        let key = &outgoing.key;
+        let known = self.store.read(|state| state.conversations().message(key).cloned());
+        let text = match known {
+            Some(message) => match message.outcome {
+                Some(Ok(answer)) => return Ok(answer),
+                Some(Err(fault)) => return Err(StepError::replayed(fault, Disposition::Retry)),
+                None if message.abandoned || message.agent != pooled.member().agent_id => {
+                    let fault = Fault::new(Code::AgentStopped.as_str(), "the agent was lost");
+                    let failed = Data::MessageFailed { key: key.clone(), error: fault.clone() };
+                    self.store.append(failed).await?;
+                    return Err(StepError::replayed(fault, Disposition::Retry));
+                }
+                None => message.text,
+            },
+            None => self.persist(pooled, outgoing).await?,
+        };
+        pooled.start(key);
+        match self.deliver(pooled, outgoing, &text).await {
+            Ok(answer) => {
+                pooled.finish();
+                let answered = Data::MessageAnswered { key: key.clone(), text: answer.clone() };
+                self.store.append(answered).await?;
+                Ok(answer)
+            }
+            Err(Unanswered::Problem(problem)) => {
+                match problem.code {
+                    Code::AgentStopped | Code::AgentNotFound => pooled.mark_dead(&problem.detail),
+                    _ => pooled.finish(),
+                }
+                let failed = Data::MessageFailed { key: key.clone(), error: Fault::from(&problem) };
+                self.store.append(failed).await?;
+                Err(StepError::from(&problem))
+            }
+            // The message stays in flight, so that the agent is interrupted when the guard is dropped.
+            Err(Unanswered::Step(error)) => Err(error),
+        }
+    }
+
+    /// Records the text before it is sent. After a restart exactly this text is sent under the key.
+    async fn persist(&self, pooled: &PooledAgent, outgoing: &OutgoingMessage) -> Result<String, StepError> {
+        let member = pooled.member();
+        let (role, kind) = (member.role.clone(), outgoing.kind);
+        let briefing = self.briefing(member, kind);
+        let most = self.pattern.limits.messages;
+        let mut text = None;
+        let write = |state: &RunState| {
+            if state.conversations().message_count() >= most {
+                return None;
+            }
+            let notes = if kind == SentKind::Task { state.notes(&role) } else { &[] };
+            let whole = prompt::with_notes(briefing, notes, &outgoing.text);
+            text = Some(whole.clone());
+            Some(Data::MessageSent {
+                key: outgoing.key.clone(),
+                step: outgoing.step.clone(),
+                kind,
+                role: role.clone(),
+                agent_id: member.agent_id.clone(),
+                text: whole,
+                notes: notes.len(),
+            })
+        };
+        self.store.append_if(write).await?;
+        text.ok_or_else(|| {
+            StepError::permanent(
+                "MESSAGE_BUDGET",
+                format!("the run has sent the {most} messages that it may send"),
+            )
+        })
+    }
+
+    async fn deliver(
+        &self,
+        pooled: &PooledAgent,
+        outgoing: &OutgoingMessage,
+        text: &str,
+    ) -> Result<String, Unanswered> {
+        let agent = &pooled.member().agent_id;
+        let key = format!("{}/{}", self.id, outgoing.key);
+        let message = loop {
+            match self.retry_until_certain(|| self.agents.send(&key, agent, text)).await {
+                Ok(message) => break message,
+                Err(problem) if matches!(problem.code, Code::QuestionPending | Code::AuthRequired) => {
+                    let shown = self.retry_until_certain(|| self.agents.attention(agent)).await;
+                    match shown.map_err(Unanswered::Problem)? {
+                        Some(attention) => self.dialog(pooled, outgoing, &attention).await?,
+                        None => tokio::time::sleep(RETRY_INTERVAL).await,
+                    }
+                }
+                Err(problem) if problem.code == Code::ResourceLimit => {
+                    tokio::time::sleep(RETRY_INTERVAL).await;
+                }
+                Err(problem) => return Err(Unanswered::Problem(problem)),
+            }
+        };
+        loop {
+            let turn = self.retry_until_certain(|| self.agents.turn(agent, &message)).await;
+            match turn.map_err(Unanswered::Problem)? {
+                MessageProgress::Answered(answer) => return Ok(answer),
+                MessageProgress::Asks(attention) => self.dialog(pooled, outgoing, &attention).await?,
+            }
+        }
+    }
+
+    /// Has a dialog of the agent's CLI answered.
+    async fn dialog(
+        &self,
+        pooled: &PooledAgent,
+        outgoing: &OutgoingMessage,
+        attention: &Attention,
+    ) -> Result<(), Unanswered> {
+        let agent = &pooled.member().agent_id;
+        let id = format!("{}:d:{}", outgoing.key, attention.id);
+        let cleared = self.agents.cleared(agent, &attention.id);
+        let known = self.store.read(|state| {
+            let question = state.conversations().question(&id)?;
+            Some(question.delivered || question.withdrawn)
+        });
+        if known == Some(true) {
+            // It is answered; the screen takes a moment to clear.
+            let _ = tokio::time::timeout(CLEAR_TIMEOUT, cleared).await;
+            return Ok(());
+        }
+        self.within_budget(outgoing, &id)?;
+        let question = Question {
+            id: id.clone(),
+            kind: kind_of(attention),
+            step: outgoing.step.clone(),
+            role: Some(pooled.member().role.clone()),
+            agent_id: Some(agent.clone()),
+            attention_id: Some(attention.id.clone()),
+            topics: Vec::new(),
+            text: attention.text.clone(),
+            options: attention.options.clone(),
+            login_url: attention.login_url.clone(),
+        };
+        // Dialogs that come up while an agent answers another's question go to a person only.
+        let resolved = tokio::select! {
+            biased;
+            resolved = self.resolve(question, outgoing.kind == SentKind::Question) => resolved?,
+            () = cleared => {
+                self.withdraw(&id, "it was answered at the agent").await?;
+                return Ok(());
+            }
+        };
+        let QuestionAnswer { option, text } = resolved.1;
+        let answer = match option {
+            Some(option) => AnswerRequest { option: Some(option), text: None },
+            None => AnswerRequest { option: None, text },
+        };
+        let given = self.retry_until_certain(|| self.agents.answer(agent, &attention.id, &answer)).await;
+        match given {
+            Ok(()) => self.delivered(&id).await?,
+            Err(problem) if problem.code == Code::Conflict => {
+                self.withdraw(&id, "the agent does not show it any more").await?;
+            }
+            Err(problem) => return Err(Unanswered::Problem(problem)),
+        }
+        // When the dialog is still shown afterwards it is answered again: the CLI may have missed the keys.
+        let _ = tokio::time::timeout(CLEAR_TIMEOUT, self.agents.cleared(agent, &attention.id)).await;
+        Ok(())
+    }
+
+    async fn delivered(&self, id: &str) -> Result<(), StepError> {
+        let new = |state: &RunState| {
+            let undelivered = state.conversations().question(id).is_some_and(|question| !question.delivered);
+            undelivered.then(|| Data::QuestionDelivered { id: id.into() })
+        };
+        self.store.append_if(new).await
+    }
+
+    async fn withdraw(&self, id: &str, why: &str) -> Result<(), StepError> {
+        let open = |state: &RunState| {
+            let open = state.conversations().question(id).is_some_and(|question| !question.withdrawn);
+            open.then(|| Data::QuestionWithdrawn { id: id.into(), why: why.into() })
+        };
+        self.store.append_if(open).await
+    }
+
+    /// Withdraws the questions of an attempt that has ended.
+    pub(super) async fn withdraw_of(&self, attempt: &str) -> Result<(), StepError> {
+        self.withdraw_those(|step| path::is_of(step, attempt)).await
+    }
+
+    /// Withdraws every question, at the end of the run.
+    pub(super) async fn withdraw_all(&self) -> Result<(), StepError> {
+        self.withdraw_those(|_| true).await
+    }
+
+    async fn withdraw_those(&self, of: impl Fn(&str) -> bool) -> Result<(), StepError> {
+        let open: Vec<String> = self.store.read(|state| {
+            let questions = state.conversations().questions().filter(|question| question.is_open());
+            let questions = questions.filter(|question| of(&question.question.step));
+            questions.map(|question| question.question.id.clone()).collect()
+        });
+        for id in open {
+            self.withdraw(&id, "the step is over").await?;
+        }
+        Ok(())
+    }
+}
+
+/// The kind of a dialog. A choice without yes and no is a question; everything else is treated as a permission.
+fn kind_of(attention: &Attention) -> QuestionKind {
+    let permits = |id: &str| matches!(id, "yes" | "no" | "always");
+    match attention.kind {
+        AttentionKind::Login => QuestionKind::Login,
+        AttentionKind::Question if attention.options.is_empty() => QuestionKind::Permission,
+        AttentionKind::Question if attention.options.iter().any(|option| permits(&option.id)) => {
+            QuestionKind::Permission
+        }
+        AttentionKind::Question => QuestionKind::Question,
+    }
+}
