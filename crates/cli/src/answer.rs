@@ -7,9 +7,10 @@ use parallax_api::message::AnswerRequest;
 use parallax_api::{Attention, Code, Problem};
 
 use crate::context::Context;
-use crate::failure::{Failure, question_in_words};
+use crate::error::CliError;
 use crate::find;
 use crate::output::clean;
+use crate::problem_text::question_text;
 
 #[derive(Args, Debug)]
 pub(crate) struct AnswerArgs {
@@ -24,7 +25,7 @@ pub(crate) struct AnswerArgs {
 }
 
 impl AnswerArgs {
-    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), CliError> {
         let Context { client, output } = context;
         let agent = find::agent(client, &self.agent).await?;
         let request = match (self.option, self.text) {
@@ -34,8 +35,8 @@ impl AnswerArgs {
                     return Err(Problem::new(Code::Conflict, detail).into());
                 };
                 if !output.may_ask() {
-                    let question = question_in_words(attention);
-                    return Err(Failure::Usage(format!(
+                    let question = question_text(attention);
+                    return Err(CliError::Usage(format!(
                         "say which: parallax answer AGENT OPTION\n{question}"
                     )));
                 }
@@ -45,7 +46,7 @@ impl AnswerArgs {
         };
         let agent = client.answer(&agent.id, &request).await?;
         if output.json() {
-            return output.document(&agent);
+            return Ok(output.document(&agent)?);
         }
         output.note(&format!("{} is {}", clean(&agent.name), agent.status));
         Ok(())
@@ -53,16 +54,16 @@ impl AnswerArgs {
 }
 
 /// Asks the person: an option, or else free text.
-fn ask(attention: &Attention) -> Result<AnswerRequest, Failure> {
+fn ask(attention: &Attention) -> Result<AnswerRequest, CliError> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", question_in_words(attention))?;
+    writeln!(out, "{}", question_text(attention))?;
     write!(out, "> ")?;
     out.flush()?;
     let mut said = String::new();
     std::io::stdin().lock().read_line(&mut said)?;
     let said = said.trim();
     if said.is_empty() {
-        return Err(Failure::Usage("nothing said, nothing sent".into()));
+        return Err(CliError::Usage("nothing said, nothing sent".into()));
     }
     let is_option = attention.options.iter().any(|option| option.id == said || option.label == said);
     Ok(match is_option {

@@ -4,10 +4,10 @@
 //! switched off again. What is typed goes straight to the agent, but for the detach key, which [`keys`] finds. The
 //! user's terminal is in raw mode as long as a [`raw::RawTerminal`] lives.
 
+mod keyboard;
 mod keys;
 mod modes;
 mod raw;
-mod typed;
 
 use std::time::Duration;
 
@@ -19,13 +19,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::find;
 use crate::list::how_ended;
 use crate::output::{clean, one_line};
+use keyboard::Keyboard;
 use keys::{DetachKey, KeyScanner};
 use raw::RawTerminal;
-use typed::Typed;
 
 /// How long the line with the detach key stands before the agent's screen takes its place; a key ends it sooner.
 const GREETING: Duration = Duration::from_millis(1200);
@@ -51,9 +51,9 @@ pub(crate) struct AttachArgs {
 }
 
 impl AttachArgs {
-    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), CliError> {
         if context.output.json() {
-            return Err(Failure::Usage(
+            return Err(CliError::Usage(
                 "a terminal is no JSON: leave out --json, or see `parallax events`".into(),
             ));
         }
@@ -76,7 +76,7 @@ enum Ended {
     Detached,
     Exited(AgentExit),
     /// The agent ended before; there is nothing more to see.
-    Over,
+    AlreadyEnded,
     Refused(Problem),
     /// The user's terminal is gone or does not take output.
     TerminalGone,
@@ -84,7 +84,7 @@ enum Ended {
 }
 
 /// Uses the agent's terminal in this one, until the agent ends or the person leaves.
-pub(crate) async fn attach(context: &Context, agent: &Agent, options: AttachOptions) -> Result<(), Failure> {
+pub(crate) async fn attach(context: &Context, agent: &Agent, options: AttachOptions) -> Result<(), CliError> {
     RawTerminal::check()?;
     let mode = if options.view { TerminalMode::View } else { TerminalMode::Interactive };
     // From here on a signal must find us ready to restore the terminal.
@@ -97,9 +97,9 @@ pub(crate) async fn attach(context: &Context, agent: &Agent, options: AttachOpti
         socket,
         terminal: RawTerminal::enter()?,
         scanner: KeyScanner::new(options.key.clone()),
-        key_ends: None,
+        key_deadline: None,
         lost: None,
-        told: false,
+        loss_shown: false,
     };
     let greeting = format!(
         "attached to {} ({}); {} detaches",
@@ -112,10 +112,10 @@ pub(crate) async fn attach(context: &Context, agent: &Agent, options: AttachOpti
     let Attachment { terminal, socket, .. } = attachment;
     drop(terminal);
     socket.close().await;
-    farewell(context, agent, ended?)
+    print_outcome(context, agent, ended?)
 }
 
-fn farewell(context: &Context, agent: &Agent, ended: Ended) -> Result<(), Failure> {
+fn print_outcome(context: &Context, agent: &Agent, ended: Ended) -> Result<(), CliError> {
     let name = clean(&agent.name);
     match ended {
         Ended::Detached => {
@@ -126,13 +126,13 @@ fn farewell(context: &Context, agent: &Agent, ended: Ended) -> Result<(), Failur
             context.output.note(&format!("[{name} ended: {}]", clean(&how_ended(&exit))));
             Ok(())
         }
-        Ended::Over => {
+        Ended::AlreadyEnded => {
             context.output.note(&format!("[{name} has ended]"));
             Ok(())
         }
         Ended::Refused(problem) => Err(problem.into()),
-        Ended::TerminalGone => Err(Failure::Silent(1)),
-        Ended::Signal(kind) => Err(Failure::Silent(128 + u8::try_from(kind.as_raw_value()).unwrap_or(0))),
+        Ended::TerminalGone => Err(CliError::Silent(1)),
+        Ended::Signal(kind) => Err(CliError::Silent(128 + u8::try_from(kind.as_raw_value()).unwrap_or(0))),
     }
 }
 
@@ -145,21 +145,21 @@ struct Attachment<'a> {
     terminal: RawTerminal,
     scanner: KeyScanner,
     /// When the beginning of a key's sequence that nothing follows is a key of its own.
-    key_ends: Option<Instant>,
+    key_deadline: Option<Instant>,
     /// Since when the connection is lost.
     lost: Option<(Instant, Problem)>,
     /// Whether the screen shows a line about that.
-    told: bool,
+    loss_shown: bool,
 }
 
 impl Attachment<'_> {
-    async fn run(&mut self, signals: &mut Signals, greeting: Option<String>) -> Result<Ended, Failure> {
-        let mut typed = Typed::begin();
+    async fn run(&mut self, signals: &mut Signals, greeting: Option<String>) -> Result<Ended, CliError> {
+        let mut keyboard = Keyboard::start();
         if let Some(greeting) = greeting {
             self.terminal.say(&greeting)?;
-            let first = tokio::time::timeout(GREETING, typed.next()).await;
+            let first = tokio::time::timeout(GREETING, keyboard.next()).await;
             if let Ok(first) = first
-                && let Some(ended) = self.typed(first).await
+                && let Some(ended) = self.on_typed(first).await
             {
                 return Ok(ended);
             }
@@ -167,14 +167,15 @@ impl Attachment<'_> {
         self.terminal.make_room()?;
         self.resize().await;
         loop {
-            let tell_loss = self.lost.as_ref().filter(|_| !self.told).map(|(since, _)| *since + SHORT_LOSS);
+            let show_loss =
+                self.lost.as_ref().filter(|_| !self.loss_shown).map(|(since, _)| *since + SHORT_LOSS);
             let ended = tokio::select! {
                 item = self.socket.next() => self.show(item).await?,
-                bytes = typed.next() => self.typed(bytes).await,
+                bytes = keyboard.next() => self.on_typed(bytes).await,
                 _ = signals.resized.recv() => { self.resize().await; None }
                 kind = Signals::ending(&mut signals.ending) => Some(Ended::Signal(kind)),
-                () = at(self.key_ends) => { self.key_ended().await; None }
-                () = at(tell_loss) => { self.tell_loss()?; None }
+                () = at(self.key_deadline) => { self.on_key_timeout().await; None }
+                () = at(show_loss) => { self.show_loss()?; None }
             };
             if let Some(ended) = ended {
                 return Ok(ended);
@@ -182,7 +183,7 @@ impl Attachment<'_> {
         }
     }
 
-    async fn show(&mut self, item: Result<Option<TerminalItem>, Problem>) -> Result<Option<Ended>, Failure> {
+    async fn show(&mut self, item: Result<Option<TerminalItem>, Problem>) -> Result<Option<Ended>, CliError> {
         match item {
             Ok(Some(TerminalItem::Output { bytes, .. })) => {
                 if self.terminal.write(&bytes).is_err() {
@@ -197,10 +198,10 @@ impl Attachment<'_> {
                 let since = self.lost.take().map_or_else(Instant::now, |(since, _)| since);
                 self.lost = Some((since, problem));
             }
-            Ok(Some(TerminalItem::Hello { .. })) => self.connected().await,
+            Ok(Some(TerminalItem::Hello { .. })) => self.on_connected().await,
             Ok(Some(TerminalItem::Resize(_) | TerminalItem::Skip { .. })) => {}
             Ok(Some(TerminalItem::Exit(exit))) => return Ok(Some(Ended::Exited(exit))),
-            Ok(None) => return Ok(Some(Ended::Over)),
+            Ok(None) => return Ok(Some(Ended::AlreadyEnded)),
             Err(problem) => return Ok(Some(Ended::Refused(problem))),
         }
         Ok(None)
@@ -208,9 +209,9 @@ impl Attachment<'_> {
 
     /// The connection stands. After a loss the output goes on exactly where it stopped; only where our own line has
     /// spoilt the screen meanwhile, a new one is asked for.
-    async fn connected(&mut self) {
+    async fn on_connected(&mut self) {
         if self.lost.take().is_some() {
-            if std::mem::take(&mut self.told) {
+            if std::mem::take(&mut self.loss_shown) {
                 let options = TerminalOptions { mode: self.mode, ..Default::default() };
                 // Lost again meanwhile: the old socket goes on trying, and the agent's next redraw covers our line.
                 if let Ok(socket) = self.client.terminal(self.id, options).await {
@@ -222,27 +223,27 @@ impl Attachment<'_> {
         }
     }
 
-    fn tell_loss(&mut self) -> Result<(), Failure> {
+    fn show_loss(&mut self) -> Result<(), CliError> {
         if let Some((_, problem)) = &self.lost {
             let (key, why) = (self.scanner.key(), one_line(&problem.detail));
             self.terminal.overlay(&format!("connecting again, {key} detaches: {why}"))?;
-            self.told = true;
+            self.loss_shown = true;
         }
         Ok(())
     }
 
     /// What the person typed. None: the keyboard is gone.
-    async fn typed(&mut self, bytes: Option<Vec<u8>>) -> Option<Ended> {
+    async fn on_typed(&mut self, bytes: Option<Vec<u8>>) -> Option<Ended> {
         let Some(bytes) = bytes else { return Some(Ended::TerminalGone) };
         let scanned = self.scanner.feed(&bytes);
-        self.key_ends = self.scanner.is_pending().then(|| Instant::now() + KEY_PAUSE);
+        self.key_deadline = self.scanner.is_pending().then(|| Instant::now() + KEY_PAUSE);
         self.type_through(scanned.send).await;
         scanned.detach.then_some(Ended::Detached)
     }
 
     /// Nothing followed what looked like the beginning of a key's sequence.
-    async fn key_ended(&mut self) {
-        self.key_ends = None;
+    async fn on_key_timeout(&mut self) {
+        self.key_deadline = None;
         let bytes = self.scanner.flush();
         self.type_through(bytes).await;
     }

@@ -3,7 +3,7 @@
 use parallax_api::client::Client;
 use secrecy::SecretString;
 
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::Output;
 
 /// The client and where output goes.
@@ -14,7 +14,7 @@ pub(crate) struct Context {
 
 impl Context {
     /// For the control plane at `url`. Fails when `url` or the token cannot be used.
-    pub(crate) fn new(url: &str, token: Option<SecretString>, output: Output) -> Result<Self, Failure> {
+    pub(crate) fn new(url: &str, token: Option<SecretString>, output: Output) -> Result<Self, CliError> {
         Ok(Self { client: Client::control_plane(url, token)?, output })
     }
 }

@@ -1,19 +1,19 @@
 //! `parallax doctor`: what is there, what is missing, and what to do about it.
 
-mod places;
 mod programs;
+mod server;
 
 use clap::Args;
 use secrecy::SecretString;
 use serde::Serialize;
 
-use crate::failure::Failure;
-use crate::output::{Look, Output, clean};
+use crate::error::CliError;
+use crate::output::{Output, Style, clean};
 
 #[derive(Args, Debug)]
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
-    pub(super) places: places::PlaceArgs,
+    pub(super) server: server::ServerArgs,
 }
 
 /// One thing that was looked at.
@@ -62,12 +62,12 @@ impl DoctorArgs {
         url: &str,
         token: Option<SecretString>,
         output: &Output,
-    ) -> Result<(), Failure> {
-        let mut checks = programs::agents(self.places.profiles()?).await;
-        checks.push(programs::host(self.places.agent_host.clone()));
+    ) -> Result<(), CliError> {
+        let mut checks = programs::agents(self.server.profiles()?).await;
+        checks.push(programs::host(self.server.agent_host.clone()));
         checks.push(programs::node().await);
-        checks.push(self.places.state_directory()?);
-        checks.extend(places::control_plane(url, token).await);
+        checks.push(self.server.state_directory()?);
+        checks.extend(server::control_plane(url, token).await);
         checks.extend([programs::docker().await, programs::kubernetes().await]);
         if output.json() {
             output.document(&checks)?;
@@ -75,19 +75,19 @@ impl DoctorArgs {
             checks.iter().try_for_each(|check| print(check, output))?;
         }
         match checks.iter().any(|check| check.state == State::Bad) {
-            true => Err(Failure::Silent(1)),
+            true => Err(CliError::Silent(1)),
             false => Ok(()),
         }
     }
 }
 
-fn print(check: &Check, output: &Output) -> Result<(), Failure> {
-    let (sign, look) = match check.state {
-        State::Good => ("ok  ", Look::Good),
-        State::Note => ("note", Look::Plain),
-        State::Bad => ("BAD ", Look::Bad),
+fn print(check: &Check, output: &Output) -> std::io::Result<()> {
+    let (sign, style) = match check.state {
+        State::Good => ("ok  ", Style::Good),
+        State::Note => ("note", Style::Plain),
+        State::Bad => ("BAD ", Style::Bad),
     };
-    output.line(format!("{}  {:<14}  {}", output.paint(sign, look), check.what, clean(&check.found)))?;
+    output.line(format!("{}  {:<14}  {}", output.paint(sign, style), check.what, clean(&check.found)))?;
     match &check.advice {
         Some(advice) => output.line(format!("{:22}→ {}", "", clean(advice))),
         None => Ok(()),

@@ -5,10 +5,10 @@ use parallax_api::client::{Change, EventsOptions};
 use parallax_api::{Event, EventData};
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::find;
 use crate::list::how_ended;
-use crate::output::{Look, one_line};
+use crate::output::{Style, one_line};
 
 #[derive(Args, Debug)]
 pub(crate) struct EventsArgs {
@@ -20,7 +20,7 @@ pub(crate) struct EventsArgs {
 }
 
 impl EventsArgs {
-    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), CliError> {
         let Context { client, output } = context;
         let agent = match self.agent {
             Some(called) => Some(find::agent(client, &called).await?.id),
@@ -33,7 +33,7 @@ impl EventsArgs {
             match stream.next_change().await? {
                 Change::Event(event) if output.json() => output.json_line(&event)?,
                 Change::Event(event) => {
-                    output.line(in_words(&event, |text, look| output.paint(text, look)))?;
+                    output.line(as_text(&event, |text, style| output.paint(text, style)))?;
                 }
                 Change::Unknown(value) if output.json() => output.json_line(&value)?,
                 Change::Unknown(value) => output.line(one_line(&value.to_string()))?,
@@ -52,7 +52,7 @@ impl EventsArgs {
 }
 
 /// `TIME EVENT AGENT WHAT`.
-fn in_words(event: &Event, paint: impl Fn(&str, Look) -> String) -> String {
+fn as_text(event: &Event, paint: impl Fn(&str, Style) -> String) -> String {
     let (who, what) = match &event.data {
         EventData::AgentStarted { agent } => (&agent.name, format!("{} on {}", agent.r#type, agent.runtime)),
         EventData::AgentReady { agent }
@@ -71,13 +71,13 @@ fn in_words(event: &Event, paint: impl Fn(&str, Look) -> String) -> String {
         EventData::Message { message } => (&message.agent_id.to_string(), message.content.clone()),
         EventData::Reset { reason } => (&String::new(), reason.clone()),
     };
-    let look = match event.data {
-        EventData::AgentError { .. } | EventData::Reset { .. } => Look::Bad,
-        EventData::LoginRequired { .. } | EventData::Question { .. } => Look::Wanted,
-        EventData::AgentReady { .. } => Look::Good,
-        _ => Look::Plain,
+    let style = match event.data {
+        EventData::AgentError { .. } | EventData::Reset { .. } => Style::Bad,
+        EventData::LoginRequired { .. } | EventData::Question { .. } => Style::Wanted,
+        EventData::AgentReady { .. } => Style::Good,
+        _ => Style::Plain,
     };
-    let name = paint(&format!("{:<17}", event.data.name()), look);
-    let time = paint(&event.timestamp.to_string(), Look::Faint);
+    let name = paint(&format!("{:<17}", event.data.name()), style);
+    let time = paint(&event.timestamp.to_string(), Style::Faint);
     format!("{time}  {name}  {:<16}  {}", one_line(who), one_line(&what)).trim_end().to_owned()
 }

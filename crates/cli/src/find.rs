@@ -3,7 +3,7 @@
 use parallax_api::client::{Client, ListFilter};
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem};
 
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// The length of a whole id.
 const WHOLE_ID: usize = 36;
@@ -11,7 +11,7 @@ const WHOLE_ID: usize = 36;
 const SHORTEST_SHOWN: usize = 13;
 
 /// The agent that `called` means: an id, the beginning of one, or a name.
-pub(crate) async fn agent(client: &Client, called: &str) -> Result<Agent, Failure> {
+pub(crate) async fn agent(client: &Client, called: &str) -> Result<Agent, CliError> {
     if called.len() == WHOLE_ID
         && let Ok(id) = called.parse::<AgentId>()
     {
@@ -21,7 +21,7 @@ pub(crate) async fn agent(client: &Client, called: &str) -> Result<Agent, Failur
     pick(agents, called)
 }
 
-fn pick(agents: Vec<Agent>, called: &str) -> Result<Agent, Failure> {
+fn pick(agents: Vec<Agent>, called: &str) -> Result<Agent, CliError> {
     let all = |means: &dyn Fn(&Agent) -> bool| -> Vec<Agent> {
         agents.iter().filter(|a| means(a)).cloned().collect()
     };
@@ -44,7 +44,7 @@ fn pick(agents: Vec<Agent>, called: &str) -> Result<Agent, Failure> {
                 .iter()
                 .map(|agent| format!("\n  {}  {} ({})", agent.id, agent.name, agent.status))
                 .collect();
-            Err(Failure::Usage(format!(
+            Err(CliError::Usage(format!(
                 "`{called}` may mean any of these; say more of the id{}",
                 lines.concat()
             )))
@@ -104,7 +104,7 @@ mod tests {
             assert_eq!(failure.exit_code(), 3, "{called}");
         }
         for called in ["twins", "0190cccc", "0190"] {
-            let Failure::Usage(text) = pick(agents(), called).expect_err(called) else { panic!("{called}") };
+            let CliError::Usage(text) = pick(agents(), called).expect_err(called) else { panic!("{called}") };
             assert!(text.contains("0190cccc-4") && text.contains("0190cccc-5"), "{text}");
         }
     }

@@ -1,9 +1,9 @@
-//! `parallax`: a person's hands.
+//! The `parallax` program: the command line of Parallax Agent Runtimes.
 //!
 //! A command line is parsed into [`Cli`]; each command is a file with its arguments and its `run`. What commands
-//! share is in `context::Context` (the typed client and where output goes). A command asks the control plane
-//! through [`parallax_api::client::Client`], prints through `output::Output`, and ends in `Ok` or in a
-//! `failure::Failure`, which knows its words and its exit code.
+//! share is in `context::Context` (the typed client and where output goes). A command calls the control plane
+//! through [`parallax_api::client::Client`], prints through `output::Output`, and returns `Ok` or an
+//! `error::CliError`, which has an exit code and prints itself.
 //!
 //! | piece | holds |
 //! |---|---|
@@ -11,22 +11,26 @@
 //! | `run` | a pattern, followed to its end; `run/progress`: its events in words |
 //! | `attach` | the agent's terminal in the user's: raw mode, modes, keys, resume |
 //! | `up` | control plane and local runtime in this process |
-//! | `doctor` | what is there and what is missing |
-//! | `find` | from what a person calls an agent to its id |
-//! | `output`, `failure`, `values` | tables and text; errors and exit codes; durations, sizes, pairs |
+//! | `doctor` | checks of what is installed and running |
+//! | `find` | an agent by its id, the beginning of one, or its name |
+//! | `output` | tables and text; knows no other module |
+//! | `error`, `exit_code`, `problem_text` | how a command fails: its exit code, and the problem as text |
+//! | `values` | durations, sizes, pairs |
 
 mod answer;
 mod args;
 mod attach;
 mod context;
 mod doctor;
+mod error;
 mod events;
-mod failure;
+mod exit_code;
 mod find;
 mod lifecycle;
 mod list;
 mod logs;
 mod output;
+mod problem_text;
 mod run;
 mod send;
 mod show;
@@ -39,19 +43,19 @@ use std::process::ExitCode;
 pub use args::Cli;
 use args::Command;
 use context::Context;
-use failure::Failure;
+use error::CliError;
 use output::Output;
 use secrecy::SecretString;
 
-/// Runs one command line to its end and says how it went.
+/// Runs one command line to its end; the result is the exit code.
 pub fn run(cli: Cli) -> ExitCode {
     let output = Output::new(cli.json);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return Failure::from(error).report(&output),
+        Err(error) => return CliError::from(error).report(&output),
     };
     let ended = runtime.block_on(command(cli, &output));
-    // A read of the keyboard that nobody waits for any more must not keep the program.
+    // A blocking read of the keyboard that is still pending must not keep the program alive.
     runtime.shutdown_background();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -59,7 +63,7 @@ pub fn run(cli: Cli) -> ExitCode {
     }
 }
 
-async fn command(cli: Cli, output: &Output) -> Result<(), Failure> {
+async fn command(cli: Cli, output: &Output) -> Result<(), CliError> {
     // From the environment only: arguments can be seen by every user of the machine.
     let token = std::env::var("PARALLAX_API_TOKEN").ok().filter(|token| !token.trim().is_empty());
     let token = token.map(|token| SecretString::from(token.trim()));

@@ -9,7 +9,7 @@ use parallax_api::client::ListFilter;
 use parallax_api::{Agent, AgentStatus};
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::find;
 use crate::list::how_ended;
 use crate::output::clean;
@@ -25,9 +25,9 @@ pub(crate) struct InterruptArgs {
 }
 
 impl InterruptArgs {
-    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), CliError> {
         let agent = find::agent(&context.client, &self.agent).await?;
-        tell(context, &context.client.interrupt(&agent.id).await?)
+        Ok(print_agent(context, &context.client.interrupt(&agent.id).await?)?)
     }
 }
 
@@ -41,10 +41,10 @@ pub(crate) struct RestartArgs {
 }
 
 impl RestartArgs {
-    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), CliError> {
         let agent = find::agent(&context.client, &self.agent).await?;
         let request = RestartRequest { resume: !self.fresh };
-        tell(context, &context.client.restart(&agent.id, &request).await?)
+        Ok(print_agent(context, &context.client.restart(&agent.id, &request).await?)?)
     }
 }
 
@@ -65,13 +65,13 @@ pub(crate) struct StopArgs {
 }
 
 impl StopArgs {
-    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), CliError> {
         let mut agents = Vec::new();
         if self.all {
             agents = context.client.list_all(&ListFilter::default()).await?;
             agents.retain(|agent| agent.status != AgentStatus::Stopped);
         }
-        // All are found before the first is stopped: a typing error stops nothing.
+        // All are looked up before the first is stopped: a typing error stops nothing.
         for called in &self.agents {
             agents.push(find::agent(&context.client, called).await?);
         }
@@ -81,14 +81,14 @@ impl StopArgs {
 }
 
 /// Stops these agents, several at once; the first failure is the result, after all were tried.
-async fn stop_all(context: &Context, agents: Vec<Agent>, request: StopRequest) -> Result<(), Failure> {
+async fn stop_all(context: &Context, agents: Vec<Agent>, request: StopRequest) -> Result<(), CliError> {
     let mut stopped = stream::iter(agents)
         .map(|agent| async move { (context.client.stop(&agent.id, &request).await, agent) })
         .buffer_unordered(AT_ONCE);
     let mut first_failure = None;
     while let Some((answer, agent)) = stopped.next().await {
         match answer {
-            Ok(agent) => tell(context, &agent)?,
+            Ok(agent) => print_agent(context, &agent)?,
             Err(problem) => {
                 if first_failure.is_some() {
                     context.output.note(&format!("{}: {problem}", clean(&agent.name)));
@@ -100,8 +100,8 @@ async fn stop_all(context: &Context, agents: Vec<Agent>, request: StopRequest) -
     first_failure.map_or(Ok(()), |problem| Err(problem.into()))
 }
 
-/// What became of the agent: the agent as JSON (one a line), or a sentence.
-fn tell(context: &Context, agent: &Agent) -> Result<(), Failure> {
+/// Prints the agent: as JSON (one a line), or its state as a sentence.
+fn print_agent(context: &Context, agent: &Agent) -> std::io::Result<()> {
     if context.output.json() {
         return context.output.json_line(agent);
     }

@@ -6,9 +6,9 @@ use parallax_api::client::ListFilter;
 use parallax_api::{Agent, AgentStatus, AttentionKind, Time};
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::find::short_length;
-use crate::output::{Look, Table, ago};
+use crate::output::{Style, Table, ago};
 use crate::values;
 
 #[derive(Args, Debug)]
@@ -37,7 +37,7 @@ pub(crate) struct ListArgs {
 }
 
 impl ListArgs {
-    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), CliError> {
         let filter = ListFilter {
             status: self.status,
             r#type: self.r#type,
@@ -52,16 +52,16 @@ impl ListArgs {
         }
         if context.output.json() {
             let count = agents.len();
-            return context.output.document(&AgentList { agents, count, next_cursor: None });
+            return Ok(context.output.document(&AgentList { agents, count, next_cursor: None })?);
         }
         if self.quiet {
-            return agents.iter().try_for_each(|agent| context.output.line(&agent.id));
+            return Ok(agents.iter().try_for_each(|agent| context.output.line(&agent.id))?);
         }
         if agents.is_empty() {
             context.output.note("no agents; `parallax spawn TYPE NAME` makes one");
             return Ok(());
         }
-        table(&agents, Time::now()).print(&context.output)
+        Ok(table(&agents, Time::now()).print(&context.output)?)
     }
 }
 
@@ -69,31 +69,31 @@ fn table(agents: &[Agent], now: Time) -> Table<8> {
     let mut table = Table::new(["ID", "NAME", "TYPE", "STATUS", "RUNTIME", "AGE", "ACTIVE", "NOTE"]);
     let length = short_length(&agents.iter().map(|agent| &agent.id).collect::<Vec<_>>());
     for agent in agents {
-        let plain = |text: &str| (text.to_owned(), Look::Plain);
+        let plain = |text: &str| (text.to_owned(), Style::Plain);
         let id: String = agent.id.as_str().chars().take(length).collect();
         let active = agent.last_activity_at.map_or_else(|| "-".into(), |at| ago(at, now));
         table.row([
-            (id, Look::Faint),
+            (id, Style::Faint),
             plain(&agent.name),
             plain(&agent.r#type),
-            (agent.status.to_string(), look(agent)),
+            (agent.status.to_string(), status_style(agent)),
             plain(&agent.runtime),
             plain(&ago(agent.created_at, now)),
             plain(&active),
-            (note(agent), if agent.attention.is_some() { Look::Wanted } else { Look::Plain }),
+            (note(agent), if agent.attention.is_some() { Style::Wanted } else { Style::Plain }),
         ]);
     }
     table
 }
 
-/// How a status looks: green for ready, yellow when a person is needed, red for an error.
-pub(crate) fn look(agent: &Agent) -> Look {
+/// The style of a status: green for ready, yellow when a person is needed, red for an error.
+pub(crate) fn status_style(agent: &Agent) -> Style {
     match agent.status {
-        _ if agent.attention.is_some() => Look::Wanted,
-        AgentStatus::Ready => Look::Good,
-        AgentStatus::Error => Look::Bad,
-        AgentStatus::Stopped => Look::Faint,
-        AgentStatus::Starting | AgentStatus::Busy => Look::Plain,
+        _ if agent.attention.is_some() => Style::Wanted,
+        AgentStatus::Ready => Style::Good,
+        AgentStatus::Error => Style::Bad,
+        AgentStatus::Stopped => Style::Faint,
+        AgentStatus::Starting | AgentStatus::Busy => Style::Plain,
     }
 }
 

@@ -5,7 +5,7 @@ use futures::StreamExt;
 use parallax_api::observe::{LogFormat, LogsQuery};
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::find;
 use crate::values;
 
@@ -28,7 +28,7 @@ pub(crate) struct LogsArgs {
 }
 
 impl LogsArgs {
-    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), CliError> {
         let Context { client, output } = context;
         let agent = find::agent(client, &self.agent).await?;
         let query = LogsQuery {
@@ -39,10 +39,11 @@ impl LogsArgs {
         };
         if self.format == LogFormat::Text && !self.follow {
             let logs = client.logs(&agent.id, &query).await?;
-            return match output.json() {
-                true => output.document(&logs),
-                false => logs.logs.iter().try_for_each(|line| output.line(line)),
-            };
+            match output.json() {
+                true => output.document(&logs)?,
+                false => logs.logs.iter().try_for_each(|line| output.line(line))?,
+            }
+            return Ok(());
         }
         let mut parts = client.log_stream(&agent.id, &query).await?;
         while let Some(part) = parts.next().await {

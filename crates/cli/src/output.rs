@@ -8,14 +8,12 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
-use crate::failure::Failure;
-
 pub use table::Table;
 pub use text::{ago, bytes, clean, one_line, span};
 
-/// The look of a piece of text.
+/// The style of a piece of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
+pub enum Style {
     /// As it is.
     Plain,
     /// For what frames the rest: headings, times.
@@ -63,27 +61,27 @@ impl Output {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn line(&self, text: impl Display) -> Result<(), Failure> {
+    pub fn line(&self, text: impl Display) -> io::Result<()> {
         let mut out = io::stdout().lock();
         writeln!(out, "{text}")?;
-        Ok(out.flush()?)
+        out.flush()
     }
 
     /// Bytes of a result as they are.
     ///
     /// # Errors
     /// When they cannot be written.
-    pub fn raw(&self, bytes: &[u8]) -> Result<(), Failure> {
+    pub fn raw(&self, bytes: &[u8]) -> io::Result<()> {
         let mut out = io::stdout().lock();
         out.write_all(bytes)?;
-        Ok(out.flush()?)
+        out.flush()
     }
 
     /// A result as one JSON document: spread out for a person, one line for a program.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn document(&self, value: &impl Serialize) -> Result<(), Failure> {
+    pub fn document(&self, value: &impl Serialize) -> io::Result<()> {
         let text =
             if self.terminal { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
         self.line(text.expect("an answer of the API is JSON"))
@@ -93,30 +91,30 @@ impl Output {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn json_line(&self, value: &impl Serialize) -> Result<(), Failure> {
+    pub fn json_line(&self, value: &impl Serialize) -> io::Result<()> {
         self.line(serde_json::to_string(value).expect("an answer of the API is JSON"))
     }
 
-    /// A remark beside the result.
+    /// A remark beside the result, on standard error.
     pub fn note(&self, text: &str) {
-        self.complain(text);
+        self.error(text);
     }
 
-    /// An error.
-    pub fn complain(&self, text: &str) {
-        // Nowhere is left to tell it to when even this cannot be written.
+    /// An error, on standard error.
+    pub fn error(&self, text: &str) {
+        // When standard error is closed there is nowhere left to report to.
         writeln!(io::stderr(), "{text}").ok();
     }
 
-    /// The text in this look.
-    pub fn paint(&self, text: &str, look: Look) -> String {
-        let code = match look {
+    /// The text in this style.
+    pub fn paint(&self, text: &str, style: Style) -> String {
+        let code = match style {
             _ if !self.colour => return text.to_owned(),
-            Look::Plain => return text.to_owned(),
-            Look::Faint => "2",
-            Look::Good => "32",
-            Look::Wanted => "33",
-            Look::Bad => "31",
+            Style::Plain => return text.to_owned(),
+            Style::Faint => "2",
+            Style::Good => "32",
+            Style::Wanted => "33",
+            Style::Bad => "31",
         };
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
     }

@@ -18,9 +18,9 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::{Output, clean};
-use crate::spawn::is_here;
+use crate::spawn::is_loopback_url;
 use crate::values;
 use progress::Progress;
 
@@ -44,7 +44,7 @@ pub(crate) struct RunArgs {
 }
 
 impl RunArgs {
-    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), CliError> {
         let Context { client, output } = context;
         let path = Path::new(&self.pattern);
         let is_file = path.is_file() || path.extension().is_some();
@@ -65,7 +65,7 @@ impl RunArgs {
         };
         let workdir = match self.workdir {
             Some(dir) => Some(std::path::absolute(dir)?),
-            None if is_here(client.url()) => Some(std::env::current_dir()?),
+            None if is_loopback_url(client.url()) => Some(std::env::current_dir()?),
             None => None,
         };
         let request = ExecuteRequest {
@@ -75,7 +75,7 @@ impl RunArgs {
         let key = uuid::Uuid::new_v4().to_string();
         let id = client.execute(&key, &name, &request).await?;
         if self.no_wait {
-            return output.line(&id);
+            return Ok(output.line(&id)?);
         }
         output.note(&format!("run {id} of {name}"));
         let execution = follow(context, &id).await?;
@@ -87,13 +87,13 @@ impl RunArgs {
 fn inputs(
     given: Vec<(String, String)>,
     wanted: &BTreeMap<String, PatternInput>,
-) -> Result<BTreeMap<String, Value>, Failure> {
+) -> Result<BTreeMap<String, Value>, CliError> {
     let typed = given.into_iter().map(|(name, text)| {
         let kind = wanted.get(&name).map_or("text", |input| input.r#type.as_str());
         let value = match kind {
             "text" => Value::String(text),
             _ => serde_json::from_str(&text).map_err(|_| {
-                Failure::Usage(format!("the input `{name}` is a {kind}, and `{text}` is none"))
+                CliError::Usage(format!("the input `{name}` is a {kind}, and `{text}` is none"))
             })?,
         };
         Ok((name, value))
@@ -102,7 +102,7 @@ fn inputs(
 }
 
 /// Everything that is wrong, as compilers tell it.
-fn wrong(path: &Path, findings: &[Finding], output: &Output) -> Failure {
+fn wrong(path: &Path, findings: &[Finding], output: &Output) -> CliError {
     if output.json() {
         let problem = Problem::new(Code::Validation, "the pattern file is not in order");
         return problem.with("errors", serde_json::to_value(findings).unwrap_or_default()).into();
@@ -110,13 +110,13 @@ fn wrong(path: &Path, findings: &[Finding], output: &Output) -> Failure {
     for Finding { line, column, field, message, suggestion } in findings {
         let hint = suggestion.as_ref().map(|hint| format!("\n    {hint}")).unwrap_or_default();
         let field = if field.is_empty() { String::new() } else { format!("{field}: ") };
-        output.complain(&clean(&format!("{}:{line}:{column}: {field}{message}{hint}", path.display())));
+        output.error(&clean(&format!("{}:{line}:{column}: {field}{message}{hint}", path.display())));
     }
-    Failure::Silent(2)
+    CliError::Silent(2)
 }
 
 /// Shows how the run goes, asks the person what it asks, and gives it as it ended. Ctrl-C cancels it.
-async fn follow(context: &Context, id: &str) -> Result<Execution, Failure> {
+async fn follow(context: &Context, id: &str) -> Result<Execution, CliError> {
     let Context { client, output } = context;
     let mut events = client.execution_events(id, None, Retry::default());
     let mut progress = Progress::new(output.may_ask());
@@ -144,7 +144,7 @@ async fn follow(context: &Context, id: &str) -> Result<Execution, Failure> {
                         }
                         _ => {}
                     }
-                    if let Some(line) = progress.line(&event, id, |text, look| output.paint(text, look)) {
+                    if let Some(line) = progress.line(&event, id, |text, style| output.paint(text, style)) {
                         output.note(&line);
                     }
                 }
@@ -160,7 +160,7 @@ async fn follow(context: &Context, id: &str) -> Result<Execution, Failure> {
             }
             _ = tokio::signal::ctrl_c() => {
                 if std::mem::replace(&mut cancelled, true) {
-                    return Err(Failure::Silent(130));
+                    return Err(CliError::Silent(130));
                 }
                 output.note("cancelling; Ctrl-C again leaves it to the server");
                 let (client, id) = (client.clone(), id.to_owned());
@@ -200,7 +200,7 @@ fn answer(question: &Question, said: &str) -> ExecutionAnswer {
     }
 }
 
-fn result(output: &Output, execution: &Execution) -> Result<(), Failure> {
+fn result(output: &Output, execution: &Execution) -> Result<(), CliError> {
     if output.json() {
         output.document(execution)?;
     } else if let Some(value) = &execution.output {
@@ -217,6 +217,6 @@ fn result(output: &Output, execution: &Execution) -> Result<(), Failure> {
     }
     match execution.status {
         ExecutionStatus::Completed => Ok(()),
-        _ => Err(Failure::Silent(1)),
+        _ => Err(CliError::Silent(1)),
     }
 }

@@ -9,7 +9,7 @@ use parallax_api::message::MAX_TIMEOUT_MS;
 use parallax_api::{SendRequest, WhenBusy};
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::find;
 use crate::output::clean;
 use crate::values;
@@ -33,11 +33,13 @@ pub(crate) struct SendArgs {
 }
 
 impl SendArgs {
-    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), CliError> {
         let message = match self.message {
             Some(message) if message != "-" => message,
             None if std::io::stdin().is_terminal() => {
-                return Err(Failure::Usage("what to say? parallax send AGENT MESSAGE, or pipe it in".into()));
+                return Err(CliError::Usage(
+                    "what to say? parallax send AGENT MESSAGE, or pipe it in".into(),
+                ));
             }
             _ => piped()?,
         };
@@ -52,9 +54,11 @@ impl SendArgs {
         let agent = find::agent(&context.client, &self.agent).await?;
         let sent = context.client.send(&agent.id, &request).await?;
         if context.output.json() {
-            return context.output.document(&sent);
+            return Ok(context.output.document(&sent)?);
         }
-        let Some(answer) = &sent.response else { return context.output.line(&sent.message_id) };
+        let Some(answer) = &sent.response else {
+            return Ok(context.output.line(&sent.message_id)?);
+        };
         context.output.line(clean(answer.content.trim_end()))?;
         if answer.interrupted {
             context.output.note("(the turn was interrupted: there may have been more to come)");
@@ -63,7 +67,7 @@ impl SendArgs {
     }
 }
 
-fn piped() -> Result<String, Failure> {
+fn piped() -> Result<String, CliError> {
     let mut text = String::new();
     // One byte more than allowed, so that the check sees that it is too much.
     std::io::stdin().lock().take(MAX_MESSAGE as u64 + 1).read_to_string(&mut text)?;

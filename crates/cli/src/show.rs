@@ -9,10 +9,11 @@ use parallax_api::{Agent, Code, Message, Problem, Role, Time};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::failure::{Failure, question_in_words};
+use crate::error::CliError;
 use crate::find;
-use crate::list::{how_ended, look};
-use crate::output::{Look, Output, ago, bytes, clean, one_line, span};
+use crate::list::{how_ended, status_style};
+use crate::output::{Output, Style, ago, bytes, clean, one_line, span};
+use crate::problem_text::question_text;
 
 #[derive(Args, Debug)]
 pub(crate) struct ShowArgs {
@@ -28,7 +29,7 @@ pub(crate) struct ShowArgs {
 
 /// What is shown, as `--json` prints it: the agent as the API has it, and what belongs to it.
 #[derive(Serialize)]
-struct Shown {
+struct AgentDetails {
     #[serde(flatten)]
     agent: Agent,
     /// Why it has the status it has.
@@ -40,15 +41,16 @@ struct Shown {
 }
 
 impl ShowArgs {
-    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), CliError> {
         let Context { client, output } = context;
         let agent = find::agent(client, &self.agent).await?;
         if self.screen {
             let screen = client.screen(&agent.id).await?;
-            return match output.json() {
-                true => output.document(&screen),
-                false => screen.lines.iter().try_for_each(|line| output.line(clean(line))),
-            };
+            match output.json() {
+                true => output.document(&screen)?,
+                false => screen.lines.iter().try_for_each(|line| output.line(clean(line)))?,
+            }
+            return Ok(());
         }
         let query = MessagesQuery { limit: Some(self.messages.clamp(1, 1000)), since: None };
         let (why, metrics, messages) = tokio::join!(
@@ -56,18 +58,22 @@ impl ShowArgs {
             client.metrics(&agent.id),
             client.messages(&agent.id, &query)
         );
-        let shown = Shown {
+        let details = AgentDetails {
             why: available(why)?,
             metrics: available(metrics)?,
             messages: if self.messages == 0 { Vec::new() } else { available(messages)?.unwrap_or_default() },
             agent,
         };
-        if output.json() { output.document(&shown) } else { print(&shown, output, Time::now()) }
+        match output.json() {
+            true => output.document(&details)?,
+            false => print(&details, output, Time::now())?,
+        }
+        Ok(())
     }
 }
 
 /// What an ended agent, or one whose runtime is away, cannot tell is left out.
-fn available<T>(answer: Result<T, Problem>) -> Result<Option<T>, Failure> {
+fn available<T>(answer: Result<T, Problem>) -> Result<Option<T>, CliError> {
     match answer {
         Ok(value) => Ok(Some(value)),
         Err(problem) => match problem.code {
@@ -77,18 +83,18 @@ fn available<T>(answer: Result<T, Problem>) -> Result<Option<T>, Failure> {
     }
 }
 
-fn print(shown: &Shown, output: &Output, now: Time) -> Result<(), Failure> {
-    let agent = &shown.agent;
+fn print(details: &AgentDetails, output: &Output, now: Time) -> std::io::Result<()> {
+    let agent = &details.agent;
     let row = |name: &str, value: &str| match value {
         "" => Ok(()),
-        _ => output.line(format!("{}{value}", output.paint(&format!("{name:<13}"), Look::Faint))),
+        _ => output.line(format!("{}{value}", output.paint(&format!("{name:<13}"), Style::Faint))),
     };
     let words = |text: &Option<String>| text.as_deref().map(one_line).unwrap_or_default();
     row("name", &one_line(&agent.name))?;
     row("id", agent.id.as_str())?;
     row("type", &one_line(&agent.r#type))?;
-    row("status", &output.paint(agent.status.as_str(), look(agent)))?;
-    if let Some(report) = &shown.why {
+    row("status", &output.paint(agent.status.as_str(), status_style(agent)))?;
+    if let Some(report) = &details.why {
         let why = format!("{} (rule {}), since {}", report.source, report.rule, ago(report.since, now));
         row("  because", &one_line(&why))?;
         row("  evidence", &one_line(&report.evidence))?;
@@ -96,7 +102,7 @@ fn print(shown: &Shown, output: &Output, now: Time) -> Result<(), Failure> {
         row("  version", &version(report))?;
     }
     if let Some(error) = &agent.error {
-        row("error", &output.paint(&one_line(&format!("{}: {}", error.code, error.message)), Look::Bad))?;
+        row("error", &output.paint(&one_line(&format!("{}: {}", error.code, error.message)), Style::Bad))?;
     }
     if let Some(exit) = &agent.exit {
         row("ended", &one_line(&format!("{}, {} ago", how_ended(exit), ago(exit.at, now))))?;
@@ -114,20 +120,20 @@ fn print(shown: &Shown, output: &Output, now: Time) -> Result<(), Failure> {
     row("created", &format!("{} ({})", agent.created_at, ago(agent.created_at, now)))?;
     row("active", &agent.last_activity_at.map(|at| ago(at, now)).unwrap_or_default())?;
     row("queued", &if agent.queued > 0 { agent.queued.to_string() } else { String::new() })?;
-    if let Some(metrics) = &shown.metrics {
+    if let Some(metrics) = &details.metrics {
         row("usage", &usage(metrics))?;
     }
     if let Some(attention) = &agent.attention {
         output.line("")?;
-        output.line(output.paint(&question_in_words(attention), Look::Wanted))?;
+        output.line(output.paint(&question_text(attention), Style::Wanted))?;
         if let Some(url) = &attention.login_url {
             output.line(format!("log in at {}", clean(url)))?;
         }
         output.line(format!("answer with: parallax answer {} OPTION, or parallax attach {0}", agent.id))?;
     }
-    for message in &shown.messages {
+    for message in &details.messages {
         output.line("")?;
-        output.line(output.paint(&heading(message, now), Look::Faint))?;
+        output.line(output.paint(&heading(message, now), Style::Faint))?;
         output.line(clean(message.content.trim_end()))?;
     }
     Ok(())

@@ -11,8 +11,9 @@ use parallax_api::{Agent, AgentStatus, Approvals, Code, Problem, SpawnRequest, T
 
 use crate::attach::{self, AttachOptions};
 use crate::context::Context;
-use crate::failure::{Failure, question_in_words};
+use crate::error::CliError;
 use crate::output::clean;
+use crate::problem_text::question_text;
 use crate::values;
 
 #[derive(Args, Debug)]
@@ -83,7 +84,7 @@ pub(crate) struct SpawnArgs {
 }
 
 impl SpawnArgs {
-    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), CliError> {
         let (wait, attach) = (self.wait, self.attach);
         let request = self.request(&context.client)?;
         let mut agent = context.client.spawn(&request).await?;
@@ -104,14 +105,14 @@ impl SpawnArgs {
                 Ok(())
             }
             // The state was told above; a script learns of it by the code.
-            (true, ..) => Err(Failure::Silent(4)),
+            (true, ..) => Err(CliError::Silent(4)),
         }
     }
 
-    fn request(self, client: &parallax_api::client::Client) -> Result<SpawnRequest, Failure> {
+    fn request(self, client: &parallax_api::client::Client) -> Result<SpawnRequest, CliError> {
         let resources =
             Resources { cpu: self.cpu.map(CpuQuantity::Text), memory: self.memory, pids: self.pids };
-        let here = is_here(client.url());
+        let here = is_loopback_url(client.url());
         let local = self.runtime.as_deref().is_none_or(|runtime| runtime == "local");
         let workdir = match self.workdir {
             Some(dir) if here => Some(std::path::absolute(dir)?),
@@ -119,7 +120,7 @@ impl SpawnArgs {
             given => given,
         };
         let request = SpawnRequest {
-            name: self.name.unwrap_or_else(|| a_name(&self.r#type)),
+            name: self.name.unwrap_or_else(|| generated_name(&self.r#type)),
             r#type: self.r#type,
             capabilities: self.capabilities,
             workdir: workdir.as_deref().map(text_of).transpose()?,
@@ -143,7 +144,7 @@ impl SpawnArgs {
 }
 
 /// The agent once it is ready, at work, ended or in need of a person.
-async fn settled(context: &Context, agent: Agent) -> Result<Agent, Failure> {
+async fn settled(context: &Context, agent: Agent) -> Result<Agent, CliError> {
     let options = EventsOptions { agent: Some(agent.id.clone()), ..EventsOptions::default() };
     let mut events = context.client.events(options).await?;
     // What happened before the stream stood is in the agent.
@@ -158,7 +159,7 @@ async fn settled(context: &Context, agent: Agent) -> Result<Agent, Failure> {
 fn summary(agent: &Agent) -> String {
     let head = format!("{} is {} on {}", clean(&agent.name), agent.status, clean(&agent.runtime));
     if let Some(attention) = &agent.attention {
-        return format!("{head} and needs you: {}", question_in_words(attention));
+        return format!("{head} and needs you: {}", question_text(attention));
     }
     match (&agent.error, &agent.exit) {
         (_, Some(exit)) => format!("{head}: {}", clean(&exit.reason)),
@@ -177,18 +178,18 @@ fn variable(text: &str) -> Result<(String, String), String> {
 }
 
 /// The type and the last digits of a new id.
-fn a_name(r#type: &str) -> String {
+fn generated_name(r#type: &str) -> String {
     let id = parallax_api::AgentId::generate().to_string();
     format!("{type}-{}", &id[id.len() - 4..])
 }
 
 /// Whether a path of this machine means the same to the control plane.
-pub(crate) fn is_here(url: &str) -> bool {
+pub(crate) fn is_loopback_url(url: &str) -> bool {
     let host = url.split_once("://").map_or(url, |(_, rest)| rest);
     ["127.", "localhost", "[::1]"].iter().any(|loopback| host.starts_with(loopback))
 }
 
-fn text_of(path: &Path) -> Result<String, Failure> {
+fn text_of(path: &Path) -> Result<String, CliError> {
     path.to_str().map(str::to_owned).ok_or_else(|| {
         Problem::new(Code::Validation, format!("the path {} is not UTF-8", path.display())).into()
     })

@@ -1,11 +1,11 @@
 //! `parallax up`: the control plane and a local runtime in this process.
 //!
 //! Both are the same servers as the programs of their own, with the same state, so one may take over from the other.
-//! [`announce`] says where everything is; [`leaving`] is what a signal sets off. Agents belong to neither: each has
+//! [`announce`] says where everything is; [`stop`] is what a signal sets off. Agents belong to neither: each has
 //! its host, which goes on when this process ends.
 
 mod announce;
-mod leaving;
+mod stop;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -24,9 +24,9 @@ use serde::de::IgnoredAny;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::Output;
-use leaving::{Ending, Signals};
+use stop::{Signals, StopSignal};
 
 #[derive(Args, Debug)]
 pub(crate) struct UpArgs {
@@ -43,7 +43,7 @@ pub(crate) struct UpArgs {
 }
 
 impl UpArgs {
-    pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
+    pub(crate) async fn run(self, output: &Output) -> Result<(), CliError> {
         let detach = self.detach;
         let up = Up::start(self).await?;
         up.run(detach, output).await
@@ -117,7 +117,7 @@ impl Up {
         })
     }
 
-    async fn run(self, detach: bool, output: &Output) -> Result<(), Failure> {
+    async fn run(self, detach: bool, output: &Output) -> Result<(), CliError> {
         let Self { control_plane, runtime, settings, shutdown, client, url } = self;
         let mut signals = Signals::new()?;
         let mut servers = JoinSet::new();
@@ -133,8 +133,8 @@ impl Up {
                 return Ok(ended.context("a server panicked")??);
             }
         };
-        if ending == Ending::Interrupt && !detach {
-            leaving::part(output, &client, &mut signals).await?;
+        if ending == StopSignal::Interrupt && !detach {
+            stop::stop_agents(output, &client, &mut signals).await?;
         }
         shutdown.begin();
         let all_ended = async {
@@ -146,7 +146,7 @@ impl Up {
         tokio::select! {
             ended = all_ended => ended,
             // Whoever asks twice does not want to wait.
-            _ = signals.next() => Err(Failure::Silent(130)),
+            _ = signals.next() => Err(CliError::Silent(130)),
         }
     }
 }

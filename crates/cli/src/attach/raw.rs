@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use super::modes::Modes;
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// The terminal that is raw now, for the panic hook: there is one terminal, so there is one such.
 static RAW: Mutex<Option<Arc<Mutex<Modes>>>> = Mutex::new(None);
@@ -17,18 +17,18 @@ pub(super) struct RawTerminal {
 
 impl RawTerminal {
     /// Fails unless standard input and output are a terminal.
-    pub fn check() -> Result<(), Failure> {
+    pub fn check() -> Result<(), CliError> {
         if io::stdin().is_terminal() && io::stdout().is_terminal() {
             return Ok(());
         }
-        Err(Failure::Usage(
+        Err(CliError::Usage(
             "attach needs a terminal for input and output; `parallax logs -f` and `parallax send` do without"
                 .into(),
         ))
     }
 
     /// Enters raw mode and sets the user's window title aside.
-    pub fn enter() -> Result<Self, Failure> {
+    pub fn enter() -> Result<Self, CliError> {
         restore_on_panic();
         crossterm::terminal::enable_raw_mode()?;
         let modes = Arc::new(Mutex::new(Modes::default()));

@@ -7,7 +7,7 @@ use parallax_api::execution::{
     ExecutionEvent, ExecutionEventData as Data, ExecutionStatus, Question, StepStatus, USER,
 };
 
-use crate::output::{Look, clean, one_line};
+use crate::output::{Style, clean, one_line};
 
 /// What was told so far, as far as later events speak of it.
 #[derive(Default)]
@@ -35,76 +35,76 @@ impl Progress {
         &mut self,
         event: &ExecutionEvent,
         execution: &str,
-        paint: impl Fn(&str, Look) -> String,
+        paint: impl Fn(&str, Style) -> String,
     ) -> Option<String> {
-        let (text, look) = self.words(&event.data, execution)?;
+        let (text, style) = self.words(&event.data, execution)?;
         let time = event.timestamp.to_string();
         let clock = time.get(11..19).unwrap_or(&time);
-        Some(format!("{}  {}", paint(clock, Look::Faint), paint(&text, look)))
+        Some(format!("{}  {}", paint(clock, Style::Faint), paint(&text, style)))
     }
 
-    fn words(&mut self, data: &Data, execution: &str) -> Option<(String, Look)> {
+    fn words(&mut self, data: &Data, execution: &str) -> Option<(String, Style)> {
         Some(match data {
             Data::StepStarted { step, id, r#type, attempt, role } => {
                 let name = id.clone().unwrap_or_else(|| format!("step {step}"));
                 let role = role.as_ref().map(|role| format!(" by {role}")).unwrap_or_default();
                 let again = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
                 self.steps.insert(step.clone(), name.clone());
-                (format!("{name}: {type}{role}{again}"), Look::Plain)
+                (format!("{name}: {type}{role}{again}"), Style::Plain)
             }
             Data::StepEnded { step, status, error, again, .. } => {
                 let name = self.steps.get(step).cloned().unwrap_or_else(|| format!("step {step}"));
                 let why = error.as_ref().map(|error| one_line(&error.message)).unwrap_or_default();
                 match status {
-                    StepStatus::Completed => (format!("{name}: done"), Look::Good),
-                    StepStatus::Cancelled => (format!("{name}: cancelled"), Look::Faint),
-                    _ if *again => (format!("{name}: failed, and is tried again: {why}"), Look::Wanted),
-                    _ => (format!("{name}: failed: {why}"), Look::Bad),
+                    StepStatus::Completed => (format!("{name}: done"), Style::Good),
+                    StepStatus::Cancelled => (format!("{name}: cancelled"), Style::Faint),
+                    _ if *again => (format!("{name}: failed, and is tried again: {why}"), Style::Wanted),
+                    _ => (format!("{name}: failed: {why}"), Style::Bad),
                 }
             }
-            Data::RoleSelected { role, .. } => (format!("{role} was selected"), Look::Plain),
+            Data::RoleSelected { role, .. } => (format!("{role} was selected"), Style::Plain),
             Data::AgentJoined { member } => {
                 let name = format!("{} {}", member.role, member.number);
                 let text = format!("{name} is here: {} on {}", member.r#type, member.runtime);
                 self.agents.insert(member.agent_id.clone(), name);
-                (clean(&text), Look::Faint)
+                (clean(&text), Style::Faint)
             }
             Data::AgentRefused { role, error, .. } => {
-                (format!("no agent for {role}: {}", one_line(&error.message)), Look::Wanted)
+                (format!("no agent for {role}: {}", one_line(&error.message)), Style::Wanted)
             }
             Data::AgentLeft { agent_id, role, reason } => {
                 let name = self.agents.get(agent_id).unwrap_or(role);
-                (format!("{name} is gone: {}", one_line(reason)), Look::Faint)
+                (format!("{name} is gone: {}", one_line(reason)), Style::Faint)
             }
             Data::QuestionAsked { question } => {
                 let who = question.role.clone().unwrap_or_else(|| "the run".into());
                 let text = format!("{who} asks: {}", one_line(&question.text));
                 self.questions.insert(question.id.clone(), question.clone());
-                (text, Look::Plain)
+                (text, Style::Plain)
             }
             Data::QuestionRouted { id, to, why, .. } if to.iter().any(|to| to == USER) => {
-                (self.for_user(id, why, execution)?, Look::Wanted)
+                (self.for_user(id, why, execution)?, Style::Wanted)
             }
             Data::QuestionRouted { to, why, .. } => {
-                (format!("… {} is asked: {why}", to.join(", ")), Look::Plain)
+                (format!("… {} is asked: {why}", to.join(", ")), Style::Plain)
             }
             Data::QuestionDeclined { role, why, .. } => {
-                (format!("… not by {role}: {}", one_line(why)), Look::Plain)
+                (format!("… not by {role}: {}", one_line(why)), Style::Plain)
             }
             Data::QuestionAnswered { by, answer, .. } => {
                 let said = answer.option.iter().chain(&answer.text).map(|text| one_line(text));
-                (format!("… {by} answers: {}", said.collect::<Vec<_>>().join(", ")), Look::Plain)
+                (format!("… {by} answers: {}", said.collect::<Vec<_>>().join(", ")), Style::Plain)
             }
-            Data::QuestionWithdrawn { why, .. } => (format!("… {why}"), Look::Faint),
-            Data::ExecutionResumed {} => ("taken up again by the server".into(), Look::Faint),
-            Data::CancelRequested {} => ("cancelled".into(), Look::Wanted),
+            Data::QuestionWithdrawn { why, .. } => (format!("… {why}"), Style::Faint),
+            Data::ExecutionResumed {} => ("taken up again by the server".into(), Style::Faint),
+            Data::CancelRequested {} => ("cancelled".into(), Style::Wanted),
             Data::ExecutionEnded { status, error, .. } => match (status, error) {
-                (ExecutionStatus::Completed, _) => ("completed".into(), Look::Good),
+                (ExecutionStatus::Completed, _) => ("completed".into(), Style::Good),
                 (_, Some(error)) => {
                     let step = error.step.as_ref().map(|step| format!(" in {step}")).unwrap_or_default();
-                    (format!("{}{step}: {}", error.code, one_line(&error.message)), Look::Bad)
+                    (format!("{}{step}: {}", error.code, one_line(&error.message)), Style::Bad)
                 }
-                (_, None) => ("ended".into(), Look::Bad),
+                (_, None) => ("ended".into(), Style::Bad),
             },
             _ => return None,
         })

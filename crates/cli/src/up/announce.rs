@@ -8,7 +8,7 @@ use parallax_api::{Agent, AgentStatus};
 use parallax_service::args::Settings;
 use serde_json::json;
 
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::{Output, clean};
 
 pub(super) async fn announce(
@@ -16,25 +16,27 @@ pub(super) async fn announce(
     runtime: &Client,
     url: &str,
     settings: &Settings,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let types = runtime.runtime_status().await?.types;
-    let agents = living(runtime).await?;
+    let agents = running_agents(runtime).await?;
     if output.json() {
-        return output.json_line(&json!({
+        output.json_line(&json!({
             "url": url, "runtimeUrl": runtime.url(), "stateDir": settings.state_dir, "types": types, "agents": agents.len(),
-        }));
+        }))?;
+    } else {
+        output.line(as_text(runtime.url(), url, &types, agents.len(), !settings.tokens.is_empty()))?;
     }
-    output.line(in_words(runtime.url(), url, &types, agents.len(), !settings.tokens.is_empty()))
+    Ok(())
 }
 
 /// The agents that live, of this runtime.
-pub(super) async fn living(runtime: &Client) -> Result<Vec<Agent>, Failure> {
+pub(super) async fn running_agents(runtime: &Client) -> Result<Vec<Agent>, CliError> {
     let mut agents = runtime.list_all(&ListFilter::default()).await?;
     agents.retain(|agent| agent.status != AgentStatus::Stopped);
     Ok(agents)
 }
 
-fn in_words(runtime_url: &str, url: &str, types: &[TypeInfo], agents: usize, needs_token: bool) -> String {
+fn as_text(runtime_url: &str, url: &str, types: &[TypeInfo], agents: usize, needs_token: bool) -> String {
     let mut text = format!(
         "Parallax is up.\n\n  page     {url}/\n  API      {url}/api/managed-agents  ({url}/api/openapi.json describes it)\n  runtime  \
          {runtime_url}\n"
@@ -81,7 +83,7 @@ mod tests {
             version: None,
         };
         let types = [info("claude", Some("not installed: npm install -g x")), info("codex", None)];
-        let text = in_words("http://r", "http://c", &types, 1, true);
+        let text = as_text("http://r", "http://c", &types, 1, true);
         assert!(text.contains("claude   not installed: npm install -g x\n"), "{text}");
         assert!(text.contains("from before: 1 agent ("), "{text}");
         assert!(

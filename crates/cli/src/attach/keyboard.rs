@@ -8,10 +8,10 @@ use tokio::sync::mpsc;
 const CHUNKS: usize = 16;
 
 /// The keyboard. Reading blocks, so it has a thread of its own, which ends with the process.
-pub(super) struct Typed(mpsc::Receiver<Vec<u8>>);
+pub(super) struct Keyboard(mpsc::Receiver<Vec<u8>>);
 
-impl Typed {
-    pub fn begin() -> Self {
+impl Keyboard {
+    pub fn start() -> Self {
         let (typed_tx, typed) = mpsc::channel(CHUNKS);
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];

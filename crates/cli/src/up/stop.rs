@@ -9,8 +9,8 @@ use parallax_api::client::Client;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::announce::{count, living};
-use crate::failure::Failure;
+use super::announce::{count, running_agents};
+use crate::error::CliError;
 use crate::output::{Output, one_line};
 
 /// Agents that are stopped at the same time.
@@ -18,7 +18,7 @@ const AT_ONCE: usize = 16;
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(super) enum StopSignal {
     /// Ctrl-C: the servers, and the agents unless told otherwise.
     Interrupt,
     /// SIGTERM, or the terminal is gone: the servers, never an agent.
@@ -41,18 +41,22 @@ impl Signals {
         })
     }
 
-    pub async fn next(&mut self) -> Ending {
+    pub async fn next(&mut self) -> StopSignal {
         tokio::select! {
-            _ = self.interrupt.recv() => Ending::Interrupt,
-            _ = self.terminate.recv() => Ending::Terminate,
-            _ = self.hangup.recv() => Ending::Terminate,
+            _ = self.interrupt.recv() => StopSignal::Interrupt,
+            _ = self.terminate.recv() => StopSignal::Terminate,
+            _ = self.hangup.recv() => StopSignal::Terminate,
         }
     }
 }
 
 /// Stops the agents, after asking when there is a person to ask. A second signal instead of an answer leaves them.
-pub(super) async fn part(output: &Output, runtime: &Client, signals: &mut Signals) -> Result<(), Failure> {
-    let agents = living(runtime).await?;
+pub(super) async fn stop_agents(
+    output: &Output,
+    runtime: &Client,
+    signals: &mut Signals,
+) -> Result<(), CliError> {
+    let agents = running_agents(runtime).await?;
     if agents.is_empty() {
         return Ok(());
     }

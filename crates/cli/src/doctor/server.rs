@@ -12,11 +12,11 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use super::Check;
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// Where `parallax up` would be, given the same arguments.
 #[derive(Args, Debug)]
-pub(crate) struct PlaceArgs {
+pub(crate) struct ServerArgs {
     /// Directory for what outlives the servers [default: under the XDG state directory]
     #[arg(long, env = "PARALLAX_STATE_DIR", value_name = "DIR")]
     state_dir: Option<PathBuf>,
@@ -28,19 +28,19 @@ pub(crate) struct PlaceArgs {
     pub(super) agent_host: Option<PathBuf>,
 }
 
-impl PlaceArgs {
-    pub(super) fn profiles(&self) -> Result<Profiles, Failure> {
+impl ServerArgs {
+    pub(super) fn profiles(&self) -> Result<Profiles, CliError> {
         let builtin = Profiles::builtin();
         match &self.profiles {
             Some(directory) => {
-                builtin.with_directory(directory).map_err(|error| Failure::Usage(error.to_string()))
+                builtin.with_directory(directory).map_err(|error| CliError::Usage(error.to_string()))
             }
             None => Ok(builtin),
         }
     }
 
     /// Whether the state directory, or the first directory above it that exists, can be written to.
-    pub(super) fn state_directory(&self) -> Result<Check, Failure> {
+    pub(super) fn state_directory(&self) -> Result<Check, CliError> {
         let directory = match &self.state_dir {
             Some(directory) => directory.clone(),
             None => state_dir(&Environment::read(), "x")?.parent().map_or_else(PathBuf::new, PathBuf::from),
