@@ -1,4 +1,4 @@
-//! Limits, hardening, secrets, and how a container's end is told.
+//! Limits, hardening, secrets, and how a container's end is reported.
 
 use std::time::Duration;
 
@@ -112,7 +112,7 @@ async fn want_of_memory_is_told() {
     .await;
 }
 
-/// A container that somebody kills takes its host with it: told at once, with the container's own end.
+/// A killed container takes its host with it: published at once, with the container's exit.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a Docker engine: make test-docker"]
 async fn a_killed_container_is_told() {
@@ -131,7 +131,7 @@ async fn a_killed_container_is_told() {
     .await;
 }
 
-/// A paused container is not dead, whoever looks: the agent is there again when it goes on.
+/// A paused container is not dead, also for a new server: the agent is there again when it goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a Docker engine: make test-docker"]
 async fn a_paused_container_is_waited_for() {
@@ -178,7 +178,7 @@ async fn starts_that_are_cut_short() {
     .await;
 }
 
-/// `docker stop` is a request to leave, and the agent's end is told as one.
+/// `docker stop` is a request to exit, and the reason is `stopped`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a Docker engine: make test-docker"]
 async fn a_stopped_container_leaves_in_order() {

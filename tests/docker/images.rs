@@ -1,4 +1,4 @@
-//! Any image will do, and an image that is not there is told.
+//! Any image serves; a missing one is reported.
 
 use parallax_api::{Code, SpawnRequest};
 use parallax_testkit::backend::{TestBackend, fake};
@@ -49,11 +49,11 @@ async fn what_is_wrong_with_an_image() {
     .await;
 }
 
-/// An image that may be fetched and cannot be is told with the registry's words.
+/// An image that cannot be pulled is refused with the registry's message.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a Docker engine: make test-docker"]
 async fn an_image_that_cannot_be_fetched() {
-    // Nobody listens there.
+    // Nothing listens there.
     let backend = DockerBackend::start().await;
     let request = SpawnRequest { image: Some("127.0.0.1:9/nobody/agent:1".into()), ..fake("lost", &[]) };
     let problem = backend.user().spawn_refused(&request).await;
@@ -62,7 +62,7 @@ async fn an_image_that_cannot_be_fetched() {
     backend.end_server().await;
 }
 
-/// An engine that is away is told, by the server that is ready all the same to answer.
+/// A server whose engine is away still answers, and says so.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a Docker engine: make test-docker"]
 async fn an_engine_that_is_away() {

@@ -44,7 +44,7 @@ async fn without_a_network() {
     backend.end_server().await;
 }
 
-/// A network of the operator's; one that is not there is told.
+/// A network of the operator's; a missing one is refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a Docker engine: make test-docker"]
 async fn a_network_that_is_chosen() {

@@ -9,7 +9,7 @@ use parallax_testkit::in_process::InProcess;
 use parallax_testkit::local::Directory;
 use parallax_testkit::wait::{PATIENCE, until};
 
-/// Local comes first; with it away, Docker takes over and says so; who insists on local is told why not.
+/// Local comes first; with it away, Docker takes over and says so; a request for `local` is refused with the reason.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a Docker engine: make test-docker"]
 async fn docker_takes_over() {

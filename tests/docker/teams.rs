@@ -8,7 +8,7 @@ use parallax_testkit::backend::TestBackend;
 use parallax_testkit::docker::DockerBackend;
 use parallax_testkit::in_process::InProcess;
 use parallax_testkit::local::Directory;
-use parallax_testkit::pattern_run::Followed;
+use parallax_testkit::pattern_run::FollowedRun;
 use serde_json::json;
 
 const TEAM: &str = "name: two-backends
@@ -38,7 +38,7 @@ async fn one_role_local_and_one_docker() {
     ];
     let plane = InProcess::control_plane(directory.path(), runtimes).await;
     let client = plane.user().client;
-    let mut run = Followed::start(&client, TEAM, json!({"what": "a sonnet"})).await;
+    let mut run = FollowedRun::start(&client, TEAM, json!({"what": "a sonnet"})).await;
     let done = run.ends().await;
     assert_eq!(done.status, ExecutionStatus::Completed, "{done:#?}");
     let output = done.output.expect("an output").to_string();

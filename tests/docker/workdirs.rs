@@ -104,7 +104,7 @@ async fn credentials_of_a_type() {
     free_again(&volume).await;
 }
 
-/// A volume is still there when its agents are gone, and nobody uses it.
+/// A volume stays when its agents are gone.
 async fn free_again(volume: &str) {
     docker(&["volume", "inspect", volume]).await.expect("the volume is kept");
     until("the volume to be free", PATIENCE, async || {

@@ -12,7 +12,7 @@ use parallax_testkit::user::Spawned;
 use parallax_testkit::wait::{PATIENCE, until, within};
 use rustix::process::Signal;
 
-/// Without live-restore the engine takes its containers with it: each agent is told ended, once, with its reason, and the
+/// Without live-restore the engine takes its containers with it: each agent's end is published once, with its reason, and the
 /// next ones are as good as any.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "restarts the Docker engine: make test-engine"]
@@ -53,7 +53,7 @@ async fn agents_that_ended_with_the_engine_alone() {
     .await;
 }
 
-/// With live-restore containers go on while the engine is away: nothing is missing, and nobody notices.
+/// With live-restore containers go on while the engine is away: no byte and no event is missing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "restarts the Docker engine: make test-engine"]
 async fn agents_that_the_engine_keeps_alone() {

@@ -1,4 +1,4 @@
-//! A backend under test: a runtime server, its agents, and what an operator of the backend can see and do.
+//! A backend under test: a runtime server, its agents, and what an operator can see and do there.
 
 use parallax_api::runtime::RuntimeKind;
 use parallax_api::{AgentId, SpawnRequest};
@@ -22,8 +22,8 @@ impl Default for ServerOptions {
     }
 }
 
-/// A kind of backend, with a runtime server in front that has the profile of the fake agent. One value is one backend of
-/// its own, shared with nobody. What it starts it ends, at the latest when it is dropped.
+/// A backend with a runtime server in front that has the profile of the fake agent. Each value is a separate server with its own
+/// state. What it starts it ends, at the latest when it is dropped.
 #[expect(async_fn_in_trait, reason = "a test awaits them where it stands, on one thread")]
 pub trait TestBackend: Sized {
     /// The kind.
@@ -44,7 +44,7 @@ pub trait TestBackend: Sized {
         self.server().lock().await.start(&more).await;
     }
 
-    /// Kills the server (SIGKILL). Its agents know nothing of it.
+    /// Kills the server (SIGKILL). Its agents do not notice.
     async fn kill_server(&self) {
         self.server().lock().await.kill().await;
     }
@@ -68,7 +68,7 @@ pub trait TestBackend: Sized {
     /// Everything that agents have left behind: processes, sockets, containers. Readable for a person.
     async fn leftovers(&self) -> Vec<String>;
 
-    /// Somebody who uses the server.
+    /// A user of the server.
     fn user(&self) -> User {
         User::of_runtime(&self.url())
     }

@@ -1,7 +1,7 @@
 //! The suite that every backend passes, unchanged: local processes, containers, pods.
 //!
 //! A case is a function of a [`TestBackend`]; [`conformance!`](crate::conformance!) makes each of them a test of its own over
-//! one kind of backend, so that they run in parallel and fail by name:
+//! one backend, so that they run in parallel and fail by name:
 //!
 //! ```ignore
 //! parallax_testkit::conformance!(parallax_testkit::local::LocalBackend);
@@ -55,7 +55,7 @@ pub(crate) async fn nothing_is_left(backend: &impl TestBackend) {
     .await;
 }
 
-/// Makes every case of the suite a test over this kind of [`TestBackend`], named by its whole path.
+/// Makes every case of the suite a test over this [`TestBackend`], named by its whole path.
 #[macro_export]
 macro_rules! conformance {
     ($backend:ty $(, #[$meta:meta])?) => {

@@ -64,7 +64,7 @@ impl InProcess {
         Self { url, shutdown, task: tokio::spawn(server.serve(listener)) }
     }
 
-    /// Somebody who uses it as a control plane.
+    /// A user of it as a control plane.
     pub fn user(&self) -> User {
         User::of_control_plane(&self.url)
     }

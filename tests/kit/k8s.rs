@@ -99,7 +99,7 @@ pub fn server(program: &str, directory: &Directory, namespace: &Namespace, args:
         .env("KUBECONFIG", kubeconfig().to_string_lossy())
 }
 
-/// The kubeconfig of whoever runs the tests.
+/// The kubeconfig of the user who runs the tests.
 pub fn kubeconfig() -> PathBuf {
     let home = || PathBuf::from(env::var_os("HOME").expect("there is a home")).join(".kube/config");
     env::var_os("KUBECONFIG").map_or_else(home, PathBuf::from)
@@ -187,7 +187,7 @@ impl Drop for Namespace {
                 .map(|done| String::from_utf8_lossy(&done.stdout).into_owned())
                 .unwrap_or_default()
         };
-        // Nobody is left who would see a resource to its end.
+        // No controller is left that would remove the finalizers.
         for resource in run(&["get", "parallaxagents", "-o", "name"]).lines() {
             run(&["patch", resource, "--type", "merge", "-p", "{\"metadata\":{\"finalizers\":null}}"]);
         }

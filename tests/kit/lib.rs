@@ -1,20 +1,21 @@
-//! What the tests are made of. Never shipped.
+//! What the tests are made of; never shipped.
 //!
-//! A test reads like somebody at work: a [`backend`] (a runtime server and its agents; [`local`] is the one of processes) is
-//! used by a [`user`], who spawns the [`fake_agent`], or a real CLI whose model is scripted by [`models`], and talks.
+//! A test starts a [`backend`] (a runtime server and its agents; [`local`] is the one of processes) and acts as its [`user`], who
+//! spawns the [`fake_agent`], or a real CLI whose model is scripted by [`models`], and sends messages.
 //!
 //! - [`mod@conformance`]: the suite that every backend passes
-//! - [`backend`], [`local`], [`docker`], [`k8s`], [`server`]: what is under test, started, killed, looked into
+//! - [`backend`], [`local`], [`docker`], [`k8s`], [`server`]: what is under test, started, killed, inspected
 //! - [`in_process`]: servers within the test's own process
 //! - [`up`]: control plane and local runtime in one, as `parallax up` starts them
 //! - [`user`], [`viewer`]: a client with a user's verbs; a terminal as plain as a page's
-//! - [`pattern_run`]: a run of a pattern in a user's hands
+//! - [`pattern_run`]: a run of a pattern, followed
 //! - [`fake_agent`]: a small scripted TUI, the program `parallax-fake-agent`
 //! - [`models`]: scripted models for the three model APIs, so that the real CLIs run without an account
 //! - [`real_cli`]: the real CLIs and what every one of them must do
-//! - [`awkward_messages`]: messages of every shape that has gone wrong on its way into a terminal
+//! - [`awkward_messages`]: messages of every shape that has gone wrong on the way into a terminal
 //! - [`wait`]: bounded waits
-//! - [`processes`], [`programs`]: what runs, what to run
+//! - [`processes`], [`programs`]: the processes of this machine; the built programs
+//! - [`parallax`], [`pty`]: the program `parallax` run to its end, or in a terminal
 
 pub mod awkward_messages;
 pub mod backend;

@@ -84,7 +84,7 @@ impl Models {
         self.state.replace(scenario);
     }
 
-    /// Opens the gate of that name, for whoever waits and whoever comes.
+    /// Opens the gate of that name, for requests that wait and for later ones.
     pub fn open(&self, gate: &str) {
         self.state.playing().gate(gate).send_replace(true);
     }

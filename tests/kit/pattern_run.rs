@@ -49,7 +49,7 @@ pub fn example(name: &str) -> String {
 }
 
 /// A run. Its events are followed, also across a restart of the server.
-pub struct Followed {
+pub struct FollowedRun {
     /// The typed client.
     pub client: Client,
     /// Its id.
@@ -58,7 +58,7 @@ pub struct Followed {
     seen: Vec<ExecutionEvent>,
 }
 
-impl Followed {
+impl FollowedRun {
     /// Puts the pattern into the library and runs it.
     pub async fn start(client: &Client, source: &str, input: Value) -> Self {
         let name = source.lines().find_map(|line| line.strip_prefix("name: ")).expect("a pattern has a name");

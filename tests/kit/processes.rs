@@ -1,4 +1,4 @@
-//! What processes there are, as the kernel tells. For what no API of the servers would say: what they left behind.
+//! Processes as `/proc` lists them, to see what the servers left behind.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -156,7 +156,7 @@ pub fn reqwest_client() -> reqwest::Client {
         .expect("a client without certificates can be built")
 }
 
-/// A port that nobody listens on. Somebody else may take it before it is used; no test has met that.
+/// A free port. Another process may take it before it is used; that has not been seen.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback interface has a free port");
     listener.local_addr().expect("a listener has an address").port()

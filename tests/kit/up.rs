@@ -35,12 +35,12 @@ impl Up {
         Self { server, runtime_url: format!("http://{runtime}") }
     }
 
-    /// Somebody who uses the control plane.
+    /// A user of the control plane.
     pub fn user(&self) -> User {
         User::of_control_plane(&self.server.url())
     }
 
-    /// Somebody who uses the runtime without the control plane.
+    /// A user of the runtime without the control plane.
     pub fn runtime_user(&self) -> User {
         User::of_runtime(&self.runtime_url)
     }

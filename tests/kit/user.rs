@@ -13,7 +13,7 @@ use parallax_api::{
 
 use crate::wait::{PATIENCE, within};
 
-/// Somebody who uses a control plane or a runtime.
+/// A user of a control plane or a runtime.
 #[derive(Clone, Debug)]
 pub struct User {
     /// The typed client, for what has no verb here.
@@ -150,7 +150,7 @@ impl Spawned {
         }
     }
 
-    /// Waits until the agent has this status and needs nobody.
+    /// Waits until the agent has this status and no open question.
     pub async fn becomes(&mut self, status: AgentStatus) -> Agent {
         self.is(status.as_str(), |agent| {
             (agent.status == status && agent.attention.is_none()).then(|| agent.clone())
@@ -290,7 +290,7 @@ impl Spawned {
         self.stop_with(StopRequest::default()).await
     }
 
-    /// Stops it as told.
+    /// Stops it as requested.
     pub async fn stop_with(&self, stop: StopRequest) -> Agent {
         let agent = within("the agent to stop", PATIENCE * 2, self.client.stop(&self.id, &stop)).await;
         agent.unwrap_or_else(|problem| panic!("agent {} cannot be stopped: {problem:?}", self.id))

@@ -19,7 +19,7 @@ pub fn within<T>(what: &str, limit: Duration, future: impl Future<Output = T>) -
     }
 }
 
-/// Asks `look` until it finds something, within `limit`. For what tells nobody when it changes (a process that is
+/// Polls `look` until it finds something, within `limit`. For what has no event (a process that is
 /// gone, a file that appears); what has events is awaited with [`within`]. Panics, naming `what` and what was last
 /// seen, when it does not come.
 pub async fn until<T, E: std::fmt::Debug>(

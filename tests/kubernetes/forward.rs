@@ -7,7 +7,7 @@ use parallax_testkit::k8s::KubernetesBackend;
 use parallax_testkit::server::Server;
 use tokio::sync::Mutex;
 
-/// The Kubernetes backend of somebody who is not on its network.
+/// The Kubernetes backend for a server outside of the pod network.
 struct ForwardedBackend(KubernetesBackend);
 
 impl TestBackend for ForwardedBackend {

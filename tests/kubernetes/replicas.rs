@@ -49,7 +49,7 @@ async fn one_leads_and_no_pod_is_made_twice() {
         let user = User::of_runtime(&replicas[leads].0.url());
         let agent = user.spawn_ready(fake(&format!("agent-{round}"), &[])).await;
         assert_eq!(agent.say("hello").await, "echo: hello");
-        // Asked for as a resource in the moment in which nobody leads.
+        // Requested as a resource while no replica leads.
         replicas[leads].0.kill().await;
         let resource = format!(
             "{{apiVersion: parallax.io/v1alpha1, kind: ParallaxAgent, metadata: {{name: orphan-{round}}}, spec: {{type: fake}}}}"

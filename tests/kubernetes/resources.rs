@@ -1,4 +1,4 @@
-//! What `kubectl` does to a resource is done to the agent, and what the cluster does to a pod is told with its reason.
+//! What `kubectl` does to a resource is done to the agent, and what the cluster does to a pod is published with its reason.
 
 use std::time::{Duration, Instant};
 
@@ -130,7 +130,7 @@ async fn what_cannot_be_is_refused_or_told() {
         assert!(events.contains(reason), "{events}");
     }
 
-    // A type that nobody has a profile for: told, and put right by an edit.
+    // A type without a profile: reported, and corrected by an edit.
     let unknown = resource("unknown", "").replace("type: fake", "type: nonesuch");
     namespace.apply(&unknown).await.expect("the schema does not know types");
     namespace.becomes("pa/unknown", "{.status.phase} {.status.code}", "Failed VALIDATION_ERROR").await;
@@ -183,7 +183,7 @@ async fn a_pod_that_goes_is_told_with_its_reason() {
     let backend = KubernetesBackend::start().await;
     let namespace = backend.namespace();
     let user = backend.user();
-    // Deleted with its grace: the host ends its agent and tells it.
+    // Deleted with its grace period: the host ends its agent and publishes it.
     let mut asked = user.spawn_ready(fake("asked", &[])).await;
     // Deleted without.
     let mut torn = user.spawn_ready(fake("torn", &[])).await;

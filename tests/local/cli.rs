@@ -116,7 +116,7 @@ async fn a_signal_ends_the_servers_and_ctrl_c_the_agents_too() {
     assert_eq!(told["agents"], 1);
     assert_ne!(status_of_one(&url).await, "stopped");
 
-    // Nobody is there to ask.
+    // Without a terminal it does not ask.
     assert_eq!(signal(&mut up, "INT").await, Some(0));
     assert_eq!(home.living(), 0);
 }

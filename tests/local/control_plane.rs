@@ -20,7 +20,7 @@ async fn the_lowest_number_with_room() {
     let directory = Directory::new();
     let first = InProcess::local_runtime("first", directory.path(), 1).await;
     let second = InProcess::local_runtime("second", directory.path(), 5).await;
-    // Nobody listens there.
+    // Nothing listens there.
     let dead = spec("dead", "http://127.0.0.1:9", 1);
     let runtimes = vec![spec("second", &second.url, 20), dead, spec("first", &first.url, 10)];
     let plane = InProcess::control_plane(directory.path(), runtimes).await;
@@ -70,7 +70,7 @@ async fn a_runtime_goes_away_and_comes_back() {
     assert_eq!(kept.say("hello").await, "echo: hello");
     assert!(!kept.agent().await.stale);
 
-    // The same state on another port: to the control plane it is away; whoever asks the runtime itself has the agent.
+    // The same state on another port: to the control plane it is away; the runtime itself has the agent.
     let back = InProcess::local_runtime("first", directory.path(), 1).await;
     let mut found = User::of_runtime(&back.url).follow(lost.id.clone()).await;
     found.becomes(AgentStatus::Ready).await;

@@ -12,7 +12,7 @@ use parallax_testkit::pattern_run::teams::{
     ENTERPRISE_REVIEW, PAIR_PROGRAMMING, STARTUP_TEAM, enterprise_review, pair_programming, startup_team,
     survives_three_kills,
 };
-use parallax_testkit::pattern_run::{Followed, cost, write_lines};
+use parallax_testkit::pattern_run::{FollowedRun, cost, write_lines};
 use parallax_testkit::processes;
 use parallax_testkit::up::Up;
 use parallax_testkit::wait::{PATIENCE, until};
@@ -87,7 +87,7 @@ const WORKING: &[(&str, &str)] = &[
     ("slowly", "!wait 300\ndone slowly"),
 ];
 
-/// A control plane is killed three times in the middle: the run goes on with the same agents, and nobody is asked twice.
+/// A control plane is killed three times in the middle: the run goes on with the same agents, and no agent is asked twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_survives_three_kills() {
     let script: Vec<(&str, &str)> = STARTUP_TEAM
@@ -118,7 +118,7 @@ async fn a_choice_goes_up_and_a_permission_to_a_person() {
     - {id: touch, type: assign, role: dev, task: touch}
   output: {paint: '${paint}', touch: '${touch}'}",
     );
-    let mut run = Followed::start(&up.user().client, &steps, json!({})).await;
+    let mut run = FollowedRun::start(&up.user().client, &steps, json!({})).await;
     let question = run.asks_user().await;
     assert_eq!(
         question.kind,
@@ -148,7 +148,7 @@ async fn a_role_may_let_another_permit() {
         .collect();
     let (directory, up) = company(&script).await;
     let steps = team("    - {type: assign, role: careful, task: touch}");
-    let mut run = Followed::start(&up.user().client, &steps, json!({})).await;
+    let mut run = FollowedRun::start(&up.user().client, &steps, json!({})).await;
     let execution = run.ends().await;
     assert_eq!(execution.output, Some(json!("permitted")), "{execution:#?}");
     let by: Vec<&String> = run
@@ -183,7 +183,7 @@ async fn whatever_happens_the_agents_are_gone() {
     - {step}"
         );
         let source = team(&steps).replacen("name: team", &format!("name: {name}"), 1);
-        let execution = Followed::start(&client, &source, json!({})).await.ends().await;
+        let execution = FollowedRun::start(&client, &source, json!({})).await.ends().await;
         let error = execution.error.clone().unwrap_or_else(|| panic!("{execution:#?}"));
         assert_eq!(
             (execution.status, error.code.as_str()),
@@ -194,7 +194,7 @@ async fn whatever_happens_the_agents_are_gone() {
     let cancelled = team(
         "    - {type: parallel, steps: [{type: assign, role: dev, task: sleep}, {type: assign, role: dev, task: sleep}]}",
     );
-    let mut run = Followed::start(&client, &cancelled, json!({})).await;
+    let mut run = FollowedRun::start(&client, &cancelled, json!({})).await;
     for _ in 0..2 {
         run.event("both to be at work", |data| matches!(data, Data::MessageSent { .. }).then_some(())).await;
     }
@@ -218,7 +218,7 @@ async fn instances_grow_with_the_work_and_shrink_after() {
         "    - {{type: parallel, steps: [{branch}, {branch}, {branch}, {branch}]}}
     - {{type: assign, role: dev, task: slowly}}"
     ));
-    let mut run = Followed::start(&up.user().client, &steps, json!({})).await;
+    let mut run = FollowedRun::start(&up.user().client, &steps, json!({})).await;
     let execution = run.ends().await;
     assert_eq!(execution.status, ExecutionStatus::Completed, "{execution:#?}");
     assert_eq!((execution.metrics.agents, execution.metrics.agents_at_once), (2, 2), "{execution:#?}");
@@ -236,7 +236,7 @@ async fn running_agents_are_taken_by_capability_and_left_alone() {
     let visitor = SpawnRequest { capabilities: vec!["visiting".into()], ..fake("visitor", &[]) };
     let mut visitor = up.user().spawn_ready(visitor).await;
     let steps = team("    - {type: assign, role: guest, task: greet}");
-    let mut run = Followed::start(&up.user().client, &steps, json!({})).await;
+    let mut run = FollowedRun::start(&up.user().client, &steps, json!({})).await;
     let execution = run.ends().await;
     assert_eq!(execution.output, Some(json!("hello")), "{execution:#?}");
     assert_eq!(execution.agents[0].agent_id, visitor.id);

@@ -199,8 +199,8 @@ pub async fn eventually(what: &str, holds: impl Fn() -> bool) {
     within(what, looking).await;
 }
 
-/// The end of an agent, as the event stream tells it.
-pub async fn told_end(events: &mut EventStream, id: &AgentId) -> String {
+/// The reason of an agent's end, from the event stream.
+pub async fn stop_reason(events: &mut EventStream, id: &AgentId) -> String {
     loop {
         match within("its end", events.next()).await.unwrap().data {
             EventData::AgentStopped { agent, reason } if agent.id == *id => return reason,

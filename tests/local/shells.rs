@@ -3,7 +3,7 @@
 use parallax_api::agent::{CpuQuantity, Resources, StopRequest};
 use parallax_api::{AgentStatus, Code, SpawnRequest};
 
-use crate::shell_runtime::{Program, eventually, kill, marked, request, told_end};
+use crate::shell_runtime::{Program, eventually, kill, marked, request, stop_reason};
 
 #[tokio::test]
 async fn bash_runs_and_leaves_nothing() {
@@ -39,7 +39,7 @@ async fn an_exit_is_told_with_its_code() {
     let mut events = program.events("0").await;
     let agent = program.bash().await;
     program.run(&agent.id, "exit 7").await;
-    assert_eq!(told_end(&mut events, &agent.id).await, "exited");
+    assert_eq!(stop_reason(&mut events, &agent.id).await, "exited");
     let exit = program.client().get(&agent.id).await.unwrap().exit.unwrap();
     assert_eq!((exit.code, exit.signal), (Some(7), None));
 }
@@ -55,7 +55,7 @@ async fn a_killed_host_takes_its_agent_with_it() {
     assert!(marked(id).len() >= 3, "host, bash, sleep");
     kill(program.host(id)).unwrap();
     let killed = std::time::Instant::now();
-    assert_eq!(told_end(&mut events, id).await, "host_lost");
+    assert_eq!(stop_reason(&mut events, id).await, "host_lost");
     assert!(killed.elapsed() < std::time::Duration::from_secs(1), "{:?}", killed.elapsed());
     eventually("its directory to go", || !program.agent_dir(id).exists()).await;
     assert_eq!(marked(id), Vec::<u32>::new());

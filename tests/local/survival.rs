@@ -3,7 +3,7 @@
 use parallax_api::client::{TerminalItem, TerminalOptions};
 use parallax_api::{AgentStatus, EventData};
 
-use crate::shell_runtime::{Program, eventually, kill, marked, told_end, within};
+use crate::shell_runtime::{Program, eventually, kill, marked, stop_reason, within};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_byte_and_every_event_comes_once() {
@@ -46,7 +46,7 @@ async fn every_byte_and_every_event_comes_once() {
         assert!(marked(&id).len() >= 2, "host and agent go on");
         program.start_again();
     }
-    assert_eq!(told_end(&mut events, &id).await, "exited");
+    assert_eq!(stop_reason(&mut events, &id).await, "exited");
     let (output, losses) = within("the terminal's end", viewer).await.unwrap();
     assert!(losses >= 1, "the server was killed while it was watched");
     let numbers = output.split('<').filter_map(|rest| rest.split_once('>')?.0.parse::<usize>().ok());
@@ -87,7 +87,7 @@ async fn what_died_meanwhile_is_told_and_removed() {
     program.kill();
     kill(program.host(&agent.id)).unwrap();
     program.start_again();
-    assert_eq!(told_end(&mut events, &agent.id).await, "host_lost");
+    assert_eq!(stop_reason(&mut events, &agent.id).await, "host_lost");
     assert_eq!(program.client().get(&agent.id).await.unwrap().status, AgentStatus::Stopped);
     eventually("its directory to go", || !program.agent_dir(&agent.id).exists()).await;
     assert_eq!(marked(&agent.id), Vec::<u32>::new());

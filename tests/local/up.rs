@@ -34,7 +34,7 @@ async fn the_two_calls() {
     up.server.end().await;
 }
 
-/// The control plane shows its runtime and the runtime's agents, and chooses as it is told.
+/// The control plane shows its runtime and the runtime's agents, and honours the runtime of a request.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_address_for_all() {
     let directory = Directory::new();

@@ -27,7 +27,7 @@ use keyboard::Keyboard;
 use keys::{DetachKey, KeyScanner};
 use raw::RawTerminal;
 
-/// How long the line with the detach key stands before the agent's screen takes its place; a key ends it sooner.
+/// How long the line with the detach key is shown before the agent's screen; a key press ends it sooner.
 const GREETING: Duration = Duration::from_millis(1200);
 /// The beginning of a key's sequence (Escape) that nothing followed is a key of its own after this long. Terminals send a
 /// sequence at once; only the network may cut it.
@@ -76,7 +76,7 @@ enum Ended {
     Detached,
     Exited(AgentExit),
     /// The agent ended before; there is nothing more to see.
-    AlreadyEnded,
+    NotRunning,
     Refused(Problem),
     /// The user's terminal is gone or does not take output.
     TerminalGone,
@@ -126,7 +126,7 @@ fn print_outcome(context: &Context, agent: &Agent, ended: Ended) -> Result<(), C
             context.output.note(&format!("[{name} ended: {}]", clean(&how_ended(&exit))));
             Ok(())
         }
-        Ended::AlreadyEnded => {
+        Ended::NotRunning => {
             context.output.note(&format!("[{name} has ended]"));
             Ok(())
         }
@@ -201,7 +201,7 @@ impl Attachment<'_> {
             Ok(Some(TerminalItem::Hello { .. })) => self.on_connected().await,
             Ok(Some(TerminalItem::Resize(_) | TerminalItem::Skip { .. })) => {}
             Ok(Some(TerminalItem::Exit(exit))) => return Ok(Some(Ended::Exited(exit))),
-            Ok(None) => return Ok(Some(Ended::AlreadyEnded)),
+            Ok(None) => return Ok(Some(Ended::NotRunning)),
             Err(problem) => return Ok(Some(Ended::Refused(problem))),
         }
         Ok(None)
@@ -218,7 +218,7 @@ impl Attachment<'_> {
                     self.socket = socket;
                 }
             }
-            // The size may have changed while nobody could be told.
+            // The size may have changed while the connection was lost.
             self.resize().await;
         }
     }

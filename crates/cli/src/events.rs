@@ -37,7 +37,7 @@ impl EventsArgs {
                 }
                 Change::Unknown(value) if output.json() => output.json_line(&value)?,
                 Change::Unknown(value) => output.line(one_line(&value.to_string()))?,
-                // Told once a loss, not once an attempt.
+                // Once a loss, not once an attempt.
                 Change::Lost(problem) if !std::mem::replace(&mut away, true) => {
                     output.note(&format!("{}; trying again", problem.detail));
                 }

@@ -29,7 +29,7 @@ pub(crate) struct RunArgs {
     /// A pattern file, or the name of a pattern of the library
     #[arg(value_name = "FILE")]
     pattern: String,
-    /// What the pattern wants to be told (repeatable)
+    /// An input of the pattern (repeatable)
     #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = values::pair)]
     inputs: Vec<(String, String)>,
     /// Working directory of roles that name none [default: the current one when the control plane is on this machine]
@@ -101,7 +101,7 @@ fn inputs(
     typed.collect()
 }
 
-/// Everything that is wrong, as compilers tell it.
+/// Prints every finding as a compiler does: `FILE:LINE:COLUMN: MESSAGE`.
 fn wrong(path: &Path, findings: &[Finding], output: &Output) -> CliError {
     if output.json() {
         let problem = Problem::new(Code::Validation, "the pattern file is not in order");
@@ -115,7 +115,7 @@ fn wrong(path: &Path, findings: &[Finding], output: &Output) -> CliError {
     CliError::Silent(2)
 }
 
-/// Shows how the run goes, asks the person what it asks, and gives it as it ended. Ctrl-C cancels it.
+/// Prints the run's events, asks the user its questions, and returns the ended run. Ctrl-C cancels it.
 async fn follow(context: &Context, id: &str) -> Result<Execution, CliError> {
     let Context { client, output } = context;
     let mut events = client.execution_events(id, None, Retry::default());
@@ -175,12 +175,12 @@ async fn follow(context: &Context, id: &str) -> Result<Execution, CliError> {
 fn ask(question: Question, answered_tx: mpsc::Sender<(Question, String)>) {
     std::thread::spawn(move || {
         let mut out = std::io::stderr().lock();
-        // A terminal that cannot be written to has nobody to ask.
+        // On a terminal that cannot be written to there is no one to ask.
         let _ = write!(out, "> ").and_then(|()| out.flush());
         drop(out);
         let mut said = String::new();
         if std::io::stdin().read_line(&mut said).is_ok_and(|length| length > 0) {
-            // Nobody waits when the run is over.
+            // The receiver is gone when the run is over.
             let _ = answered_tx.blocking_send((question, said.trim().to_owned()));
         }
     });

@@ -104,7 +104,7 @@ impl SpawnArgs {
             (false, ..) | (true, AgentStatus::Ready | AgentStatus::Busy | AgentStatus::Starting, None) => {
                 Ok(())
             }
-            // The state was told above; a script learns of it by the code.
+            // The state was printed above; the exit code tells a script.
             (true, ..) => Err(CliError::Silent(4)),
         }
     }

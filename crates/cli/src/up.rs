@@ -49,7 +49,7 @@ impl UpArgs {
         up.run(detach, output).await
     }
 
-    /// What the two servers are told.
+    /// The configuration of the two servers.
     fn resolve(mut self) -> anyhow::Result<(Config, SocketAddr, Settings)> {
         let server = &mut self.control_plane.server;
         if server.log.is_none() && server.config.is_none() {
@@ -145,7 +145,7 @@ impl Up {
         };
         tokio::select! {
             ended = all_ended => ended,
-            // Whoever asks twice does not want to wait.
+            // A second signal ends it at once.
             _ = signals.next() => Err(CliError::Silent(130)),
         }
     }

@@ -69,7 +69,7 @@ pub async fn a_dialog_at_the_start(backend: &impl TestBackend) {
     assert_eq!(agent.say("hello").await, "echo: hello");
 }
 
-/// A login is told with its URL, whole though it is longer than the screen is wide, and is answered with its code.
+/// A login is published with its URL, whole though it is longer than the screen is wide, and is answered with its code.
 pub async fn a_login_with_its_whole_url(backend: &impl TestBackend) {
     let scope: String = (0..60).map(|number| format!("scope{number:02}+")).collect();
     let url = format!(

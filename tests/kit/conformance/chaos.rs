@@ -102,7 +102,7 @@ async fn answered_once(agent: &mut Spawned, told: &HashMap<String, String>) {
     let ids: std::collections::HashSet<&str> = agent.seen().iter().map(|event| event.id.as_str()).collect();
     assert_eq!(ids.len(), agent.seen().len(), "no event came twice");
     let messages = agent.messages().await;
-    // The conversation is told in pages of a thousand.
+    // The conversation comes in pages of a thousand.
     assert!(
         messages.len() == (told.len() * 2).min(1000),
         "{} of {} messages",

@@ -9,7 +9,7 @@ use crate::backend::{TestBackend, fake};
 use crate::user::User;
 use crate::wait::{PATIENCE, within};
 
-/// What is told of one agent is told in order, each thing once, and says what happened.
+/// The events of one agent come in order and once.
 pub async fn in_order_and_once(backend: &impl TestBackend) {
     let user = backend.user();
     let mut agent = user.spawn_ready(fake("told", &[])).await;
@@ -54,7 +54,7 @@ pub async fn resumes_by_id(backend: &impl TestBackend) {
     }
 }
 
-/// An id that cannot be resumed from is told first.
+/// An id that cannot be resumed from is answered with a `reset` first.
 pub async fn an_unknown_id_is_told(backend: &impl TestBackend) {
     let user = backend.user();
     for transport in [Transport::Sse, Transport::WebSocket] {

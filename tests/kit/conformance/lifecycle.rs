@@ -86,7 +86,7 @@ pub async fn insists_after_the_grace(backend: &impl TestBackend) {
     assert_eq!(stopped.exit.expect("an end").reason, "stopped");
 }
 
-/// An agent that ends by itself is told within a second, with its exit code.
+/// The end of an agent that exits by itself is published within a second, with its exit code.
 pub async fn ends_by_itself(backend: &impl TestBackend) {
     let mut agent = backend.user().spawn_ready(fake("crash", &[])).await;
     agent.tell("do gate && crash 3").await;
@@ -98,7 +98,7 @@ pub async fn ends_by_itself(backend: &impl TestBackend) {
     assert_eq!((exit.code, exit.signal, exit.reason.as_str()), (Some(3), None, "exited"));
 }
 
-/// A signal is told by its name.
+/// The signal is reported by name.
 pub async fn is_killed(backend: &impl TestBackend) {
     let mut agent = backend.user().spawn_ready(fake("killed", &[])).await;
     let pid: u32 = agent.say("do pid").await.parse().expect("a process id");
@@ -115,7 +115,7 @@ pub async fn is_left_by_a_person(backend: &impl TestBackend) {
     assert_eq!((exit.code, exit.reason.as_str()), (Some(0), "exited"));
 }
 
-/// A program that ends at once: refused with its last words, or, when it lived long enough to be an agent, told.
+/// A program that ends at once: refused with its last words, or, when it lived long enough to be an agent, published as stopped.
 pub async fn a_failed_start_is_told(backend: &impl TestBackend) {
     let user = backend.user();
     match user.client.spawn(&fake("stillborn", &["--exit", "7"])).await {
@@ -219,7 +219,7 @@ pub async fn gets_its_environment_and_no_other(backend: &impl TestBackend) {
     assert!(!shown.contains("four") && !shown.contains("SECRET_NUMBER"), "{shown}");
 }
 
-/// The kind of a backend that is known by its value only.
+/// The kind of a backend, by its value.
 fn kind_of<P: TestBackend>(_: &P) -> RuntimeKind {
     P::KIND
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::backend::{ServerOptions, TestBackend, fake};
 use crate::server::reqwest_client;
 
-/// An id that nobody has, and one that nobody can have.
+/// An unknown id, and one that is not valid.
 pub async fn unknown_agents(backend: &impl TestBackend) {
     let client = reqwest_client();
     for id in [AgentId::generate().as_str(), "NO%20SUCH", "..%2f..%2fetc"] {
@@ -156,7 +156,7 @@ pub async fn bad_fields(backend: &impl TestBackend) {
     }
 }
 
-/// The problem that a request is refused with, after checking that it is told as problems are.
+/// The problem that a request is refused with, after checking its form.
 async fn refused(request: RequestBuilder) -> Problem {
     let response: Response = request.send().await.expect("the server answers");
     let status = response.status().as_u16();

@@ -42,13 +42,13 @@ pub async fn the_server_is_killed_in_mid_answer(backend: &impl TestBackend) {
     assert_eq!(told.count(), 1, "{events:#?}");
 }
 
-/// What an agent answers while there is no server is told when there is one again, after the last event known.
+/// What an agent answers while there is no server is published when there is one again, after the last known event.
 pub async fn an_answer_without_a_server_is_kept(backend: &impl TestBackend) {
     let mut agent = backend.user().spawn_ready(fake("survivor", &[])).await;
     let id = agent.tell("do wait 700 && say said alone").await;
     agent.becomes(AgentStatus::Busy).await;
     backend.kill_server().await;
-    // The answer comes at its own time, and nobody is there who could tell that it has.
+    // No event says that the answer came: there is no server.
     tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
     backend.start_server(ServerOptions::default()).await;
     assert_eq!(agent.answer_to(&id).await.content, "said alone");
@@ -77,7 +77,7 @@ pub async fn every_byte_across_a_kill(backend: &impl TestBackend) {
     assert!(bytes == raw_log(&agent).await, "what was followed is what the log has");
 }
 
-/// An agent that ends while there is no server is told as ended, with how.
+/// The end of an agent while there is no server is published afterwards, with its reason.
 pub async fn an_agent_dies_without_a_server(backend: &impl TestBackend) {
     let mut agent = backend.user().spawn_ready(fake("mortal", &[])).await;
     let pid: u32 = agent.say("do pid").await.parse().expect("a process id");

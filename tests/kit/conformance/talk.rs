@@ -179,7 +179,7 @@ pub async fn answers_without_reports(backend: &impl TestBackend) {
     assert_eq!(agent.say("do wait 400 && say done").await, "done");
 }
 
-/// A turn that fails: the sender learns why, the status tells, and the next message may bring the agent back.
+/// A turn that fails: the sender learns why, the status has the error, and the next message may bring the agent back.
 pub async fn a_failed_turn_is_told(backend: &impl TestBackend) {
     let mut agent = backend.user().spawn_ready(fake("unlucky", &[])).await;
     let request =

@@ -43,7 +43,7 @@ pub async fn the_five_lines(backend: &impl TestBackend) {
     viewer.until("the answer", |screen| screen.contains("* 100x30")).await;
 }
 
-/// Whoever comes late sees what the others see.
+/// A late viewer sees what the others see.
 pub async fn a_late_viewer_sees_the_same(backend: &impl TestBackend) {
     let agent = backend.user().spawn_ready(fake("watched", &[])).await;
     let mut early = Viewer::connect(&backend.url(), &agent.id, "").await;
@@ -135,7 +135,7 @@ pub async fn queries_are_answered_once(backend: &impl TestBackend) {
     assert!(agent.say("do recall").await.starts_with("2 before"), "nothing else was typed");
 }
 
-/// A viewer that reads nothing costs nobody anything, and sees the present when it reads again.
+/// A viewer that reads nothing does not slow the others, and gets the current screen when it reads again.
 pub async fn a_slow_viewer_slows_nobody(backend: &impl TestBackend) {
     let agent = backend.user().spawn_ready(fake("loud", &[])).await;
     let mut slow = Viewer::connect(&backend.url(), &agent.id, "").await;
@@ -159,7 +159,7 @@ pub async fn an_unknown_agent_is_closed(backend: &impl TestBackend) {
     assert_eq!(viewer.closed().await.0, CLOSE_UNKNOWN_AGENT);
 }
 
-/// 4000, after everything that was printed; also for whoever comes when all is over.
+/// 4000, after everything that was printed; also for a viewer that comes afterwards.
 pub async fn everything_comes_before_the_end(backend: &impl TestBackend) {
     let mut agent = backend.user().spawn_ready(fake("leaving", &[])).await;
     let mut viewer = Viewer::connect(&backend.url(), &agent.id, "").await;

@@ -12,9 +12,9 @@ use super::input::{Event, Input};
 use super::keys::{Key, Reply};
 use super::options::Options;
 use super::process;
-use super::record::{Outcome, Record};
 use super::screen::{Screen, State};
 use super::script::{self, Act};
+use super::session_file::{Outcome, SessionFile};
 
 /// What the login screen takes.
 const LOGIN_CODE: &str = "let-me-in";
@@ -37,7 +37,7 @@ pub async fn run(options: Options) -> anyhow::Result<i32> {
         drop((signal(SignalKind::terminate())?, signal(SignalKind::hangup())?));
     }
     tokio::time::sleep(options.start_delay).await;
-    let record = Record::open(&options)?;
+    let session_file = SessionFile::open(&options)?;
     let input = Input::open()?;
     let screen = Screen::open(!options.no_status)?;
     let lines = options.lines.clone().or_else(|| std::env::var_os("FAKE_AGENT_LINES").map(Into::into));
@@ -49,7 +49,7 @@ pub async fn run(options: Options) -> anyhow::Result<i32> {
         screen,
         composer: Composer::default(),
         queue: VecDeque::new(),
-        record,
+        session_file,
         footer: "starting",
         opened: 0,
         leaving: false,
@@ -105,7 +105,7 @@ struct FakeAgent {
     screen: Screen,
     composer: Composer,
     queue: VecDeque<String>,
-    record: Record,
+    session_file: SessionFile,
     footer: &'static str,
     /// How often Ctrl-G was pressed that no gate has used: a gate may be opened before it is come to.
     opened: usize,
@@ -177,7 +177,7 @@ impl FakeAgent {
 
     /// One turn, from prompt to answer.
     async fn turn(&mut self, prompt: &str) -> Result<(), End> {
-        self.record.asked(prompt)?;
+        self.session_file.asked(prompt)?;
         self.opened = 0;
         self.footer = "working · esc to interrupt";
         self.screen.state(State::Working, "");
@@ -193,16 +193,16 @@ impl FakeAgent {
         }
         match stopped {
             None => {
-                self.record.over(Outcome::Completed, &answer, None)?;
+                self.session_file.over(Outcome::Completed, &answer, None)?;
                 self.rest(State::Done, "");
             }
             Some(Stop::Interrupted) => {
-                self.record.over(Outcome::Interrupted, &answer, None)?;
+                self.session_file.over(Outcome::Interrupted, &answer, None)?;
                 self.print("! interrupted");
                 self.rest(State::Idle, "");
             }
             Some(Stop::Failed(why)) => {
-                self.record.over(Outcome::Failed, &answer, Some(&why))?;
+                self.session_file.over(Outcome::Failed, &answer, Some(&why))?;
                 self.print(&format!("! failed: {why}"));
                 self.rest(State::Error, &why);
             }
@@ -261,7 +261,7 @@ impl FakeAgent {
             Act::Env(name) => std::env::var(&name).unwrap_or_else(|_| "unset".to_owned()),
             Act::Fds => self.options.inherited.clone(),
             Act::Queries => self.queries().await,
-            Act::Recall => self.record.recall(),
+            Act::Recall => self.session_file.recall(),
         };
         Ok(Some(line))
     }
@@ -358,7 +358,7 @@ impl FakeAgent {
     async fn queries(&mut self) -> String {
         self.screen.write("\x1b[6n\x1b]11;?\x1b\\\x1b[c");
         self.hear_terminal(1).await;
-        // Whoever answers a second time does so late.
+        // A second answer comes too late.
         let deadline = Instant::now() + Duration::from_millis(300);
         while let Ok(event) = tokio::time::timeout_at(deadline, self.input.next()).await {
             if let Event::End = event {

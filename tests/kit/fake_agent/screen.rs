@@ -59,7 +59,7 @@ impl Screen {
         tcgetwinsize(std::io::stdin()).map_or((80, 24), |size| (size.ws_col.into(), size.ws_row.into()))
     }
 
-    /// Writes as it stands. A terminal that is gone is told by the input.
+    /// Writes unchanged. A closed terminal is noticed by the input.
     pub(super) fn write(&mut self, text: &str) {
         let _ = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
     }
@@ -91,13 +91,13 @@ impl Screen {
         self.write(&frame);
     }
 
-    /// After a resize nobody knows where lines have gone: an empty screen.
+    /// After a resize the position of lines is unknown: clears the screen.
     pub(super) fn wipe(&mut self) {
         self.below_top = 0;
         self.write("\x1b[H\x1b[2J");
     }
 
-    /// Tells a state: as OSC 7501 when that is understood, and by the title.
+    /// Reports a state: as OSC 7501 when that is understood, and by the title.
     pub(super) fn state(&mut self, state: State, message: &str) {
         let (word, kind, mark) = match state {
             State::Idle => ("idle", "", "="),

@@ -50,7 +50,7 @@ struct Player {
     wire: Box<dyn Wire>,
     chunk_chars: usize,
     chunk_delay: Duration,
-    /// Who reads the stream; nobody when the answer is one document.
+    /// The reader of the stream; none when the answer is one document.
     client: Option<mpsc::Sender<std::io::Result<Bytes>>>,
 }
 

@@ -1,11 +1,11 @@
-//! The three example patterns: what their agents say, and what must come of it, whoever the agents are.
+//! The three example patterns: what their agents say and what must come of it, with fake and with real agents.
 
 use std::time::Duration;
 
 use parallax_api::client::Client;
 use parallax_api::execution::{Execution, ExecutionEventData, ExecutionStatus};
 
-use super::{Followed, Script, example};
+use super::{FollowedRun, Script, example};
 use crate::backend::{ServerOptions, TestBackend};
 use crate::local::LocalBackend;
 use crate::server::Server;
@@ -43,7 +43,7 @@ pub const PAIR_PROGRAMMING: Script = &[
 /// `startup-team`, from the task to a person's approval.
 pub async fn startup_team(client: &Client) -> Execution {
     let task = serde_json::json!({"task": "a shop for $5 ${items}"});
-    let mut run = Followed::start(client, &example("startup-team"), task).await;
+    let mut run = FollowedRun::start(client, &example("startup-team"), task).await;
     let question = run.asks_user().await;
     assert!(question.text.contains("Nothing breaks."), "{question:#?}");
     run.chooses(&question, "approve").await;
@@ -64,7 +64,7 @@ pub async fn startup_team(client: &Client) -> Execution {
 /// `enterprise-review`, with a question that climbs two levels.
 pub async fn enterprise_review(client: &Client) -> Execution {
     let change = serde_json::json!({"change": "Store the names of visitors."});
-    let mut run = Followed::start(client, &example("enterprise-review"), change).await;
+    let mut run = FollowedRun::start(client, &example("enterprise-review"), change).await;
     let execution = run.ends().await;
     let output = execution.output.clone().unwrap_or_else(|| panic!("{execution:#?}"));
     assert_eq!((&output["decision"], &output["votes"]), (&"approved".into(), &3.into()));
@@ -92,7 +92,7 @@ pub async fn enterprise_review(client: &Client) -> Execution {
 /// `pair-programming`, with a draft that is sent back once.
 pub async fn pair_programming(client: &Client) -> Execution {
     let task = serde_json::json!({"task": "an empty program"});
-    let mut run = Followed::start(client, &example("pair-programming"), task).await;
+    let mut run = FollowedRun::start(client, &example("pair-programming"), task).await;
     let execution = run.ends().await;
     assert_eq!(execution.output, Some("An empty program, with a test.".into()), "{execution:#?}");
     let second = execution.steps.iter().find(|step| step.id.as_deref() == Some("second-look"));
@@ -106,7 +106,7 @@ pub async fn pair_programming(client: &Client) -> Execution {
 }
 
 /// `startup-team` with a control plane of its own that is killed three times in the middle, once together with the runtime:
-/// the run goes on with the same agents, and nobody is asked twice.
+/// the run goes on with the same agents, and no agent is asked twice.
 pub async fn survives_three_kills(backend: &LocalBackend) -> Execution {
     let state = backend.directory().join("plane");
     let mut plane = Server::new("parallax-control-plane", backend.directory()).args(&[
@@ -118,7 +118,7 @@ pub async fn survives_three_kills(backend: &LocalBackend) -> Execution {
     plane.start(&[]).await;
     let client = User::of_control_plane(&plane.url()).client;
     let task = serde_json::json!({"task": "a shop"});
-    let mut run = Followed::start(&client, &example("startup-team"), task).await;
+    let mut run = FollowedRun::start(&client, &example("startup-team"), task).await;
     let sent = |words: &'static str| {
         move |data: &ExecutionEventData| {
             matches!(data, ExecutionEventData::MessageSent { text, .. } if text.contains(words)).then_some(())
@@ -130,7 +130,7 @@ pub async fn survives_three_kills(backend: &LocalBackend) -> Execution {
     run.event("the back end to be asked for", sent("Build the back end")).await;
     plane.kill().await;
     backend.kill_server().await;
-    // The answer may come while nobody is there who could tell that it has.
+    // The answer may come while no server is there to publish it.
     tokio::time::sleep(Duration::from_secs(2)).await;
     backend.start_server(ServerOptions::default()).await;
     plane.start(&[]).await;

@@ -113,7 +113,7 @@ pub async fn permission_is_refused(cli: RealCli) {
     finish(backend).await;
 }
 
-/// A restart is a new process in the same conversation: the model is told what was said before.
+/// A restart is a new process in the same conversation: the model gets the earlier messages.
 pub async fn a_restart_keeps_the_conversation(cli: RealCli) {
     let replies =
         vec![Reply::text("I will remember.").to("number is 4711"), Reply::text("It is 4711.").to("Which")];
@@ -189,7 +189,7 @@ pub async fn a_stranger_must_log_in(cli: RealCli) {
     let models = scripted(Vec::new()).await;
     let backend = cli.backend_without_login(&models).await;
     let mut agent = backend.user().spawn(cli.request()).await;
-    // First-run screens (a theme, how to log in) are nobody's business: the address comes by itself.
+    // First-run screens (a theme, how to log in) are passed without a person: the address comes by itself.
     let url = agent.is("showing where to log in", |agent| agent.attention.as_ref()?.login_url.clone()).await;
     let (begins, ends, least) = match cli {
         RealCli::Claude => ("https://claude.ai/oauth/authorize?", "", 60),
@@ -264,7 +264,7 @@ async fn scripted(replies: Vec<Reply>) -> Models {
     Models::start(scenario).await.expect("the loopback interface has a free port")
 }
 
-/// Asks for a tool when told to make the file, and has something to say afterwards.
+/// Asks for a tool when asked to make the file, and has something to say afterwards.
 async fn asking_models(cli: RealCli) -> Models {
     let tool = Step::tool(ToolStep::All(cli.touch("made.txt")));
     // What comes after a refusal may still hold the text before it: the later text is looked for first.

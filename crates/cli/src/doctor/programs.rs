@@ -1,4 +1,4 @@
-//! The programs that agents, and the places for them, need.
+//! The programs that agents and runtimes need.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

@@ -9,7 +9,7 @@ use parallax_api::execution::{
 
 use crate::output::{Style, clean, one_line};
 
-/// What was told so far, as far as later events speak of it.
+/// What earlier events said that later events refer to.
 #[derive(Default)]
 pub(super) struct Progress {
     questions: HashMap<String, Question>,
@@ -20,7 +20,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Nothing was told yet.
+    /// Before the first event.
     pub fn new(may_ask: bool) -> Self {
         Self { may_ask, ..Self::default() }
     }

@@ -19,9 +19,9 @@ const AT_ONCE: usize = 16;
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StopSignal {
-    /// Ctrl-C: the servers, and the agents unless told otherwise.
+    /// Ctrl-C: ends the servers, and the agents unless `--detach` is given.
     Interrupt,
-    /// SIGTERM, or the terminal is gone: the servers, never an agent.
+    /// SIGTERM, or the terminal is gone: ends the servers, never an agent.
     Terminate,
 }
 

@@ -1,4 +1,4 @@
-//! The session file: what was asked and answered, one JSON object a line, for whoever follows it and for `--resume`.
+//! The session file: what was asked and answered, one JSON object a line, for the host that follows it and for `--resume`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -19,14 +19,14 @@ pub(super) enum Outcome {
     Failed,
 }
 
-/// The record of one conversation.
-pub(super) struct Record {
+/// The session file of one conversation.
+pub(super) struct SessionFile {
     file: File,
     prompts: Vec<String>,
     turn: u64,
 }
 
-impl Record {
+impl SessionFile {
     /// The file `sessions/ID.jsonl` of the state directory: a new one, or the one to go on with.
     pub(super) fn open(options: &Options) -> anyhow::Result<Self> {
         let state = match &options.state {
@@ -60,7 +60,7 @@ impl Record {
         Ok(())
     }
 
-    /// The turn is over: one line tells how and with what answer, as the real CLIs' records do.
+    /// The turn is over: one line has its outcome and answer, as in the real CLIs' session files.
     pub(super) fn over(&mut self, outcome: Outcome, answer: &str, error: Option<&str>) -> anyhow::Result<()> {
         let outcome = match outcome {
             Outcome::Completed => "completed",
@@ -80,7 +80,7 @@ impl Record {
     }
 
     fn append(&mut self, line: &Value) -> anyhow::Result<()> {
-        // One write, so that whoever follows the file never reads half a line.
+        // One write, so that a reader that follows the file never reads half a line.
         self.file.write_all(format!("{line}\n").as_bytes()).context("failed to write the session file")
     }
 }
