@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use parallax_profile::Needed;
+use parallax_profile::AttentionRequest;
 
 /// Delay before the first key: a dialog that has just been painted may not read keys yet.
 const FIRST_DELAY: Duration = Duration::from_millis(300);
@@ -30,7 +30,7 @@ struct Current {
 
 impl AutoDismiss {
     /// The names of the keys to press now.
-    pub fn step<'a>(&mut self, needed: Option<&'a Needed>, now: Instant) -> &'a [String] {
+    pub fn step<'a>(&mut self, needed: Option<&'a AttentionRequest>, now: Instant) -> &'a [String] {
         self.last_gone = self.last_gone.filter(|gone| needed.is_none() && now < *gone + NEXT_DIALOG_TIMEOUT);
         let text = needed.map(|needed| needed.text.as_str());
         let is_offered = needed.is_some_and(|needed| !needed.pass.is_empty());
@@ -78,7 +78,7 @@ impl AutoDismiss {
     }
 
     /// Whether this dialog is being dismissed, and so is not published.
-    pub fn is_dismissing(&self, needed: &Needed) -> bool {
+    pub fn is_dismissing(&self, needed: &AttentionRequest) -> bool {
         self.current.as_ref().is_some_and(|current| current.text == needed.text)
     }
 }
@@ -89,8 +89,8 @@ mod tests {
 
     use super::*;
 
-    fn theme() -> Needed {
-        Needed {
+    fn theme() -> AttentionRequest {
+        AttentionRequest {
             kind: AttentionKind::Question,
             text: "Choose a theme".into(),
             login_url: None,

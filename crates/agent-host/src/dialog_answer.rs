@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use parallax_api::message::AnswerRequest;
 use parallax_api::{Code, Problem};
-use parallax_profile::Needed;
+use parallax_profile::AttentionRequest;
 use parallax_screen::{Modes, keys};
 use tokio::sync::oneshot;
 
@@ -28,7 +28,7 @@ impl DialogAnswer {
     /// Starts when there is a question that the request fits; otherwise gives the reply back with the reason.
     pub fn new(
         request: AnswerRequest,
-        needed: Option<&Needed>,
+        needed: Option<&AttentionRequest>,
         reply: oneshot::Sender<Result<(), Problem>>,
         now: Instant,
     ) -> Result<Self, (Problem, oneshot::Sender<Result<(), Problem>>)> {
@@ -63,7 +63,7 @@ impl DialogAnswer {
     /// Returns the keys to press now or, as an error, the result when it is over.
     pub fn step(
         &mut self,
-        needed: Option<&Needed>,
+        needed: Option<&AttentionRequest>,
         modes: &Modes,
         now: Instant,
     ) -> Result<Vec<Vec<u8>>, Result<(), Problem>> {
@@ -109,10 +109,11 @@ impl DialogAnswer {
 }
 
 /// The keys of this answer, one write each.
-fn press(request: &AnswerRequest, needed: &Needed, modes: &Modes) -> Result<Vec<Vec<u8>>, Problem> {
+fn press(request: &AnswerRequest, needed: &AttentionRequest, modes: &Modes) -> Result<Vec<Vec<u8>>, Problem> {
     match (&request.option, &request.text) {
         (Some(option), None) => {
-            let wanted = |choice: &&parallax_profile::Choice| choice.id == *option || choice.label == *option;
+            let wanted =
+                |choice: &&parallax_profile::DialogOption| choice.id == *option || choice.label == *option;
             let choice = needed.options.iter().find(wanted).ok_or_else(|| {
                 let known: Vec<&str> = needed.options.iter().map(|choice| choice.id.as_str()).collect();
                 let detail = match known.as_slice() {

@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use parallax_profile::RecordSource;
+use parallax_profile::SessionFileSource;
 use serde_json::Value;
 
 use crate::process_tree;
@@ -21,7 +21,7 @@ const MAX_LINE: usize = 16 * 1024 * 1024;
 
 /// The session files of one run of the agent's program.
 pub struct SessionFile {
-    source: RecordSource,
+    source: SessionFileSource,
     /// The conversation's id stands in the file's name or first line, so that no other agent's file can match.
     is_exact: bool,
     since: SystemTime,
@@ -39,7 +39,7 @@ struct Tail {
 
 impl SessionFile {
     /// Follows the files that `source` names from their present end on: a resumed conversation is not reported again.
-    pub fn follow(source: RecordSource, conversation: &str) -> Self {
+    pub fn follow(source: SessionFileSource, conversation: &str) -> Self {
         let is_exact =
             source.globs.iter().chain(source.first.values()).any(|text| text.contains(conversation));
         let mut file = Self {

@@ -1,16 +1,18 @@
-//! From what a session tells to what its agent is doing.
+//! Concludes what an agent is doing from what its session saw.
 //!
 //! Reports move the status at once, but for `idle`, which must hold for a moment: CLIs say it between two tasks. A dialog on
 //! the screen is a question or a login whatever the reports say, and nothing is ready behind it.
 
+mod block;
 mod claims;
 mod composer;
 mod conclusions;
-mod dialog;
+mod dialog_match;
 mod link;
-mod observation;
+mod option_rows;
 mod reports;
-mod sight;
+mod screen_scan;
+mod timing;
 mod turn;
 
 use std::sync::Arc;
@@ -20,23 +22,23 @@ use parallax_api::AgentStatus;
 use parallax_screen::{Screen, TerminalReport};
 use serde_json::Value;
 
+use crate::observation::{Composer, DetectorEvent, Observation, Outcome, Source};
 use crate::profile::Profile;
-use crate::profile::report::{Means, Reading};
+use crate::profile::report::{ReportPointers, ReportedState};
 use claims::{Claim, Claims};
-use conclusions::{DIALOG_WAIT, FIRST_COMPOSER, SCREEN_ALONE, SETTLE, START_UP};
-pub use observation::{Choice, Composer, Fact, Needed, Observation, Outcome, Source, TextEntry};
-use reports::{Tokens, Told, status_claim, title_claim};
-use sight::Sight;
+use reports::{ReportFields, Tokens, status_claim, title_claim};
+use screen_scan::ScreenScan;
+use timing::{DIALOG_WAIT, FIRST_COMPOSER, SCREEN_ALONE, SETTLE, START_UP};
 use turn::Turn;
 
 /// The screen is looked at when it has been quiet so long: what comes in one write may be read in two.
 const QUIET: Duration = Duration::from_millis(20);
 /// … or so long after it changed, however much goes on.
-const LOOK_ANYWAY: Duration = Duration::from_millis(100);
+const MAX_SCAN_DELAY: Duration = Duration::from_millis(100);
 
-/// Something the detector is told.
+/// One thing that a session saw.
 #[derive(Clone, Copy, Debug)]
-pub enum Signal<'a> {
+pub enum DetectorInput<'a> {
     /// The screen changed and is outside a frame.
     Screen,
     /// The program reported something in the terminal stream.
@@ -45,16 +47,16 @@ pub enum Signal<'a> {
     Hook {
         /// The hook's name.
         name: &'a str,
-        /// What it was told.
+        /// Its payload.
         payload: &'a Value,
     },
     /// A line of the CLI's session file.
-    Record {
+    SessionFile {
         /// The line.
         line: &'a Value,
     },
     /// Enter was written for a message.
-    Typed,
+    Submitted,
     /// The deadline has come.
     Tick,
 }
@@ -65,14 +67,14 @@ pub struct Detector {
     profile: Arc<Profile>,
     observation: Observation,
     claims: Claims,
-    sight: Sight,
+    scan: ScreenScan,
     turn: Turn,
     tokens: Tokens,
-    /// When the current turn was told to have begun: what was claimed before says nothing of it.
+    /// When the current turn was reported to have begun. Older claims are not about it.
     turn_begun: Duration,
     /// Since when the composer has been on the screen.
     composer_since: Option<Duration>,
-    /// When the dialog that is still told was last on the screen.
+    /// When the dialog that is still published was last on the screen.
     dialog_gone: Option<Duration>,
     /// The first and the last change of the screen that has not been looked at.
     unseen: Option<(Duration, Duration)>,
@@ -80,11 +82,11 @@ pub struct Detector {
     has_begun: bool,
     /// A message was entered, and nothing has been heard of it.
     is_entered: bool,
-    /// When the last failure was told. It is shown for a moment before the agent is ready again.
+    /// When the last failure was reported: `error` stands for a moment before the agent is ready again.
     failed_at: Option<Duration>,
-    /// The claim of a failure that has been told.
-    told_failure: Option<Duration>,
-    version_told: bool,
+    /// The time of the claim whose failure was reported already.
+    reported_failure: Option<Duration>,
+    is_version_reported: bool,
     due: Option<Duration>,
 }
 
@@ -106,7 +108,7 @@ impl Detector {
             profile,
             observation,
             claims: Claims::default(),
-            sight: Sight::default(),
+            scan: ScreenScan::default(),
             turn: Turn::default(),
             tokens: Tokens::default(),
             turn_begun: Duration::ZERO,
@@ -116,69 +118,75 @@ impl Detector {
             has_begun: false,
             is_entered: false,
             failed_at: None,
-            told_failure: None,
-            version_told: false,
+            reported_failure: None,
+            is_version_reported: false,
             due: None,
         }
     }
 
-    /// Takes in one signal, `now` after the spawn, and tells what happened.
-    pub fn observe(&mut self, now: Duration, screen: &Screen, signal: Signal<'_>) -> Vec<Fact> {
+    /// Takes in one input, `now` after the spawn, and tells what happened.
+    pub fn observe(
+        &mut self,
+        now: Duration,
+        screen: &Screen,
+        input: DetectorInput<'_>,
+    ) -> Vec<DetectorEvent> {
         let profile = Arc::clone(&self.profile);
-        let mut facts = Vec::new();
-        match signal {
-            Signal::Screen => self.unseen = Some((self.unseen.map_or(now, |(first, _)| first), now)),
-            Signal::Terminal(TerminalReport::Status(status)) => {
+        let mut events = Vec::new();
+        match input {
+            DetectorInput::Screen => self.unseen = Some((self.unseen.map_or(now, |(first, _)| first), now)),
+            DetectorInput::Terminal(TerminalReport::Status(status)) => {
                 if let Some(claim) = profile.status.as_ref().and_then(|rule| status_claim(rule, status, now))
                 {
                     // Done with what was entered before it could say that it works: done anew.
-                    if claim.means == Means::Done && self.is_entered {
+                    if claim.means == ReportedState::Done && self.is_entered {
                         self.is_entered = false;
-                        facts.extend(self.turn.begin(None));
+                        events.extend(self.turn.begin(None));
                         self.claims.renew(claim);
                     } else {
-                        self.claims.make(claim);
+                        self.claims.update(claim);
                     }
                 }
             }
-            Signal::Terminal(TerminalReport::Title(title)) => {
-                title_claim(&profile, title, now).into_iter().for_each(|claim| self.claims.make(claim));
+            DetectorInput::Terminal(TerminalReport::Title(title)) => {
+                title_claim(&profile, title, now).into_iter().for_each(|claim| self.claims.update(claim));
             }
-            Signal::Terminal(TerminalReport::Bell | TerminalReport::Prompt(_)) | Signal::Tick => {}
-            Signal::Hook { name, payload } => {
+            DetectorInput::Terminal(TerminalReport::Bell | TerminalReport::Prompt(_))
+            | DetectorInput::Tick => {}
+            DetectorInput::Hook { name, payload } => {
                 for rule in profile.hooks.iter().filter(|rule| rule.name == name) {
                     if let Some(means) = rule.means {
                         let evidence = payload.to_string().chars().take(HOOK_EVIDENCE_CHARS).collect();
                         let (source, rule) = (Source::Hook, format!("hook {name}"));
-                        self.claims.make(Claim { means, at: now, source, rule, evidence, message: None });
+                        self.claims.update(Claim { means, at: now, source, rule, evidence, message: None });
                     }
-                    facts.extend(self.hear(&rule.read, payload, rule.over));
+                    events.extend(self.on_report(&rule.read, payload, rule.over));
                 }
             }
-            Signal::Record { line } => {
+            DetectorInput::SessionFile { line } => {
                 let rules = profile.record.iter().flat_map(|record| &record.lines);
                 for rule in rules.filter(|rule| rule.matches(line)) {
-                    facts.extend(self.hear(&rule.read, line, rule.over));
+                    events.extend(self.on_report(&rule.read, line, rule.over));
                 }
             }
             // An Enter that answers a start-up dialog begins nothing.
-            Signal::Typed => {
-                self.is_entered = self.sight.dialog.is_none();
+            DetectorInput::Submitted => {
+                self.is_entered = self.scan.dialog.is_none();
                 self.has_begun |= self.is_entered;
             }
         }
-        if self.is_time_to_look(now, screen) {
-            facts.extend(self.look(now, screen));
+        if self.is_scan_due(now, screen) {
+            events.extend(self.scan_screen(now, screen));
         }
-        if facts.contains(&Fact::PromptTaken { text: None }) {
+        if events.contains(&DetectorEvent::PromptTaken { text: None }) {
             self.turn_begun = now;
         }
-        facts.extend(self.settle(now));
+        events.extend(self.conclude(now));
         self.due = self.next_due(now);
-        facts
+        events
     }
 
-    /// When [`Signal::Tick`] is due though nothing else comes.
+    /// When [`DetectorInput::Tick`] is due though nothing else comes.
     pub fn deadline(&self) -> Option<Duration> {
         self.due
     }
@@ -194,75 +202,87 @@ impl Detector {
     }
 
     /// Takes in what a hook or a line of the session file tells.
-    fn hear(&mut self, reading: &Reading, value: &Value, over: Option<Outcome>) -> Vec<Fact> {
-        let told = Told::read(reading, value);
-        let mut facts = Vec::new();
-        let version = told.version.filter(|_| !self.version_told);
-        self.version_told |= version.is_some();
-        facts.extend(version.map(Fact::Version));
-        facts.extend(told.cost.map(|usd| Fact::Cost { usd }));
-        facts.extend(told.session.map(|id| Fact::Session { id }));
-        facts.extend(self.tokens.add(reading, value, told.id.as_deref()));
-        if told.prompt.is_some() {
-            facts.extend(self.turn.begin(told.prompt));
+    fn on_report(
+        &mut self,
+        reading: &ReportPointers,
+        value: &Value,
+        over: Option<Outcome>,
+    ) -> Vec<DetectorEvent> {
+        let fields = ReportFields::read(reading, value);
+        let mut events = Vec::new();
+        let version = fields.version.filter(|_| !self.is_version_reported);
+        self.is_version_reported |= version.is_some();
+        events.extend(version.map(DetectorEvent::Version));
+        events.extend(fields.cost.map(|usd| DetectorEvent::Cost { usd }));
+        events.extend(fields.session.map(|id| DetectorEvent::Session { id }));
+        events.extend(self.tokens.add(reading, value, fields.id.as_deref()));
+        if fields.prompt.is_some() {
+            events.extend(self.turn.begin(fields.prompt));
         }
-        if let Some(said) = told.said {
-            self.turn.say(said, told.id.clone());
+        if let Some(said) = fields.said {
+            self.turn.say(said, fields.id.clone());
         }
-        if let Some(answer) = told.answer {
-            facts.push(self.turn.answer(answer, told.id));
+        if let Some(answer) = fields.answer {
+            events.push(self.turn.answer(answer, fields.id));
         }
-        let failed = told.failure.is_some();
-        if let Some(message) = told.failure {
+        let failed = fields.failure.is_some();
+        if let Some(message) = fields.failure {
             self.observation.error = Some(self.profile.error(&message));
         }
         if let Some(outcome) = over {
-            facts.extend(self.turn.over(if failed { Outcome::Failed } else { outcome }));
+            events.extend(self.turn.over(if failed { Outcome::Failed } else { outcome }));
         } else if self.turn.has_words() && !self.tells_whole_answers() {
             self.turn.wait_no_longer();
         }
-        facts
+        events
     }
 
-    fn is_time_to_look(&mut self, now: Duration, screen: &Screen) -> bool {
+    fn is_scan_due(&mut self, now: Duration, screen: &Screen) -> bool {
         let Some((first, last)) = self.unseen else { return false };
         if screen.modes().in_frame {
             // Half a frame shows what never was; its end is the next change.
             self.unseen = Some((first, now));
             return false;
         }
-        now >= last + QUIET || now >= first + LOOK_ANYWAY
+        now >= last + QUIET || now >= first + MAX_SCAN_DELAY
     }
 
-    fn look(&mut self, now: Duration, screen: &Screen) -> Vec<Fact> {
+    fn scan_screen(&mut self, now: Duration, screen: &Screen) -> Vec<DetectorEvent> {
         self.unseen = None;
-        self.sight = Sight::take(&self.profile, screen);
-        self.observation.composer = self.sight.composer();
-        let is_there = self.sight.composer.is_some();
+        self.scan = ScreenScan::of(&self.profile, screen);
+        self.observation.composer = self.scan.composer();
+        let is_there = self.scan.composer.is_some();
         self.composer_since = self.composer_since.or(Some(now)).filter(|_| is_there);
-        let means = match (&self.sight.busy, &self.sight.composer) {
-            (Some(_), _) => Some(Means::Working),
-            (None, Some(_)) => Some(Means::Idle),
+        let means = match (&self.scan.busy, &self.scan.composer) {
+            (Some(_), _) => Some(ReportedState::Working),
+            (None, Some(_)) => Some(ReportedState::Idle),
             (None, None) => None,
         };
         if let Some(means) = means {
-            let rule = if means == Means::Working { "screen busy" } else { "screen composer" }.into();
-            let evidence = self.sight.busy.clone().unwrap_or_default();
-            self.claims.make(Claim { means, at: now, source: Source::Screen, rule, evidence, message: None });
+            let rule = if means == ReportedState::Working { "screen busy" } else { "screen composer" }.into();
+            let evidence = self.scan.busy.clone().unwrap_or_default();
+            self.claims.update(Claim {
+                means,
+                at: now,
+                source: Source::Screen,
+                rule,
+                evidence,
+                message: None,
+            });
         }
-        let version = self.sight.version.take().filter(|_| !self.version_told);
-        self.version_told |= version.is_some();
-        version.map(Fact::Version).into_iter().collect()
+        let version = self.scan.version.take().filter(|_| !self.is_version_reported);
+        self.is_version_reported |= version.is_some();
+        version.map(DetectorEvent::Version).into_iter().collect()
     }
 
     /// The next moment at which a conclusion may change by itself.
     fn next_due(&self, now: Duration) -> Option<Duration> {
         let looked =
-            self.unseen.map(|(first, last)| (last + QUIET).min(first + LOOK_ANYWAY).max(now + QUIET / 2));
+            self.unseen.map(|(first, last)| (last + QUIET).min(first + MAX_SCAN_DELAY).max(now + QUIET / 2));
         let claim = self.claims.best(now);
         let settled = claim.map(|claim| match claim.means {
-            Means::Working => claim.at + START_UP,
-            Means::Question => claim.at + DIALOG_WAIT,
+            ReportedState::Working => claim.at + START_UP,
+            ReportedState::Question => claim.at + DIALOG_WAIT,
             _ => claim.at + SETTLE,
         });
         let ready_again = self.failed_at.map(|at| at + SETTLE);

@@ -1,7 +1,7 @@
 //! A profile file: everything that differs between one CLI and another.
 
-pub mod answer;
-pub mod dialog;
+pub mod answer_source;
+pub mod dialog_rule;
 pub mod pattern;
 pub mod report;
 pub mod screen;
@@ -11,13 +11,13 @@ pub mod submit;
 use parallax_api::AgentError;
 use serde::{Deserialize, Serialize};
 
-use answer::Answer;
-use dialog::{ChoiceName, Dialog};
+use answer_source::AnswerRule;
+use dialog_rule::{DialogRule, OptionName};
 use pattern::Pattern;
-use report::{HookRule, Record, StatusRule, TitleRule};
+use report::{HookRule, SessionFileRule, StatusRule, TitleRule};
 use screen::{ComposerRule, ScreenRule};
 use start::{ApprovalArgs, Prepare, Start};
-use submit::{Leave, Submit};
+use submit::{ExitRule, Submit};
 
 /// What is known of one CLI.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -49,10 +49,10 @@ pub struct Profile {
     pub hooks: Vec<HookRule>,
     /// The session file it writes, and what the lines tell.
     #[serde(default)]
-    pub record: Option<Record>,
+    pub record: Option<SessionFileRule>,
     /// Where the answer of a turn is taken from.
     #[serde(default)]
-    pub answer: Answer,
+    pub answer: AnswerRule,
     /// What the screen tells where nothing better does.
     #[serde(default)]
     pub screen: ScreenRule,
@@ -61,13 +61,13 @@ pub struct Profile {
     pub composers: Vec<ComposerRule>,
     /// What it asks a person; the first that matches counts.
     #[serde(default)]
-    pub dialogs: Vec<Dialog>,
+    pub dialogs: Vec<DialogRule>,
     /// What stands before the choice that Enter takes.
     #[serde(default)]
     pub marks: Vec<String>,
     /// Ids for choices, by label; the first that matches counts. A label without one gets a word made from it.
     #[serde(default)]
-    pub choices: Vec<ChoiceName>,
+    pub choices: Vec<OptionName>,
     /// Codes for errors, by message; the first that matches counts.
     #[serde(default)]
     pub errors: Vec<ErrorCode>,
@@ -79,7 +79,7 @@ pub struct Profile {
     pub interrupt: Vec<String>,
     /// How it is asked to end.
     #[serde(default)]
-    pub leave: Leave,
+    pub leave: ExitRule,
 }
 
 /// The code for errors whose message matches.
@@ -143,12 +143,12 @@ impl Profile {
     }
 
     /// How the CLI is asked to end.
-    pub fn leave(&self) -> &Leave {
+    pub fn leave(&self) -> &ExitRule {
         &self.leave
     }
 
     /// Where answers are taken from.
-    pub fn answer(&self) -> &Answer {
+    pub fn answer(&self) -> &AnswerRule {
         &self.answer
     }
 

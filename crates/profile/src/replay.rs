@@ -7,7 +7,8 @@ use parallax_api::{AgentError, AgentStatus, AttentionKind, TerminalSize};
 use parallax_screen::Screen;
 use serde::{Deserialize, Serialize};
 
-use crate::detector::{Detector, Needed, Observation, Signal};
+use crate::detector::{Detector, DetectorInput};
+use crate::observation::{AttentionRequest, Observation};
 use crate::profile::Profile;
 
 /// What is concluded from here on.
@@ -81,7 +82,7 @@ struct Header {
 /// How much scrollback a replay keeps: the detector reads the visible screen alone.
 const SCROLLBACK: usize = 0;
 
-/// What still follows from the last output is told: nothing may be printed between it and the end.
+/// How long the detector runs on after the last output: nothing may be printed between it and the end.
 const LAST_CONCLUSIONS: Duration = Duration::from_secs(1);
 
 /// The conclusions over a recording (asciicast v2), one line a change. The recorded session was answered live, so what
@@ -104,14 +105,14 @@ pub fn replay(profile: &Profile, cast: &str) -> Result<Vec<ReplayLine>, ReplayEr
         replay.until(end);
         match kind.as_str() {
             "o" => replay.print(end, &data),
-            "i" if data.contains('\r') => replay.observe(end, Signal::Typed),
+            "i" if data.contains('\r') => replay.observe(end, DetectorInput::Submitted),
             "r" => {
                 let size = data
                     .split_once('x')
                     .and_then(|(cols, rows)| Some((cols.parse().ok()?, rows.parse().ok()?)));
                 let (cols, rows) = size.ok_or_else(|| wrong(at, format!("`{data}` is no size")))?;
                 replay.screen.resize(TerminalSize { cols, rows });
-                replay.observe(end, Signal::Screen);
+                replay.observe(end, DetectorInput::Screen);
             }
             _ => {}
         }
@@ -136,22 +137,22 @@ impl Replay {
     /// Lets time pass: deadlines that come before `now` are met.
     fn until(&mut self, now: Duration) {
         while let Some(due) = self.detector.deadline().filter(|due| *due < now) {
-            self.observe(due, Signal::Tick);
+            self.observe(due, DetectorInput::Tick);
         }
     }
 
     fn print(&mut self, now: Duration, data: &str) {
         let fed = self.screen.feed(data.as_bytes());
         for report in &fed.reports {
-            self.observe(now, Signal::Terminal(report));
+            self.observe(now, DetectorInput::Terminal(report));
         }
         if !self.screen.modes().in_frame {
-            self.observe(now, Signal::Screen);
+            self.observe(now, DetectorInput::Screen);
         }
     }
 
-    fn observe(&mut self, now: Duration, signal: Signal<'_>) {
-        self.detector.observe(now, &self.screen, signal);
+    fn observe(&mut self, now: Duration, input: DetectorInput<'_>) {
+        self.detector.observe(now, &self.screen, input);
         self.write_down(now);
     }
 
@@ -197,9 +198,9 @@ impl ReplayLine {
     }
 }
 
-impl From<&Needed> for ReplayAttention {
-    fn from(needed: &Needed) -> Self {
-        let choice = |choice: &crate::Choice| ReplayChoice {
+impl From<&AttentionRequest> for ReplayAttention {
+    fn from(needed: &AttentionRequest) -> Self {
+        let choice = |choice: &crate::DialogOption| ReplayChoice {
             id: choice.id.clone(),
             label: choice.label.clone(),
             keys: choice.keys.clone(),

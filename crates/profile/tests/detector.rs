@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_api::{AgentStatus, AttentionKind, TerminalSize};
-use parallax_profile::{Composer, Detector, Fact, Observation, Outcome, Profile, Profiles, Signal, Source};
+use parallax_profile::{
+    Composer, Detector, DetectorEvent, DetectorInput, Observation, Outcome, Profile, Profiles, Source,
+};
 use parallax_screen::Screen;
 use serde_json::{Value, json};
 
@@ -13,7 +15,7 @@ struct Session {
     screen: Screen,
     detector: Detector,
     now: Duration,
-    facts: Vec<Fact>,
+    facts: Vec<DetectorEvent>,
     /// Every status there was.
     statuses: Vec<AgentStatus>,
 }
@@ -40,8 +42,8 @@ impl Session {
         }
     }
 
-    fn signal(&mut self, signal: Signal<'_>) {
-        self.facts.extend(self.detector.observe(self.now, &self.screen, signal));
+    fn signal(&mut self, input: DetectorInput<'_>) {
+        self.facts.extend(self.detector.observe(self.now, &self.screen, input));
         let status = self.detector.observation().status;
         if self.statuses.last() != Some(&status) {
             self.statuses.push(status);
@@ -52,9 +54,9 @@ impl Session {
     fn prints(&mut self, output: &str) -> &mut Self {
         let fed = self.screen.feed(output.as_bytes());
         for report in &fed.reports {
-            self.signal(Signal::Terminal(report));
+            self.signal(DetectorInput::Terminal(report));
         }
-        self.signal(Signal::Screen);
+        self.signal(DetectorInput::Screen);
         self
     }
 
@@ -64,17 +66,17 @@ impl Session {
     }
 
     fn hook(&mut self, name: &str, payload: Value) -> &mut Self {
-        self.signal(Signal::Hook { name, payload: &payload });
+        self.signal(DetectorInput::Hook { name, payload: &payload });
         self
     }
 
     fn record(&mut self, line: Value) -> &mut Self {
-        self.signal(Signal::Record { line: &line });
+        self.signal(DetectorInput::SessionFile { line: &line });
         self
     }
 
     fn typed(&mut self) -> &mut Self {
-        self.signal(Signal::Typed);
+        self.signal(DetectorInput::Submitted);
         self
     }
 
@@ -84,7 +86,7 @@ impl Session {
         while let Some(due) = self.detector.deadline().filter(|due| *due <= end) {
             assert!(due > self.now, "a deadline lies ahead");
             self.now = due;
-            self.signal(Signal::Tick);
+            self.signal(DetectorInput::Tick);
         }
         self.now = end;
         self
@@ -94,7 +96,7 @@ impl Session {
         self.detector.observation()
     }
 
-    fn facts(&mut self) -> Vec<Fact> {
+    fn facts(&mut self) -> Vec<DetectorEvent> {
         std::mem::take(&mut self.facts)
     }
 
@@ -107,16 +109,16 @@ impl Session {
     }
 }
 
-fn taken(text: Option<&str>) -> Fact {
-    Fact::PromptTaken { text: text.map(Into::into) }
+fn taken(text: Option<&str>) -> DetectorEvent {
+    DetectorEvent::PromptTaken { text: text.map(Into::into) }
 }
 
-fn answer(text: &str, id: Option<&str>) -> Fact {
-    Fact::Answer { text: text.into(), id: id.map(Into::into) }
+fn answer(text: &str, id: Option<&str>) -> DetectorEvent {
+    DetectorEvent::Answer { text: text.into(), id: id.map(Into::into) }
 }
 
-fn over(outcome: Outcome) -> Fact {
-    Fact::TurnOver { outcome }
+fn over(outcome: Outcome) -> DetectorEvent {
+    DetectorEvent::TurnOver { outcome }
 }
 
 #[test]
@@ -161,7 +163,7 @@ fn a_turn_told_by_hooks_is_told_once() {
         .reports("working")
         .passes(500);
     claude.hook("Stop", json!({"last_assistant_message": "hello"})).passes(80).reports("done").passes(5000);
-    let session = Fact::Session { id: "s".into() };
+    let session = DetectorEvent::Session { id: "s".into() };
     let expected = [session, taken(None), taken(Some("hi")), answer("hello", None), over(Outcome::Completed)];
     assert_eq!(claude.facts(), expected);
     assert_eq!(claude.seen().status, AgentStatus::Ready);
@@ -207,8 +209,8 @@ fn codex_tells_its_turns_in_its_session_file() {
         json!({"type": "event_msg", "payload": {"type": "task_complete", "last_agent_message": "hello"}}),
     );
     codex.passes(5000);
-    let version = Fact::Version("0.169.0".into());
-    let session = Fact::Session { id: "t".into() };
+    let version = DetectorEvent::Version("0.169.0".into());
+    let session = DetectorEvent::Session { id: "t".into() };
     let turn = [taken(None), taken(Some("hi")), answer("hello", None), over(Outcome::Completed)];
     assert_eq!(codex.facts(), [vec![version, session], turn.to_vec()].concat());
 }
@@ -220,7 +222,7 @@ fn gemini_tells_words_and_its_title_tells_the_end() {
     gemini.typed().prints("\x1b]0;✦  Working… (dir)\x07").passes(300);
     let line = |text: &str, output: u64| json!({"type": "gemini", "id": "g", "content": text, "tokens": {"input": 10, "output": output}});
     gemini.record(line("hel", 1)).record(line("hello", 3)).prints("\x1b]0;◇  Ready (dir)\x07").passes(1000);
-    let tokens = |output: u64| Fact::Tokens { input: 10, output };
+    let tokens = |output: u64| DetectorEvent::Tokens { input: 10, output };
     let expected = [taken(None), tokens(1), tokens(3), answer("hello", Some("g")), over(Outcome::Completed)];
     assert_eq!(gemini.facts(), expected);
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use parallax_api::agent::{EnvValue, Resources};
 use parallax_api::{Agent, AgentId, AgentStatus, Approvals, Code, TerminalSize, Time};
-use parallax_profile::{Command, Conversation, Launch, Place, Profile, ProfileError, Profiles};
+use parallax_profile::{Command, Conversation, Launch, Profile, ProfileError, Profiles, TemplateContext};
 use serde_json::Value;
 
 fn launch(profile: &Profile, approvals: Approvals, env: &[(&str, &str)]) -> Launch {
@@ -48,8 +48,8 @@ fn launch(profile: &Profile, approvals: Approvals, env: &[(&str, &str)]) -> Laun
     }
 }
 
-fn place() -> Place {
-    Place {
+fn place() -> TemplateContext {
+    TemplateContext {
         home: "/home/me".into(),
         agent_dir: "/agent".into(),
         host_binary: "/bin/host".into(),
@@ -102,7 +102,7 @@ fn approvals_become_flags() {
 fn claude_is_told_of_a_sandbox_only_as_root_and_unasked() {
     assert_eq!(env(&command("claude", Approvals::All, &[]), "IS_SANDBOX"), Some("1"));
     assert_eq!(env(&command("claude", Approvals::Edits, &[]), "IS_SANDBOX"), None);
-    let user = Place { is_root: false, ..place() };
+    let user = TemplateContext { is_root: false, ..place() };
     let command = launch(&builtin("claude"), Approvals::All, &[]).command(&user, &new()).expect("a command");
     assert_eq!(env(&command, "IS_SANDBOX"), None);
 }

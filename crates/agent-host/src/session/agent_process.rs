@@ -8,7 +8,7 @@ use bytes::Bytes;
 use parallax_api::agent::EnvValue;
 use parallax_api::{Code, Problem, TerminalSize};
 use parallax_profile::program::on_path;
-use parallax_profile::{Command, Conversation, Detector, Launch, Place, PreparedFile, Profile};
+use parallax_profile::{Command, Conversation, Detector, Launch, PreparedFile, Profile, TemplateContext};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
@@ -165,9 +165,9 @@ async fn next_chunk(output_rx: &mut Option<mpsc::Receiver<Bytes>>) -> Option<Byt
 }
 
 /// The values that a profile's templates may name.
-fn template_context(launch: &Launch, context: &SessionContext) -> Place {
+fn template_context(launch: &Launch, context: &SessionContext) -> TemplateContext {
     let home = launch.env.get("HOME").map_or_else(|| Path::new("/").into(), |home| home.expose().into());
-    Place {
+    TemplateContext {
         home,
         agent_dir: context.dir.join("own"),
         host_binary: context.binary.clone(),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use parallax_api::message::AnswerRequest;
 use parallax_api::{Code, Problem};
-use parallax_profile::Needed;
+use parallax_profile::AttentionRequest;
 use parallax_screen::{Modes, keys};
 
 use super::command::Reply;
@@ -30,7 +30,7 @@ impl Dialogs {
     }
 
     /// Whether this dialog is being dismissed, and so is not published.
-    pub(super) fn is_dismissing(&self, needed: &Needed) -> bool {
+    pub(super) fn is_dismissing(&self, needed: &AttentionRequest) -> bool {
         self.auto_dismiss.is_dismissing(needed)
     }
 
@@ -38,7 +38,7 @@ impl Dialogs {
     pub(super) fn answer(
         &mut self,
         request: AnswerRequest,
-        needed: Option<&Needed>,
+        needed: Option<&AttentionRequest>,
         reply: Reply<()>,
         now: Instant,
     ) {
@@ -71,7 +71,12 @@ impl Dialogs {
     }
 
     /// The keys to press now. `needed` is the dialog that the detector sees.
-    pub(super) fn step(&mut self, needed: Option<&Needed>, modes: &Modes, now: Instant) -> Vec<Vec<u8>> {
+    pub(super) fn step(
+        &mut self,
+        needed: Option<&AttentionRequest>,
+        modes: &Modes,
+        now: Instant,
+    ) -> Vec<Vec<u8>> {
         let mut pressed = keys::encode_all(self.auto_dismiss.step(needed, now), modes);
         if let Some(answer) = &mut self.answer {
             match answer.step(needed, modes, now) {

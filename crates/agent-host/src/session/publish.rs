@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use parallax_api::agent::{AgentExit, AttentionOption};
 use parallax_api::observe::StatusChange;
 use parallax_api::{Agent, AgentError, AgentStatus, Attention, AttentionKind, EventData, Message, Time};
-use parallax_profile::{Composer, Needed, Observation};
+use parallax_profile::{AttentionRequest, Composer, Observation};
 use tokio::sync::watch;
 
 use crate::journal::Journal;
@@ -36,7 +36,7 @@ pub struct Desired<'a> {
     /// The status to publish.
     pub status: AgentStatus,
     /// The request for a person.
-    pub needed: Option<&'a Needed>,
+    pub needed: Option<&'a AttentionRequest>,
     /// Why the status is `error`.
     pub error: Option<&'a AgentError>,
     /// The source of the status.
@@ -177,7 +177,7 @@ impl Publisher {
         });
     }
 
-    fn apply_attention(&mut self, before: &Agent, needed: Option<&Needed>, now: Instant) {
+    fn apply_attention(&mut self, before: &Agent, needed: Option<&AttentionRequest>, now: Instant) {
         let Some(needed) = needed else {
             self.held_since = None;
             if before.attention.is_some() {
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn no_agent_becomes_ready_behind_a_dialog() {
         use AgentStatus::{Busy, Ready, Starting};
-        let login = Needed {
+        let login = AttentionRequest {
             kind: AttentionKind::Login,
             text: "Log in".into(),
             login_url: None,
@@ -276,7 +276,7 @@ mod tests {
             takes_text: None,
             pass: Vec::new(),
         };
-        let ready = |attention: Option<&Needed>, composer| Observation {
+        let ready = |attention: Option<&AttentionRequest>, composer| Observation {
             status: Ready,
             attention: attention.cloned(),
             error: None,

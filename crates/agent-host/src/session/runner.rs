@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use parallax_api::{Agent, AgentStatus, Code, Problem};
-use parallax_profile::{Conversation, Fact, Launch, Observation, Profile, Signal};
+use parallax_profile::{Conversation, DetectorEvent, DetectorInput, Launch, Observation, Profile};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::agent_process::{AgentProcess, ProcessEvent};
@@ -159,38 +159,38 @@ impl Runner {
         for (report, offset) in &fed.reports {
             // The output of a turn begins and ends where it was reported, also in the middle of a chunk.
             self.messaging.set_offset(*offset);
-            self.observe(Signal::Terminal(report));
+            self.observe(DetectorInput::Terminal(report));
         }
         self.messaging.set_offset(self.output.end());
         self.publisher.mark_active();
     }
 
-    fn observe(&mut self, signal: Signal<'_>) {
+    fn observe(&mut self, input: DetectorInput<'_>) {
         let now = self.process.age();
-        let facts = self.process.detector.observe(now, self.output.screen(), signal);
+        let facts = self.process.detector.observe(now, self.output.screen(), input);
         for fact in facts {
             self.on_fact(fact);
         }
     }
 
-    fn on_fact(&mut self, fact: Fact) {
+    fn on_fact(&mut self, fact: DetectorEvent) {
         match fact {
-            Fact::Session { id } => self.messaging.conversation_id = id,
-            Fact::PromptTaken { .. } => {
+            DetectorEvent::Session { id } => self.messaging.conversation_id = id,
+            DetectorEvent::PromptTaken { .. } => {
                 self.process.begins_turn();
                 let act = self.messaging.prompt_taken();
                 self.act(act);
             }
-            Fact::Answer { text, id } => self.messaging.answered(text, id),
-            Fact::TurnOver { outcome } => match self.messaging.turn_over() {
+            DetectorEvent::Answer { text, id } => self.messaging.answered(text, id),
+            DetectorEvent::TurnOver { outcome } => match self.messaging.turn_over() {
                 Some(id) => self.close(&id, outcome),
                 None => self.close_foreign_turn(outcome),
             },
-            Fact::Tokens { input, output } => {
+            DetectorEvent::Tokens { input, output } => {
                 self.usage.tokens = Some(parallax_api::observe::Tokens { input, output });
             }
-            Fact::Cost { usd } => self.usage.cost_usd = Some(usd),
-            Fact::Version(version) => self.usage.cli_version = Some(version),
+            DetectorEvent::Cost { usd } => self.usage.cost_usd = Some(usd),
+            DetectorEvent::Version(version) => self.usage.cli_version = Some(version),
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Source;
-use crate::profile::report::Means;
+use crate::observation::Source;
+use crate::profile::report::ReportedState;
 
 /// How long a report is not contradicted by a weaker source.
 pub(super) const YOUNG: Duration = Duration::from_secs(2);
@@ -11,7 +11,7 @@ pub(super) const YOUNG: Duration = Duration::from_secs(2);
 /// What one source said last.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Claim {
-    pub means: Means,
+    pub means: ReportedState,
     /// When it first said so.
     pub at: Duration,
     pub source: Source,
@@ -27,7 +27,7 @@ pub(super) struct Claims(Vec<Claim>);
 
 impl Claims {
     /// Takes in what a source says now. Saying the same again is no news, so it keeps its time.
-    pub fn make(&mut self, claim: Claim) {
+    pub fn update(&mut self, claim: Claim) {
         match self.0.iter_mut().find(|known| known.source == claim.source) {
             Some(known) if known.means == claim.means && known.message == claim.message => {}
             Some(known) => *known = claim,
@@ -41,7 +41,7 @@ impl Claims {
     /// Takes in what a source says now as news, though it be the same.
     pub fn renew(&mut self, claim: Claim) {
         self.0.retain(|known| known.source != claim.source);
-        self.make(claim);
+        self.update(claim);
     }
 
     /// The claim that counts. A status report is the program's own word about itself: nothing contradicts it. A hook is
@@ -70,22 +70,22 @@ impl Claims {
 mod tests {
     use super::*;
 
-    fn claim(source: Source, means: Means, at: u64) -> Claim {
+    fn claim(source: Source, means: ReportedState, at: u64) -> Claim {
         let (rule, evidence) = (String::new(), String::new());
         Claim { means, at: Duration::from_millis(at), source, rule, evidence, message: None }
     }
 
-    fn best(claims: &[Claim], now: u64) -> Means {
+    fn best(claims: &[Claim], now: u64) -> ReportedState {
         let mut all = Claims::default();
-        claims.iter().cloned().for_each(|claim| all.make(claim));
+        claims.iter().cloned().for_each(|claim| all.update(claim));
         all.best(Duration::from_millis(now)).expect("something was claimed").means
     }
 
     #[test]
     fn strength_and_age_decide() {
-        use Means::{Done, Idle, Working};
+        use ReportedState::{Done, Idle, Working};
         use Source::{Hook, Osc7501, Screen, Title};
-        let table: [(&str, &[Claim], u64, Means); 6] = [
+        let table: [(&str, &[Claim], u64, ReportedState); 6] = [
             ("alone", &[claim(Title, Idle, 5)], 10, Idle),
             ("own word", &[claim(Osc7501, Working, 0), claim(Title, Idle, 9000)], 20_000, Working),
             ("own word over hooks", &[claim(Osc7501, Working, 0), claim(Hook, Done, 5000)], 9000, Working),
@@ -101,8 +101,8 @@ mod tests {
     #[test]
     fn the_same_again_keeps_its_time() {
         let mut claims = Claims::default();
-        claims.make(claim(Source::Title, Means::Idle, 100));
-        claims.make(claim(Source::Title, Means::Idle, 900));
+        claims.update(claim(Source::Title, ReportedState::Idle, 100));
+        claims.update(claim(Source::Title, ReportedState::Idle, 900));
         assert_eq!(
             claims.best(Duration::from_secs(1)).map(|claim| claim.at),
             Some(Duration::from_millis(100))

@@ -5,8 +5,9 @@ use std::ops::Range;
 use parallax_api::terminal::Cursor;
 use parallax_screen::Row;
 
-use super::Composer;
+use crate::observation::Composer;
 use crate::profile::screen::ComposerRule;
+use crate::profile::submit::Submit;
 
 /// The composer with the cursor in it, and its rows. Quoted or echoed prompts have the look of one, but not the cursor.
 pub(super) fn read(rule: &ComposerRule, rows: &[Row], cursor: Cursor) -> Option<(Composer, Range<usize>)> {
@@ -42,12 +43,35 @@ pub(super) fn read(rule: &ComposerRule, rows: &[Row], cursor: Cursor) -> Option<
     Some((composer, first..end))
 }
 
+impl Submit {
+    /// Whether a composer shows the end of this text, or what stands for a long one.
+    pub fn is_echoed(&self, text: &str, composer: &Composer) -> bool {
+        let Composer::Holds(shown) = composer else { return false };
+        if self.chips.iter().any(|chip| chip.is_match(shown)) {
+            return true;
+        }
+        let last = text.lines().rev().map(squeezed).find(|line| !line.is_empty()).unwrap_or_default();
+        // The end of a long line is enough: the composer may have scrolled.
+        let start = last.char_indices().rev().nth(ECHO_CHARS - 1).map_or(0, |(index, _)| index);
+        squeezed(shown).ends_with(&last[start..])
+    }
+}
+
+/// How much of the last line must show: less than the narrowest composer holds.
+const ECHO_CHARS: usize = 40;
+
+/// Without white space: a composer wraps and indents as it likes.
+fn squeezed(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use parallax_api::TerminalSize;
     use parallax_screen::Screen;
 
     use super::*;
+    use crate::Profiles;
 
     const RULE: &str = r#"
         prompt = '^❯[ \x{A0}]?'
@@ -77,6 +101,24 @@ mod tests {
         ];
         for (name, output, expected) in table {
             assert_eq!(composer(output), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_echoed_by_its_end_or_by_a_chip() {
+        let profile = Profiles::builtin().get("claude").unwrap();
+        let long = format!("{}the end", "word ".repeat(100));
+        let table = [
+            ("hello", "hello", true),
+            ("one\ntwo\n", "one\ntwo", true),
+            ("one\ntwo", "one", false),
+            (long.as_str(), "word\nword word word word word word word word the\nend", true),
+            ("a\nb\nc\nd", "[Pasted text #1 +3 lines]", true),
+            ("hello", "", false),
+        ];
+        for (text, shown, expected) in table {
+            let composer = if shown.is_empty() { Composer::Empty } else { Composer::Holds(shown.into()) };
+            assert_eq!(profile.submit().is_echoed(text, &composer), expected, "{text:.20}");
         }
     }
 }

@@ -4,67 +4,54 @@ use std::time::Duration;
 
 use parallax_api::{AgentError, AgentStatus, AttentionKind};
 
+use super::Detector;
 use super::claims::Claim;
-use super::{Detector, Fact, Needed, Outcome, Source, TextEntry};
-use crate::profile::answer::AnswerSource;
-use crate::profile::report::Means;
-
-/// `idle` must hold so long: Codex says `idle`, `working`, `idle` when it starts (110 ms apart at most), Gemini is idle for
-/// 40 ms between two queued messages.
-pub(super) const SETTLE: Duration = Duration::from_millis(150);
-/// Work that is reported before the first `ready`, with nothing entered, must hold so long: it is the CLI starting up.
-pub(super) const START_UP: Duration = Duration::from_millis(300);
-/// The first composer must have stood so long when the CLI does not report its own state: Gemini paints it for a moment
-/// before its start-up dialogs.
-pub(super) const FIRST_COMPOSER: Duration = Duration::from_millis(500);
-/// A composer on the screen is ready after so long when nothing else ever tells: Codex paints it before its own start.
-pub(super) const SCREEN_ALONE: Duration = Duration::from_secs(5);
-/// A question that is reported is told when its dialog is on the screen, or after this long without one.
-pub(super) const DIALOG_WAIT: Duration = Duration::from_secs(2);
-/// An interrupted turn waits at most so long for what the model had said.
-pub(super) const LAST_WORDS: Duration = Duration::from_millis(500);
+use super::timing::{DIALOG_WAIT, FIRST_COMPOSER, LAST_WORDS, SCREEN_ALONE, SETTLE, START_UP};
+use crate::observation::{AttentionRequest, DetectorEvent, Outcome, Source, TextEntry};
+use crate::profile::answer_source::AnswerSource;
+use crate::profile::report::ReportedState;
 
 impl Detector {
     /// Draws the conclusions.
-    pub(super) fn settle(&mut self, now: Duration) -> Vec<Fact> {
-        let mut facts = self.turn.tick(now);
+    pub(super) fn conclude(&mut self, now: Duration) -> Vec<DetectorEvent> {
+        let mut events = self.turn.tick(now);
         let claim = self.claims.best(now).cloned();
-        self.attend(now, claim.as_ref());
+        self.update_attention(now, claim.as_ref());
         if let Some(claim) = claim {
             match claim.means {
-                Means::Working if self.has_begun || now >= claim.at + START_UP => {
+                ReportedState::Working if self.has_begun || now >= claim.at + START_UP => {
                     self.is_entered = false;
                     if self.observation.status != AgentStatus::Busy {
                         self.observation.error = None;
-                        self.enter(now, AgentStatus::Busy, &claim);
-                        facts.extend(self.turn.begin(None));
+                        self.set_status(now, AgentStatus::Busy, &claim);
+                        events.extend(self.turn.begin(None));
                     }
                 }
-                Means::Idle | Means::Done => {
+                ReportedState::Idle | ReportedState::Done => {
                     self.close_turn(now, &claim);
-                    self.be_ready(now, &claim);
+                    self.conclude_ready(now, &claim);
                 }
-                Means::Failed | Means::Login if self.knows_why(now, &claim) => {
+                ReportedState::Failed | ReportedState::Login if self.has_reason(now, &claim) => {
                     self.close_turn(now, &claim);
-                    if self.told_failure != Some(claim.at) {
-                        self.told_failure = Some(claim.at);
-                        self.fail(now, &claim);
+                    if self.reported_failure != Some(claim.at) {
+                        self.reported_failure = Some(claim.at);
+                        self.report_failure(now, &claim);
                     }
-                    self.be_ready(now, &claim);
+                    self.conclude_ready(now, &claim);
                 }
                 _ => {}
             }
-            facts.extend(self.turn.tick(now));
+            events.extend(self.turn.tick(now));
         }
         let is_busy = self.observation.status == AgentStatus::Busy;
-        self.observation.detail = self.sight.detail.clone().filter(|_| is_busy);
-        facts
+        self.observation.detail = self.scan.detail.clone().filter(|_| is_busy);
+        events
     }
 
     /// What a person is needed for: the dialog on the screen, or a report that says so.
-    fn attend(&mut self, now: Duration, claim: Option<&Claim>) {
+    fn update_attention(&mut self, now: Duration, claim: Option<&Claim>) {
         let before = self.observation.attention.take();
-        if let Some(asked) = &self.sight.dialog {
+        if let Some(asked) = &self.scan.dialog {
             self.dialog_gone = None;
             self.observation.attention = asked.needed.clone();
             let is_new_error = asked.error.is_some() && asked.error != self.observation.error;
@@ -80,8 +67,8 @@ impl Detector {
             return;
         }
         let kind = claim.and_then(|claim| match claim.means {
-            Means::Question => Some(AttentionKind::Question),
-            Means::Login => Some(AttentionKind::Login),
+            ReportedState::Question => Some(AttentionKind::Question),
+            ReportedState::Login => Some(AttentionKind::Login),
             _ => None,
         });
         let Some(before) = before else {
@@ -95,8 +82,15 @@ impl Detector {
                 let (login_url, options, pass) = (None, Vec::new(), Vec::new());
                 let takes_text =
                     is_plain.then(|| TextEntry { before: Vec::new(), after: vec!["enter".into()] });
-                self.observation.attention =
-                    Some(Needed { kind, text, login_url, options, on_screen: is_plain, takes_text, pass });
+                self.observation.attention = Some(AttentionRequest {
+                    kind,
+                    text,
+                    login_url,
+                    options,
+                    on_screen: is_plain,
+                    takes_text,
+                    pass,
+                });
             }
             return;
         };
@@ -105,7 +99,7 @@ impl Detector {
         let is_said = kind == Some(before.kind);
         if is_said || now < gone + SETTLE {
             let on_screen = is_said && self.profile.dialogs.is_empty();
-            self.observation.attention = Some(Needed { on_screen, ..before });
+            self.observation.attention = Some(AttentionRequest { on_screen, ..before });
             return;
         }
         self.dialog_gone = None;
@@ -124,16 +118,16 @@ impl Detector {
             return;
         }
         let outcome = match claim.means {
-            Means::Done => Outcome::Completed,
-            Means::Failed | Means::Login => Outcome::Failed,
+            ReportedState::Done => Outcome::Completed,
+            ReportedState::Failed | ReportedState::Login => Outcome::Failed,
             // A CLI that reports itself says `done` when a turn was finished, and `idle` when it was not.
             _ if is_own_word => Outcome::Interrupted,
-            _ if self.sight.failed.is_some() => Outcome::Failed,
-            _ if self.sight.interrupted => Outcome::Interrupted,
+            _ if self.scan.failed.is_some() => Outcome::Failed,
+            _ if self.scan.interrupted => Outcome::Interrupted,
             _ => Outcome::Completed,
         };
-        if outcome == Outcome::Failed && claim.means == Means::Idle {
-            self.fail(now, claim);
+        if outcome == Outcome::Failed && claim.means == ReportedState::Idle {
+            self.report_failure(now, claim);
         }
         let answer = self.profile.answer();
         let wait = match outcome {
@@ -159,12 +153,12 @@ impl Detector {
 
     /// Whether `idle` has held. A title says it while a permission dialog is on its way: then the screen still shows work.
     fn has_settled(&self, now: Duration, claim: &Claim) -> bool {
-        let shows_work = claim.source != Source::Osc7501 && self.sight.busy.is_some();
+        let shows_work = claim.source != Source::Osc7501 && self.scan.busy.is_some();
         now >= claim.at + SETTLE && !shows_work
     }
 
     /// Ready once `idle` has held, a message can be typed, and nobody is asked anything.
-    fn be_ready(&mut self, now: Duration, claim: &Claim) {
+    fn conclude_ready(&mut self, now: Duration, claim: &Claim) {
         let Some(composer_since) = self.composer_since else { return };
         let is_first = self.observation.status == AgentStatus::Starting;
         let is_settled = match claim.source {
@@ -176,20 +170,20 @@ impl Detector {
         if is_settled && self.observation.attention.is_none() && self.observation.status != AgentStatus::Ready
         {
             self.has_begun = true;
-            self.enter(now, AgentStatus::Ready, claim);
+            self.set_status(now, AgentStatus::Ready, claim);
         }
     }
 
-    /// Whether a failure can be told with its reason, or has waited long enough for one.
-    fn knows_why(&self, now: Duration, claim: &Claim) -> bool {
+    /// Whether the reason of a failure is known, or was waited for long enough.
+    fn has_reason(&self, now: Duration, claim: &Claim) -> bool {
         let is_known =
-            claim.message.is_some() || self.observation.error.is_some() || self.sight.failed.is_some();
+            claim.message.is_some() || self.observation.error.is_some() || self.scan.failed.is_some();
         is_known || now >= claim.at + SETTLE
     }
 
-    fn fail(&mut self, now: Duration, claim: &Claim) {
+    fn report_failure(&mut self, now: Duration, claim: &Claim) {
         self.failed_at = Some(now);
-        let message = claim.message.as_ref().or(self.sight.failed.as_ref());
+        let message = claim.message.as_ref().or(self.scan.failed.as_ref());
         if let Some(message) = message {
             self.observation.error = Some(self.profile.error(message));
         }
@@ -198,12 +192,12 @@ impl Detector {
             self.observation.error = Some(AgentError { code: "cli_error".into(), message });
         }
         // An agent that waits for a person keeps its status.
-        if claim.means != Means::Login {
-            self.enter(now, AgentStatus::Error, claim);
+        if claim.means != ReportedState::Login {
+            self.set_status(now, AgentStatus::Error, claim);
         }
     }
 
-    fn enter(&mut self, now: Duration, status: AgentStatus, claim: &Claim) {
+    fn set_status(&mut self, now: Duration, status: AgentStatus, claim: &Claim) {
         self.change(now, status);
         self.explain(claim.source, claim.rule.clone(), claim.evidence.clone());
     }

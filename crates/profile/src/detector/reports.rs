@@ -1,4 +1,4 @@
-//! Reading what the CLI reports: status sequences, titles, hooks, lines of its session file.
+//! ReportPointers what the CLI reports: status sequences, titles, hooks, lines of its session file.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use parallax_screen::ProgramStatus;
 use serde_json::Value;
 
 use super::claims::Claim;
-use super::{Fact, Source};
+use crate::observation::{DetectorEvent, Source};
 use crate::profile::Profile;
-use crate::profile::report::{Means, Reading, StatusRule};
+use crate::profile::report::{ReportPointers, ReportedState, StatusRule};
 
 /// What a status report claims. `None` when it is not about the agent itself.
 pub(super) fn status_claim(rule: &StatusRule, status: &ProgramStatus, now: Duration) -> Option<Claim> {
@@ -22,14 +22,14 @@ pub(super) fn status_claim(rule: &StatusRule, status: &ProgramStatus, now: Durat
         rule.login.as_ref().is_none_or(|login| message.as_ref().is_none_or(|message| login.is_match(message)))
     };
     let means = match (status.state.as_str(), status.kind.as_deref()) {
-        ("idle", _) => Means::Idle,
-        ("working", _) => Means::Working,
-        ("done", _) => Means::Done,
-        ("error", _) => Means::Failed,
-        ("blocked", Some("auth")) if is_login() => Means::Login,
-        ("blocked", Some("auth")) => Means::Failed,
-        ("blocked", _) => Means::Question,
-        ("clear", _) => Means::Gone,
+        ("idle", _) => ReportedState::Idle,
+        ("working", _) => ReportedState::Working,
+        ("done", _) => ReportedState::Done,
+        ("error", _) => ReportedState::Failed,
+        ("blocked", Some("auth")) if is_login() => ReportedState::Login,
+        ("blocked", Some("auth")) => ReportedState::Failed,
+        ("blocked", _) => ReportedState::Question,
+        ("clear", _) => ReportedState::Gone,
         _ => return None,
     };
     let mut evidence = format!("state={}", status.state);
@@ -58,7 +58,7 @@ pub(super) fn title_claim(profile: &Profile, title: &str, now: Duration) -> Opti
 
 /// What a report of a hook or a session file tells, read out of it.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct ReportFields {
     pub session: Option<String>,
     pub prompt: Option<String>,
     pub answer: Option<String>,
@@ -69,9 +69,9 @@ pub(super) struct Told {
     pub cost: Option<f64>,
 }
 
-impl Told {
+impl ReportFields {
     /// Reads what stands at the places that the profile names.
-    pub fn read(reading: &Reading, value: &Value) -> Self {
+    pub fn read(reading: &ReportPointers, value: &Value) -> Self {
         let at =
             |pointer: &Option<String>| pointer.as_ref().and_then(|pointer| text(value.pointer(pointer)?));
         Self {
@@ -102,13 +102,18 @@ fn text(value: &Value) -> Option<String> {
 pub(super) struct Tokens {
     input: u64,
     output: u64,
-    /// The answer whose tokens were added last: told again, they replace.
+    /// The answer whose tokens were added last: the same id again replaces them.
     last: Option<(String, u64, u64)>,
 }
 
 impl Tokens {
     /// Adds what a report tells; a fact when something changed.
-    pub fn add(&mut self, reading: &Reading, value: &Value, id: Option<&str>) -> Option<Fact> {
+    pub fn add(
+        &mut self,
+        reading: &ReportPointers,
+        value: &Value,
+        id: Option<&str>,
+    ) -> Option<DetectorEvent> {
         let number = |pointer: &String| value.pointer(pointer).and_then(Value::as_u64);
         let before = (self.input, self.output);
         let total = |pointer: &Option<String>| pointer.as_ref().and_then(number);
@@ -127,6 +132,6 @@ impl Tokens {
             self.last = id.map(|id| (id.to_owned(), input, output));
         }
         (before != (self.input, self.output))
-            .then_some(Fact::Tokens { input: self.input, output: self.output })
+            .then_some(DetectorEvent::Tokens { input: self.input, output: self.output })
     }
 }

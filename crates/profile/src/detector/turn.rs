@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
-use super::{Fact, Outcome};
+use crate::observation::{DetectorEvent, Outcome};
 
 /// The current turn.
 #[derive(Debug, Default)]
 pub(super) struct Turn {
     open: bool,
-    /// Its prompt has been told.
+    /// The CLI reported its prompt.
     prompted: bool,
     /// The last thing the model said in it.
     said: Option<Said>,
-    /// Its whole answer has been told.
+    /// The CLI reported its whole answer.
     answered: bool,
     /// It is over by all signs, but its answer may still come.
     closing: Option<(Outcome, Duration)>,
     /// The last turn was closed without waiting any longer: what ended it may still be reported.
     given_up: bool,
-    /// The last turn ended before its prompt was told: it may still be.
+    /// The last turn ended before its prompt was reported, so the report may still come.
     unprompted: bool,
 }
 
@@ -29,7 +29,7 @@ struct Said {
 }
 
 impl Turn {
-    /// Whether it runs and nobody has seen it end.
+    /// Whether it runs and no source says that it ended.
     pub fn is_running(&self) -> bool {
         self.open && self.closing.is_none()
     }
@@ -40,26 +40,26 @@ impl Turn {
     }
 
     /// A turn begins: work is seen (`None`), or the CLI tells the prompt it took.
-    pub fn begin(&mut self, text: Option<String>) -> Vec<Fact> {
+    pub fn begin(&mut self, text: Option<String>) -> Vec<DetectorEvent> {
         if !self.open && self.unprompted && text.is_some() {
             self.unprompted = false;
-            return vec![Fact::PromptTaken { text }];
+            return vec![DetectorEvent::PromptTaken { text }];
         }
         // A session file is read a moment later: the first prompt it tells after the end is the one that has ended.
         let is_late = text.is_some() && !self.prompted;
-        let mut facts = match self.closing {
+        let mut events = match self.closing {
             Some((outcome, _)) if !is_late => self.end(outcome),
             _ => Vec::new(),
         };
         if !self.open {
             *self = Self { open: true, ..Self::default() };
-            facts.push(Fact::PromptTaken { text: None });
+            events.push(DetectorEvent::PromptTaken { text: None });
         }
         if text.is_some() {
             self.prompted = true;
-            facts.push(Fact::PromptTaken { text });
+            events.push(DetectorEvent::PromptTaken { text });
         }
-        facts
+        events
     }
 
     /// The model said this; the same id again replaces.
@@ -67,10 +67,10 @@ impl Turn {
         self.said = Some(Said { id, text });
     }
 
-    /// The whole answer, told by the CLI.
-    pub fn answer(&mut self, text: String, id: Option<String>) -> Fact {
+    /// The whole answer, as the CLI reports it.
+    pub fn answer(&mut self, text: String, id: Option<String>) -> DetectorEvent {
         self.answered = true;
-        Fact::Answer { text, id }
+        DetectorEvent::Answer { text, id }
     }
 
     /// It is over by all signs: ends at `due` unless its answer comes before.
@@ -87,8 +87,8 @@ impl Turn {
         }
     }
 
-    /// The CLI says that a turn is over. That may be one whose begin nobody saw (a message queued in the CLI).
-    pub fn over(&mut self, outcome: Outcome) -> Vec<Fact> {
+    /// The CLI says that a turn is over. That may be a turn whose begin was not reported (a message queued in the CLI).
+    pub fn over(&mut self, outcome: Outcome) -> Vec<DetectorEvent> {
         if !self.open && self.given_up {
             self.given_up = false;
             return Vec::new();
@@ -102,23 +102,23 @@ impl Turn {
     }
 
     /// Ends it when it has waited long enough.
-    pub fn tick(&mut self, now: Duration) -> Vec<Fact> {
+    pub fn tick(&mut self, now: Duration) -> Vec<DetectorEvent> {
         match self.closing {
             Some((outcome, due)) if due <= now => {
-                let facts = self.end(outcome);
+                let events = self.end(outcome);
                 self.given_up = due > Duration::ZERO;
-                facts
+                events
             }
             _ => Vec::new(),
         }
     }
 
-    fn end(&mut self, outcome: Outcome) -> Vec<Fact> {
+    fn end(&mut self, outcome: Outcome) -> Vec<DetectorEvent> {
         // The last words of a turn that failed are about the failure.
         let said = self.said.take().filter(|_| !self.answered && outcome != Outcome::Failed);
-        let answer = said.map(|Said { id, text }| Fact::Answer { text, id });
+        let answer = said.map(|Said { id, text }| DetectorEvent::Answer { text, id });
         *self = Self { unprompted: !self.prompted, ..Self::default() };
-        answer.into_iter().chain([Fact::TurnOver { outcome }]).collect()
+        answer.into_iter().chain([DetectorEvent::TurnOver { outcome }]).collect()
     }
 }
 
@@ -128,12 +128,12 @@ mod tests {
 
     const NOW: Duration = Duration::from_secs(1);
 
-    fn over(outcome: Outcome) -> Fact {
-        Fact::TurnOver { outcome }
+    fn over(outcome: Outcome) -> DetectorEvent {
+        DetectorEvent::TurnOver { outcome }
     }
 
-    fn taken(text: Option<&str>) -> Fact {
-        Fact::PromptTaken { text: text.map(Into::into) }
+    fn taken(text: Option<&str>) -> DetectorEvent {
+        DetectorEvent::PromptTaken { text: text.map(Into::into) }
     }
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
         turn.say("I will look".into(), Some("a".into()));
         turn.say("It is".into(), Some("b".into()));
         turn.say("It is 42".into(), Some("b".into()));
-        let answer = Fact::Answer { text: "It is 42".into(), id: Some("b".into()) };
+        let answer = DetectorEvent::Answer { text: "It is 42".into(), id: Some("b".into()) };
         assert_eq!(turn.over(Outcome::Interrupted), [answer, over(Outcome::Interrupted)]);
     }
 

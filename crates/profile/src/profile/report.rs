@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::pattern::Pattern;
-use crate::detector::Outcome;
-use crate::launch::template::Template;
+use crate::observation::Outcome;
+use crate::template::Template;
 
 /// What a report says the agent does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Means {
+pub enum ReportedState {
     /// It works.
     Working,
     /// It waits for a message.
@@ -49,7 +49,7 @@ pub struct TitleRule {
     /// The title.
     pub pattern: Pattern,
     /// What it says.
-    pub means: Means,
+    pub means: ReportedState,
 }
 
 /// What a hook tells.
@@ -60,19 +60,19 @@ pub struct HookRule {
     pub name: String,
     /// What it says about the status, when it does.
     #[serde(default)]
-    pub means: Option<Means>,
+    pub means: Option<ReportedState>,
     /// It ends a turn, this way.
     #[serde(default)]
     pub over: Option<Outcome>,
     /// Where in its payload things stand.
     #[serde(default)]
-    pub read: Reading,
+    pub read: ReportPointers,
 }
 
 /// A session file and what its lines tell.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Record {
+pub struct SessionFileRule {
     /// Where such files are: paths with `*` for a part of a name and `**` for any directories. One with a variable that
     /// is not set is left out.
     pub paths: Vec<Template>,
@@ -95,13 +95,13 @@ pub struct LineRule {
     pub over: Option<Outcome>,
     /// Where in it things stand.
     #[serde(default)]
-    pub read: Reading,
+    pub read: ReportPointers,
 }
 
-/// JSON pointers to what a report tells. What is missing in a report is not told by it.
+/// JSON pointers into a report. A pointer that does not resolve is ignored.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Reading {
+pub struct ReportPointers {
     /// The conversation's id.
     #[serde(default)]
     pub session: Option<String>,

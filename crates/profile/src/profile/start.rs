@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use parallax_api::Approvals;
 use serde::{Deserialize, Serialize};
 
-use crate::launch::template::Template;
+use crate::template::Template;
 
 /// The command. Arguments come in this order: `args`, those of the approvals, those of what is prepared, `model`, the
 /// request's own, then `new` or `resume`.
@@ -14,7 +14,7 @@ use crate::launch::template::Template;
 pub struct Start {
     /// The program: a name to find on PATH, or a path.
     pub program: String,
-    /// How to get it, told when it is not there.
+    /// How to install it, for the error when it is missing.
     #[serde(default)]
     pub install: String,
     /// Arguments it always gets.

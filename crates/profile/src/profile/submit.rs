@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::pattern::Pattern;
-use crate::detector::Composer;
 
 /// How a message is typed: pasted, waited for, entered, verified.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -57,32 +56,12 @@ impl Submit {
             None => text.to_owned(),
         }
     }
-
-    /// Whether a composer shows the end of this text, or what stands for a long one.
-    pub fn is_echoed(&self, text: &str, composer: &Composer) -> bool {
-        let Composer::Holds(shown) = composer else { return false };
-        if self.chips.iter().any(|chip| chip.is_match(shown)) {
-            return true;
-        }
-        let last = text.lines().rev().map(squeezed).find(|line| !line.is_empty()).unwrap_or_default();
-        // The end of a long line is enough: the composer may have scrolled.
-        let start = last.char_indices().rev().nth(ECHO_CHARS - 1).map_or(0, |(index, _)| index);
-        squeezed(shown).ends_with(&last[start..])
-    }
-}
-
-/// How much of the last line must show: less than the narrowest composer holds.
-const ECHO_CHARS: usize = 40;
-
-/// Without white space: a composer wraps and indents as it likes.
-fn squeezed(text: &str) -> String {
-    text.chars().filter(|c| !c.is_whitespace()).collect()
 }
 
 /// How the CLI is asked to end.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Leave {
+pub struct ExitRule {
     /// Keys to press, one write each, when the composer is there and empty.
     pub keys: Vec<String>,
     /// Text to type and enter instead, when the composer is there and empty.
@@ -91,7 +70,6 @@ pub struct Leave {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::Profiles;
 
     #[test]
@@ -114,24 +92,6 @@ mod tests {
         for (profile, text, expected) in table {
             let profile = Profiles::builtin().get(profile).unwrap();
             assert_eq!(profile.submit().guarded(text), expected, "{} {text}", profile.name);
-        }
-    }
-
-    #[test]
-    fn a_text_is_echoed_by_its_end_or_by_a_chip() {
-        let profile = Profiles::builtin().get("claude").unwrap();
-        let long = format!("{}the end", "word ".repeat(100));
-        let table = [
-            ("hello", "hello", true),
-            ("one\ntwo\n", "one\ntwo", true),
-            ("one\ntwo", "one", false),
-            (long.as_str(), "word\nword word word word word word word word the\nend", true),
-            ("a\nb\nc\nd", "[Pasted text #1 +3 lines]", true),
-            ("hello", "", false),
-        ];
-        for (text, shown, expected) in table {
-            let composer = if shown.is_empty() { Composer::Empty } else { Composer::Holds(shown.into()) };
-            assert_eq!(profile.submit().is_echoed(text, &composer), expected, "{text:.20}");
         }
     }
 }

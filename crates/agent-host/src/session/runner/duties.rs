@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use parallax_api::AgentStatus;
-use parallax_profile::{Composer, Signal};
+use parallax_profile::{Composer, DetectorInput};
 
 use super::super::messaging::Messaging;
 use super::super::publish::{Desired, published_status};
@@ -54,7 +54,7 @@ impl Runner {
 
     fn scan(&mut self, now: Instant) {
         if self.output.step(now) {
-            self.observe(Signal::Screen);
+            self.observe(DetectorInput::Screen);
         }
     }
 
@@ -64,14 +64,14 @@ impl Runner {
 
     fn tick(&mut self, now: Instant) {
         if self.detector_deadline().is_some_and(|at| at <= now) {
-            self.observe(Signal::Tick);
+            self.observe(DetectorInput::Tick);
         }
     }
 
     fn read_session_file(&mut self, now: Instant) {
         let busy = self.messaging.is_delivering() || self.observation().status == AgentStatus::Busy;
         for line in &self.process.read_session_file(busy, now) {
-            self.observe(Signal::Record { line });
+            self.observe(DetectorInput::SessionFile { line });
         }
     }
 

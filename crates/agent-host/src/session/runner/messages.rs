@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use parallax_api::message::MessageState;
 use parallax_api::{AttentionKind, Code, Problem};
-use parallax_profile::{AnswerSource, Outcome, Signal};
+use parallax_profile::{AnswerSource, DetectorInput, Outcome};
 
 use super::super::output::SCROLLBACK;
 use super::{Runner, auth_required};
@@ -25,7 +25,7 @@ impl Runner {
             Some(Act::Typed(id)) => {
                 self.messaging.typed(self.output.end());
                 self.messaging.inbox().advance(&id, MessageState::Typed);
-                self.observe(Signal::Typed);
+                self.observe(DetectorInput::Submitted);
                 // The CLI is about to write the prompt and the answer there.
                 self.process.poll_session_file_soon(Instant::now());
             }

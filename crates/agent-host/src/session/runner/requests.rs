@@ -8,7 +8,7 @@ use parallax_api::message::AnswerRequest;
 use parallax_api::observe::{Metrics, StatusReport};
 use parallax_api::terminal::InputRequest;
 use parallax_api::{AgentStatus, AttentionKind, Code, Problem, TerminalSize, WhenBusy};
-use parallax_profile::Signal;
+use parallax_profile::DetectorInput;
 use parallax_screen::keys;
 
 use super::super::agent_process::AgentProcess;
@@ -40,7 +40,7 @@ impl Runner {
             Command::Stop { request, reply } => self.on_stop(request, reply),
             Command::Report(report) => {
                 if !self.lifecycle.is_finished() {
-                    self.observe(Signal::Hook { name: &report.hook, payload: &report.payload });
+                    self.observe(DetectorInput::Hook { name: &report.hook, payload: &report.payload });
                 }
             }
             Command::View { reply } => drop(reply.send(self.on_view())),

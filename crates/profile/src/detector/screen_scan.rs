@@ -2,9 +2,10 @@
 
 use parallax_screen::{Row, Screen};
 
-use super::Composer;
+use super::block::filled;
 use super::composer;
-use super::dialog::{self, Asked};
+use super::dialog_match::{self, DialogMatch};
+use crate::observation::Composer;
 use crate::profile::Profile;
 use crate::profile::pattern::Pattern;
 
@@ -13,8 +14,8 @@ const LAST_BLOCK: usize = 14;
 
 /// One look at the screen.
 #[derive(Debug, Default)]
-pub(super) struct Sight {
-    pub dialog: Option<Asked>,
+pub(super) struct ScreenScan {
+    pub dialog: Option<DialogMatch>,
     pub composer: Option<Composer>,
     /// The row that shows work.
     pub busy: Option<String>,
@@ -27,12 +28,12 @@ pub(super) struct Sight {
     pub version: Option<String>,
 }
 
-impl Sight {
+impl ScreenScan {
     /// Looks at the screen.
-    pub fn take(profile: &Profile, screen: &Screen) -> Self {
+    pub fn of(profile: &Profile, screen: &Screen) -> Self {
         let rows = screen.rows();
-        let rows = &rows[dialog::filled(&rows)];
-        let dialog = dialog::find(profile, rows, usize::from(screen.size().cols));
+        let rows = &rows[filled(&rows)];
+        let dialog = dialog_match::find(profile, rows, usize::from(screen.size().cols));
         let composers = profile.composers.iter().filter(|_| dialog.is_none());
         let composer = composers.into_iter().find_map(|rule| composer::read(rule, rows, screen.cursor()));
         let (composer, composer_rows) = composer.unzip();

@@ -11,7 +11,7 @@ pub struct Observation {
     /// What it is doing.
     pub status: AgentStatus,
     /// What a person is needed for.
-    pub attention: Option<Needed>,
+    pub attention: Option<AttentionRequest>,
     /// What went wrong last. It stays until the next turn begins.
     pub error: Option<AgentError>,
     /// Where a message would be typed.
@@ -30,7 +30,7 @@ pub struct Observation {
 
 /// What a person is needed for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Needed {
+pub struct AttentionRequest {
     /// A login or a question.
     pub kind: AttentionKind,
     /// What the CLI says.
@@ -38,7 +38,7 @@ pub struct Needed {
     /// Where to log in, whole.
     pub login_url: Option<String>,
     /// The choices.
-    pub options: Vec<Choice>,
+    pub options: Vec<DialogOption>,
     /// The dialog itself is on the screen: keys reach it.
     pub on_screen: bool,
     /// How free text is entered, when it takes some.
@@ -49,7 +49,7 @@ pub struct Needed {
 
 /// A choice and the keys that make it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Choice {
+pub struct DialogOption {
     /// `yes`, `no`, `always`, or a word made from the label.
     pub id: String,
     /// What the CLI shows.
@@ -58,8 +58,8 @@ pub struct Choice {
     pub keys: Vec<String>,
 }
 
-impl From<&Choice> for AttentionOption {
-    fn from(choice: &Choice) -> Self {
+impl From<&DialogOption> for AttentionOption {
+    fn from(choice: &DialogOption) -> Self {
         Self { id: choice.id.clone(), label: choice.label.clone() }
     }
 }
@@ -95,7 +95,8 @@ pub enum Source {
     /// A hook of the CLI.
     Hook,
     /// The CLI's session file.
-    Record,
+    #[serde(rename = "record")]
+    SessionFile,
     /// The window title.
     Title,
     /// The screen.
@@ -109,7 +110,7 @@ impl Source {
             Self::Process => "process",
             Self::Osc7501 => "osc7501",
             Self::Hook => "hook",
-            Self::Record => "record",
+            Self::SessionFile => "record",
             Self::Title => "title",
             Self::Screen => "screen",
         }
@@ -118,13 +119,13 @@ impl Source {
 
 /// Something that happened once.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Fact {
+pub enum DetectorEvent {
     /// The conversation has this id: what it is resumed by.
     Session {
         /// The id.
         id: String,
     },
-    /// A turn began (`None`), or the CLI told the prompt it took. Both may come for one prompt, in any order.
+    /// A turn began (`None`), or the CLI reported the prompt it took. Both may come for one prompt, in any order.
     PromptTaken {
         /// The prompt, as the CLI has it.
         text: Option<String>,
@@ -136,7 +137,7 @@ pub enum Fact {
         /// The CLI's id for it.
         id: Option<String>,
     },
-    /// A turn is over; its answer has been told when there is one besides the screen's.
+    /// A turn is over. Its answer was reported before, unless only the screen has one.
     TurnOver {
         /// How it ended.
         outcome: Outcome,

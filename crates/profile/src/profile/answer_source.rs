@@ -7,7 +7,7 @@ use super::pattern::Pattern;
 /// Where answers come from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Answer {
+pub struct AnswerRule {
     /// The source.
     pub source: AnswerSource,
     /// How long a turn that is over waits for its answer from there, in milliseconds. After that it is read from the
@@ -19,7 +19,7 @@ pub struct Answer {
     pub ends: Option<Pattern>,
 }
 
-impl Default for Answer {
+impl Default for AnswerRule {
     fn default() -> Self {
         Self { source: AnswerSource::Screen, wait_ms: 150, block: None, ends: None }
     }
@@ -32,7 +32,8 @@ pub enum AnswerSource {
     /// A hook tells it.
     Hook,
     /// The session file tells it.
-    Record,
+    #[serde(rename = "record")]
+    SessionFile,
     /// The screen shows it.
     Screen,
     /// It is what was printed between the prompt and the end of the turn.

@@ -9,7 +9,7 @@ use super::pattern::Pattern;
 /// last row is the last of the screen that is not blank, and everything it shows stands in it, in that order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Dialog {
+pub struct DialogRule {
     /// What the rule is called in explanations.
     pub name: String,
     /// What a person is needed for.
@@ -37,7 +37,7 @@ pub struct Dialog {
     pub address: Option<Pattern>,
     /// How a choice is made.
     #[serde(default)]
-    pub choose: Choosing,
+    pub choose: SelectionMode,
     /// How free text is given.
     #[serde(default)]
     pub text: Option<TextRule>,
@@ -46,13 +46,13 @@ pub struct Dialog {
     pub pass: Option<Pattern>,
     /// Choices that stand in no list: keys that the dialog names in its text.
     #[serde(default)]
-    pub keys: Vec<KeyChoice>,
+    pub keys: Vec<KeyOption>,
 }
 
 /// How a choice is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Choosing {
+pub enum SelectionMode {
     /// Its number acts at once. Where there are no numbers, as `marker`.
     #[default]
     Number,
@@ -74,7 +74,7 @@ pub struct TextRule {
 /// A choice without a number: a key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct KeyChoice {
+pub struct KeyOption {
     /// Its id.
     pub id: String,
     /// What it is called.
@@ -86,7 +86,7 @@ pub struct KeyChoice {
 /// The id of choices with such a label.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ChoiceName {
+pub struct OptionName {
     /// `yes`, `no`, `always`, …
     pub id: String,
     /// The label.

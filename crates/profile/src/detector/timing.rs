@@ -1,0 +1,18 @@
+//! How long a conclusion waits before it is drawn, with the behaviour of a CLI that makes it necessary.
+
+use std::time::Duration;
+
+/// `idle` must hold so long: Codex says `idle`, `working`, `idle` when it starts (110 ms apart at most), Gemini is idle for
+/// 40 ms between two queued messages.
+pub(super) const SETTLE: Duration = Duration::from_millis(150);
+/// Work that is reported before the first `ready`, with nothing entered, must hold so long: it is the CLI starting up.
+pub(super) const START_UP: Duration = Duration::from_millis(300);
+/// The first composer must have stood so long when the CLI does not report its own state: Gemini paints it for a moment
+/// before its start-up dialogs.
+pub(super) const FIRST_COMPOSER: Duration = Duration::from_millis(500);
+/// A composer on the screen is ready after so long when nothing else ever tells: Codex paints it before its own start.
+pub(super) const SCREEN_ALONE: Duration = Duration::from_secs(5);
+/// A reported question is published when its dialog is on the screen, or after this long without one.
+pub(super) const DIALOG_WAIT: Duration = Duration::from_secs(2);
+/// An interrupted turn waits at most so long for what the model had said.
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(500);
