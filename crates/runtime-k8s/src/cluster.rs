@@ -1,4 +1,4 @@
-//! The API of a cluster: connecting to it, and its refusals in the words of ours.
+//! The API server of a cluster: connecting to it, and its errors as [`Problem`]s.
 
 use std::time::Duration;
 
@@ -6,15 +6,17 @@ use anyhow::Context;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
+use kube::api::{Patch, PatchParams};
 use kube::client::ConfigExt as _;
 use kube::{Api, Client, Config, Error};
 use parallax_api::{Code, Problem};
+use serde_json::json;
 use tower::{BoxError, ServiceBuilder};
 
-use crate::counting::{ApiRequests, Counting};
-use crate::resource::ParallaxAgent;
+use crate::request_metrics::{ApiRequests, CountingLayer};
+use crate::resource::{ParallaxAgent, Phase};
 
-/// A cluster that takes longer to connect to is away.
+/// How long connecting to the API server may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that are kept for the next request, and how long.
 const MAX_IDLE: usize = 4;
@@ -25,13 +27,13 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Cluster {
     pub(crate) client: Client,
     pub(crate) namespace: String,
-    /// What it was asked.
+    /// Counts the requests.
     pub(crate) requests: ApiRequests,
 }
 
 impl Cluster {
-    /// The cluster that a kubeconfig or the service account of this pod names; `namespace` wins over theirs. Talks to nobody
-    /// yet.
+    /// The cluster that a kubeconfig or the service account of this pod names; `namespace` takes precedence over theirs.
+    /// Sends no request.
     ///
     /// # Errors
     /// When neither is there, or what they say makes no sense.
@@ -60,10 +62,16 @@ impl Cluster {
     pub(crate) fn claims(&self) -> Api<PersistentVolumeClaim> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
+
+    /// Moves a resource to a phase. Success when the resource is gone.
+    pub(crate) async fn set_phase(&self, name: &str, phase: Phase) -> Result<(), Problem> {
+        let patch = json!({ "status": { "phase": phase } });
+        let patched = self.agents().patch_status(name, &PatchParams::default(), &Patch::Merge(&patch)).await;
+        missing_is_success(patched.map(drop)).map_err(|error| problem("note the agent's phase", &error))
+    }
 }
 
-/// As kube's own, but that many agents at once do not leave many idle connections, and nothing is tried again here: whoever
-/// asked knows what that is worth.
+/// As kube's own client, with fewer idle connections after a burst, and without retries: callers decide about those.
 fn client(config: &Config, requests: ApiRequests) -> Result<Client, Error> {
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);
@@ -75,7 +83,7 @@ fn client(config: &Config, requests: ApiRequests) -> Result<Client, Error> {
         .pool_max_idle_per_host(MAX_IDLE)
         .build(config.rustls_https_connector_with_connector(connector)?);
     let service = ServiceBuilder::new()
-        .layer(Counting::new(requests))
+        .layer(CountingLayer::new(requests))
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)
         .map_err(BoxError::from)
@@ -83,26 +91,34 @@ fn client(config: &Config, requests: ApiRequests) -> Result<Client, Error> {
     Ok(Client::new(service, config.default_namespace.clone()))
 }
 
+/// Deleting what is gone is a success.
+pub(crate) fn missing_is_success(result: Result<(), Error>) -> Result<(), Error> {
+    match result {
+        Err(error) if is_missing(&error) => Ok(()),
+        result => result,
+    }
+}
+
 /// `404`: there is no such thing.
 pub(crate) fn is_missing(error: &Error) -> bool {
     matches!(error, Error::Api(status) if status.code == 404)
 }
 
-/// There is one already.
-pub(crate) fn is_there(error: &Error) -> bool {
+/// `409`: an object of this name exists.
+pub(crate) fn already_exists(error: &Error) -> bool {
     matches!(error, Error::Api(status) if status.is_already_exists())
 }
 
-/// `409`: it has changed since it was read.
+/// `409`: the object has changed since it was read.
 pub(crate) fn is_conflict(error: &Error) -> bool {
     matches!(error, Error::Api(status) if status.is_conflict())
 }
 
-/// What the cluster said, without this client's words around it.
-pub(crate) fn words(error: &Error) -> String {
+/// The API server's message, without this client's words around it.
+pub(crate) fn message(error: &Error) -> String {
     match error {
         Error::Api(status) => status.message.trim().to_owned(),
-        // The outermost cause says that a connection failed; the innermost, why.
+        // The outermost error says that a connection failed, the innermost one why.
         other => {
             let mut cause: &dyn std::error::Error = other;
             while let Some(inner) = cause.source() {
@@ -113,30 +129,32 @@ pub(crate) fn words(error: &Error) -> String {
     }
 }
 
-/// The cluster refused or is away, in our codes: a quota is a `RESOURCE_LIMIT`, a policy's or the server's no to what was
-/// asked for a `SPAWN_FAILED`, and what may pass a `RUNTIME_UNAVAILABLE`.
+/// An error of the API server in our codes: `RESOURCE_LIMIT` for a quota, `SPAWN_FAILED` for what a policy or validation
+/// refuses, `RUNTIME_UNAVAILABLE` for what a retry may mend.
 pub(crate) fn problem(what: &str, error: &Error) -> Problem {
-    let words = words(error);
-    let Error::Api(status) = error else { return away(&words) };
+    let message = message(error);
+    let Error::Api(status) = error else { return away(&message) };
     match status.code {
-        403 if words.contains("exceeded quota") => Problem::new(Code::ResourceLimit, words),
-        403 if words.contains("is forbidden: User") => Problem::internal(format!(
-            "this runtime's account may not {what}: {words}; deploy/kubernetes has the role it needs"
+        403 if message.contains("exceeded quota") => Problem::new(Code::ResourceLimit, message),
+        403 if message.contains("is forbidden: User") => Problem::internal(format!(
+            "this runtime's account may not {what}: {message}; deploy/kubernetes has the role it needs"
         )),
-        400 | 403 | 422 => Problem::new(Code::SpawnFailed, format!("the cluster would not {what}: {words}")),
-        404 if words.contains("could not find the requested resource") => {
+        400 | 403 | 422 => {
+            Problem::new(Code::SpawnFailed, format!("the cluster would not {what}: {message}"))
+        }
+        404 if message.contains("could not find the requested resource") => {
             away("it has no ParallaxAgent resources")
         }
-        429 | 500.. => away(&words),
-        _ => Problem::internal(format!("the cluster would not {what}: {words}")),
+        429 | 500.. => away(&message),
+        _ => Problem::internal(format!("the cluster would not {what}: {message}")),
     }
 }
 
 /// `RUNTIME_UNAVAILABLE`: the cluster does not answer, or not now.
-pub(crate) fn away(words: &str) -> Problem {
+pub(crate) fn away(message: &str) -> Problem {
     Problem::new(
         Code::RuntimeUnavailable,
-        format!("the cluster's API server does not answer ({words}); agents that run go on"),
+        format!("the cluster's API server does not answer ({message}); agents that run go on"),
     )
 }
 

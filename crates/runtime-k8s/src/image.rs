@@ -1,4 +1,4 @@
-//! Which image an agent gets.
+//! The image of an agent.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use serde::Deserialize;
 
 use crate::resource::ParallaxAgentSpec;
 
-/// When a node fetches an image.
+/// When nodes pull images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pull {
     /// Before each start.
     Always,
-    /// When it does not have it.
+    /// When a node does not have it.
     #[default]
     Missing,
     /// Never.
@@ -21,7 +21,7 @@ pub enum Pull {
 }
 
 impl Pull {
-    /// As a pod has it.
+    /// The pod's `imagePullPolicy`.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Always => "Always",

@@ -1,4 +1,4 @@
-//! Who leads: of several replicas one does the work, and the lease says which.
+//! Leader election: of several replicas, the holder of the lease does the work.
 
 use std::time::Duration;
 
@@ -12,23 +12,23 @@ use tokio::time::Instant;
 
 use crate::cluster::{self, Cluster};
 
-/// A leader that has not renewed it for so long leads no more.
-const DURATION: Duration = Duration::from_secs(15);
-/// How often the leader renews it, and others look at it.
-const RENEW: Duration = Duration::from_secs(5);
-/// How long the API server may take for it.
-const TIMEOUT: Duration = Duration::from_secs(4);
+/// A lease that was not renewed for this long has expired.
+const LEASE_DURATION: Duration = Duration::from_secs(15);
+/// How often the leader renews the lease, and others read it.
+const RENEW_INTERVAL: Duration = Duration::from_secs(5);
+/// How long one request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The lease of a runtime, as one replica sees it.
 pub struct Lease {
     api: Api<Resource>,
     name: String,
     holder: String,
-    /// The lease as it was last seen to change, and when: clocks of other machines are not trusted.
-    seen: Option<(Option<LeaseSpec>, Instant)>,
+    /// The lease as it last changed, and when this replica saw it: clocks of other machines are not compared.
+    observed: Option<(Option<LeaseSpec>, Instant)>,
 }
 
-/// Who leads.
+/// The holder of the lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Leader {
     /// This replica.
@@ -43,35 +43,35 @@ impl Lease {
             api: Api::namespaced(cluster.client.clone(), &cluster.namespace),
             name: format!("parallax-runtime-{instance}"),
             holder: holder.to_owned(),
-            seen: None,
+            observed: None,
         }
     }
 
-    /// Takes the lease if nobody has it, or renews it.
+    /// Acquires the lease if it is free or expired, or renews it.
     ///
     /// # Errors
     /// When the API server refuses or is away.
     pub async fn take(&mut self) -> Result<Leader, Problem> {
-        let taking = tokio::time::timeout(TIMEOUT, self.take_now()).await;
+        let taking = tokio::time::timeout(REQUEST_TIMEOUT, self.acquire_or_renew()).await;
         taking.unwrap_or_else(|_| Err(cluster::away("not in time")))
     }
 
-    async fn take_now(&mut self) -> Result<Leader, Problem> {
+    async fn acquire_or_renew(&mut self) -> Result<Leader, Problem> {
         let refused = |error| cluster::problem("take the lease of this runtime", &error);
         let Some(found) = self.api.get_opt(&self.name).await.map_err(refused)? else {
             let new = self.mine(None);
             return match self.api.create(&PostParams::default(), &new).await {
                 Ok(_) => Ok(Leader::Me),
-                Err(error) if cluster::is_there(&error) => Ok(Leader::Other("another replica".into())),
+                Err(error) if cluster::already_exists(&error) => Ok(Leader::Other("another replica".into())),
                 Err(error) => Err(refused(error)),
             };
         };
         let holder = found.spec.as_ref().and_then(|spec| spec.holder_identity.clone()).unwrap_or_default();
-        if holder != self.holder && !holder.is_empty() && !self.has_run_out(&found) {
+        if holder != self.holder && !holder.is_empty() && !self.has_expired(&found) {
             return Ok(Leader::Other(holder));
         }
         let mine = self.mine(Some(&found));
-        // Over the very lease that was read: of two who try, one succeeds.
+        // With the version that was read: of two replicas that try, one succeeds.
         match self.api.replace(&self.name, &PostParams::default(), &mine).await {
             Ok(_) => Ok(Leader::Me),
             Err(error) if cluster::is_conflict(&error) => Ok(Leader::Other("another replica".into())),
@@ -80,15 +80,15 @@ impl Lease {
     }
 
     /// Whether the lease has not changed for its whole duration.
-    fn has_run_out(&mut self, found: &Resource) -> bool {
-        match &self.seen {
+    fn has_expired(&mut self, found: &Resource) -> bool {
+        match &self.observed {
             Some((spec, since)) if *spec == found.spec => {
                 let seconds = found.spec.as_ref().and_then(|spec| spec.lease_duration_seconds);
                 let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
-                since.elapsed() >= seconds.map_or(DURATION, Duration::from_secs)
+                since.elapsed() >= seconds.map_or(LEASE_DURATION, Duration::from_secs)
             }
             _ => {
-                self.seen = Some((found.spec.clone(), Instant::now()));
+                self.observed = Some((found.spec.clone(), Instant::now()));
                 false
             }
         }
@@ -109,7 +109,7 @@ impl Lease {
             },
             spec: Some(LeaseSpec {
                 holder_identity: Some(self.holder.clone()),
-                lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+                lease_duration_seconds: i32::try_from(LEASE_DURATION.as_secs()).ok(),
                 acquire_time: if is_mine { before.acquire_time } else { Some(now.clone()) },
                 renew_time: Some(now),
                 lease_transitions: Some(transitions),
@@ -118,51 +118,51 @@ impl Lease {
         }
     }
 
-    /// Waits until this replica leads. Tells `stand_by` who does meanwhile.
+    /// Waits until this replica leads. Calls `on_standby` with the reason meanwhile.
     ///
     /// Never fails: an API server that is away comes back.
-    pub async fn lead(&mut self, mut stand_by: impl FnMut(String)) {
+    pub async fn lead(&mut self, mut on_standby: impl FnMut(String)) {
         loop {
             match self.take().await {
                 Ok(Leader::Me) => return,
-                Ok(Leader::Other(holder)) => stand_by(format!("`{holder}` leads")),
+                Ok(Leader::Other(holder)) => on_standby(format!("`{holder}` leads")),
                 Err(problem) => {
-                    tracing::warn!(%problem, "failed to look at the lease");
-                    stand_by(problem.detail);
+                    tracing::warn!(%problem, "failed to read the lease");
+                    on_standby(problem.detail);
                 }
             }
-            tokio::time::sleep(RENEW.min(DURATION / 10)).await;
+            tokio::time::sleep(RENEW_INTERVAL.min(LEASE_DURATION / 10)).await;
         }
     }
 
-    /// Renews the lease until the server goes, then gives it back. A replica that is no longer the leader ends itself: the new
-    /// one has its agents. One that cannot reach the API server goes on, because nobody else can lead either.
+    /// Renews the lease until the shutdown, then releases it. A replica that lost the lease shuts down, because the new leader
+    /// has its agents. While the API server is away it goes on: no other replica can acquire the lease either.
     pub fn keep(mut self, shutdown: &Shutdown) {
         let shutdown = shutdown.clone();
         shutdown.tracker().clone().spawn(async move {
             loop {
                 tokio::select! {
-                    () = tokio::time::sleep(RENEW) => {}
+                    () = tokio::time::sleep(RENEW_INTERVAL) => {}
                     () = shutdown.begun() => break,
                 }
                 match self.take().await {
                     Ok(Leader::Me) => {}
                     Ok(Leader::Other(holder)) => {
-                        tracing::error!(holder, "another replica leads now; this one ends");
+                        tracing::error!(holder, "another replica leads now; this one shuts down");
                         return shutdown.begin();
                     }
                     Err(problem) => tracing::warn!(%problem, "failed to renew the lease; trying again"),
                 }
             }
-            if let Err(problem) = self.give_back().await {
-                tracing::debug!(%problem, "the lease was not given back; it runs out");
+            if let Err(problem) = self.release().await {
+                tracing::debug!(%problem, "the lease was not released; it will expire");
             }
         });
     }
 
-    async fn give_back(&self) -> Result<(), Problem> {
-        let refused = |error| cluster::problem("give the lease back", &error);
-        let giving = async {
+    async fn release(&self) -> Result<(), Problem> {
+        let refused = |error| cluster::problem("release the lease", &error);
+        let releasing = async {
             let Some(mut found) = self.api.get_opt(&self.name).await.map_err(refused)? else { return Ok(()) };
             match &mut found.spec {
                 Some(spec) if spec.holder_identity.as_deref() == Some(&self.holder) => {
@@ -172,6 +172,8 @@ impl Lease {
             }
             self.api.replace(&self.name, &PostParams::default(), &found).await.map(drop).map_err(refused)
         };
-        tokio::time::timeout(TIMEOUT, giving).await.unwrap_or_else(|_| Err(cluster::away("not in time")))
+        tokio::time::timeout(REQUEST_TIMEOUT, releasing)
+            .await
+            .unwrap_or_else(|_| Err(cluster::away("not in time")))
     }
 }

@@ -1,38 +1,47 @@
 //! Agents as pods of a Kubernetes cluster.
 //!
-//! - `backend`: the place. An agent is a `ParallaxAgent` resource ([`resource`]), whoever made it; its host runs in a pod.
-//!   - `launch` is what the API asks for: the resource, a Secret with the launch, and waiting for the host. Somebody with
-//!     `kubectl` makes the resource alone; then the server is asked by it (`controller` → runtime-core → `launch`).
-//!   - `controller` does what resources say: makes the pod (`pod`: a pure function), suspends, cleans up, shows the status.
-//!   - `view` is the namespace as two watches tell it; everything reads there, and an idle agent costs the API server nothing.
-//!   - `reasons` says what a pod says of itself: why it cannot start, how it ended. `remains` finds agents again and takes
-//!     them away; `reach` connects to their hosts; `book` has what only this server knows.
-//! - [`lease`] and [`standby`]: of several replicas one leads, the others answer that they stand by.
-//! - `key`, `names`, `cluster`, `counting`, `pause`: tokens, names, the API's refusals, counting its requests, backing off.
-//! - [`KubernetesSettings`] and [`Place`]: this backend in a [`RuntimeServer`].
+//! An agent is a `ParallaxAgent` resource ([`resource`]), whether the API made it or a person; its host runs in a pod. The way
+//! is resource → controller → pod → connector; `controller` has it drawn.
+//!
+//! - `server`: [`ConnectedCluster`] builds a [`RuntimeServer`] over this backend, with the configuration of `settings`.
+//! - `context`: what the following parts share.
+//!   - `backend` implements the trait: `launch` makes the resource and a Secret with the launch and waits for the host,
+//!     `discovery` finds hosts, `removal` removes them.
+//!   - `controller` brings pods to what resources say. It makes the pod (`pod`: a pure function), suspends it, cleans up and
+//!     writes the status.
+//!   - `cache` mirrors the namespace by two watches and holds the controller's work queue; all reads go there.
+//!   - `pod_state` is the state of a pod: why it cannot start, how it ended. `connector` opens connections to hosts.
+//!     `launch_tracker` has the launches of this server. `events` writes Kubernetes Events.
+//! - [`lease`] and [`standby`]: leader election, and what the other replicas answer.
+//! - `token_key`, `names`, `image`, `cluster`, `request_metrics`, `pause`: what the above need.
 //!
 //! [`RuntimeServer`]: parallax_runtime_core::RuntimeServer
 
 mod backend;
-mod book;
+mod cache;
 mod cluster;
+mod connector;
+mod context;
 mod controller;
-mod counting;
+mod discovery;
+mod events;
 mod image;
-mod key;
 mod launch;
+mod launch_tracker;
 pub mod lease;
 mod names;
 mod pause;
 mod pod;
-mod reach;
-mod reasons;
-mod remains;
+mod pod_state;
+mod removal;
+mod request_metrics;
 pub mod resource;
 #[cfg(test)]
 mod scripted;
+mod server;
 mod settings;
 pub mod standby;
-mod view;
+mod token_key;
 
-pub use settings::{KubernetesArgs, KubernetesSettings, Place};
+pub use server::ConnectedCluster;
+pub use settings::{KubernetesArgs, KubernetesSettings};

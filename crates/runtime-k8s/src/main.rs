@@ -4,13 +4,13 @@ use std::net::TcpListener;
 
 use anyhow::Context;
 use clap::Parser;
-use parallax_runtime_k8s::{KubernetesArgs, KubernetesSettings, Place, resource, standby};
+use parallax_runtime_k8s::{ConnectedCluster, KubernetesArgs, KubernetesSettings, resource, standby};
 use parallax_service::args::ServerArgs;
 use parallax_service::serve::DEFAULT_GRACE;
 use parallax_service::shutdown::Shutdown;
 use parallax_service::telemetry;
 
-/// Where it listens unless told.
+/// The default port.
 const PORT: u16 = 3100;
 
 /// Runs agents as pods of a Kubernetes cluster, behind the runtime API. They go on when this server ends.
@@ -38,7 +38,7 @@ async fn main() -> anyhow::Result<()> {
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
     let kubernetes = KubernetesSettings::resolve(&settings, arguments.kubernetes.or(file))?;
-    let (place, mut lease) = Place::connect(&kubernetes).await?;
+    let (cluster, mut lease) = ConnectedCluster::connect(&kubernetes).await?;
     let listener = TcpListener::bind(settings.listen)
         .with_context(|| format!("failed to listen on {}", settings.listen))?;
     listener.set_nonblocking(true)?;
@@ -46,7 +46,7 @@ async fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     lease.keep(&shutdown);
-    let server = place.build(kubernetes, shutdown).await?;
+    let server = cluster.build(kubernetes, shutdown).await?;
     tracing::info!(address = %listener.local_addr()?, "the Kubernetes runtime listens");
     server.serve(tokio::net::TcpListener::from_std(listener)?, DEFAULT_GRACE).await
 }

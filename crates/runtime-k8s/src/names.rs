@@ -1,4 +1,4 @@
-//! What things are called: which resource is which agent, and the labels by which a runtime knows its own.
+//! Names and labels: which resource is which agent, and which objects belong to a runtime.
 
 use std::collections::BTreeMap;
 
@@ -7,42 +7,42 @@ use parallax_api::AgentId;
 
 use crate::resource::ParallaxAgent;
 
-/// The field manager of everything this runtime applies, and the source of its events.
+/// The field manager of server-side apply, and the source of Events.
 pub(crate) const MANAGER: &str = "parallax-runtime-k8s";
-/// Keeps a resource until its agent has ended and was collected.
+/// Keeps a resource until its agent has ended and was archived.
 pub(crate) const FINALIZER: &str = "parallax.io/agent";
 
 /// Labels and annotations.
 pub(crate) mod label {
-    /// The runtime that a thing belongs to.
+    /// The runtime that an object belongs to.
     pub(crate) const RUNTIME: &str = "parallax.io/runtime";
     /// The agent of a pod, a Secret, a claim.
     pub(crate) const AGENT: &str = "parallax.io/agent";
     /// The agent's type.
     pub(crate) const TYPE: &str = "parallax.io/type";
-    /// What a pod is, for network policies: always `agent`.
+    /// Always `agent`: for network policies.
     pub(crate) const COMPONENT: &str = "app.kubernetes.io/component";
-    /// Who asked for an agent: `api`. Anything else is somebody with `kubectl`.
+    /// `api` for a resource that the API made; a person's resource has none.
     pub(crate) const ORIGIN: &str = "parallax.io/origin";
-    /// The spec that a pod was made from.
+    /// An annotation with the spec that a pod was made from.
     pub(crate) const SPEC: &str = "parallax.io/spec";
 }
 
-/// Asked for by the API: the resource goes when its agent has ended.
+/// The value of `ORIGIN` for resources that the API made: they are deleted when their agent has ended.
 pub(crate) const BY_API: &str = "api";
-/// The runtime that resources without a label belong to.
+/// The runtime that is responsible for resources without a label.
 pub(crate) const DEFAULT_INSTANCE: &str = "parallax";
 
-/// Digits of a resource's uid in the id of its agent.
+/// How many digits of a resource's uid are part of its agent's id.
 const UID_DIGITS: usize = 8;
 
-/// Whether the API asked for this agent.
+/// Whether the API made this resource.
 pub(crate) fn is_by_api(resource: &ParallaxAgent) -> bool {
     resource.labels().get(label::ORIGIN).is_some_and(|origin| origin == BY_API)
 }
 
-/// The agent of a resource. Of one that people made, it has some of the uid in it: another of the same name is another
-/// agent. None: a name that cannot be (the definition refuses it).
+/// The agent of a resource. For a person's resource it includes part of the uid, because another resource of the same name
+/// is another agent. None for a name that the definition would refuse.
 pub(crate) fn agent_id(resource: &ParallaxAgent) -> Option<AgentId> {
     let name = resource.name_any();
     if is_by_api(resource) {
@@ -67,12 +67,12 @@ pub(crate) fn claim(id: &AgentId) -> String {
     format!("{id}-workspace")
 }
 
-/// The labels of what is made for an agent.
+/// The labels of objects that are made for an agent.
 pub(crate) fn labels(instance: &str, id: &AgentId, r#type: &str) -> BTreeMap<String, String> {
     let labels = [(label::RUNTIME, instance), (label::AGENT, id.as_str()), (label::COMPONENT, "agent")];
     let mut labels: BTreeMap<String, String> =
         labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-    // A type may have a name that is good for no label.
+    // Not every name of a type is a valid label value.
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let ends = |text: &str| text.starts_with(char::is_alphanumeric) && text.ends_with(char::is_alphanumeric);
     if r#type.chars().all(fits) && ends(r#type) {

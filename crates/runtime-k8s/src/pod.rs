@@ -1,13 +1,13 @@
-//! What the cluster is asked for: a resource and the operator's choices become a pod and, where the resource says so, a
-//! claim. Pure functions.
+//! The pod of an agent, and its claim: made from the resource and the operator's configuration. Pure functions.
 
 mod volumes;
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EnvVar, HTTPGetAction, Pod, PodSecurityContext, PodSpec, Probe,
-    ResourceRequirements, SeccompProfile, SecurityContext, Toleration, VolumeMount,
+    Capabilities, Container, ContainerPort, EnvVar, HTTPGetAction, LocalObjectReference, Pod,
+    PodSecurityContext, PodSpec, Probe, ResourceRequirements, SeccompProfile, SecurityContext, Toleration,
+    VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -16,15 +16,15 @@ use kube::{Resource as _, ResourceExt as _};
 use parallax_api::AgentId;
 use serde_json::Value;
 
-use crate::names::{self, label};
+use crate::image::{Images, Pull};
+use crate::names::{self, DEFAULT_INSTANCE, label};
 use crate::resource::{ParallaxAgent, ParallaxAgentSpec};
-use crate::settings::PodSettings;
 
-pub(crate) use volumes::{Workplace, claim};
+pub(crate) use volumes::{WorkspaceVolume, claim};
 
 /// The container of the agent and its host.
 pub(crate) const AGENT: &str = "agent";
-/// The container that brings the host.
+/// The init container that installs the host.
 pub(crate) const INSTALL: &str = "host";
 /// The port of a host.
 pub(crate) const PORT: u16 = 3110;
@@ -36,33 +36,73 @@ const PROGRAM: &str = "/opt/parallax/parallax-agent-host";
 const LAUNCH_DIR: &str = "/run/parallax";
 pub(crate) const LAUNCH: &str = "launch.json";
 
-/// Between asking a pod to go and insisting: the host gives its agent five seconds, and the rest is for collecting.
+/// The pod's termination grace: five seconds are the agent's, the rest is for archiving its log.
 const GRACE_SECONDS: i64 = 30;
-/// How long a pod stays on a node that is away or not ready.
-const NODE_PATIENCE_SECONDS: i64 = 60;
-/// How often the kubelet asks a host whether it is ready. Nobody waits for it: the runtime asks the host itself.
+/// How long a pod stays bound to a node that is unreachable or not ready.
+const NODE_TOLERATION_SECONDS: i64 = 60;
+/// The period of the readiness probe. It may be long: the runtime calls the host itself.
 const PROBE_SECONDS: i32 = 10;
 
+/// What an agent requests that names no resources …
+const REQUESTS: [(&str, &str); 2] = [("cpu", "20m"), ("memory", "128Mi")];
+/// … and its limits.
+const LIMITS: [(&str, &str); 2] = [("cpu", "2"), ("memory", "2Gi")];
+/// The first user of most systems.
+const USER: i64 = 1000;
+
+/// What all pods of a runtime have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct PodConfig {
+    /// The name of the runtime.
+    pub(crate) instance: String,
+    /// The image with the agent host.
+    pub(crate) host_image: String,
+    /// The images with the CLIs.
+    pub(crate) images: Images,
+    /// When images are pulled.
+    pub(crate) pull: Pull,
+    /// The Secrets to pull with.
+    pub(crate) pull_secrets: Vec<LocalObjectReference>,
+    /// The user of agents. Never root.
+    pub(crate) user: i64,
+    /// The resources of agents that name none.
+    pub(crate) resources: ResourceRequirements,
+}
+
+impl Default for PodConfig {
+    fn default() -> Self {
+        Self {
+            instance: DEFAULT_INSTANCE.into(),
+            host_image: "parallax-host:latest".into(),
+            images: Images::default(),
+            pull: Pull::default(),
+            pull_secrets: Vec::new(),
+            user: USER,
+            resources: amounts(&REQUESTS, &LIMITS),
+        }
+    }
+}
+
 /// The pod of an agent.
-pub(crate) fn pod(resource: &ParallaxAgent, id: &AgentId, settings: &PodSettings) -> Pod {
+pub(crate) fn pod(resource: &ParallaxAgent, id: &AgentId, config: &PodConfig) -> Pod {
     let spec = &resource.spec;
-    let place = Workplace::of(spec, id);
+    let workspace = WorkspaceVolume::of(spec, id);
     Pod {
         metadata: ObjectMeta {
             name: Some(names::pod(id)),
             namespace: resource.namespace(),
-            labels: Some(names::labels(&settings.instance, id, &spec.r#type)),
-            annotations: Some([(label::SPEC.to_owned(), fixed(spec).to_string())].into()),
+            labels: Some(names::labels(&config.instance, id, &spec.r#type)),
+            annotations: Some([(label::SPEC.to_owned(), immutable_part(spec).to_string())].into()),
             owner_references: resource.controller_owner_ref(&()).map(|owner| vec![owner]),
             ..ObjectMeta::default()
         },
         spec: Some(PodSpec {
-            init_containers: Some(vec![install(settings, &place)]),
-            containers: vec![agent(spec, settings, &place)],
-            volumes: Some(volumes::volumes(spec, id, &place)),
+            init_containers: Some(vec![install(config, &workspace)]),
+            containers: vec![agent(spec, config, &workspace)],
+            volumes: Some(volumes::volumes(spec, id, &workspace)),
             restart_policy: Some("Never".into()),
             termination_grace_period_seconds: Some(GRACE_SECONDS),
-            // Nothing of the cluster is the agent's business.
+            // The agent gets no access to the cluster.
             automount_service_account_token: Some(false),
             enable_service_links: Some(false),
             service_account_name: spec.service_account_name.clone(),
@@ -72,13 +112,13 @@ pub(crate) fn pod(resource: &ParallaxAgent, id: &AgentId, settings: &PodSettings
             runtime_class_name: spec.runtime_class_name.clone(),
             image_pull_secrets: match spec.image_pull_secrets.is_empty() {
                 false => Some(spec.image_pull_secrets.clone()),
-                true => (!settings.pull_secrets.is_empty()).then(|| settings.pull_secrets.clone()),
+                true => (!config.pull_secrets.is_empty()).then(|| config.pull_secrets.clone()),
             },
             security_context: Some(PodSecurityContext {
                 run_as_non_root: Some(true),
-                run_as_user: Some(settings.user),
-                run_as_group: Some(settings.user),
-                fs_group: Some(settings.user),
+                run_as_user: Some(config.user),
+                run_as_group: Some(config.user),
+                fs_group: Some(config.user),
                 seccomp_profile: Some(SeccompProfile {
                     type_: "RuntimeDefault".into(),
                     localhost_profile: None,
@@ -91,8 +131,8 @@ pub(crate) fn pod(resource: &ParallaxAgent, id: &AgentId, settings: &PodSettings
     }
 }
 
-/// What of a spec cannot change while its pod lives: all of it but `suspended`.
-pub(crate) fn fixed(spec: &ParallaxAgentSpec) -> Value {
+/// The part of a spec that cannot change while its pod lives: all of it but `suspended`.
+fn immutable_part(spec: &ParallaxAgentSpec) -> Value {
     let mut value = serde_json::to_value(spec).unwrap_or_default();
     if let Some(fields) = value.as_object_mut() {
         fields.remove("suspended");
@@ -103,7 +143,8 @@ pub(crate) fn fixed(spec: &ParallaxAgentSpec) -> Value {
 /// The fields of a spec that are not as they were when its pod was made.
 pub(crate) fn changed(spec: &ParallaxAgentSpec, pod: &Pod) -> Vec<String> {
     let Some(made) = pod.annotations().get(label::SPEC) else { return Vec::new() };
-    let (Ok(Value::Object(before)), Value::Object(now)) = (serde_json::from_str(made), fixed(spec)) else {
+    let (Ok(Value::Object(before)), Value::Object(now)) = (serde_json::from_str(made), immutable_part(spec))
+    else {
         return Vec::new();
     };
     let mut fields: Vec<String> = before
@@ -117,34 +158,34 @@ pub(crate) fn changed(spec: &ParallaxAgentSpec, pod: &Pod) -> Vec<String> {
     fields
 }
 
-fn install(settings: &PodSettings, place: &Workplace) -> Container {
+fn install(config: &PodConfig, workspace: &WorkspaceVolume) -> Container {
     let mut args = vec!["install".to_owned(), "--to".into(), PROGRAM.into()];
-    for dir in &place.make {
+    for dir in &workspace.make {
         args.extend(["--make-dir".to_owned(), dir.clone()]);
     }
     Container {
         name: INSTALL.into(),
-        image: Some(settings.host_image.clone()),
-        image_pull_policy: Some(settings.pull.as_str().into()),
+        image: Some(config.host_image.clone()),
+        image_pull_policy: Some(config.pull.as_str().into()),
         command: Some(vec![PROGRAM_IN_IMAGE.into()]),
         args: Some(args),
-        security_context: Some(nothing_allowed()),
+        security_context: Some(restricted()),
         resources: Some(amounts(
             &[("cpu", "10m"), ("memory", "16Mi")],
             &[("cpu", "500m"), ("memory", "64Mi")],
         )),
         volume_mounts: Some(
-            [mount("program", "/opt/parallax", false)].into_iter().chain(place.mounts()).collect(),
+            [mount("program", "/opt/parallax", false)].into_iter().chain(workspace.mounts()).collect(),
         ),
         ..Container::default()
     }
 }
 
-fn agent(spec: &ParallaxAgentSpec, settings: &PodSettings, place: &Workplace) -> Container {
+fn agent(spec: &ParallaxAgentSpec, config: &PodConfig, workspace: &WorkspaceVolume) -> Container {
     let args = [
         "serve".to_owned(),
         "--dir".into(),
-        place.host_dir.clone(),
+        workspace.host_dir.clone(),
         "--contained".into(),
         "--listen".into(),
         format!("0.0.0.0:{PORT}"),
@@ -154,13 +195,13 @@ fn agent(spec: &ParallaxAgentSpec, settings: &PodSettings, place: &Workplace) ->
     let own = [mount("program", "/opt/parallax", true), mount("launch", LAUNCH_DIR, true)];
     Container {
         name: AGENT.into(),
-        image: Some(settings.images.of(spec)),
-        image_pull_policy: Some(settings.pull.as_str().into()),
+        image: Some(config.images.of(spec)),
+        image_pull_policy: Some(config.pull.as_str().into()),
         command: Some(vec![PROGRAM.into()]),
         args: Some(args.into()),
-        // The image's directory may be one that its user cannot enter.
+        // The pod's user may have no access to the image's working directory.
         working_dir: Some("/".into()),
-        env: Some(variables(spec, place)),
+        env: Some(variables(spec, workspace)),
         env_from: Some(spec.env_from.clone()),
         ports: Some(vec![ContainerPort {
             name: Some("host".into()),
@@ -177,23 +218,26 @@ fn agent(spec: &ParallaxAgentSpec, settings: &PodSettings, place: &Workplace) ->
             timeout_seconds: Some(5),
             ..Probe::default()
         }),
-        resources: Some(spec.resources.clone().unwrap_or_else(|| settings.resources.clone())),
-        security_context: Some(nothing_allowed()),
-        volume_mounts: Some(own.into_iter().chain(place.mounts()).collect()),
+        resources: Some(spec.resources.clone().unwrap_or_else(|| config.resources.clone())),
+        security_context: Some(restricted()),
+        volume_mounts: Some(own.into_iter().chain(workspace.mounts()).collect()),
         ..Container::default()
     }
 }
 
-/// The resource's own, and a home where one is kept.
-fn variables(spec: &ParallaxAgentSpec, place: &Workplace) -> Vec<EnvVar> {
-    let home =
-        place.home.clone().map(|home| EnvVar { name: "HOME".into(), value: Some(home), value_from: None });
-    // The last of one name counts.
+/// The resource's own variables, and `HOME` where the home is on a volume.
+fn variables(spec: &ParallaxAgentSpec, workspace: &WorkspaceVolume) -> Vec<EnvVar> {
+    let home = workspace.home.clone().map(|home| EnvVar {
+        name: "HOME".into(),
+        value: Some(home),
+        value_from: None,
+    });
+    // Of two with one name, the later one counts.
     home.into_iter().chain(spec.env.iter().cloned()).collect()
 }
 
-/// What the *restricted* Pod Security Standard wants of a container.
-fn nothing_allowed() -> SecurityContext {
+/// What the *restricted* Pod Security Standard requires of a container.
+fn restricted() -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
         capabilities: Some(Capabilities { drop: Some(vec!["ALL".into()]), add: None }),
@@ -201,19 +245,19 @@ fn nothing_allowed() -> SecurityContext {
     }
 }
 
-/// The resource's own, and patience with a node that is away that ends before people's does: the default is five minutes.
+/// The resource's own, and shorter ones than the cluster's default of five minutes for nodes that are away.
 fn tolerations(own: &[Toleration]) -> Vec<Toleration> {
-    let patience =
+    let defaults =
         ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"].map(|taint| Toleration {
             key: Some(taint.into()),
             operator: Some("Exists".into()),
             effect: Some("NoExecute".into()),
-            toleration_seconds: Some(NODE_PATIENCE_SECONDS),
+            toleration_seconds: Some(NODE_TOLERATION_SECONDS),
             ..Toleration::default()
         });
-    let said = |taint: &Toleration| own.iter().any(|own| own.key.is_none() || own.key == taint.key);
-    let patience: Vec<Toleration> = patience.into_iter().filter(|taint| !said(taint)).collect();
-    own.iter().cloned().chain(patience).collect()
+    let is_set = |taint: &Toleration| own.iter().any(|own| own.key.is_none() || own.key == taint.key);
+    let defaults = defaults.into_iter().filter(|taint| !is_set(taint));
+    own.iter().cloned().chain(defaults).collect()
 }
 
 /// Requests and limits.

@@ -17,7 +17,7 @@ use kube::client::Body;
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::counting::ApiRequests;
+use crate::request_metrics::ApiRequests;
 
 /// What is answered to a request.
 pub(super) enum Answer {

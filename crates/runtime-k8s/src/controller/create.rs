@@ -1,4 +1,4 @@
-//! Making an agent's pod, once.
+//! Phase `Creating`: the claim, where one is asked for, and the pod are made, once.
 
 use std::time::Duration;
 
@@ -8,63 +8,59 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 use parallax_api::{AgentId, Code, Problem};
 
-use super::show::Shown;
-use crate::backend::KubernetesBackend;
+use super::reconcile::Transition;
+use super::status::StatusUpdate;
 use crate::cluster;
+use crate::context::Context;
 use crate::names::{self, MANAGER};
 use crate::pod;
 use crate::resource::{ParallaxAgent, Phase};
 
-/// The view is behind by less than this.
-const BEHIND: Duration = Duration::from_millis(200);
+/// The cache is behind the API server by less than this.
+const CACHE_DELAY: Duration = Duration::from_millis(200);
 
-/// Makes the claim, where one is asked for, and the pod.
-pub(super) async fn create(
-    backend: &KubernetesBackend,
-    resource: &ParallaxAgent,
-    id: &AgentId,
-) -> Result<(Shown, Action), Problem> {
-    let creating = Shown::phase(Phase::Creating);
-    // A pod that is going has the name of the one that is to come.
-    if backend.view.pod(id).is_some_and(|pod| pod.metadata.deletion_timestamp.is_some()) {
+/// Makes the claim and the pod.
+pub(super) async fn create(context: &Context, resource: &ParallaxAgent, id: &AgentId) -> Transition {
+    let creating = StatusUpdate::phase(Phase::Creating);
+    // A pod that is being deleted still has the name.
+    if context.cache.pod(id).is_some_and(|pod| pod.metadata.deletion_timestamp.is_some()) {
         return Ok((creating, Action::await_change()));
     }
-    // The view may be behind, and a pod that has been and gone would be made a second time.
-    let now = backend.cluster.agents().get_opt(&resource.name_any()).await;
-    let now = now.map_err(|error| cluster::problem("look for the agent's resource", &error))?;
-    let phase = now.as_ref().and_then(|now| now.status.as_ref()).map(|status| status.phase);
-    if phase != Some(Phase::Creating) || now.is_none_or(|now| now.uid() != resource.uid()) {
-        return Ok((creating, Action::requeue(BEHIND)));
+    // With an outdated cache, a pod that was made and has ended would be made a second time.
+    let current = context.cluster.agents().get_opt(&resource.name_any()).await;
+    let current = current.map_err(|error| cluster::problem("look for the agent's resource", &error))?;
+    let phase = current.as_ref().and_then(|current| current.status.as_ref()).map(|status| status.phase);
+    if phase != Some(Phase::Creating) || current.is_none_or(|current| current.uid() != resource.uid()) {
+        return Ok((creating, Action::requeue(CACHE_DELAY)));
     }
-    match apply(backend, resource, id).await {
+    match apply(context, resource, id).await {
         Ok(()) => {
             let note = format!("made the pod {}", names::pod(id));
-            backend.controller().tell(resource, EventType::Normal, "Created", note).await;
-            Ok((Shown::phase(Phase::Starting), Action::await_change()))
+            context.recorder.emit_event(resource, EventType::Normal, "Created", note).await;
+            Ok((StatusUpdate::phase(Phase::Starting), Action::await_change()))
         }
-        // Whoever waits for the host hears it; with nobody waiting it is tried again.
-        Err(problem) if backend.book.of(id).launching && problem.code != Code::RuntimeUnavailable => {
-            backend.book.note(id, |note| note.refusal = Some(problem));
+        // The task that waits for the host reports it; without one it is tried again.
+        Err(problem) if context.launches.get(id).launching && problem.code != Code::RuntimeUnavailable => {
+            context.launches.update(id, |state| state.failure = Some(problem));
             Ok((creating, Action::await_change()))
         }
         Err(problem) => Err(problem),
     }
 }
 
-async fn apply(backend: &KubernetesBackend, resource: &ParallaxAgent, id: &AgentId) -> Result<(), Problem> {
-    let instance = &backend.pods.instance;
+async fn apply(context: &Context, resource: &ParallaxAgent, id: &AgentId) -> Result<(), Problem> {
     if let Some(asked) = resource.spec.workspace.as_ref().and_then(|workspace| workspace.claim.as_ref()) {
-        let claim = pod::claim(resource, id, asked, instance);
-        match backend.cluster.claims().create(&PostParams::default(), &claim).await {
-            // The agent comes back, and its claim has waited.
-            Err(error) if cluster::is_there(&error) => {}
+        let claim = pod::claim(resource, id, asked, &context.pods.instance);
+        match context.cluster.claims().create(&PostParams::default(), &claim).await {
+            // Kept from before a suspension.
+            Err(error) if cluster::already_exists(&error) => {}
             Err(error) => return Err(cluster::problem("make the agent's claim", &error)),
             Ok(_) => {}
         }
     }
-    let pod = pod::pod(resource, id, &backend.pods);
+    let pod = pod::pod(resource, id, &context.pods);
     let params = PatchParams::apply(MANAGER).force();
-    match backend.cluster.pods().patch(&names::pod(id), &params, &Patch::Apply(&pod)).await {
+    match context.cluster.pods().patch(&names::pod(id), &params, &Patch::Apply(&pod)).await {
         Ok(_) => Ok(()),
         Err(error) => Err(cluster::problem("make the agent's pod", &error)),
     }

@@ -14,7 +14,7 @@ fn resource(spec: ParallaxAgentSpec) -> ParallaxAgent {
 fn made(spec: ParallaxAgentSpec) -> Pod {
     let resource = resource(spec);
     let id = names::agent_id(&resource).unwrap();
-    pod(&resource, &id, &PodSettings::default())
+    pod(&resource, &id, &PodConfig::default())
 }
 
 fn existing(name: &str, read_only: bool) -> Option<Workspace> {
@@ -71,7 +71,8 @@ fn what_cannot_change_is_told_by_field() {
 fn directories_are_where_they_outlive_what_they_should() {
     let id: AgentId = "a".parse().unwrap();
     let place = |workspace| {
-        let place = Workplace::of(&ParallaxAgentSpec { workspace, ..ParallaxAgentSpec::default() }, &id);
+        let place =
+            WorkspaceVolume::of(&ParallaxAgentSpec { workspace, ..ParallaxAgentSpec::default() }, &id);
         let mounts: Vec<String> = place.mounts().into_iter().map(|mount| mount.mount_path).collect();
         (place.workdir, place.host_dir, mounts.join(" "))
     };

@@ -1,4 +1,4 @@
-//! Where an agent works and where its host remembers: directories of the pod, or of a claim that outlives it.
+//! Where an agent works and its host keeps its state: directories of the pod, or of a claim that outlives it.
 
 use k8s_openapi::api::core::v1::{
     EmptyDirVolumeSource, PersistentVolumeClaim, PersistentVolumeClaimSpec,
@@ -12,21 +12,21 @@ use super::mount;
 use crate::names;
 use crate::resource::{Claim, ParallaxAgent, ParallaxAgentSpec};
 
-/// Where agents work that have no claim of their own, and where somebody else's claim is mounted.
+/// Where agents without a claim of their own work, and where an existing claim is mounted.
 const WORKSPACE: &str = "/workspace";
-/// Where an agent's own claim is mounted: a workspace, and beside it what its host remembers.
+/// Where an agent's own claim is mounted: the workspace, and beside it the host's state and the home.
 const OWN_CLAIM: &str = "/data";
-/// What the host of an agent without a claim remembers.
+/// The host's state, for an agent without a claim.
 const OWN: &str = "/var/lib/parallax";
 /// The volume with the workspace.
 const VOLUME: &str = "workspace";
 
 /// The directories of an agent, as it sees them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Workplace {
+pub(crate) struct WorkspaceVolume {
     /// Where it works.
     pub(crate) workdir: String,
-    /// What its host remembers.
+    /// The host's state.
     pub(crate) host_dir: String,
     /// Its home, when that outlives the pod with the rest; none: the image's.
     pub(crate) home: Option<String>,
@@ -34,12 +34,12 @@ pub(crate) struct Workplace {
     pub(crate) make: Vec<String>,
     /// Where the workspace's volume is mounted, and whether for reading only.
     at: (&'static str, bool),
-    /// The host's memory has a volume of its own.
-    apart: bool,
+    /// The host's state has a volume of its own.
+    has_own_volume: bool,
 }
 
-impl Workplace {
-    /// Where an agent works whose request names nothing.
+impl WorkspaceVolume {
+    /// Where an agent works whose request names no claim.
     pub(crate) const DEFAULT: &str = WORKSPACE;
 
     /// The directories that a spec means.
@@ -53,13 +53,13 @@ impl Workplace {
                 home: Some(dir("home")),
                 make: vec![dir("workspace"), dir("home")],
                 at: (OWN_CLAIM, false),
-                apart: false,
+                has_own_volume: false,
             };
         }
         let read_only = workspace.existing_claim.as_ref().is_some_and(|claim| claim.read_only);
         let kept = spec.keeps_workspace();
         let beside = format!("{WORKSPACE}/.parallax/{id}");
-        // The CLI's own records of the conversation are in its home.
+        // The CLI keeps its conversation in its home.
         let home = kept.then(|| format!("{beside}/home"));
         Self {
             workdir: WORKSPACE.into(),
@@ -67,19 +67,23 @@ impl Workplace {
             make: home.iter().cloned().collect(),
             home,
             at: (WORKSPACE, read_only),
-            apart: !kept,
+            has_own_volume: !kept,
         }
     }
 
-    /// What is mounted in both containers.
+    /// The mounts of both containers.
     pub(super) fn mounts(&self) -> Vec<VolumeMount> {
         let (path, read_only) = self.at;
-        let own = self.apart.then(|| mount("own", OWN, false));
+        let own = self.has_own_volume.then(|| mount("own", OWN, false));
         [mount(VOLUME, path, read_only)].into_iter().chain(own).collect()
     }
 }
 
-pub(super) fn volumes(spec: &ParallaxAgentSpec, id: &AgentId, place: &Workplace) -> Vec<Volume> {
+pub(super) fn volumes(
+    spec: &ParallaxAgentSpec,
+    id: &AgentId,
+    workspace_volume: &WorkspaceVolume,
+) -> Vec<Volume> {
     let empty = |name: &str, size_limit| Volume {
         name: name.into(),
         empty_dir: Some(EmptyDirVolumeSource { size_limit, medium: None }),
@@ -89,7 +93,7 @@ pub(super) fn volumes(spec: &ParallaxAgentSpec, id: &AgentId, place: &Workplace)
         name: "launch".into(),
         secret: Some(SecretVolumeSource {
             secret_name: Some(names::launch_secret(id)),
-            // The agent's user is in the group that the volume is given to.
+            // Readable through the group of the volume, which is the pod's `fsGroup`.
             default_mode: Some(0o440),
             ..SecretVolumeSource::default()
         }),
@@ -109,11 +113,11 @@ pub(super) fn volumes(spec: &ParallaxAgentSpec, id: &AgentId, place: &Workplace)
         (None, Some(claim)) => claimed(claim.name, claim.read_only),
         (None, None) => empty(VOLUME, workspace.empty_dir.and_then(|dir| dir.size_limit)),
     };
-    let own = place.apart.then(|| empty("own", None));
+    let own = workspace_volume.has_own_volume.then(|| empty("own", None));
     [empty("program", None), launch, workspace].into_iter().chain(own).collect()
 }
 
-/// The claim that a resource asks for. One that is retained is nobody's: the garbage collector leaves it.
+/// The claim that a resource asks for. A retained one has no owner, so that the garbage collector leaves it.
 pub(crate) fn claim(
     resource: &ParallaxAgent,
     id: &AgentId,

@@ -2,22 +2,22 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use parallax_api::{AgentId, Code};
-use parallax_profile::Profiles;
 use parallax_service::shutdown::Shutdown;
 use serde_json::json;
 
 use super::{Answer, Asked, agent, cluster, list, refusal};
-use crate::backend::KubernetesBackend;
+use crate::context::Context;
+use crate::controller::Controller;
 use crate::settings::KubernetesSettings;
 
 const POD: &str = "reviewer-0f4e2d6b";
 
-/// A backend whose resource `reviewer` is being created, over a server that answers to pods being made as `pods` says;
+/// The context of a controller whose resource `reviewer` is being created, over a server that answers to pods being made as `pods` says;
 /// `pods` gets how many were asked for before.
 async fn creating(
     mut pods: impl FnMut(usize) -> Answer + Send + 'static,
     launching: bool,
-) -> (Arc<KubernetesBackend>, Asked, Shutdown) {
+) -> (Arc<Context>, Asked, Shutdown) {
     let phase = Arc::new(Mutex::new("Creating".to_owned()));
     let mut made = 0;
     let (cluster, asked) = cluster(move |method, path| {
@@ -44,14 +44,20 @@ async fn creating(
         }
     });
     let shutdown = Shutdown::new();
-    let profiles = Arc::new(Profiles::builtin());
     let settings = KubernetesSettings::for_tests();
-    let backend = KubernetesBackend::open(cluster, &settings, profiles, shutdown.clone()).await.unwrap();
+    let (context, _events_rx) = Context::open(cluster, &settings, &shutdown).await.unwrap();
     let id: AgentId = POD.parse().unwrap();
-    backend.book.note(&id, |note| note.launching = launching);
-    backend.view.is_complete().await.unwrap();
-    backend.begin_to_control();
-    (backend, asked, shutdown)
+    context.launches.update(&id, |state| state.launching = launching);
+    context.cache.wait_until_ready().await.unwrap();
+    tokio::spawn(run_until(Controller::new(context.clone()), shutdown.clone()));
+    (context, asked, shutdown)
+}
+
+async fn run_until(controller: Controller, shutdown: Shutdown) {
+    tokio::select! {
+        () = controller.run() => {}
+        () = shutdown.begun() => {}
+    }
 }
 
 async fn settles(asked: &Asked, what: &str, mut holds: impl FnMut(&[String]) -> bool) {
@@ -70,7 +76,7 @@ fn pods_made(asked: &[String]) -> usize {
 
 #[tokio::test]
 async fn what_may_pass_is_tried_again() {
-    let (_backend, asked, shutdown) = creating(
+    let (_context, asked, shutdown) = creating(
         |number| match number {
             0 => refusal(429, "TooManyRequests", "slow down"),
             1 => refusal(500, "InternalError", "etcdserver: request timed out"),
@@ -89,11 +95,11 @@ async fn what_may_pass_is_tried_again() {
 async fn a_quota_is_told_to_who_waits() {
     let quota =
         "pods \"a\" is forbidden: exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1";
-    let (backend, asked, shutdown) = creating(move |_| refusal(403, "Forbidden", quota), true).await;
+    let (context, asked, shutdown) = creating(move |_| refusal(403, "Forbidden", quota), true).await;
     settles(&asked, "a try", |asked| pods_made(asked) == 1).await;
     let id: AgentId = POD.parse().unwrap();
-    settles(&asked, "the refusal", |_| backend.book.of(&id).refusal.is_some()).await;
-    let problem = backend.book.of(&id).refusal.unwrap();
+    settles(&asked, "the refusal", |_| context.launches.get(&id).failure.is_some()).await;
+    let problem = context.launches.get(&id).failure.unwrap();
     assert_eq!(problem.code, Code::ResourceLimit);
     assert!(problem.detail.contains("limited: pods=1"), "{problem}");
     shutdown.begin();
@@ -101,11 +107,11 @@ async fn a_quota_is_told_to_who_waits() {
 
 #[tokio::test]
 async fn a_pod_is_made_once() {
-    let (backend, asked, shutdown) = creating(|_| Answer::Json(200, super::pod(POD)), true).await;
+    let (context, asked, shutdown) = creating(|_| Answer::Json(200, super::pod(POD)), true).await;
     settles(&asked, "the phase", |asked| asked.iter().any(|asked| asked.contains("reviewer/status"))).await;
-    // The view is behind: it still says that the pod is to be made, however often it is looked at.
+    // The cache is behind: it still says that the pod is to be made.
     for _ in 0..5 {
-        backend.view.stir("reviewer");
+        context.cache.enqueue("reviewer");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(pods_made(&asked.lock().unwrap()), 1);

@@ -4,8 +4,8 @@ use parallax_api::Code;
 use serde_json::{Value, json};
 
 use super::{Answer, cluster, refusal};
-use crate::key::Key;
 use crate::lease::{Leader, Lease};
+use crate::token_key::TokenKey;
 
 fn lease(holder: &str) -> Value {
     json!({
@@ -70,8 +70,8 @@ async fn replicas_share_one_key() {
         "GET" => Answer::Json(200, secret.clone()),
         _ => refusal(409, "AlreadyExists", "secrets \"s\" already exists"),
     });
-    let key = Key::open(&cluster, "parallax").await.unwrap();
+    let key = TokenKey::open(&cluster, "parallax").await.unwrap();
     let id = "a".parse().unwrap();
-    assert_eq!(key.token(&id).expose(), Key::of("01234567890123456789012345678901").token(&id).expose());
+    assert_eq!(key.token(&id).expose(), TokenKey::of("01234567890123456789012345678901").token(&id).expose());
     assert_eq!(asked.lock().unwrap().len(), 3, "looked, was too late to make one, and read the other's");
 }

@@ -4,7 +4,7 @@ use parallax_service::shutdown::Shutdown;
 use serde_json::json;
 
 use super::{Answer, agent, cluster, list, pod, refusal};
-use crate::view::View;
+use crate::cache::ClusterCache;
 
 const POD: &str = "reviewer-0f4e2d6b";
 
@@ -41,13 +41,13 @@ async fn a_watch_that_is_too_old_is_begun_anew() {
         _ => Answer::Watch { lines: vec![], cut: false },
     }));
     let shutdown = Shutdown::new();
-    let view = View::open(&cluster, "parallax", &shutdown);
-    view.is_complete().await.unwrap();
+    let cache = ClusterCache::open(&cluster, "parallax", &shutdown);
+    cache.wait_until_ready().await.unwrap();
     let lists = || asked.lock().unwrap().iter().filter(|asked| !asked.contains("watch=true")).count();
     settles("a second list", || lists() == 3).await;
-    settles("no trouble", || view.trouble().is_none()).await;
+    settles("no trouble", || cache.watch_error().is_none()).await;
     let id = POD.parse().unwrap();
-    assert!(view.resource_of(&id).is_some() && view.pod(&id).is_some() && view.end(&id).is_none());
+    assert!(cache.resource_of(&id).is_some() && cache.pod(&id).is_some() && cache.recent_exit(&id).is_none());
     shutdown.begin();
 }
 
@@ -65,9 +65,9 @@ async fn a_watch_that_is_cut_goes_on_where_it_was() {
         _ => Answer::Never,
     }));
     let shutdown = Shutdown::new();
-    let view = View::open(&cluster, "parallax", &shutdown);
-    view.is_complete().await.unwrap();
-    let phase = || format!("{:?}", view.resource("reviewer").unwrap().status.as_ref().unwrap().phase);
+    let cache = ClusterCache::open(&cluster, "parallax", &shutdown);
+    cache.wait_until_ready().await.unwrap();
+    let phase = || format!("{:?}", cache.resource("reviewer").unwrap().status.as_ref().unwrap().phase);
     settles("the second change", || phase() == "Suspended").await;
     let asked = asked.lock().unwrap();
     let resumed =
@@ -88,12 +88,12 @@ async fn a_server_that_is_broken_is_trouble_until_it_is_not() {
         false => list("10", &[]),
     });
     let shutdown = Shutdown::new();
-    let view = View::open(&cluster, "parallax", &shutdown);
+    let cache = ClusterCache::open(&cluster, "parallax", &shutdown);
     settles("the trouble to be told", || {
-        view.trouble().is_some_and(|trouble| trouble.contains("etcdserver: leader changed"))
+        cache.watch_error().is_some_and(|trouble| trouble.contains("etcdserver: leader changed"))
     })
     .await;
-    view.is_complete().await.unwrap();
-    settles("no trouble", || view.trouble().is_none()).await;
+    cache.wait_until_ready().await.unwrap();
+    settles("no trouble", || cache.watch_error().is_none()).await;
     shutdown.begin();
 }

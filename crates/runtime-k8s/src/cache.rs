@@ -1,7 +1,12 @@
-//! What there is in the namespace: resources and pods as the watches last told. One watch a kind, however many agents and
-//! whoever asks: an agent costs the API server nothing while nothing happens to it.
+//! The namespace as two watches report it: resources and pods. However many agents and readers there are, each kind has one
+//! watch, so an idle agent costs the API server nothing.
+//!
+//! Changes are pushed to the controller's work queue.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+mod recent_exits;
+mod work_queue;
+
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -16,54 +21,51 @@ use kube::{Api, Resource, ResourceExt};
 use parallax_api::{AgentExit, AgentId, Problem, Time};
 use parallax_service::shutdown::Shutdown;
 use serde::de::DeserializeOwned;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
+use self::recent_exits::RecentExits;
+use self::work_queue::WorkQueue;
 use crate::cluster::{self, Cluster};
 use crate::names::{self, DEFAULT_INSTANCE, label};
 use crate::pause::Growing;
-use crate::reasons;
+use crate::pod_state;
 use crate::resource::ParallaxAgent;
 
-/// Ends of pods that are gone, for whoever asks a moment later.
-const MAX_ENDS: usize = 1000;
-/// How long the first look may take.
-const FIRST_LOOK: Duration = Duration::from_secs(10);
+/// How long the first list of each kind may take.
+const READY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two tries to watch: the API server may be starting.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
-/// The namespace, kept up to date. Clones see the same.
+/// The namespace, kept up to date. Clones share one state.
 #[derive(Clone)]
-pub(crate) struct View(Arc<Shared>);
+pub(crate) struct ClusterCache(Arc<Shared>);
 
 struct Shared {
     agents: Store<ParallaxAgent>,
     pods: Store<Pod>,
     instance: String,
     namespace: String,
-    /// Counts changes; what wakes those who wait for one.
+    /// Counts changes, to wake tasks that wait for one.
     changed_tx: watch::Sender<u64>,
-    /// Resources to look at again. No more than there are resources.
-    stirred: Mutex<HashSet<String>>,
-    stir: Notify,
-    ends: Mutex<VecDeque<(AgentId, AgentExit)>>,
-    /// What keeps a watch from working, by what it watches.
-    trouble: Mutex<HashMap<&'static str, String>>,
+    queue: WorkQueue,
+    exits: RecentExits,
+    /// Why a watch does not work, by the kind that it watches.
+    errors: Mutex<HashMap<&'static str, String>>,
 }
 
-impl View {
-    /// Begins to watch, until the server goes.
+impl ClusterCache {
+    /// Starts the watches; they end with the server.
     pub(crate) fn open(cluster: &Cluster, instance: &str, shutdown: &Shutdown) -> Self {
         let ((agents, agents_writer), (pods, pods_writer)) = (store(), store());
-        let view = Self(Arc::new(Shared {
+        let cache = Self(Arc::new(Shared {
             agents,
             pods,
             instance: instance.to_owned(),
             namespace: cluster.namespace.clone(),
             changed_tx: watch::Sender::new(0),
-            stirred: Mutex::default(),
-            stir: Notify::new(),
-            ends: Mutex::default(),
-            trouble: Mutex::default(),
+            queue: WorkQueue::default(),
+            exits: RecentExits::default(),
+            errors: Mutex::default(),
         }));
         let ours = format!("{}={instance}", label::RUNTIME);
         // Resources without a label are the default instance's.
@@ -71,46 +73,47 @@ impl View {
             true => watcher::Config::default(),
             false => watcher::Config::default().labels(&ours),
         };
-        let seen = view.clone();
+        let observer = cache.clone();
         let agents =
-            follow(view.clone(), "resources", cluster.agents(), resources, agents_writer, move |event| {
-                seen.on_resource(event);
+            reflect(cache.clone(), "resources", cluster.agents(), resources, agents_writer, move |event| {
+                observer.on_resource(event);
             });
-        let seen = view.clone();
+        let observer = cache.clone();
         let pods = watcher::Config::default().labels(&ours);
-        let pods =
-            follow(view.clone(), "pods", cluster.pods(), pods, pods_writer, move |event| seen.on_pod(event));
-        for watching in [futures::future::Either::Left(agents), futures::future::Either::Right(pods)] {
+        let pods = reflect(cache.clone(), "pods", cluster.pods(), pods, pods_writer, move |event| {
+            observer.on_pod(event);
+        });
+        for reflecting in [futures::future::Either::Left(agents), futures::future::Either::Right(pods)] {
             let shutdown = shutdown.clone();
             shutdown.tracker().clone().spawn(async move {
                 tokio::select! {
-                    () = watching => {}
+                    () = reflecting => {}
                     () = shutdown.begun() => {}
                 }
             });
         }
-        view
+        cache
     }
 
-    /// Waits for the first look around. Fails with `RUNTIME_UNAVAILABLE` after ten seconds, saying what the trouble is.
-    pub(crate) async fn is_complete(&self) -> Result<(), Problem> {
-        let looked = async {
+    /// Waits for the first list of each kind. Fails with `RUNTIME_UNAVAILABLE` and the reason after ten seconds.
+    pub(crate) async fn wait_until_ready(&self) -> Result<(), Problem> {
+        let ready = async {
             let (agents, pods) =
                 tokio::join!(self.0.agents.wait_until_ready(), self.0.pods.wait_until_ready());
             agents.and(pods)
         };
-        match tokio::time::timeout(FIRST_LOOK, looked).await {
+        match tokio::time::timeout(READY_TIMEOUT, ready).await {
             Ok(Ok(())) => Ok(()),
-            _ => {
-                Err(cluster::away(&self.trouble().unwrap_or_else(|| "it has not told what there is".into())))
-            }
+            _ => Err(cluster::away(
+                &self.watch_error().unwrap_or_else(|| "it has not listed its resources yet".into()),
+            )),
         }
     }
 
-    /// What keeps it from being up to date.
-    pub(crate) fn trouble(&self) -> Option<String> {
-        let trouble = lock(&self.0.trouble);
-        trouble.iter().next().map(|(what, words)| format!("the cluster's {what} cannot be watched: {words}"))
+    /// Why the cache may be out of date.
+    pub(crate) fn watch_error(&self) -> Option<String> {
+        let errors = lock(&self.0.errors);
+        errors.iter().next().map(|(what, error)| format!("the cluster's {what} cannot be watched: {error}"))
     }
 
     /// The resources, for the controller.
@@ -128,7 +131,7 @@ impl View {
 
     /// The resource of an agent.
     pub(crate) fn resource_of(&self, id: &AgentId) -> Option<Arc<ParallaxAgent>> {
-        // Of the API's making, or somebody's: then its name is the id without the digits of the uid.
+        // A resource of the API is named by the id; a person's, by the id without the digits of the uid.
         let name = id.as_str();
         let shorter = name.rsplit_once('-').map(|(name, _)| name);
         [Some(name), shorter]
@@ -138,7 +141,7 @@ impl View {
             .find(|resource| names::agent_id(resource).as_ref() == Some(id))
     }
 
-    /// Whether this runtime is responsible.
+    /// Whether this runtime is responsible for a resource.
     pub(crate) fn is_ours(&self, resource: &ParallaxAgent) -> bool {
         match resource.labels().get(label::RUNTIME) {
             Some(instance) => *instance == self.0.instance,
@@ -157,33 +160,26 @@ impl View {
         pods.filter_map(|pod| Some((agent_of(&pod)?, pod))).collect()
     }
 
-    /// How a pod that is gone had ended, if that was seen.
-    pub(crate) fn end(&self, id: &AgentId) -> Option<AgentExit> {
-        lock(&self.0.ends).iter().rev().find(|(agent, _)| agent == id).map(|(_, end)| end.clone())
+    /// How a pod ended that was deleted recently.
+    pub(crate) fn recent_exit(&self, id: &AgentId) -> Option<AgentExit> {
+        self.0.exits.get(id)
     }
 
-    /// What wakes when anything changed.
+    /// Wakes at every change.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.0.changed_tx.subscribe()
     }
 
-    /// Has the controller look at a resource again.
-    pub(crate) fn stir(&self, resource: &str) {
-        lock(&self.0.stirred).insert(resource.to_owned());
-        self.0.stir.notify_one();
+    /// Has the controller reconcile a resource again.
+    pub(crate) fn enqueue(&self, resource: &str) {
+        self.0.queue.push(resource);
     }
 
-    /// The resources to look at, as they are stirred.
-    pub(crate) fn stirred(&self) -> impl Stream<Item = ObjectRef<ParallaxAgent>> + Send + 'static {
-        let view = self.clone();
-        let batches = stream::unfold(view, |view| async move {
-            loop {
-                let stirred = std::mem::take(&mut *lock(&view.0.stirred));
-                if !stirred.is_empty() {
-                    return Some((stirred, view));
-                }
-                view.0.stir.notified().await;
-            }
+    /// The resources to reconcile, as they are enqueued.
+    pub(crate) fn work_queue(&self) -> impl Stream<Item = ObjectRef<ParallaxAgent>> + Send + 'static {
+        let batches = stream::unfold(self.clone(), |cache| async move {
+            let names = cache.0.queue.take().await;
+            Some((names, cache))
         });
         let namespace = self.0.namespace.clone();
         batches.flat_map(stream::iter).map(move |name| ObjectRef::new(&name).within(&namespace))
@@ -191,95 +187,92 @@ impl View {
 
     fn on_resource(&self, event: &Event<ParallaxAgent>) {
         match event {
-            Event::Apply(resource) | Event::Delete(resource) => self.stir(&resource.name_any()),
-            Event::InitDone => self.stir_all(),
+            Event::Apply(resource) | Event::Delete(resource) => self.enqueue(&resource.name_any()),
+            Event::InitDone => self.enqueue_all(),
             Event::Init | Event::InitApply(_) => {}
         }
     }
 
     fn on_pod(&self, event: &Event<Pod>) {
         match event {
-            Event::Apply(pod) => self.stir_owner(pod),
+            Event::Apply(pod) => self.enqueue_owner(pod),
             Event::Delete(pod) => {
-                self.remember_end(pod);
-                self.stir_owner(pod);
+                self.remember_exit(pod);
+                self.enqueue_owner(pod);
             }
-            // What went while nobody watched is not told.
-            Event::InitDone => self.stir_all(),
+            // Deletions between two watches are not reported.
+            Event::InitDone => self.enqueue_all(),
             Event::Init | Event::InitApply(_) => {}
         }
     }
 
-    fn stir_owner(&self, pod: &Pod) {
+    fn enqueue_owner(&self, pod: &Pod) {
         for owner in pod.owner_references() {
-            self.stir(&owner.name);
+            self.enqueue(&owner.name);
         }
     }
 
-    fn stir_all(&self) {
+    fn enqueue_all(&self) {
         for resource in self.0.agents.state() {
-            self.stir(&resource.name_any());
+            self.enqueue(&resource.name_any());
         }
     }
 
-    fn remember_end(&self, pod: &Pod) {
+    fn remember_exit(&self, pod: &Pod) {
         let Some(id) = agent_of(pod) else { return };
-        let end = reasons::ended(pod).unwrap_or_else(|| AgentExit {
+        let exit = pod_state::exit(pod).unwrap_or_else(|| AgentExit {
             code: None,
             signal: None,
             reason: "pod_deleted".into(),
             at: Time::now(),
         });
-        let mut ends = lock(&self.0.ends);
-        ends.push_back((id, end));
-        let surplus = ends.len().saturating_sub(MAX_ENDS);
-        ends.drain(..surplus);
+        self.0.exits.push(id, exit);
     }
 }
 
-/// Keeps a store as the watch tells, for ever.
-async fn follow<K>(
-    view: View,
+/// Keeps a store up to date from a watch, for ever.
+async fn reflect<K>(
+    cache: ClusterCache,
     what: &'static str,
     api: Api<K>,
     config: watcher::Config,
     writer: Writer<K>,
-    seen: impl Fn(&Event<K>),
+    observe: impl Fn(&Event<K>),
 ) where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
     let mut events = std::pin::pin!(kube::runtime::reflector(writer, watcher(api, config)));
-    let mut pauses = Growing::new(RETRY.0, RETRY.1);
+    let mut backoff = Growing::new(RETRY.0, RETRY.1);
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => {
-                // A look that begins has not succeeded.
+                // `Init` only says that a list begins, not that it succeeded.
                 if !matches!(event, Event::Init) {
-                    pauses.reset();
-                    lock(&view.0.trouble).remove(what);
+                    backoff.reset();
+                    lock(&cache.0.errors).remove(what);
                 }
-                seen(&event);
-                view.0.changed_tx.send_modify(|changes| *changes += 1);
+                observe(&event);
+                cache.0.changed_tx.send_modify(|changes| *changes += 1);
             }
             Err(error) => {
-                let words = watch_words(&error);
-                // A watch that has become too old is begun anew, which is nothing to anybody.
-                if lock(&view.0.trouble).insert(what, words.clone()).is_none() {
-                    tracing::warn!(what, error = words, "a watch broke; trying again");
+                let message = watch_error(&error);
+                // A watch that expires and is started anew logs nothing: only the first error in a row is logged.
+                if lock(&cache.0.errors).insert(what, message.clone()).is_none() {
+                    tracing::warn!(what, error = message, "a watch failed; trying again");
                 }
-                tokio::time::sleep(pauses.next().unwrap_or(RETRY.1)).await;
+                tokio::time::sleep(backoff.next().unwrap_or(RETRY.1)).await;
             }
         }
     }
 }
 
-fn watch_words(error: &watcher::Error) -> String {
+fn watch_error(error: &watcher::Error) -> String {
     match error {
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
         | watcher::Error::WatchFailed(error) => match cluster::is_missing(error) {
             true => "there is no such kind; install it with `kubectl apply -f deploy/kubernetes/definition/crd.yaml`".into(),
-            false => cluster::words(error),
+            false => cluster::message(error),
         },
         other => other.to_string(),
     }

@@ -1,4 +1,4 @@
-//! Reaching a host: at its pod's address, or by a stream that the API server forwards to it.
+//! Connecting to a host: at its pod's address, or by a stream that the API server forwards.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -17,66 +17,66 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
 use crate::cluster::Cluster;
-use crate::key::Key;
 use crate::names;
 use crate::pod::PORT;
+use crate::token_key::TokenKey;
 
-/// A pod answers, or refuses, in a millisecond; one hop further in some more.
-const PROBE: Duration = Duration::from_millis(800);
+/// How long a connection to a pod may take. A pod that can be reached accepts or refuses within milliseconds.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(800);
 
-/// How hosts are reached.
+/// How to connect to hosts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum ReachBy {
-    /// At the pod's address when this server can connect to it, else forwarded. Tried with the first agent.
+pub enum ConnectMode {
+    /// By address where this server can connect to pods, else forwarded. Found out with the first agent.
     #[default]
     Auto,
-    /// At the pod's address: this server is in the cluster, or on one of its nodes.
+    /// By the pod's address: for a server in the cluster, or on one of its nodes.
     Address,
-    /// By a stream that the API server forwards: this server is elsewhere.
+    /// By a stream that the API server forwards: for a server outside of the cluster.
     Forward,
 }
 
-/// Reaches this runtime's hosts.
-pub(crate) struct Reach {
-    by: ReachBy,
+/// Connects to this runtime's hosts.
+pub(crate) struct Connector {
+    mode: ConnectMode,
     pods: Api<Pod>,
-    key: Key,
-    /// Whether pods can be connected to, when that was found out.
+    token_key: TokenKey,
+    /// Whether pods can be connected to; none: not found out yet.
     connects: Mutex<Option<bool>>,
 }
 
-impl Reach {
-    pub(crate) fn new(by: ReachBy, cluster: &Cluster, key: Key) -> Self {
-        let connects = match by {
-            ReachBy::Auto => None,
-            ReachBy::Address => Some(true),
-            ReachBy::Forward => Some(false),
+impl Connector {
+    pub(crate) fn new(mode: ConnectMode, cluster: &Cluster, token_key: TokenKey) -> Self {
+        let connects = match mode {
+            ConnectMode::Auto => None,
+            ConnectMode::Address => Some(true),
+            ConnectMode::Forward => Some(false),
         };
-        Self { by, pods: cluster.pods(), key, connects: Mutex::new(connects) }
+        Self { mode, pods: cluster.pods(), token_key, connects: Mutex::new(connects) }
     }
 
-    /// Where the host of this agent answers, its pod having this address.
+    /// The address of an agent's host whose pod has this IP address.
     pub(crate) async fn address(&self, id: &AgentId, ip: Option<&str>) -> HostAddress {
-        let token = self.key.token(id);
+        let token = self.token_key.token(id);
         let addr = ip.and_then(|ip| ip.parse::<IpAddr>().ok()).map(|ip| SocketAddr::new(ip, PORT));
         match addr {
             Some(addr) if self.connects(addr).await => HostAddress::Tcp { addr, token },
             _ => HostAddress::Dialer {
-                dial: Arc::new(Forward { pods: self.pods.clone(), pod: names::pod(id) }),
+                dial: Arc::new(PortForward { pods: self.pods.clone(), pod: names::pod(id) }),
                 token,
             },
         }
     }
 
-    /// The same for a pod of which the cluster does not say yet that it runs: none, unless its host can be connected to.
-    pub(crate) async fn early(&self, id: &AgentId, ip: Option<&str>) -> Option<HostAddress> {
+    /// The same for a pod that the cluster does not report as running yet. None, unless a connection succeeds.
+    pub(crate) async fn early_address(&self, id: &AgentId, ip: Option<&str>) -> Option<HostAddress> {
         let addr = SocketAddr::new(ip?.parse().ok()?, PORT);
         if *self.connects.lock().await == Some(false) {
             return None;
         }
-        let connected = tokio::time::timeout(PROBE, TcpStream::connect(addr)).await;
-        matches!(connected, Ok(Ok(_))).then(|| HostAddress::Tcp { addr, token: self.key.token(id) })
+        let connected = tokio::time::timeout(PROBE_TIMEOUT, TcpStream::connect(addr)).await;
+        matches!(connected, Ok(Ok(_))).then(|| HostAddress::Tcp { addr, token: self.token_key.token(id) })
     }
 
     async fn connects(&self, addr: SocketAddr) -> bool {
@@ -84,35 +84,35 @@ impl Reach {
         if let Some(known) = *known {
             return known;
         }
-        let found = match tokio::time::timeout(PROBE, TcpStream::connect(addr)).await {
+        let found = match tokio::time::timeout(PROBE_TIMEOUT, TcpStream::connect(addr)).await {
             Ok(Ok(_)) => true,
-            // A host that does not listen yet: its machine answered. Nothing is settled by it.
+            // The pod's network answered, but the host does not listen yet: not a proof for later.
             Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => return true,
             _ => false,
         };
         if !found {
-            tracing::info!(%addr, by = ?self.by, "a pod's address cannot be reached; reaching hosts through the API server");
+            tracing::info!(%addr, mode = ?self.mode, "pods cannot be connected to; connecting to hosts through the API server");
         }
         *known = Some(found);
         found
     }
 }
 
-/// Forwards to a host, a stream for each connection.
-struct Forward {
+/// Opens a forwarded stream for each connection.
+struct PortForward {
     pods: Api<Pod>,
     pod: String,
 }
 
 #[async_trait]
-impl Dial for Forward {
+impl Dial for PortForward {
     async fn dial(&self) -> io::Result<Box<dyn ByteStream>> {
         let mut forwarder = self.pods.portforward(&self.pod, &[PORT]).await.map_err(io::Error::other)?;
         let (stream, error) = (forwarder.take_stream(PORT), forwarder.take_error(PORT));
         let (Some(stream), Some(error)) = (stream, error) else {
             return Err(io::Error::other("the port was not forwarded"));
         };
-        // The stream of a port that is of no use would stay open. Ends with the stream.
+        // A failed forward would leave its stream open. The task ends with the stream.
         tokio::spawn(async move {
             if let Some(words) = error.await {
                 tracing::debug!(words, "a port could not be forwarded");

@@ -1,4 +1,4 @@
-//! Counting what the API server is asked: an idle agent should cost it nothing.
+//! Counts requests to the API server: an idle agent should cause none.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,11 +12,11 @@ use tower::{Layer, Service};
 
 /// Requests to the API server, counted. Clones count together.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ApiRequests(Arc<Family<Asked, Counter>>);
+pub(crate) struct ApiRequests(Arc<Family<RequestLabels, Counter>>);
 
 /// Labels of `parallax_kubernetes_requests_total`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Asked {
+struct RequestLabels {
     verb: &'static str,
     resource: String,
 }
@@ -42,7 +42,7 @@ impl ApiRequests {
             _ => "other",
         };
         let resource = resource(uri.path());
-        self.0.get_or_create(&Asked { verb, resource }).inc();
+        self.0.get_or_create(&RequestLabels { verb, resource }).inc();
     }
 }
 
@@ -56,32 +56,32 @@ fn resource(path: &str) -> String {
     }
 }
 
-/// Counts every request that passes.
+/// Adds the counter to a client.
 #[derive(Clone)]
-pub(crate) struct Counting(ApiRequests);
+pub(crate) struct CountingLayer(ApiRequests);
 
-impl Counting {
+impl CountingLayer {
     pub(crate) fn new(requests: ApiRequests) -> Self {
         Self(requests)
     }
 }
 
-impl<S> Layer<S> for Counting {
-    type Service = Counted<S>;
+impl<S> Layer<S> for CountingLayer {
+    type Service = CountingService<S>;
 
-    fn layer(&self, inner: S) -> Counted<S> {
-        Counted { inner, requests: self.0.clone() }
+    fn layer(&self, inner: S) -> CountingService<S> {
+        CountingService { inner, requests: self.0.clone() }
     }
 }
 
 /// A client whose requests are counted.
 #[derive(Clone)]
-pub(crate) struct Counted<S> {
+pub(crate) struct CountingService<S> {
     inner: S,
     requests: ApiRequests,
 }
 
-impl<S: Service<http::Request<Body>>> Service<http::Request<Body>> for Counted<S> {
+impl<S: Service<http::Request<Body>>> Service<http::Request<Body>> for CountingService<S> {
     type Response = S::Response;
     type Error = S::Error;
     type Future = S::Future;

@@ -1,15 +1,15 @@
-//! What a pod says of itself: whether its host can be there, why it cannot start, how it ended. Pure functions.
+//! The state of a pod: whether its host can run, why it cannot start, how it ended. Pure functions.
 
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodStatus};
 use parallax_api::{AgentExit, Code, Problem, Time};
 
 use crate::pod::{AGENT, INSTALL};
 
-/// A program that was ended by a signal, as a container tells it: 128 and the signal's number.
-const BY_SIGNAL: i32 = 128;
+/// The exit code of a program that was ended by a signal is 128 and the signal's number.
+const SIGNAL_BASE: i32 = 128;
 
-/// Why a container waits, when its image is the trouble.
-const IMAGE_TROUBLES: [&str; 6] = [
+/// Reasons for which a container waits whose image cannot be had.
+const IMAGE_REASONS: [&str; 6] = [
     "ErrImagePull",
     "ImagePullBackOff",
     "ErrImageNeverPull",
@@ -17,8 +17,8 @@ const IMAGE_TROUBLES: [&str; 6] = [
     "ImageInspectError",
     "RegistryUnavailable",
 ];
-/// Why a container waits that will not be started whoever waits.
-const CONTAINER_TROUBLES: [&str; 6] = [
+/// Reasons for which a container waits that cannot be started.
+const CONTAINER_REASONS: [&str; 6] = [
     "CreateContainerConfigError",
     "CreateContainerError",
     "RunContainerError",
@@ -27,57 +27,57 @@ const CONTAINER_TROUBLES: [&str; 6] = [
     "StartError",
 ];
 
-/// How far a pod is.
+/// The state of a pod.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Stage {
-    /// It is on its way; where it waits, for people.
-    Coming(Option<String>),
-    /// No node has room for it; the scheduler's words. That may change.
-    NoRoom(String),
+pub(crate) enum PodState {
+    /// Being started; the reason that its container waits for, for people.
+    Pending(Option<String>),
+    /// No node has room for it, in the scheduler's words. That may change.
+    Unschedulable(String),
     /// It cannot be started.
-    Stuck(Problem),
+    Failed(Problem),
     /// The host's container runs; the pod has this address.
-    Runs(Option<String>),
+    Running(Option<String>),
     /// The host's container has ended.
-    Over,
+    Terminated,
 }
 
-/// How far this pod is.
-pub(crate) fn stage(pod: &Pod) -> Stage {
-    let Some(status) = &pod.status else { return Stage::Coming(None) };
-    if is_over(status) {
-        return Stage::Over;
+/// The state of this pod.
+pub(crate) fn of(pod: &Pod) -> PodState {
+    let Some(status) = &pod.status else { return PodState::Pending(None) };
+    if is_terminated(status) {
+        return PodState::Terminated;
     }
     if let Some(problem) =
-        container(status, INSTALL, true).and_then(|of| stuck(of, "the runtime's --host-image"))
+        container(status, INSTALL, true).and_then(|of| failure(of, "the runtime's --host-image"))
     {
-        return Stage::Stuck(problem);
+        return PodState::Failed(problem);
     }
     let agent = container(status, AGENT, false);
-    if let Some(problem) = agent.and_then(|of| stuck(of, "the agent's image")) {
-        return Stage::Stuck(problem);
+    if let Some(problem) = agent.and_then(|of| failure(of, "the agent's image")) {
+        return PodState::Failed(problem);
     }
     if agent.is_some_and(|of| state(of).running.is_some()) {
-        return Stage::Runs(status.pod_ip.clone().filter(|ip| !ip.is_empty()));
+        return PodState::Running(status.pod_ip.clone().filter(|ip| !ip.is_empty()));
     }
     let scheduled = status.conditions.iter().flatten().find(|condition| condition.type_ == "PodScheduled");
     if let Some(condition) = scheduled.filter(|condition| condition.status == "False") {
         let words = condition.message.clone().unwrap_or_else(|| "no node has room".into());
-        return Stage::NoRoom(words);
+        return PodState::Unschedulable(words);
     }
     let waits = agent.and_then(|of| state(of).waiting).and_then(|waiting| waiting.reason);
-    Stage::Coming(waits)
+    PodState::Pending(waits)
 }
 
-/// `RESOURCE_LIMIT` with the scheduler's words.
-pub(crate) fn no_room(words: &str) -> Problem {
-    Problem::new(Code::ResourceLimit, format!("no node of the cluster has room for the agent: {words}"))
+/// `RESOURCE_LIMIT` with the scheduler's message.
+pub(crate) fn unschedulable(message: &str) -> Problem {
+    Problem::new(Code::ResourceLimit, format!("no node of the cluster has room for the agent: {message}"))
 }
 
-/// How a pod ended whose host could not tell how its agent did. None: it has not ended.
-pub(crate) fn ended(pod: &Pod) -> Option<AgentExit> {
+/// How a pod ended, for a host that did not report its agent's exit. None: it has not ended.
+pub(crate) fn exit(pod: &Pod) -> Option<AgentExit> {
     let status = pod.status.as_ref()?;
-    if !is_over(status) {
+    if !is_terminated(status) {
         return None;
     }
     let end = container(status, AGENT, false).and_then(|of| state(of).terminated);
@@ -92,8 +92,8 @@ pub(crate) fn ended(pod: &Pod) -> Option<AgentExit> {
     })
 }
 
-/// Why the pod ended, in the cluster's own words, where it has any.
-pub(crate) fn words(pod: &Pod) -> Option<String> {
+/// Why the pod ended, as the cluster reports it.
+pub(crate) fn message(pod: &Pod) -> Option<String> {
     let status = pod.status.as_ref()?;
     let end = container(status, AGENT, false).and_then(|of| state(of).terminated);
     let words = [status.message.clone(), end.and_then(|end| end.message)];
@@ -101,14 +101,14 @@ pub(crate) fn words(pod: &Pod) -> Option<String> {
 }
 
 /// Whether nothing of the pod runs any more.
-pub(crate) fn is_silent(pod: &Pod) -> bool {
+pub(crate) fn has_stopped(pod: &Pod) -> bool {
     let Some(status) = &pod.status else { return false };
     let mut all = status.container_statuses.iter().chain(&status.init_container_statuses).flatten();
     matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"))
         && all.all(|of| state(of).running.is_none())
 }
 
-fn is_over(status: &PodStatus) -> bool {
+fn is_terminated(status: &PodStatus) -> bool {
     let ended = container(status, AGENT, false).is_some_and(|of| state(of).terminated.is_some());
     ended || matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"))
 }
@@ -136,22 +136,22 @@ fn reason(status: &PodStatus, end: Option<&ContainerStateTerminated>) -> &'stati
     }
 }
 
-/// What keeps a container from starting for good.
-fn stuck(of: &ContainerStatus, whose: &str) -> Option<Problem> {
+/// Why a container cannot be started.
+fn failure(of: &ContainerStatus, whose: &str) -> Option<Problem> {
     let state = state(of);
     if let Some(waiting) = &state.waiting {
         let reason = waiting.reason.as_deref().unwrap_or_default();
         let words = waiting.message.as_deref().filter(|words| !words.is_empty()).unwrap_or(reason);
-        if IMAGE_TROUBLES.contains(&reason) {
+        if IMAGE_REASONS.contains(&reason) {
             let detail = format!("the cluster cannot get {whose} `{}`: {words}", of.image);
             return Some(Problem::new(Code::ImageNotFound, detail).with("image", of.image.as_str()));
         }
-        if CONTAINER_TROUBLES.contains(&reason) {
+        if CONTAINER_REASONS.contains(&reason) {
             let detail = format!("the agent's container cannot be started ({reason}): {words}");
             return Some(Problem::new(Code::SpawnFailed, detail).with("output", words));
         }
     }
-    // Only the container that brings the host is expected to end.
+    // Of the two containers, only the one that installs the host is expected to end.
     let end = state.terminated.filter(|end| of.name == INSTALL && end.exit_code != 0)?;
     let words = end.message.or(end.reason).unwrap_or_default();
     let detail =
@@ -169,7 +169,7 @@ fn state(of: &ContainerStatus) -> ContainerState {
 }
 
 fn signal(code: i32) -> Option<String> {
-    match code - BY_SIGNAL {
+    match code - SIGNAL_BASE {
         9 => Some("SIGKILL".into()),
         15 => Some("SIGTERM".into()),
         _ => None,
@@ -192,14 +192,14 @@ mod tests {
 
     #[test]
     fn a_pod_on_its_way() {
-        assert_eq!(stage(&pod(json!({"phase": "Pending"}))), Stage::Coming(None));
+        assert_eq!(of(&pod(json!({"phase": "Pending"}))), PodState::Pending(None));
         let waits = agent(json!({"waiting": {"reason": "PodInitializing"}}));
         let coming = pod(json!({"phase": "Pending", "containerStatuses": waits}));
-        assert_eq!(stage(&coming), Stage::Coming(Some("PodInitializing".into())));
+        assert_eq!(of(&coming), PodState::Pending(Some("PodInitializing".into())));
         let runs = agent(json!({"running": {"startedAt": "2026-11-22T10:00:00Z"}}));
         let runs = pod(json!({"phase": "Running", "podIP": "10.0.0.7", "containerStatuses": runs}));
-        assert_eq!(stage(&runs), Stage::Runs(Some("10.0.0.7".into())));
-        assert_eq!(ended(&runs), None);
+        assert_eq!(of(&runs), PodState::Running(Some("10.0.0.7".into())));
+        assert_eq!(exit(&runs), None);
     }
 
     #[test]
@@ -208,39 +208,39 @@ mod tests {
         let waits = pod(json!({"phase": "Pending", "conditions": [
             {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": words}
         ]}));
-        assert_eq!(stage(&waits), Stage::NoRoom(words.into()));
-        assert_eq!(no_room(words).code, Code::ResourceLimit);
+        assert_eq!(of(&waits), PodState::Unschedulable(words.into()));
+        assert_eq!(unschedulable(words).code, Code::ResourceLimit);
     }
 
     #[test]
     fn a_pod_that_cannot_start() {
         let code = |reason: &str| {
             let waits = agent(json!({"waiting": {"reason": reason, "message": "said so"}}));
-            match stage(&pod(json!({"phase": "Pending", "containerStatuses": waits}))) {
-                Stage::Stuck(problem) => {
+            match of(&pod(json!({"phase": "Pending", "containerStatuses": waits}))) {
+                PodState::Failed(problem) => {
                     assert!(problem.detail.contains("said so"), "{problem}");
                     Some(problem.code)
                 }
                 _ => None,
             }
         };
-        for reason in IMAGE_TROUBLES {
+        for reason in IMAGE_REASONS {
             assert_eq!(code(reason), Some(Code::ImageNotFound), "{reason}");
         }
-        for reason in CONTAINER_TROUBLES {
+        for reason in CONTAINER_REASONS {
             assert_eq!(code(reason), Some(Code::SpawnFailed), "{reason}");
         }
         assert_eq!(code("ContainerCreating"), None);
         let brought = json!([{"name": "host", "image": "h", "imageID": "", "ready": false, "restartCount": 0,
             "state": {"terminated": {"exitCode": 1, "message": "no space"}}}]);
         let failed = pod(json!({"phase": "Pending", "initContainerStatuses": brought}));
-        assert!(matches!(stage(&failed), Stage::Stuck(problem) if problem.detail.contains("no space")));
+        assert!(matches!(of(&failed), PodState::Failed(problem) if problem.detail.contains("no space")));
     }
 
     #[test]
     fn how_a_pod_ended() {
         let told = |status| {
-            let exit = ended(&pod(status)).expect("it has ended");
+            let exit = exit(&pod(status)).expect("it has ended");
             (exit.code, exit.signal, exit.reason)
         };
         let kill = || Some("SIGKILL".to_owned());
@@ -255,12 +255,12 @@ mod tests {
         assert_eq!(told(of(end(1, "Error"))), (Some(1), None, "container_ended".into()));
         let evicted = json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."});
         assert_eq!(told(evicted.clone()), (None, None, "evicted".into()));
-        assert!(words(&pod(evicted)).unwrap().contains("low on resource"));
+        assert!(message(&pod(evicted)).unwrap().contains("low on resource"));
         let lost = json!({"phase": "Failed", "conditions": [
             {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager"}]});
         assert_eq!(told(lost), (None, None, "node_lost".into()));
         assert_eq!(told(json!({"phase": "Failed", "reason": "Shutdown"})).2, "node_shutdown");
-        let exit = ended(&pod(of(end(1, "Error")))).unwrap();
+        let exit = exit(&pod(of(end(1, "Error")))).unwrap();
         assert!(exit.at.to_string().starts_with("2026-11-22T10:00:01"), "{:?}", exit.at);
     }
 }

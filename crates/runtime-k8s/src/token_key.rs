@@ -1,4 +1,4 @@
-//! The key that hosts' tokens are made with: in a Secret of the runtime, so that every replica of it has it.
+//! The key that signs the tokens of hosts: in a Secret, so that all replicas of a runtime share it.
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -10,15 +10,15 @@ use sha2::{Digest, Sha256};
 use crate::cluster::{self, Cluster};
 use crate::names::label;
 
-/// The entry of the Secret that holds it.
+/// The entry of the Secret with the key.
 const ENTRY: &str = "key";
 
-/// Makes the tokens of a runtime's hosts.
+/// Signs the tokens of a runtime's hosts.
 #[derive(Clone)]
-pub(crate) struct Key(EnvValue);
+pub(crate) struct TokenKey(EnvValue);
 
-impl Key {
-    /// The key of this runtime; a new one when there is none.
+impl TokenKey {
+    /// Reads the key of this runtime, or makes one.
     pub(crate) async fn open(cluster: &Cluster, instance: &str) -> Result<Self, Problem> {
         let name = format!("parallax-runtime-{instance}");
         let new = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
@@ -31,13 +31,13 @@ impl Key {
             data: Some([(ENTRY.to_owned(), ByteString(new.clone().into_bytes()))].into()),
             ..Secret::default()
         };
-        // Asked for first: a runtime that starts again need not be able to make one.
+        // Read first: an account without the right to create Secrets will do once there is a key.
         let there = match cluster.secrets().get_opt(&name).await {
             Ok(Some(there)) => there,
             Ok(None) => match cluster.secrets().create(&PostParams::default(), &secret).await {
                 Ok(made) => made,
-                // Another replica was quicker.
-                Err(error) if cluster::is_there(&error) => cluster
+                // Another replica made it meanwhile.
+                Err(error) if cluster::already_exists(&error) => cluster
                     .secrets()
                     .get(&name)
                     .await
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn every_host_has_a_token_of_its_own() {
-        let (key, other) = (Key::of("a key"), Key::of("another"));
+        let (key, other) = (TokenKey::of("a key"), TokenKey::of("another"));
         let (a, b) = (AgentId::generate(), AgentId::generate());
         assert_eq!(key.token(&a).expose(), key.token(&a).expose());
         assert_ne!(key.token(&a).expose(), key.token(&b).expose());

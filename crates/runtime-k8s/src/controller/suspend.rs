@@ -1,0 +1,43 @@
+//! Phase `Suspending`: the agent is ended and its pod removed; resource and claim stay.
+
+use std::time::Duration;
+
+use kube::runtime::controller::Action;
+use parallax_api::agent::StopRequest;
+use parallax_api::{AgentId, Problem};
+use parallax_runtime_core::host::HostClient;
+
+use super::reconcile::Transition;
+use super::status::StatusUpdate;
+use crate::context::Context;
+use crate::pod_state::{self, PodState};
+use crate::removal::remove_pod;
+use crate::resource::Phase;
+
+/// How often a pod that ends is looked at when no watch reports a change.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Asks the host to stop its agent, like a stop by the API: the server archives what is left and removes the pod.
+pub(super) async fn suspending(context: &Context, id: &AgentId) -> Transition {
+    let Some(pod) = context.cache.pod(id) else {
+        return Ok((StatusUpdate::phase(Phase::Suspended), Action::await_change()));
+    };
+    let suspending = Ok((StatusUpdate::phase(Phase::Suspending), Action::requeue(POLL_INTERVAL)));
+    if let PodState::Running(ip) = pod_state::of(&pod)
+        && !context.launches.get(id).stop_requested
+    {
+        request_stop(context, id, ip.as_deref()).await?;
+        return suspending;
+    }
+    if pod_state::has_stopped(&pod) {
+        remove_pod(context, id).await?;
+    }
+    suspending
+}
+
+async fn request_stop(context: &Context, id: &AgentId, ip: Option<&str>) -> Result<(), Problem> {
+    let host = HostClient::new(context.connector.address(id, ip).await);
+    host.stop(&StopRequest::default()).await?;
+    context.launches.update(id, |state| state.stop_requested = true);
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! What only this server knows of a launch: whether it is under way, what it waits for, how it failed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use parallax_api::{Agent, AgentId, Problem};
+
+use crate::resource::ParallaxAgent;
+
+/// The launches of one server. Clones share one state.
+#[derive(Clone, Default)]
+pub(crate) struct LaunchTracker(Arc<Mutex<HashMap<AgentId, LaunchState>>>);
+
+/// The state of one agent's launch.
+#[derive(Clone, Default)]
+pub(crate) struct LaunchState {
+    /// The resource that asked for the agent, while its launch is under way.
+    pub(crate) requested_by: Option<Arc<ParallaxAgent>>,
+    /// A task of this server waits for the host.
+    pub(crate) launching: bool,
+    /// The host has answered.
+    pub(crate) host_answered: bool,
+    /// The host was asked to end its agent.
+    pub(crate) stop_requested: bool,
+    /// What the launch waits for, for people.
+    pub(crate) waiting_for: Option<String>,
+    /// Why the launch failed.
+    pub(crate) failure: Option<Problem>,
+    /// The agent as the server published it last.
+    pub(crate) published: Option<Agent>,
+}
+
+impl LaunchTracker {
+    /// The state of an agent's launch; the default state for an agent that is not tracked.
+    pub(crate) fn get(&self, id: &AgentId) -> LaunchState {
+        self.lock().get(id).cloned().unwrap_or_default()
+    }
+
+    /// Changes the state of an agent's launch.
+    pub(crate) fn update(&self, id: &AgentId, change: impl FnOnce(&mut LaunchState)) {
+        change(self.lock().entry(id.clone()).or_default());
+    }
+
+    /// Drops the state of an agent whose resource is gone.
+    pub(crate) fn remove(&self, id: &AgentId) {
+        self.lock().remove(id);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<AgentId, LaunchState>> {
+        self.0.lock().expect("nothing panics while it is locked")
+    }
+}

@@ -1,0 +1,83 @@
+//! Removing what there is of an agent: its pod, its Secret, its resource.
+
+use std::time::Duration;
+
+use kube::api::DeleteParams;
+use kube::runtime::events::EventType;
+use kube::{Resource as _, ResourceExt as _};
+use parallax_api::{AgentId, AgentStatus, Problem};
+use parallax_runtime_core::host::HostClient;
+
+use crate::cluster::{self, missing_is_success};
+use crate::context::Context;
+use crate::discovery::{find_host, node_is_lost};
+use crate::names;
+use crate::pod_state;
+use crate::resource::{ParallaxAgent, Phase};
+
+/// Ends an agent and removes its pod. The resource of an agent that the API made is deleted; a resource that a person made
+/// stays, in phase `Ended`; a suspended one keeps everything but its pod.
+pub(crate) async fn remove(context: &Context, id: &AgentId, grace: Duration) -> Result<(), Problem> {
+    if !grace.is_zero()
+        && let Some(address) = find_host(context, id).await?.and_then(|host| host.address)
+    {
+        HostClient::new(address).leave(grace).await;
+    }
+    let resource = current_resource(context, id).await?;
+    remove_pod(context, id).await?;
+    let Some(resource) = resource else { return remove_launch(context, id).await };
+    let name = resource.name_any();
+    let phase = resource.status.as_ref().map(|status| status.phase).unwrap_or_default();
+    if resource.meta().deletion_timestamp.is_some() || matches!(phase, Phase::Suspending | Phase::Suspended) {
+        // The controller has waited for the pod to go, and does the rest.
+        context.cache.enqueue(&name);
+        return Ok(());
+    }
+    remove_launch(context, id).await?;
+    if names::is_by_api(&resource) {
+        let deleted = context.cluster.agents().delete(&name, &DeleteParams::background()).await.map(drop);
+        return missing_is_success(deleted)
+            .map_err(|error| cluster::problem("delete the agent's resource", &error));
+    }
+    // The failure of a launch is reported by the task that waits for it; a launch whose server died begins again.
+    let has_run = context.launches.get(id).host_answered
+        || !matches!(phase, Phase::Pending | Phase::Creating | Phase::Starting);
+    if !has_run {
+        return context.cluster.set_phase(&name, Phase::Pending).await;
+    }
+    context.cluster.set_phase(&name, Phase::Ended).await?;
+    let exit = context.launches.get(id).published.and_then(|agent| agent.exit);
+    let reason = exit.map(|exit| exit.reason).unwrap_or_default();
+    context.recorder.emit_event(&resource, EventType::Normal, "Ended", reason).await;
+    Ok(())
+}
+
+/// The resource of an agent as the API server has it: the cache may not have one that was made a moment ago.
+async fn current_resource(context: &Context, id: &AgentId) -> Result<Option<ParallaxAgent>, Problem> {
+    let cached = context.cache.resource_of(id).map(|resource| resource.name_any());
+    let name = cached.unwrap_or_else(|| id.to_string());
+    let found = context.cluster.agents().get_opt(&name).await;
+    let found = found.map_err(|error| cluster::problem("look for the agent's resource", &error))?;
+    Ok(found.filter(|resource| names::agent_id(resource).as_ref() == Some(id)))
+}
+
+/// Deletes an agent's pod: without grace when nothing runs in it, because its node may take half a minute to tidy up when
+/// many pods end at once.
+pub(crate) async fn remove_pod(context: &Context, id: &AgentId) -> Result<(), Problem> {
+    let pod = context.cache.pod(id);
+    // A host publishes `stopped` once everything that its agent started has ended.
+    let stopped =
+        context.launches.get(id).published.is_some_and(|agent| agent.status == AgentStatus::Stopped);
+    let is_silent = pod.as_ref().is_some_and(|pod| pod_state::has_stopped(pod) || node_is_lost(pod));
+    let grace_period_seconds = Some(u32::from(!(is_silent || stopped)));
+    let params = DeleteParams { grace_period_seconds, ..DeleteParams::background() };
+    let deleted = context.cluster.pods().delete(&names::pod(id), &params).await.map(drop);
+    missing_is_success(deleted).map_err(|error| cluster::problem("delete the agent's pod", &error))
+}
+
+/// Deletes the Secret with an agent's launch.
+pub(crate) async fn remove_launch(context: &Context, id: &AgentId) -> Result<(), Problem> {
+    let name = names::launch_secret(id);
+    let deleted = context.cluster.secrets().delete(&name, &DeleteParams::background()).await.map(drop);
+    missing_is_success(deleted).map_err(|error| cluster::problem("delete the agent's launch", &error))
+}
