@@ -1,4 +1,4 @@
-//! What the program is told.
+//! The flags of the control plane and its section of the configuration file.
 
 use std::net::SocketAddr;
 
@@ -16,7 +16,7 @@ const STATE_NAME: &str = "control-plane";
 /// The flags of the control plane.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct ControlPlaneArgs {
-    /// What every server is told
+    /// What every server takes
     #[command(flatten)]
     pub server: ServerArgs,
     /// Where the runtime of the kind `local` answers

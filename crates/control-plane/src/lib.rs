@@ -2,33 +2,34 @@
 //!
 //! A request moves through these pieces:
 //!
-//! - `routes`: a line a route; a handler extracts, asks, answers
-//! - `spawn`: where an agent is spawned: `placement` (a pure function) orders the `runtimes`, and the request
-//!   goes to one after the other until one takes it
-//! - `app`: where an agent is known: `directory` tells which runtime has it
-//! - `relay`: the call goes on to that runtime and the answer comes back as it is; terminals go frame by frame
+//! - `routes`: a line a route; a handler extracts, calls a service, responds
+//! - `spawn`: spawns an agent: `placement` (a pure function) orders the `runtimes`, and the request goes to one after
+//!   the other until one takes it
+//! - `locate`: finds the runtime that has an agent, in the `agent_cache` or by asking the runtimes
+//! - `relay`: proxies the call to that runtime and the response back as it is; terminals go frame by frame
 //!
 //! and beside the requests:
 //!
-//! - `runtimes`: each runtime is asked how it is, by a task of its own
-//! - `directory`: each runtime's events are pulled into this server's own log, each exactly once, and its agents
-//!   with them; streams of events to clients come from that log
+//! - `runtimes`: the health of each runtime is probed by a task of its own
+//! - `agent_cache`: each runtime's events are followed into this server's own event log, each exactly once, and update
+//!   the cached agents; streams of events to clients come from that log
 //! - `patterns`: org-chart patterns and their runs; a run uses the same services as the routes
-//! - `page`: the web page, compiled in
+//! - `web_ui`: the web UI, compiled in
 //!
 //! [`ControlPlane::build`] puts them together; [`ControlPlane::serve`] runs them on a listener until a shutdown.
 
+mod agent_cache;
 mod app;
 mod args;
-mod directory;
+mod locate;
 mod metrics;
-mod page;
 mod patterns;
 mod placement;
 mod relay;
 mod routes;
 mod runtimes;
 mod spawn;
+mod web_ui;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,30 +48,31 @@ use parallax_service::shutdown::Shutdown;
 use parallax_service::store::Store;
 use tokio::net::TcpListener;
 
+use agent_cache::AgentCache;
 use app::App;
 pub use args::ControlPlaneArgs;
-use directory::Directory;
-use patterns::{Executions, Library};
+use locate::AgentLocator;
+use patterns::{Library, RunServices, Runs};
 pub use routes::document as openapi;
 use runtimes::Runtimes;
 pub use runtimes::{Credential, RuntimeSpec};
 use spawn::{Attempts, Spawner};
 
 /// The tables of the control plane's own.
-const MIGRATIONS: &[&str] = &[directory::MIGRATION, spawn::MIGRATION, patterns::MIGRATION];
-/// The port unless told otherwise.
+const MIGRATIONS: &[&str] = &[agent_cache::MIGRATION, spawn::MIGRATION, patterns::MIGRATION];
+/// The default port.
 pub const DEFAULT_PORT: u16 = 3000;
-/// How long serving waits for a first word of the runtimes, so that the first caller finds them as they are.
-const FIRST_LOOK: Duration = Duration::from_secs(1);
+/// How long serving waits for the first probe of the runtimes, so that the first caller finds them as they are.
+const FIRST_PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What a control plane is made of.
+/// Configuration of a control plane.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where its database is.
+    /// The directory of its database.
     pub state_dir: PathBuf,
     /// The runtimes it knows.
     pub runtimes: Vec<RuntimeSpec>,
-    /// Who and what may reach it.
+    /// Access control.
     pub gate: GateConfig,
 }
 
@@ -82,31 +84,34 @@ pub struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// Opens the database and puts the parts together. Nothing is asked of the runtimes yet.
+    /// Opens the database and puts the parts together. The runtimes are not contacted yet.
     ///
     /// # Errors
-    /// When the state directory cannot be used or is another server's, or a runtime is not configured well.
+    /// When the state directory cannot be used or is another server's, or the configuration of a runtime is not valid.
     pub async fn build(config: Config, shutdown: Shutdown) -> anyhow::Result<Self> {
         let store = Store::open(&config.state_dir, "control-plane", MIGRATIONS)
             .await
             .context("failed to open the control plane's database")?;
         let log = EventLog::open(&store, DEFAULT_KEEP).await?;
         let runtimes = Arc::new(Runtimes::new(config.runtimes)?);
-        let directory = Arc::new(Directory::open(store.clone(), log.clone()).await?);
+        let cache = Arc::new(AgentCache::open(store.clone(), log.clone()).await?);
+        let idempotency = Idempotency::open(&store).await?;
+        let locator = AgentLocator { runtimes: runtimes.clone(), cache: cache.clone() };
         let attempts = Attempts::new(store.clone());
-        let app = App {
-            spawner: Spawner { runtimes: runtimes.clone(), directory: directory.clone(), attempts },
-            runtimes,
-            directory,
-            log,
-            idempotency: Idempotency::open(&store).await?,
-            library: Library::new(store.clone()),
-            executions: Executions::new(store),
-            shutdown,
+        let spawner = Spawner { runtimes: runtimes.clone(), cache: cache.clone(), attempts };
+        let services = RunServices {
+            locator: locator.clone(),
+            spawner: spawner.clone(),
+            idempotency: idempotency.clone(),
+            log: log.clone(),
+            shutdown: shutdown.clone(),
         };
+        let library = Library::new(store.clone());
+        let runs = Runs::new(store, services);
+        let app = App { runtimes, cache, locator, spawner, log, idempotency, library, runs, shutdown };
         let metrics = Metrics::new("parallax-control-plane", env!("CARGO_PKG_VERSION"));
         metrics::register(&metrics, &app);
-        let gate = Gate::new(config.gate.open(&page::OPEN_PATHS));
+        let gate = Gate::new(config.gate.open(&web_ui::OPEN_PATHS));
         let router = front::stand_before(routes::router(app.clone()), gate, &metrics);
         Ok(Self { app, router })
     }
@@ -116,16 +121,16 @@ impl ControlPlane {
     /// # Errors
     /// When serving fails.
     pub async fn serve(self, listener: TcpListener) -> anyhow::Result<()> {
-        let App { runtimes, directory, shutdown, .. } = &self.app;
-        let first_look = join_all(runtimes.iter().map(|runtime| runtime.ask()));
-        // Out of time: they are shown as away until they say something.
-        let _ = tokio::time::timeout(FIRST_LOOK, first_look).await;
+        let App { runtimes, cache, runs, shutdown, .. } = &self.app;
+        let first_probe = join_all(runtimes.iter().map(|runtime| runtime.probe()));
+        // After a timeout they are shown as unreachable until they answer.
+        let _ = tokio::time::timeout(FIRST_PROBE_TIMEOUT, first_probe).await;
         for runtime in runtimes.iter() {
             shutdown.tracker().spawn(runtime.clone().watch(shutdown.clone()));
-            shutdown.tracker().spawn(directory::pull(directory.clone(), runtime.clone(), shutdown.clone()));
+            shutdown.tracker().spawn(agent_cache::sync(cache.clone(), runtime.clone(), shutdown.clone()));
         }
-        self.app.executions.resume(&self.app).await?;
-        shutdown.tracker().spawn(patterns::sweep(self.app.clone()));
+        runs.resume().await?;
+        shutdown.tracker().spawn(patterns::sweep(runs.clone()));
         serve::serve(listener, self.router, shutdown.clone(), DEFAULT_GRACE).await
     }
 }

@@ -1,4 +1,4 @@
-//! What the control plane counts beside its requests: its runtimes and the agents it knows.
+//! Prometheus metrics about runtimes and agents.
 
 use std::collections::BTreeMap;
 
@@ -10,19 +10,19 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::app::App;
 
-/// Adds them to `metrics`.
+/// Registers them.
 pub fn register(metrics: &Metrics, app: &App) {
-    let numbers = Numbers { app: app.clone() };
-    metrics.register(|registry| registry.register_collector(Box::new(numbers)));
+    let collector = FleetCollector { app: app.clone() };
+    metrics.register(|registry| registry.register_collector(Box::new(collector)));
 }
 
-/// Read when they are asked for.
+/// Reads the values when they are scraped.
 #[derive(Debug)]
-struct Numbers {
+struct FleetCollector {
     app: App,
 }
 
-impl Collector for Numbers {
+impl Collector for FleetCollector {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
         let mut healthy = encoder.encode_descriptor(
             "runtime_healthy",
@@ -32,11 +32,11 @@ impl Collector for Numbers {
         )?;
         for runtime in self.app.runtimes.iter() {
             let labels = [("runtime", runtime.name())];
-            let value = i64::from(runtime.reading().status.healthy);
+            let value = i64::from(runtime.health().status.healthy);
             ConstGauge::new(value).encode(healthy.encode_family(&labels)?)?;
         }
         let mut counts: BTreeMap<(String, &'static str), i64> = BTreeMap::new();
-        for agent in self.app.directory.all() {
+        for agent in self.app.cache.all() {
             *counts.entry((agent.runtime, agent.status.as_str())).or_default() += 1;
         }
         let mut agents = encoder.encode_descriptor(

@@ -1,18 +1,18 @@
-//! Org-chart patterns: the library, and the runs.
+//! Org-chart patterns: the library, and the runs. A *run* is called *execution* on the wire and in tables.
 //!
-//! A run is [`parallax_patterns::run::Run`] with this server's hands and memory: `agents` does what it wants done, through the
-//! same services as the routes; `journal` keeps its events. `executions` starts runs, takes up those that another server
-//! left, and shows them; `stream` tells their events; `sweep` stops agents whose run is over.
+//! The engine is [`parallax_patterns::run::Run`]. `run_agents` connects it to agents, through the same services as the
+//! routes; `journal` stores its events. `runs` starts runs, resumes those of an earlier server and shows them; `stream`
+//! publishes their events; `sweep` stops agents whose run has ended.
 
-mod agents;
-mod executions;
 mod journal;
 mod library;
+mod run_agents;
+mod runs;
 pub mod stream;
 mod sweep;
 
-pub use executions::Executions;
 pub use library::{File, Library};
+pub use runs::{RunServices, Runs};
 pub use sweep::sweep;
 
 /// The tables.

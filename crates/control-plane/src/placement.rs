@@ -1,15 +1,15 @@
-//! Which runtime gets an agent: a pure function of what the runtimes last said of themselves.
+//! Which runtime gets an agent: a pure function of the last known state of the runtimes.
 
 use parallax_api::runtime::{RuntimeInfo, RuntimeKind};
 use parallax_api::{Code, Problem};
 use serde_json::{Value, json};
 
 /// The runtimes to try for an agent of `agent_type`, best first. `wanted` is the request's `runtime`: a kind or a
-/// name, and then nothing else is looked at.
+/// name, and then no other is considered.
 ///
 /// Those that are healthy, have room and can run the type come by priority, the lowest number first, and nothing
 /// after them. Where there is none, the healthy ones are tried all the same: a refusal in a runtime's own words
-/// (how to install the CLI, which limit is reached) says more than ours would, and what it said last may be old.
+/// (how to install the CLI, which limit is reached) says more than ours would, and its last known state may be old.
 ///
 /// # Errors
 /// `VALIDATION_ERROR` when `wanted` can name no runtime; otherwise as [`refusal`], when none is healthy.
@@ -51,8 +51,8 @@ pub fn away(runtime: &RuntimeInfo) -> Problem {
     Problem::new(Code::RuntimeUnavailable, format!("the runtime `{}` cannot be used: {reason}", runtime.name))
 }
 
-/// Why a runtime was passed over.
-pub fn unfit(agent_type: &str, runtime: &RuntimeInfo) -> Problem {
+/// Why a runtime was not considered.
+pub fn why_not_placed(agent_type: &str, runtime: &RuntimeInfo) -> Problem {
     let (name, status) = (&runtime.name, &runtime.status);
     let known = status.types.iter().find(|known| known.name == agent_type);
     match known {
@@ -73,8 +73,8 @@ pub fn unfit(agent_type: &str, runtime: &RuntimeInfo) -> Problem {
     }
 }
 
-/// Whether a spawn that failed so may succeed in another place: the fault is the place's, not the request's.
-pub fn is_of_the_place(problem: &Problem) -> bool {
+/// Whether a spawn that failed so may succeed on another runtime: the fault is the runtime's, not the request's.
+pub fn allows_fallback(problem: &Problem) -> bool {
     match problem.code {
         Code::RuntimeUnavailable
         | Code::ShuttingDown
@@ -84,7 +84,7 @@ pub fn is_of_the_place(problem: &Problem) -> bool {
         | Code::Unsupported
         | Code::SpawnFailed
         | Code::Internal => true,
-        // Profiles differ from place to place: what one does not know another may.
+        // Profiles differ between runtimes: what one does not know another may.
         Code::Validation => problem.more.get("field").is_some_and(|field| field == "type"),
         _ => false,
     }
@@ -248,9 +248,9 @@ mod tests {
                     | Code::SpawnFailed
                     | Code::Internal
             );
-            assert_eq!(is_of_the_place(&Problem::new(*code, "")), goes_on, "{code}");
+            assert_eq!(allows_fallback(&Problem::new(*code, "")), goes_on, "{code}");
         }
-        assert!(is_of_the_place(&Problem::invalid("type", "no such profile")));
-        assert!(!is_of_the_place(&Problem::invalid("name", "too long")));
+        assert!(allows_fallback(&Problem::invalid("type", "no such profile")));
+        assert!(!allows_fallback(&Problem::invalid("name", "too long")));
     }
 }

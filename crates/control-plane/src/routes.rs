@@ -2,9 +2,10 @@
 
 mod agents;
 mod calls;
-mod executions;
+mod extract;
 mod operations;
 mod patterns;
+mod runs;
 mod streams;
 
 use axum::Router;
@@ -17,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::page;
+use crate::web_ui;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -47,7 +48,7 @@ pub fn router(app: App) -> Router {
         .route("/ws/agents/{id}/terminal", get(streams::terminal))
         .route("/api/openapi.json", get(move || async move { axum::Json(document) }))
         .with_state(app)
-        .merge(page::routes())
+        .merge(web_ui::routes())
 }
 
 /// The description of the API.
@@ -76,11 +77,11 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(patterns::json_schema))
         .routes(routes!(patterns::get, patterns::put, patterns::delete))
         .routes(routes!(patterns::execute))
-        .routes(routes!(executions::list))
-        .routes(routes!(executions::get))
-        .routes(routes!(executions::events))
-        .routes(routes!(executions::answer))
-        .routes(routes!(executions::cancel))
+        .routes(routes!(runs::list))
+        .routes(routes!(runs::get))
+        .routes(routes!(runs::events))
+        .routes(routes!(runs::answer))
+        .routes(routes!(runs::cancel))
         .routes(routes!(operations::runtimes))
         .routes(routes!(operations::health))
         .routes(routes!(operations::ready))

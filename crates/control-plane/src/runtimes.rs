@@ -1,7 +1,7 @@
-//! The runtimes behind this control plane, and how each one is.
+//! The runtimes behind this control plane, and the health of each.
 //!
-//! Each runtime is asked `GET /ready` by a task of its own ([`Runtime::watch`]), so one that is away slows nothing.
-//! What it said last is a [`Reading`] that everybody reads without waiting.
+//! A task per runtime probes its `GET /ready` ([`Runtime::watch`]), so that an unreachable one delays no request.
+//! Requests read the last [`HealthSnapshot`] without waiting.
 
 mod link;
 mod spec;
@@ -22,15 +22,15 @@ use crate::placement;
 pub use link::Unanswered;
 pub use spec::{Credential, RuntimeSpec};
 
-/// How often a runtime is asked how it is.
-const ASK_EVERY: Duration = Duration::from_secs(2);
-/// The same while it is away: that it is back is news that agents wait for.
-const ASK_AWAY_EVERY: Duration = Duration::from_millis(500);
-/// How long it may take to say so; slower is away.
-const ASK_TIMEOUT: Duration = Duration::from_secs(5);
-/// A reading younger than this is good enough to place an agent by.
-const FRESH: Duration = Duration::from_millis(200);
-/// How long a spawn waits for fresh readings. Who is slower is judged by the last one.
+/// How often a runtime is probed.
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+/// The same while it is unreachable: requests wait for it to come back.
+const PROBE_AWAY_INTERVAL: Duration = Duration::from_millis(500);
+/// How long a probe may take; a slower runtime counts as unreachable.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A snapshot younger than this is good enough to place an agent by.
+const FRESH_FOR: Duration = Duration::from_millis(200);
+/// How long a spawn waits for fresh snapshots. A slower runtime is judged by its last one.
 const FRESH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Every configured runtime, by priority.
@@ -40,7 +40,7 @@ pub struct Runtimes {
 }
 
 impl Runtimes {
-    /// The runtimes of these specifications; asks none of them yet.
+    /// The runtimes of these specifications; contacts none of them yet.
     ///
     /// # Errors
     /// When two have one name, or an address or a token cannot be used.
@@ -68,21 +68,21 @@ impl Runtimes {
         self.all.iter().find(|runtime| runtime.name() == name)
     }
 
-    /// How each of them is, as last read.
+    /// The last known state of each.
     pub fn infos(&self) -> Vec<RuntimeInfo> {
         self.all.iter().map(|runtime| runtime.info()).collect()
     }
 
-    /// How each of them is now, as far as a short while tells. Waits for those that were away only when they are
-    /// `wanted` by name or kind, or when no other was there.
+    /// The current state of each, probed again with a short timeout. Unreachable ones are probed only when they are
+    /// `wanted` by name or kind, or when no other is healthy.
     pub async fn infos_now(&self, wanted: Option<&str>) -> Vec<RuntimeInfo> {
         let (here, away): (Vec<_>, Vec<_>) =
-            self.all.iter().partition(|runtime| runtime.reading().status.healthy);
+            self.all.iter().partition(|runtime| runtime.health().status.healthy);
         let wanted_here =
             |runtime: &&Arc<Runtime>| wanted.is_none_or(|name| placement::is_meant(name, &runtime.info()));
         let here: Vec<_> = here.into_iter().filter(wanted_here).collect();
         refresh(&here).await;
-        if !here.iter().any(|runtime| runtime.reading().status.healthy) {
+        if !here.iter().any(|runtime| runtime.health().status.healthy) {
             refresh(&away.into_iter().filter(wanted_here).collect::<Vec<_>>()).await;
         }
         self.infos()
@@ -90,9 +90,9 @@ impl Runtimes {
 }
 
 async fn refresh(runtimes: &[&Arc<Runtime>]) {
-    let old = runtimes.iter().filter(|runtime| runtime.reading().at.is_none_or(|at| at.elapsed() > FRESH));
-    // Out of time: what was read last has to do.
-    let _ = tokio::time::timeout(FRESH_TIMEOUT, join_all(old.map(|runtime| runtime.ask()))).await;
+    let old = runtimes.iter().filter(|runtime| runtime.health().at.is_none_or(|at| at.elapsed() > FRESH_FOR));
+    // After a timeout the last snapshot is used.
+    let _ = tokio::time::timeout(FRESH_TIMEOUT, join_all(old.map(|runtime| runtime.probe()))).await;
 }
 
 /// One runtime.
@@ -100,19 +100,19 @@ async fn refresh(runtimes: &[&Arc<Runtime>]) {
 pub struct Runtime {
     spec: RuntimeSpec,
     client: Client,
-    reading: watch::Sender<Reading>,
-    /// Somebody had no answer from it: it is asked at once.
-    doubted: Notify,
+    health_tx: watch::Sender<HealthSnapshot>,
+    /// A call had no answer: the runtime is probed at once.
+    recheck_requested: Notify,
 }
 
-/// What a runtime last said of itself, or that it did not.
+/// The result of the last probe of a runtime.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Reading {
-    /// Its words; when it does not answer, the last ones with `healthy: false` and why.
+pub struct HealthSnapshot {
+    /// Its own status; when it does not answer, the last one with `healthy: false` and the reason.
     pub status: RuntimeStatus,
-    /// Whether it answered, healthy or not: its agents can be asked for.
+    /// Whether it answered, healthy or not: its agents can be reached.
     pub reachable: bool,
-    /// When it was asked; never before the first time.
+    /// When it was probed; none before the first probe.
     pub at: Option<Instant>,
 }
 
@@ -136,8 +136,8 @@ impl Runtime {
             types: vec![],
             version: String::new(),
         };
-        let reading = watch::Sender::new(Reading { status, reachable: false, at: None });
-        Ok(Self { spec, client, reading, doubted: Notify::new() })
+        let health_tx = watch::Sender::new(HealthSnapshot { status, reachable: false, at: None });
+        Ok(Self { spec, client, health_tx, recheck_requested: Notify::new() })
     }
 
     /// Its name.
@@ -155,66 +155,66 @@ impl Runtime {
         &self.client
     }
 
-    /// What was last read.
-    pub fn reading(&self) -> Reading {
-        self.reading.borrow().clone()
+    /// The result of the last probe.
+    pub fn health(&self) -> HealthSnapshot {
+        self.health_tx.borrow().clone()
     }
 
-    /// Whether its agents can be asked for, as far as is known.
+    /// Whether it answered the last probe.
     pub fn is_reachable(&self) -> bool {
-        self.reading.borrow().reachable
+        self.health_tx.borrow().reachable
     }
 
     /// Waits until it answers.
     pub async fn reachable(&self) {
         // The sender lives as long as `self`.
-        let _ = self.reading.subscribe().wait_for(|reading| reading.reachable).await;
+        let _ = self.health_tx.subscribe().wait_for(|health| health.reachable).await;
     }
 
-    /// How it is, for callers.
+    /// Its state, for callers.
     pub fn info(&self) -> RuntimeInfo {
         RuntimeInfo {
             name: self.spec.name.clone(),
             url: self.client.url().to_owned(),
             priority: self.spec.priority,
-            status: self.reading().status,
+            status: self.health().status,
         }
     }
 
-    /// Has it asked at once, because a call to it had no answer.
-    pub fn doubt(&self) {
-        self.doubted.notify_one();
+    /// Has it probed at once, because a call to it had no answer.
+    pub fn recheck(&self) {
+        self.recheck_requested.notify_one();
     }
 
-    /// Asks it now.
-    pub async fn ask(&self) {
-        let asked = tokio::time::timeout(ASK_TIMEOUT, self.client.runtime_status()).await;
+    /// Probes it now.
+    pub async fn probe(&self) {
+        let asked = tokio::time::timeout(PROBE_TIMEOUT, self.client.runtime_status()).await;
         let answer = asked.unwrap_or_else(|_| {
-            let seconds = ASK_TIMEOUT.as_secs();
+            let seconds = PROBE_TIMEOUT.as_secs();
             Err(Problem::new(Code::Timeout, format!("it did not answer within {seconds} s")))
         });
-        self.read(answer);
+        self.update(answer);
     }
 
-    fn read(&self, answer: Result<RuntimeStatus, Problem>) {
-        self.reading.send_modify(|reading| {
-            let was = (reading.reachable, reading.status.healthy);
-            reading.at = Some(Instant::now());
+    fn update(&self, answer: Result<RuntimeStatus, Problem>) {
+        self.health_tx.send_modify(|health| {
+            let was = (health.reachable, health.status.healthy);
+            health.at = Some(Instant::now());
             match answer {
                 Ok(status) if status.kind != self.spec.kind => {
-                    reading.reachable = false;
-                    reading.status.healthy = false;
-                    reading.status.reason =
+                    health.reachable = false;
+                    health.status.healthy = false;
+                    health.status.reason =
                         Some(format!("it says that it is `{}`, not `{}`", status.kind, self.spec.kind));
                 }
                 Ok(status) => {
-                    reading.reachable = true;
-                    reading.status = status;
+                    health.reachable = true;
+                    health.status = status;
                 }
                 Err(problem) => {
-                    reading.reachable = false;
-                    reading.status.healthy = false;
-                    reading.status.reason = Some(match problem.code {
+                    health.reachable = false;
+                    health.status.healthy = false;
+                    health.status.reason = Some(match problem.code {
                         Code::Unauthorized | Code::Forbidden => {
                             format!("it does not let this control plane in: {}", problem.detail)
                         }
@@ -222,25 +222,25 @@ impl Runtime {
                     });
                 }
             }
-            if was != (reading.reachable, reading.status.healthy) {
+            if was != (health.reachable, health.status.healthy) {
                 tracing::info!(
                     runtime.name = self.name(),
-                    healthy = reading.status.healthy,
-                    reason = reading.status.reason.as_deref().unwrap_or(""),
+                    healthy = health.status.healthy,
+                    reason = health.status.reason.as_deref().unwrap_or(""),
                     "the runtime's health changed"
                 );
             }
         });
     }
 
-    /// Asks it now and then, and at once when it is doubted, until the shutdown.
+    /// Probes it in intervals, and at once after [`Runtime::recheck`], until the shutdown.
     pub async fn watch(self: Arc<Self>, shutdown: Shutdown) {
         let watching = async {
             loop {
-                self.ask().await;
-                let pause = if self.is_reachable() { ASK_EVERY } else { ASK_AWAY_EVERY };
-                // Out of time is the usual way on: nobody doubted it.
-                let _ = tokio::time::timeout(pause, self.doubted.notified()).await;
+                self.probe().await;
+                let pause = if self.is_reachable() { PROBE_INTERVAL } else { PROBE_AWAY_INTERVAL };
+                // A timeout is the common case: no recheck was requested.
+                let _ = tokio::time::timeout(pause, self.recheck_requested.notified()).await;
             }
         };
         tokio::select! {

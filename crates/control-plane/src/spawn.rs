@@ -8,7 +8,7 @@ use std::time::Duration;
 use parallax_api::{Agent, Code, Problem, SpawnRequest};
 use reqwest::{Method, StatusCode};
 
-use crate::directory::Directory;
+use crate::agent_cache::AgentCache;
 use crate::placement;
 use crate::relay;
 use crate::runtimes::{Runtime, Runtimes, Unanswered};
@@ -20,21 +20,21 @@ const SPAWN_TIMEOUT: Duration = Duration::from_secs(330);
 /// Spawns agents.
 #[derive(Clone, Debug)]
 pub struct Spawner {
-    /// Where they can be.
+    /// The runtimes to choose from.
     pub runtimes: Arc<Runtimes>,
-    /// Who learns where they are.
-    pub directory: Arc<Directory>,
-    /// What is not known to have ended.
+    /// Where a spawned agent is cached.
+    pub cache: Arc<AgentCache>,
+    /// Requests to runtimes whose outcome is unknown.
     pub attempts: Attempts,
 }
 
-/// No agent.
-enum Refusal {
-    /// Another place may take it.
-    OfThePlace(Problem),
-    /// No place would.
+/// Why a runtime did not spawn the agent.
+enum SpawnError {
+    /// Another runtime may take it.
+    TryNext(Problem),
+    /// No runtime would.
     Final(Problem),
-    /// The runtime may have it all the same.
+    /// The runtime may have spawned it all the same.
     Uncertain(Problem),
 }
 
@@ -42,16 +42,16 @@ enum Refusal {
 type Refused = Vec<(String, Problem)>;
 
 impl Spawner {
-    /// Spawns an agent on the first runtime that takes it. `handle` names the agent to come: a runtime that gets it
-    /// twice spawns once, and as long as one may have spawned it no other is asked.
+    /// Spawns an agent on the first runtime that takes it. `agent_id` is the id of the agent that will be made: a runtime
+    /// that gets it twice spawns once, and as long as one may have spawned it no other is asked.
     ///
     /// # Errors
-    /// The refusal of the request, or of every place; see [`placement::refusal`].
-    pub async fn spawn(&self, handle: &str, request: &SpawnRequest) -> Result<Agent, Problem> {
+    /// The refusal of the request, or of every runtime; see [`placement::refusal`].
+    pub async fn spawn(&self, agent_id: &str, request: &SpawnRequest) -> Result<Agent, Problem> {
         request.check()?;
         let mut refused = Refused::new();
-        let earlier = self.attempts.open(handle).await?;
-        if let Some(agent) = self.ask_each(earlier.as_slice(), true, handle, request, &mut refused).await? {
+        let earlier = self.attempts.open(agent_id).await?;
+        if let Some(agent) = self.ask_each(earlier.as_slice(), true, agent_id, request, &mut refused).await? {
             return Ok(agent);
         }
         let wanted = request.runtime.as_deref();
@@ -61,13 +61,13 @@ impl Spawner {
             .map(|choice| choice.name.clone())
             .collect();
         order.retain(|name| earlier.as_ref() != Some(name));
-        if let Some(agent) = self.ask_each(&order, false, handle, request, &mut refused).await? {
+        if let Some(agent) = self.ask_each(&order, false, agent_id, request, &mut refused).await? {
             return Ok(agent);
         }
         for runtime in &infos {
             let meant = wanted.is_none_or(|wanted| placement::is_meant(wanted, runtime));
             if meant && refused.iter().all(|(name, _)| *name != runtime.name) {
-                refused.push((runtime.name.clone(), placement::unfit(&request.r#type, runtime)));
+                refused.push((runtime.name.clone(), placement::why_not_placed(&request.r#type, runtime)));
             }
         }
         Err(placement::refusal(refused))
@@ -78,46 +78,46 @@ impl Spawner {
         &self,
         names: &[String],
         again: bool,
-        handle: &str,
+        agent_id: &str,
         request: &SpawnRequest,
         refused: &mut Refused,
     ) -> Result<Option<Agent>, Problem> {
         for name in names {
-            match self.attempt(name, again, handle, request).await {
+            match self.attempt(name, again, agent_id, request).await {
                 Ok(agent) => return Ok(Some(agent)),
-                Err(Refusal::OfThePlace(problem)) => {
+                Err(SpawnError::TryNext(problem)) => {
                     tracing::info!(runtime.name = name, code = %problem.code, "the runtime did not take the agent");
                     refused.push((name.clone(), problem));
                 }
-                Err(Refusal::Final(problem) | Refusal::Uncertain(problem)) => return Err(problem),
+                Err(SpawnError::Final(problem) | SpawnError::Uncertain(problem)) => return Err(problem),
             }
         }
         Ok(None)
     }
 
-    /// Asks a runtime, and remembers that for as long as the outcome is not known. `again`: it was asked before, and
-    /// only its answer tells that it does not have the agent.
+    /// Asks a runtime, and stores the attempt for as long as its outcome is unknown. `again`: it was asked before, and
+    /// only its answer proves that it does not have the agent.
     async fn attempt(
         &self,
         name: &str,
         again: bool,
-        handle: &str,
+        agent_id: &str,
         request: &SpawnRequest,
-    ) -> Result<Agent, Refusal> {
+    ) -> Result<Agent, SpawnError> {
         let Some(runtime) = self.runtimes.get(name) else {
             let detail = format!("the runtime `{name}` is not configured any more");
-            return Err(Refusal::Uncertain(perhaps(Problem::new(Code::RuntimeUnavailable, detail))));
+            return Err(SpawnError::Uncertain(maybe_spawned(Problem::new(Code::RuntimeUnavailable, detail))));
         };
-        let in_store = |error| Refusal::Final(Problem::from(error));
-        self.attempts.begin(handle, name).await.map_err(in_store)?;
-        let outcome = match ask(runtime, &self.directory, handle, request).await {
-            Err(Refusal::OfThePlace(problem)) if again && problem.code == Code::RuntimeUnavailable => {
-                Err(Refusal::Uncertain(perhaps(problem)))
+        let in_store = |error| SpawnError::Final(Problem::from(error));
+        self.attempts.begin(agent_id, name).await.map_err(in_store)?;
+        let outcome = match ask(runtime, &self.cache, agent_id, request).await {
+            Err(SpawnError::TryNext(problem)) if again && problem.code == Code::RuntimeUnavailable => {
+                Err(SpawnError::Uncertain(maybe_spawned(problem)))
             }
             outcome => outcome,
         };
-        if !matches!(outcome, Err(Refusal::Uncertain(_))) {
-            self.attempts.end(handle).await.map_err(in_store)?;
+        if !matches!(outcome, Err(SpawnError::Uncertain(_))) {
+            self.attempts.end(agent_id).await.map_err(in_store)?;
         }
         outcome
     }
@@ -125,15 +125,15 @@ impl Spawner {
 
 async fn ask(
     runtime: &Runtime,
-    directory: &Directory,
-    handle: &str,
+    cache: &AgentCache,
+    agent_id: &str,
     request: &SpawnRequest,
-) -> Result<Agent, Refusal> {
-    // The choice is made: a runtime's own name for itself may be another.
+) -> Result<Agent, SpawnError> {
+    // Placement is done, and the runtime may have another name for itself.
     let request = &SpawnRequest { runtime: None, ..request.clone() };
     let send = || {
         let spawn =
-            runtime.request(Method::POST, "/api/agents").json(request).header("idempotency-key", handle);
+            runtime.request(Method::POST, "/api/agents").json(request).header("idempotency-key", agent_id);
         runtime.exchange(spawn, SPAWN_TIMEOUT)
     };
     let mut answer = send().await;
@@ -141,24 +141,26 @@ async fn ask(
         answer = send().await.map_err(|again| Unanswered { may_be_taken: true, ..again });
     }
     let answer = answer.map_err(|unanswered| match unanswered.may_be_taken {
-        true => Refusal::Uncertain(perhaps(unanswered.problem)),
-        false => Refusal::OfThePlace(unanswered.problem),
+        true => SpawnError::Uncertain(maybe_spawned(unanswered.problem)),
+        false => SpawnError::TryNext(unanswered.problem),
     })?;
     let status = answer.status();
-    let body = relay::read(answer, runtime).await.map_err(|problem| Refusal::Uncertain(perhaps(problem)))?;
+    let body = relay::read(answer, runtime)
+        .await
+        .map_err(|problem| SpawnError::Uncertain(maybe_spawned(problem)))?;
     if status.is_success() {
-        return relay::agent(&body, runtime, directory).map_err(Refusal::Final);
+        return relay::agent(&body, runtime, cache).map_err(SpawnError::Final);
     }
-    let problem = relay::problem(&body).unwrap_or_else(|| odd(runtime, status));
-    Err(if placement::is_of_the_place(&problem) {
-        Refusal::OfThePlace(problem)
+    let problem = relay::problem(&body).unwrap_or_else(|| unexpected_response(runtime, status));
+    Err(if placement::allows_fallback(&problem) {
+        SpawnError::TryNext(problem)
     } else {
-        Refusal::Final(problem)
+        SpawnError::Final(problem)
     })
 }
 
-/// The same problem, with what to do when the agent may be there in spite of it.
-fn perhaps(problem: Problem) -> Problem {
+/// The same problem, with what to do in case the agent was spawned.
+fn maybe_spawned(problem: Problem) -> Problem {
     let detail = format!(
         "{}; it may have spawned the agent all the same: send the request again with the same `Idempotency-Key`, or \
          look at the list when the runtime is back",
@@ -167,7 +169,7 @@ fn perhaps(problem: Problem) -> Problem {
     Problem { detail, ..problem }
 }
 
-fn odd(runtime: &Runtime, status: StatusCode) -> Problem {
+fn unexpected_response(runtime: &Runtime, status: StatusCode) -> Problem {
     let detail =
         format!("the runtime `{}` answered {status}, not in the words of a Parallax server", runtime.name());
     Problem::new(Code::RuntimeUnavailable, detail)

@@ -8,16 +8,16 @@ use parallax_service::store::{Store, StoreError};
 use rusqlite::{Connection, params};
 use tokio::sync::watch;
 
-/// Events that one look brings.
+/// Events per read.
 const PAGE: usize = 200;
 
-/// Keeps the events of one run.
+/// Stores the events of one run.
 #[derive(Debug)]
 pub struct StoredJournal {
     /// Where.
     pub store: Store,
     /// The run.
-    pub execution: String,
+    pub run_id: String,
     /// The number of the last event, for those who follow.
     pub head_tx: watch::Sender<u64>,
 }
@@ -25,7 +25,7 @@ pub struct StoredJournal {
 #[async_trait]
 impl Journal for StoredJournal {
     async fn append(&self, events: Vec<RunEvent>) -> Result<(), Problem> {
-        let id = self.execution.clone();
+        let id = self.run_id.clone();
         let last = events.last().map(|event| event.seq).unwrap_or_default();
         self.store.with(move |db| events.iter().try_for_each(|event| insert(db, &id, event))).await?;
         self.head_tx.send_replace(last);
@@ -33,7 +33,7 @@ impl Journal for StoredJournal {
     }
 }
 
-/// Keeps one event, and how the run stands when that is the end.
+/// Stores one event, and the status of the run when that is its end.
 pub fn insert(db: &Connection, execution: &str, event: &RunEvent) -> rusqlite::Result<()> {
     let json = serde_json::to_string(&event.data)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;

@@ -1,4 +1,4 @@
-//! The patterns that are kept, by name.
+//! The stored patterns, by name.
 
 use parallax_api::pattern::{Finding, PatternInfo, StoredPattern};
 use parallax_api::{Code, Problem, Time};
@@ -7,7 +7,7 @@ use parallax_patterns::pattern::Pattern;
 use parallax_service::store::Store;
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// Patterns kept at most.
+/// Stored patterns at most.
 const MAX_PATTERNS: i64 = 1000;
 
 /// The library.
@@ -56,7 +56,7 @@ impl Library {
         Self { store }
     }
 
-    /// Keeps a pattern; `replace` says whether one of that name may be there. Says whether it is new.
+    /// Stores a pattern; `replace` says whether one of that name may exist. Returns whether it is new.
     ///
     /// # Errors
     /// `CONFLICT` when there is one of that name and it is not to be replaced, `RESOURCE_LIMIT` when the library is full.
@@ -102,7 +102,7 @@ impl Library {
         let wanted = name.to_owned();
         let select = "SELECT name, source, created_at, updated_at FROM patterns WHERE name = ?";
         let found = self.store.with(move |db| db.query_row(select, [wanted], read).optional()).await?;
-        found.ok_or_else(|| none(name))
+        found.ok_or_else(|| not_found(name))
     }
 
     /// Every pattern, by name.
@@ -118,7 +118,7 @@ impl Library {
         Ok(self.store.with(list).await?)
     }
 
-    /// Forgets a pattern. Its runs go on.
+    /// Deletes a pattern. Its runs go on.
     ///
     /// # Errors
     /// `NOT_FOUND` when there is none of that name.
@@ -126,11 +126,11 @@ impl Library {
         let gone = name.to_owned();
         let deleted =
             self.store.with(move |db| db.execute("DELETE FROM patterns WHERE name = ?", [gone])).await?;
-        if deleted == 0 { Err(none(name)) } else { Ok(()) }
+        if deleted == 0 { Err(not_found(name)) } else { Ok(()) }
     }
 }
 
-fn none(name: &str) -> Problem {
+fn not_found(name: &str) -> Problem {
     let shown: String = name.chars().take(80).collect();
     Problem::new(
         Code::NotFound,
@@ -140,7 +140,7 @@ fn none(name: &str) -> Problem {
 
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredPattern> {
     let (name, source): (String, String) = (row.get(0)?, row.get(1)?);
-    // A file of another version that is not understood any more is shown all the same; running it says what is wrong.
+    // A file of another version that does not parse any more is shown all the same; running it says what is wrong.
     let pattern = check::read(&source).ok();
     let info = PatternInfo {
         name,

@@ -13,34 +13,34 @@ use parallax_service::extract::Upgrade;
 use parallax_service::shutdown::Shutdown;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::Executions;
+use super::Runs;
 
-/// The events of the run after the one with the number `after`, in whichever form the client asked for.
+/// The events of the run after the one with the id `since`, in the form that the client asked for.
 ///
 /// # Errors
 /// `NOT_FOUND` when there is no such run, `VALIDATION_ERROR` when it has no such event.
 pub async fn follow(
-    executions: &Executions,
+    runs: &Runs,
     id: String,
     since: Option<String>,
     upgrade: Option<Upgrade>,
     shutdown: &Shutdown,
 ) -> Result<Response, Problem> {
-    executions.get(&id).await?;
+    runs.get(&id).await?;
     let after = match since.as_deref() {
         None | Some("") => 0,
         Some(id) => id.parse::<u64>().map_err(|_| {
             Problem::invalid("since", "send the id of the last event of this run that you have, or `0`")
         })?,
     };
-    let place = executions.follower()?;
-    let events = events(executions.clone(), id, after);
+    let place = runs.follower()?;
+    let events = events(runs.clone(), id, after);
     let shutdown = shutdown.clone();
     Ok(match upgrade {
         Some(Upgrade(upgrade)) => {
             let upgrade = upgrade.max_message_size(MAX_CLIENT_FRAME);
             upgrade.on_upgrade(move |socket| {
-                shutdown.tracker().clone().track_future(tell(socket, events, place, shutdown))
+                shutdown.tracker().clone().track_future(send_events(socket, events, place, shutdown))
             })
         }
         None => {
@@ -55,16 +55,12 @@ pub async fn follow(
     })
 }
 
-/// The events, page after page, until the run is over and all of them are told.
-fn events(
-    executions: Executions,
-    id: String,
-    after: u64,
-) -> impl Stream<Item = ExecutionEvent> + Send + 'static {
+/// The events, page after page, until the run has ended and all of them are sent.
+fn events(runs: Runs, id: String, after: u64) -> impl Stream<Item = ExecutionEvent> + Send + 'static {
     let pages = stream::unfold(after, move |after| {
-        let (executions, id) = (executions.clone(), id.clone());
+        let (runs, id) = (runs.clone(), id.clone());
         async move {
-            let page = executions.next_events(&id, after).await?;
+            let page = runs.next_events(&id, after).await?;
             let last = page.last()?.seq;
             Some((stream::iter(page.into_iter().map(ExecutionEvent::from)), last))
         }
@@ -72,7 +68,7 @@ fn events(
     pages.flatten()
 }
 
-async fn tell(
+async fn send_events(
     socket: WebSocket,
     events: impl Stream<Item = ExecutionEvent> + Send,
     _place: OwnedSemaphorePermit,

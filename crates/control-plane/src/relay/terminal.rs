@@ -1,7 +1,7 @@
-//! An agent's terminal, passed on frame by frame between a viewer and the runtime.
+//! Proxies an agent's terminal frame by frame between a viewer and the runtime.
 //!
 //! Each direction reads one frame and writes it before it reads the next: a viewer that cannot keep up makes the
-//! runtime wait on this connection only, and the runtime then skips for that viewer. Nothing is kept here.
+//! runtime wait on this connection only, and the runtime then skips for that viewer. Nothing is buffered here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,18 +23,18 @@ use tungstenite::protocol::frame::Utf8Bytes;
 
 use crate::runtimes::Runtime;
 
-/// A ping goes out this often in each direction, so that who is there always has something to say.
-const PING_EVERY: Duration = Duration::from_secs(20);
-/// Nothing heard for so long: that side is dead, whatever the network says.
-const SILENCE: Duration = Duration::from_secs(60);
+/// A ping goes out this often in each direction, so that a live peer is never silent for long.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// A side that was silent for this long counts as dead.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a side may take to read the close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest reason a close frame holds, in bytes (RFC 6455: 125 with the code).
 const MAX_REASON: usize = 123;
 
-/// Why a relay ended: what the viewer is told.
+/// Why a relay ended: the close frame for the viewer.
 #[derive(Debug)]
-struct Ending {
+struct CloseReason {
     code: u16,
     reason: String,
 }
@@ -47,8 +47,8 @@ pub async fn refuse(mut viewer: Viewer, problem: &Problem) {
         Code::ShuttingDown => CLOSE_GOING_AWAY,
         _ => CLOSE_RUNTIME_UNAVAILABLE,
     };
-    let ending = Ending { code, reason: problem.detail.clone() };
-    // The viewer may be gone already, which is as good as told.
+    let ending = CloseReason { code, reason: problem.detail.clone() };
+    // The viewer may be gone already.
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, viewer.send(ending.frame())).await;
 }
 
@@ -72,16 +72,16 @@ pub async fn relay(
     let ending = tokio::select! {
         ending = output(from_agent, &mut to_viewer, &runtime) => ending,
         ending = input(from_viewer, &mut to_agent) => ending,
-        () = shutdown.begun() => Some(Ending { code: CLOSE_GOING_AWAY, reason: "the server is going away".into() }),
+        () = shutdown.begun() => Some(CloseReason { code: CLOSE_GOING_AWAY, reason: "the server is going away".into() }),
     };
-    let told = async {
+    let closed = async {
         if let Some(ending) = ending {
             to_viewer.send(ending.frame()).await.ok();
         }
         to_agent.close().await.ok();
     };
-    // A side that does not read any more does not need to be told.
-    let _ = tokio::time::timeout(CLOSE_TIMEOUT, told).await;
+    // A side that does not read any more needs no close frame.
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, closed).await;
 }
 
 /// From the agent to the viewer. None: the viewer is gone.
@@ -89,9 +89,9 @@ async fn output(
     mut from_agent: SplitStream<Upstream>,
     to_viewer: &mut SplitSink<Viewer, Message>,
     runtime: &Runtime,
-) -> Option<Ending> {
-    let mut ping = tokio::time::interval(PING_EVERY);
-    let mut dead_at = Instant::now() + SILENCE;
+) -> Option<CloseReason> {
+    let mut ping = tokio::time::interval(PING_INTERVAL);
+    let mut dead_at = Instant::now() + SILENCE_TIMEOUT;
     loop {
         let heard = tokio::select! {
             heard = tokio::time::timeout_at(dead_at, from_agent.next()) => heard,
@@ -100,12 +100,12 @@ async fn output(
                 continue;
             }
         };
-        dead_at = Instant::now() + SILENCE;
+        dead_at = Instant::now() + SILENCE_TIMEOUT;
         let message = match heard {
             Ok(Some(Ok(tungstenite::Message::Text(text)))) => Message::Text(text.as_str().into()),
             Ok(Some(Ok(tungstenite::Message::Binary(bytes)))) => Message::Binary(bytes),
             Ok(Some(Ok(tungstenite::Message::Close(Some(frame))))) => {
-                return Some(Ending { code: frame.code.into(), reason: frame.reason.to_string() });
+                return Some(CloseReason { code: frame.code.into(), reason: frame.reason.to_string() });
             }
             Ok(Some(Ok(tungstenite::Message::Ping(_) | tungstenite::Message::Pong(_)))) => continue,
             Ok(
@@ -114,12 +114,12 @@ async fn output(
                 | None,
             )
             | Err(_) => {
-                runtime.doubt();
+                runtime.recheck();
                 let reason = format!(
                     "the runtime `{}` is gone; connect again, with `since` to miss nothing",
                     runtime.name()
                 );
-                return Some(Ending { code: CLOSE_RUNTIME_UNAVAILABLE, reason });
+                return Some(CloseReason { code: CLOSE_RUNTIME_UNAVAILABLE, reason });
             }
         };
         to_viewer.send(message).await.ok()?;
@@ -127,13 +127,13 @@ async fn output(
 }
 
 /// From the viewer to the agent. Ends when the viewer does, or when the agent's side does not take more: then
-/// [`output`] is about to learn why, and says it.
+/// [`output`] is about to learn the reason.
 async fn input(
     mut from_viewer: SplitStream<Viewer>,
     to_agent: &mut SplitSink<Upstream, tungstenite::Message>,
-) -> Option<Ending> {
-    let mut ping = tokio::time::interval(PING_EVERY);
-    let mut dead_at = Instant::now() + SILENCE;
+) -> Option<CloseReason> {
+    let mut ping = tokio::time::interval(PING_INTERVAL);
+    let mut dead_at = Instant::now() + SILENCE_TIMEOUT;
     loop {
         let heard = tokio::select! {
             heard = tokio::time::timeout_at(dead_at, from_viewer.next()) => heard,
@@ -142,7 +142,7 @@ async fn input(
                 continue;
             }
         };
-        dead_at = Instant::now() + SILENCE;
+        dead_at = Instant::now() + SILENCE_TIMEOUT;
         match heard {
             Ok(Some(Ok(Message::Text(text)))) => {
                 send(to_agent, tungstenite::Message::Text(Utf8Bytes::from(text.as_str()))).await;
@@ -154,14 +154,14 @@ async fn input(
     }
 }
 
-/// Sends, and waits for ever where that fails: the other direction knows the reason and ends the relay.
+/// Sends; waits for ever when that fails, because the other direction learns the reason and ends the relay.
 async fn send(to_agent: &mut SplitSink<Upstream, tungstenite::Message>, message: tungstenite::Message) {
     if to_agent.send(message).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-impl Ending {
+impl CloseReason {
     fn frame(&self) -> Message {
         let mut end = self.reason.len().min(MAX_REASON);
         while !self.reason.is_char_boundary(end) {

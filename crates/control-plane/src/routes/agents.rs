@@ -12,10 +12,11 @@ use parallax_service::idempotency::{Answer, IdempotencyKey};
 use parallax_service::listing::AgentsQuery;
 use reqwest::Method;
 
-use crate::app::{App, Id};
+use super::extract::Id;
+use crate::app::App;
 use crate::relay::{self, Call};
 
-/// How long a runtime may take to show an agent before what was last known has to do.
+/// How long a runtime may take to show an agent before the cached state is answered.
 const SHOW_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Spawn an agent.
@@ -59,8 +60,8 @@ pub async fn list(
     State(app): State<App>,
     Query(query): Query<AgentsQuery>,
 ) -> Result<Json<AgentList>, Problem> {
-    let agents = app.agents().await;
-    query.page(agents, |agent, runtime| app.is_on(agent, runtime)).map(Json)
+    let agents = app.locator.list().await;
+    query.page(agents, |agent, runtime| app.locator.is_on(agent, runtime)).map(Json)
 }
 
 /// One agent.
@@ -74,13 +75,13 @@ pub async fn list(
     )
 )]
 pub async fn get(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
-    let last_known = app.directory.get(&id).map(|agent| app.seen(agent));
+    let last_known = app.cache.get(&id).map(|agent| app.locator.with_staleness(agent));
     if let Some(agent) = last_known.clone().filter(|agent| agent.stale) {
         return Ok(Json(agent).into_response());
     }
-    let runtime = app.locate(&id).await?;
+    let runtime = app.locator.locate(&id).await?;
     let answer = match Call::new(Method::GET, "").within(SHOW_TIMEOUT).send(&runtime, &id).await {
-        Ok(answer) => relay::pass_back_agent(answer, &runtime, &app.directory, &id).await,
+        Ok(answer) => relay::into_agent_response(answer, &runtime, &app.cache, &id).await,
         Err(unanswered) => Err(unanswered.problem),
     };
     match (answer, last_known) {
@@ -106,8 +107,8 @@ pub async fn stop(
     Query(request): Query<StopRequest>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let runtime = app.locate(&id).await?;
+    let runtime = app.locator.locate(&id).await?;
     let call = Call::new(Method::DELETE, "").query(query).taking(Duration::from_millis(request.grace_ms));
     let answer = call.send(&runtime, &id).await.map_err(|unanswered| unanswered.problem)?;
-    relay::pass_back_agent(answer, &runtime, &app.directory, &id).await
+    relay::into_agent_response(answer, &runtime, &app.cache, &id).await
 }

@@ -1,4 +1,4 @@
-//! Calls to one agent, passed on to its runtime.
+//! Calls to one agent, proxied to its runtime.
 
 use std::time::Duration;
 
@@ -12,10 +12,11 @@ use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::{Agent, AgentId, Problem, SendRequest, SendResponse};
 use reqwest::Method;
 
-use crate::app::{App, Id};
-use crate::relay::{self, Body, Call};
+use super::extract::{Body, Id};
+use crate::app::App;
+use crate::relay::{self, Call};
 
-/// A restart stops and starts: so much more than other calls.
+/// How much longer than other calls a restart may take: it stops and starts.
 const RESTART_TIME: Duration = Duration::from_secs(120);
 
 /// Send a message.
@@ -41,12 +42,12 @@ pub async fn send(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    // What is no request is refused by the runtime, which reads it in any case.
+    // The runtime parses the body in any case, and refuses what is no request.
     let request: SendRequest = serde_json::from_slice(&body.0).unwrap_or_default();
     let wait = if request.expect_response { request.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS) } else { 0 };
     let wait = Duration::from_millis(wait.min(MAX_TIMEOUT_MS));
     let call = Call::new(Method::POST, "/send").body(&headers, body.0).safe_to_repeat().taking(wait);
-    pass(&app, &id, call).await
+    proxy(&app, &id, call).await
 }
 
 /// The conversation, oldest first.
@@ -63,7 +64,7 @@ pub async fn messages(
     Id(id): Id,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    pass(&app, &id, Call::new(Method::GET, "/messages").query(query)).await
+    proxy(&app, &id, Call::new(Method::GET, "/messages").query(query)).await
 }
 
 /// Press keys: `text` as it stands, or named `keys`.
@@ -81,7 +82,7 @@ pub async fn input(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    pass(&app, &id, Call::new(Method::POST, "/input").body(&headers, body.0)).await
+    proxy(&app, &id, Call::new(Method::POST, "/input").body(&headers, body.0)).await
 }
 
 /// Answer the pending question: with an `option` of `attention.options`, or with `text`.
@@ -99,7 +100,7 @@ pub async fn answer(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    pass_agent(&app, &id, Call::new(Method::POST, "/answer").body(&headers, body.0)).await
+    proxy_agent(&app, &id, Call::new(Method::POST, "/answer").body(&headers, body.0)).await
 }
 
 /// Stop the current turn, keep the agent.
@@ -111,10 +112,10 @@ pub async fn answer(
     )
 )]
 pub async fn interrupt(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
-    pass_agent(&app, &id, Call::new(Method::POST, "/interrupt")).await
+    proxy_agent(&app, &id, Call::new(Method::POST, "/interrupt")).await
 }
 
-/// A new process, with the same id, directory and, unless told otherwise, conversation.
+/// A new process, with the same id, directory and, unless asked otherwise, conversation.
 #[utoipa::path(
     post, path = "/api/managed-agents/{id}/restart", tag = "agents", params(("id" = String, Path)),
     request_body = Option<RestartRequest>,
@@ -129,7 +130,7 @@ pub async fn restart(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    pass_agent(&app, &id, Call::new(Method::POST, "/restart").body(&headers, body.0).taking(RESTART_TIME))
+    proxy_agent(&app, &id, Call::new(Method::POST, "/restart").body(&headers, body.0).taking(RESTART_TIME))
         .await
 }
 
@@ -146,7 +147,7 @@ pub async fn logs(
     Id(id): Id,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    pass(&app, &id, Call::new(Method::GET, "/logs").query(query)).await
+    proxy(&app, &id, Call::new(Method::GET, "/logs").query(query)).await
 }
 
 /// What a person would see now.
@@ -158,7 +159,7 @@ pub async fn logs(
     )
 )]
 pub async fn screen(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
-    pass(&app, &id, Call::new(Method::GET, "/screen")).await
+    proxy(&app, &id, Call::new(Method::GET, "/screen")).await
 }
 
 /// Why the agent has the status it has: which rule, which evidence.
@@ -170,7 +171,7 @@ pub async fn screen(State(app): State<App>, Id(id): Id) -> Result<Response, Prob
     )
 )]
 pub async fn status(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
-    pass(&app, &id, Call::new(Method::GET, "/status")).await
+    proxy(&app, &id, Call::new(Method::GET, "/status")).await
 }
 
 /// What the agent uses and has done.
@@ -182,19 +183,19 @@ pub async fn status(State(app): State<App>, Id(id): Id) -> Result<Response, Prob
     )
 )]
 pub async fn metrics(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
-    pass(&app, &id, Call::new(Method::GET, "/metrics")).await
+    proxy(&app, &id, Call::new(Method::GET, "/metrics")).await
 }
 
-/// Passes a call on; the answer comes back as it is.
-async fn pass(app: &App, id: &AgentId, call: Call) -> Result<Response, Problem> {
-    let runtime = app.locate(id).await?;
+/// Proxies a call; the response comes back as it is.
+async fn proxy(app: &App, id: &AgentId, call: Call) -> Result<Response, Problem> {
+    let runtime = app.locator.locate(id).await?;
     let answer = call.send(&runtime, id).await.map_err(|unanswered| unanswered.problem)?;
-    Ok(relay::pass_back(answer, &app.shutdown))
+    Ok(relay::into_response(answer, &app.shutdown))
 }
 
-/// The same for a call that is answered with the agent.
-async fn pass_agent(app: &App, id: &AgentId, call: Call) -> Result<Response, Problem> {
-    let runtime = app.locate(id).await?;
+/// The same for a call whose response is the agent.
+async fn proxy_agent(app: &App, id: &AgentId, call: Call) -> Result<Response, Problem> {
+    let runtime = app.locator.locate(id).await?;
     let answer = call.send(&runtime, id).await.map_err(|unanswered| unanswered.problem)?;
-    relay::pass_back_agent(answer, &runtime, &app.directory, id).await
+    relay::into_agent_response(answer, &runtime, &app.cache, id).await
 }

@@ -1,4 +1,4 @@
-//! For whoever runs the server.
+//! Runtimes, health and readiness.
 
 use axum::extract::State;
 use parallax_api::runtime::RuntimeList;

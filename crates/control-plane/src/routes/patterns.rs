@@ -16,11 +16,11 @@ use parallax_patterns::{check, schema};
 use parallax_service::extract::{Json, Path, Query};
 use parallax_service::idempotency::{Answer, IdempotencyKey};
 
+use super::extract::Body;
 use crate::app::App;
 use crate::patterns::File;
-use crate::relay::Body;
 
-/// How long `wait` waits unless told, in milliseconds.
+/// How long `wait` waits by default, in milliseconds.
 const DEFAULT_WAIT_MS: u64 = 600_000;
 
 /// A pattern file: the body as it is, in YAML or JSON.
@@ -179,7 +179,7 @@ pub async fn execute(
     let operation = format!("POST /api/patterns/{name}/execute");
     let work = move |id: String| async move {
         let file = File::read(starting.library.get(&name).await?.source)?;
-        starting.executions.start(&starting, &id, file, request).await?;
+        starting.runs.start(&id, file, request).await?;
         let accepted = Answer::new(StatusCode::ACCEPTED, &Accepted { execution_id: id.clone() })?;
         Ok(accepted.at(format!("/api/executions/{id}")))
     };
@@ -194,7 +194,7 @@ pub async fn execute(
         Problem::new(Code::Timeout, detail).with("executionId", execution_id.as_str())
     };
     tokio::select! {
-        ended = tokio::time::timeout(Duration::from_millis(limit), app.executions.ended(&execution_id)) => {
+        ended = tokio::time::timeout(Duration::from_millis(limit), app.runs.ended(&execution_id)) => {
             Ok(Json(ended.map_err(|_| late())??).into_response())
         }
         () = app.shutdown.begun() => {

@@ -10,7 +10,8 @@ use parallax_service::events as service_events;
 use parallax_service::extract::{Query, Upgrade};
 use parallax_service::gate::{Caller, Scope};
 
-use crate::app::{App, Id};
+use super::extract::Id;
+use crate::app::App;
 use crate::relay::terminal as relay;
 
 /// The longest frame a viewer may send, in bytes: a paste is cut into smaller ones by every terminal.
@@ -39,7 +40,7 @@ pub async fn terminal(
         caller.require(Scope::Operate)?;
     }
     let shutdown = app.shutdown.clone();
-    let relaying = async move |viewer| match app.locate(&id).await {
+    let relaying = async move |viewer| match app.locator.locate(&id).await {
         Ok(runtime) => relay::relay(viewer, runtime, id, query, app.shutdown.clone()).await,
         Err(problem) => relay::refuse(viewer, &problem).await,
     };
@@ -67,7 +68,7 @@ pub async fn events(
     service_events::follow(&app.log, query, &headers, upgrade, &app.shutdown)
 }
 
-/// The same where a runtime has it, so that a page written for a runtime works here too.
+/// The same at the path that runtimes have, so that a page written for a runtime works here too.
 pub async fn events_socket(
     State(app): State<App>,
     Query(query): Query<EventsQuery>,

@@ -58,7 +58,7 @@ impl Runtime {
             }),
             _ => Ok(response),
         });
-        answer.inspect_err(|_| self.doubt())
+        answer.inspect_err(|_| self.recheck())
     }
 
     /// Opens a WebSocket to the runtime.
@@ -74,7 +74,7 @@ impl Runtime {
         let opened = self.client.websocket(path, query, protocol).await;
         opened.map_err(|problem| match problem.code {
             Code::RuntimeUnavailable | Code::Timeout | Code::Unauthorized | Code::Forbidden => {
-                self.doubt();
+                self.recheck();
                 Problem::new(
                     Code::RuntimeUnavailable,
                     format!("the runtime `{}` does not answer: {}", self.name(), problem.detail),

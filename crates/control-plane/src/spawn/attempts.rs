@@ -1,7 +1,7 @@
 //! Which runtime was last asked for which agent, until its answer is known.
 //!
-//! A runtime (or this server) may die between a request and its answer. Whoever asks again with the same key must not
-//! get a second agent elsewhere, so that runtime is asked first, and alone until it answers.
+//! A runtime (or this server) may die between a request and its response. A retry with the same key must not get a
+//! second agent elsewhere, so that runtime is asked first, and alone until it answers.
 
 use parallax_api::Time;
 use parallax_service::store::{Store, StoreError};

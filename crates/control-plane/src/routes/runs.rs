@@ -24,7 +24,7 @@ pub async fn list(
     State(app): State<App>,
     Query(query): Query<ExecutionsQuery>,
 ) -> Result<Json<ExecutionList>, Problem> {
-    Ok(Json(ExecutionList { executions: app.executions.list(&query).await? }))
+    Ok(Json(ExecutionList { executions: app.runs.list(&query).await? }))
 }
 
 /// A run: its steps, its open questions, its agents, what it has cost.
@@ -36,7 +36,7 @@ pub async fn list(
     )
 )]
 pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Execution>, Problem> {
-    app.executions.get(&id).await.map(Json)
+    app.runs.get(&id).await.map(Json)
 }
 
 /// The events of a run from the first on, as server-sent events or, when upgraded, as a WebSocket. Ends with the run.
@@ -60,7 +60,7 @@ pub async fn events(
 ) -> Result<Response, Problem> {
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
     let since = last.filter(|id| !id.is_empty()).or(query.since);
-    stream::follow(&app.executions, id, since, upgrade, &app.shutdown).await
+    stream::follow(&app.runs, id, since, upgrade, &app.shutdown).await
 }
 
 /// Answer a question of a run, or approve: as a person.
@@ -79,7 +79,7 @@ pub async fn answer(
     Path(id): Path<String>,
     Json(answer): Json<ExecutionAnswer>,
 ) -> Result<Json<Execution>, Problem> {
-    app.executions.live(&id).await?.answer(answer).await.map(Json)
+    app.runs.live(&id).await?.answer(answer).await.map(Json)
 }
 
 /// Cancel a run: its work is stopped and its agents with it. Answers when they are gone.
@@ -93,8 +93,8 @@ pub async fn answer(
     )
 )]
 pub async fn cancel(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Execution>, Problem> {
-    if app.executions.is_at_work(&id) {
-        app.executions.live(&id).await?.cancel().await?;
+    if app.runs.is_active(&id) {
+        app.runs.live(&id).await?.cancel().await?;
     }
-    app.executions.ended(&id).await.map(Json)
+    app.runs.ended(&id).await.map(Json)
 }

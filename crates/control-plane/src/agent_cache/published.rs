@@ -1,9 +1,9 @@
-//! The agents as the last event of each showed them.
+//! Each agent as its last published event showed it.
 
 use parallax_api::{Agent, AgentId};
 use rusqlite::{Connection, params};
 
-/// The table.
+/// The table. Its name is older than the module: databases of earlier versions are read as they are.
 pub const MIGRATION: &str = "
     CREATE TABLE told_agents (
         id TEXT PRIMARY KEY,
@@ -27,7 +27,7 @@ pub fn of(db: &Connection, runtime: &str) -> rusqlite::Result<Vec<Agent>> {
     read(rows)
 }
 
-/// Keeps an agent as an event shows it.
+/// Stores an agent as an event shows it.
 pub fn put(db: &Connection, agent: &Agent) -> rusqlite::Result<()> {
     let json = serde_json::to_string(agent)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
@@ -39,8 +39,8 @@ pub fn put(db: &Connection, agent: &Agent) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Forgets those of these agents whose end was told.
-pub fn forget_ended(db: &Connection, ids: &[AgentId]) -> rusqlite::Result<()> {
+/// Deletes those of these agents whose stop was published.
+pub fn delete_stopped(db: &Connection, ids: &[AgentId]) -> rusqlite::Result<()> {
     let mut delete = db.prepare_cached(
         "DELETE FROM told_agents WHERE id = ? AND json_extract(agent, '$.status') = 'stopped'",
     )?;
@@ -55,7 +55,7 @@ fn read(rows: impl Iterator<Item = rusqlite::Result<String>>) -> rusqlite::Resul
     for json in rows {
         match serde_json::from_str(&json?) {
             Ok(agent) => agents.push(agent),
-            // Written by another version; its runtime is about to tell it again.
+            // Written by another version; its runtime sends the agent again.
             Err(error) => tracing::warn!(%error, "an agent in the database cannot be read"),
         }
     }

@@ -1,43 +1,45 @@
-//! What subscribers must still be told after a gap in a runtime's events: a pure function of what they were told and
-//! what is so now.
+//! Synthesises the events missed during a gap, by comparing the published agents with the runtime's current list. Pure.
 
 use std::collections::HashMap;
 
 use parallax_api::agent::AgentExit;
 use parallax_api::{Agent, AgentError, AgentId, AgentStatus, AttentionKind, EventData, Time};
 
-/// The events that lead from what was `told` to what is `listed`, agent by agent, the oldest first. What came and
-/// went in between, and what agents said, cannot be had again.
-pub fn missed(told: Vec<Agent>, listed: Vec<Agent>, now: Time) -> Vec<EventData> {
-    let mut told: HashMap<AgentId, Agent> = told.into_iter().map(|agent| (agent.id.clone(), agent)).collect();
+/// The events that lead from the `published` agents to the `listed` ones, oldest agent first. States that came and went
+/// in between, and messages, are lost.
+pub fn missed(published: Vec<Agent>, listed: Vec<Agent>, now: Time) -> Vec<EventData> {
+    let mut published: HashMap<AgentId, Agent> =
+        published.into_iter().map(|agent| (agent.id.clone(), agent)).collect();
     let mut listed = listed;
     listed.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
     let mut events: Vec<EventData> =
-        listed.into_iter().flat_map(|agent| changes(told.remove(&agent.id), agent)).collect();
+        listed.into_iter().flat_map(|agent| changes(published.remove(&agent.id), agent)).collect();
     let mut gone: Vec<Agent> =
-        told.into_values().filter(|agent| agent.status != AgentStatus::Stopped).collect();
+        published.into_values().filter(|agent| agent.status != AgentStatus::Stopped).collect();
     gone.sort_by(|a, b| a.id.cmp(&b.id));
     events.extend(gone.into_iter().map(|agent| lost(agent, now)));
     events
 }
 
-/// From one agent as it was told (none: not at all) to what it is.
-fn changes(told: Option<Agent>, agent: Agent) -> Vec<EventData> {
+/// From the published agent (none: never published) to its current state.
+fn changes(published: Option<Agent>, agent: Agent) -> Vec<EventData> {
     let mut events = Vec::new();
     let started = EventData::AgentStarted { agent: Box::new(agent.clone()) };
-    let was = match told {
-        Some(told) if told.status == AgentStatus::Stopped && agent.status != AgentStatus::Stopped => {
+    let published_status = match published {
+        Some(published)
+            if published.status == AgentStatus::Stopped && agent.status != AgentStatus::Stopped =>
+        {
             events.push(started);
             AgentStatus::Starting
         }
-        Some(told) => {
-            let same_need =
-                told.attention.as_ref().map(|need| &need.id) == agent.attention.as_ref().map(|need| &need.id);
-            if told.status != agent.status || told.error != agent.error {
+        Some(published) => {
+            let same_attention = published.attention.as_ref().map(|attention| &attention.id)
+                == agent.attention.as_ref().map(|attention| &attention.id);
+            if published.status != agent.status || published.error != agent.error {
                 events.extend(status(&agent));
             }
-            if !same_need {
-                events.push(need(&agent));
+            if !same_attention {
+                events.push(attention_event(&agent));
             }
             return events;
         }
@@ -46,16 +48,16 @@ fn changes(told: Option<Agent>, agent: Agent) -> Vec<EventData> {
             AgentStatus::Starting
         }
     };
-    if agent.status != was {
+    if agent.status != published_status {
         events.extend(status(&agent));
     }
     if agent.attention.is_some() {
-        events.push(need(&agent));
+        events.push(attention_event(&agent));
     }
     events
 }
 
-/// The event that tells the agent's status; none tells `starting`.
+/// The event for the agent's status; `starting` has none.
 fn status(agent: &Agent) -> Option<EventData> {
     let boxed = || Box::new(agent.clone());
     Some(match agent.status {
@@ -73,8 +75,8 @@ fn status(agent: &Agent) -> Option<EventData> {
     })
 }
 
-/// The event that tells what a person is needed for, or that nobody is.
-fn need(agent: &Agent) -> EventData {
+/// The event for the agent's attention, or for its absence.
+fn attention_event(agent: &Agent) -> EventData {
     let boxed = Box::new(agent.clone());
     match &agent.attention {
         None => EventData::AttentionCleared { agent: boxed },
@@ -87,7 +89,7 @@ fn need(agent: &Agent) -> EventData {
     }
 }
 
-/// An agent that was told as running and that its runtime does not know any more.
+/// An agent that was published as running and that its runtime does not have any more.
 fn lost(mut agent: Agent, now: Time) -> EventData {
     let reason = "lost";
     agent.status = AgentStatus::Stopped;
@@ -160,14 +162,14 @@ mod tests {
                 "b agent_started, b agent_ready, c agent_started, c agent_ready, a agent_stopped",
             ),
         ];
-        for (told, listed, expected) in table {
+        for (published, listed, expected) in table {
             let agents = |lines: &[&str]| lines.iter().map(|line| agent(line)).collect();
-            let events = missed(agents(told), agents(listed), Time::from_millis(2_000));
+            let events = missed(agents(published), agents(listed), Time::from_millis(2_000));
             let names: Vec<String> = events
                 .iter()
                 .map(|event| format!("{} {}", event.agent_id().unwrap(), event.name()))
                 .collect();
-            assert_eq!(names.join(", "), *expected, "{told:?} → {listed:?}");
+            assert_eq!(names.join(", "), *expected, "{published:?} → {listed:?}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! The runs: started, taken up again, shown.
+//! The runs: started, resumed, shown.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,30 +10,50 @@ use parallax_api::pattern::ExecuteRequest;
 use parallax_api::{Code, Problem, Time};
 use parallax_patterns::check;
 use parallax_patterns::run::{Run, RunEvent, RunParams, RunState};
+use parallax_service::events::EventLog;
+use parallax_service::idempotency::Idempotency;
+use parallax_service::shutdown::Shutdown;
 use parallax_service::store::Store;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 use tracing::Instrument;
 
-use super::agents::RunAgents;
 use super::journal::{self, StoredJournal};
 use super::library::File;
-use crate::app::App;
+use super::run_agents::RunAgents;
+use crate::locate::AgentLocator;
+use crate::spawn::Spawner;
 
-/// Runs at work at once; more are refused with `RESOURCE_LIMIT`.
+/// Active runs; more are refused with `RESOURCE_LIMIT`.
 const MAX_RUNNING: usize = 64;
-/// Runs that have ended and are kept; the oldest are forgotten first.
+/// Ended runs that are kept; the oldest are deleted first.
 const KEEP_ENDED: i64 = 500;
-/// Runs listed unless told, and at most.
+/// Runs in a list by default, and at most.
 const DEFAULT_LISTED: usize = 100;
 const MAX_LISTED: usize = 1000;
-/// Those who may follow runs over sockets at once.
+/// Followers of runs over sockets.
 const MAX_FOLLOWERS: usize = 512;
 
-/// The runs. Clones are the same.
+/// What runs need of the server.
 #[derive(Clone, Debug)]
-pub struct Executions {
+pub struct RunServices {
+    /// Finds their agents.
+    pub locator: AgentLocator,
+    /// Spawns their agents.
+    pub spawner: Spawner,
+    /// Makes their spawns safe to repeat.
+    pub idempotency: Idempotency,
+    /// Wakes them when something happened to an agent.
+    pub log: EventLog,
+    /// Ends them with the server; the next server resumes them.
+    pub shutdown: Shutdown,
+}
+
+/// The runs. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Runs {
+    services: RunServices,
     store: Store,
     running: Arc<Mutex<HashMap<String, Running>>>,
     followers: Arc<Semaphore>,
@@ -52,23 +72,22 @@ impl std::fmt::Debug for Running {
     }
 }
 
-impl Executions {
-    /// The runs in `store`. None is at work before [`Executions::resume`].
-    pub fn new(store: Store) -> Self {
-        Self { store, running: Arc::default(), followers: Arc::new(Semaphore::new(MAX_FOLLOWERS)) }
+impl Runs {
+    /// The runs in `store`. None is active before [`Runs::resume`].
+    pub fn new(store: Store, services: RunServices) -> Self {
+        Self { services, store, running: Arc::default(), followers: Arc::new(Semaphore::new(MAX_FOLLOWERS)) }
     }
 
-    /// Starts a run of the pattern in this file under this id; with an id that is there, nothing happens.
+    /// What runs need of the server.
+    pub fn services(&self) -> &RunServices {
+        &self.services
+    }
+
+    /// Starts a run of the pattern in this file under this id; does nothing when the id is taken.
     ///
     /// # Errors
-    /// `VALIDATION_ERROR` when the input is not what the pattern wants, `RESOURCE_LIMIT` when too many are at work.
-    pub async fn start(
-        &self,
-        app: &App,
-        id: &str,
-        file: File,
-        request: ExecuteRequest,
-    ) -> Result<(), Problem> {
+    /// `VALIDATION_ERROR` when the input is not what the pattern wants, `RESOURCE_LIMIT` when too many are active.
+    pub async fn start(&self, id: &str, file: File, request: ExecuteRequest) -> Result<(), Problem> {
         let ExecuteRequest { input, workdir } = request;
         let input = check::given_inputs(&file.pattern, &input)
             .map_err(|(name, why)| Problem::invalid(&format!("input.{name}"), why))?;
@@ -79,20 +98,20 @@ impl Executions {
             let detail = format!("{MAX_RUNNING} runs are at work already; wait for one, or cancel one");
             return Err(Problem::new(Code::ResourceLimit, detail));
         }
-        let (this, app, id) = (self.clone(), app.clone(), id.to_owned());
-        // A task of its own: whoever hangs up in between must not leave a run that nobody works at.
+        let (this, id) = (self.clone(), id.to_owned());
+        // A task of its own: a caller that hangs up in between must not leave a stored run without a task.
         let starting = async move {
-            let started = this.write_down(&id, &file, input, workdir).await?;
+            let started = this.persist(&id, &file, input, workdir).await?;
             if let Some(started) = started {
-                this.set_to_work(&app, &id, file, vec![started]);
+                this.spawn_run(&id, file, vec![started]);
             }
             Ok(())
         };
         tokio::spawn(starting.in_current_span()).await.map_err(Problem::internal)?
     }
 
-    /// Writes down a new run with its first event; none when it is there.
-    async fn write_down(
+    /// Stores a new run with its first event; none when the id is taken.
+    async fn persist(
         &self,
         id: &str,
         file: &File,
@@ -115,19 +134,19 @@ impl Executions {
         Ok(self.store.with(write).await?.then_some(started))
     }
 
-    /// Takes up the runs that were at work when the server before this one ended.
+    /// Resumes the runs that were active when the server before this one ended.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn resume(&self, app: &App) -> Result<(), Problem> {
+    pub async fn resume(&self) -> Result<(), Problem> {
         let select = |db: &Connection| -> rusqlite::Result<Vec<(String, String)>> {
             let mut select = db.prepare("SELECT id, source FROM executions WHERE status = 'running'")?;
             select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
         };
         for (id, source) in self.store.with(select).await? {
             match (File::read(source), journal::all(&self.store, &id).await) {
-                (Ok(file), Ok(history)) => self.set_to_work(app, &id, file, history),
-                (Err(problem), _) => tracing::error!(execution.id = id, %problem, "a run cannot be taken up"),
+                (Ok(file), Ok(history)) => self.spawn_run(&id, file, history),
+                (Err(problem), _) => tracing::error!(execution.id = id, %problem, "a run cannot be resumed"),
                 (_, Err(error)) => {
                     let error = &error as &dyn std::error::Error;
                     tracing::error!(execution.id = id, error, "the events of a run cannot be read");
@@ -137,20 +156,20 @@ impl Executions {
         Ok(())
     }
 
-    fn set_to_work(&self, app: &App, id: &str, file: File, history: Vec<RunEvent>) {
+    fn spawn_run(&self, id: &str, file: File, history: Vec<RunEvent>) {
         let (head_tx, head) = watch::channel(history.last().map(|event| event.seq).unwrap_or_default());
         let (over_tx, over) = watch::channel(false);
-        let journal = StoredJournal { store: self.store.clone(), execution: id.to_owned(), head_tx };
+        let journal = StoredJournal { store: self.store.clone(), run_id: id.to_owned(), head_tx };
         let run = Run::new(RunParams {
             id: id.to_owned(),
             pattern: file.pattern,
-            agents: Arc::new(RunAgents::new(app.clone(), id)),
+            agents: Arc::new(RunAgents::new(self.services.clone(), id)),
             journal: Arc::new(journal),
             history,
             now: Time::now(),
         });
         self.running().insert(id.to_owned(), Running { run: run.clone(), head, over });
-        let (this, id, shutdown) = (self.clone(), id.to_owned(), app.shutdown.clone());
+        let (this, id, shutdown) = (self.clone(), id.to_owned(), self.services.shutdown.clone());
         let span = tracing::info_span!("execution", execution.id = id);
         let work = async move {
             tokio::select! {
@@ -163,23 +182,23 @@ impl Executions {
                     ),
                     Err(problem) => tracing::error!(%problem, "the run stands still until the server is started again"),
                 },
-                // The next server takes it up where it is.
+                // The next server resumes it.
                 () = shutdown.begun() => {}
             }
             this.running().remove(&id);
-            // Whoever waits looks at what is stored.
+            // Waiters read the stored state.
             over_tx.send_replace(true);
         };
-        app.shutdown.tracker().spawn(work.instrument(span));
+        self.services.shutdown.tracker().spawn(work.instrument(span));
     }
 
-    /// A run that is at work.
-    fn at_work(&self, id: &str) -> Option<Running> {
+    /// The active run with this id.
+    fn active(&self, id: &str) -> Option<Running> {
         self.running().get(id).cloned()
     }
 
-    /// Whether the run is at work here.
-    pub fn is_at_work(&self, id: &str) -> bool {
+    /// Whether the run is active here.
+    pub fn is_active(&self, id: &str) -> bool {
         self.running().contains_key(id)
     }
 
@@ -188,12 +207,12 @@ impl Executions {
     /// # Errors
     /// `NOT_FOUND` when there is none of that id.
     pub async fn get(&self, id: &str) -> Result<Execution, Problem> {
-        if let Some(running) = self.at_work(id) {
+        if let Some(running) = self.active(id) {
             return Ok(running.run.view());
         }
         let history = journal::all(&self.store, id).await?;
         if history.is_empty() {
-            return Err(none(id));
+            return Err(not_found(id));
         }
         Ok(RunState::replay(id, &history).execution())
     }
@@ -201,11 +220,11 @@ impl Executions {
     /// The same when it has ended.
     ///
     /// # Errors
-    /// As [`Executions::get`].
+    /// As [`Runs::get`].
     pub async fn ended(&self, id: &str) -> Result<Execution, Problem> {
         let over = self.running().get(id).map(|running| running.over.clone());
         if let Some(mut over) = over {
-            // Gone without a word: the run's task was dropped with the server.
+            // An error: the run's task was dropped with the server.
             let _ = over.wait_for(|over| *over).await;
         }
         self.get(id).await
@@ -216,7 +235,7 @@ impl Executions {
     /// # Errors
     /// `NOT_FOUND` when there is none of that id, `CONFLICT` when it has ended.
     pub async fn live(&self, id: &str) -> Result<Run, Problem> {
-        if let Some(running) = self.at_work(id) {
+        if let Some(running) = self.active(id) {
             return Ok(running.run);
         }
         let execution = self.get(id).await?;
@@ -245,14 +264,14 @@ impl Executions {
         };
         let mut list = self.store.with(select).await?;
         for one in &mut list {
-            let view = self.at_work(&one.id).map(|running| running.run.view());
+            let view = self.active(&one.id).map(|running| running.run.view());
             one.questions =
                 view.map_or(0, |view| view.questions.iter().filter(|question| question.for_user).count());
         }
         Ok(list)
     }
 
-    /// How the runs with these ids stand, as far as they are known here.
+    /// The statuses of the runs with these ids that are stored here.
     pub async fn statuses(&self, ids: Vec<String>) -> Result<BTreeMap<String, String>, Problem> {
         let select = move |db: &Connection| {
             let mut known = BTreeMap::new();
@@ -269,18 +288,19 @@ impl Executions {
     /// The events of a run after `after`; when there are none, waits for one. None when no more will come.
     pub(super) async fn next_events(&self, id: &str, after: u64) -> Option<Vec<RunEvent>> {
         loop {
-            // Before the look: what happens after it is seen by waiting. Not the run itself, which would live on with it.
+            // Taken before the read: an event that is appended after it ends the wait. Only the channel, so that the run
+            // itself can be dropped meanwhile.
             let head = self.running().get(id).map(|running| running.head.clone());
             let page = journal::page(&self.store, id, after).await.ok()?;
             if !page.is_empty() {
                 return Some(page);
             }
-            // The journal is gone with the run: one more look, and that is all.
+            // The journal was dropped with the run: read once more, then end.
             let _ = head?.wait_for(|head| *head > after).await;
         }
     }
 
-    /// Room for one who follows.
+    /// A permit for one follower.
     pub(super) fn follower(&self) -> Result<tokio::sync::OwnedSemaphorePermit, Problem> {
         self.followers
             .clone()
@@ -293,7 +313,7 @@ impl Executions {
     }
 }
 
-fn none(id: &str) -> Problem {
+fn not_found(id: &str) -> Problem {
     let shown: String = id.chars().take(80).collect();
     Problem::new(
         Code::NotFound,

@@ -1,4 +1,4 @@
-//! The web page, compiled in from `ui/dist`.
+//! The web UI, compiled in from `ui/dist`.
 //!
 //! `make ui` builds it. Without that the server works all the same, and says at `/` how to get the page.
 
@@ -18,7 +18,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
                       connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Where there is no page.
-const NOT_BUILT: &str = include_str!("page/not_built.html");
+const NOT_BUILT: &str = include_str!("web_ui/not_built.html");
 
 #[derive(Embed)]
 #[folder = "ui/dist"]

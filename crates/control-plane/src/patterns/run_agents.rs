@@ -1,4 +1,4 @@
-//! The agents of a run: what the engine wants done goes the same ways as what the routes are asked.
+//! The agents of a run: the engine acts on them through the same services as the routes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,47 +17,52 @@ use parallax_patterns::run::agent_client::{AgentClient, MessageProgress};
 use parallax_service::idempotency::{Answer, IdempotencyKey};
 use tokio_util::task::TaskTracker;
 
-use crate::app::App;
+use super::RunServices;
+use crate::locate::AgentLocator;
 use crate::runtimes::Runtime;
 
-/// Messages looked at for an answer: agents of a run have few at once.
+/// Messages searched for an answer: agents of a run have few at once.
 const LOOK_BACK: usize = 100;
-/// How long a look at an agent is good when no event came: its runtime may have lost one.
-const LOOK_EVERY: Duration = Duration::from_secs(3);
-/// What an agent gets between being asked to stop and being killed, in milliseconds.
-const GRACE_MS: u64 = 5000;
+/// Poll interval in case an event was lost.
+const POLL_INTERVAL: Duration = Duration::from_secs(3);
+/// What an agent gets between the request to stop and the kill, in milliseconds.
+const STOP_GRACE_MS: u64 = 5000;
 /// How long the end of a run waits for agents that are just being spawned.
-const SPAWNING: Duration = Duration::from_secs(20);
+const SPAWNING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The agents of one run.
 pub struct RunAgents {
-    app: App,
-    execution: String,
-    /// Spawns whose outcome is not known.
+    services: RunServices,
+    run_id: String,
+    /// Spawns whose outcome is unknown.
     spawning: TaskTracker,
 }
 
 impl RunAgents {
-    /// Those of the run with this id.
-    pub fn new(app: App, execution: &str) -> Self {
-        Self { app, execution: execution.to_owned(), spawning: TaskTracker::new() }
+    /// The agents of the run with this id.
+    pub fn new(services: RunServices, run_id: &str) -> Self {
+        Self { services, run_id: run_id.to_owned(), spawning: TaskTracker::new() }
+    }
+
+    async fn locate(&self, agent: &AgentId) -> Result<Arc<Runtime>, Problem> {
+        locate(&self.services.locator, agent).await
     }
 
     /// The agent as its runtime shows it now.
-    async fn look(&self, agent: &AgentId) -> Result<Agent, Problem> {
-        locate(&self.app, agent).await?.client().get(agent).await
+    async fn fetch(&self, agent: &AgentId) -> Result<Agent, Problem> {
+        self.locate(agent).await?.client().get(agent).await
     }
 
-    /// The message and its answer, as far as they are among the last ones.
+    /// The last messages of the agent.
     async fn messages(&self, agent: &AgentId) -> Result<Vec<Message>, Problem> {
         let query = MessagesQuery { limit: Some(LOOK_BACK), ..MessagesQuery::default() };
-        locate(&self.app, agent).await?.client().messages(agent, &query).await
+        self.locate(agent).await?.client().messages(agent, &query).await
     }
 
-    /// How the turn of a message stands; none while it is at work.
+    /// The progress of a message; none while the agent works on it.
     async fn state(&self, agent: &AgentId, message: &str) -> Result<Option<MessageProgress>, Problem> {
         // The agent before its messages: an answer that comes in between is seen.
-        let shown = self.look(agent).await?;
+        let shown = self.fetch(agent).await?;
         let messages = self.messages(agent).await?;
         let is_answer =
             |said: &&Message| said.role == Role::Agent && said.in_reply_to.as_deref() == Some(message);
@@ -78,12 +83,12 @@ impl RunAgents {
         Ok(shown.attention.map(|attention| MessageProgress::Asks(Box::new(attention))))
     }
 
-    /// The agents that carry the label of this run and live, as far as the runtimes tell.
+    /// The running agents that carry the label of this run.
     async fn labelled(&self) -> Vec<Agent> {
-        let mut agents = self.app.agents().await;
+        let mut agents = self.services.locator.list().await;
         agents.retain(|agent| {
             agent.status != AgentStatus::Stopped
-                && agent.labels.get(EXECUTION_LABEL).is_some_and(|id| *id == self.execution)
+                && agent.labels.get(EXECUTION_LABEL).is_some_and(|id| *id == self.run_id)
         });
         agents
     }
@@ -92,48 +97,48 @@ impl RunAgents {
 #[async_trait]
 impl AgentClient for RunAgents {
     async fn spawn(&self, key: &str, request: &SpawnRequest) -> Result<Agent, Problem> {
-        let (app, request) = (self.app.clone(), request.clone());
+        let (services, request) = (self.services.clone(), request.clone());
         let key = IdempotencyKey(Some(format!("parallax-run/{key}")));
-        // Tracked, because it goes on when nobody waits any more: the end of the run has to know.
+        // Tracked, because a spawn completes even when its caller is gone: the end of the run waits for it.
         let spawning = self.spawning.spawn(async move {
-            let (spawner, asked) = (app.spawner.clone(), request.clone());
+            let (spawner, asked) = (services.spawner.clone(), request.clone());
             let work = move |handle: String| async move {
                 let agent = spawner.spawn(&handle, &request).await?;
                 Answer::new(StatusCode::CREATED, &agent)
             };
-            let answer = app.idempotency.once(key, "POST /api/managed-agents", &asked, work).await?;
+            let answer = services.idempotency.once(key, "POST /api/managed-agents", &asked, work).await?;
             serde_json::from_value(answer.body).map_err(Problem::internal)
         });
         spawning.await.map_err(Problem::internal)?
     }
 
     async fn running(&self) -> Vec<Agent> {
-        let mut agents = self.app.agents().await;
+        let mut agents = self.services.locator.list().await;
         agents.retain(|agent| !agent.stale && agent.status != AgentStatus::Stopped);
         agents
     }
 
     async fn send(&self, key: &str, agent: &AgentId, text: &str) -> Result<String, Problem> {
-        let runtime = locate(&self.app, agent).await?;
+        let runtime = self.locate(agent).await?;
         let message = SendRequest { message: text.to_owned(), ..SendRequest::default() };
         message.check()?;
         Ok(runtime.client().send_once(key, agent, &message).await?.message_id)
     }
 
     async fn turn(&self, agent: &AgentId, message: &str) -> Result<MessageProgress, Problem> {
-        // Before the first look: what happens after it is an event.
-        let mut events = Box::pin(self.app.log.subscribe(None, Some(agent.clone())));
+        // Before the first request: whatever happens after it is an event.
+        let mut events = Box::pin(self.services.log.subscribe(None, Some(agent.clone())));
         loop {
             if let Some(turn) = self.state(agent, message).await? {
                 return Ok(turn);
             }
-            // Out of time is a look without an event.
-            let _ = tokio::time::timeout(LOOK_EVERY, events.next()).await;
+            // A timeout is a request without an event.
+            let _ = tokio::time::timeout(POLL_INTERVAL, events.next()).await;
         }
     }
 
     async fn attention(&self, agent: &AgentId) -> Result<Option<Attention>, Problem> {
-        Ok(self.look(agent).await?.attention)
+        Ok(self.fetch(agent).await?.attention)
     }
 
     async fn answer(&self, agent: &AgentId, attention: &str, answer: &AnswerRequest) -> Result<(), Problem> {
@@ -141,53 +146,53 @@ impl AgentClient for RunAgents {
         if shown.is_none_or(|shown| shown.id != attention) {
             return Err(Problem::new(Code::Conflict, "the agent does not ask this any more"));
         }
-        locate(&self.app, agent).await?.client().answer(agent, answer).await.map(drop)
+        self.locate(agent).await?.client().answer(agent, answer).await.map(drop)
     }
 
     async fn cleared(&self, agent: &AgentId, attention: &str) {
-        let mut events = Box::pin(self.app.log.subscribe(None, Some(agent.clone())));
+        let mut events = Box::pin(self.services.log.subscribe(None, Some(agent.clone())));
         loop {
-            match self.look(agent).await {
+            match self.fetch(agent).await {
                 Ok(shown) if shown.attention.as_ref().is_some_and(|shown| shown.id == attention) => {}
-                // Not there for a while: it may still ask when it is back.
+                // Unreachable for a while: the agent may still ask when it is back.
                 Err(problem) if problem.code != Code::AgentNotFound => {}
                 Ok(_) | Err(_) => return,
             }
-            // As above.
-            let _ = tokio::time::timeout(LOOK_EVERY, events.next()).await;
+            // A timeout is a request without an event.
+            let _ = tokio::time::timeout(POLL_INTERVAL, events.next()).await;
         }
     }
 
     async fn interrupt(&self, agent: &AgentId) -> Result<(), Problem> {
-        locate(&self.app, agent).await?.client().interrupt(agent).await.map(drop)
+        self.locate(agent).await?.client().interrupt(agent).await.map(drop)
     }
 
     async fn stop(&self, agent: &AgentId) -> Result<(), Problem> {
-        stop(&self.app, agent).await
+        stop(&self.services.locator, agent).await
     }
 
     async fn stop_all(&self) -> Result<(), Problem> {
         self.spawning.close();
-        // What takes longer is found by its label afterwards.
-        let _ = tokio::time::timeout(SPAWNING, self.spawning.wait()).await;
+        // A spawn that takes longer is found by its label afterwards.
+        let _ = tokio::time::timeout(SPAWNING_TIMEOUT, self.spawning.wait()).await;
         let agents = self.labelled().await;
-        let stopping = agents.iter().map(|agent| stop(&self.app, &agent.id));
+        let stopping = agents.iter().map(|agent| stop(&self.services.locator, &agent.id));
         join_all(stopping).await.into_iter().collect()
     }
 }
 
-/// The runtime that has the agent. While one is away, an agent that no other knows may be there.
-async fn locate(app: &App, agent: &AgentId) -> Result<Arc<Runtime>, Problem> {
-    app.locate(agent).await.map_err(|problem| match problem.more.contains_key("runtimesAway") {
+/// The runtime that has the agent. An agent that no reachable runtime knows may be on an unreachable one.
+async fn locate(locator: &AgentLocator, agent: &AgentId) -> Result<Arc<Runtime>, Problem> {
+    locator.locate(agent).await.map_err(|problem| match problem.more.contains_key("runtimesAway") {
         true => Problem { code: Code::RuntimeUnavailable, ..problem },
         false => problem,
     })
 }
 
-/// Ends an agent; one that is gone has ended.
-pub(super) async fn stop(app: &App, agent: &AgentId) -> Result<(), Problem> {
-    let request = StopRequest { grace_ms: GRACE_MS, force: false };
-    let stopped = async { locate(app, agent).await?.client().stop(agent, &request).await };
+/// Stops an agent; success when it is gone already.
+pub(super) async fn stop(locator: &AgentLocator, agent: &AgentId) -> Result<(), Problem> {
+    let request = StopRequest { grace_ms: STOP_GRACE_MS, force: false };
+    let stopped = async { locate(locator, agent).await?.client().stop(agent, &request).await };
     match stopped.await {
         Err(problem) if problem.code == Code::AgentNotFound => Ok(()),
         outcome => outcome.map(drop),

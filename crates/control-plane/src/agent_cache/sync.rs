@@ -1,0 +1,121 @@
+//! Follows one runtime's events into the control plane's own event log, each event exactly once.
+//!
+//! The id of the last ingested event is stored in one transaction with that event, so the next connection (or the next
+//! server) continues after it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parallax_api::client::{Change, EventsOptions, Retry};
+use parallax_api::{Agent, Event, EventData, Problem, Time};
+use parallax_service::events::Mark;
+use parallax_service::shutdown::Shutdown;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::{AgentCache, gap, list, published};
+use crate::runtimes::Runtime;
+
+/// Delay before reconnecting, so that a runtime that accepts and drops at once is not hammered.
+const RECONNECT_DELAY: Duration = Duration::from_millis(200);
+/// How long to wait for an unreachable runtime before a connection is tried all the same.
+const UNREACHABLE_RETRY_INTERVAL: Duration = Duration::from_secs(5);
+/// How often the list is read beside the events: a runtime purges ended agents without an event.
+const RESYNC_INTERVAL: Duration = Duration::from_secs(60);
+/// The event id that asks for every event that is kept.
+const OLDEST: &str = "0";
+
+/// Follows the runtime's events until the shutdown.
+pub async fn sync(cache: Arc<AgentCache>, runtime: Arc<Runtime>, shutdown: Shutdown) {
+    let span = tracing::info_span!("sync", runtime.name = runtime.name());
+    let syncing = async {
+        loop {
+            let broken = follow(&cache, &runtime).await;
+            tracing::debug!(%broken, "the runtime's event stream broke off");
+            runtime.recheck();
+            tokio::time::sleep(RECONNECT_DELAY).await;
+            // A timeout is one more try.
+            let _ = tokio::time::timeout(UNREACHABLE_RETRY_INTERVAL, runtime.reachable()).await;
+        }
+    };
+    tokio::select! {
+        () = syncing.instrument(span) => {}
+        () = shutdown.begun() => {}
+    }
+}
+
+/// One connection, until it breaks.
+async fn follow(cache: &AgentCache, runtime: &Runtime) -> Problem {
+    let following = async {
+        let since = match cache.log.mark(runtime.name()).await? {
+            Some(Mark::Cursor(id)) => id,
+            _ => OLDEST.into(),
+        };
+        let options = EventsOptions { since: Some(since), retry: Retry::NEVER, ..EventsOptions::default() };
+        let mut events = runtime.client().events(options).await?;
+        // The list is requested after the stream is open: whatever happens after the list is in the stream.
+        let mut resync = tokio::time::interval(RESYNC_INTERVAL);
+        loop {
+            tokio::select! {
+                change = events.next_change() => match change? {
+                    Change::Event(event) => ingest(cache, runtime, event).await?,
+                    Change::Unknown(frame) => tracing::warn!(%frame, "an event of an unknown kind is passed over"),
+                    Change::Lost(_) | Change::Resumed => {}
+                },
+                _ = resync.tick() => cache.resync(runtime).await?,
+            }
+        }
+    };
+    let broken: Result<std::convert::Infallible, Problem> = following.await;
+    match broken {
+        Err(problem) => problem,
+        Ok(never) => match never {},
+    }
+}
+
+/// Appends one event to the log and upserts its agent.
+async fn ingest(cache: &AgentCache, runtime: &Runtime, event: Event) -> Result<(), Problem> {
+    let Event { id, mut data, timestamp } = event;
+    if let EventData::Reset { reason } = &mut data {
+        tracing::warn!(reason, "events of the runtime are lost; reading its agents");
+        emit_missed(cache, runtime).await?;
+        *reason = format!("events of the runtime `{}` are lost: {reason}", runtime.name());
+    }
+    if let Some(agent) = data.agent_mut() {
+        runtime.name().clone_into(&mut agent.runtime);
+    }
+    append(cache, runtime.name(), Mark::Cursor(id), data, timestamp).await
+}
+
+/// Publishes what the runtime's list shows and no event did. The position moves with the `reset` that is appended
+/// afterwards: after a crash in between, this runs again for what is left.
+async fn emit_missed(cache: &AgentCache, runtime: &Runtime) -> Result<(), Problem> {
+    let listed = list(runtime).await?;
+    let name = runtime.name().to_owned();
+    let published: Vec<Agent> = cache.store.with(move |db| published::of(db, &name)).await?;
+    let source = format!("{} after a gap", runtime.name());
+    for data in gap::missed(published, listed, Time::now()) {
+        let mark = Mark::Cursor(Uuid::new_v4().to_string());
+        append(cache, &source, mark, data, Time::now()).await?;
+    }
+    Ok(())
+}
+
+async fn append(
+    cache: &AgentCache,
+    source: &str,
+    mark: Mark,
+    data: EventData,
+    at: Time,
+) -> Result<(), Problem> {
+    let agent = data.agent().cloned();
+    // Before the append: a subscriber that is woken by the event finds the agent as the event shows it.
+    if let Some(agent) = agent.clone() {
+        cache.upsert(agent);
+    }
+    let publish = move |db: &rusqlite::Connection, _: &Event| {
+        agent.iter().try_for_each(|agent| published::put(db, agent))
+    };
+    cache.log.append_with(source, mark, data, at, publish).await?;
+    Ok(())
+}

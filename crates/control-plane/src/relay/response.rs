@@ -1,0 +1,89 @@
+//! A runtime's response, as the control plane's.
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+use parallax_api::{Agent, AgentId, Code, Problem};
+use parallax_service::shutdown::Shutdown;
+
+use crate::agent_cache::AgentCache;
+use crate::runtimes::Runtime;
+
+/// Headers of a response that go back to the caller.
+const RESPONSE_HEADERS: [HeaderName; 5] = [
+    header::CONTENT_TYPE,
+    header::CONTENT_DISPOSITION,
+    header::CACHE_CONTROL,
+    header::RETRY_AFTER,
+    HeaderName::from_static("idempotency-replayed"),
+];
+
+/// The runtime's response as ours: its body streams through as it comes, until the shutdown.
+pub fn into_response(response: reqwest::Response, shutdown: &Shutdown) -> Response {
+    let (status, headers) = (response.status(), response_headers(response.headers()));
+    let shutting_down = shutdown.token().clone().cancelled_owned();
+    (status, headers, Body::from_stream(response.bytes_stream().take_until(shutting_down))).into_response()
+}
+
+/// The same for a response whose body is an agent: it gets the runtime's name here and is cached. When the runtime does
+/// not know the agent, it is removed from the cache.
+///
+/// # Errors
+/// When the response breaks off.
+pub async fn into_agent_response(
+    response: reqwest::Response,
+    runtime: &Runtime,
+    cache: &AgentCache,
+    id: &AgentId,
+) -> Result<Response, Problem> {
+    let (status, headers) = (response.status(), response_headers(response.headers()));
+    let body = read(response, runtime).await?;
+    if status.is_success() {
+        return Ok((status, axum::Json(agent(&body, runtime, cache)?)).into_response());
+    }
+    if status == StatusCode::NOT_FOUND
+        && problem(&body).is_some_and(|problem| problem.code == Code::AgentNotFound)
+    {
+        cache.remove(id);
+    }
+    Ok((status, headers, body).into_response())
+}
+
+/// The agent in a runtime's response, under the runtime's name here; it is cached.
+///
+/// # Errors
+/// When the body is no agent.
+pub fn agent(body: &[u8], runtime: &Runtime, cache: &AgentCache) -> Result<Agent, Problem> {
+    let mut agent: Agent = serde_json::from_slice(body).map_err(|error| {
+        Problem::internal(format!(
+            "the runtime `{}` answered with something else than an agent: {error}",
+            runtime.name()
+        ))
+    })?;
+    runtime.name().clone_into(&mut agent.runtime);
+    cache.upsert(agent.clone());
+    Ok(agent)
+}
+
+/// The refusal in a body, if it is one.
+pub fn problem(body: &[u8]) -> Option<Problem> {
+    serde_json::from_slice(body).ok()
+}
+
+/// The whole body of a response.
+///
+/// # Errors
+/// `RUNTIME_UNAVAILABLE` when it breaks off.
+pub async fn read(response: reqwest::Response, runtime: &Runtime) -> Result<Bytes, Problem> {
+    response.bytes().await.map_err(|error| {
+        runtime.recheck();
+        let detail = format!("the answer of the runtime `{}` broke off: {error}", runtime.name());
+        Problem::new(Code::RuntimeUnavailable, detail)
+    })
+}
+
+fn response_headers(headers: &HeaderMap) -> HeaderMap {
+    let kept = RESPONSE_HEADERS.into_iter();
+    kept.filter_map(|name| headers.get(&name).map(|value| (name, value.clone()))).collect()
+}
