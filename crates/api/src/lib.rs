@@ -11,6 +11,7 @@
 //! - [`runtime`]: the runtimes behind a control plane
 //! - [`quantity`]: amounts of CPU and memory
 //! - [`problem`]: every refusal, one list of codes
+//! - [`retry`]: waiting between attempts
 //! - [`host`]: what an agent host and its runtime server say to each other
 //! - [`client`]: the typed client (REST and streams)
 
@@ -24,6 +25,7 @@ pub mod observe;
 pub mod pattern;
 pub mod problem;
 pub mod quantity;
+pub mod retry;
 pub mod runtime;
 pub mod terminal;
 pub mod time;

@@ -1,29 +1,19 @@
 //! Which exit code a refusal of the API becomes.
 
 use parallax_api::Code;
+use parallax_api::problem::Class;
 
 /// The exit code of a problem; the list stands in `parallax --help` and `docs/cli.md`.
 pub(crate) fn of(code: Code) -> u8 {
-    match code {
-        Code::Validation | Code::PayloadTooLarge | Code::UnsupportedMediaType | Code::MethodNotAllowed => 2,
-        Code::AgentNotFound | Code::NotFound => 3,
-        Code::AuthRequired
-        | Code::QuestionPending
-        | Code::AgentStopped
-        | Code::AgentBusy
-        | Code::Conflict
-        | Code::IdempotencyConflict => 4,
-        Code::Unauthorized | Code::Forbidden => 5,
-        Code::CliNotFound
-        | Code::WorkdirNotFound
-        | Code::WorkdirForbidden
-        | Code::ImageNotFound
-        | Code::Unsupported
-        | Code::ResourceLimit
-        | Code::SpawnFailed => 6,
-        Code::NoRuntime | Code::RuntimeUnavailable | Code::ShuttingDown => 7,
-        Code::Timeout => 8,
-        Code::Internal | Code::AgentFailed => 1,
+    match code.class() {
+        Class::Failed => 1,
+        Class::Invalid => 2,
+        Class::NotFound => 3,
+        Class::State => 4,
+        Class::Access => 5,
+        Class::Unfulfillable => 6,
+        Class::Unavailable => 7,
+        Class::Timeout => 8,
     }
 }
 

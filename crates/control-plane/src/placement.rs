@@ -73,23 +73,6 @@ pub fn why_not_placed(agent_type: &str, runtime: &RuntimeInfo) -> Problem {
     }
 }
 
-/// Whether a spawn that failed so may succeed on another runtime: the fault is the runtime's, not the request's.
-pub fn allows_fallback(problem: &Problem) -> bool {
-    match problem.code {
-        Code::RuntimeUnavailable
-        | Code::ShuttingDown
-        | Code::ResourceLimit
-        | Code::CliNotFound
-        | Code::ImageNotFound
-        | Code::Unsupported
-        | Code::SpawnFailed
-        | Code::Internal => true,
-        // Profiles differ between runtimes: what one does not know another may.
-        Code::Validation => problem.more.get("field").is_some_and(|field| field == "type"),
-        _ => false,
-    }
-}
-
 /// What to answer when every runtime that was tried or passed over refused, each with its reason. One that all share
 /// is the answer (a CLI that is installed nowhere is `CLI_NOT_FOUND`); otherwise it is `NO_RUNTIME`. Several reasons
 /// stand in `runtimes`.
@@ -232,25 +215,5 @@ mod tests {
             (mixed.code, &mixed.more["runtimes"][1]["code"]),
             (Code::NoRuntime, &json!("RESOURCE_LIMIT"))
         );
-    }
-
-    #[test]
-    fn faults_of_the_request_are_final() {
-        for code in Code::ALL {
-            let goes_on = matches!(
-                code,
-                Code::RuntimeUnavailable
-                    | Code::ShuttingDown
-                    | Code::ResourceLimit
-                    | Code::CliNotFound
-                    | Code::ImageNotFound
-                    | Code::Unsupported
-                    | Code::SpawnFailed
-                    | Code::Internal
-            );
-            assert_eq!(allows_fallback(&Problem::new(*code, "")), goes_on, "{code}");
-        }
-        assert!(allows_fallback(&Problem::invalid("type", "no such profile")));
-        assert!(!allows_fallback(&Problem::invalid("name", "too long")));
     }
 }

@@ -152,7 +152,7 @@ async fn ask(
         return relay::agent(&body, runtime, cache).map_err(SpawnError::Final);
     }
     let problem = relay::problem(&body).unwrap_or_else(|| unexpected_response(runtime, status));
-    Err(if placement::allows_fallback(&problem) {
+    Err(if problem.allows_other_runtime() {
         SpawnError::TryNext(problem)
     } else {
         SpawnError::Final(problem)

@@ -15,9 +15,9 @@ use futures::{Stream, StreamExt, stream};
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store, store};
-use kube::runtime::utils::Backoff as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource, ResourceExt};
+use parallax_api::retry::Backoff;
 use parallax_api::{AgentExit, AgentId, Problem, Time};
 use parallax_service::shutdown::Shutdown;
 use serde::de::DeserializeOwned;
@@ -27,14 +27,13 @@ use self::recent_exits::RecentExits;
 use self::work_queue::WorkQueue;
 use crate::cluster::{self, Cluster};
 use crate::names::{self, DEFAULT_INSTANCE, label};
-use crate::pause::Growing;
 use crate::pod_state;
 use crate::resource::ParallaxAgent;
 
 /// How long the first list of each kind may take.
 const READY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two tries to watch: the API server may be starting.
-const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+const RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
 
 /// The namespace, kept up to date. Clones share one state.
 #[derive(Clone)]
@@ -242,7 +241,7 @@ async fn reflect<K>(
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
     let mut events = std::pin::pin!(kube::runtime::reflector(writer, watcher(api, config)));
-    let mut backoff = Growing::new(RETRY.0, RETRY.1);
+    let mut backoff = RETRY;
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => {
@@ -260,7 +259,7 @@ async fn reflect<K>(
                 if lock(&cache.0.errors).insert(what, message.clone()).is_none() {
                     tracing::warn!(what, error = message, "a watch failed; trying again");
                 }
-                tokio::time::sleep(backoff.next().unwrap_or(RETRY.1)).await;
+                backoff.wait().await;
             }
         }
     }

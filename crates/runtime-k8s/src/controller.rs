@@ -36,9 +36,9 @@ use kube::ResourceExt as _;
 use kube::runtime::controller::{Action, Config, Error};
 use kube::runtime::reflector::ObjectRef;
 use parallax_api::Problem;
+use parallax_api::retry::Backoff;
 
 use crate::context::{Context, ReconcileLabels};
-use crate::pause::Growing;
 use crate::resource::ParallaxAgent;
 
 /// Resources that are reconciled at once.
@@ -46,12 +46,12 @@ const CONCURRENCY: u16 = 32;
 /// Changes of a resource within this time are reconciled together.
 const DEBOUNCE: Duration = Duration::from_millis(30);
 /// Between two tries of a reconciliation that failed.
-const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
+const RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
 
 /// Reconciles the resources of a runtime.
 pub(crate) struct Controller {
     context: Arc<Context>,
-    retries: Mutex<HashMap<String, Growing>>,
+    retries: Mutex<HashMap<String, Backoff>>,
 }
 
 impl Controller {
@@ -80,8 +80,8 @@ impl Controller {
         let name = resource.name_any();
         tracing::warn!(resource = name, %problem, "failed to reconcile a resource; trying again");
         let mut retries = self.retries();
-        let backoff = retries.entry(name).or_insert_with(|| Growing::new(RETRY.0, RETRY.1));
-        Action::requeue(backoff.next().unwrap_or(RETRY.1))
+        let backoff = retries.entry(name).or_insert(RETRY);
+        Action::requeue(backoff.next_delay())
     }
 
     fn count(&self, outcome: Result<(ObjectRef<ParallaxAgent>, Action), Error<Problem, Infallible>>) {
@@ -101,7 +101,7 @@ impl Controller {
         self.context.reconciles.get_or_create(&ReconcileLabels { outcome }).inc();
     }
 
-    fn retries(&self) -> MutexGuard<'_, HashMap<String, Growing>> {
+    fn retries(&self) -> MutexGuard<'_, HashMap<String, Backoff>> {
         self.retries.lock().expect("nothing panics while it is locked")
     }
 }

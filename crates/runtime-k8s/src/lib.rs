@@ -13,7 +13,7 @@
 //!   - `pod_state` is the state of a pod: why it cannot start, how it ended. `connector` opens connections to hosts.
 //!     `launch_tracker` has the launches of this server. `events` writes Kubernetes Events.
 //! - [`lease`] and [`standby`]: leader election, and what the other replicas answer.
-//! - `token_key`, `names`, `image`, `cluster`, `request_metrics`, `pause`: what the above need.
+//! - `token_key`, `names`, `image`, `cluster`, `request_metrics`: what the above need.
 //!
 //! [`RuntimeServer`]: parallax_runtime_core::RuntimeServer
 
@@ -30,7 +30,6 @@ mod launch;
 mod launch_tracker;
 pub mod lease;
 mod names;
-mod pause;
 mod pod;
 mod pod_state;
 mod removal;

@@ -16,6 +16,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use parallax_api::problem::Outcome;
 use parallax_api::{Code, Problem, Time};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
@@ -194,8 +195,9 @@ impl Idempotency {
         };
         let result = work(handle).await;
         match &result {
-            Err(problem) if is_uncertain(problem.code) => {}
-            Err(problem) if changed_nothing(problem.code) => {
+            // The next attempt goes on with the same handle.
+            Err(problem) if problem.code.outcome() == Outcome::Uncertain => {}
+            Err(problem) if problem.code.outcome() == Outcome::Unchanged => {
                 self.store.with(move |db| forget(db, &key)).await?;
             }
             result => {
@@ -213,16 +215,6 @@ impl Idempotency {
 
 fn new_handle() -> String {
     Uuid::now_v7().to_string()
-}
-
-/// Whether nobody knows if the work was done: the next attempt goes on with the same handle.
-fn is_uncertain(code: Code) -> bool {
-    matches!(code, Code::Timeout | Code::RuntimeUnavailable | Code::ShuttingDown | Code::Internal)
-}
-
-/// Whether a refusal left nothing behind: everything but an agent that took the message and failed to answer it.
-fn changed_nothing(code: Code) -> bool {
-    code != Code::AgentFailed
 }
 
 fn claim(db: &Connection, key: &str, digest: [u8; 32]) -> rusqlite::Result<Claim> {

@@ -114,6 +114,7 @@ fn code_of(status: StatusCode) -> Code {
         400..500 => Code::Validation,
         502 | 503 => Code::RuntimeUnavailable,
         504 => Code::Timeout,
+        507 => Code::StorageFull,
         _ => Code::Internal,
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::answer::causes;
-use super::retry::Backoff;
+use super::retry::Reconnect;
 use super::sse::SseParser;
 use super::websocket::{SILENCE, WebSocket, WebSocketSink, keep_alive, lost, next_message};
 use super::{Client, Retry};
@@ -67,9 +67,9 @@ impl Client {
     pub async fn events(&self, options: EventsOptions) -> Result<EventStream, Problem> {
         let follower = Follower { client: self.clone(), last_id: options.since.clone(), options };
         let connection = follower.connect().await?;
-        let backoff = Backoff::new(follower.options.retry);
+        let reconnect = Reconnect::new(follower.options.retry);
         let last_id = follower.last_id.clone();
-        let changes = follow(follower, State::Connected(connection), backoff).boxed();
+        let changes = follow(follower, State::Connected(connection), reconnect).boxed();
         Ok(EventStream { changes, last_id })
     }
 }
@@ -117,32 +117,32 @@ enum State {
 fn follow(
     follower: Follower,
     state: State,
-    backoff: Backoff,
+    reconnect: Reconnect,
 ) -> impl Stream<Item = Result<Change, Problem>> + Send + 'static {
-    futures::stream::unfold((follower, state, backoff), |(mut follower, state, mut backoff)| async move {
+    futures::stream::unfold((follower, state, reconnect), |(mut follower, state, mut reconnect)| async move {
         let (change, state) = match state {
             State::Over => return None,
             State::Connected(mut connection) => match connection.next(&mut follower.last_id).await {
                 Ok(change) => (Ok(change), State::Connected(connection)),
                 Err(problem) => {
-                    backoff.held(connection.since.elapsed());
-                    after(problem, &mut backoff)
+                    reconnect.held(connection.since.elapsed());
+                    after(problem, &mut reconnect)
                 }
             },
             State::Lost(pause) => {
                 tokio::time::sleep(pause).await;
                 match follower.connect().await {
                     Ok(connection) => (Ok(Change::Resumed), State::Connected(connection)),
-                    Err(problem) => after(problem, &mut backoff),
+                    Err(problem) => after(problem, &mut reconnect),
                 }
             }
         };
-        Some((change, (follower, state, backoff)))
+        Some((change, (follower, state, reconnect)))
     })
 }
 
-fn after(problem: Problem, backoff: &mut Backoff) -> (Result<Change, Problem>, State) {
-    match backoff.next(&problem) {
+fn after(problem: Problem, reconnect: &mut Reconnect) -> (Result<Change, Problem>, State) {
+    match reconnect.delay_after(&problem) {
         Some(pause) => (Ok(Change::Lost(problem)), State::Lost(pause)),
         None => (Err(problem), State::Over),
     }

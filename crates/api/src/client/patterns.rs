@@ -8,7 +8,7 @@ use futures::stream::BoxStream;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 
-use super::retry::Backoff;
+use super::retry::Reconnect;
 use super::sse::SseParser;
 use super::websocket::{SILENCE, lost};
 use super::{Client, Retry};
@@ -84,7 +84,7 @@ impl Client {
             client: self.clone(),
             id: id.to_owned(),
             last_id: since,
-            backoff: Backoff::new(retry),
+            reconnect: Reconnect::new(retry),
             connection: None,
             pending: Vec::new().into_iter(),
             over: false,
@@ -97,7 +97,7 @@ pub struct ExecutionEvents {
     client: Client,
     id: String,
     last_id: Option<String>,
-    backoff: Backoff,
+    reconnect: Reconnect,
     connection: Option<(BoxStream<'static, reqwest::Result<Bytes>>, SseParser)>,
     pending: std::vec::IntoIter<String>,
     over: bool,
@@ -116,7 +116,7 @@ impl ExecutionEvents {
             }
             if let Err(problem) = self.receive().await {
                 self.connection = None;
-                let Some(pause) = self.backoff.next(&problem) else { return Err(problem) };
+                let Some(pause) = self.reconnect.delay_after(&problem) else { return Err(problem) };
                 tokio::time::sleep(pause).await;
             }
         }
@@ -143,7 +143,7 @@ impl ExecutionEvents {
         let part = part.map_err(|error| lost(&base, &super::answer::causes(&error)))?;
         let frames: Vec<String> = parser.feed(&part).into_iter().map(|message| message.data).collect();
         if !frames.is_empty() {
-            self.backoff.held(Duration::MAX);
+            self.reconnect.held(Duration::MAX);
         }
         self.pending = frames.into_iter();
         Ok(())

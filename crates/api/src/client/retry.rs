@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use crate::{Code, Problem};
+use crate::Problem;
+use crate::problem::Recovery;
+use crate::retry::Backoff;
 
-/// How often and how long a lost stream is connected again. The pause doubles from `first` to `longest` and starts
+/// How often and how long a lost stream is connected again. The delay doubles from `first` to `longest` and starts
 /// over once a connection has held that long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// The first pause.
+    /// The first delay.
     pub first: Duration,
-    /// The longest pause.
+    /// The longest delay.
     pub longest: Duration,
     /// How many attempts in a row may fail. 0: a loss is the end; none: never give up.
     pub attempts: Option<u32>,
@@ -28,64 +30,65 @@ impl Default for Retry {
     }
 }
 
-/// The pauses of one loss.
-pub(super) struct Backoff {
-    retry: Retry,
+/// The attempts to connect a stream again.
+pub(super) struct Reconnect {
+    backoff: Backoff,
+    attempts: Option<u32>,
     failed: u32,
 }
 
-impl Backoff {
+impl Reconnect {
     pub(super) fn new(retry: Retry) -> Self {
-        Self { retry, failed: 0 }
+        Self { backoff: Backoff::new(retry.first, retry.longest), attempts: retry.attempts, failed: 0 }
     }
 
-    /// A connection held for so long; if that was long enough, the loss is not one of a row.
+    /// A connection held for so long; if that was long enough, the next loss begins a new row of attempts.
     pub(super) fn held(&mut self, how_long: Duration) {
-        if how_long >= self.retry.longest {
+        if how_long >= self.backoff.longest() {
+            self.backoff.reset();
             self.failed = 0;
         }
     }
 
-    /// Whether to try again after `problem`, and how long to wait before.
-    pub(super) fn next(&mut self, problem: &Problem) -> Option<Duration> {
-        if !may_pass(problem) || self.retry.attempts.is_some_and(|attempts| self.failed >= attempts) {
+    /// How long to wait before the next attempt; none when `problem` is final or the attempts are used up.
+    pub(super) fn delay_after(&mut self, problem: &Problem) -> Option<Duration> {
+        if !is_transient(problem) || self.attempts.is_some_and(|attempts| self.failed >= attempts) {
             return None;
         }
-        let pause = self.retry.first.saturating_mul(1 << self.failed.min(16)).min(self.retry.longest);
         self.failed += 1;
-        Some(pause)
+        Some(self.backoff.next_delay())
     }
 }
 
-/// Whether a refusal is of the moment. A wrong token or an unknown agent stays one.
-fn may_pass(problem: &Problem) -> bool {
-    matches!(
-        problem.code,
-        Code::RuntimeUnavailable | Code::ShuttingDown | Code::Timeout | Code::NoRuntime | Code::ResourceLimit
-    ) || problem.status >= 500
+/// Whether connecting again may help. A wrong token or an unknown agent stays one.
+fn is_transient(problem: &Problem) -> bool {
+    // The status counts as well: a proxy, or a newer server, may refuse with one that no code of ours has.
+    problem.code.recovery() >= Recovery::NextAttempt || problem.status >= 500
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Code;
 
     #[test]
     fn pauses_grow_to_a_bound_and_start_over() {
         let lost = Problem::new(Code::RuntimeUnavailable, "gone");
-        let mut backoff = Backoff::new(Retry::default());
-        let pauses: Vec<u128> = (0..7).map(|_| backoff.next(&lost).expect("goes on").as_millis()).collect();
+        let mut reconnect = Reconnect::new(Retry::default());
+        let pauses: Vec<u128> =
+            (0..7).map(|_| reconnect.delay_after(&lost).expect("goes on").as_millis()).collect();
         assert_eq!(pauses, [100, 200, 400, 800, 1600, 3000, 3000]);
-        backoff.held(Duration::from_secs(1));
-        assert_eq!(backoff.next(&lost), Some(Duration::from_secs(3)), "a short one changes nothing");
-        backoff.held(Duration::from_secs(4));
-        assert_eq!(backoff.next(&lost), Some(Duration::from_millis(100)));
+        reconnect.held(Duration::from_secs(1));
+        assert_eq!(reconnect.delay_after(&lost), Some(Duration::from_secs(3)), "a short one changes nothing");
+        reconnect.held(Duration::from_secs(4));
+        assert_eq!(reconnect.delay_after(&lost), Some(Duration::from_millis(100)));
     }
 
     #[test]
     fn some_refusals_are_final() {
-        let mut backoff = Backoff::new(Retry::default());
-        assert_eq!(backoff.next(&Problem::no_agent("x")), None);
-        assert_eq!(backoff.next(&Problem::new(Code::Unauthorized, "no")), None);
-        assert!(Backoff::new(Retry::NEVER).next(&Problem::new(Code::Timeout, "slow")).is_none());
+        let mut reconnect = Reconnect::new(Retry::default());
+        assert_eq!(reconnect.delay_after(&Problem::no_agent("x")), None);
+        assert_eq!(reconnect.delay_after(&Problem::new(Code::Unauthorized, "no")), None);
+        assert!(Reconnect::new(Retry::NEVER).delay_after(&Problem::new(Code::Timeout, "slow")).is_none());
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::retry::Backoff;
+use super::retry::Reconnect;
 use super::websocket::{PING_EVERY, WebSocket, WebSocketSink, lost, next_message};
 use super::{Client, Retry};
 use crate::agent::AgentExit;
@@ -187,7 +187,7 @@ impl Watch {
         items: mpsc::Sender<Result<TerminalItem, Problem>>,
         mut input: mpsc::Receiver<Message>,
     ) {
-        let mut backoff = Backoff::new(self.options.retry);
+        let mut reconnect = Reconnect::new(self.options.retry);
         let mut socket = Some(first);
         loop {
             let problem = match socket.take() {
@@ -199,7 +199,7 @@ impl Watch {
                         left = self.receive(stream, &items) => left,
                         problem = transmit(sink, &mut input, &base) => Left::Lost(problem),
                     };
-                    backoff.held(since.elapsed());
+                    reconnect.held(since.elapsed());
                     match left {
                         Left::Over => return,
                         Left::Lost(problem) => problem,
@@ -218,7 +218,7 @@ impl Watch {
             if input.is_closed() {
                 return;
             }
-            let Some(pause) = backoff.next(&problem) else {
+            let Some(pause) = reconnect.delay_after(&problem) else {
                 items.send(Err(problem)).await.ok();
                 return;
             };

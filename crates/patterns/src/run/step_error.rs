@@ -1,7 +1,8 @@
 //! Why a step failed, and whether trying it again may help.
 
+use parallax_api::Problem;
 use parallax_api::execution::Fault;
-use parallax_api::{Code, Problem};
+use parallax_api::problem::{Outcome, Recovery};
 
 /// The failure of a step.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,14 +59,7 @@ impl StepError {
 
 impl From<&Problem> for StepError {
     fn from(problem: &Problem) -> Self {
-        let permanent = matches!(
-            problem.code,
-            Code::Validation
-                | Code::PayloadTooLarge
-                | Code::Unauthorized
-                | Code::Forbidden
-                | Code::Unsupported
-        );
+        let permanent = problem.code.recovery() == Recovery::Never;
         let disposition = if permanent { Disposition::Fail } else { Disposition::Retry };
         Self { fault: Fault::from(problem), disposition }
     }
@@ -73,5 +67,5 @@ impl From<&Problem> for StepError {
 
 /// Whether a refusal leaves open what was done: the engine makes the same call again.
 pub(super) fn is_uncertain(problem: &Problem) -> bool {
-    matches!(problem.code, Code::RuntimeUnavailable | Code::Timeout | Code::ShuttingDown | Code::Internal)
+    problem.code.outcome() == Outcome::Uncertain
 }

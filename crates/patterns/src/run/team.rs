@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
 use parallax_api::execution::{ExecutionEventData as Data, Fault, SentKind, TeamMember};
+use parallax_api::retry::Backoff;
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, SpawnRequest};
 use tokio::sync::oneshot;
 
@@ -16,10 +17,8 @@ use super::{prompt, routing, scope};
 use crate::expression::template::Template;
 use crate::pattern::{MessageType, Role};
 
-/// Delay before a call with an unknown outcome is repeated; doubled each time.
-const FIRST_DELAY: Duration = Duration::from_millis(250);
-/// The longest such delay.
-const LONGEST_DELAY: Duration = Duration::from_secs(5);
+/// Between repetitions of a call with an unknown outcome.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));
 /// How often `NO_RUNTIME` is retried: a server that has just started does not see its runtimes at once.
 const NO_RUNTIME_RETRIES: u32 = 4;
 /// The label of an agent that names its run.
@@ -108,7 +107,7 @@ impl Engine {
                 .await?;
             match self.spawn(&key, name, role, reservation.number, agent_type).await {
                 Ok(member) => return Ok(reservation.fill(member)),
-                Err(failure) if another_type_may_do(&failure.fault) => refused = Some(failure),
+                Err(failure) if allows_other_type(&failure.fault) => refused = Some(failure),
                 Err(failure) => return Err(failure),
             }
         }
@@ -221,7 +220,7 @@ impl Engine {
         &self,
         mut call: impl FnMut() -> BoxFuture<'a, Result<T, Problem>>,
     ) -> Result<T, Problem> {
-        let (mut delay, mut retries) = (FIRST_DELAY, 0);
+        let (mut backoff, mut retries) = (BACKOFF, 0);
         loop {
             match call().await {
                 Err(problem) if is_uncertain(&problem) => {}
@@ -230,8 +229,7 @@ impl Engine {
                 }
                 outcome => return outcome,
             }
-            tokio::time::sleep(delay).await;
-            delay = (delay * 2).min(LONGEST_DELAY);
+            backoff.wait().await;
         }
     }
 
@@ -278,15 +276,7 @@ fn member(agent: &Agent, role: &str, number: u32, managed: bool) -> TeamMember {
     }
 }
 
-/// Whether a refusal concerns the agent type, so that an alternative type may be spawned.
-fn another_type_may_do(fault: &Fault) -> bool {
-    let of_the_type = [
-        Code::CliNotFound,
-        Code::NoRuntime,
-        Code::Unsupported,
-        Code::ImageNotFound,
-        Code::SpawnFailed,
-        Code::Validation,
-    ];
-    of_the_type.iter().any(|code| code.as_str() == fault.code)
+/// Whether an agent of another type may be spawned instead.
+fn allows_other_type(fault: &Fault) -> bool {
+    Code::ALL.iter().any(|code| code.as_str() == fault.code && code.allows_other_type())
 }

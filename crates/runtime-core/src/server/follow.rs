@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use parallax_api::agent::AgentExit;
 use parallax_api::host::{HostEvent, HostLine};
+use parallax_api::retry::Backoff;
 use parallax_api::{Agent, AgentId, AgentStatus, Code, EventData, Problem, Time};
 use parallax_service::events::Mark;
 use tracing::Instrument;
@@ -24,6 +25,8 @@ const REMOVE_FIRST: Duration = Duration::from_millis(500);
 const LAST_COLLECTING: Duration = Duration::from_secs(5);
 /// How often collecting is tried before an agent is kept without what could not be had.
 const COLLECT_TRIES: u32 = 5;
+/// Between attempts to reach, collect or remove a host.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
 
 /// What became of a host that stopped answering.
 enum Found {
@@ -39,7 +42,7 @@ struct Follower {
     entry: Arc<Entry>,
     /// The last end that stands in the event log.
     told: Option<AgentExit>,
-    pause: Pause,
+    backoff: Backoff,
 }
 
 impl RuntimeCore {
@@ -48,7 +51,7 @@ impl RuntimeCore {
     pub(super) fn follow(self: &Arc<Self>, entry: Arc<Entry>, told: Option<AgentExit>) {
         let span = tracing::info_span!("follow", agent.id = %entry.id());
         let shutdown = self.shutdown.clone();
-        let follower = Follower { core: self.clone(), entry: entry.clone(), told, pause: Pause::default() };
+        let follower = Follower { core: self.clone(), entry: entry.clone(), told, backoff: BACKOFF };
         let following = async move {
             let mut following = std::pin::pin!(follower.run());
             tokio::select! {
@@ -80,7 +83,7 @@ impl Follower {
                     }
                 }
             }
-            self.pause.wait().await;
+            self.backoff.wait().await;
         }
     }
 
@@ -92,7 +95,7 @@ impl Follower {
         let since = self.core.log.source_seq(self.entry.id().as_str()).await?;
         let mut events = host.events(since).await?;
         while let Some(line) = self.next_line(&mut events).await? {
-            self.pause = Pause::default();
+            self.backoff = BACKOFF;
             match line {
                 HostLine::State { agent } if self.is_its_own(&agent.id) => self.entry.set(*agent),
                 HostLine::Event(event) if event.data.agent_id().is_none_or(|id| self.is_its_own(id)) => {
@@ -160,13 +163,13 @@ impl Follower {
     /// The agent ended: collects what shall stay readable and lets the host go. False: it runs again.
     async fn retire(&mut self, host: &HostClient) -> bool {
         let (core, entry) = (&self.core, &self.entry);
-        let mut pause = Pause::default();
+        let mut backoff = BACKOFF;
         for attempt in 1..=COLLECT_TRIES {
             match core.archive.collect(entry.id(), host).await {
                 Ok(()) => break,
                 Err(error) => {
                     tracing::warn!(attempt, error = format!("{error:#}"), "failed to collect an ended agent");
-                    pause.wait().await;
+                    backoff.wait().await;
                 }
             }
         }
@@ -199,7 +202,7 @@ impl Follower {
     /// Tells an end that the host could not tell, however often it takes.
     async fn publish_exit(&self, agent: Agent) {
         let reason = agent.exit.as_ref().map(|exit| exit.reason.clone()).unwrap_or_default();
-        let mut pause = Pause::default();
+        let mut backoff = BACKOFF;
         loop {
             let told = async {
                 let seq = self.core.log.source_seq(self.entry.id().as_str()).await? + 1;
@@ -211,7 +214,7 @@ impl Follower {
                 Ok(()) => return,
                 Err(error) => tracing::error!(%error, "failed to tell an agent's end; trying again"),
             }
-            pause.wait().await;
+            backoff.wait().await;
         }
     }
 
@@ -233,7 +236,7 @@ impl Follower {
 impl Follower {
     /// Gives the place back. A place that is away is asked again; should this server go first, the next one asks.
     async fn remove_host(&self) {
-        let mut pause = Pause::default();
+        let mut backoff = BACKOFF;
         for attempt in 1.. {
             match self.core.backend.remove(self.entry.id(), Duration::ZERO).await {
                 Ok(()) => return,
@@ -244,7 +247,7 @@ impl Follower {
                     tracing::debug!(%error, attempt, "failed to remove an ended agent's host again");
                 }
             }
-            pause.wait().await;
+            backoff.wait().await;
         }
     }
 }
@@ -280,21 +283,4 @@ fn ended(mut agent: Agent, how: Option<AgentExit>) -> Agent {
         agent.updated_at = at;
     }
     agent
-}
-
-/// Waits longer each time, up to two seconds.
-#[derive(Clone, Copy, Debug)]
-struct Pause(Duration);
-
-impl Default for Pause {
-    fn default() -> Self {
-        Self(Duration::from_millis(20))
-    }
-}
-
-impl Pause {
-    async fn wait(&mut self) {
-        tokio::time::sleep(self.0).await;
-        self.0 = (self.0 * 2).min(Duration::from_secs(2));
-    }
 }

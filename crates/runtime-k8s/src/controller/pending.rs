@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
+use parallax_api::problem::Recovery;
 use parallax_api::{AgentId, Code, Problem};
 use parallax_runtime_core::BackendEvent;
 use tokio::sync::oneshot;
@@ -52,7 +53,7 @@ pub(super) fn request_spawn(
     }
     let state = context.launches.get(id);
     match state.failure {
-        Some(problem) if may_pass(problem.code) => {
+        Some(problem) if problem.code.recovery() == Recovery::Later => {
             context.launches.update(id, |state| state.failure = None);
             return (pending.with_message(problem.detail), Action::requeue(RETRY_INTERVAL));
         }
@@ -77,9 +78,4 @@ pub(super) fn request_spawn(
         }
     });
     (pending, Action::await_change())
-}
-
-/// Whether a retry may succeed without a change of the resource.
-fn may_pass(code: Code) -> bool {
-    matches!(code, Code::ResourceLimit | Code::RuntimeUnavailable | Code::ShuttingDown | Code::Timeout)
 }
