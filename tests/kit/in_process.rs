@@ -2,10 +2,13 @@
 //! its own (SIGKILL, what a server holds) is in [`crate::server`].
 
 use std::path::Path;
+use std::sync::Arc;
 
 use parallax_control_plane::{Config, ControlPlane, RuntimeSpec};
-use parallax_runtime_core::{Environment, Keep};
-use parallax_runtime_local::LocalSettings;
+use parallax_profile::Profiles;
+use parallax_profile::launch::DEFAULT_LOG_LIMIT;
+use parallax_runtime_core::{Environment, Keep, RuntimeConfig, Workdirs};
+use parallax_runtime_local::LocalConfig;
 use parallax_service::gate::GateConfig;
 use parallax_service::serve::DEFAULT_GRACE;
 use parallax_service::shutdown::Shutdown;
@@ -34,20 +37,23 @@ impl InProcess {
             ("HOME".to_owned(), directory.to_string_lossy().into_owned()),
             ("PATH".to_owned(), path_with_programs()),
         ];
-        let settings = LocalSettings {
-            name: name.into(),
-            state_dir: directory.join(name),
-            profiles: Some(write_profiles(directory)),
-            max_agents: Some(max_agents),
-            workdir: directory.to_owned(),
-            roots: vec![directory.to_owned()],
-            environment: Environment::of(variables),
+        let profiles = Profiles::with_more(Some(&write_profiles(directory)));
+        let config = LocalConfig {
+            runtime: RuntimeConfig {
+                name: name.into(),
+                state_dir: directory.join(name),
+                profiles: Arc::new(profiles.expect("the tests' profiles are valid")),
+                max_agents,
+                workdirs: Workdirs::Here { default: directory.to_owned(), roots: vec![directory.to_owned()] },
+                environment: Environment::of(variables),
+                keep: Keep::default(),
+                log_limit: DEFAULT_LOG_LIMIT,
+                gate: GateConfig::default(),
+            },
             host_program: programs::program("parallax-agent-host"),
-            keep: Keep::default(),
-            gate: GateConfig::default(),
         };
         let shutdown = Shutdown::new();
-        let server = parallax_runtime_local::build(settings, shutdown.clone()).await;
+        let server = parallax_runtime_local::build(config, shutdown.clone()).await;
         let server = server.expect("a local runtime can be built in a new directory");
         let (listener, url) = listen().await;
         Self { url, shutdown, task: tokio::spawn(server.serve(listener, DEFAULT_GRACE)) }

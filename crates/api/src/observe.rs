@@ -39,7 +39,28 @@ pub struct LogsQuery {
     pub format: Option<LogFormat>,
 }
 
+/// A place in a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogPosition {
+    /// The byte with this offset.
+    Offset(u64),
+    /// The first byte printed after this time.
+    Time(Time),
+}
+
 impl LogsQuery {
+    /// From where on the log is wanted; `None`: from its start. Fails with `VALIDATION_ERROR`.
+    pub fn since(&self) -> Result<Option<LogPosition>, crate::Problem> {
+        let Some(since) = &self.since else { return Ok(None) };
+        if let Ok(offset) = since.parse() {
+            return Ok(Some(LogPosition::Offset(offset)));
+        }
+        let time = since
+            .parse()
+            .map_err(|_| crate::Problem::invalid("since", "a time (RFC 3339) or an offset in bytes"))?;
+        Ok(Some(LogPosition::Time(time)))
+    }
+
     /// How many lines are wanted. Fails with `VALIDATION_ERROR`.
     pub fn lines(&self) -> Result<usize, crate::Problem> {
         let lines = self.tail.unwrap_or(100);

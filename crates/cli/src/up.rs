@@ -14,7 +14,7 @@ use clap::Args;
 use parallax_api::client::Client;
 use parallax_api::runtime::RuntimeKind;
 use parallax_control_plane::{Config, ControlPlane, ControlPlaneArgs, RuntimeSpec};
-use parallax_runtime_local::{LocalArgs, LocalSettings};
+use parallax_runtime_local::{LocalArgs, LocalConfig};
 use parallax_service::args::Settings;
 use parallax_service::gate::{Scope, Token};
 use parallax_service::serve::DEFAULT_GRACE;
@@ -85,7 +85,7 @@ impl Up {
         let local = args.local.clone();
         let (mut config, listen, settings) = args.resolve()?;
         telemetry::init(&settings.log)?;
-        let local = LocalSettings::resolve(&settings, local)?;
+        let local = LocalConfig::resolve(&settings, local)?;
         // Both ports first: nothing is touched when one of them is taken.
         let runtime_listener = bind(settings.listen, "--runtime-listen").await?;
         let listener = bind(listen, "--listen").await?;

@@ -15,12 +15,16 @@
 //! A spawn: `routes::agents::spawn` → `RuntimeCore::spawn` → [`AgentBackend::launch`] ⇒ host. A message: `routes::agents::send` →
 //! `RuntimeCore::send` → [`host::HostClient::send`] ⇒ host. Its answer: host ⇒ `follow` → event log → WebSocket or SSE.
 
+pub mod args;
 pub mod backend;
+pub mod handshake;
 pub mod host;
 mod host_program;
+mod run;
 pub mod server;
 
 pub use backend::{AgentBackend, BackendEvent, FoundHost, Health, Usage};
 pub use host::HostAddress;
 pub use host_program::find_host_program;
-pub use server::{Environment, Keep, RuntimeServer, RuntimeSettings, Workdirs};
+pub use run::run;
+pub use server::{Environment, Keep, RuntimeConfig, RuntimeServer, Workdirs};

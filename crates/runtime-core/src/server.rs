@@ -9,6 +9,7 @@ mod adopt;
 mod agent_table;
 mod archive;
 mod backend_events;
+mod config;
 mod core;
 mod environment;
 mod follow;
@@ -17,7 +18,6 @@ mod metrics;
 mod purge;
 mod registry;
 mod routes;
-mod settings;
 mod spawn;
 mod viewing;
 mod workdir;
@@ -38,8 +38,8 @@ use parallax_service::store::Store;
 use tokio::net::TcpListener;
 use utoipa::openapi::OpenApi;
 
+pub use config::{DEFAULT_MAX_AGENTS, Keep, RuntimeConfig};
 pub use environment::Environment;
-pub use settings::{DEFAULT_MAX_AGENTS, Keep, RuntimeSettings};
 pub use workdir::Workdirs;
 
 use self::core::RuntimeCore;
@@ -64,24 +64,24 @@ impl RuntimeServer {
     /// # Errors
     /// When the state directory cannot be used, most often because another server has it.
     pub async fn build(
-        settings: RuntimeSettings,
+        config: RuntimeConfig,
         backend: Arc<dyn AgentBackend>,
         shutdown: Shutdown,
     ) -> anyhow::Result<Self> {
-        let store = Store::open(&settings.state_dir, "runtime", agent_table::MIGRATIONS).await?;
+        let store = Store::open(&config.state_dir, "runtime", agent_table::MIGRATIONS).await?;
         let metrics =
             Metrics::new(&format!("parallax-runtime-{}", backend.kind()), env!("CARGO_PKG_VERSION"));
         let idempotency = Idempotency::open(&store).await.context("failed to open the idempotency keys")?;
-        let gate = Gate::new(settings.gate.clone());
+        let gate = Gate::new(config.gate.clone());
         let core = Arc::new(RuntimeCore {
             backend,
-            registry: Arc::new(Registry::new(settings.max_agents)),
-            archive: Archive::open(settings.state_dir.join("ended")).context("failed to open the archive")?,
+            registry: Arc::new(Registry::new(config.max_agents)),
+            archive: Archive::open(config.state_dir.join("ended")).context("failed to open the archive")?,
             log: EventLog::open(&store, DEFAULT_KEEP).await.context("failed to open the event log")?,
             table: AgentTable::new(store),
             health: HealthCache::default(),
             metrics: RuntimeMetrics::new(&metrics),
-            settings,
+            config,
             shutdown: shutdown.clone(),
         });
         metrics::register_collector(&metrics, core.registry.clone());

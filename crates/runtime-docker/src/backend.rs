@@ -12,6 +12,7 @@ use parallax_profile::{Launch, Profiles};
 use parallax_runtime_core::{AgentBackend, FoundHost, Health, HostAddress, Usage};
 use tokio::sync::OnceCell;
 
+use crate::config::{Credential, DockerConfig};
 use crate::engine::{self, Engine};
 use crate::host_volume::HostVolume;
 use crate::identity::Identity;
@@ -19,7 +20,6 @@ use crate::image::Images;
 use crate::network::Network;
 use crate::ownership::User;
 use crate::reach::Reach;
-use crate::settings::{Credential, DockerSettings};
 
 /// Runs each agent's host as the first process of a container.
 pub struct DockerBackend {
@@ -40,21 +40,21 @@ impl DockerBackend {
     /// A backend with the engine that `DOCKER_HOST` names. Talks to nobody yet: an engine that is away may come back.
     ///
     /// # Errors
-    /// When the settings name what cannot be used.
-    pub fn new(settings: &DockerSettings, profiles: Arc<Profiles>) -> anyhow::Result<Self> {
+    /// When the configuration names what cannot be used.
+    pub fn new(config: &DockerConfig) -> anyhow::Result<Self> {
         engine::check_environment()?;
-        let identity = Identity::open(&settings.state_dir)?;
+        let identity = Identity::open(&config.runtime.state_dir)?;
         Ok(Self {
             engine: Engine::default(),
-            images: Images::new(settings.images.clone(), settings.pull),
-            network: Network::parse(settings.network.as_deref())?,
-            host_volume: HostVolume::new(settings.host_program.clone(), &identity)?,
-            reach: Reach::new(settings.reach, identity.clone()),
+            images: Images::new(config.images.clone(), config.pull),
+            network: Network::parse(config.network.as_deref())?,
+            host_volume: HostVolume::new(config.host_program.clone(), &identity)?,
+            reach: Reach::new(config.reach, identity.clone()),
             identity,
-            user: settings.user,
-            credentials: settings.credentials.clone(),
-            read_only: settings.read_only,
-            profiles,
+            user: config.user,
+            credentials: config.credentials.clone(),
+            read_only: config.read_only,
+            profiles: config.runtime.profiles.clone(),
             nano_cpus: OnceCell::new(),
         })
     }

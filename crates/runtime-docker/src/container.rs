@@ -8,8 +8,8 @@ use bollard::models::{
 use parallax_api::{AgentId, Problem};
 use parallax_profile::{Launch, MountSource};
 
+use crate::config::Credential;
 use crate::ownership::User;
-use crate::settings::Credential;
 
 /// Labels of what this runtime makes.
 pub(crate) mod label {

@@ -1,13 +1,14 @@
 //! Who this server is: its agents carry its name, and their hosts' tokens are made with its key.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use parallax_api::AgentId;
 use parallax_api::agent::EnvValue;
+use parallax_service::private_dir;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -33,7 +34,7 @@ impl Identity {
     /// # Errors
     /// When the directory cannot be used.
     pub(crate) fn open(state_dir: &Path) -> anyhow::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(state_dir)?;
+        private_dir(state_dir)?;
         let path = state_dir.join(FILE);
         let kept = match read(&path).with_context(|| format!("failed to read {}", path.display()))? {
             Some(kept) => kept,

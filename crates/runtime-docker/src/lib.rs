@@ -12,6 +12,7 @@
 //! [`RuntimeServer`]: parallax_runtime_core::RuntimeServer
 
 mod backend;
+mod config;
 mod container;
 mod engine;
 pub mod gc;
@@ -23,9 +24,8 @@ mod network;
 mod ownership;
 mod reach;
 mod remains;
-mod settings;
 mod start;
 mod usage;
 
 pub use backend::DockerBackend;
-pub use settings::{DockerArgs, DockerSettings, build};
+pub use config::{DockerArgs, DockerConfig, build};

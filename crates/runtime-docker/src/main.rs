@@ -1,15 +1,15 @@
 //! `parallax-runtime-docker`: runs agents as containers of a Docker engine.
 
+use std::sync::Arc;
+
 use anyhow::Context;
 use clap::Parser;
-use parallax_runtime_docker::{DockerArgs, DockerSettings, build, gc};
+use parallax_runtime_docker::{DockerArgs, DockerBackend, DockerConfig, gc};
 use parallax_service::args::ServerArgs;
-use parallax_service::serve::DEFAULT_GRACE;
 use parallax_service::shutdown::Shutdown;
 use parallax_service::telemetry;
-use tokio::net::TcpListener;
 
-/// Where it listens unless told.
+/// The port it listens on unless configured.
 const PORT: u16 = 3100;
 
 /// Runs agents as containers of a Docker engine, behind the runtime API. They go on when this server ends.
@@ -38,11 +38,7 @@ async fn main() -> anyhow::Result<()> {
     }
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
-    let docker = DockerSettings::resolve(&settings, arguments.docker.or(file))?;
-    let server = build(docker, shutdown).await?;
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .with_context(|| format!("failed to listen on {}", settings.listen))?;
-    tracing::info!(address = %listener.local_addr()?, "the Docker runtime listens");
-    server.serve(listener, DEFAULT_GRACE).await
+    let config = DockerConfig::resolve(&settings, arguments.docker.or(file))?;
+    let backend = Arc::new(DockerBackend::new(&config)?);
+    parallax_runtime_core::run(settings.listen, config.runtime, backend, shutdown).await
 }

@@ -15,9 +15,9 @@ use futures::StreamExt;
 use parallax_api::{Code, Problem};
 use parallax_profile::{Launch, MountSource};
 
+use crate::config::Credential;
 use crate::container::{HOME_DIR, HOST_DIR, OWN_DIR, WORKDIR};
 use crate::engine;
-use crate::settings::Credential;
 
 /// A user and a group, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,5 @@
 //! Starting a container: its launch goes in by standard input, and how the host's start went comes out.
 
-use std::time::Duration;
-
 use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::models::ContainerState;
@@ -10,27 +8,21 @@ use futures::StreamExt;
 use parallax_api::host::HostStarted;
 use parallax_api::{Code, Problem};
 use parallax_profile::Launch;
+use parallax_runtime_core::handshake::{
+    LAST_WORDS, MAX_STARTED, START_TIMEOUT, launch_line, parse_started, start_failed, start_timed_out,
+};
 use tokio::io::AsyncWriteExt;
 
 use crate::engine;
 
-/// How long a host may take to start its agent.
-const START_TIMEOUT: Duration = Duration::from_secs(30);
-/// The longest word a host has for how its start went, in bytes: an agent's last words are in it.
-const MAX_STARTED: usize = 1024 * 1024;
-/// How much of what a host that failed said is told, in bytes.
-const LAST_WORDS: usize = 4096;
-
 /// Starts the container `name` and gives its host the launch. Answers when the agent runs.
 pub(crate) async fn start(docker: &Docker, name: &str, launch: &Launch) -> Result<(), Problem> {
     let said = tokio::time::timeout(START_TIMEOUT, converse(docker, name, launch)).await;
-    let said = said.unwrap_or_else(|_| {
-        Err(failed(&format!("it said nothing within {} s", START_TIMEOUT.as_secs()), String::new()))
-    })?;
-    match serde_json::from_slice(&said.out) {
-        Ok(HostStarted::Ready { .. }) => Ok(()),
-        Ok(HostStarted::Failed(problem)) => Err(problem),
-        Err(_) => Err(why_not(docker, name, &said).await),
+    let said = said.unwrap_or_else(|_| Err(start_timed_out(&[])))?;
+    match parse_started(&said.out) {
+        Some(HostStarted::Ready { .. }) => Ok(()),
+        Some(HostStarted::Failed(problem)) => Err(problem),
+        None => Err(why_not(docker, name, &said).await),
     }
 }
 
@@ -47,11 +39,10 @@ async fn converse(docker: &Docker, name: &str, launch: &Launch) -> Result<Said, 
     let attached = docker.attach_container(name, Some(options)).await;
     let mut attached = attached.map_err(|error| engine::problem("connect to the container", &error))?;
     docker.start_container(name, None).await.map_err(|error| match engine::status(&error) {
-        Some(_) => failed("the engine could not start the container", engine::words(&error)),
+        Some(_) => start_failed("the engine could not start the container", engine::words(&error).as_bytes()),
         None => engine::away(&error),
     })?;
-    let mut line = serde_json::to_vec(launch).map_err(Problem::internal)?;
-    line.push(b'\n');
+    let line = launch_line(launch)?;
     let mut said = Said::default();
     // A host that ends before it has read everything breaks the pipe; what it says tells why.
     let hand_over = async {
@@ -77,7 +68,6 @@ async fn converse(docker: &Docker, name: &str, launch: &Launch) -> Result<Said, 
 
 /// Why a host ended before it said how its start went.
 async fn why_not(docker: &Docker, name: &str, said: &Said) -> Problem {
-    let words = String::from_utf8_lossy(&said.err).into_owned();
     let state = match docker.inspect_container(name, None).await {
         Ok(found) => found.state.unwrap_or_default(),
         Err(error) if engine::status(&error).is_none() => return engine::away(&error),
@@ -91,12 +81,9 @@ async fn why_not(docker: &Docker, name: &str, said: &Said) -> Problem {
         .with("field", "resources.memory");
     }
     match state.exit_code {
-        Some(code) => failed(&format!("it ended with code {code} before it said how its start went"), words),
-        None => failed("it ended before it said how its start went", words),
+        Some(code) => {
+            start_failed(&format!("it ended with code {code} before it said how its start went"), &said.err)
+        }
+        None => start_failed("it ended before it said how its start went", &said.err),
     }
-}
-
-/// `SPAWN_FAILED` with what was said last.
-fn failed(why: &str, output: String) -> Problem {
-    Problem::new(Code::SpawnFailed, format!("the agent's host did not start: {why}")).with("output", output)
 }

@@ -13,11 +13,11 @@ use tokio::sync::mpsc;
 
 use crate::cache::ClusterCache;
 use crate::cluster::Cluster;
+use crate::config::KubernetesConfig;
 use crate::connector::Connector;
 use crate::events::EventRecorder;
 use crate::launch_tracker::LaunchTracker;
 use crate::pod::PodConfig;
-use crate::settings::KubernetesSettings;
 use crate::token_key::TokenKey;
 
 /// Events for the server that may wait. The controller tries again when the queue is full.
@@ -60,20 +60,20 @@ impl Context {
     /// When the runtime's key can neither be read nor made.
     pub(crate) async fn open(
         cluster: Cluster,
-        settings: &KubernetesSettings,
+        config: &KubernetesConfig,
         shutdown: &Shutdown,
     ) -> Result<(Arc<Self>, mpsc::Receiver<BackendEvent>), Problem> {
-        let instance = &settings.pods.instance;
+        let instance = &config.pods.instance;
         let token_key = TokenKey::open(&cluster, instance).await?;
         let (events_tx, events_rx) = mpsc::channel(MAX_EVENTS);
         let context = Self {
             cache: ClusterCache::open(&cluster, instance, shutdown),
             launches: LaunchTracker::default(),
-            connector: Connector::new(settings.reach, &cluster, token_key.clone()),
+            connector: Connector::new(config.reach, &cluster, token_key.clone()),
             token_key,
-            recorder: EventRecorder::new(&cluster, &settings.replica),
-            pods: settings.pods.clone(),
-            room_timeout: settings.room_patience,
+            recorder: EventRecorder::new(&cluster, &config.replica),
+            pods: config.pods.clone(),
+            room_timeout: config.room_patience,
             events_tx,
             reconciles: Family::default(),
             cluster,

@@ -3,7 +3,7 @@
 //! An agent is a `ParallaxAgent` resource ([`resource`]), whether the API made it or a person; its host runs in a pod. The way
 //! is resource → controller → pod → connector; `controller` has it drawn.
 //!
-//! - `server`: [`ConnectedCluster`] builds a [`RuntimeServer`] over this backend, with the configuration of `settings`.
+//! - `server`: [`ConnectedCluster`] builds a [`RuntimeServer`] over this backend, with the configuration of `config`.
 //! - `context`: what the following parts share.
 //!   - `backend` implements the trait: `launch` makes the resource and a Secret with the launch and waits for the host,
 //!     `discovery` finds hosts, `removal` removes them.
@@ -20,6 +20,7 @@
 mod backend;
 mod cache;
 mod cluster;
+mod config;
 mod connector;
 mod context;
 mod controller;
@@ -38,9 +39,8 @@ pub mod resource;
 #[cfg(test)]
 mod scripted;
 mod server;
-mod settings;
 pub mod standby;
 mod token_key;
 
+pub use config::{KubernetesArgs, KubernetesConfig};
 pub use server::ConnectedCluster;
-pub use settings::{KubernetesArgs, KubernetesSettings};

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use anyhow::Context;
 use clap::Parser;
-use parallax_runtime_k8s::{ConnectedCluster, KubernetesArgs, KubernetesSettings, resource, standby};
+use parallax_runtime_k8s::{ConnectedCluster, KubernetesArgs, KubernetesConfig, resource, standby};
 use parallax_service::args::ServerArgs;
 use parallax_service::serve::DEFAULT_GRACE;
 use parallax_service::shutdown::Shutdown;
@@ -37,7 +37,7 @@ async fn main() -> anyhow::Result<()> {
     telemetry::init(&settings.log)?;
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
-    let kubernetes = KubernetesSettings::resolve(&settings, arguments.kubernetes.or(file))?;
+    let kubernetes = KubernetesConfig::resolve(&settings, arguments.kubernetes.or(file))?;
     let (cluster, mut lease) = ConnectedCluster::connect(&kubernetes).await?;
     let listener = TcpListener::bind(settings.listen)
         .with_context(|| format!("failed to listen on {}", settings.listen))?;

@@ -1,12 +1,13 @@
 //! One agent's directory: its host's socket, log and journal, and which process its host is.
 
-use std::fs;
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use parallax_api::AgentId;
+use parallax_runtime_core::handshake::LAST_WORDS;
+use parallax_service::private_dir;
 
 use crate::process::Process;
 
@@ -72,6 +73,20 @@ impl AgentDir {
         self.0.join("host.err")
     }
 
+    /// The end of what the host said when something was wrong with it.
+    pub(crate) fn last_words(&self) -> Vec<u8> {
+        let read = || {
+            let mut errors = File::open(self.errors())?;
+            let length = errors.metadata()?.len();
+            errors.seek(SeekFrom::Start(length.saturating_sub(LAST_WORDS as u64)))?;
+            let mut words = Vec::new();
+            errors.take(LAST_WORDS as u64).read_to_end(&mut words)?;
+            Ok::<_, io::Error>(words)
+        };
+        // A host that did not come to write anything has said nothing.
+        read().unwrap_or_default()
+    }
+
     pub(crate) fn exists(&self) -> bool {
         self.0.is_dir()
     }
@@ -104,10 +119,6 @@ impl AgentDir {
             _ => Ok(()),
         }
     }
-}
-
-fn private_dir(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 fn boot_id() -> String {

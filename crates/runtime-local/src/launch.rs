@@ -3,13 +3,16 @@
 use std::fs::File;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
 use anyhow::Context;
+use parallax_api::agent::Resources;
 use parallax_api::host::HostStarted;
 use parallax_api::{AgentId, Code, Problem};
 use parallax_profile::Launch;
 use parallax_runtime_core::HostAddress;
+use parallax_runtime_core::handshake::{
+    MAX_STARTED, START_TIMEOUT, launch_line, parse_started, start_failed, start_timed_out,
+};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -18,12 +21,6 @@ use crate::process::Process;
 
 /// Marks every process of an agent, its host's included.
 pub(crate) const AGENT_ID: &str = "PARALLAX_AGENT_ID";
-/// How long a host may take to start its agent.
-const START_TIMEOUT: Duration = Duration::from_secs(30);
-/// The longest word a host has for how its start went, in bytes: an agent's last words are in it.
-const MAX_STARTED: u64 = 1024 * 1024;
-/// How much of what a host that failed said is told, in bytes.
-const LAST_WORDS: usize = 4096;
 /// What a host needs of the agent's environment. The rest is not its business, the server's even less.
 const HOST_ENVIRONMENT: [&str; 6] = ["HOME", "LANG", "LC_ALL", "PATH", "TMPDIR", "TZ"];
 
@@ -36,31 +33,46 @@ pub(crate) async fn launch(
 ) -> Result<HostAddress, Problem> {
     refuse_unsupported(launch)?;
     dir.create().map_err(Problem::internal)?;
-    let child = start(program, dir, id, launch).map_err(|error| failed(dir, &format!("{error:#}")))?;
-    let started = tokio::time::timeout(START_TIMEOUT, converse(child, dir, launch)).await;
-    match started
-        .unwrap_or_else(|_| Err(anyhow::anyhow!("it said nothing within {} s", START_TIMEOUT.as_secs())))
-    {
-        Ok(HostStarted::Ready { .. }) => Ok(HostAddress::Unix(dir.socket())),
-        Ok(HostStarted::Failed(problem)) => Err(problem),
-        Err(error) => Err(failed(dir, &format!("{error:#}"))),
+    let line = launch_line(launch)?;
+    let failed = |error: anyhow::Error| start_failed(&format!("{error:#}"), &dir.last_words());
+    let child = start(program, dir, id, launch).map_err(failed)?;
+    match tokio::time::timeout(START_TIMEOUT, converse(child, dir, &line)).await {
+        Ok(Ok(HostStarted::Ready { .. })) => Ok(HostAddress::Unix(dir.socket())),
+        Ok(Ok(HostStarted::Failed(problem))) => Err(problem),
+        Ok(Err(error)) => Err(failed(error)),
+        Err(_) => Err(start_timed_out(&dir.last_words())),
     }
 }
 
 /// A plain process has no image, and nothing here holds it to a limit.
 fn refuse_unsupported(launch: &Launch) -> Result<(), Problem> {
-    let resources = &launch.resources;
-    let field = if launch.image.is_some() {
-        "image"
-    } else if resources.cpu.is_some() {
-        "resources.cpu"
-    } else if resources.memory.is_some() {
-        "resources.memory"
-    } else if resources.pids.is_some() {
-        "resources.pids"
-    } else {
-        return Ok(());
-    };
+    // Every field is named: a new one does not compile before somebody decided whether it is honoured here.
+    let Launch {
+        // Honoured by the host.
+        agent: _,
+        profile: _,
+        args: _,
+        approvals: _,
+        prompt: _,
+        env: _,
+        workdir: _,
+        terminal: _,
+        idle_timeout_seconds: _,
+        max_lifetime_seconds: _,
+        log_limit: _,
+        // Set by backends that mount or listen; this one has a directory of the machine and a socket.
+        mount: _,
+        token: _,
+        image,
+        resources: Resources { cpu, memory, pids },
+    } = launch;
+    let asked = [
+        ("image", image.is_some()),
+        ("resources.cpu", cpu.is_some()),
+        ("resources.memory", memory.is_some()),
+        ("resources.pids", pids.is_some()),
+    ];
+    let Some((field, _)) = asked.into_iter().find(|(_, is_asked)| *is_asked) else { return Ok(()) };
     Err(Problem::new(
         Code::Unsupported,
         format!("the local runtime cannot honour `{field}`: agents are plain processes; leave it out, or use docker or kubernetes"),
@@ -92,20 +104,20 @@ fn start(program: &Path, dir: &AgentDir, id: &AgentId, launch: &Launch) -> anyho
 }
 
 /// Hands over the launch, hears how it went, and leaves the host to itself.
-async fn converse(mut child: Child, dir: &AgentDir, launch: &Launch) -> anyhow::Result<HostStarted> {
+async fn converse(mut child: Child, dir: &AgentDir, line: &[u8]) -> anyhow::Result<HostStarted> {
     let mut stdin = child.stdin.take().context("the host has no standard input")?;
     let stdout = child.stdout.take().context("the host has no standard output")?;
     // Whoever is last to know it, the host is reaped while this server lives, and by the system after it.
     tokio::spawn(async move { child.wait().await });
-    stdin.write_all(&serde_json::to_vec(launch)?).await.context("failed to hand over the launch")?;
+    stdin.write_all(line).await.context("failed to hand over the launch")?;
     drop(stdin);
-    let mut line = String::new();
-    BufReader::new(stdout.take(MAX_STARTED))
-        .read_line(&mut line)
+    let mut line = Vec::new();
+    BufReader::new(stdout.take(MAX_STARTED as u64))
+        .read_until(b'\n', &mut line)
         .await
         .context("failed to hear how it went")?;
     anyhow::ensure!(!line.is_empty(), "the host ended before it said how its start went");
-    let started = serde_json::from_str(&line).context("the host said what is not understood")?;
+    let started = parse_started(&line).context("the host said what is not understood")?;
     if let HostStarted::Ready { pid } = started
         && let Some(process) = Process::of(pid)
         && dir.host() != Some(process)
@@ -113,11 +125,4 @@ async fn converse(mut child: Child, dir: &AgentDir, launch: &Launch) -> anyhow::
         dir.set_host(process)?;
     }
     Ok(started)
-}
-
-/// `SPAWN_FAILED` with what the host said last.
-fn failed(dir: &AgentDir, why: &str) -> Problem {
-    let said = std::fs::read(dir.errors()).unwrap_or_default();
-    let said = String::from_utf8_lossy(&said[said.len().saturating_sub(LAST_WORDS)..]).into_owned();
-    Problem::new(Code::SpawnFailed, format!("the agent's host did not start: {why}")).with("output", said)
 }

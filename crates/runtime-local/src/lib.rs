@@ -5,17 +5,17 @@
 //!   - `launch` starts one; `agent_dir` knows what a directory holds and whether its host lives; `end` takes an agent's
 //!     processes away, to the last one; `types` says which CLIs are installed.
 //!   - `process` reads `/proc` and signals processes without ever meeting a stranger that got a dead one's number.
-//! - [`LocalSettings`] and [`build`]: this backend in a [`RuntimeServer`], for the program and for `parallax up`.
+//! - [`LocalConfig`] and [`build`]: this backend in a [`RuntimeServer`], for the program and for `parallax up`.
 //!
 //! [`RuntimeServer`]: parallax_runtime_core::RuntimeServer
 
 mod agent_dir;
 mod backend;
+mod config;
 mod end;
 mod launch;
 mod process;
-mod settings;
 mod types;
 
 pub use backend::LocalBackend;
-pub use settings::{LocalArgs, LocalSettings, build};
+pub use config::{LocalArgs, LocalConfig, build};

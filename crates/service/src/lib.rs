@@ -23,7 +23,10 @@ pub mod gate;
 pub mod idempotency;
 pub mod listing;
 pub mod metrics;
+mod private_dir;
 pub mod serve;
 pub mod shutdown;
 pub mod store;
 pub mod telemetry;
+
+pub use private_dir::private_dir;

@@ -10,8 +10,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
-use parallax_api::observe::{LogFormat, Logs, LogsQuery};
-use parallax_api::{Problem, Time};
+use parallax_api::Problem;
+use parallax_api::observe::{LogFormat, LogPosition, Logs, LogsQuery};
 use parallax_screen::render::{self, Resize};
 
 use super::host::Host;
@@ -37,7 +37,7 @@ pub async fn logs(
     let log = session.log().clone();
     let end = session.screen().await?.offset;
     let index = log.index().map_err(Problem::internal)?;
-    let from = since(query.since.as_deref(), &index)?.min(end);
+    let from = since(query.since()?, &index).min(end);
     let lines = query.lines()?;
     let follow = query.follow.unwrap_or(false);
     let format = query.format.unwrap_or_default();
@@ -99,15 +99,14 @@ fn last_lines(
 }
 
 /// Where `since` is: a byte offset, or the first byte printed after a time.
-fn since(since: Option<&str>, index: &[IndexEntry]) -> Result<u64, Problem> {
-    let Some(since) = since else { return Ok(0) };
-    if let Ok(offset) = since.parse() {
-        return Ok(offset);
+fn since(since: Option<LogPosition>, index: &[IndexEntry]) -> u64 {
+    match since {
+        None => 0,
+        Some(LogPosition::Offset(offset)) => offset,
+        Some(LogPosition::Time(time)) => {
+            index.iter().find(|entry| entry.at > time).map_or(u64::MAX, |entry| entry.offset)
+        }
     }
-    let time: jiff::Timestamp =
-        since.parse().map_err(|_| Problem::invalid("since", "a time (RFC 3339) or a byte offset"))?;
-    let after = index.iter().find(|entry| entry.at > Time(time));
-    Ok(after.map_or(u64::MAX, |entry| entry.offset))
 }
 
 fn joined(lines: &[String]) -> String {

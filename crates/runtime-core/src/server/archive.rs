@@ -8,13 +8,14 @@ mod collect;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use parallax_api::message::{MessageList, MessagesQuery};
-use parallax_api::observe::{LogFormat, Logs, LogsQuery, Metrics, StatusReport};
+use parallax_api::observe::{LogFormat, LogPosition, Logs, LogsQuery, Metrics, StatusReport};
 use parallax_api::terminal::Screen;
-use parallax_api::{AgentId, Message, Problem, TerminalSize, Time};
+use parallax_api::{AgentId, Message, Problem, TerminalSize};
 use parallax_screen::render;
+use parallax_service::private_dir;
 use serde::{Deserialize, Serialize};
 
 /// Bytes that are rendered for lines: the newest.
@@ -127,7 +128,7 @@ impl Archive {
     /// The log. Blocks: it may read and render up to the log's limit.
     pub(super) fn logs(&self, id: &AgentId, query: &LogsQuery) -> Result<LogAnswer, Problem> {
         let tail = query.lines()?;
-        let since = query.since.as_deref().map(Since::parse).transpose()?;
+        let since = query.since()?;
         let remains = self.remains(id)?;
         let format = query.format.unwrap_or_default();
         if format == LogFormat::Asciicast {
@@ -140,8 +141,8 @@ impl Archive {
         let end = remains.start + output.metadata().map_err(Problem::internal)?.len();
         let mut from = match since {
             None => remains.start,
-            Some(Since::Offset(offset)) => offset.clamp(remains.start, end),
-            Some(Since::Time(time)) => {
+            Some(LogPosition::Offset(offset)) => offset.clamp(remains.start, end),
+            Some(LogPosition::Time(time)) => {
                 remains.start + cast::bytes_before(self.file(id, "output.cast")?, time)?
             }
         };
@@ -210,27 +211,4 @@ impl ArchivedAgent {
         let size = |&(offset, size): &(u64, TerminalSize)| render::Resize { offset: offset.max(from), size };
         self.sizes.iter().skip(in_force).map(size).collect()
     }
-}
-
-/// From where on a log is asked for.
-enum Since {
-    Offset(u64),
-    Time(Time),
-}
-
-impl Since {
-    fn parse(text: &str) -> Result<Self, Problem> {
-        if let Ok(offset) = text.parse() {
-            return Ok(Self::Offset(offset));
-        }
-        serde_json::from_value(text.into())
-            .map(Self::Time)
-            .map_err(|_| Problem::invalid("since", "a time (RFC 3339) or an offset in bytes"))
-    }
-}
-
-/// Makes a directory that only its owner may enter.
-fn private_dir(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().mode(0o700).recursive(true).create(path)
 }

@@ -16,10 +16,10 @@ use parallax_service::shutdown::Shutdown;
 
 use super::agent_table::AgentTable;
 use super::archive::{Archive, LogAnswer};
+use super::config::RuntimeConfig;
 use super::health::HealthCache;
 use super::metrics::RuntimeMetrics;
 use super::registry::{Entry, HostState, Registry};
-use super::settings::RuntimeSettings;
 use crate::backend::{AgentBackend, Usage};
 use crate::host::{HostAnswer, HostClient};
 
@@ -30,7 +30,7 @@ const REMOVE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Everything a runtime server knows and does, apart from HTTP.
 pub(super) struct RuntimeCore {
-    pub(super) settings: RuntimeSettings,
+    pub(super) config: RuntimeConfig,
     pub(super) backend: Arc<dyn AgentBackend>,
     pub(super) registry: Arc<Registry>,
     pub(super) table: AgentTable,
@@ -173,7 +173,7 @@ impl RuntimeCore {
             healthy: reason.is_none(),
             reason,
             agents: self.registry.running(),
-            capacity: self.settings.max_agents,
+            capacity: self.config.max_agents,
             types: health.types,
             version: env!("CARGO_PKG_VERSION").into(),
         }

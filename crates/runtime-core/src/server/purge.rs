@@ -17,7 +17,7 @@ impl RuntimeCore {
     pub(super) fn start_purging(self: &Arc<Self>) {
         let core = self.clone();
         self.shutdown.tracker().spawn(async move {
-            let mut sweep = tokio::time::interval(SWEEP.min(core.settings.keep.time));
+            let mut sweep = tokio::time::interval(SWEEP.min(core.config.keep.time));
             loop {
                 tokio::select! {
                     _ = sweep.tick() => core.purge().await,
@@ -53,8 +53,8 @@ impl RuntimeCore {
             })
             .collect();
         ended.sort_unstable();
-        let surplus = ended.len().saturating_sub(self.settings.keep.count);
-        let time = i64::try_from(self.settings.keep.time.as_millis()).unwrap_or(i64::MAX);
+        let surplus = ended.len().saturating_sub(self.config.keep.count);
+        let time = i64::try_from(self.config.keep.time.as_millis()).unwrap_or(i64::MAX);
         let oldest = now.as_millis().saturating_sub(time);
         let old = ended.partition_point(|(at, _)| at.as_millis() <= oldest);
         ended.drain(..surplus.max(old)).map(|(_, id)| id).collect()

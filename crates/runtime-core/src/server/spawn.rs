@@ -121,19 +121,19 @@ impl RuntimeCore {
     fn resolve(&self, id: &AgentId, request: SpawnRequest) -> Result<Launch, Problem> {
         request.check()?;
         let profile =
-            self.settings.profiles.get(&request.r#type).ok_or_else(|| self.unknown_type(&request.r#type))?;
+            self.config.profiles.get(&request.r#type).ok_or_else(|| self.unknown_type(&request.r#type))?;
         self.check_runtime(request.runtime.as_deref())?;
         if let Some(name) = RESERVED.iter().find(|name| request.env.contains_key(**name)) {
             return Err(Problem::invalid("env", format!("`{name}` is set by the agent's host")));
         }
-        let workdir = self.settings.workdirs.resolve(request.workdir.as_deref())?;
+        let workdir = self.config.workdirs.resolve(request.workdir.as_deref())?;
         let now = Time::now();
         let agent = Agent {
             id: id.clone(),
             name: request.name,
             r#type: request.r#type,
             status: AgentStatus::Starting,
-            runtime: self.settings.name.clone(),
+            runtime: self.config.name.clone(),
             created_at: now,
             attention: None,
             error: None,
@@ -148,7 +148,7 @@ impl RuntimeCore {
             queued: 0,
             stale: false,
         };
-        let mut env = self.settings.environment.inherited_by(&profile);
+        let mut env = self.config.environment.inherited_by(&profile);
         env.extend(request.env);
         Ok(Launch {
             agent,
@@ -164,7 +164,7 @@ impl RuntimeCore {
             max_lifetime_seconds: request.max_lifetime_seconds,
             image: request.image,
             resources: request.resources.unwrap_or_default(),
-            log_limit: self.settings.log_limit,
+            log_limit: self.config.log_limit,
             token: None,
         })
     }
@@ -173,11 +173,11 @@ impl RuntimeCore {
     fn check_runtime(&self, asked: Option<&str>) -> Result<(), Problem> {
         let kind: RuntimeKind = self.backend.kind();
         match asked {
-            Some(asked) if asked != self.settings.name && asked != kind.as_str() => Err(Problem::new(
+            Some(asked) if asked != self.config.name && asked != kind.as_str() => Err(Problem::new(
                 Code::Unsupported,
                 format!(
                     "this is the runtime `{}` ({kind}); ask `{asked}` itself, or the control plane",
-                    self.settings.name
+                    self.config.name
                 ),
             )
             .with("field", "runtime")),
@@ -186,7 +186,7 @@ impl RuntimeCore {
     }
 
     fn unknown_type(&self, asked: &str) -> Problem {
-        let known = self.settings.profiles.names();
+        let known = self.config.profiles.names();
         Problem::invalid(
             "type",
             format!(

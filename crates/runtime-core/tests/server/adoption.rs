@@ -90,7 +90,7 @@ async fn an_agent_without_a_record_is_adopted() {
     let mut bed = Bed::new().await;
     let agent = bed.ready_agent().await;
     bed.kill();
-    eventually("the state can be taken away", || std::fs::remove_dir_all(&bed.settings.state_dir).is_ok())
+    eventually("the state can be taken away", || std::fs::remove_dir_all(&bed.config.state_dir).is_ok())
         .await;
     bed.start().await;
     assert_eq!(bed.client().get(&agent.id).await.unwrap().name, agent.name);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use parallax_api::client::{Client, EventStream, EventsOptions, Retry};
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Event, SpawnRequest};
 use parallax_profile::{Profile, Profiles};
-use parallax_runtime_core::{Environment, Keep, RuntimeServer, RuntimeSettings, Workdirs};
+use parallax_runtime_core::{Environment, Keep, RuntimeConfig, RuntimeServer, Workdirs};
 use parallax_service::gate::GateConfig;
 use parallax_service::shutdown::Shutdown;
 use tokio::net::TcpListener;
@@ -20,7 +20,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Bed {
     pub place: Arc<Place>,
     pub dir: tempfile::TempDir,
-    pub settings: RuntimeSettings,
+    pub config: RuntimeConfig,
     server: Option<Server>,
 }
 
@@ -37,13 +37,13 @@ impl Bed {
     }
 
     /// A bed whose server is told something else than usual.
-    pub async fn with(change: impl FnOnce(&mut RuntimeSettings)) -> Self {
+    pub async fn with(change: impl FnOnce(&mut RuntimeConfig)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("work");
         std::fs::create_dir(&root).unwrap();
         let mut profiles = Profiles::default();
         profiles.add(Profile::parse("name = 'shell'\ntitle = 'Shell'\n[start]\nprogram = 'bash'\n").unwrap());
-        let mut settings = RuntimeSettings {
+        let mut config = RuntimeConfig {
             name: "local".into(),
             state_dir: dir.path().join("state"),
             profiles: Arc::new(profiles),
@@ -54,8 +54,8 @@ impl Bed {
             log_limit: 1 << 20,
             gate: GateConfig::default(),
         };
-        change(&mut settings);
-        let mut bed = Self { place: Place::new(), dir, settings, server: None };
+        change(&mut config);
+        let mut bed = Self { place: Place::new(), dir, config, server: None };
         bed.start().await;
         bed
     }
@@ -63,10 +63,10 @@ impl Bed {
     pub async fn start(&mut self) {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let (settings, place, shutdown) = (self.settings.clone(), self.place.clone(), Shutdown::new());
+        let (config, place, shutdown) = (self.config.clone(), self.place.clone(), Shutdown::new());
         let ending = shutdown.clone();
         let built = runtime.spawn(async move {
-            let server = RuntimeServer::build(settings, place, ending).await.unwrap();
+            let server = RuntimeServer::build(config, place, ending).await.unwrap();
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}", listener.local_addr().unwrap());
             (url, tokio::spawn(async move { server.serve(listener, PATIENCE).await.unwrap() }))

@@ -111,14 +111,14 @@ async fn ended_agents_are_forgotten_in_time() {
         agents.push(agent);
     }
     bed.until_unknown(&agents[0].id).await;
-    let archive = bed.settings.state_dir.join("ended");
+    let archive = bed.config.state_dir.join("ended");
     eventually("only two remain on disk", || archive.read_dir().unwrap().count() == 2).await;
     assert_eq!(client.get(&agents[2].id).await.unwrap().name, "3");
 
     let bed = Bed::with(|settings| settings.keep.time = Duration::from_millis(200)).await;
     let agent = bed.client().spawn(&shell("short")).await.unwrap();
     bed.client().stop(&agent.id, &StopRequest::default()).await.unwrap();
-    let archive = bed.settings.state_dir.join("ended");
+    let archive = bed.config.state_dir.join("ended");
     eventually("it is forgotten", || bed.place.count() == 0 && archive.read_dir().unwrap().count() == 0)
         .await;
     assert_eq!(bed.client().get(&agent.id).await.unwrap_err().code, Code::AgentNotFound);

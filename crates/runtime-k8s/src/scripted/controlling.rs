@@ -6,9 +6,9 @@ use parallax_service::shutdown::Shutdown;
 use serde_json::json;
 
 use super::{Answer, Asked, agent, cluster, list, refusal};
+use crate::config::KubernetesConfig;
 use crate::context::Context;
 use crate::controller::Controller;
-use crate::settings::KubernetesSettings;
 
 const POD: &str = "reviewer-0f4e2d6b";
 
@@ -44,7 +44,7 @@ async fn creating(
         }
     });
     let shutdown = Shutdown::new();
-    let settings = KubernetesSettings::for_tests();
+    let settings = KubernetesConfig::for_tests();
     let (context, _events_rx) = Context::open(cluster, &settings, &shutdown).await.unwrap();
     let id: AgentId = POD.parse().unwrap();
     context.launches.update(&id, |state| state.launching = launching);

@@ -11,7 +11,9 @@ use parallax_api::message::{MAX_LISTED, MessagesQuery};
 use parallax_api::observe::{LogFormat, LogsQuery};
 use tokio::io::AsyncWriteExt;
 
-use super::{Archive, ArchivedAgent, cast, private_dir};
+use parallax_service::private_dir;
+
+use super::{Archive, ArchivedAgent, cast};
 use crate::host::HostClient;
 
 /// How long a log may take to be copied: hosts are near, and a log has at most some 64 MiB.

@@ -1,21 +1,24 @@
-//! What a runtime server is told.
+//! Configuration of a runtime server.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parallax_api::runtime::RuntimeKind;
 use parallax_profile::Profiles;
+use parallax_profile::launch::DEFAULT_LOG_LIMIT;
+use parallax_service::args::Settings;
 use parallax_service::gate::GateConfig;
 
 use super::environment::Environment;
 use super::workdir::Workdirs;
 
-/// Agents that run at once unless told.
+/// Agents that run at once unless configured.
 pub const DEFAULT_MAX_AGENTS: usize = 100;
 
-/// What a runtime server is told.
+/// Configuration of a runtime server: what is the same for every backend.
 #[derive(Clone)]
-pub struct RuntimeSettings {
+pub struct RuntimeConfig {
     /// The runtime's name, as agents carry it. For the three built-in kinds, the kind.
     pub name: String,
     /// Where the database and the archive are.
@@ -34,6 +37,26 @@ pub struct RuntimeSettings {
     pub log_limit: u64,
     /// Who may call.
     pub gate: GateConfig,
+}
+
+impl RuntimeConfig {
+    /// The configuration of a runtime of this kind on a server with these settings. Agents get no variable of the server.
+    ///
+    /// # Errors
+    /// When a profile is not valid.
+    pub fn from_server(settings: &Settings, kind: RuntimeKind, workdirs: Workdirs) -> anyhow::Result<Self> {
+        Ok(Self {
+            name: kind.as_str().into(),
+            state_dir: settings.state_dir.clone(),
+            profiles: Arc::new(Profiles::with_more(settings.profiles.as_deref())?),
+            max_agents: settings.max_agents.unwrap_or(DEFAULT_MAX_AGENTS),
+            workdirs,
+            environment: Environment::default(),
+            keep: Keep::default(),
+            log_limit: DEFAULT_LOG_LIMIT,
+            gate: settings.gate(),
+        })
+    }
 }
 
 /// How long ended agents stay readable.

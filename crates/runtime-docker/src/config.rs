@@ -1,4 +1,4 @@
-//! What the Docker runtime is told, and this backend in a runtime server.
+//! Configuration of the Docker runtime, and this backend in a runtime server.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -8,12 +8,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use clap::Args;
-use parallax_profile::launch::DEFAULT_LOG_LIMIT;
-use parallax_profile::{MountSource, Profiles};
-use parallax_runtime_core::server::DEFAULT_MAX_AGENTS;
-use parallax_runtime_core::{Environment, Keep, RuntimeServer, RuntimeSettings, Workdirs, find_host_program};
+use parallax_api::runtime::RuntimeKind;
+use parallax_profile::MountSource;
+use parallax_runtime_core::args::{flags_or_file, name_and_value};
+use parallax_runtime_core::{RuntimeConfig, RuntimeServer, Workdirs, find_host_program};
 use parallax_service::args::Settings;
-use parallax_service::gate::GateConfig;
 use parallax_service::shutdown::Shutdown;
 use serde::Deserialize;
 
@@ -61,19 +60,14 @@ impl DockerArgs {
     /// These flags, and what the configuration file says where they say nothing.
     #[must_use]
     pub fn or(self, file: Self) -> Self {
-        let first = |flags: Vec<String>, file| if flags.is_empty() { file } else { flags };
         Self {
-            image: first(self.image, file.image),
+            image: flags_or_file(self.image, file.image),
             pull: self.pull.or(file.pull),
             network: self.network.or(file.network),
             user: self.user.or(file.user),
             read_only: self.read_only || file.read_only,
-            allow_workdir: if self.allow_workdir.is_empty() {
-                file.allow_workdir
-            } else {
-                self.allow_workdir
-            },
-            credentials: first(self.credentials, file.credentials),
+            allow_workdir: flags_or_file(self.allow_workdir, file.allow_workdir),
+            credentials: flags_or_file(self.credentials, file.credentials),
             reach: self.reach.or(file.reach),
             agent_host: self.agent_host.or(file.agent_host),
         }
@@ -91,19 +85,11 @@ pub struct Credential {
     pub read_only: bool,
 }
 
-/// What the Docker runtime is told.
-#[derive(Clone, Debug)]
-pub struct DockerSettings {
-    /// Its name, as agents carry it.
-    pub name: String,
-    /// What outlives the server.
-    pub state_dir: PathBuf,
-    /// A directory with more profiles.
-    pub profiles: Option<PathBuf>,
-    /// Agents that may run at once; none: a hundred.
-    pub max_agents: Option<usize>,
-    /// Directories of this machine that agents may mount.
-    pub roots: Vec<PathBuf>,
+/// Configuration of the Docker runtime.
+#[derive(Clone)]
+pub struct DockerConfig {
+    /// What every runtime server has.
+    pub runtime: RuntimeConfig,
     /// The images of types that have one of their own.
     pub images: BTreeMap<String, String>,
     /// When images are fetched.
@@ -120,35 +106,33 @@ pub struct DockerSettings {
     pub reach: ReachBy,
     /// The agent host's program.
     pub host_program: PathBuf,
-    /// How long ended agents stay readable.
-    pub keep: Keep,
-    /// Who may call.
-    pub gate: GateConfig,
 }
 
-impl DockerSettings {
-    /// What a server's settings and the Docker runtime's own flags come to. For a `main`.
+impl DockerConfig {
+    /// A server's settings and the Docker runtime's own flags. For a `main`.
     ///
     /// # Errors
-    /// When there is no agent host to run, or a flag makes no sense.
+    /// When there is no agent host to run, a profile is not valid, or a flag makes no sense.
     pub fn resolve(settings: &Settings, docker: DockerArgs) -> anyhow::Result<Self> {
         let here = env::current_dir().context("failed to find the directory this was started in")?;
         let home = env::var_os("HOME").map(PathBuf::from);
         // A server that was started nowhere in particular (by an init system, in a container) allows nothing by that.
         let here = Some(here).filter(|here| here.parent().is_some());
         let roots = here.into_iter().chain(home).chain(docker.allow_workdir).collect();
-        let images = docker.image.iter().map(|text| pair("--image", text)).collect::<anyhow::Result<_>>()?;
+        let images =
+            docker.image.iter().map(|text| name_and_value("--image", text)).collect::<anyhow::Result<_>>()?;
         let mut credentials: BTreeMap<String, Vec<Credential>> = BTreeMap::new();
         for text in &docker.credentials {
-            let (name, credential) = pair("--credentials", text)?;
+            let (name, credential) = name_and_value("--credentials", text)?;
             credentials.entry(name).or_default().push(credential.parse()?);
         }
         Ok(Self {
-            name: "docker".into(),
-            state_dir: settings.state_dir.clone(),
-            profiles: settings.profiles.clone(),
-            max_agents: settings.max_agents,
-            roots,
+            // An agent gets its image's environment, not this machine's.
+            runtime: RuntimeConfig::from_server(
+                settings,
+                RuntimeKind::Docker,
+                Workdirs::Mounted { at: WORKDIR.into(), roots },
+            )?,
             images,
             pull: docker.pull.unwrap_or_default(),
             network: docker.network,
@@ -157,16 +141,8 @@ impl DockerSettings {
             credentials,
             reach: docker.reach.unwrap_or_default(),
             host_program: find_host_program(docker.agent_host)?,
-            keep: Keep::default(),
-            gate: settings.gate(),
         })
     }
-}
-
-fn pair(flag: &str, text: &str) -> anyhow::Result<(String, String)> {
-    let (name, value) = text.split_once('=').unwrap_or_default();
-    ensure!(!name.is_empty() && !value.is_empty(), "{flag} is TYPE=VALUE, not `{text}`");
-    Ok((name.to_owned(), value.to_owned()))
 }
 
 impl Credential {
@@ -197,23 +173,10 @@ impl FromStr for Credential {
 /// The Docker runtime, ready to serve: its agents are adopted and followed.
 ///
 /// # Errors
-/// When a profile is not valid, or the state directory cannot be used (another server may have it).
-pub async fn build(settings: DockerSettings, shutdown: Shutdown) -> anyhow::Result<RuntimeServer> {
-    let profiles = Arc::new(Profiles::with_more(settings.profiles.as_deref())?);
-    let backend = DockerBackend::new(&settings, profiles.clone())?;
-    let settings = RuntimeSettings {
-        name: settings.name,
-        state_dir: settings.state_dir,
-        profiles,
-        max_agents: settings.max_agents.unwrap_or(DEFAULT_MAX_AGENTS),
-        workdirs: Workdirs::Mounted { at: WORKDIR.into(), roots: settings.roots },
-        // An agent gets its image's environment, not this machine's.
-        environment: Environment::default(),
-        keep: settings.keep,
-        log_limit: DEFAULT_LOG_LIMIT,
-        gate: settings.gate,
-    };
-    RuntimeServer::build(settings, Arc::new(backend), shutdown).await
+/// When the configuration names what cannot be used, or the state directory cannot be used (another server may have it).
+pub async fn build(config: DockerConfig, shutdown: Shutdown) -> anyhow::Result<RuntimeServer> {
+    let backend = DockerBackend::new(&config)?;
+    RuntimeServer::build(config.runtime, Arc::new(backend), shutdown).await
 }
 
 #[cfg(test)]

@@ -2,21 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::Args;
 use k8s_openapi::api::core::v1::LocalObjectReference;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use parallax_runtime_core::Keep;
+use parallax_api::runtime::RuntimeKind;
+use parallax_runtime_core::args::{flags_or_file, name_and_value};
+use parallax_runtime_core::{RuntimeConfig, Workdirs};
 use parallax_service::args::Settings;
-use parallax_service::gate::GateConfig;
 use serde::Deserialize;
 
 use crate::connector::ConnectMode;
 use crate::image::{Images, Pull};
-use crate::pod::PodConfig;
+use crate::pod::{PodConfig, WorkspaceVolume};
 
 /// How long an agent of the API waits for room, in seconds: the scheduler has decided by then.
 const ROOM_TIMEOUT: u64 = 5;
@@ -67,18 +68,17 @@ impl KubernetesArgs {
     /// These flags, completed by the configuration file.
     #[must_use]
     pub fn or(self, file: Self) -> Self {
-        let first = |flags: Vec<String>, file| if flags.is_empty() { file } else { flags };
         Self {
             namespace: self.namespace.or(file.namespace),
             instance: self.instance.or(file.instance),
             replica: self.replica.or(file.replica),
             host_image: self.host_image.or(file.host_image),
-            image: first(self.image, file.image),
+            image: flags_or_file(self.image, file.image),
             pull: self.pull.or(file.pull),
-            pull_secret: first(self.pull_secret, file.pull_secret),
+            pull_secret: flags_or_file(self.pull_secret, file.pull_secret),
             user: self.user.or(file.user),
-            request: first(self.request, file.request),
-            limit: first(self.limit, file.limit),
+            request: flags_or_file(self.request, file.request),
+            limit: flags_or_file(self.limit, file.limit),
             room_patience: self.room_patience.or(file.room_patience),
             reach: self.reach.or(file.reach),
         }
@@ -86,17 +86,11 @@ impl KubernetesArgs {
 }
 
 /// The configuration of a Kubernetes runtime.
-#[derive(Clone, Debug)]
-pub struct KubernetesSettings {
-    /// Its name, as agents carry it.
-    pub name: String,
-    /// What outlives the server.
-    pub state_dir: PathBuf,
-    /// A directory with more profiles.
-    pub profiles: Option<PathBuf>,
-    /// Agents that may run at once; none: a hundred.
-    pub max_agents: Option<usize>,
-    /// The namespace of the agents, when it is args.
+#[derive(Clone)]
+pub struct KubernetesConfig {
+    /// What every runtime server has.
+    pub runtime: RuntimeConfig,
+    /// The namespace of the agents, when it is configured.
     pub namespace: Option<String>,
     /// The name of this replica.
     pub replica: String,
@@ -104,21 +98,18 @@ pub struct KubernetesSettings {
     pub reach: ConnectMode,
     /// How long an agent of the API waits for room.
     pub room_patience: Duration,
-    /// How long ended agents stay readable.
-    pub keep: Keep,
-    /// Who may call.
-    pub gate: GateConfig,
     pub(crate) pods: PodConfig,
 }
 
-impl KubernetesSettings {
+impl KubernetesConfig {
     /// Resolves a server's settings and the Kubernetes runtime's own flags.
     ///
     /// # Errors
-    /// When a flag makes no sense, or the state directory cannot be used.
+    /// When a flag makes no sense, a profile is not valid, or the state directory cannot be used.
     pub fn resolve(settings: &Settings, args: KubernetesArgs) -> anyhow::Result<Self> {
         let defaults = PodConfig::default();
-        let images = args.image.iter().map(|text| pair("--image", text)).collect::<anyhow::Result<_>>()?;
+        let images =
+            args.image.iter().map(|text| name_and_value("--image", text)).collect::<anyhow::Result<_>>()?;
         let instance = args.instance.unwrap_or(defaults.instance);
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         ensure!(
@@ -134,10 +125,8 @@ impl KubernetesSettings {
         add("--request", &args.request, resources.requests.get_or_insert_default())?;
         add("--limit", &args.limit, resources.limits.get_or_insert_default())?;
         Ok(Self {
-            name: "kubernetes".into(),
-            state_dir: settings.state_dir.clone(),
-            profiles: settings.profiles.clone(),
-            max_agents: settings.max_agents,
+            // An agent gets its image's environment, not this machine's.
+            runtime: RuntimeConfig::from_server(settings, RuntimeKind::Kubernetes, workdirs())?,
             namespace: args.namespace,
             replica: match args.replica {
                 Some(replica) => replica,
@@ -145,8 +134,6 @@ impl KubernetesSettings {
             },
             reach: args.reach.unwrap_or_default(),
             room_patience: Duration::from_secs(args.room_patience.unwrap_or(ROOM_TIMEOUT)),
-            keep: Keep::default(),
-            gate: settings.gate(),
             pods: PodConfig {
                 instance,
                 host_image: args.host_image.unwrap_or(defaults.host_image),
@@ -165,34 +152,38 @@ impl KubernetesSettings {
 }
 
 #[cfg(test)]
-impl KubernetesSettings {
+impl KubernetesConfig {
     /// Defaults, for a server that uses no directory.
     pub(crate) fn for_tests() -> Self {
         Self {
-            name: "kubernetes".into(),
-            state_dir: PathBuf::new(),
-            profiles: None,
-            max_agents: None,
+            runtime: RuntimeConfig {
+                name: "kubernetes".into(),
+                state_dir: std::path::PathBuf::new(),
+                profiles: std::sync::Arc::default(),
+                max_agents: 100,
+                workdirs: workdirs(),
+                environment: parallax_runtime_core::Environment::default(),
+                keep: parallax_runtime_core::Keep::default(),
+                log_limit: 0,
+                gate: parallax_service::gate::GateConfig::default(),
+            },
             namespace: None,
             replica: "me".into(),
             reach: ConnectMode::Address,
             room_patience: Duration::from_secs(ROOM_TIMEOUT),
-            keep: Keep::default(),
-            gate: GateConfig::default(),
             pods: PodConfig::default(),
         }
     }
 }
 
-fn pair(flag: &str, text: &str) -> anyhow::Result<(String, String)> {
-    let (name, value) = text.split_once('=').unwrap_or_default();
-    ensure!(!name.is_empty() && !value.is_empty(), "{flag} is NAME=VALUE, not `{text}`");
-    Ok((name.to_owned(), value.to_owned()))
+/// A pod works in a volume; no directory of the server's machine can be mounted.
+fn workdirs() -> Workdirs {
+    Workdirs::Mounted { at: WorkspaceVolume::DEFAULT.into(), roots: Vec::new() }
 }
 
 fn add(flag: &str, texts: &[String], to: &mut BTreeMap<String, Quantity>) -> anyhow::Result<()> {
     for text in texts {
-        let (name, amount) = pair(flag, text)?;
+        let (name, amount) = name_and_value(flag, text)?;
         to.insert(name, Quantity(amount));
     }
     Ok(())

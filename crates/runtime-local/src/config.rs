@@ -1,0 +1,92 @@
+//! Configuration of the local runtime, and this backend in a runtime server.
+
+use std::env;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use parallax_api::runtime::RuntimeKind;
+use parallax_runtime_core::args::flags_or_file;
+use parallax_runtime_core::{Environment, RuntimeConfig, RuntimeServer, Workdirs, find_host_program};
+use parallax_service::args::Settings;
+use parallax_service::shutdown::Shutdown;
+use serde::Deserialize;
+
+use crate::LocalBackend;
+
+/// The flags a local runtime has beside every server's. The configuration file has the same names.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LocalArgs {
+    /// Directory under which agents may work, besides this one and the home of the user; repeatable
+    #[arg(long, value_name = "DIR")]
+    pub allow_workdir: Vec<PathBuf>,
+    /// The agent host's program [default: beside this one, then on the PATH]
+    #[arg(long, env = "PARALLAX_AGENT_HOST", value_name = "FILE")]
+    pub agent_host: Option<PathBuf>,
+}
+
+impl LocalArgs {
+    /// These flags, and what the configuration file says where they say nothing.
+    #[must_use]
+    pub fn or(self, file: Self) -> Self {
+        let Self { allow_workdir, agent_host } = self;
+        Self {
+            allow_workdir: flags_or_file(allow_workdir, file.allow_workdir),
+            agent_host: agent_host.or(file.agent_host),
+        }
+    }
+}
+
+/// Configuration of the local runtime.
+#[derive(Clone)]
+pub struct LocalConfig {
+    /// What every runtime server has.
+    pub runtime: RuntimeConfig,
+    /// The agent host's program.
+    pub host_program: PathBuf,
+}
+
+impl LocalConfig {
+    /// A server's settings and the local runtime's own flags, in this process's directory and environment. For a `main`.
+    ///
+    /// # Errors
+    /// When there is no agent host to run, a profile is not valid, or this directory cannot be found.
+    pub fn resolve(settings: &Settings, args: LocalArgs) -> anyhow::Result<Self> {
+        let LocalArgs { allow_workdir, agent_host } = args;
+        let default = env::current_dir().context("failed to find the directory this was started in")?;
+        let home = env::var_os("HOME").map(PathBuf::from);
+        let roots = [default.clone()].into_iter().chain(home).chain(allow_workdir).collect();
+        let variables = env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let workdirs = Workdirs::Here { default, roots };
+        Ok(Self {
+            runtime: RuntimeConfig {
+                environment: Environment::of(variables),
+                ..RuntimeConfig::from_server(settings, RuntimeKind::Local, workdirs)?
+            },
+            host_program: find_host_program(agent_host)?,
+        })
+    }
+
+    /// The backend of this configuration.
+    ///
+    /// # Errors
+    /// When the state directory cannot be used.
+    pub fn backend(&self) -> anyhow::Result<Arc<LocalBackend>> {
+        let runtime = &self.runtime;
+        let path = runtime.environment.get("PATH").unwrap_or_default().to_owned();
+        LocalBackend::new(&runtime.state_dir, self.host_program.clone(), runtime.profiles.clone(), path)
+            .map(Arc::new)
+    }
+}
+
+/// The local runtime, ready to serve: its agents are adopted and followed.
+///
+/// # Errors
+/// When the state directory cannot be used (another server may have it).
+pub async fn build(config: LocalConfig, shutdown: Shutdown) -> anyhow::Result<RuntimeServer> {
+    let backend = config.backend()?;
+    RuntimeServer::build(config.runtime, backend, shutdown).await
+}
