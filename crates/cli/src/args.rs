@@ -1,8 +1,13 @@
 //! The command line.
 
-use clap::{Parser, Subcommand};
+mod examples;
 
-use crate::{answer, attach, doctor, events, lifecycle, list, logs, run, send, show, spawn, up};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::{
+    answer, attach, doctor, events, lifecycle, list, logs, manual, patterns, run, runs, runtimes, send, show,
+    spawn, up,
+};
 
 /// Spawns and manages CLI agents (Claude Code, Codex, Gemini CLI).
 ///
@@ -30,34 +35,58 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Start the control plane and a local runtime here
+    #[command(after_help = examples::UP)]
     Up(Box<up::UpArgs>),
     /// Check what is installed, running and reachable, and say what to do
     Doctor(doctor::DoctorArgs),
     /// Spawn an agent
+    #[command(after_help = examples::SPAWN)]
     Spawn(Box<spawn::SpawnArgs>),
     /// List agents
     #[command(visible_alias = "list")]
+    #[command(after_help = examples::LS)]
     Ls(list::ListArgs),
     /// Show one agent: state and why, question, usage, conversation
+    #[command(after_help = examples::SHOW)]
     Show(show::ShowArgs),
     /// Send a message and print the answer
+    #[command(after_help = examples::SEND)]
     Send(send::SendArgs),
     /// Print what an agent's terminal showed
+    #[command(after_help = examples::LOGS)]
     Logs(logs::LogsArgs),
     /// Follow what happens
+    #[command(after_help = examples::EVENTS)]
     Events(events::EventsArgs),
     /// Answer the question an agent asks
+    #[command(after_help = examples::ANSWER)]
     Answer(answer::AnswerArgs),
     /// Stop the current turn, keep the agent
     Interrupt(lifecycle::InterruptArgs),
     /// Start an agent's program again: same id, workdir and conversation
     Restart(lifecycle::RestartArgs),
     /// Stop agents
+    #[command(after_help = examples::STOP)]
     Stop(lifecycle::StopArgs),
     /// Run an org-chart pattern and show how it goes
+    #[command(after_help = examples::RUN)]
     Run(run::RunArgs),
+    /// List runs of patterns, or show, answer or cancel one
+    #[command(after_help = examples::RUNS)]
+    Runs(runs::RunsArgs),
+    /// List the patterns of the library, or print one
+    Patterns(patterns::PatternsArgs),
+    /// List the runtimes: where they are, how full, which agent types they have
+    Runtimes(runtimes::RuntimesArgs),
     /// Use an agent's terminal in this one
+    #[command(after_help = examples::ATTACH)]
     Attach(attach::AttachArgs),
+    /// Print the completions for a shell
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions(manual::CompletionsArgs),
+    /// Print the manual page, or write all of them
+    #[command(after_help = examples::MAN)]
+    Man(manual::ManArgs),
 }
 
 const EXIT_CODES: &str = "\
@@ -65,14 +94,43 @@ Exit codes: 0 done · 1 failed · 2 wrong usage or request · 3 no such agent ·
 question, login, stopped) · 5 not allowed · 6 refused (limit, CLI not installed, workdir, spawn failed) · \
 7 server not reachable · 8 not in time · 130 interrupted";
 
+impl Cli {
+    /// The command line as it is parsed and documented.
+    pub(crate) fn definition() -> clap::Command {
+        // The flag is every server's, and each server has its own port.
+        Self::command().mut_subcommand("up", |up| {
+            up.mut_arg("listen", |arg| {
+                arg.help(
+                    "Address and port of the page and the API; `PORT` sets the port alone [default: 127.0.0.1:3000]",
+                )
+            })
+        })
+    }
+
+    /// The command line of this process. Prints help, version and usage errors and exits, as [`Parser::parse`] does.
+    pub fn from_process() -> Self {
+        let matches = Self::definition().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::Cli;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        Cli::definition().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_up_has_both_ports() {
+        let mut command = Cli::definition();
+        let up = command.find_subcommand_mut("up").expect("there is such a command");
+        let help = up.render_long_help().to_string();
+        assert!(
+            help.contains("[default: 127.0.0.1:3000]") && help.contains("[default: 127.0.0.1:3100]"),
+            "{help}"
+        );
     }
 }

@@ -8,9 +8,11 @@
 //! | piece | holds |
 //! |---|---|
 //! | `spawn`, `list`, `show`, `send`, `answer`, `logs`, `events`, `lifecycle` | one command each (`lifecycle`: interrupt, restart, stop) |
-//! | `run` | a pattern, followed to its end; `run/progress`: its events in words |
+//! | `run`, `runs`, `patterns` | a pattern, followed to its end; runs and patterns listed and shown |
+//! | `runtimes` | the runtimes of the control plane |
 //! | `attach` | the agent's terminal in the user's: raw mode, modes, keys, resume |
 //! | `up` | control plane and local runtime in this process |
+//! | `manual` | completions and manual pages, from the definition of the command line |
 //! | `doctor` | checks of what is installed and running |
 //! | `find` | an agent by its id, the beginning of one, or its name |
 //! | `output` | tables and text; knows no other module |
@@ -29,9 +31,13 @@ mod find;
 mod lifecycle;
 mod list;
 mod logs;
+mod manual;
 mod output;
+mod patterns;
 mod problem_text;
 mod run;
+mod runs;
+mod runtimes;
 mod send;
 mod show;
 mod spawn;
@@ -82,6 +88,11 @@ async fn command(cli: Cli, output: &Output) -> Result<(), CliError> {
         Command::Restart(args) => args.run(&context()?).await,
         Command::Stop(args) => args.run(&context()?).await,
         Command::Run(args) => args.run(&context()?).await,
+        Command::Runs(args) => args.run(&context()?).await,
+        Command::Patterns(args) => args.run(&context()?).await,
+        Command::Runtimes(args) => args.run(&context()?).await,
         Command::Attach(args) => args.run(&context()?).await,
+        Command::Completions(args) => args.run(output),
+        Command::Man(args) => args.run(output),
     }
 }

@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use parallax_cli::Cli;
 
 fn main() -> ExitCode {
-    parallax_cli::run(Cli::parse())
+    parallax_cli::run(Cli::from_process())
 }

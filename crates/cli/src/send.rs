@@ -1,5 +1,7 @@
 //! `parallax send`.
 
+mod progress;
+
 use std::io::{IsTerminal, Read};
 use std::time::Duration;
 
@@ -30,6 +32,9 @@ pub(crate) struct SendArgs {
     /// When the agent is busy: queue, reject or interrupt
     #[arg(long, value_name = "WHAT", default_value = "queue", value_parser = values::word::<WhenBusy>)]
     when_busy: WhenBusy,
+    /// Do not say on standard error what the agent does meanwhile
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 impl SendArgs {
@@ -52,7 +57,11 @@ impl SendArgs {
         };
         request.check()?;
         let agent = find::agent(&context.client, &self.agent).await?;
-        let sent = context.client.send(&agent.id, &request).await?;
+        let sent = if self.no_wait || self.quiet || context.output.json() {
+            context.client.send(&agent.id, &request).await?
+        } else {
+            progress::send(context, &agent, &request).await?
+        };
         if context.output.json() {
             return Ok(context.output.document(&sent)?);
         }

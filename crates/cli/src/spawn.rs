@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use parallax_api::agent::{CpuQuantity, Resources};
-use parallax_api::client::EventsOptions;
+use parallax_api::client::{Client, EventsOptions, ListFilter};
 use parallax_api::{Agent, AgentStatus, Approvals, Code, Problem, SpawnRequest, TerminalSize};
 
 use crate::attach::{self, AttachOptions};
@@ -85,8 +85,11 @@ pub(crate) struct SpawnArgs {
 
 impl SpawnArgs {
     pub(crate) async fn run(self, context: &Context) -> Result<(), CliError> {
-        let (wait, attach) = (self.wait, self.attach);
+        let (wait, attach, is_named) = (self.wait, self.attach, self.name.is_some());
         let request = self.request(&context.client)?;
+        if is_named {
+            refuse_taken_name(&context.client, &request.name).await?;
+        }
         let mut agent = context.client.spawn(&request).await?;
         if attach {
             return attach::attach(context, &agent, AttachOptions::default()).await;
@@ -109,7 +112,7 @@ impl SpawnArgs {
         }
     }
 
-    fn request(self, client: &parallax_api::client::Client) -> Result<SpawnRequest, CliError> {
+    fn request(self, client: &Client) -> Result<SpawnRequest, CliError> {
         let resources =
             Resources { cpu: self.cpu.map(CpuQuantity::Text), memory: self.memory, pids: self.pids };
         let here = is_loopback_url(client.url());
@@ -141,6 +144,19 @@ impl SpawnArgs {
         request.check()?;
         Ok(request)
     }
+}
+
+/// Refuses a name that a running agent has: a name could not address either of them any more.
+async fn refuse_taken_name(client: &Client, name: &str) -> Result<(), CliError> {
+    let agents = client.list_all(&ListFilter::default()).await?;
+    let taken = agents.iter().find(|agent| agent.name == name && agent.status != AgentStatus::Stopped);
+    let Some(agent) = taken else { return Ok(()) };
+    let detail = format!(
+        "an agent named `{name}` is running ({} on {}, {}); use it with `parallax send {name} MESSAGE`, stop it with \
+         `parallax stop {name}`, or choose another name",
+        agent.r#type, agent.runtime, agent.id
+    );
+    Err(Problem::new(Code::Conflict, detail).with("agentId", agent.id.as_str()).into())
 }
 
 /// The agent once it is ready, at work, ended or in need of a person.
@@ -183,7 +199,7 @@ fn generated_name(r#type: &str) -> String {
     format!("{type}-{}", &id[id.len() - 4..])
 }
 
-/// Whether a path of this machine means the same to the control plane.
+/// Whether a server is on this machine, so that paths mean the same to it.
 pub(crate) fn is_loopback_url(url: &str) -> bool {
     let host = url.split_once("://").map_or(url, |(_, rest)| rest);
     ["127.", "localhost", "[::1]"].iter().any(|loopback| host.starts_with(loopback))

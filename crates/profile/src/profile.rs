@@ -1,6 +1,7 @@
 //! A profile file: everything that differs between one CLI and another.
 
 pub mod answer_source;
+pub mod credentials;
 pub mod dialog_rule;
 pub mod pattern;
 pub mod report;
@@ -12,6 +13,7 @@ use parallax_api::AgentError;
 use serde::{Deserialize, Serialize};
 
 use answer_source::AnswerRule;
+use credentials::Credentials;
 use dialog_rule::{DialogRule, OptionName};
 use pattern::Pattern;
 use report::{HookRule, SessionFileRule, StatusRule, TitleRule};
@@ -80,6 +82,9 @@ pub struct Profile {
     /// How it is asked to end.
     #[serde(default)]
     pub leave: ExitRule,
+    /// Where its login shows. Read here only: a host does not get it.
+    #[serde(default, skip_serializing)]
+    pub credentials: Credentials,
 }
 
 /// The code for errors whose message matches.

@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use futures::future::join_all;
+use parallax_profile::profile::credentials::Login;
 use parallax_profile::{Profile, Profiles};
 use parallax_runtime_core::find_host_program;
 use tokio::process::Command;
@@ -17,13 +18,35 @@ const VERSION_TIMEOUT: Duration = Duration::from_secs(20);
 /// The oldest Node.js that npm installs the current Claude Code with.
 const NODE: u32 = 22;
 
-/// One check a profile. That one CLI is missing is worth a note; that all are is bad.
+/// The CLI of each profile, and the login of those that are installed. One missing CLI is worth a note; when all are missing,
+/// that is bad.
 pub(super) async fn agents(profiles: Profiles) -> Vec<Check> {
     let mut checks = join_all(profiles.iter().map(|profile| agent(profile))).await;
     if checks.iter().all(|check| check.state != State::Good) {
         checks.iter_mut().for_each(|check| check.state = State::Bad);
+        return checks;
     }
-    checks
+    let with_logins = checks.into_iter().zip(profiles.iter()).flat_map(|(check, profile)| {
+        let login = (check.state == State::Good).then(|| login(profile));
+        std::iter::once(check).chain(login)
+    });
+    with_logins.collect()
+}
+
+/// Whether a CLI is logged in. Only its variables and files are looked at: asking the CLI would need the network.
+fn login(profile: &Profile) -> Check {
+    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    let what = format!("- {} login", profile.name);
+    match profile.credentials.find(&home, |name| std::env::var(name).ok()) {
+        Login::Variable(name) => Check::good(&what, format!("{name} is set")),
+        Login::File(path) => Check::good(&what, path.display().to_string()),
+        Login::Missing => Check::note(&what, "none found").advise(format!(
+            "log in once with `{}`, or in `parallax attach` when the agent asks, or set {}",
+            profile.start.program,
+            profile.credentials.env.join(" or ")
+        )),
+        Login::Unknown => Check::note(&what, "unknown: the profile does not say where it is kept"),
+    }
 }
 
 async fn agent(profile: &Profile) -> Check {

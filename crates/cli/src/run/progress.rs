@@ -120,8 +120,8 @@ impl Progress {
         if let Some(url) = &question.login_url {
             text.push_str(&format!("\n  log in at {}", clean(url)));
         }
-        let here = if self.may_ask { "answer here, or" } else { "answer" };
-        text.push_str(&format!("\n  {here}: POST /api/executions/{execution}/answer"));
+        let here = if self.may_ask { "answer here, or with" } else { "answer with" };
+        text.push_str(&format!("\n  {here}: parallax runs {execution} --answer OPTION (or --text TEXT)"));
         Some(text)
     }
 }

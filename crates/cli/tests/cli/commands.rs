@@ -61,7 +61,8 @@ async fn spawn_sends_what_was_said_and_nothing_else() {
         (StatusCode::CREATED, Json(agent(ID, "reviewer", "starting")))
     };
     let router = Router::new().route("/api/managed-agents", post(handler)).with_state(bodies.clone());
-    let url = serve(router).await;
+    // An ended agent of that name does not count.
+    let url = serve(list(&[agent("0190", "reviewer", "stopped")]).merge(router)).await;
     let directory = tempfile::tempdir().expect("directory");
 
     let args = [
@@ -273,6 +274,7 @@ async fn doctor_says_what_is_missing_and_what_to_do() {
         check.unwrap_or_else(|| panic!("{what}: {checks}")).clone()
     };
     assert_eq!(check("claude")["state"], "good");
+    assert_eq!(check("- claude login")["state"], "note", "no key, no file");
     assert!(
         check("claude")["found"].as_str().is_some_and(|found| found.starts_with("2.1.330 (Claude Code)"))
     );
@@ -286,4 +288,100 @@ async fn doctor_says_what_is_missing_and_what_to_do() {
     let run = finish(command, "").await;
     assert_eq!(run.code, 1, "no CLI at all: {}", run.out);
     assert!(run.out.contains("BAD   claude") && run.out.contains("→ npm install"), "{}", run.out);
+}
+
+#[tokio::test]
+async fn doctor_says_whether_a_cli_is_logged_in() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = tempfile::tempdir().expect("directory");
+    for name in ["claude", "codex", "gemini"] {
+        let cli = home.path().join(name);
+        std::fs::write(&cli, "#!/bin/sh\necho 1.0.0\n").expect("written");
+        std::fs::set_permissions(&cli, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    }
+    std::fs::create_dir(home.path().join(".codex")).expect("made");
+    std::fs::write(home.path().join(".codex/auth.json"), "{}").expect("written");
+    let mut command = program("http://127.0.0.1:9", &["doctor"]);
+    command.envs([("HOME", home.path()), ("PATH", home.path())]).env("GEMINI_API_KEY", "k");
+    let run = finish(command, "").await;
+    let line = |what: &str| {
+        let line = run.out.lines().find(|line| line.contains(what));
+        line.unwrap_or_else(|| panic!("{what}: {}", run.out)).to_owned()
+    };
+    assert!(line("- codex login").starts_with("ok") && line("- codex login").contains(".codex/auth.json"));
+    assert!(line("- gemini login").ends_with("GEMINI_API_KEY is set"));
+    assert!(line("- claude login").starts_with("note") && line("- claude login").contains("none found"));
+    assert!(run.out.contains("log in once with `claude`, or in `parallax attach`"), "{}", run.out);
+}
+
+#[tokio::test]
+async fn the_name_of_a_running_agent_is_not_given_again() {
+    let url = serve(list(&[agent(ID, "one", "busy")])).await;
+    let run = parallax(&url, &["spawn", "claude", "one"]).await;
+    assert_eq!(run.code, 4, "{}", run.err);
+    for words in ["CONFLICT", ID, "`parallax send one MESSAGE`", "`parallax stop one`", "another name"] {
+        assert!(run.err.contains(words), "{words}: {}", run.err);
+    }
+    assert_eq!(run.out, "");
+}
+
+#[tokio::test]
+async fn runtimes_patterns_and_runs_are_tables_and_json() {
+    let at = "2026-01-01T00:00:00.000Z";
+    let json = |value: Value| get(async move || Json(value.clone()));
+    let runtimes = json!({"runtimes": [
+        {"name": "local", "url": "http://l", "priority": 10, "kind": "local", "healthy": true, "agents": 2, "capacity": 9,
+         "types": [{"name": "claude", "available": true}, {"name": "codex", "available": false}], "version": "1"},
+        {"name": "docker", "url": "http://d", "priority": 20, "kind": "docker", "healthy": false, "reason": "no engine",
+         "agents": 0, "capacity": 0, "types": [], "version": "1"}]});
+    let pattern = json!({"name": "team", "inputs": {"task": {"type": "text", "required": true}}, "description": "Two\u{1b}[2J work", "createdAt": at, "updatedAt": at});
+    let mut stored = pattern.clone();
+    stored["source"] = json!("name: team\n");
+    let run = json!({"id": "r1", "pattern": "team", "status": "running", "createdAt": at, "updatedAt": at, "questions": 2});
+    let router = Router::new()
+        .route("/api/runtimes", json(runtimes))
+        .route("/api/patterns", json(json!({"patterns": [pattern]})))
+        .route("/api/patterns/team", json(stored))
+        .route("/api/executions", json(json!({"executions": [run]})));
+    let url = serve(router).await;
+
+    let run = parallax(&url, &["runtimes"]).await.succeeded();
+    let lines: Vec<&str> = run.out.lines().collect();
+    assert!(
+        lines[1].contains("healthy") && lines[1].contains("2 of 9") && lines[1].contains("claude  "),
+        "{}",
+        run.out
+    );
+    assert!(lines[2].contains("no engine"), "{}", run.out);
+    assert_eq!(
+        parallax(&url, &["runtimes", "--json"]).await.succeeded().json()["runtimes"][1]["name"],
+        "docker"
+    );
+    let run = parallax(&url, &["patterns"]).await.succeeded();
+    assert!(
+        run.out.contains("task") && run.out.contains("Two work") && !run.out.contains('\u{1b}'),
+        "{}",
+        run.out
+    );
+    assert_eq!(parallax(&url, &["patterns", "team"]).await.succeeded().out, "name: team\n");
+    let run = parallax(&url, &["runs"]).await.succeeded();
+    assert!(run.out.contains("r1") && run.out.contains("2 open questions"), "{}", run.out);
+}
+
+#[tokio::test]
+async fn completions_and_manual_pages_know_the_commands() {
+    let nowhere = "http://127.0.0.1:9";
+    for shell in ["bash", "zsh", "fish"] {
+        let script = parallax(nowhere, &["completions", shell]).await.succeeded().out;
+        assert!(script.contains("doctor") && script.contains("detach-key"), "{shell}");
+    }
+    assert_eq!(parallax(nowhere, &["completions", "csh"]).await.code, 2);
+    let page = parallax(nowhere, &["man"]).await.succeeded().out;
+    assert!(page.starts_with(".") && page.contains(".TH parallax") && page.contains("Exit codes"), "{page}");
+    let dir = tempfile::tempdir().expect("directory");
+    let pages = dir.path().join("man1");
+    parallax(nowhere, &["man", "--dir", &pages.to_string_lossy()]).await.succeeded();
+    let spawn = std::fs::read_to_string(pages.join("parallax-spawn.1")).expect("a page a command");
+    assert!(spawn.contains("workdir") && spawn.contains("Examples:"), "{spawn}");
+    assert!(pages.join("parallax.1").is_file());
 }

@@ -76,3 +76,58 @@ async fn events_are_lines() {
     let (lines, _child) = first_lines(&url, &["events", "one"], 1).await;
     assert!(lines[0].contains("question") && lines[0].ends_with("Run it? []"), "{lines:?}");
 }
+
+/// While an answer is awaited, standard error says what the agent does and asks what it asks.
+#[tokio::test]
+async fn send_shows_the_question_that_its_answer_waits_for() {
+    let mut asking = agent(ID, "one", "busy");
+    asking["attention"] = json!({"id": "q", "kind": "question", "text": "Run touch?", "since": "2026-01-01T00:00:00Z",
+                                 "options": [{"id": "yes", "label": "Yes"}]});
+    let event = |id: u32, event: Value| {
+        let mut event = event;
+        event["id"] = id.to_string().into();
+        event["timestamp"] = "2026-01-01T00:00:00.000Z".into();
+        format!("id: {id}\ndata: {event}\n\n")
+    };
+    let events = event(1, json!({"event": "agent_busy", "data": {"agent": agent(ID, "one", "busy")}}))
+        + &event(2, json!({"event": "question", "data": {"agent": asking, "question": "Run touch?"}}));
+    let answered = std::sync::Arc::new(tokio::sync::Notify::new());
+    let release = answered.clone();
+    let send = async move || {
+        answered.notified().await;
+        axum::Json(
+            json!({"sent": true, "messageId": "m1", "response": {"id": "m2", "agentId": ID, "role": "agent",
+                          "content": "done", "timestamp": "2026-01-01T00:00:00Z"}}),
+        )
+    };
+    let list = json!({"agents": [agent(ID, "one", "ready")], "count": 1});
+    let stream = async move || {
+        let first = futures::stream::iter([Ok::<_, std::io::Error>(events.clone())]);
+        ([("content-type", "text/event-stream")], Body::from_stream(first.chain(futures::stream::pending())))
+    };
+    let url = serve(
+        Router::new()
+            .route("/api/managed-agents", get(async move || axum::Json(list.clone())))
+            .route("/api/managed-agents/events", get(stream))
+            .route(&format!("/api/managed-agents/{ID}/send"), axum::routing::post(send)),
+    )
+    .await;
+    let mut child = program(&url, &["send", "one", "hello"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+    let mut seen = String::new();
+    while !seen.contains("answer with: parallax answer") {
+        let line = tokio::time::timeout(PATIENCE, lines.next_line()).await;
+        let line =
+            line.unwrap_or_else(|_| panic!("waited in vain for the question: {seen}")).expect("readable");
+        seen += &(line.expect("not the end") + "\n");
+    }
+    assert!(seen.starts_with("sent to one\none is working\none asks: Run touch?\n  yes  Yes\n"), "{seen}");
+    release.notify_one();
+    let output =
+        tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("it ends").expect("output");
+    assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"done\n"[..]));
+}
