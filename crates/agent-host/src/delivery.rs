@@ -85,6 +85,11 @@ impl Delivery {
         matches!(self.current, Some(Current { phase: Phase::Entered { .. } | Phase::Taken { .. }, .. }))
     }
 
+    /// The message in hand, once Enter was pressed for it.
+    pub fn entered_id(&self) -> Option<&str> {
+        self.current.as_ref().filter(|_| self.is_entered()).map(|current| current.id.as_str())
+    }
+
     /// Whether the message in hand was taken and its turn is not over.
     pub fn is_taken(&self) -> bool {
         matches!(self.current, Some(Current { phase: Phase::Taken { .. }, .. }))
@@ -312,6 +317,7 @@ mod tests {
                 evidence: String::new(),
                 since: Duration::ZERO,
                 detail: None,
+                background: 0,
             };
             let now = Instant::now();
             let mut delivery = Delivery::default();

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use parallax_api::message::{MessageState, MessagesQuery};
+use parallax_api::message::{MessageSource, MessageState, MessagesQuery};
 use parallax_api::{AgentId, Code, Message, Problem, Role, Time};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -43,6 +43,17 @@ pub struct KeptMessages {
     messages: Vec<Message>,
     accepted: u64,
     answered: u64,
+}
+
+/// What the agent answered.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// The answer.
+    pub content: String,
+    /// Everything that was said in the turn, in order, when it is more than the answer.
+    pub messages: Vec<String>,
+    /// Where the answer comes from.
+    pub source: Option<MessageSource>,
 }
 
 /// How a message ended.
@@ -107,7 +118,10 @@ impl Inbox {
             agent_id: conversation.agent_id.clone(),
             role: Role::User,
             in_reply_to: None,
+            part_of: None,
             content,
+            messages: Vec::new(),
+            source: None,
             timestamp: Time::now(),
             state: Some(MessageState::Accepted),
             failure: None,
@@ -164,14 +178,17 @@ impl Inbox {
     }
 
     /// Adds what the agent said, as the answer to a message or by itself.
-    pub fn said(&self, in_reply_to: Option<&str>, content: String, interrupted: bool) -> Message {
+    pub fn said(&self, in_reply_to: Option<&str>, answer: Answer, interrupted: bool) -> Message {
         let mut conversation = self.lock();
         let message = Message {
             id: uuid::Uuid::now_v7().to_string(),
             agent_id: conversation.agent_id.clone(),
             role: Role::Agent,
             in_reply_to: in_reply_to.map(Into::into),
-            content,
+            part_of: None,
+            content: answer.content,
+            messages: answer.messages,
+            source: answer.source,
             timestamp: Time::now(),
             state: None,
             failure: None,
@@ -182,6 +199,29 @@ impl Inbox {
             asked.state = Some(MessageState::Answered);
             conversation.answered += 1;
         }
+        drop(conversation);
+        self.wake();
+        message
+    }
+
+    /// Adds what the agent said on its way to an answer.
+    pub fn said_meanwhile(&self, part_of: Option<&str>, content: String) -> Message {
+        let mut conversation = self.lock();
+        let message = Message {
+            id: uuid::Uuid::now_v7().to_string(),
+            agent_id: conversation.agent_id.clone(),
+            role: Role::Agent,
+            in_reply_to: None,
+            part_of: part_of.map(Into::into),
+            content,
+            messages: Vec::new(),
+            source: None,
+            timestamp: Time::now(),
+            state: None,
+            failure: None,
+            interrupted: false,
+        };
+        conversation.push(message.clone());
         drop(conversation);
         self.wake();
         message

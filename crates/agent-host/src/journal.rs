@@ -119,7 +119,11 @@ mod tests {
         let path = dir.path().join("journal.ndjson");
         let message = || {
             let agent_id = "a".parse().unwrap();
-            crate::inbox::Inbox::new(agent_id).said(None, "hello".into(), false)
+            crate::inbox::Inbox::new(agent_id).said(
+                None,
+                crate::inbox::Answer { content: "hello".into(), ..Default::default() },
+                false,
+            )
         };
         let journal = Journal::open(&path).unwrap();
         for _ in 0..3 {

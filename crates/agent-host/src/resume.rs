@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use parallax_api::observe::Tokens;
 use serde::{Deserialize, Serialize};
 
 use crate::inbox::KeptMessages;
@@ -23,6 +24,9 @@ pub struct ResumeState {
     pub has_conversed: bool,
     /// The messages of the conversation.
     pub messages: KeptMessages,
+    /// Tokens that the agent has used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Tokens>,
 }
 
 impl ResumeState {

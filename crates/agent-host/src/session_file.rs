@@ -22,8 +22,7 @@ const MAX_LINE: usize = 16 * 1024 * 1024;
 /// The session files of one run of the agent's program.
 pub struct SessionFile {
     source: SessionFileSource,
-    /// The conversation's id stands in the file's name or first line, so that no other agent's file can match.
-    is_exact: bool,
+    conversation: String,
     since: SystemTime,
     files: HashMap<PathBuf, Tail>,
     next_poll_at: Instant,
@@ -40,20 +39,35 @@ struct Tail {
 impl SessionFile {
     /// Follows the files that `source` names from their present end on: a resumed conversation is not reported again.
     pub fn follow(source: SessionFileSource, conversation: &str) -> Self {
-        let is_exact =
-            source.globs.iter().chain(source.first.values()).any(|text| text.contains(conversation));
         let mut file = Self {
             source,
-            is_exact,
+            conversation: conversation.to_owned(),
             since: SystemTime::now(),
             files: HashMap::new(),
             next_poll_at: Instant::now(),
         };
-        for path in file.matching() {
-            let offset = path.metadata().map(|meta| meta.len()).unwrap_or(0);
-            file.files.insert(path, Tail { offset, ..Tail::default() });
-        }
+        file.skip_present();
         file
+    }
+
+    /// Follows another conversation of the same program, where the source names conversations: a hook reported its id
+    /// (`/clear`, `/resume`).
+    pub fn follow_conversation(&mut self, id: &str) {
+        // The id becomes part of a glob.
+        let is_word = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if id == self.conversation || !is_word || !self.source.names(&self.conversation) {
+            return;
+        }
+        self.source = self.source.renamed(&self.conversation, id);
+        id.clone_into(&mut self.conversation);
+        self.skip_present();
+    }
+
+    fn skip_present(&mut self) {
+        for path in self.matching() {
+            let offset = path.metadata().map(|meta| meta.len()).unwrap_or(0);
+            self.files.entry(path).or_insert_with(|| Tail { offset, ..Tail::default() });
+        }
     }
 
     /// When the next poll is due.
@@ -82,8 +96,8 @@ impl SessionFile {
         for path in &grown {
             let tail = self.files.entry(path.clone()).or_default();
             if !tail.is_own {
-                tail.is_own =
-                    first_line_matches(path, &self.source.first) && (self.is_exact || is_open(path));
+                let is_proved = || self.source.names(&self.conversation) || is_written(path);
+                tail.is_own = first_line_matches(path, &self.source.first) && is_proved();
             }
             if tail.is_own {
                 lines.extend(tail.read(path));
@@ -120,14 +134,29 @@ fn first_line_matches(path: &Path, first: &BTreeMap<String, String>) -> bool {
     first.iter().all(|(pointer, value)| line.pointer(pointer).and_then(Value::as_str) == Some(value))
 }
 
-/// Whether one of the agent's processes has the file open: this decides between agents in the same directory.
-fn is_open(path: &Path) -> bool {
-    process_tree::descendants().iter().any(|process| has_open(process.pid, path))
+/// Whether one of the agent's processes has the file open for writing. This is proof among agents in the same directory:
+/// each reads the files of the others (to list conversations), but writes only its own.
+fn is_written(path: &Path) -> bool {
+    process_tree::descendants().iter().any(|process| writes(process.pid, path))
 }
 
-fn has_open(pid: i32, path: &Path) -> bool {
+fn writes(pid: i32, path: &Path) -> bool {
     let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
-    open.flatten().any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == path))
+    open.flatten().filter(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == path)).any(
+        |entry| {
+            let info = format!("/proc/{pid}/fdinfo/{}", entry.file_name().to_string_lossy());
+            fs::read_to_string(info).is_ok_and(|info| is_writable(&info))
+        },
+    )
+}
+
+/// Whether the `flags` of `/proc/PID/fdinfo/FD` (octal, as for open(2)) allow writing.
+fn is_writable(info: &str) -> bool {
+    const O_ACCMODE: u32 = 0o3;
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+    flags
+        .and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok())
+        .is_some_and(|flags| flags & O_ACCMODE != 0)
 }
 
 impl Tail {
@@ -149,5 +178,41 @@ impl Tail {
         let rest = self.partial.split_off(end + 1);
         let whole = std::mem::replace(&mut self.partial, rest);
         whole.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_writer_owns_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path =
+            dir.path().join("rollout-1.jsonl").canonicalize().unwrap_or(dir.path().join("rollout-1.jsonl"));
+        fs::write(&path, "").unwrap();
+        let pid = i32::try_from(std::process::id()).unwrap();
+        assert!(!writes(pid, &path), "closed");
+        let reader = File::open(&path).unwrap();
+        assert!(!writes(pid, &path), "another agent lists the conversations");
+        let writer = File::options().append(true).open(&path).unwrap();
+        assert!(writes(pid, &path));
+        drop((reader, writer));
+    }
+
+    #[test]
+    fn another_conversation_is_followed_by_its_id() {
+        let dir = tempfile::tempdir().unwrap();
+        let glob = |id: &str| dir.path().join(format!("{id}.jsonl")).display().to_string();
+        let source = SessionFileSource { globs: vec![glob("first")], ..SessionFileSource::default() };
+        let mut file = SessionFile::follow(source, "first");
+        fs::write(glob("first"), "1\n").unwrap();
+        fs::write(glob("other"), "2\n").unwrap();
+        assert_eq!(file.poll(), [1], "another agent's file lies beside it");
+        file.follow_conversation("*");
+        fs::write(glob("second"), "").unwrap();
+        file.follow_conversation("second");
+        fs::write(glob("second"), "3\n").unwrap();
+        assert_eq!(file.poll(), [3]);
     }
 }

@@ -1,8 +1,10 @@
 //! The output of one turn: the answers that were reported, and the range of the log that it printed.
 
 use parallax_api::TerminalSize;
+use parallax_api::message::MessageSource;
 use parallax_screen::render;
 
+use crate::inbox::Answer;
 use crate::log::LogReader;
 
 /// Answers of one turn that are kept: the newest.
@@ -13,9 +15,17 @@ const MAX_OUTPUT: u64 = 4 * 1024 * 1024;
 /// What one turn produced.
 #[derive(Default)]
 pub struct TurnOutput {
-    answers: Vec<(Option<String>, String)>,
+    answers: Vec<Answered>,
+    /// What the agent said before its answer, in order.
+    said: Vec<String>,
     output_from: Option<u64>,
     output_to: Option<u64>,
+}
+
+struct Answered {
+    id: Option<String>,
+    text: String,
+    source: MessageSource,
 }
 
 impl TurnOutput {
@@ -36,23 +46,40 @@ impl TurnOutput {
     }
 
     /// Adds a reported answer; the same id again replaces it.
-    pub fn answer(&mut self, text: String, id: Option<String>) {
-        match self.answers.iter_mut().find(|(known, _)| id.is_some() && *known == id) {
-            Some((_, known)) => *known = text,
-            None => self.answers.push((id, text)),
+    pub fn answer(&mut self, text: String, id: Option<String>, source: MessageSource) {
+        match self.answers.iter_mut().find(|known| id.is_some() && known.id == id) {
+            Some(known) => known.text = text,
+            None => self.answers.push(Answered { id, text, source }),
         }
         if self.answers.len() > MAX_ANSWERS {
             self.answers.remove(0);
         }
     }
 
-    /// Takes the answers, oldest first.
-    pub fn take_answers(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.answers)
-            .into_iter()
-            .map(|(_, text)| text)
-            .filter(|text| !text.is_empty())
-            .collect()
+    /// Notes what was said before the answer. False when it is known already.
+    pub fn say(&mut self, text: &str) -> bool {
+        let is_new = !text.trim().is_empty() && !self.said.iter().any(|known| known == text);
+        if is_new && self.said.len() < MAX_ANSWERS {
+            self.said.push(text.to_owned());
+        }
+        is_new
+    }
+
+    /// Takes the answer: the one that was reported last, with everything that was said before it.
+    pub fn take_answer(&mut self) -> Option<Answer> {
+        let mut answers = std::mem::take(&mut self.answers);
+        let last = answers.pop();
+        // An answer that was followed by another one: a hook sent the agent back to work.
+        for answer in &answers {
+            self.say(&answer.text);
+        }
+        let mut messages: Vec<String> = std::mem::take(&mut self.said);
+        let last = last?;
+        messages.retain(|said| *said != last.text);
+        if !messages.is_empty() {
+            messages.push(last.text.clone());
+        }
+        Some(Answer { content: last.text, messages, source: Some(last.source) })
     }
 
     /// What the turn printed, as plain lines of text.

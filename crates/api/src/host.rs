@@ -23,6 +23,7 @@ use crate::{Agent, EventData, SendRequest, Time};
 /// A line of a host's event stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "nearly every line is an event")]
 pub enum HostLine {
     /// An event of the journal.
     Event(HostEvent),

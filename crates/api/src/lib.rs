@@ -13,6 +13,7 @@
 //! - [`problem`]: every refusal, one list of codes
 //! - [`retry`]: waiting between attempts
 //! - [`host`]: what an agent host and its runtime server say to each other
+//! - [`text`]: which characters of a text a person sees
 //! - [`client`]: the typed client (REST and streams)
 
 pub mod agent;
@@ -28,6 +29,7 @@ pub mod quantity;
 pub mod retry;
 pub mod runtime;
 pub mod terminal;
+pub mod text;
 pub mod time;
 
 pub use agent::{

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::agent::MAX_MESSAGE;
+use crate::text::is_blank;
 use crate::{AgentId, Problem, Time};
 
 /// What to do with a message when the agent works on another.
@@ -44,7 +45,7 @@ pub struct SendRequest {
 impl SendRequest {
     /// Checks the bounds. Fails with `VALIDATION_ERROR` naming the field.
     pub fn check(&self) -> Result<(), Problem> {
-        if self.message.trim().is_empty() {
+        if is_blank(&self.message) {
             return Err(Problem::invalid("message", "a message holds at least one visible character"));
         }
         if self.message.len() > MAX_MESSAGE {
@@ -83,6 +84,20 @@ pub enum MessageState {
     Failed,
 }
 
+/// Where the text of an answer comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MessageSource {
+    /// A hook of the CLI.
+    Hook,
+    /// The CLI's session file, proved to be this agent's own.
+    Record,
+    /// The screen.
+    Screen,
+    /// What was printed between the prompt and the end of the turn.
+    Output,
+}
+
 /// One message of the conversation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -96,8 +111,17 @@ pub struct Message {
     /// The message this answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_reply_to: Option<String>,
+    /// The message in whose turn the agent said this before its answer, for instance before it ran a tool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<String>,
     /// The text: plain or Markdown, as it was written, without screen furniture.
     pub content: String,
+    /// Everything the agent said in the turn, in order, the answer last, when it said more than its answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<String>,
+    /// Where an answer comes from. The screen is the last resort: it shows no Markdown and may have lost rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<MessageSource>,
     /// When it was accepted or said.
     pub timestamp: Time,
     /// How far it has come (messages to the agent).

@@ -71,9 +71,22 @@ pub struct PreparedFile {
 pub struct SessionFileSource {
     /// Absolute paths with `*` (part of a name) and `**` (any directories). Only files written to since the start count.
     pub globs: Vec<String>,
-    /// What the first line of the agent's own file holds, as JSON pointers and values; `first` decides among several
-    /// files, and where it does not, the one that a process of the agent has open.
+    /// What the first line of the agent's own file holds, as JSON pointers and values. A file is the agent's own when its
+    /// path or first line has the conversation's id, or when a process of the agent writes to it.
     pub first: BTreeMap<String, String>,
+}
+
+impl SessionFileSource {
+    /// Whether the conversation's id stands in the path or the first line, so that no other agent's file can match.
+    pub fn names(&self, conversation: &str) -> bool {
+        self.globs.iter().chain(self.first.values()).any(|text| text.contains(conversation))
+    }
+
+    /// Where another conversation of the same agent is found.
+    pub fn renamed(&self, from: &str, to: &str) -> Self {
+        let first = self.first.iter().map(|(at, value)| (at.clone(), value.replace(from, to)));
+        Self { globs: self.globs.iter().map(|glob| glob.replace(from, to)).collect(), first: first.collect() }
+    }
 }
 
 impl Launch {

@@ -13,6 +13,7 @@ mod option_rows;
 mod reports;
 mod screen_scan;
 mod timing;
+mod tokens;
 mod turn;
 
 use std::sync::Arc;
@@ -26,9 +27,10 @@ use crate::observation::{Composer, DetectorEvent, Observation, Outcome, Source};
 use crate::profile::Profile;
 use crate::profile::report::{ReportPointers, ReportedState};
 use claims::{Claim, Claims};
-use reports::{ReportFields, Tokens, status_claim, title_claim};
+use reports::{ReportFields, status_claim, title_claim};
 use screen_scan::ScreenScan;
-use timing::{DIALOG_WAIT, FIRST_COMPOSER, SCREEN_ALONE, SETTLE, START_UP};
+use timing::{BACKGROUND_ALONE, DIALOG_WAIT, FIRST_COMPOSER, LAST_WORDS, SCREEN_ALONE, SETTLE, START_UP};
+pub use tokens::Tokens;
 use turn::Turn;
 
 /// The screen is looked at when it has been quiet so long: what comes in one write may be read in two.
@@ -87,6 +89,12 @@ pub struct Detector {
     /// The time of the claim whose failure was reported already.
     reported_failure: Option<Duration>,
     is_version_reported: bool,
+    /// Since when the screen has shown a composer and no work.
+    calm_since: Option<Duration>,
+    /// The CLI says that it works, but not on a message.
+    only_background_works: bool,
+    /// Tasks that run on in the background, as the last report of an end has it.
+    background: usize,
     due: Option<Duration>,
 }
 
@@ -103,6 +111,7 @@ impl Detector {
             evidence: String::new(),
             since: Duration::ZERO,
             detail: None,
+            background: 0,
         };
         Self {
             profile,
@@ -120,7 +129,10 @@ impl Detector {
             failed_at: None,
             reported_failure: None,
             is_version_reported: false,
+            background: 0,
             due: None,
+            calm_since: None,
+            only_background_works: false,
         }
     }
 
@@ -160,18 +172,22 @@ impl Detector {
                         let (source, rule) = (Source::Hook, format!("hook {name}"));
                         self.claims.update(Claim { means, at: now, source, rule, evidence, message: None });
                     }
-                    events.extend(self.on_report(&rule.read, payload, rule.over));
+                    let report = Report { pointers: &rule.read, value: payload, source: Source::Hook };
+                    let end = rule.over.map(|outcome| (outcome, rule.awaits_idle));
+                    events.extend(self.on_report(now, report, end));
                 }
             }
             DetectorInput::SessionFile { line } => {
                 let rules = profile.record.iter().flat_map(|record| &record.lines);
                 for rule in rules.filter(|rule| rule.matches(line)) {
-                    events.extend(self.on_report(&rule.read, line, rule.over));
+                    let report = Report { pointers: &rule.read, value: line, source: Source::SessionFile };
+                    events.extend(self.on_report(now, report, rule.over.map(|outcome| (outcome, false))));
                 }
             }
             // An Enter that answers a start-up dialog begins nothing.
             DetectorInput::Submitted => {
                 self.is_entered = self.scan.dialog.is_none();
+                self.only_background_works &= !self.is_entered;
                 self.has_begun |= self.is_entered;
             }
         }
@@ -184,6 +200,16 @@ impl Detector {
         events.extend(self.conclude(now));
         self.due = self.next_due(now);
         events
+    }
+
+    /// Goes on counting from what the agent used before.
+    pub fn carry_tokens(&mut self, tokens: Tokens) {
+        self.tokens = tokens;
+    }
+
+    /// What the agent has used so far.
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
     /// When [`DetectorInput::Tick`] is due though nothing else comes.
@@ -201,36 +227,51 @@ impl Detector {
         &self.observation
     }
 
-    /// Takes in what a hook or a line of the session file tells.
+    /// Takes in what a hook or a line of the session file says. `end` is how it ends the turn, and whether that waits for
+    /// the CLI to be idle.
     fn on_report(
         &mut self,
-        reading: &ReportPointers,
-        value: &Value,
-        over: Option<Outcome>,
+        now: Duration,
+        report: Report<'_>,
+        end: Option<(Outcome, bool)>,
     ) -> Vec<DetectorEvent> {
-        let fields = ReportFields::read(reading, value);
+        let Report { pointers, value, source } = report;
+        let fields = ReportFields::read(pointers, value);
         let mut events = Vec::new();
         let version = fields.version.filter(|_| !self.is_version_reported);
         self.is_version_reported |= version.is_some();
         events.extend(version.map(DetectorEvent::Version));
         events.extend(fields.cost.map(|usd| DetectorEvent::Cost { usd }));
         events.extend(fields.session.map(|id| DetectorEvent::Session { id }));
-        events.extend(self.tokens.add(reading, value, fields.id.as_deref()));
+        events.extend(self.tokens.add(pointers, value, fields.id.as_deref()));
         if fields.prompt.is_some() {
+            self.only_background_works = false;
             events.extend(self.turn.begin(fields.prompt));
         }
         if let Some(said) = fields.said {
-            self.turn.say(said, fields.id.clone());
+            events.extend(self.turn.say(said, fields.id.clone(), source));
+        }
+        if end.is_some() {
+            self.background = fields.background.unwrap_or_default();
+            events.extend(self.turn.another_end(fields.continued));
         }
         if let Some(answer) = fields.answer {
-            events.push(self.turn.answer(answer, fields.id));
+            events.extend(self.turn.answer(answer, fields.id, source));
         }
         let failed = fields.failure.is_some();
         if let Some(message) = fields.failure {
             self.observation.error = Some(self.profile.error(&message));
         }
-        if let Some(outcome) = over {
-            events.extend(self.turn.over(if failed { Outcome::Failed } else { outcome }));
+        if let Some((outcome, awaits_idle)) = end {
+            let outcome = if failed { Outcome::Failed } else { outcome };
+            let works = self.claims.best(now).is_some_and(|claim| claim.means == ReportedState::Working);
+            if awaits_idle && works && self.turn.is_running() {
+                self.turn.may_be_over(outcome, now);
+            } else if self.turn.is_held() {
+                self.turn.close_again(outcome, now + LAST_WORDS);
+            } else {
+                events.extend(self.turn.over(outcome));
+            }
         } else if self.turn.has_words() && !self.tells_whole_answers() {
             self.turn.wait_no_longer();
         }
@@ -253,6 +294,8 @@ impl Detector {
         self.observation.composer = self.scan.composer();
         let is_there = self.scan.composer.is_some();
         self.composer_since = self.composer_since.or(Some(now)).filter(|_| is_there);
+        let is_calm = is_there && self.scan.busy.is_none();
+        self.calm_since = self.calm_since.or(Some(now)).filter(|_| is_calm);
         let means = match (&self.scan.busy, &self.scan.composer) {
             (Some(_), _) => Some(ReportedState::Working),
             (None, Some(_)) => Some(ReportedState::Idle),
@@ -291,13 +334,23 @@ impl Detector {
         let screen_alone = self.composer_since.map(|since| since + SCREEN_ALONE);
         let cleared = self.dialog_gone.map(|at| at + SETTLE);
         let turn = self.turn.due();
+        let background = self.turn.reported_end().zip(self.calm_since);
+        let in_background = background.map(|((_, at), calm)| at.max(calm) + BACKGROUND_ALONE);
         let other_claim = self.claims.next_change(now);
-        [looked, settled, ready_again, first_ready, screen_alone, cleared, turn, other_claim]
+        [looked, settled, ready_again, first_ready, screen_alone, cleared, turn, in_background, other_claim]
             .into_iter()
             .flatten()
             .filter(|at| *at > now)
             .min()
     }
+}
+
+/// A report of a hook or of the session file.
+#[derive(Clone, Copy)]
+struct Report<'a> {
+    pointers: &'a ReportPointers,
+    value: &'a Value,
+    source: Source,
 }
 
 /// How much of a hook's payload stands in an explanation.

@@ -28,7 +28,7 @@ mod screen_answer;
 mod template;
 
 pub use command::{Command, Conversation, PreparedFile, SessionFileSource, TemplateContext};
-pub use detector::{Detector, DetectorInput};
+pub use detector::{Detector, DetectorInput, Tokens};
 pub use launch::{Launch, Mount, MountSource};
 pub use observation::{
     AttentionRequest, Composer, DetectorEvent, DialogOption, Observation, Outcome, Source, TextEntry,

@@ -26,6 +26,8 @@ pub struct Observation {
     pub since: Duration,
     /// What a busy agent waits for: `retrying`, `reconnecting`.
     pub detail: Option<String>,
+    /// Tasks that run on in the background, as far as the CLI reports them.
+    pub background: usize,
 }
 
 /// What a person is needed for.
@@ -132,6 +134,15 @@ pub enum DetectorEvent {
     },
     /// The answer of the turn that ends next. A later one in the same turn replaces it.
     Answer {
+        /// The text as the model wrote it.
+        text: String,
+        /// The CLI's id for it.
+        id: Option<String>,
+        /// Which report had it.
+        source: Source,
+    },
+    /// Something that the agent said before its answer, for instance before it ran a tool.
+    Said {
         /// The text as the model wrote it.
         text: String,
         /// The CLI's id for it.

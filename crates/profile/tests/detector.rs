@@ -22,6 +22,7 @@ struct Session {
 
 const CLAUDE_COMPOSER: &str =
     "\x1b[2J\x1b[H────────────────────────\r\n❯ \r\n────────────────────────\r\n  ? for shortcuts\x1b[2;3H";
+const CLAUDE_BUSY: &str = "\x1b[2J\x1b[H✻ Thinking… (2s)\r\n────────────────────────\r\n❯ \r\n────────────────────────\r\n  esc to interrupt\x1b[3;3H";
 const CODEX_COMPOSER: &str =
     "\x1b[2J\x1b[H\r\n› \x1b[2mAsk Codex to do anything\x1b[m\r\n\r\n  GPT-6 · ~/dir\x1b[2;3H";
 const GEMINI_COMPOSER: &str =
@@ -114,7 +115,15 @@ fn taken(text: Option<&str>) -> DetectorEvent {
 }
 
 fn answer(text: &str, id: Option<&str>) -> DetectorEvent {
-    DetectorEvent::Answer { text: text.into(), id: id.map(Into::into) }
+    answer_from(Source::SessionFile, text, id)
+}
+
+fn answer_from(source: Source, text: &str, id: Option<&str>) -> DetectorEvent {
+    DetectorEvent::Answer { text: text.into(), id: id.map(Into::into), source }
+}
+
+fn hooked(text: &str) -> DetectorEvent {
+    answer_from(Source::Hook, text, None)
 }
 
 fn over(outcome: Outcome) -> DetectorEvent {
@@ -164,9 +173,61 @@ fn a_turn_told_by_hooks_is_told_once() {
         .passes(500);
     claude.hook("Stop", json!({"last_assistant_message": "hello"})).passes(80).reports("done").passes(5000);
     let session = DetectorEvent::Session { id: "s".into() };
-    let expected = [session, taken(None), taken(Some("hi")), answer("hello", None), over(Outcome::Completed)];
+    let expected = [session, taken(None), taken(Some("hi")), hooked("hello"), over(Outcome::Completed)];
     assert_eq!(claude.facts(), expected);
     assert_eq!(claude.seen().status, AgentStatus::Ready);
+}
+
+#[test]
+fn a_hook_of_the_users_own_sends_the_agent_back_to_work() {
+    let mut claude = Session::ready("claude", CLAUDE_COMPOSER);
+    claude.typed().reports("working").prints(CLAUDE_BUSY).passes(500);
+    claude.hook("Stop", json!({"last_assistant_message": "first", "stop_hook_active": false})).passes(3000);
+    assert_eq!(claude.facts(), [taken(None), hooked("first")], "it works on");
+    claude.hook("Stop", json!({"last_assistant_message": "final", "stop_hook_active": true})).passes(80);
+    claude.prints(CLAUDE_COMPOSER).reports("done").passes(1000);
+    assert_eq!(claude.facts(), [hooked("final"), over(Outcome::Completed)]);
+}
+
+#[test]
+fn a_task_in_the_background_is_no_turn() {
+    let mut claude = Session::ready("claude", CLAUDE_COMPOSER);
+    claude.typed().reports("working").prints(CLAUDE_BUSY).passes(500);
+    let stop =
+        json!({"last_assistant_message": "started", "stop_hook_active": false, "background_tasks": [{}]});
+    claude.hook("Stop", stop).prints(CLAUDE_COMPOSER).passes(1400);
+    assert_eq!(claude.seen().status, AgentStatus::Busy);
+    claude.passes(600);
+    assert_eq!(claude.facts(), [taken(None), hooked("started"), over(Outcome::Completed)]);
+    assert_eq!((claude.seen().status, claude.seen().background), (AgentStatus::Ready, 1));
+    claude.typed().prints(CLAUDE_BUSY).passes(200);
+    assert_eq!(claude.seen().status, AgentStatus::Busy, "the next message");
+}
+
+#[test]
+fn an_answer_may_be_empty() {
+    let mut claude = Session::ready("claude", CLAUDE_COMPOSER);
+    claude.typed().reports("working").passes(500);
+    claude.hook("Stop", json!({"last_assistant_message": ""})).reports("done").passes(100);
+    assert_eq!(claude.facts(), [taken(None), hooked(""), over(Outcome::Completed)]);
+    let mut codex = Session::ready("codex", CODEX_COMPOSER);
+    codex.typed().reports("working").passes(300).reports("done");
+    codex.record(json!({"payload": {"type": "task_complete", "last_agent_message": null}})).passes(100);
+    assert_eq!(codex.facts(), [taken(None), answer("", None), over(Outcome::Completed)]);
+}
+
+#[test]
+fn what_is_said_before_a_tool_is_reported() {
+    let mut claude = Session::ready("claude", CLAUDE_COMPOSER);
+    claude.typed().reports("working").passes(500);
+    let said = |id: &str, text: &str| {
+        json!({"type": "assistant", "isSidechain": false,
+            "message": {"id": id, "content": [{"type": "text", "text": text}]}})
+    };
+    claude.record(said("a", "The review.")).record(said("b", "Done."));
+    claude.hook("Stop", json!({"last_assistant_message": "Done."})).reports("done").passes(100);
+    let review = DetectorEvent::Said { text: "The review.".into(), id: Some("a".into()) };
+    assert_eq!(claude.facts(), [taken(None), review, hooked("Done."), over(Outcome::Completed)]);
 }
 
 #[test]
@@ -175,7 +236,7 @@ fn a_hook_that_comes_late_still_has_the_answer() {
     claude.typed().reports("working").passes(500).reports("done").passes(900);
     assert_eq!(claude.facts(), [taken(None)], "it waits for the answer");
     claude.hook("Stop", json!({"last_assistant_message": "hello"})).passes(5000);
-    assert_eq!(claude.facts(), [answer("hello", None), over(Outcome::Completed)]);
+    assert_eq!(claude.facts(), [hooked("hello"), over(Outcome::Completed)]);
 }
 
 #[test]

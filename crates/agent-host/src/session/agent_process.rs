@@ -134,6 +134,13 @@ impl AgentProcess {
         self.oom_kills.is_some_and(|before| out_of_memory_kills().is_some_and(|now| now > before))
     }
 
+    /// The CLI reports that its conversation has this id.
+    pub fn follow_conversation(&mut self, id: &str) {
+        if let Some(file) = &mut self.session_file {
+            file.follow_conversation(id);
+        }
+    }
+
     /// Since the start: the detector's time.
     pub fn age(&self) -> Duration {
         self.spawned.elapsed()

@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use parallax_api::Problem;
+use parallax_api::message::MessageSource;
+use parallax_api::{Message, Problem};
 use parallax_profile::{Observation, Submit};
 
 use crate::delivery::{Act, Delivery, DeliveryInput};
-use crate::inbox::Inbox;
+use crate::inbox::{Answer, Inbox};
 use crate::turn::TurnOutput;
 
 /// Inbox, delivery and turn.
@@ -81,8 +82,13 @@ impl Messaging {
     }
 
     /// The CLI reported an answer.
-    pub(super) fn answered(&mut self, text: String, id: Option<String>) {
-        self.turn.answer(text, id);
+    pub(super) fn answered(&mut self, text: String, id: Option<String>, source: MessageSource) {
+        self.turn.answer(text, id, source);
+    }
+
+    /// The agent said something in a turn that goes on: the message to publish, unless it is known.
+    pub(super) fn said_meanwhile(&mut self, text: String) -> Option<Message> {
+        self.turn.say(&text).then(|| self.inbox.said_meanwhile(self.delivery.entered_id(), text))
     }
 
     /// The turn is over. Returns the message whose turn it was, if the message came through the inbox.
@@ -91,9 +97,9 @@ impl Messaging {
         self.delivery.turn_over()
     }
 
-    /// Takes the answers that the turn reported.
-    pub(super) fn take_answers(&mut self) -> Vec<String> {
-        self.turn.take_answers()
+    /// Takes the answer that the turn reported.
+    pub(super) fn take_answer(&mut self) -> Option<Answer> {
+        self.turn.take_answer()
     }
 
     /// The paste of the message in hand ends at this input offset.

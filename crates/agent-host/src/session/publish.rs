@@ -286,6 +286,7 @@ mod tests {
             evidence: String::new(),
             since: Duration::ZERO,
             detail: None,
+            background: 0,
         };
         let table = [
             ("ready", ready(None, Composer::Empty), Starting, false, Ready),

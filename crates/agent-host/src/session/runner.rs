@@ -9,8 +9,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use parallax_api::message::MessageSource;
 use parallax_api::{Agent, AgentStatus, Code, Problem};
-use parallax_profile::{Conversation, DetectorEvent, DetectorInput, Launch, Observation, Profile};
+use parallax_profile::{
+    Conversation, DetectorEvent, DetectorInput, Launch, Observation, Profile, Source, Tokens,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::agent_process::{AgentProcess, ProcessEvent};
@@ -68,9 +71,14 @@ impl Runner {
         };
         let now = Instant::now();
         let mut output = Output::new(log, launch.terminal, now);
-        let process = AgentProcess::spawn(&launch, &profile, &start, launch.terminal, &context)?;
+        let mut process = AgentProcess::spawn(&launch, &profile, &start, launch.terminal, &context)?;
         let (Conversation::New { id: conversation_id } | Conversation::Resume { id: conversation_id }) =
             start;
+        let mut usage = Usage::default();
+        if let Some(used) = resume.as_ref().and_then(|resume| resume.tokens) {
+            process.detector.carry_tokens(Tokens::used(used.input, used.output).carried_over(has_conversed));
+            usage.tokens = Some(used);
+        }
         let agent_id = launch.agent.id.clone();
         let inbox = match resume {
             Some(resume) => {
@@ -98,7 +106,7 @@ impl Runner {
             dialogs: Dialogs::default(),
             interrupts: Interrupts::default(),
             lifecycle: Lifecycle::default(),
-            usage: Usage::default(),
+            usage,
             launch,
         })
     }
@@ -175,13 +183,23 @@ impl Runner {
 
     fn on_fact(&mut self, fact: DetectorEvent) {
         match fact {
-            DetectorEvent::Session { id } => self.messaging.conversation_id = id,
+            DetectorEvent::Session { id } => {
+                self.process.follow_conversation(&id);
+                self.messaging.conversation_id = id;
+            }
             DetectorEvent::PromptTaken { .. } => {
                 self.process.begins_turn();
                 let act = self.messaging.prompt_taken();
                 self.act(act);
             }
-            DetectorEvent::Answer { text, id } => self.messaging.answered(text, id),
+            DetectorEvent::Answer { text, id, source } => {
+                let source = match source {
+                    Source::Hook => MessageSource::Hook,
+                    _ => MessageSource::Record,
+                };
+                self.messaging.answered(text, id, source);
+            }
+            DetectorEvent::Said { text, .. } => self.said_meanwhile(text),
             DetectorEvent::TurnOver { outcome } => match self.messaging.turn_over() {
                 Some(id) => self.close(&id, outcome),
                 None => self.close_foreign_turn(outcome),

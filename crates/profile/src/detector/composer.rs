@@ -11,6 +11,7 @@ use crate::profile::submit::Submit;
 
 /// The composer with the cursor in it, and its rows. Quoted or echoed prompts have the look of one, but not the cursor.
 pub(super) fn read(rule: &ComposerRule, rows: &[Row], cursor: Cursor) -> Option<(Composer, Range<usize>)> {
+    let column = usize::from(cursor.col);
     let cursor = usize::from(cursor.row);
     let is_below = |row: &Row| rule.below.as_ref().map_or(row.is_blank(), |below| below.is_match(&row.text));
     let first =
@@ -27,8 +28,8 @@ pub(super) fn read(rule: &ComposerRule, rows: &[Row], cursor: Cursor) -> Option<
     let prompt = rule.prompt.captures(&rows[first].text).and_then(|found| found.get(0))?;
     let width = rows[first].text[..prompt.end()].chars().count();
     let mut typed = String::new();
-    for row in &rows[first..end] {
-        let text = row.undimmed();
+    for (at, row) in rows[first..end].iter().enumerate() {
+        let text = typed_text(row, (first + at == cursor).then_some(column));
         let start = text.char_indices().nth(width).map_or(text.len(), |(index, _)| index);
         // Rows after the first stand under the text of the first; where they do not, nothing may be lost.
         let cut = text[..start].trim().is_empty() || std::ptr::eq(row, &rows[first]);
@@ -65,6 +66,20 @@ fn squeezed(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace()).collect()
 }
 
+/// The text of a row without its dim hint. The cursor stands on the first cell of a hint, which is drawn as the cursor
+/// and not dim; what follows it tells.
+fn typed_text(row: &Row, cursor: Option<usize>) -> String {
+    let is_dim = |at: usize| row.cells.get(at).is_some_and(|cell| cell.dim);
+    match cursor.filter(|at| !is_dim(*at) && is_dim(at + 1)) {
+        Some(at) => {
+            let mut row = row.clone();
+            row.cells[at].dim = true;
+            row.undimmed()
+        }
+        None => row.undimmed(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use parallax_api::TerminalSize;
@@ -94,6 +109,12 @@ mod tests {
             ("text", "---❯ hello\r\n---\x1b[2;8H", holds("hello")),
             ("no-break space", "---❯\u{a0}hello\r\n---\x1b[2;8H", holds("hello")),
             ("dim hint", "---❯ \x1b[2mTry this\x1b[m\r\n---\x1b[2;3H", Some(Composer::Empty)),
+            (
+                "hint under the cursor",
+                "---❯ \x1b[7mT\x1b[m\x1b[2mry this\x1b[m\r\n---\x1b[2;3H",
+                Some(Composer::Empty),
+            ),
+            ("completion", "---❯ hel\x1b[7ml\x1b[m\x1b[2mo\x1b[m\r\n---\x1b[2;6H", holds("hel")),
             ("lines", "---❯ one\r\n  two\r\n---\x1b[3;6H", holds("one\ntwo")),
             ("cursor elsewhere", "---❯ \r\n---footer", None),
             ("no frame", "● it says\r\n❯ quoted\x1b[2;5H", None),

@@ -6,7 +6,9 @@ use parallax_api::{AgentError, AgentStatus, AttentionKind};
 
 use super::Detector;
 use super::claims::Claim;
-use super::timing::{DIALOG_WAIT, FIRST_COMPOSER, LAST_WORDS, SCREEN_ALONE, SETTLE, START_UP};
+use super::timing::{
+    BACKGROUND_ALONE, DIALOG_WAIT, FIRST_COMPOSER, LAST_WORDS, SCREEN_ALONE, SETTLE, START_UP,
+};
 use crate::observation::{AttentionRequest, DetectorEvent, Outcome, Source, TextEntry};
 use crate::profile::answer_source::AnswerSource;
 use crate::profile::report::ReportedState;
@@ -16,6 +18,8 @@ impl Detector {
     pub(super) fn conclude(&mut self, now: Duration) -> Vec<DetectorEvent> {
         let mut events = self.turn.tick(now);
         let claim = self.claims.best(now).cloned();
+        events.extend(self.end_in_background(now, claim.as_ref()));
+        let claim = claim.map(|claim| self.without_background(claim));
         self.update_attention(now, claim.as_ref());
         if let Some(claim) = claim {
             match claim.means {
@@ -44,6 +48,7 @@ impl Detector {
             events.extend(self.turn.tick(now));
         }
         let is_busy = self.observation.status == AgentStatus::Busy;
+        self.observation.background = self.background;
         self.observation.detail = self.scan.detail.clone().filter(|_| is_busy);
         events
     }
@@ -108,6 +113,29 @@ impl Detector {
         }
     }
 
+    /// Ends a turn whose end was reported while the CLI says that it works on, once the screen shows no work any more.
+    fn end_in_background(&mut self, now: Duration, claim: Option<&Claim>) -> Vec<DetectorEvent> {
+        let works = claim.is_some_and(|claim| claim.means == ReportedState::Working);
+        self.only_background_works &= works && self.calm_since.is_some();
+        match (self.turn.reported_end(), self.calm_since) {
+            (Some((outcome, at)), Some(calm_since))
+                if works && now >= at.max(calm_since) + BACKGROUND_ALONE =>
+            {
+                self.only_background_works = true;
+                self.turn.over(outcome)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Work in the background is no work on a message.
+    fn without_background(&self, claim: Claim) -> Claim {
+        if self.only_background_works && claim.means == ReportedState::Working {
+            return Claim { means: ReportedState::Idle, source: Source::Hook, ..claim };
+        }
+        claim
+    }
+
     /// A turn that is over by this claim ends as soon as its answer is there.
     fn close_turn(&mut self, now: Duration, claim: &Claim) {
         let is_own_word = claim.source == Source::Osc7501;
@@ -117,7 +145,11 @@ impl Detector {
         {
             return;
         }
+        let reported = self.turn.reported_end().map(|(outcome, _)| outcome);
         let outcome = match claim.means {
+            ReportedState::Idle | ReportedState::Done if reported.is_some() => {
+                reported.unwrap_or(Outcome::Completed)
+            }
             ReportedState::Done => Outcome::Completed,
             ReportedState::Failed | ReportedState::Login => Outcome::Failed,
             // A CLI that reports itself says `done` when a turn was finished, and `idle` when it was not.
@@ -132,6 +164,8 @@ impl Detector {
         let answer = self.profile.answer();
         let wait = match outcome {
             Outcome::Failed => Duration::ZERO,
+            _ if reported.is_some() && self.turn.is_held() => LAST_WORDS,
+            _ if reported.is_some() => Duration::ZERO,
             _ if answer.source == AnswerSource::Output => Duration::ZERO,
             _ if self.turn.has_words()
                 && (outcome == Outcome::Interrupted || !self.tells_whole_answers()) =>

@@ -6,7 +6,7 @@ use parallax_screen::ProgramStatus;
 use serde_json::Value;
 
 use super::claims::Claim;
-use crate::observation::{DetectorEvent, Source};
+use crate::observation::Source;
 use crate::profile::Profile;
 use crate::profile::report::{ReportPointers, ReportedState, StatusRule};
 
@@ -67,6 +67,9 @@ pub(super) struct ReportFields {
     pub failure: Option<String>,
     pub version: Option<String>,
     pub cost: Option<f64>,
+    pub continued: bool,
+    /// How many tasks run in the background.
+    pub background: Option<usize>,
 }
 
 impl ReportFields {
@@ -77,61 +80,33 @@ impl ReportFields {
         Self {
             session: at(&reading.session),
             prompt: at(&reading.prompt),
-            answer: at(&reading.answer),
+            answer: reading.answer.as_ref().and_then(|pointer| whole_text(value.pointer(pointer)?)),
             said: at(&reading.said),
             id: at(&reading.id),
             failure: at(&reading.failure),
             version: at(&reading.version),
+            continued: reading.continued.as_ref().and_then(|pointer| value.pointer(pointer)?.as_bool())
+                == Some(true),
+            background: reading
+                .background
+                .as_ref()
+                .and_then(|pointer| Some(value.pointer(pointer)?.as_array()?.len())),
             cost: reading.cost.as_ref().and_then(|pointer| value.pointer(pointer)?.as_f64()),
         }
     }
 }
 
-/// A text, or the texts of a list of parts, as model APIs have them. Nothing when it is empty.
+/// A text that is not empty.
 fn text(value: &Value) -> Option<String> {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Array(parts) => parts.iter().filter_map(|part| part.get("text")?.as_str()).collect(),
-        _ => return None,
-    };
-    (!text.is_empty()).then_some(text)
+    whole_text(value).filter(|text| !text.is_empty())
 }
 
-/// Tokens of the conversation, from totals or added up.
-#[derive(Debug, Default)]
-pub(super) struct Tokens {
-    input: u64,
-    output: u64,
-    /// The answer whose tokens were added last: the same id again replaces them.
-    last: Option<(String, u64, u64)>,
-}
-
-impl Tokens {
-    /// Adds what a report tells; a fact when something changed.
-    pub fn add(
-        &mut self,
-        reading: &ReportPointers,
-        value: &Value,
-        id: Option<&str>,
-    ) -> Option<DetectorEvent> {
-        let number = |pointer: &String| value.pointer(pointer).and_then(Value::as_u64);
-        let before = (self.input, self.output);
-        let total = |pointer: &Option<String>| pointer.as_ref().and_then(number);
-        self.input = total(&reading.total_input_tokens).unwrap_or(self.input);
-        self.output = total(&reading.total_output_tokens).unwrap_or(self.output);
-
-        let sum = |pointers: &[String]| pointers.iter().filter_map(number).sum::<u64>();
-        let (input, output) = (sum(&reading.input_tokens), sum(&reading.output_tokens));
-        if (input, output) != (0, 0) {
-            if let Some((_, input, output)) = self.last.take_if(|(last, ..)| Some(last.as_str()) == id) {
-                self.input -= input;
-                self.output -= output;
-            }
-            self.input += input;
-            self.output += output;
-            self.last = id.map(|id| (id.to_owned(), input, output));
-        }
-        (before != (self.input, self.output))
-            .then_some(DetectorEvent::Tokens { input: self.input, output: self.output })
+/// A text, or the texts of a list of parts, as model APIs have them. It may be empty: a model can answer nothing.
+fn whole_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Null => Some(String::new()),
+        Value::Array(parts) => Some(parts.iter().filter_map(|part| part.get("text")?.as_str()).collect()),
+        _ => None,
     }
 }

@@ -14,5 +14,8 @@ pub(super) const FIRST_COMPOSER: Duration = Duration::from_millis(500);
 pub(super) const SCREEN_ALONE: Duration = Duration::from_secs(5);
 /// A reported question is published when its dialog is on the screen, or after this long without one.
 pub(super) const DIALOG_WAIT: Duration = Duration::from_secs(2);
+/// A turn whose end a hook reported is over though the CLI still says that it works, once its screen has shown an empty
+/// composer and no work for so long: only a task in the background runs.
+pub(super) const BACKGROUND_ALONE: Duration = Duration::from_millis(1500);
 /// An interrupted turn waits at most so long for what the model had said.
 pub(super) const LAST_WORDS: Duration = Duration::from_millis(500);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::observation::{DetectorEvent, Outcome};
+use crate::observation::{DetectorEvent, Outcome, Source};
 
 /// The current turn.
 #[derive(Debug, Default)]
@@ -12,10 +12,18 @@ pub(super) struct Turn {
     prompted: bool,
     /// The last thing the model said in it.
     said: Option<Said>,
-    /// The CLI reported its whole answer.
-    answered: bool,
+    /// The whole answer that the CLI reported.
+    answered: Option<String>,
+    /// A reported answer that may be the one of the turn before. Claude Code reports that again when the model says nothing.
+    held: Option<Said>,
+    /// The answer of the turn before.
+    previous: Option<String>,
+    /// Whether the session file had that answer: then it will have the next one, too.
+    is_recorded: bool,
     /// It is over by all signs, but its answer may still come.
     closing: Option<(Outcome, Duration)>,
+    /// The CLI reported its end, and when, but it may go on: a hook of the user's own can send the agent back to work.
+    reported_end: Option<(Outcome, Duration)>,
     /// The last turn was closed without waiting any longer: what ended it may still be reported.
     given_up: bool,
     /// The last turn ended before its prompt was reported, so the report may still come.
@@ -26,6 +34,7 @@ pub(super) struct Turn {
 struct Said {
     id: Option<String>,
     text: String,
+    source: Source,
 }
 
 impl Turn {
@@ -36,23 +45,33 @@ impl Turn {
 
     /// Whether the model said something in it.
     pub fn has_words(&self) -> bool {
-        self.said.is_some() || self.answered
+        self.said.is_some() || self.answered.is_some()
     }
 
-    /// A turn begins: work is seen (`None`), or the CLI tells the prompt it took.
+    /// The end that the CLI reported and may take back, and when.
+    pub fn reported_end(&self) -> Option<(Outcome, Duration)> {
+        self.reported_end.filter(|_| self.is_running())
+    }
+
+    /// A turn begins: work is seen (`None`), or the CLI reports the prompt it took.
     pub fn begin(&mut self, text: Option<String>) -> Vec<DetectorEvent> {
         if !self.open && self.unprompted && text.is_some() {
             self.unprompted = false;
             return vec![DetectorEvent::PromptTaken { text }];
         }
-        // A session file is read a moment later: the first prompt it tells after the end is the one that has ended.
+        // A session file is read a moment later: the first prompt it has after the end is the one that has ended.
         let is_late = text.is_some() && !self.prompted;
         let mut events = match self.closing {
             Some((outcome, _)) if !is_late => self.end(outcome),
             _ => Vec::new(),
         };
         if !self.open {
-            *self = Self { open: true, ..Self::default() };
+            *self = Self {
+                open: true,
+                previous: self.previous.take(),
+                is_recorded: self.is_recorded,
+                ..Self::default()
+            };
             events.push(DetectorEvent::PromptTaken { text: None });
         }
         if text.is_some() {
@@ -62,15 +81,30 @@ impl Turn {
         events
     }
 
-    /// The model said this; the same id again replaces.
-    pub fn say(&mut self, text: String, id: Option<String>) {
-        self.said = Some(Said { id, text });
+    /// The model said this; the same id again replaces. What it said before is an event once something follows it.
+    pub fn say(&mut self, text: String, id: Option<String>, source: Source) -> Option<DetectorEvent> {
+        // The session file is read a moment later: this is the answer of the turn that is over.
+        if !self.open && self.previous.as_ref() == Some(&text) {
+            self.is_recorded = true;
+            return None;
+        }
+        let is_same = |said: &Said| said.id.is_some() && said.id == id;
+        let before = self.said.replace(Said { id: id.clone(), text, source });
+        before.filter(|said| !is_same(said)).map(|Said { id, text, .. }| DetectorEvent::Said { text, id })
     }
 
-    /// The whole answer, as the CLI reports it.
-    pub fn answer(&mut self, text: String, id: Option<String>) -> DetectorEvent {
-        self.answered = true;
-        DetectorEvent::Answer { text, id }
+    /// The whole answer, as the CLI reports it. An empty one is what the model said last, if it said anything.
+    pub fn answer(&mut self, text: String, id: Option<String>, source: Source) -> Option<DetectorEvent> {
+        if text.trim().is_empty() && self.said.is_some() {
+            return None;
+        }
+        self.answered = Some(text.clone());
+        if self.is_recorded && self.said.is_none() && self.previous.as_ref() == Some(&text) {
+            self.held = Some(Said { id, text, source });
+            return None;
+        }
+        self.held = None;
+        Some(DetectorEvent::Answer { text, id, source })
     }
 
     /// It is over by all signs: ends at `due` unless its answer comes before.
@@ -78,6 +112,11 @@ impl Turn {
         if self.is_running() {
             self.closing = Some((outcome, due));
         }
+    }
+
+    /// As [`Self::close`], also when it is closing already.
+    pub fn close_again(&mut self, outcome: Outcome, due: Duration) {
+        self.closing = Some((outcome, due));
     }
 
     /// What a closing turn waits for has come.
@@ -94,6 +133,23 @@ impl Turn {
             return Vec::new();
         }
         self.end(outcome)
+    }
+
+    /// The CLI says that the turn is over, but it may go on.
+    pub fn may_be_over(&mut self, outcome: Outcome, now: Duration) {
+        self.reported_end = Some((outcome, now));
+    }
+
+    /// Another end is reported. Unless it is one of the same turn, the turn whose end was reported before is over.
+    pub fn another_end(&mut self, is_same_turn: bool) -> Vec<DetectorEvent> {
+        match self.reported_end.filter(|_| self.is_running() && !is_same_turn) {
+            Some((outcome, _)) => {
+                let mut events = self.end(outcome);
+                events.extend(self.begin(None));
+                events
+            }
+            None => Vec::new(),
+        }
     }
 
     /// When it ends if nothing more comes.
@@ -113,12 +169,37 @@ impl Turn {
         }
     }
 
+    /// Whether the answer is held until the session file has it as well.
+    pub fn is_held(&self) -> bool {
+        self.held.is_some() && self.said.is_none()
+    }
+
     fn end(&mut self, outcome: Outcome) -> Vec<DetectorEvent> {
-        // The last words of a turn that failed are about the failure.
-        let said = self.said.take().filter(|_| !self.answered && outcome != Outcome::Failed);
-        let answer = said.map(|Said { id, text }| DetectorEvent::Answer { text, id });
-        *self = Self { unprompted: !self.prompted, ..Self::default() };
-        answer.into_iter().chain([DetectorEvent::TurnOver { outcome }]).collect()
+        let said = self.said.take();
+        let mut events = Vec::new();
+        if let Some(Said { id, text, source }) = self.held.take() {
+            // Without words in the session file the model said nothing in this turn.
+            let text = if said.is_some() { text } else { String::new() };
+            self.answered = Some(text.clone());
+            events.push(DetectorEvent::Answer { text, id, source });
+        }
+        let is_recorded = said.is_some();
+        match said {
+            // The last words of a turn that failed are about the failure.
+            Some(Said { id, text, source }) if self.answered.is_none() && outcome != Outcome::Failed => {
+                self.answered = Some(text.clone());
+                events.push(DetectorEvent::Answer { text, id, source });
+            }
+            // The session file has not come to the answer yet.
+            Some(Said { id, text, .. }) if self.answered.as_ref().is_some_and(|answer| *answer != text) => {
+                events.push(DetectorEvent::Said { text, id });
+            }
+            _ => {}
+        }
+        events.push(DetectorEvent::TurnOver { outcome });
+        let previous = self.answered.take();
+        *self = Self { unprompted: !self.prompted, previous, is_recorded, ..Self::default() };
+        events
     }
 }
 
@@ -143,7 +224,7 @@ mod tests {
         assert_eq!(turn.begin(Some("hi".into())), [taken(Some("hi"))], "the text may follow");
         assert_eq!(turn.begin(None), [], "work goes on");
         turn.close(Outcome::Completed, NOW);
-        turn.answer("hello".into(), None);
+        turn.answer("hello".into(), None, Source::Hook);
         assert_eq!(turn.over(Outcome::Completed), [over(Outcome::Completed)]);
         assert_eq!(turn.tick(NOW), [], "it is over once");
     }
@@ -170,10 +251,13 @@ mod tests {
     fn the_last_words_are_the_answer_when_none_is_told() {
         let mut turn = Turn::default();
         turn.begin(None);
-        turn.say("I will look".into(), Some("a".into()));
-        turn.say("It is".into(), Some("b".into()));
-        turn.say("It is 42".into(), Some("b".into()));
-        let answer = DetectorEvent::Answer { text: "It is 42".into(), id: Some("b".into()) };
+        let mut say = |text: &str, id: &str| turn.say(text.into(), Some(id.into()), Source::SessionFile);
+        assert_eq!(say("I will look", "a"), None);
+        let first = DetectorEvent::Said { text: "I will look".into(), id: Some("a".into()) };
+        assert_eq!(say("It is", "b"), Some(first), "what was said before is told when more is said");
+        assert_eq!(say("It is 42", "b"), None);
+        let (text, id) = ("It is 42".into(), Some("b".into()));
+        let answer = DetectorEvent::Answer { text, id, source: Source::SessionFile };
         assert_eq!(turn.over(Outcome::Interrupted), [answer, over(Outcome::Interrupted)]);
     }
 
@@ -193,5 +277,47 @@ mod tests {
         turn.begin(None);
         turn.close(Outcome::Completed, NOW);
         assert_eq!(turn.begin(None), [over(Outcome::Completed), taken(None)]);
+    }
+
+    #[test]
+    fn a_reported_end_may_be_taken_back() {
+        let mut turn = Turn::default();
+        turn.begin(Some("work".into()));
+        turn.may_be_over(Outcome::Completed, NOW);
+        assert_eq!(turn.another_end(true), [], "a hook sent the agent back to work");
+        turn.may_be_over(Outcome::Completed, NOW);
+        assert_eq!(
+            turn.another_end(false),
+            [over(Outcome::Completed), taken(None)],
+            "the end of the message after it, queued in the CLI"
+        );
+    }
+
+    #[test]
+    fn the_answer_of_the_turn_before_is_not_an_answer() {
+        let mut turn = Turn::default();
+        turn.begin(None);
+        turn.say("Paris".into(), None, Source::SessionFile);
+        turn.answer("Paris".into(), None, Source::Hook);
+        turn.over(Outcome::Completed);
+        assert_eq!(turn.say("Paris".into(), None, Source::SessionFile), None, "read late");
+        turn.begin(None);
+        turn.answer("Paris".into(), None, Source::Hook);
+        assert!(turn.is_held());
+        let empty = DetectorEvent::Answer { text: String::new(), id: None, source: Source::Hook };
+        assert_eq!(turn.over(Outcome::Completed), [empty, over(Outcome::Completed)]);
+    }
+
+    #[test]
+    fn an_empty_answer_is_one() {
+        let mut turn = Turn::default();
+        turn.begin(None);
+        let answer = turn.answer(String::new(), None, Source::Hook);
+        assert!(matches!(answer, Some(DetectorEvent::Answer { text, .. }) if text.is_empty()));
+        assert!(turn.has_words(), "nothing more is waited for");
+        turn.over(Outcome::Completed);
+        turn.begin(None);
+        turn.say("Looked at it.".into(), None, Source::SessionFile);
+        assert_eq!(turn.answer(String::new(), None, Source::Hook), None, "what was said stands");
     }
 }

@@ -64,6 +64,9 @@ pub struct HookRule {
     /// It ends a turn, this way.
     #[serde(default)]
     pub over: Option<Outcome>,
+    /// Its end counts only once the CLI is idle as well: another hook may send the agent back to work.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub awaits_idle: bool,
     /// Where in its payload things stand.
     #[serde(default)]
     pub read: ReportPointers,
@@ -117,6 +120,12 @@ pub struct ReportPointers {
     /// The id of what was said: the same id again replaces.
     #[serde(default)]
     pub id: Option<String>,
+    /// Whether the turn goes on after an end that was reported before. A boolean.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continued: Option<String>,
+    /// Tasks that run on in the background: an array.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background: Option<String>,
     /// Why the turn failed.
     #[serde(default)]
     pub failure: Option<String>,

@@ -1,5 +1,6 @@
 //! How a message is typed into a CLI, and how the CLI is left.
 
+use parallax_api::text::is_invisible;
 use serde::{Deserialize, Serialize};
 
 use super::pattern::Pattern;
@@ -38,7 +39,8 @@ impl Default for Submit {
     }
 }
 
-/// A text that would be a command, and what is put before it so that it is not.
+/// A text that would be a command, and what is put before it so that it is not. The pattern is tried on what the CLI
+/// reads: without invisible characters, and without white space at the begin and the end.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Guard {
@@ -49,12 +51,22 @@ pub struct Guard {
 }
 
 impl Submit {
-    /// The text as it must be typed so that the CLI takes it for text.
+    /// The text as it must be typed so that the CLI takes it for text. CLIs drop some invisible characters and white space
+    /// before they look for a command, so what decides is the text without any of them; and what stands behind a guard
+    /// begins with its first visible character, or the CLI might drop the guard with what follows it.
     pub fn guarded(&self, text: &str) -> String {
-        match self.guards.iter().find(|guard| guard.pattern.is_match(text)) {
-            Some(guard) => format!("{}{text}", guard.prefix),
-            None => text.to_owned(),
-        }
+        let text: String = text
+            .replace("\r\n", "\n")
+            .replace('\r', "\n")
+            .chars()
+            .filter(|char| !char.is_control() || matches!(char, '\n' | '\t'))
+            .collect();
+        let visible: String = text.chars().filter(|char| !is_invisible(*char)).collect();
+        let Some(guard) = self.guards.iter().find(|guard| guard.pattern.is_match(visible.trim())) else {
+            return text;
+        };
+        let is_dropped = |char: char| char.is_whitespace() || is_invisible(char);
+        format!("{}{}", guard.prefix, text.trim_start_matches(is_dropped))
     }
 }
 
@@ -70,6 +82,7 @@ pub struct ExitRule {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::Profiles;
 
     #[test]
@@ -78,11 +91,14 @@ mod tests {
             ("claude", "!ls", " !ls"),
             ("claude", "/clear", "Message: /clear"),
             ("claude", "/etc/hosts is wrong", "Message: /etc/hosts is wrong"),
-            ("claude", " quit ", "Message:  quit "),
+            ("claude", " quit ", "Message: quit "),
+            ("claude", "\u{1}!ls", " !ls"),
+            ("claude", "\u{200b}/clear", "Message: /clear"),
             ("claude", "quit smoking", "quit smoking"),
             ("claude", "hello!\n/clear", "hello!\n/clear"),
             ("codex", "!ls", " !ls"),
             ("codex", "/quit", " /quit"),
+            ("codex", "\n/help", " /help"),
             ("codex", "exit", "exit"),
             ("gemini", "/help", "Message: /help"),
             ("gemini", "!ls", "!ls"),
@@ -92,6 +108,47 @@ mod tests {
         for (profile, text, expected) in table {
             let profile = Profiles::builtin().get(profile).unwrap();
             assert_eq!(profile.submit().guarded(text), expected, "{} {text}", profile.name);
+        }
+    }
+
+    /// What each CLI would take for a command, in the text as it reads it.
+    fn is_command(profile: &str, read: &str) -> bool {
+        let is_exit = ["exit", "quit", ":q", ":q!", ":wq", ":wq!"].contains(&read.trim());
+        match profile {
+            "claude" => read.starts_with('!') || read.trim_start().starts_with('/') || is_exit,
+            "codex" => read.trim_start_matches('\n').starts_with(['!', '/']),
+            _ => read.trim_start().starts_with('/') || is_exit,
+        }
+    }
+
+    #[test]
+    fn nothing_invisible_smuggles_a_command() {
+        let dropped = |char: char| char.is_whitespace() || char.is_control() || is_invisible(char);
+        let all: Vec<char> =
+            (0..=0x10_ffff).filter_map(char::from_u32).filter(|char| dropped(*char)).collect();
+        assert!(all.len() > 4000);
+        let few = ["", " ", "\n", "\u{1b}[0m", "\u{feff}", "\u{200d}\u{301}"];
+        for profile in Profiles::builtin().iter() {
+            for command in ["!touch x", "/clear", "/help\nthen", "exit", ":q", "quit\u{200b}"] {
+                // Each alone; every hundredth also beside others.
+                let beside = |index: usize| if index.is_multiple_of(100) { &few[..] } else { &few[..1] };
+                let each = all.iter().enumerate();
+                for (char, more) in
+                    each.flat_map(|(index, char)| beside(index).iter().map(|more| (*char, *more)))
+                {
+                    for text in [format!("{char}{more}{command}"), format!("{more}{char}{command}{char}")] {
+                        let typed = profile.submit().guarded(&text);
+                        // Nobody knows which of them a CLI drops: none, all, or all at the begin.
+                        let visible: String = typed.chars().filter(|char| !is_invisible(*char)).collect();
+                        let trimmed = typed.trim_start_matches(is_invisible);
+                        for read in [typed.as_str(), visible.as_str(), trimmed] {
+                            let what = text.escape_unicode();
+                            assert!(!is_command(&profile.name, read), "{}: {what}", profile.name);
+                        }
+                        assert!(!typed.contains(|char: char| char.is_control() && !"\n\t".contains(char)));
+                    }
+                }
+            }
         }
     }
 }

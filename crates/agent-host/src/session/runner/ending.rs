@@ -65,11 +65,14 @@ impl Runner {
         if let Conversation::New { id } = &conversation {
             self.messaging.conversation_id.clone_from(id);
         }
+        let is_resumed = matches!(conversation, Conversation::Resume { .. });
+        let tokens = self.process.detector.tokens().clone().carried_over(is_resumed);
         let size = self.output.size();
         match AgentProcess::spawn(&self.launch, &self.profile, &conversation, size, &self.context) {
             Ok(process) => {
                 let now = Instant::now();
                 self.process = process;
+                self.process.detector.carry_tokens(tokens);
                 self.output.reset(now);
                 self.input.touch(now);
                 self.messaging.restart();
@@ -96,6 +99,7 @@ impl Runner {
             conversation: self.messaging.conversation_id.clone(),
             has_conversed: self.messaging.has_conversed,
             messages: self.messaging.inbox().keep(),
+            tokens: self.usage.tokens,
         };
         if let Err(error) = resume.write(&self.context.dir) {
             tracing::error!(%error, "the state for the next host cannot be written");

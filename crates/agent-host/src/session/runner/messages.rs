@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use parallax_api::message::MessageState;
+use parallax_api::message::{MessageSource, MessageState};
 use parallax_api::{AttentionKind, Code, Problem};
 use parallax_profile::{AnswerSource, DetectorInput, Outcome};
 
 use super::super::output::SCROLLBACK;
 use super::{Runner, auth_required};
 use crate::delivery::Act;
+use crate::inbox::Answer;
 
 impl Runner {
     pub(super) fn act(&mut self, act: Option<Act>) {
@@ -37,8 +38,8 @@ impl Runner {
 
     /// The turn of a message is over: publishes its answer, or fails the message.
     pub(super) fn close(&mut self, id: &str, outcome: Outcome) {
-        let said = self.messaging.take_answers().pop().or_else(|| self.answer_on_screen(id));
-        match (outcome, said) {
+        let answer = self.messaging.take_answer().or_else(|| self.answer_on_screen(id));
+        match (outcome, answer) {
             (Outcome::Failed, _) => self.messaging.inbox().fail(id, self.turn_failure()),
             (Outcome::Interrupted, None) => {
                 self.messaging.inbox().fail(
@@ -46,9 +47,9 @@ impl Runner {
                     Problem::new(Code::AgentFailed, "the turn was interrupted before the agent answered"),
                 );
             }
-            (_, said) => {
+            (_, answer) => {
                 let interrupted = outcome == Outcome::Interrupted;
-                let message = self.messaging.inbox().said(Some(id), said.unwrap_or_default(), interrupted);
+                let message = self.messaging.inbox().said(Some(id), answer.unwrap_or_default(), interrupted);
                 self.publisher.said(message);
             }
         }
@@ -56,19 +57,30 @@ impl Runner {
 
     /// A turn that did not come through the inbox is over: a person typed in the terminal.
     pub(super) fn close_foreign_turn(&mut self, outcome: Outcome) {
-        for answer in self.messaging.take_answers() {
+        if let Some(answer) = self.messaging.take_answer().filter(|answer| !answer.content.is_empty()) {
             let message = self.messaging.inbox().said(None, answer, outcome == Outcome::Interrupted);
             self.publisher.said(message);
         }
     }
 
-    fn answer_on_screen(&self, id: &str) -> Option<String> {
-        if self.profile.answer().source == AnswerSource::Output {
-            return self.messaging.turn().output(&self.output.log(), self.output.size());
+    /// The agent said something in a turn that goes on.
+    pub(super) fn said_meanwhile(&mut self, text: String) {
+        if let Some(message) = self.messaging.said_meanwhile(text) {
+            self.publisher.said(message);
         }
-        let asked = self.messaging.inbox().get(id)?;
-        let screen = self.output.screen();
-        self.profile.screen_answer(&screen.history(SCROLLBACK), &screen.rows(), &asked.content)
+    }
+
+    fn answer_on_screen(&self, id: &str) -> Option<Answer> {
+        let (content, source) = if self.profile.answer().source == AnswerSource::Output {
+            let content = self.messaging.turn().output(&self.output.log(), self.output.size())?;
+            (content, MessageSource::Output)
+        } else {
+            let asked = self.messaging.inbox().get(id)?;
+            let screen = self.output.screen();
+            let (history, rows) = (screen.history(SCROLLBACK), screen.rows());
+            (self.profile.screen_answer(&history, &rows, &asked.content)?, MessageSource::Screen)
+        };
+        Some(Answer { content, messages: Vec::new(), source: Some(source) })
     }
 
     fn turn_failure(&self) -> Problem {
