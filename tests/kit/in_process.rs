@@ -9,7 +9,7 @@ use parallax_profile::Profiles;
 use parallax_profile::launch::DEFAULT_LOG_LIMIT;
 use parallax_runtime_core::{Environment, Keep, RuntimeConfig, Workdirs};
 use parallax_runtime_local::LocalConfig;
-use parallax_service::gate::GateConfig;
+use parallax_service::access::AccessConfig;
 use parallax_service::serve::DEFAULT_GRACE;
 use parallax_service::shutdown::Shutdown;
 use tokio::net::TcpListener;
@@ -48,7 +48,7 @@ impl InProcess {
                 environment: Environment::of(variables),
                 keep: Keep::default(),
                 log_limit: DEFAULT_LOG_LIMIT,
-                gate: GateConfig::default(),
+                access: AccessConfig::default(),
             },
             host_program: programs::program("parallax-agent-host"),
         };
@@ -62,7 +62,7 @@ impl InProcess {
     /// A control plane over these runtimes, with its state in `directory`.
     pub async fn control_plane(directory: &Path, runtimes: Vec<RuntimeSpec>) -> Self {
         let config =
-            Config { state_dir: directory.join("control-plane"), runtimes, gate: GateConfig::default() };
+            Config { state_dir: directory.join("control-plane"), runtimes, access: AccessConfig::default() };
         let shutdown = Shutdown::new();
         let server = ControlPlane::build(config, shutdown.clone()).await;
         let server = server.expect("a control plane can be built in a new directory");

@@ -55,7 +55,7 @@ impl ControlPlaneArgs {
         let runtimes =
             self.runtimes(file, |name| std::env::var(name).ok().filter(|value| !value.is_empty()))?;
         let Settings { listen, state_dir, log, .. } = settings.clone();
-        Ok((Config { state_dir, runtimes, gate: settings.gate() }, listen, log))
+        Ok((Config { state_dir, runtimes, access: settings.access() }, listen, log))
     }
 
     fn runtimes(

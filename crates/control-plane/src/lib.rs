@@ -38,11 +38,11 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use futures::future::join_all;
+use parallax_service::access::{Access, AccessConfig};
 use parallax_service::events::{DEFAULT_KEEP, EventLog};
-use parallax_service::front;
-use parallax_service::gate::{Gate, GateConfig};
 use parallax_service::idempotency::Idempotency;
 use parallax_service::metrics::Metrics;
+use parallax_service::middleware;
 use parallax_service::serve::{self, DEFAULT_GRACE};
 use parallax_service::shutdown::Shutdown;
 use parallax_service::store::Store;
@@ -73,7 +73,7 @@ pub struct Config {
     /// The runtimes it knows.
     pub runtimes: Vec<RuntimeSpec>,
     /// Access control.
-    pub gate: GateConfig,
+    pub access: AccessConfig,
 }
 
 /// A control plane that is built and not yet serving.
@@ -111,8 +111,8 @@ impl ControlPlane {
         let app = App { runtimes, cache, locator, spawner, log, idempotency, library, runs, shutdown };
         let metrics = Metrics::new("parallax-control-plane", env!("CARGO_PKG_VERSION"));
         metrics::register(&metrics, &app);
-        let gate = Gate::new(config.gate.open(&web_ui::OPEN_PATHS));
-        let router = front::stand_before(routes::router(app.clone()), gate, &metrics);
+        let access = Access::new(config.access.open(&web_ui::OPEN_PATHS));
+        let router = middleware::with_middleware(routes::router(app.clone()), access, &metrics);
         Ok(Self { app, router })
     }
 

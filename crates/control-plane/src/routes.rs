@@ -22,7 +22,7 @@ use crate::web_ui;
 
 #[derive(OpenApi)]
 #[openapi(
-    paths(parallax_service::gate::ticket::create),
+    paths(parallax_service::access::ticket::create),
     // Those that only queries use.
     components(schemas(LogFormat, TerminalMode)),
     info(

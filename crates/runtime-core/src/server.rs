@@ -27,11 +27,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
+use parallax_service::access::Access;
 use parallax_service::events::{DEFAULT_KEEP, EventLog};
-use parallax_service::front;
-use parallax_service::gate::Gate;
 use parallax_service::idempotency::Idempotency;
 use parallax_service::metrics::Metrics;
+use parallax_service::middleware;
 use parallax_service::serve::serve;
 use parallax_service::shutdown::Shutdown;
 use parallax_service::store::Store;
@@ -72,7 +72,7 @@ impl RuntimeServer {
         let metrics =
             Metrics::new(&format!("parallax-runtime-{}", backend.kind()), env!("CARGO_PKG_VERSION"));
         let idempotency = Idempotency::open(&store).await.context("failed to open the idempotency keys")?;
-        let gate = Gate::new(config.gate.clone());
+        let access = Access::new(config.access.clone());
         let core = Arc::new(RuntimeCore {
             backend,
             registry: Arc::new(Registry::new(config.max_agents)),
@@ -90,7 +90,7 @@ impl RuntimeServer {
         core.start_purging();
         core.watch_backend();
         let (router, document) = routes::router(App { core, idempotency });
-        Ok(Self { router: front::stand_before(router, gate, &metrics), document, shutdown })
+        Ok(Self { router: middleware::with_middleware(router, access, &metrics), document, shutdown })
     }
 
     /// What the API is, as OpenAPI 3.1.
@@ -98,7 +98,7 @@ impl RuntimeServer {
         &self.document
     }
 
-    /// The routes, gate and all, for whoever serves them otherwise.
+    /// The routes, access and all, for whoever serves them otherwise.
     pub fn router(&self) -> Router {
         self.router.clone()
     }

@@ -165,7 +165,7 @@ impl KubernetesConfig {
                 environment: parallax_runtime_core::Environment::default(),
                 keep: parallax_runtime_core::Keep::default(),
                 log_limit: 0,
-                gate: parallax_service::gate::GateConfig::default(),
+                access: parallax_service::access::AccessConfig::default(),
             },
             namespace: None,
             replica: "me".into(),

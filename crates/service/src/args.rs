@@ -1,4 +1,4 @@
-//! What every server is told: flags win over the environment, the environment over the configuration file.
+//! The configuration of every server: flags win over the environment, the environment over the configuration file.
 //!
 //! Everything is read once, in `main`, into a [`Settings`]; nothing deeper asks the environment.
 
@@ -11,7 +11,7 @@ use clap::Args;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 
-pub use file::NoMore;
+pub use file::NoExtraKeys;
 pub use settings::{Settings, parse_listen, parse_tokens, state_dir};
 
 /// The flags of every server; flatten it into the program's own.
@@ -51,7 +51,7 @@ pub struct ServerArgs {
 
 /// What `main` reads from the environment besides the flags' own variables.
 #[derive(Clone, Debug, Default)]
-pub struct Environment {
+pub struct ArgsEnvironment {
     /// `PORT`: a port of 127.0.0.1.
     pub port: Option<String>,
     /// `PARALLAX_API_TOKEN`. No flag: arguments can be seen by every user of the machine.
@@ -62,7 +62,7 @@ pub struct Environment {
     pub home: Option<PathBuf>,
 }
 
-impl Environment {
+impl ArgsEnvironment {
     /// Reads it; empty variables count as absent.
     pub fn read() -> Self {
         let var = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
@@ -82,7 +82,7 @@ impl ServerArgs {
     /// # Errors
     /// When a value or the configuration file is not valid, or the server would listen unprotected.
     pub fn resolve(&self, name: &str, port: u16) -> anyhow::Result<Settings> {
-        self.resolve_with::<NoMore>(name, port).map(|(settings, NoMore {})| settings)
+        self.resolve_with::<NoExtraKeys>(name, port).map(|(settings, NoExtraKeys {})| settings)
     }
 
     /// The same for a server whose configuration file has keys of its own: `More` gets what is not one of the common
@@ -95,21 +95,21 @@ impl ServerArgs {
         name: &str,
         port: u16,
     ) -> anyhow::Result<(Settings, More)> {
-        self.settle(name, port, Environment::read())
+        self.resolve_in(name, port, ArgsEnvironment::read())
     }
 
-    /// The same with an environment that was read before; asks nothing but the files it is told of.
+    /// The same with an environment that was read before; reads only the files named in the arguments.
     ///
     /// # Errors
     /// As [`ServerArgs::resolve`].
-    pub fn settle<More: DeserializeOwned>(
+    pub fn resolve_in<More: DeserializeOwned>(
         &self,
         name: &str,
         port: u16,
-        environment: Environment,
+        environment: ArgsEnvironment,
     ) -> anyhow::Result<(Settings, More)> {
         let (file, more) = file::read(self.config.as_deref())?;
-        let settings = Settings::settle(self, file, environment, name, port)?;
+        let settings = Settings::resolve_in(self, file, environment, name, port)?;
         Ok((settings, more))
     }
 }

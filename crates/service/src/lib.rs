@@ -1,28 +1,28 @@
 //! What every server of Parallax does, apart from what it is for.
 //!
 //! A `main` reads [`args`] into one [`args::Settings`], starts [`telemetry`], opens the [`store`] in its state
-//! directory, builds its routes, puts the [`front`] before them and hands listener and router to [`serve`].
+//! directory, builds its routes, wraps them in the [`middleware`] and hands listener and router to [`serve`].
 //!
 //! One request then moves through these pieces, outermost first:
 //!
 //! 1. [`serve`] accepts the connection and owns it until [`shutdown`] ends it.
 //! 2. [`telemetry::trace`] gives it a span, [`metrics`] counts it under its route's template.
-//! 3. [`gate`] checks `Host`, `Origin` and token, bounds the body and says who calls ([`gate::Caller`]).
+//! 3. [`access`] checks `Host`, `Origin` and token, bounds the body and says who calls ([`access::Caller`]).
 //! 4. [`extract`] turns path, query and body into types; what does not fit is refused as a
 //!    [`parallax_api::Problem`]. [`fallback`] does the same for unknown routes and for panics.
 //! 5. The handler answers. Where a retry must be safe it goes through [`idempotency`]; where it follows events it
 //!    hands an [`events::EventLog`] to [`events::stream`], which speaks SSE and WebSocket.
 //!    [`listing`] is the one answer that both kinds of server give alike: agents, filtered, in pages.
 
+pub mod access;
 pub mod args;
 pub mod events;
 pub mod extract;
 pub mod fallback;
-pub mod front;
-pub mod gate;
 pub mod idempotency;
 pub mod listing;
 pub mod metrics;
+pub mod middleware;
 mod private_dir;
 pub mod serve;
 pub mod shutdown;

@@ -7,7 +7,7 @@ use clap::Args;
 use parallax_api::Code;
 use parallax_api::client::Client;
 use parallax_profile::Profiles;
-use parallax_service::args::{Environment, parse_listen, state_dir};
+use parallax_service::args::{ArgsEnvironment, parse_listen, state_dir};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
@@ -43,7 +43,9 @@ impl ServerArgs {
     pub(super) fn state_directory(&self) -> Result<Check, CliError> {
         let directory = match &self.state_dir {
             Some(directory) => directory.clone(),
-            None => state_dir(&Environment::read(), "x")?.parent().map_or_else(PathBuf::new, PathBuf::from),
+            None => {
+                state_dir(&ArgsEnvironment::read(), "x")?.parent().map_or_else(PathBuf::new, PathBuf::from)
+            }
         };
         let shown = directory.display();
         let existing = directory.ancestors().find(|ancestor| ancestor.exists());

@@ -6,9 +6,9 @@ use axum::response::Response;
 use parallax_api::event::EventsQuery;
 use parallax_api::terminal::{TERMINAL_V1, TerminalMode, TerminalQuery};
 use parallax_api::{Event, Problem};
+use parallax_service::access::{Caller, Scope};
 use parallax_service::events as service_events;
 use parallax_service::extract::{Query, Upgrade};
-use parallax_service::gate::{Caller, Scope};
 
 use super::extract::Id;
 use crate::app::App;

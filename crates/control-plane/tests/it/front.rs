@@ -1,11 +1,11 @@
-//! The gate, the page, and the description of the API.
+//! Access control, the page, and the description of the API.
 
 use std::collections::BTreeSet;
 
 use crate::plane::{Plane, ScriptedRuntime, one_runtime};
 use parallax_api::AgentStatus;
 use parallax_api::runtime::RuntimeKind;
-use parallax_service::gate::{GateConfig, Scope, Token};
+use parallax_service::access::{AccessConfig, Scope, Token};
 use reqwest::{Method, StatusCode};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -19,8 +19,8 @@ async fn guarded() -> (TempDir, ScriptedRuntime, Plane) {
     runtime.has("a1", AgentStatus::Ready);
     let token = |scope, secret: &str| Token { scope, secret: SecretString::from(secret) };
     let tokens = vec![token(Scope::View, "viewer"), token(Scope::Operate, "operator")];
-    let gate = GateConfig { tokens, ..GateConfig::default() };
-    let plane = Plane::start_with(dir.path(), vec![runtime.spec("local")], gate).await;
+    let access = AccessConfig { tokens, ..AccessConfig::default() };
+    let plane = Plane::start_with(dir.path(), vec![runtime.spec("local")], access).await;
     (dir, runtime, plane)
 }
 

@@ -7,7 +7,7 @@ use parallax_api::client::{Client, EventStream, EventsOptions, Retry};
 use parallax_api::runtime::RuntimeKind;
 use parallax_api::{Agent, Event, Problem, SpawnRequest};
 use parallax_control_plane::{Config, ControlPlane, RuntimeSpec};
-use parallax_service::gate::GateConfig;
+use parallax_service::access::AccessConfig;
 use parallax_service::shutdown::Shutdown;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -29,12 +29,12 @@ pub struct Plane {
 impl Plane {
     /// One over these runtimes, with its state in `dir`.
     pub async fn start(dir: &Path, runtimes: Vec<RuntimeSpec>) -> Self {
-        Self::start_with(dir, runtimes, GateConfig::default()).await
+        Self::start_with(dir, runtimes, AccessConfig::default()).await
     }
 
-    pub async fn start_with(dir: &Path, runtimes: Vec<RuntimeSpec>, gate: GateConfig) -> Self {
+    pub async fn start_with(dir: &Path, runtimes: Vec<RuntimeSpec>, access: AccessConfig) -> Self {
         let shutdown = Shutdown::new();
-        let config = Config { state_dir: dir.into(), runtimes, gate };
+        let config = Config { state_dir: dir.into(), runtimes, access };
         let plane = ControlPlane::build(config, shutdown.clone()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

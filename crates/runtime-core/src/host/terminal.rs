@@ -19,7 +19,7 @@ pub type HostTerminal = WebSocketStream<Box<dyn ByteStream>>;
 impl HostClient {
     /// Opens the terminal, with the subprotocol `parallax.terminal.v1` or plain.
     pub async fn terminal(&self, query: &TerminalQuery, v1: bool) -> Result<HostTerminal, Problem> {
-        // A ticket is for the gate of this server; the host has no use for it.
+        // A ticket is for this server; the host has no use for it.
         let query = TerminalQuery { ticket: None, ..query.clone() };
         let uri = format!("ws://host{}", with_query("/terminal", &query)?);
         let mut request = uri.into_client_request().map_err(Problem::internal)?;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use parallax_api::runtime::RuntimeKind;
 use parallax_profile::Profiles;
 use parallax_profile::launch::DEFAULT_LOG_LIMIT;
+use parallax_service::access::AccessConfig;
 use parallax_service::args::Settings;
-use parallax_service::gate::GateConfig;
 
 use super::environment::Environment;
 use super::workdir::Workdirs;
@@ -36,7 +36,7 @@ pub struct RuntimeConfig {
     /// How much output is kept of each agent, in bytes.
     pub log_limit: u64,
     /// Who may call.
-    pub gate: GateConfig,
+    pub access: AccessConfig,
 }
 
 impl RuntimeConfig {
@@ -54,7 +54,7 @@ impl RuntimeConfig {
             environment: Environment::default(),
             keep: Keep::default(),
             log_limit: DEFAULT_LOG_LIMIT,
-            gate: settings.gate(),
+            access: settings.access(),
         })
     }
 }

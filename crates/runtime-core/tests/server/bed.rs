@@ -8,7 +8,7 @@ use parallax_api::client::{Client, EventStream, EventsOptions, Retry};
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Event, SpawnRequest};
 use parallax_profile::{Profile, Profiles};
 use parallax_runtime_core::{Environment, Keep, RuntimeConfig, RuntimeServer, Workdirs};
-use parallax_service::gate::GateConfig;
+use parallax_service::access::AccessConfig;
 use parallax_service::shutdown::Shutdown;
 use tokio::net::TcpListener;
 
@@ -52,7 +52,7 @@ impl Bed {
             environment: Environment::of([("PATH".into(), "/bin".into()), ("SECRET".into(), "s".into())]),
             keep: Keep::default(),
             log_limit: 1 << 20,
-            gate: GateConfig::default(),
+            access: AccessConfig::default(),
         };
         change(&mut config);
         let mut bed = Self { place: Place::new(), dir, config, server: None };

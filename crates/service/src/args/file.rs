@@ -36,7 +36,7 @@ const COMMON: [&str; 9] = [
 /// For a server whose file has the common keys only.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct NoMore {}
+pub struct NoExtraKeys {}
 
 /// Reads the file, if there is one, into the common keys and the server's own.
 pub(super) fn read<More: DeserializeOwned>(path: Option<&Path>) -> anyhow::Result<(File, More)> {

@@ -7,10 +7,10 @@ use anyhow::{Context, bail, ensure};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::file::File;
-use super::{Environment, ServerArgs};
-use crate::gate::{GateConfig, Scope, Token};
+use super::{ArgsEnvironment, ServerArgs};
+use crate::access::{AccessConfig, Scope, Token};
 
-/// What a server was told, resolved and checked.
+/// The configuration of a server, resolved and checked.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where to listen.
@@ -32,14 +32,14 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub(super) fn settle(
+    pub(super) fn resolve_in(
         args: &ServerArgs,
         file: File,
-        environment: Environment,
+        environment: ArgsEnvironment,
         name: &str,
         port: u16,
     ) -> anyhow::Result<Self> {
-        let listen = match told(&args.listen).or(environment.port.as_ref()).or(file.listen.as_ref()) {
+        let listen = match non_empty(&args.listen).or(environment.port.as_ref()).or(file.listen.as_ref()) {
             Some(text) => parse_listen(text)?,
             None => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         };
@@ -65,27 +65,27 @@ impl Settings {
             state_dir,
             profiles: args.profiles.clone().or(file.profiles),
             max_agents,
-            log: told(&args.log).cloned().or(file.log).unwrap_or_else(|| "info".into()),
+            log: non_empty(&args.log).cloned().or(file.log).unwrap_or_else(|| "info".into()),
             tokens,
             allow_hosts: either(&args.allow_host, file.allow_host),
             allow_origins: either(&args.allow_origin, file.allow_origin),
         })
     }
 
-    /// The gate these settings ask for; the caller adds its open paths.
-    pub fn gate(&self) -> GateConfig {
-        GateConfig {
+    /// The access control of these settings; the caller adds its open paths.
+    pub fn access(&self) -> AccessConfig {
+        AccessConfig {
             listen: Some(self.listen.ip()),
             tokens: self.tokens.clone(),
             allowed_hosts: self.allow_hosts.clone(),
             allowed_origins: self.allow_origins.clone(),
-            ..GateConfig::default()
+            ..AccessConfig::default()
         }
     }
 }
 
-/// What was told; an empty variable (`LOG_LEVEL=`) tells nothing.
-fn told(value: &Option<String>) -> Option<&String> {
+/// The value; an empty variable (`LOG_LEVEL=`) counts as absent.
+fn non_empty(value: &Option<String>) -> Option<&String> {
     value.as_ref().filter(|value| !value.trim().is_empty())
 }
 
@@ -114,7 +114,7 @@ pub fn parse_listen(text: &str) -> anyhow::Result<SocketAddr> {
 ///
 /// # Errors
 /// When the environment has neither `XDG_STATE_HOME` nor `HOME`.
-pub fn state_dir(environment: &Environment, name: &str) -> anyhow::Result<PathBuf> {
+pub fn state_dir(environment: &ArgsEnvironment, name: &str) -> anyhow::Result<PathBuf> {
     let state_home = environment
         .state_home
         .clone()

@@ -1,11 +1,11 @@
 use serde::Deserialize;
 
 use super::*;
-use crate::gate::Scope;
+use crate::access::Scope;
 
-fn settle(args: ServerArgs, environment: Environment) -> anyhow::Result<Settings> {
-    let environment = Environment { home: Some("/home/me".into()), ..environment };
-    args.settle::<NoMore>("test", 3100, environment).map(|(settings, _)| settings)
+fn resolve_in(args: ServerArgs, environment: ArgsEnvironment) -> anyhow::Result<Settings> {
+    let environment = ArgsEnvironment { home: Some("/home/me".into()), ..environment };
+    args.resolve_in::<NoExtraKeys>("test", 3100, environment).map(|(settings, _)| settings)
 }
 
 fn with_file(text: &str) -> (tempfile::NamedTempFile, ServerArgs) {
@@ -21,7 +21,7 @@ fn words<T: std::fmt::Debug>(result: anyhow::Result<T>) -> String {
 
 #[test]
 fn nothing_told_is_loopback_without_tokens() {
-    let settings = settle(ServerArgs::default(), Environment::default()).unwrap();
+    let settings = resolve_in(ServerArgs::default(), ArgsEnvironment::default()).unwrap();
     assert_eq!(settings.listen.to_string(), "127.0.0.1:3100");
     assert_eq!(settings.state_dir.to_str(), Some("/home/me/.local/state/parallax/test"));
     assert_eq!(settings.log, "info");
@@ -30,8 +30,8 @@ fn nothing_told_is_loopback_without_tokens() {
 
 #[test]
 fn port_alone_is_a_port_of_loopback() {
-    let environment = Environment { port: Some("81".into()), ..Environment::default() };
-    assert_eq!(settle(ServerArgs::default(), environment).unwrap().listen.to_string(), "127.0.0.1:81");
+    let environment = ArgsEnvironment { port: Some("81".into()), ..ArgsEnvironment::default() };
+    assert_eq!(resolve_in(ServerArgs::default(), environment).unwrap().listen.to_string(), "127.0.0.1:81");
 }
 
 #[test]
@@ -55,17 +55,17 @@ fn listen_is_an_address_and_a_port() {
 fn a_reachable_address_needs_a_token_or_a_word() {
     let listen = |listen: &str| ServerArgs { listen: Some(listen.into()), ..ServerArgs::default() };
     for address in ["0.0.0.0:1", "[::]:1", "192.168.1.1:1"] {
-        let refused = words(settle(listen(address), Environment::default()));
+        let refused = words(resolve_in(listen(address), ArgsEnvironment::default()));
         assert!(
             refused.contains("PARALLAX_API_TOKEN") && refused.contains("--insecure-no-auth"),
             "{refused}"
         );
         let insecure = ServerArgs { insecure_no_auth: true, ..listen(address) };
-        settle(insecure, Environment::default()).unwrap();
-        let token = Environment { api_token: Some("secret".into()), ..Environment::default() };
-        assert_eq!(settle(listen(address), token).unwrap().tokens[0].scope, Scope::Admin);
+        resolve_in(insecure, ArgsEnvironment::default()).unwrap();
+        let token = ArgsEnvironment { api_token: Some("secret".into()), ..ArgsEnvironment::default() };
+        assert_eq!(resolve_in(listen(address), token).unwrap().tokens[0].scope, Scope::Admin);
     }
-    settle(listen("[::1]:1"), Environment::default()).unwrap();
+    resolve_in(listen("[::1]:1"), ArgsEnvironment::default()).unwrap();
 }
 
 #[test]
@@ -81,29 +81,29 @@ fn the_file_has_the_names_of_the_flags() {
         allow-origin = ['https://board.example']
     ";
     let (_file, args) = with_file(text);
-    let settings = settle(args.clone(), Environment::default()).unwrap();
+    let settings = resolve_in(args.clone(), ArgsEnvironment::default()).unwrap();
     assert_eq!((settings.listen.port(), settings.max_agents), (9, Some(7)));
     assert_eq!(settings.state_dir.to_str(), Some("/var/lib/x"));
     assert_eq!((settings.allow_hosts.len(), settings.allow_origins.len()), (1, 1));
     let told = ServerArgs { listen: Some("8".into()), allow_host: vec!["a".into(), "b".into()], ..args };
-    let settings = settle(told, Environment::default()).unwrap();
+    let settings = resolve_in(told, ArgsEnvironment::default()).unwrap();
     assert_eq!((settings.listen.port(), settings.allow_hosts.len()), (8, 2));
 }
 
 #[test]
 fn a_key_the_file_should_not_have_is_named() {
     let (file, args) = with_file("state_dir = '/x'");
-    let refused = words(settle(args, Environment::default()));
+    let refused = words(resolve_in(args, ArgsEnvironment::default()));
     assert!(refused.contains("`state_dir`") && refused.contains("state-dir"), "{refused}");
     assert!(refused.contains(file.path().to_str().unwrap()), "{refused}");
     for (text, word) in
         [("max-agents = 'many'", "max-agents"), ("max-agents = 0", "max-agents"), ("log", "TOML")]
     {
         let (_file, args) = with_file(text);
-        assert!(words(settle(args, Environment::default())).contains(word), "{text}");
+        assert!(words(resolve_in(args, ArgsEnvironment::default())).contains(word), "{text}");
     }
     let absent = ServerArgs { config: Some("/nowhere/at.toml".into()), ..ServerArgs::default() };
-    assert!(words(settle(absent, Environment::default())).contains("/nowhere/at.toml"));
+    assert!(words(resolve_in(absent, ArgsEnvironment::default())).contains("/nowhere/at.toml"));
 }
 
 #[test]
@@ -114,11 +114,11 @@ fn a_server_may_have_keys_of_its_own() {
         workdir_root: Vec<String>,
     }
     let (_file, args) = with_file("log = 'warn'\nworkdir-root = ['/src']");
-    let environment = Environment { home: Some("/home/me".into()), ..Environment::default() };
-    let (settings, own) = args.settle::<Own>("test", 1, environment.clone()).unwrap();
+    let environment = ArgsEnvironment { home: Some("/home/me".into()), ..ArgsEnvironment::default() };
+    let (settings, own) = args.resolve_in::<Own>("test", 1, environment.clone()).unwrap();
     assert_eq!((settings.log.as_str(), own.workdir_root.len()), ("warn", 1));
     let (_file, args) = with_file("workdir-root = []\nother = 1");
-    assert!(words(args.settle::<Own>("test", 1, environment)).contains("`other`"));
+    assert!(words(args.resolve_in::<Own>("test", 1, environment)).contains("`other`"));
 }
 
 #[test]
@@ -133,5 +133,5 @@ fn a_token_file_has_scopes_and_hides_its_secrets() {
     }
     let file = tempfile::NamedTempFile::new().unwrap();
     let args = ServerArgs { token_file: Some(file.path().into()), ..ServerArgs::default() };
-    assert!(words(settle(args, Environment::default())).contains("no token"));
+    assert!(words(resolve_in(args, ArgsEnvironment::default())).contains("no token"));
 }

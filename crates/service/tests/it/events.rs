@@ -9,9 +9,9 @@ use axum::routing::get;
 use futures::{SinkExt, Stream, StreamExt};
 use parallax_api::event::EventsQuery;
 use parallax_api::{AgentId, Code, Event, EventData, Time};
+use parallax_service::access::AccessConfig;
 use parallax_service::events::{EventLog, Mark, follow};
 use parallax_service::extract::{Query, Upgrade};
-use parallax_service::gate::GateConfig;
 use parallax_service::shutdown::Shutdown;
 use parallax_service::store::Store;
 use serde_json::json;
@@ -206,7 +206,7 @@ async fn a_subscriber_that_falls_behind_misses_nothing() {
 
 async fn serve(log: &EventLog) -> Server {
     let state = log.clone();
-    Server::start(GateConfig::default(), |shutdown| {
+    Server::start(AccessConfig::default(), |shutdown| {
         Router::new().route("/events", get(events)).with_state((state, shutdown))
     })
     .await

@@ -7,8 +7,8 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::post;
 use parallax_api::{Code, Problem};
+use parallax_service::access::AccessConfig;
 use parallax_service::extract::Json;
-use parallax_service::gate::GateConfig;
 use parallax_service::idempotency::{Answer, Idempotency, IdempotencyKey};
 use parallax_service::store::Store;
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ impl Scene {
                 .await
         };
         let server =
-            Server::start(GateConfig::default(), |_| Router::new().route("/spawn", post(spawn))).await;
+            Server::start(AccessConfig::default(), |_| Router::new().route("/spawn", post(spawn))).await;
         Self { server, done, begun, go, dir }
     }
 

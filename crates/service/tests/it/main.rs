@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod access;
 mod events;
-mod gate;
 mod idempotency;
 mod model;
 mod process;

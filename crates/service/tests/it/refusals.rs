@@ -4,8 +4,8 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::routing::{get, post};
 use parallax_api::Code;
+use parallax_service::access::AccessConfig;
 use parallax_service::extract::{Json, Path, Query, Upgrade};
-use parallax_service::gate::GateConfig;
 use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ struct Filter {
 }
 
 async fn start() -> Server {
-    Server::start(GateConfig { body_limit: 1000, ..GateConfig::default() }, |_| {
+    Server::start(AccessConfig { body_limit: 1000, ..AccessConfig::default() }, |_| {
         Router::new()
             .route("/orders", post(|Json(order): Json<Order>| async { Json(order) }))
             .route("/orders", get(|Query(filter): Query<Filter>| async { Json(filter) }))

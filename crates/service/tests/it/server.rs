@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use axum::Router;
 use parallax_api::Code;
-use parallax_service::front;
-use parallax_service::gate::{Gate, GateConfig};
+use parallax_service::access::{Access, AccessConfig};
 use parallax_service::metrics::Metrics;
+use parallax_service::middleware;
 use parallax_service::serve::serve;
 use parallax_service::shutdown::Shutdown;
 use reqwest::{Method, RequestBuilder, Response};
@@ -27,8 +27,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves these routes behind this gate; the routes get the server's shutdown.
-    pub async fn start(gate: GateConfig, routes: impl FnOnce(Shutdown) -> Router) -> Self {
+    /// Serves these routes behind this access control; the routes get the server's shutdown.
+    pub async fn start(access: AccessConfig, routes: impl FnOnce(Shutdown) -> Router) -> Self {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| {
             rustls::crypto::ring::default_provider().install_default().unwrap();
@@ -37,7 +37,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let metrics = Metrics::new("test", "1.2.3");
-        let router = front::stand_before(routes(shutdown.clone()), Gate::new(gate), &metrics);
+        let router = middleware::with_middleware(routes(shutdown.clone()), Access::new(access), &metrics);
         let serving = tokio::spawn(serve(listener, router, shutdown.clone(), Duration::from_secs(2)));
         let client = reqwest::Client::builder().timeout(LIMIT).build().unwrap();
         Self { address, shutdown, client, serving: Some(serving) }

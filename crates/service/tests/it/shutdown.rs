@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::routing::get;
+use parallax_service::access::AccessConfig;
 use parallax_service::extract::Upgrade;
-use parallax_service::gate::GateConfig;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -17,7 +17,7 @@ use crate::server::{LIMIT, Server};
 async fn a_request_under_way_is_answered_and_new_ones_are_not_taken() {
     let (arrived, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (told, wait) = (arrived.clone(), go.clone());
-    let server = Server::start(GateConfig::default(), |_| {
+    let server = Server::start(AccessConfig::default(), |_| {
         Router::new().route(
             "/slow",
             get(|| async move {
@@ -43,7 +43,7 @@ async fn a_request_under_way_is_answered_and_new_ones_are_not_taken() {
 
 #[tokio::test]
 async fn what_does_not_end_is_dropped_after_the_grace() {
-    let server = Server::start(GateConfig::default(), |shutdown| {
+    let server = Server::start(AccessConfig::default(), |shutdown| {
         let socket = move |Upgrade(upgrade): Upgrade| async move {
             upgrade.on_upgrade(move |socket| {
                 shutdown.tracker().clone().track_future(async move {
@@ -66,7 +66,7 @@ async fn what_does_not_end_is_dropped_after_the_grace() {
 
 #[tokio::test]
 async fn an_idle_connection_does_not_hold_the_server() {
-    let server = Server::start(GateConfig::default(), |_| Router::new()).await;
+    let server = Server::start(AccessConfig::default(), |_| Router::new()).await;
     let mut idle = TcpStream::connect(server.address).await.unwrap();
     server.get("/health").send().await.unwrap(); // kept alive by the client
     let began = Instant::now();

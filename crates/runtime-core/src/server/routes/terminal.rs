@@ -4,8 +4,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use parallax_api::Problem;
 use parallax_api::terminal::{TERMINAL_V1, TerminalMode, TerminalQuery};
+use parallax_service::access::{Caller, Scope};
 use parallax_service::extract::{Path, Query, Upgrade};
-use parallax_service::gate::{Caller, Scope};
 
 use super::App;
 use crate::server::viewing::{self, Viewing};

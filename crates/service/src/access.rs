@@ -1,4 +1,4 @@
-//! The gate before every route: which names and pages may reach the server, and who calls.
+//! Access control before every route: which names and pages may reach the server, and who calls.
 //!
 //! In this order: `Host` and `Origin` ([`origin`]), CORS answers for allowed pages, token or ticket ([`token`],
 //! [`ticket`]), the body's bound ([`body`]). Everything refused is a [`Problem`].
@@ -27,7 +27,7 @@ use token::{Tokens, bearer};
 
 /// Who and what may pass.
 #[derive(Clone, Debug)]
-pub struct GateConfig {
+pub struct AccessConfig {
     /// The address the server listens on: it may be called by it, and on an unspecified address (`0.0.0.0`, `::`) by
     /// any address.
     pub listen: Option<IpAddr>,
@@ -44,7 +44,7 @@ pub struct GateConfig {
     pub body_limit: usize,
 }
 
-impl Default for GateConfig {
+impl Default for AccessConfig {
     fn default() -> Self {
         Self {
             listen: None,
@@ -57,7 +57,7 @@ impl Default for GateConfig {
     }
 }
 
-impl GateConfig {
+impl AccessConfig {
     /// The same with more paths that need no token.
     #[must_use]
     pub fn open(mut self, paths: &[&str]) -> Self {
@@ -66,9 +66,9 @@ impl GateConfig {
     }
 }
 
-/// The gate. Clones share their tickets.
+/// The access control of a server. Clones share their tickets.
 #[derive(Clone, Debug)]
-pub struct Gate(Arc<Inner>);
+pub struct Access(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -79,9 +79,9 @@ struct Inner {
     body_limit: usize,
 }
 
-impl Gate {
-    /// A gate for this configuration.
-    pub fn new(config: GateConfig) -> Self {
+impl Access {
+    /// Access control by this configuration.
+    pub fn new(config: AccessConfig) -> Self {
         Self(Arc::new(Inner {
             origins: Origins::new(config.listen, &config.allowed_hosts, &config.allowed_origins),
             tokens: Tokens::new(&config.tokens),
@@ -122,41 +122,42 @@ impl Gate {
     }
 }
 
-/// Puts the gate before every route of `router` and its fallback, and adds `POST /api/tickets`.
-pub fn protect(router: Router, gate: Gate) -> Router {
+/// Puts access control before every route of `router` and its fallback, and adds `POST /api/tickets`.
+pub fn protect(router: Router, access: Access) -> Router {
     let router = router
-        .route(ticket::PATH, post(ticket::create).with_state(gate.clone()))
+        .route(ticket::PATH, post(ticket::create).with_state(access.clone()))
         .layer(DefaultBodyLimit::disable()) // `check_caller` bounds the body, for every way of reading it
-        .layer(from_fn_with_state(gate.clone(), check_caller));
-    let router = if gate.0.origins.allows_any() { router.layer(cors(&gate)) } else { router };
-    router.layer(from_fn_with_state(gate, check_origin))
+        .layer(from_fn_with_state(access.clone(), check_caller));
+    let router = if access.0.origins.allows_any() { router.layer(cors(&access)) } else { router };
+    router.layer(from_fn_with_state(access, check_origin))
 }
 
-async fn check_origin(State(gate): State<Gate>, request: Request, next: Next) -> Response {
-    match gate.0.origins.check(request.method(), request.uri(), request.headers()) {
+async fn check_origin(State(access): State<Access>, request: Request, next: Next) -> Response {
+    match access.0.origins.check(request.method(), request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn check_caller(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
-    let caller = if gate.is_open(&request) { Ok(Caller::new(Scope::View)) } else { gate.caller(&request) };
+async fn check_caller(State(access): State<Access>, mut request: Request, next: Next) -> Response {
+    let caller =
+        if access.is_open(&request) { Ok(Caller::new(Scope::View)) } else { access.caller(&request) };
     let caller = match caller {
         Ok(caller) => caller,
         Err(problem) => return refuse(problem),
     };
     request.extensions_mut().insert(caller);
-    match body::bound(request, gate.0.body_limit).await {
+    match body::bound(request, access.0.body_limit).await {
         Ok(request) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
 }
 
 /// What a page's browser must be told before it lets the page use the answers.
-fn cors(gate: &Gate) -> CorsLayer {
-    let gate = gate.clone();
+fn cors(access: &Access) -> CorsLayer {
+    let access = access.clone();
     CorsLayer::new()
-        .allow_origin(AllowOrigin::predicate(move |origin: &HeaderValue, _| gate.0.origins.allows(origin)))
+        .allow_origin(AllowOrigin::predicate(move |origin: &HeaderValue, _| access.0.origins.allows(origin)))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
 }

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::routing::{get, post};
 use parallax_api::Code;
-use parallax_service::gate::{Admin, Caller, GateConfig, Scope, Token};
+use parallax_service::access::{AccessConfig, Admin, Caller, Scope, Token};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tokio_tungstenite::tungstenite;
@@ -23,15 +23,15 @@ fn routes() -> Router {
         )
 }
 
-async fn start(gate: GateConfig) -> Server {
-    Server::start(gate, |_| routes()).await
+async fn start(access: AccessConfig) -> Server {
+    Server::start(access, |_| routes()).await
 }
 
-fn tokens() -> GateConfig {
+fn tokens() -> AccessConfig {
     let token = |scope, secret: &str| Token { scope, secret: secret.into() };
-    GateConfig {
+    AccessConfig {
         tokens: vec![token(Scope::View, "look"), token(Scope::Operate, "drive"), token(Scope::Admin, "own")],
-        ..GateConfig::default()
+        ..AccessConfig::default()
     }
     .open(&["/page/*"])
 }
@@ -39,7 +39,7 @@ fn tokens() -> GateConfig {
 #[tokio::test]
 async fn the_server_is_called_by_its_own_names_only() {
     let server =
-        start(GateConfig { allowed_hosts: vec!["Board.example".into()], ..GateConfig::default() }).await;
+        start(AccessConfig { allowed_hosts: vec!["Board.example".into()], ..AccessConfig::default() }).await;
     let port = server.address.port();
     for host in ["localhost", "LOCALHOST:1", "127.0.0.1", "127.9.9.9:80", "[::1]:3000", "board.example:99"] {
         let response = server.get("/thing").header("host", host).send().await.unwrap();
@@ -63,7 +63,7 @@ async fn the_server_is_called_by_its_own_names_only() {
 
 #[tokio::test]
 async fn a_page_elsewhere_neither_reads_nor_drives() {
-    let server = start(GateConfig::default()).await;
+    let server = start(AccessConfig::default()).await;
     let own = format!("http://{}", server.address);
     for method in [Method::GET, Method::POST] {
         let response = server.request(method.clone(), "/thing").header("origin", &own).send().await.unwrap();
@@ -88,7 +88,7 @@ async fn a_page_elsewhere_neither_reads_nor_drives() {
 
 #[tokio::test]
 async fn a_link_opens_the_page_but_a_frame_does_not() {
-    let server = start(GateConfig::default()).await;
+    let server = start(AccessConfig::default()).await;
     let from_elsewhere = |method: Method, dest: &str| {
         server
             .request(method, "/thing")
@@ -105,7 +105,7 @@ async fn a_link_opens_the_page_but_a_frame_does_not() {
 #[tokio::test]
 async fn an_allowed_page_gets_its_preflight_and_its_answers() {
     let allowed = "https://board.example";
-    let server = start(GateConfig { allowed_origins: vec![format!("{allowed}/")], ..tokens() }).await;
+    let server = start(AccessConfig { allowed_origins: vec![format!("{allowed}/")], ..tokens() }).await;
     let preflight = server
         .request(Method::OPTIONS, "/thing")
         .header("origin", allowed)
@@ -204,7 +204,7 @@ async fn tickets_are_bounded() {
 }
 
 #[tokio::test]
-async fn upgrades_pass_the_same_gate() {
+async fn upgrades_pass_the_same_access_control() {
     use tungstenite::client::IntoClientRequest;
     let server = Server::start(tokens(), |_| {
         Router::new().route(

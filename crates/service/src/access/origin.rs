@@ -10,7 +10,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use parallax_api::{Code, Problem};
 
-/// The rules, from a [`super::GateConfig`].
+/// The rules, from a [`super::AccessConfig`].
 #[derive(Debug)]
 pub(super) struct Origins {
     listen: Option<IpAddr>,

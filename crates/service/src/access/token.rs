@@ -54,7 +54,7 @@ pub struct Token {
     pub secret: SecretString,
 }
 
-/// Who calls, as far as the gate knows. An extractor for handlers behind [`super::protect`].
+/// Who calls, as far as access control knows. An extractor for handlers behind [`super::protect`].
 #[derive(Clone, Copy, Debug)]
 pub struct Caller {
     scope: Scope,
@@ -88,8 +88,8 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        // A route that was not put behind the gate must not be taken for one that everybody may use.
-        parts.extensions.get().copied().ok_or_else(|| Problem::internal("this route stands before the gate"))
+        // A route that was not put behind access control must not pass for an open one.
+        parts.extensions.get().copied().ok_or_else(|| Problem::internal("this route has no access control"))
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::Gate;
+use super::Access;
 use super::token::{Caller, Scope, digest};
 
 /// Where tickets are given out.
@@ -40,10 +40,10 @@ pub struct Ticket {
     responses((status = 200, description = "A single-use ticket for `?ticket=` on a GET or an upgrade", body = Ticket))
 )]
 pub async fn create(
-    State(gate): State<Gate>,
+    State(access): State<Access>,
     caller: Caller,
 ) -> Result<([(HeaderName, &'static str); 1], Json<Ticket>), Problem> {
-    let ticket = gate.0.tickets.issue(caller.scope())?;
+    let ticket = access.0.tickets.issue(caller.scope())?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(ticket)))
 }
 
