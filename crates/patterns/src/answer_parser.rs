@@ -1,8 +1,11 @@
-//! The forms that agents are asked to answer in, and what is found in their answers.
+//! Parses answers in the forms that agents are asked for: verdicts, choices, questions, JSON.
 
 use serde_json::Value;
 
-/// What a reviewer found.
+/// Topics of one question at most; further ones are ignored.
+const MAX_TOPICS: usize = 32;
+
+/// The result of a review.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It is good.
@@ -12,7 +15,7 @@ pub enum Verdict {
 }
 
 /// The verdict in an answer: a line of its own, `VERDICT: APPROVED` or `VERDICT: REJECTED`. None when there is no such
-/// line, or when two contradict each other: what is unclear is never an approval.
+/// line, or when two contradict each other: an unclear answer is never an approval.
 pub fn verdict(answer: &str) -> Option<Verdict> {
     one(marked(answer, "VERDICT").map(|word| match word.to_uppercase().as_str() {
         "APPROVED" => Some(Verdict::Approved),
@@ -43,7 +46,7 @@ pub fn choice<'a>(answer: &str, options: &'a [parallax_api::AttentionOption]) ->
     }))
 }
 
-/// Whether somebody who was asked wants it passed on: `ESCALATE` as the first or last line.
+/// Whether the answer passes the question on: `ESCALATE` as the first or last line.
 pub fn escalates(answer: &str) -> bool {
     let lines = || answer.lines().map(undecorated).filter(|line| !line.is_empty());
     let is = |line: Option<&str>| {
@@ -63,7 +66,7 @@ pub fn question(answer: &str) -> Option<(Vec<String>, String)> {
         Some(rest) => {
             let (topics, rest) = rest.split_once(')')?;
             let topics = topics.split(',').map(|topic| topic.trim().to_lowercase());
-            (topics.filter(|topic| !topic.is_empty()).collect(), rest)
+            (topics.filter(|topic| !topic.is_empty()).take(MAX_TOPICS).collect(), rest)
         }
         None => (Vec::new(), rest),
     };
@@ -84,7 +87,7 @@ pub fn json(answer: &str) -> Option<Value> {
     serde_json::from_str(body.trim()).ok().filter(|value: &Value| value.is_object() || value.is_array())
 }
 
-/// The same answers said in different ways: without case, surrounding blanks, quotes and the full stop.
+/// An answer in a normal form: without case, surrounding blanks, quotes and the full stop.
 pub fn same_words(answer: &str) -> String {
     if let Some(value) = json(answer) {
         return value.to_string();
@@ -93,7 +96,7 @@ pub fn same_words(answer: &str) -> String {
     answer.trim_matches(decoration).split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
-/// What stands after the mark, on each line that is `MARK: word` and nothing else.
+/// The words after the mark, of each line that is `MARK: word` and nothing else.
 fn marked<'a>(answer: &'a str, mark: &'a str) -> impl Iterator<Item = &'a str> {
     answer.lines().filter_map(move |line| mark_of(line, mark))
 }
@@ -111,7 +114,7 @@ fn undecorated(line: &str) -> &str {
     line.trim().trim_matches(['*', '_', '`', '#', '>', ' '])
 }
 
-/// The one thing that all of them say.
+/// The value that all of them have.
 fn one<T: PartialEq>(mut found: impl Iterator<Item = Option<T>>) -> Option<T> {
     let first = found.next()??;
     found.all(|other| other.as_ref() == Some(&first)).then_some(first)

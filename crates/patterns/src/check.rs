@@ -15,9 +15,6 @@ use crate::yaml;
 pub use inputs::{given_inputs, inputs};
 use rules::check_word;
 
-/// Findings of one file at most.
-const MAX_FINDINGS: usize = 100;
-
 /// Reads a file.
 ///
 /// # Errors
@@ -44,7 +41,7 @@ pub fn read(source: &str) -> Result<Pattern, Vec<Finding>> {
     if let Some(pattern) = &pattern {
         check(pattern, &mut findings);
     }
-    let list = findings.into_sorted(MAX_FINDINGS);
+    let list = findings.into_sorted();
     pattern.filter(|_| list.is_empty()).ok_or(list)
 }
 

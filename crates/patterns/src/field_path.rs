@@ -1,12 +1,13 @@
 //! Where in a file something stands.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// One part of a [`FieldPath`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathSegment {
     /// An entry of a mapping.
-    Field(String),
+    Field(Arc<str>),
     /// An item of a list.
     Index(usize),
 }

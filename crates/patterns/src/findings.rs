@@ -6,6 +6,11 @@ use crate::expression::types::TypeError;
 use crate::field_path::FieldPath;
 use crate::yaml::Node;
 
+/// Findings of one file at most. Once there are so many, no more are searched for: each costs a search through all names.
+pub const MAX_FINDINGS: usize = 100;
+/// The longest message and the longest suggestion, in characters: names in a file may have any length.
+const MAX_TEXT: usize = 2000;
+
 /// The findings of one file.
 #[derive(Debug)]
 pub struct Findings<'a> {
@@ -33,6 +38,11 @@ impl<'a> Findings<'a> {
         self.hidden.append(&mut self.found);
     }
 
+    /// Whether no more are added.
+    pub fn is_full(&self) -> bool {
+        self.list.len() >= MAX_FINDINGS
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
@@ -40,6 +50,9 @@ impl<'a> Findings<'a> {
 
     /// Adds a finding.
     pub fn add(&mut self, path: &FieldPath, message: impl Into<String>, suggestion: Option<String>) {
+        if self.is_full() {
+            return;
+        }
         self.add_at(self.root.position(path), path, message, suggestion);
     }
 
@@ -51,16 +64,16 @@ impl<'a> Findings<'a> {
         message: impl Into<String>,
         suggestion: Option<String>,
     ) {
-        if self.hidden.iter().any(|hidden| path.is_within(hidden)) {
+        if self.is_full() || self.hidden.iter().any(|hidden| path.is_within(hidden)) {
             return;
         }
         self.found.push(path.clone());
         self.list.push(Finding {
             line,
             column,
-            field: path.to_string(),
-            message: message.into(),
-            suggestion,
+            field: cut(path.to_string()),
+            message: cut(message.into()),
+            suggestion: suggestion.map(cut),
         });
     }
 
@@ -71,12 +84,19 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// The findings by line, each once, at most `most`.
-    pub fn into_sorted(self, most: usize) -> Vec<Finding> {
+    /// The findings by line, each once.
+    pub fn into_sorted(self) -> Vec<Finding> {
         let mut list = self.list;
         list.sort();
         list.dedup();
-        list.truncate(most);
         list
     }
+}
+
+fn cut(mut text: String) -> String {
+    if let Some((at, _)) = text.char_indices().nth(MAX_TEXT) {
+        text.truncate(at);
+        text.push('…');
+    }
+    text
 }

@@ -18,4 +18,5 @@ pub mod pattern;
 pub mod run;
 pub mod schema;
 mod suggest;
+mod topics;
 mod yaml;

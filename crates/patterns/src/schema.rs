@@ -13,20 +13,20 @@ pub fn schema() -> Value {
     schemars::schema_for!(Pattern).to_value()
 }
 
-/// Finds everything in the tree that the schema does not allow. Gives the tree as JSON, mended: what does not fit is left
-/// out, or stands there blank, so that the rest can be looked at as well.
+/// Finds everything in the tree that the schema does not allow. Returns the tree as JSON, repaired: values that do not fit
+/// are left out or replaced by blank ones, so that the rest can be checked as well.
 pub fn check(node: &Node, findings: &mut Findings<'_>) -> Value {
     let schema = schema();
-    let shape = Shape { definitions: &schema["$defs"] };
-    shape.check(node, &schema, &FieldPath::top(), findings).unwrap_or_else(|| shape.blank(&schema))
+    let checker = SchemaChecker { definitions: &schema["$defs"] };
+    checker.check(node, &schema, &FieldPath::top(), findings).unwrap_or_else(|| checker.blank(&schema))
 }
 
 /// The part of JSON Schema that our types make.
-struct Shape<'a> {
+struct SchemaChecker<'a> {
     definitions: &'a Value,
 }
 
-impl Shape<'_> {
+impl SchemaChecker<'_> {
     fn resolve<'b>(&'b self, schema: &'b Value) -> &'b Value {
         match schema["$ref"].as_str().and_then(|reference| reference.strip_prefix("#/$defs/")) {
             Some(name) => self.resolve(&self.definitions[name]),
@@ -42,6 +42,9 @@ impl Shape<'_> {
         path: &FieldPath,
         findings: &mut Findings<'_>,
     ) -> Option<Value> {
+        if findings.is_full() {
+            return None;
+        }
         let schema = self.resolve(schema);
         if let Some(options) = schema["anyOf"].as_array().or(schema["oneOf"].as_array()) {
             return self.check_one_of(node, options, path, findings);
@@ -138,7 +141,6 @@ impl Shape<'_> {
         if options.iter().all(|option| option.get("const").is_some() || option.get("enum").is_some()) {
             return check_words(node, &options, path, findings);
         }
-        let tag = |option: &Value| option["properties"]["type"]["const"].as_str().map(str::to_owned);
         if let (Kind::Map(entries), true) = (&node.kind, options.iter().all(|option| tag(option).is_some())) {
             let field = |name: &str| entries.iter().find(|(key, _)| key.name == name).map(|(_, value)| value);
             let Some(kind) = field("type") else {
@@ -146,16 +148,16 @@ impl Shape<'_> {
                     options.iter().filter_map(|option| tag(option)).map(|word| format!("`{word}`")).collect();
                 let suggestion = format!("add `type`: one of {}", words.join(", "));
                 findings.add(&path.field("type"), "the field `type` is missing", Some(suggestion));
-                return Some(self.nameless(options[0], field("id")));
+                return Some(self.unknown_step(stand_in(&options), field("id")));
             };
             let json = kind.to_json();
-            if let Some(option) = options.iter().find(|option| tag(option).as_deref() == json.as_str()) {
+            if let Some(option) = options.iter().find(|option| tag(option) == json.as_str()) {
                 return self.check(node, option, path, findings);
             }
             let words: Vec<&Value> = options.iter().map(|option| &option["properties"]["type"]).collect();
             check_words(kind, &words, &path.field("type"), findings);
             findings.hide(path);
-            return Some(self.nameless(options[0], field("id")));
+            return Some(self.unknown_step(stand_in(&options), field("id")));
         }
         let fits = |option: &&&Value| match &option["type"] {
             Value::String(name) => is_a(node, name),
@@ -168,7 +170,7 @@ impl Shape<'_> {
     }
 
     /// A step of which only the id is known.
-    fn nameless(&self, option: &Value, id: Option<&Node>) -> Value {
+    fn unknown_step(&self, option: &Value, id: Option<&Node>) -> Value {
         let mut blank = self.blank(option);
         if let Some(id) = id.map(Node::to_json).filter(Value::is_string) {
             blank["id"] = id;
@@ -180,7 +182,8 @@ impl Shape<'_> {
     fn blank(&self, schema: &Value) -> Value {
         let schema = self.resolve(schema);
         if let Some(options) = schema["anyOf"].as_array().or(schema["oneOf"].as_array()) {
-            return options.first().map(|option| self.blank(option)).unwrap_or_default();
+            let options: Vec<&Value> = options.iter().map(|option| self.resolve(option)).collect();
+            return self.blank(stand_in(&options));
         }
         if let Some(word) = schema.get("const").or(schema["enum"].get(0)) {
             return word.clone();
@@ -197,6 +200,22 @@ impl Shape<'_> {
             _ => Value::Null,
         }
     }
+}
+
+/// The `type` that tells the options of a tagged union apart.
+fn tag(option: &Value) -> Option<&str> {
+    option["properties"]["type"]["const"].as_str()
+}
+
+/// The option that a blank value has: the step that needs no other steps, or else nothing, a text, the first of the others.
+fn stand_in<'a>(options: &[&'a Value]) -> &'a Value {
+    let rank = |option: &&&'a Value| match (tag(option), option["type"].as_str()) {
+        (Some("assign"), _) => 0,
+        (_, Some("null")) => 1,
+        (_, Some("string")) => 2,
+        _ => 3,
+    };
+    options.iter().min_by_key(rank).copied().unwrap_or(&Value::Null)
 }
 
 fn required(schema: &Value) -> impl Iterator<Item = &str> {

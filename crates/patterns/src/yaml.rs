@@ -1,7 +1,8 @@
 //! YAML into a tree that knows its lines.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use parallax_api::pattern::Finding;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
@@ -9,41 +10,43 @@ use serde_json::{Map, Number, Value};
 
 use crate::field_path::{FieldPath, PathSegment};
 
-/// Nodes of a file at most, those of repeated anchors counted each time.
+/// Nodes of a file at most, those of an alias counted each time.
 const MAX_NODES: usize = 20_000;
-/// Lists and mappings within each other at most.
+/// Text of a file at most, in bytes, that of an alias counted each time.
+const MAX_TEXT: usize = 1024 * 1024;
+/// Lists and mappings within each other at most, those of an alias included. Recursion over the tree is bounded by it.
 const MAX_DEPTH: usize = 64;
 
-/// A piece of a file and where it stands.
+/// A node of a file with its position. Cheap to clone but for scalars.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// From 1.
+    /// The line, from 1.
     pub line: usize,
-    /// From 1.
+    /// The column, from 1.
     pub column: usize,
-    /// What it is.
+    /// Its content.
     pub kind: Kind,
 }
 
-/// What a piece is.
+/// The content of a node.
 #[derive(Clone, Debug)]
 pub enum Kind {
     /// Text, number, boolean or nothing.
     Plain(Value),
     /// A list.
-    List(Vec<Node>),
+    List(Arc<[Node]>),
     /// A mapping, in the order of the file.
-    Map(Vec<(Key, Node)>),
+    Map(Arc<[(Key, Node)]>),
 }
 
-/// The key of an entry and where it stands.
+/// The key of an entry with its position.
 #[derive(Clone, Debug)]
 pub struct Key {
     /// The key.
     pub name: String,
-    /// From 1.
+    /// The line, from 1.
     pub line: usize,
-    /// From 1.
+    /// The column, from 1.
     pub column: usize,
 }
 
@@ -67,7 +70,7 @@ impl Node {
             let next = match (&node.kind, part) {
                 (Kind::List(items), PathSegment::Index(index)) => items.get(*index),
                 (Kind::Map(entries), PathSegment::Field(name)) => {
-                    let entry = entries.iter().find(|(key, _)| key.name == *name);
+                    let entry = entries.iter().find(|(key, _)| *key.name == **name);
                     entry.map(|(_, value)| value)
                 }
                 _ => None,
@@ -78,7 +81,7 @@ impl Node {
         at
     }
 
-    /// What it is, in a word of the file format.
+    /// Its type, for messages.
     pub fn word(&self) -> &'static str {
         match &self.kind {
             Kind::Plain(Value::Null) => "nothing",
@@ -94,10 +97,15 @@ impl Node {
 /// Reads a document. JSON is YAML.
 ///
 /// # Errors
-/// Where it stops being YAML, or is more than may be; a key that stands twice.
+/// The position where it is no YAML, exceeds a limit, or repeats a key.
 pub fn parse(source: &str) -> Result<Node, Finding> {
-    let mut reader =
-        Reader { parser: Parser::new_from_str(source), anchors: HashMap::new(), nodes: 0, depth: 0 };
+    let mut reader = Reader {
+        parser: Parser::new_from_str(source),
+        anchors: HashMap::new(),
+        size: Size::default(),
+        depth: 0,
+        deepest: 0,
+    };
     loop {
         match reader.next()? {
             (Event::StreamStart | Event::DocumentStart(_) | Event::Nothing, _) => {}
@@ -112,15 +120,35 @@ pub fn parse(source: &str) -> Result<Node, Finding> {
 
 struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
-    anchors: HashMap<usize, Node>,
-    nodes: usize,
+    anchors: HashMap<usize, Anchor>,
+    size: Size,
     depth: usize,
+    /// The greatest depth since the innermost anchored node began.
+    deepest: usize,
+}
+
+/// A node that aliases can repeat.
+struct Anchor {
+    node: Node,
+    size: Size,
+    /// Lists and mappings within each other in it.
+    height: usize,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Size {
+    nodes: usize,
+    text: usize,
 }
 
 impl<'a> Reader<'a> {
     fn next(&mut self) -> Result<(Event<'a>, Span), Finding> {
         match self.parser.next_event() {
             Some(Ok(event)) => Ok(event),
+            // The parser has a bound of its own on lists and mappings in one line.
+            Some(Err(error)) if error.info() == "recursion limit exceeded" => {
+                Err(finding(Span::new(*error.marker(), *error.marker()), too_deep()))
+            }
             Some(Err(error)) => Err(Finding {
                 line: error.marker().line(),
                 column: error.marker().col() + 1,
@@ -133,23 +161,35 @@ impl<'a> Reader<'a> {
     }
 
     fn node(&mut self, event: Event<'a>, at: Span) -> Result<Node, Finding> {
-        self.count(1, at)?;
+        let before = self.size;
+        let deepest = std::mem::replace(&mut self.deepest, self.depth);
+        self.count(Size { nodes: 1, text: 0 }, at)?;
         let (anchor, kind) = match event {
-            Event::Scalar(text, style, anchor, _) => (anchor, Kind::Plain(plain(text, style))),
+            Event::Scalar(text, style, anchor, _) => {
+                self.count(Size { nodes: 0, text: text.len() }, at)?;
+                (anchor, Kind::Plain(plain(text, style)))
+            }
             Event::SequenceStart(anchor, _) => (anchor, self.list(at)?),
             Event::MappingStart(anchor, _) => (anchor, self.map(at)?),
             Event::Alias(anchor) => {
-                let known = self.anchors.get(&anchor).cloned();
-                let node = known.ok_or_else(|| finding(at, "an alias of itself has no end"))?;
-                self.count(size(&node), at)?;
+                let Some(Anchor { node, size, height }) = self.anchors.get(&anchor) else {
+                    return Err(finding(at, "an alias of itself has no end"));
+                };
+                let (node, size, height) = (node.clone(), *size, *height);
+                self.count(size, at)?;
+                self.deepest = deepest.max(self.depth + height);
+                self.check_depth(self.depth + height, at)?;
                 return Ok(node);
             }
             other => return Err(finding(at, format!("this is no YAML that is understood here: {other:?}"))),
         };
         let node = Node { line: at.start.line(), column: at.start.col() + 1, kind };
         if anchor > 0 {
-            self.anchors.insert(anchor, node.clone());
+            let size = Size { nodes: self.size.nodes - before.nodes, text: self.size.text - before.text };
+            let height = self.deepest - self.depth;
+            self.anchors.insert(anchor, Anchor { node: node.clone(), size, height });
         }
+        self.deepest = self.deepest.max(deepest);
         Ok(node)
     }
 
@@ -163,19 +203,21 @@ impl<'a> Reader<'a> {
             }
         }
         self.depth -= 1;
-        Ok(Kind::List(items))
+        Ok(Kind::List(items.into()))
     }
 
     fn map(&mut self, at: Span) -> Result<Kind, Finding> {
         self.deeper(at)?;
         let mut entries: Vec<(Key, Node)> = Vec::new();
+        let mut names = HashSet::new();
         loop {
             let (name, at) = match self.next()? {
                 (Event::MappingEnd, _) => break,
                 (Event::Scalar(text, ..), at) => (text.into_owned(), at),
                 (_, at) => return Err(finding(at, "a key is a text")),
             };
-            if entries.iter().any(|(key, _)| key.name == name) {
+            self.count(Size { nodes: 0, text: name.len() }, at)?;
+            if !names.insert(name.clone()) {
                 return Err(finding(at, format!("`{name}` stands twice in this mapping")));
             }
             let key = Key { name, line: at.start.line(), column: at.start.col() + 1 };
@@ -183,24 +225,34 @@ impl<'a> Reader<'a> {
             entries.push((key, self.node(event, at)?));
         }
         self.depth -= 1;
-        Ok(Kind::Map(entries))
+        Ok(Kind::Map(entries.into()))
     }
 
     fn deeper(&mut self, at: Span) -> Result<(), Finding> {
         self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return Err(finding(
-                at,
-                format!("at most {MAX_DEPTH} lists and mappings may stand within each other"),
-            ));
+        self.deepest = self.deepest.max(self.depth);
+        self.check_depth(self.depth, at)
+    }
+
+    fn check_depth(&self, depth: usize, at: Span) -> Result<(), Finding> {
+        if depth > MAX_DEPTH {
+            return Err(finding(at, too_deep()));
         }
         Ok(())
     }
 
-    fn count(&mut self, more: usize, at: Span) -> Result<(), Finding> {
-        self.nodes += more;
-        if self.nodes > MAX_NODES {
+    /// Counts before anything is copied.
+    fn count(&mut self, more: Size, at: Span) -> Result<(), Finding> {
+        self.size.nodes += more.nodes;
+        self.size.text += more.text;
+        if self.size.nodes > MAX_NODES {
             return Err(finding(at, format!("a file has at most {MAX_NODES} values")));
+        }
+        if self.size.text > MAX_TEXT {
+            return Err(finding(
+                at,
+                format!("a file has at most {MAX_TEXT} bytes of text, aliases included"),
+            ));
         }
         Ok(())
     }
@@ -216,12 +268,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn size(node: &Node) -> usize {
-    1 + match &node.kind {
-        Kind::Plain(_) => 0,
-        Kind::List(items) => items.iter().map(size).sum(),
-        Kind::Map(entries) => entries.iter().map(|(_, value)| size(value)).sum(),
-    }
+fn too_deep() -> String {
+    format!("at most {MAX_DEPTH} lists and mappings may stand within each other")
 }
 
 fn finding(at: Span, message: impl Into<String>) -> Finding {
@@ -301,5 +349,17 @@ mod tests {
         }
         assert!(parse(&source).unwrap_err().message.contains("20000"));
         assert!(parse(&"[".repeat(500)).is_err());
+        let text = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), vec!["*a"; 1000].join(", "));
+        assert!(parse(&text).unwrap_err().message.contains("bytes of text"));
+        // Nested through aliases: no deeper than what is nested in the file itself.
+        let nested = |levels: usize| {
+            let mut source = "a0: &a0 [x]\n".to_owned();
+            for n in 1..levels {
+                source.push_str(&format!("a{n}: &a{n} {{k: [*a{}]}}\n", n - 1));
+            }
+            parse(&source)
+        };
+        assert!(nested(31).is_ok());
+        assert!(nested(40).unwrap_err().message.contains("within each other"));
     }
 }

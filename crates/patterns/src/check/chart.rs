@@ -1,5 +1,7 @@
 //! The org chart: roles, who reports to whom, rules.
 
+use std::collections::HashMap;
+
 use parallax_api::execution::USER;
 
 use super::rules::{check_role, check_template, check_word};
@@ -7,13 +9,38 @@ use crate::expression::types::TypeEnv;
 use crate::field_path::FieldPath;
 use crate::findings::Findings;
 use crate::pattern::{MessageType, OneOrMany, Pattern, Role};
+use crate::topics::words;
+
+/// Roles of a team at most.
+const MAX_ROLES: usize = 1000;
+/// Agents that are spawned at the start of a run at most, over all roles.
+const MAX_INITIAL: u64 = 1000;
+/// Words of a topic at most: texts are searched for topics of each length.
+const MAX_TOPIC_WORDS: usize = 8;
+/// Names that are shown of a long circle.
+const MAX_SHOWN: usize = 20;
 
 pub(super) fn check(pattern: &Pattern, given: &TypeEnv, findings: &mut Findings<'_>) {
     let structure = FieldPath::top().field("structure");
     if pattern.structure.roles.is_empty() {
         findings.add(&structure.field("roles"), "a team has at least one role", None);
     }
+    let count = pattern.structure.roles.len();
+    if count > MAX_ROLES {
+        let message = format!("a team has at most {MAX_ROLES} roles, and this one has {count}");
+        findings.add(&structure.field("roles"), message, None);
+    }
+    let initial: u64 = pattern.structure.roles.values().map(|role| u64::from(role.min_instances)).sum();
+    if initial > MAX_INITIAL {
+        let message =
+            format!("at most {MAX_INITIAL} agents are spawned at the start, and these are {initial}");
+        let suggestion = "lower `minInstances`".to_owned();
+        findings.add(&structure.field("roles"), message, Some(suggestion));
+    }
     for (name, one) in &pattern.structure.roles {
+        if findings.is_full() {
+            return;
+        }
         let path = structure.field("roles").field(name);
         if name == USER {
             findings.add(&path, "`user` is the person, and cannot be a role", None);
@@ -21,7 +48,7 @@ pub(super) fn check(pattern: &Pattern, given: &TypeEnv, findings: &mut Findings<
         check_word(name, &path, "a role", findings);
         check_one(pattern, name, one, given, &path, findings);
     }
-    cycles(pattern, &structure.field("roles"), findings);
+    check_cycles(pattern, &structure.field("roles"), findings);
     for (index, rule) in pattern.structure.routing.iter().enumerate() {
         let path = structure.field("routing").index(index);
         let questions_only = rule.message_types == [MessageType::Question];
@@ -31,6 +58,9 @@ pub(super) fn check(pattern: &Pattern, given: &TypeEnv, findings: &mut Findings<
             let suggestion = "leave `broadcast` out: a person is asked when nobody else answers".to_owned();
             findings.add(&path.field("to"), "a broadcast goes to agents, not to `user`", Some(suggestion));
         }
+        for (index, topic) in rule.topics.iter().enumerate() {
+            check_topic(topic, &path.field("topics").index(index), findings);
+        }
         if rule.message_types.is_empty() {
             findings.add(&path.field("messageTypes"), "without a message type the rule does nothing", None);
         }
@@ -38,6 +68,13 @@ pub(super) fn check(pattern: &Pattern, given: &TypeEnv, findings: &mut Findings<
     for (index, route) in pattern.structure.escalation.topic_routes.iter().enumerate() {
         let path = structure.field("escalation").field("topicRoutes").index(index);
         role_names(pattern, &route.to, true, &path.field("to"), findings);
+        check_topic(&route.topic, &path.field("topic"), findings);
+    }
+}
+
+fn check_topic(topic: &str, path: &FieldPath, findings: &mut Findings<'_>) {
+    if words(topic).count() > MAX_TOPIC_WORDS {
+        findings.add(path, format!("a topic has at most {MAX_TOPIC_WORDS} words"), None);
     }
 }
 
@@ -115,28 +152,45 @@ fn unmanaged(one: &Role, path: &FieldPath, findings: &mut Findings<'_>) {
     }
 }
 
-/// Roles that report to each other in a circle: each circle once, at the role that comes first.
-fn cycles(pattern: &Pattern, roles: &FieldPath, findings: &mut Findings<'_>) {
-    let above = |name: &str| pattern.structure.roles.get(name).and_then(|one| one.reports_to.as_deref());
-    for name in pattern.structure.roles.keys() {
-        let mut chain = vec![name.as_str()];
-        while let Some(next) = above(chain[chain.len() - 1]) {
-            if next == name {
-                chain.push(next);
-                if chain.iter().all(|other| *other >= name.as_str()) {
-                    let circle = chain.join(" → ");
-                    let suggestion = "let one of them report to nobody".to_owned();
-                    let message = format!("these roles report to each other: {circle}");
-                    findings.add(&roles.field(name).field("reportsTo"), message, Some(suggestion));
+/// Roles that report to each other in a circle: each circle once, at its first name. Each role is visited once.
+fn check_cycles(pattern: &Pattern, roles: &FieldPath, findings: &mut Findings<'_>) {
+    let above = |name: &str| {
+        let (_, one) = pattern.structure.roles.get_key_value(name)?;
+        let (above, _) = pattern.structure.roles.get_key_value(one.reports_to.as_deref()?)?;
+        Some(above.as_str())
+    };
+    // The walk that visited a role first.
+    let mut visited: HashMap<&str, usize> = HashMap::new();
+    for (walk, name) in pattern.structure.roles.keys().enumerate() {
+        let mut chain: Vec<&str> = Vec::new();
+        let mut next = Some(name.as_str());
+        while let Some(role) = next {
+            match visited.get(role) {
+                None => {
+                    visited.insert(role, walk);
+                    chain.push(role);
+                    next = above(role);
                 }
-                break;
+                Some(before) if *before == walk => {
+                    let start = chain.iter().position(|other| *other == role).unwrap_or_default();
+                    report_cycle(&chain[start..], roles, findings);
+                    break;
+                }
+                Some(_) => break,
             }
-            if chain.contains(&next) {
-                break;
-            }
-            chain.push(next);
         }
     }
+}
+
+fn report_cycle(circle: &[&str], roles: &FieldPath, findings: &mut Findings<'_>) {
+    let Some(first) = (0..circle.len()).min_by_key(|index| circle[*index]) else { return };
+    let names: Vec<&str> =
+        circle.iter().cycle().skip(first).take(circle.len().min(MAX_SHOWN)).copied().collect();
+    let more = if circle.len() > MAX_SHOWN { "… → " } else { "" };
+    let message =
+        format!("these roles report to each other: {} → {more}{}", names.join(" → "), circle[first]);
+    let suggestion = "let one of them report to nobody".to_owned();
+    findings.add(&roles.field(circle[first]).field("reportsTo"), message, Some(suggestion));
 }
 
 fn role_names(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use parallax_api::execution::USER;
 
 use crate::expression::template::Template;
-use crate::expression::types::{Type, TypeEnv, TypeError};
+use crate::expression::types::{Type, TypeEnv};
 use crate::field_path::FieldPath;
 use crate::findings::Findings;
 use crate::pattern::{FieldType, Pattern};
@@ -29,15 +29,14 @@ pub(super) fn check_role(
     path: &FieldPath,
     findings: &mut Findings<'_>,
 ) {
-    if pattern.structure.roles.contains_key(name) || (user && name == USER) {
+    if findings.is_full() || pattern.structure.roles.contains_key(name) || (user && name == USER) {
         return;
     }
     if name == USER {
         let suggestion = "a person can be asked by `approve`, and by the rules for questions".to_owned();
         return findings.add(path, "`user` is the person, and cannot do this", Some(suggestion));
     }
-    let known: Vec<&str> = pattern.structure.roles.keys().map(String::as_str).collect();
-    let suggestion = suggestion(name, known.iter().copied());
+    let suggestion = suggestion(name, pattern.structure.roles.keys().map(String::as_str));
     findings.add(path, format!("there is no role `{name}`"), suggestion);
 }
 
@@ -45,13 +44,13 @@ pub(super) fn check_role(
 pub(super) fn given_types(pattern: &Pattern) -> TypeEnv {
     let input = match &pattern.inputs {
         Some(inputs) => {
-            Type::Record(inputs.iter().map(|(name, input)| (name.clone(), type_of(input.r#type))).collect())
+            Type::record(inputs.iter().map(|(name, input)| (name.clone(), type_of(input.r#type))))
         }
         // Not declared: a text that a run needs, whatever it is called.
         None => Type::Any,
     };
     let context = ["executionId", "pattern"].map(|name| (name.to_owned(), Type::Text));
-    let types = [("input".to_owned(), input), ("context".to_owned(), Type::Record(context.into()))];
+    let types = [("input".to_owned(), input), ("context".to_owned(), Type::record(context))];
     TypeEnv { types: types.into(), maybe: BTreeMap::new() }
 }
 
@@ -69,9 +68,12 @@ pub(super) fn check_template(text: &str, known: &TypeEnv, path: &FieldPath, find
     match Template::parse(text) {
         Err(why) => findings.add(path, why, None),
         Ok(template) => {
-            let errors: Vec<TypeError> =
-                template.variables().filter_map(|variable| known.of(variable).err()).collect();
-            findings.type_errors(path, errors);
+            for variable in template.variables() {
+                if findings.is_full() {
+                    return;
+                }
+                findings.type_errors(path, known.of(variable).err());
+            }
         }
     }
 }

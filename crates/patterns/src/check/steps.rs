@@ -60,9 +60,7 @@ impl StepChecker<'_, '_> {
                         for name in fields.keys() {
                             check_word(name, &path.field("answer").field(name), "a field", self.findings);
                         }
-                        Type::Record(
-                            fields.iter().map(|(name, field)| (name.clone(), type_of(*field))).collect(),
-                        )
+                        Type::record(fields.iter().map(|(name, field)| (name.clone(), type_of(*field))))
                     }
                 }
             }
@@ -108,8 +106,9 @@ impl StepChecker<'_, '_> {
 
     fn parallel(&mut self, steps: &[Step], known: &mut TypeEnv, path: &FieldPath) -> Type {
         let before = known.clone();
+        let others: BTreeSet<String> = ids(steps).into_iter().collect();
         for (index, inner) in steps.iter().enumerate() {
-            // They run at the same time: none sees what another brings.
+            // The branches run at the same time: none sees the results of another.
             let mut own = before.clone();
             for other in steps.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, step)| step) {
                 for id in ids(std::slice::from_ref(other)) {
@@ -117,7 +116,6 @@ impl StepChecker<'_, '_> {
                 }
             }
             self.step(inner, &mut own, &path.field("steps").index(index));
-            let others: BTreeSet<String> = ids(steps).into_iter().collect();
             let mine: BTreeSet<String> = ids(std::slice::from_ref(inner)).into_iter().collect();
             known.types.extend(own.types);
             let elsewhere = |id: &String| !others.contains(id) || mine.contains(id);
@@ -160,9 +158,15 @@ impl StepChecker<'_, '_> {
     }
 
     fn aggregate(&mut self, step: &Aggregate, known: &TypeEnv, path: &FieldPath) -> Type {
+        let mut once = BTreeSet::new();
         for (index, id) in step.of.iter().enumerate() {
+            if self.findings.is_full() {
+                break;
+            }
             let path = path.field("of").index(index);
-            if !self.seen.contains_key(id) {
+            if !once.insert(id) {
+                self.findings.add(&path, format!("`{id}` stands twice in this list"), None);
+            } else if !self.seen.contains_key(id) {
                 let ids = self.seen.keys().map(String::as_str);
                 let suggestion = suggestion(id, ids);
                 self.findings.add(&path, format!("no step before this one has the id `{id}`"), suggestion);
@@ -233,7 +237,7 @@ fn verdict() -> Type {
 }
 
 fn record(fields: &[(&str, Type)]) -> Type {
-    Type::Record(fields.iter().map(|(name, field)| ((*name).to_owned(), field.clone())).collect())
+    Type::record(fields.iter().map(|(name, field)| ((*name).to_owned(), field.clone())))
 }
 
 /// The ids of these steps and of those in them.

@@ -1,57 +1,72 @@
-//! What an expression means in a run.
+//! The evaluation of a condition in a run.
 
 use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use super::{Comparison, Expression, Variable};
-use crate::answer_parser;
+use super::ast::{Comparison, Expression};
+use super::values::{Scope, Values, text_size};
 
-/// Where values come from.
-pub trait Scope {
-    /// The value of a variable's first word.
-    fn get(&self, root: &str) -> Option<Value>;
-}
-
-/// The value of a variable. The fields of a text are those of the JSON in it.
-///
-/// # Errors
-/// When there is none.
-pub fn variable(variable: &Variable, scope: &dyn Scope) -> Result<Value, String> {
-    let mut value = scope.get(&variable.root).ok_or_else(|| format!("`{}` has no value", variable.root))?;
-    for field in &variable.fields {
-        if let Value::String(text) = &value {
-            value = answer_parser::json(text).ok_or_else(|| {
-                format!("`{variable}`: the answer is no JSON, so it has no field `{field}`")
-            })?;
-        }
-        let inner = match &value {
-            Value::Object(fields) => fields.get(field),
-            Value::Array(items) => field.parse::<usize>().ok().and_then(|index| items.get(index)),
-            _ => None,
-        };
-        value = inner.cloned().ok_or_else(|| format!("`{variable}`: there is no `{field}`"))?;
-    }
-    Ok(value)
-}
+/// The text that one evaluation looks at, in bytes: a condition may name a long text often.
+const MAX_COMPARED: usize = 64 * 1024 * 1024;
+/// The longest text that is read as a number or as true or false, in bytes.
+const MAX_WORD: usize = 4096;
 
 /// Whether a condition holds.
 ///
 /// # Errors
-/// When a variable has no value, or values cannot be compared.
+/// When a variable has no value, values cannot be compared, or too much text is compared.
 pub fn holds(expression: &Expression, scope: &dyn Scope) -> Result<bool, String> {
-    truth(&value(expression, scope)?)
+    Evaluation { values: Values::new(scope), budget: MAX_COMPARED }.holds(expression)
 }
 
-fn value(expression: &Expression, scope: &dyn Scope) -> Result<Value, String> {
-    Ok(match expression {
-        Expression::Literal(value) => value.clone(),
-        Expression::Variable(name) => variable(name, scope)?,
-        Expression::Not(inner) => Value::Bool(!holds(inner, scope)?),
-        Expression::And(a, b) => Value::Bool(holds(a, scope)? && holds(b, scope)?),
-        Expression::Or(a, b) => Value::Bool(holds(a, scope)? || holds(b, scope)?),
-        Expression::Compare(how, a, b) => Value::Bool(compare(*how, &value(a, scope)?, &value(b, scope)?)?),
-    })
+struct Evaluation<'a> {
+    values: Values<'a>,
+    budget: usize,
+}
+
+impl Evaluation<'_> {
+    fn holds(&mut self, expression: &Expression) -> Result<bool, String> {
+        match expression {
+            Expression::Literal(value) => truth(value),
+            Expression::Variable(name) => truth(self.values.get(name)?),
+            Expression::Not(inner) => Ok(!self.holds(inner)?),
+            Expression::All(terms) => {
+                for term in terms {
+                    if !self.holds(term)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            Expression::Any(terms) => {
+                for term in terms {
+                    if self.holds(term)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+            Expression::Compare(how, a, b) => {
+                let a = self.operand(a)?;
+                let b = self.operand(b)?;
+                compare(*how, &a, &b)
+            }
+        }
+    }
+
+    /// A side of a comparison. Its size is taken from the budget before it is copied.
+    fn operand(&mut self, expression: &Expression) -> Result<Value, String> {
+        let value = match expression {
+            Expression::Literal(value) => value,
+            Expression::Variable(name) => self.values.get(name)?,
+            _ => return self.holds(expression).map(Value::Bool),
+        };
+        self.budget = self.budget.checked_sub(text_size(value)).ok_or_else(|| {
+            format!("the condition compares more than {} MiB of text", MAX_COMPARED / (1024 * 1024))
+        })?;
+        Ok(value.clone())
+    }
 }
 
 /// Compares two values. A text that stands beside a number or a boolean is read as one.
@@ -74,7 +89,8 @@ pub fn compare(how: Comparison, a: &Value, b: &Value) -> Result<bool, String> {
         (a, b) if !how.is_ordering() => Some(if a == b { Ordering::Equal } else { Ordering::Less }),
         _ => None,
     };
-    let order = order.ok_or_else(|| format!("`{a}` and `{b}` cannot be compared with `{}`", how.as_str()))?;
+    let order = order
+        .ok_or_else(|| format!("{} and {} cannot be compared with `{}`", short(a), short(b), how.as_str()))?;
     Ok(match how {
         Comparison::Equal => order.is_eq(),
         Comparison::Different => order.is_ne(),
@@ -88,7 +104,9 @@ pub fn compare(how: Comparison, a: &Value, b: &Value) -> Result<bool, String> {
 fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok().filter(|number: &f64| number.is_finite()),
+        Value::String(text) if text.len() <= MAX_WORD => {
+            text.trim().parse().ok().filter(|number: &f64| number.is_finite())
+        }
         _ => None,
     }
 }
@@ -96,11 +114,21 @@ fn number(value: &Value) -> Option<f64> {
 fn truth(value: &Value) -> Result<bool, String> {
     match value {
         Value::Bool(value) => Ok(*value),
-        Value::String(text) => match text.trim().to_lowercase().as_str() {
+        Value::String(text) if text.len() <= MAX_WORD => match text.trim().to_lowercase().as_str() {
             "true" => Ok(true),
             "false" => Ok(false),
-            _ => Err(format!("`{:.80}` is neither true nor false", text.trim())),
+            _ => Err(format!("{} is neither true nor false", short(value))),
         },
-        other => Err(format!("`{other}` is neither true nor false")),
+        other => Err(format!("{} is neither true nor false", short(other))),
+    }
+}
+
+/// The beginning of a value, for messages.
+fn short(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("`{:.80}`", text.trim()),
+        Value::Array(_) => "a list".into(),
+        Value::Object(_) => "a value with fields".into(),
+        other => format!("`{other}`"),
     }
 }

@@ -1,10 +1,10 @@
-//! An expression's words.
+//! The tokens of an expression.
 
 use serde_json::{Number, Value};
 
-use super::Comparison;
+use super::ast::Comparison;
 
-/// A word.
+/// A token.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
     Literal(Value),
@@ -20,7 +20,7 @@ pub(super) enum Token {
     Close,
 }
 
-/// The words with the characters they begin at.
+/// The tokens, each with the index of its first character.
 pub(super) fn tokens(text: &str) -> Result<Vec<(usize, Token)>, String> {
     let letters: Vec<char> = text.chars().collect();
     let mut tokens = Vec::new();

@@ -1,9 +1,11 @@
-//! Words into an expression: `||` binds least, then `&&`, comparisons, `!`.
+//! Tokens into an expression: `||` binds least, then `&&`, comparisons, `!`.
+//!
+//! The parser recurses into parentheses and `!` only, at most [`MAX_DEPTH`] deep. Chains are loops.
 
+use super::ast::{Expression, Variable};
 use super::lexer::{Token, tokens};
-use super::{Expression, Variable};
 
-/// Parentheses and `!` within each other at most.
+/// The deepest nesting of parentheses and `!`.
 const MAX_DEPTH: usize = 32;
 
 /// Reads a condition.
@@ -54,19 +56,21 @@ impl Parser {
     }
 
     fn or(&mut self) -> Result<Expression, String> {
-        let mut left = self.and()?;
+        let first = self.and()?;
+        let mut terms = Vec::new();
         while self.take(&Token::Or) {
-            left = Expression::Or(Box::new(left), Box::new(self.and()?));
+            terms.push(self.and()?);
         }
-        Ok(left)
+        Ok(chain(first, terms, Expression::Any))
     }
 
     fn and(&mut self) -> Result<Expression, String> {
-        let mut left = self.comparison()?;
+        let first = self.comparison()?;
+        let mut terms = Vec::new();
         while self.take(&Token::And) {
-            left = Expression::And(Box::new(left), Box::new(self.comparison()?));
+            terms.push(self.comparison()?);
         }
-        Ok(left)
+        Ok(chain(first, terms, Expression::All))
     }
 
     fn comparison(&mut self) -> Result<Expression, String> {
@@ -101,6 +105,19 @@ impl Parser {
         self.depth -= 1;
         expression
     }
+}
+
+/// The only term, or the chain of several.
+fn chain(
+    first: Expression,
+    mut rest: Vec<Expression>,
+    make: fn(Vec<Expression>) -> Expression,
+) -> Expression {
+    if rest.is_empty() {
+        return first;
+    }
+    rest.insert(0, first);
+    make(rest)
 }
 
 fn words(token: &Token) -> String {

@@ -1,9 +1,10 @@
-//! Text with `${variables}` in it. A `$` without `{` is a `$`; `$${` is `${`. What a variable brings is never read again.
+//! Text with `${variables}` in it. A `$` without `{` is a `$`; `$${` is `${`. The value of a variable is not parsed again.
 
 use serde_json::Value;
 
-use super::eval::{self, Scope};
-use super::{Variable, parse_variable};
+use super::ast::Variable;
+use super::parser::parse_variable;
+use super::values::{Scope, Values, as_text};
 
 /// A text with variables.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,8 +16,17 @@ enum Piece {
     Variable(Variable),
 }
 
+/// Why a template has no text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TemplateError {
+    /// A variable has no value, with why.
+    NoValue(String),
+    /// The text would be longer than this.
+    TooLong(usize),
+}
+
 impl Template {
-    /// Reads one.
+    /// Parses a template.
     ///
     /// # Errors
     /// A `${` without `}`, or with something else than a variable in it.
@@ -56,37 +66,41 @@ impl Template {
         })
     }
 
-    /// The text.
+    /// The text with the values filled in, of at most `most` bytes. The bound is checked before a piece is added.
     ///
     /// # Errors
-    /// When a variable has no value.
-    pub fn text(&self, scope: &dyn Scope) -> Result<String, String> {
-        self.0.iter().try_fold(String::new(), |mut text, piece| {
-            match piece {
-                Piece::Text(plain) => text.push_str(plain),
-                Piece::Variable(variable) => text.push_str(&as_text(&eval::variable(variable, scope)?)),
+    /// When a variable has no value, or the text would be longer.
+    pub fn text(&self, scope: &dyn Scope, most: usize) -> Result<String, TemplateError> {
+        let mut values = Values::new(scope);
+        let mut text = String::new();
+        let mut add = |piece: &str| {
+            if piece.len() > most - text.len() {
+                return Err(TemplateError::TooLong(most));
             }
-            Ok(text)
-        })
+            text.push_str(piece);
+            Ok(())
+        };
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(plain) => add(plain)?,
+                Piece::Variable(variable) => {
+                    add(&as_text(values.get(variable).map_err(TemplateError::NoValue)?))?;
+                }
+            }
+        }
+        Ok(text)
     }
 
     /// The value: of a variable that stands alone, its own; otherwise the text.
     ///
     /// # Errors
-    /// When a variable has no value.
-    pub fn value(&self, scope: &dyn Scope) -> Result<Value, String> {
+    /// As [`Template::text`].
+    pub fn value(&self, scope: &dyn Scope, most: usize) -> Result<Value, TemplateError> {
         match self.0.as_slice() {
-            [Piece::Variable(variable)] => eval::variable(variable, scope),
-            _ => self.text(scope).map(Value::String),
+            [Piece::Variable(variable)] => {
+                Values::new(scope).get(variable).cloned().map_err(TemplateError::NoValue)
+            }
+            _ => self.text(scope, most).map(Value::String),
         }
-    }
-}
-
-/// A value as text: a text as it is, everything else as JSON.
-pub fn as_text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
     }
 }

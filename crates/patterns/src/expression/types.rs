@@ -1,13 +1,14 @@
-//! What is known of values before a run.
+//! The types of values, as far as they are known before a run.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Expression, Variable};
+use super::ast::{Expression, Variable};
 use crate::suggest::suggestion;
 
-/// What is known of a value.
+/// The type of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Type {
     /// Nothing: an agent's answer, which may be text or JSON.
@@ -21,7 +22,7 @@ pub enum Type {
     /// A list.
     List,
     /// These fields.
-    Record(BTreeMap<String, Type>),
+    Record(Arc<BTreeMap<String, Type>>),
 }
 
 impl Type {
@@ -34,7 +35,12 @@ impl Type {
         }
     }
 
-    /// In words.
+    /// A record of these fields.
+    pub fn record(fields: impl IntoIterator<Item = (String, Type)>) -> Self {
+        Self::Record(Arc::new(fields.into_iter().collect()))
+    }
+
+    /// Its name for people.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Any => "anything",
@@ -47,15 +53,15 @@ impl Type {
     }
 }
 
-/// What is wrong, and what to do.
+/// A message and a suggestion.
 pub type TypeError = (String, Option<String>);
 
-/// The variables there are, by their first word.
+/// The variables in scope, by their first word. Cheap to clone: the fields of records are shared.
 #[derive(Clone, Debug, Default)]
 pub struct TypeEnv {
     /// Those that have a value whenever this part of the file is reached.
     pub types: BTreeMap<String, Type>,
-    /// Those that may have none here, with why.
+    /// Those that may have no value here, with the reason.
     pub maybe: BTreeMap<String, String>,
 }
 
@@ -97,20 +103,23 @@ impl TypeEnv {
     }
 }
 
+/// Errors of one expression at most: each may take a search through all names.
+const MAX_ERRORS: usize = 16;
+
 /// The type of an expression.
 ///
 /// # Errors
-/// Every mistake in it.
+/// The errors in it, at most [`MAX_ERRORS`].
 pub fn check(expression: &Expression, known: &TypeEnv) -> Result<Type, Vec<TypeError>> {
     match expression {
         Expression::Literal(value) => Ok(Type::of(value)),
-        Expression::Variable(variable) => known.of(variable).map_err(|mistake| vec![mistake]),
+        Expression::Variable(variable) => known.of(variable).map_err(|error| vec![error]),
         Expression::Not(inner) => {
             boolean(inner, "!", known)?;
             Ok(Type::Boolean)
         }
-        Expression::And(a, b) => both(boolean(a, "&&", known), boolean(b, "&&", known)),
-        Expression::Or(a, b) => both(boolean(a, "||", known), boolean(b, "||", known)),
+        Expression::All(terms) => booleans(terms, "&&", known),
+        Expression::Any(terms) => booleans(terms, "||", known),
         Expression::Compare(how, a, b) => {
             let (a, b) = match (check(a, known), check(b, known)) {
                 (Ok(a), Ok(b)) => (a, b),
@@ -147,22 +156,40 @@ pub fn constant(expression: &Expression) -> Option<bool> {
     match expression {
         Expression::Literal(Value::Bool(value)) => Some(*value),
         Expression::Not(inner) => constant(inner).map(|value| !value),
-        Expression::And(a, b) => match (constant(a), constant(b)) {
-            (Some(false), _) | (_, Some(false)) => Some(false),
-            (Some(true), Some(true)) => Some(true),
-            _ => None,
-        },
-        Expression::Or(a, b) => match (constant(a), constant(b)) {
-            (Some(true), _) | (_, Some(true)) => Some(true),
-            (Some(false), Some(false)) => Some(false),
-            _ => None,
-        },
+        Expression::All(terms) => constant_chain(terms, false),
+        Expression::Any(terms) => constant_chain(terms, true),
         Expression::Compare(how, a, b) => match (&**a, &**b) {
             (Expression::Literal(a), Expression::Literal(b)) => super::eval::compare(*how, a, b).ok(),
             _ => None,
         },
         _ => None,
     }
+}
+
+/// One term with the value `decides` decides a chain; otherwise all terms must be constant.
+fn constant_chain(terms: &[Expression], decides: bool) -> Option<bool> {
+    let mut all_known = true;
+    for term in terms {
+        match constant(term) {
+            Some(value) if value == decides => return Some(decides),
+            Some(_) => {}
+            None => all_known = false,
+        }
+    }
+    all_known.then_some(!decides)
+}
+
+fn booleans(terms: &[Expression], sign: &str, known: &TypeEnv) -> Result<Type, Vec<TypeError>> {
+    let mut errors = Vec::new();
+    for term in terms {
+        if let Err(more) = boolean(term, sign, known) {
+            errors.extend(more);
+        }
+        if errors.len() >= MAX_ERRORS {
+            break;
+        }
+    }
+    if errors.is_empty() { Ok(Type::Boolean) } else { Err(errors) }
 }
 
 fn boolean(expression: &Expression, sign: &str, known: &TypeEnv) -> Result<Type, Vec<TypeError>> {
@@ -181,7 +208,7 @@ fn both(a: Result<Type, Vec<TypeError>>, b: Result<Type, Vec<TypeError>>) -> Res
             a.extend(b);
             Err(a)
         }
-        (Err(mistakes), Ok(_)) | (Ok(_), Err(mistakes)) => Err(mistakes),
+        (Err(errors), Ok(_)) | (Ok(_), Err(errors)) => Err(errors),
         (Ok(_), Ok(_)) => Ok(Type::Boolean),
     }
 }

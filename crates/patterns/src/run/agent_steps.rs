@@ -1,8 +1,9 @@
 //! The steps that ask an agent or a person: assign, select, review, approve and aggregate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use parallax_api::AttentionOption;
+use parallax_api::agent::MAX_MESSAGE;
 use parallax_api::execution::{ExecutionEventData as Data, Question, QuestionKind, SentKind, USER};
 use serde_json::{Value, json};
 
@@ -10,13 +11,13 @@ use super::engine::Engine;
 use super::messaging::OutgoingMessage;
 use super::pool::{Pool, PooledAgent};
 use super::prompt::{self, Judging};
-use super::routing::has_word;
 use super::step_error::StepError;
 use crate::answer_parser::{self, Verdict};
-use crate::expression::template::as_text;
+use crate::expression::values::{as_text, text_size};
 use crate::pattern::{
     Aggregate, AggregateStrategy, Approve, FieldType, MessageType, Review, Select, SelectStrategy,
 };
+use crate::topics::topics_in;
 
 /// The options of an approval.
 const APPROVE: &str = "approve";
@@ -66,13 +67,14 @@ impl Engine {
 
     fn choose(&self, step: &Select, task: &str, before: usize) -> Result<String, StepError> {
         let room = |role: &String| self.pools.get(role).map_or(0, Pool::available);
-        let fitness = |role: &String| {
-            let capabilities = &self.pattern.structure.roles[role].capabilities;
-            let fits = |word: &&String| {
-                if step.needs.is_empty() { has_word(task, word) } else { step.needs.contains(word) }
-            };
-            capabilities.iter().filter(fits).count()
+        let capabilities = |role: &String| &self.pattern.structure.roles[role].capabilities;
+        let needed: BTreeSet<&str> = if step.needs.is_empty() {
+            topics_in(task, step.roles.iter().flat_map(capabilities).map(String::as_str))
+        } else {
+            step.needs.iter().map(String::as_str).collect()
         };
+        let fitness =
+            |role: &String| capabilities(role).iter().filter(|word| needed.contains(word.as_str())).count();
         // Of equals, the first in the file.
         let best = |score: &dyn Fn(&String) -> (usize, usize)| {
             step.roles.iter().rev().max_by_key(|role| score(role)).cloned()
@@ -139,7 +141,7 @@ impl Engine {
 
     /// One answer out of several.
     pub(super) async fn aggregate(&self, step: &Aggregate, at: &str) -> Result<Value, StepError> {
-        let answers = self.answers(&step.of);
+        let answers = self.answers(&step.of)?;
         let criteria = step.criteria.as_deref().map(|text| self.text(text)).transpose()?;
         let of = answers.len();
         let (most, votes) = most_said(&answers);
@@ -173,21 +175,32 @@ impl Engine {
         Ok(result(answer.trim().to_owned(), votes == of, votes))
     }
 
-    /// The answers of the steps with these ids, each with a name.
-    fn answers(&self, ids: &[String]) -> Vec<(String, String)> {
+    /// The answers of the steps with these ids, each with a name. All of them fit into one message.
+    fn answers(&self, ids: &[String]) -> Result<Vec<(String, String)>, StepError> {
         let mut answers = Vec::new();
+        let mut room = MAX_MESSAGE;
+        let mut add = |name: String, value: &Value| {
+            let Some(left) = room.checked_sub(text_size(value)) else {
+                let message =
+                    format!("the answers to aggregate are longer than {MAX_MESSAGE} bytes together");
+                return Err(StepError::too_large(message));
+            };
+            room = left;
+            answers.push((name, answer_in(value)));
+            Ok(())
+        };
         for id in ids {
-            match self.store.read(|state| state.result(id).cloned()) {
+            self.store.read(|state| match state.result(id) {
                 // Only the result of a `parallel` step is a list.
                 Some(Value::Array(results)) => {
-                    let named = results.iter().enumerate();
-                    answers.extend(named.map(|(index, value)| (format!("{id}.{index}"), answer_in(value))));
+                    let mut named = results.iter().enumerate();
+                    named.try_for_each(|(index, value)| add(format!("{id}.{index}"), value))
                 }
-                Some(value) => answers.push((id.clone(), answer_in(&value))),
-                None => {}
-            }
+                Some(value) => add(id.clone(), value),
+                None => Ok(()),
+            })?;
         }
-        answers
+        Ok(answers)
     }
 
     async fn ask_once(
@@ -250,20 +263,21 @@ fn with_fields(answer: &str, fields: &BTreeMap<String, FieldType>) -> Option<Val
 /// The answer in a step's result.
 fn answer_in(value: &Value) -> String {
     let answer = value.get("answer").or(value.get("verdict"));
-    as_text(answer.filter(|answer| answer.is_string()).unwrap_or(value))
+    as_text(answer.filter(|answer| answer.is_string()).unwrap_or(value)).into_owned()
 }
 
 /// The most frequent answer in the words of its first author, and how many agree.
 fn most_said(answers: &[(String, String)]) -> (String, usize) {
-    let mut counts: Vec<(String, &str, usize)> = Vec::new();
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
     for (_, answer) in answers {
-        let words = answer_parser::same_words(answer);
-        match counts.iter_mut().find(|(known, ..)| *known == words) {
-            Some((_, _, count)) => *count += 1,
-            None => counts.push((words, answer, 1)),
+        let index = *known.entry(answer_parser::same_words(answer)).or_insert(counts.len());
+        match counts.get_mut(index) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((answer, 1)),
         }
     }
     // `max_by_key` returns the last of several: reversed, the first one wins.
-    let most = counts.iter().rev().max_by_key(|(_, _, count)| *count);
-    most.map(|(_, answer, count)| (answer.trim().to_owned(), *count)).unwrap_or_default()
+    let most = counts.iter().rev().max_by_key(|(_, count)| *count);
+    most.map(|(answer, count)| (answer.trim().to_owned(), *count)).unwrap_or_default()
 }

@@ -10,6 +10,8 @@ use super::engine::Engine;
 use super::membership;
 use super::state::RunState;
 use super::step_error::StepError;
+use super::steps::MAX_RESULT;
+use crate::expression::values::text_size;
 use crate::pattern::Output;
 
 /// How long a run may take when the file does not say.
@@ -70,10 +72,21 @@ impl Engine {
         let last = self.sequence(&self.pattern.workflow.steps, |index| index.to_string()).await?;
         match &self.pattern.workflow.output {
             None => Ok(last),
-            Some(Output::One(text)) => self.value(text),
+            Some(Output::One(text)) => self.bounded(self.value(text)?),
             Some(Output::Several(texts)) => {
-                let values = texts.iter().map(|(name, text)| Ok((name.clone(), self.value(text)?)));
-                Ok(Value::Object(values.collect::<Result<Map<_, _>, StepError>>()?))
+                let mut values = Map::new();
+                let mut size = 0;
+                for (name, text) in texts {
+                    let value = self.value(text)?;
+                    size += name.len() + text_size(&value);
+                    // Before the next one is made: each may be large.
+                    if size > MAX_RESULT {
+                        let message = format!("the output of a run has at most {MAX_RESULT} bytes");
+                        return Err(StepError::too_large(message));
+                    }
+                    values.insert(name.clone(), value);
+                }
+                Ok(Value::Object(values))
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use parallax_api::agent::MAX_MESSAGE;
 use parallax_api::execution::{
     ExecutionEventData as Data, Fault, Question, QuestionAnswer, QuestionKind, SentKind,
 };
@@ -13,7 +14,7 @@ use super::agent_client::MessageProgress;
 use super::engine::Engine;
 use super::pool::PooledAgent;
 use super::routing::POLICY;
-use super::state::RunState;
+use super::state::{MAX_RUN_TEXT, RunState};
 use super::step_error::{Disposition, StepError};
 use super::{path, prompt};
 use crate::answer_parser;
@@ -138,6 +139,14 @@ impl Engine {
         };
         pooled.start(key);
         match self.deliver(pooled, outgoing, &text).await {
+            Ok(answer) if answer.len() > MAX_MESSAGE => {
+                pooled.finish();
+                let message = format!("the agent answered with more than {MAX_MESSAGE} bytes");
+                let failed = StepError::too_large(message);
+                let error = failed.fault.clone();
+                self.store.append(Data::MessageFailed { key: key.clone(), error }).await?;
+                Err(failed)
+            }
             Ok(answer) => {
                 pooled.finish();
                 let answered = Data::MessageAnswered { key: key.clone(), text: answer.clone() };
@@ -164,14 +173,28 @@ impl Engine {
         let (role, kind) = (member.role.clone(), outgoing.kind);
         let briefing = self.briefing(member, kind);
         let most = self.pattern.limits.messages;
-        let mut text = None;
+        let mut text = Err(StepError::permanent(
+            "MESSAGE_BUDGET",
+            format!("the run has sent the {most} messages that it may send"),
+        ));
         let write = |state: &RunState| {
             if state.conversations().message_count() >= most {
                 return None;
             }
+            if state.text_bytes() > MAX_RUN_TEXT {
+                let message = format!("the run holds more than {MAX_RUN_TEXT} bytes of text");
+                text = Err(StepError::permanent(Code::ResourceLimit.as_str(), message));
+                return None;
+            }
             let notes = if kind == SentKind::Task { state.notes(&role) } else { &[] };
             let whole = prompt::with_notes(briefing, notes, &outgoing.text);
-            text = Some(whole.clone());
+            if whole.len() > MAX_MESSAGE {
+                let message =
+                    format!("a message has at most {MAX_MESSAGE} bytes, and this has {}", whole.len());
+                text = Err(StepError::too_large(message));
+                return None;
+            }
+            text = Ok(whole.clone());
             Some(Data::MessageSent {
                 key: outgoing.key.clone(),
                 step: outgoing.step.clone(),
@@ -183,12 +206,7 @@ impl Engine {
             })
         };
         self.store.append_if(write).await?;
-        text.ok_or_else(|| {
-            StepError::permanent(
-                "MESSAGE_BUDGET",
-                format!("the run has sent the {most} messages that it may send"),
-            )
-        })
+        text
     }
 
     async fn deliver(

@@ -1,8 +1,11 @@
 //! Where questions and copies of messages go: pure functions of the org chart.
 
+use std::collections::{BTreeSet, HashSet};
+
 use parallax_api::execution::{Question, QuestionKind, USER};
 
 use crate::pattern::{Behavior, MaxDepthBehavior, MessageType, Pattern, Rule};
+use crate::topics::topics_in;
 
 /// The name of the answerer when the escalation policy of the file decides.
 pub(super) const POLICY: &str = "policy";
@@ -39,7 +42,9 @@ pub(super) fn first(pattern: &Pattern, question: &Question) -> Next {
         }
         QuestionKind::Question => {}
     }
-    let about = |topics: &[String]| topics.is_empty() || is_about(question, topics);
+    let topics = topics_of(pattern, question);
+    let about =
+        |wanted: &[String]| wanted.is_empty() || wanted.iter().any(|topic| topics.contains(topic.as_str()));
     let fits = |rule: &&Rule| {
         rule.message_types.contains(&MessageType::Question)
             && rule.from.includes(asker)
@@ -56,8 +61,11 @@ pub(super) fn first(pattern: &Pattern, question: &Question) -> Next {
     }
     let escalation = &pattern.structure.escalation;
     for route in &escalation.topic_routes {
+        if !topics.contains(route.topic.as_str()) {
+            continue;
+        }
         let roles = named(pattern, route.to.as_slice(), asker);
-        if is_about(question, std::slice::from_ref(&route.topic)) && !roles.is_empty() {
+        if !roles.is_empty() {
             return to(roles, false, asker, format!("the route for the topic `{}`", route.topic));
         }
     }
@@ -65,7 +73,7 @@ pub(super) fn first(pattern: &Pattern, question: &Question) -> Next {
         Behavior::RouteToReportsTo => up(pattern, asker, &[]),
         Behavior::SurfaceToUser => Next::User("the default behavior".into()),
         Behavior::Broadcast => {
-            to(named(pattern, &["*".into()], asker), true, asker, "the default behavior".into())
+            to(named(pattern, &["*".to_owned()], asker), true, asker, "the default behavior".into())
         }
         Behavior::Fail => Next::Fail("no rule is about it, and the default behavior is `fail`".into()),
         Behavior::ReturnBestEffort => Next::BestEffort("the default behavior".into()),
@@ -94,28 +102,36 @@ pub(super) fn at_max_depth(pattern: &Pattern, question: &Question, asked: &[Stri
         MaxDepthBehavior::Fail => Next::Fail(why()),
         MaxDepthBehavior::ReturnBestEffort => Next::BestEffort(why()),
         MaxDepthBehavior::Broadcast => {
-            let mut others = named(pattern, &["*".into()], asker);
+            let mut others = named(pattern, &["*".to_owned()], asker);
             others.retain(|role| !asked.contains(role));
             to(others, true, asker, why())
         }
     }
 }
 
+/// The topics of the file that a question is about: those that it states, or else those in its words.
+fn topics_of<'a>(pattern: &'a Pattern, question: &Question) -> BTreeSet<&'a str> {
+    let structure = &pattern.structure;
+    let routes = structure.escalation.topic_routes.iter().map(|route| &route.topic);
+    let topics = structure.routing.iter().flat_map(|rule| &rule.topics).chain(routes).map(String::as_str);
+    if question.topics.is_empty() {
+        return topics_in(&question.text, topics);
+    }
+    let stated: HashSet<String> = question.topics.iter().map(|topic| topic.to_ascii_lowercase()).collect();
+    topics.filter(|topic| stated.contains(&topic.to_ascii_lowercase())).collect()
+}
+
 /// The roles that get a copy of a message to or from the role `from`.
 pub(super) fn copies(pattern: &Pattern, kind: MessageType, from: &str, text: &str) -> Vec<String> {
-    let fits = |rule: &&Rule| {
-        rule.message_types.contains(&kind)
-            && rule.from.includes(from)
-            && (rule.topics.is_empty() || rule.topics.iter().any(|topic| has_word(text, topic)))
+    let fits = |rule: &&Rule| rule.message_types.contains(&kind) && rule.from.includes(from);
+    let rules: Vec<&Rule> = pattern.structure.routing.iter().filter(fits).collect();
+    let topics = topics_in(text, rules.iter().flat_map(|rule| &rule.topics).map(String::as_str));
+    let about = |rule: &&&Rule| {
+        rule.topics.is_empty() || rule.topics.iter().any(|topic| topics.contains(topic.as_str()))
     };
-    let mut roles = Vec::new();
-    for rule in pattern.structure.routing.iter().filter(fits) {
-        for role in named(pattern, rule.to.as_slice(), from) {
-            if role != USER && !roles.contains(&role) {
-                roles.push(role);
-            }
-        }
-    }
+    let words = rules.iter().filter(about).flat_map(|rule| rule.to.as_slice());
+    let mut roles = named(pattern, words, from);
+    roles.retain(|role| role != USER);
     roles
 }
 
@@ -143,37 +159,26 @@ fn to(mut roles: Vec<String>, all: bool, asker: &str, why: String) -> Next {
 }
 
 /// The roles that these words name, each once, without `asker`.
-fn named(pattern: &Pattern, words: &[String], asker: &str) -> Vec<String> {
-    let mut roles: Vec<String> = Vec::new();
-    let all = || pattern.structure.roles.keys().cloned();
-    let meant = words.iter().flat_map(|word| if word == "*" { all().collect() } else { vec![word.clone()] });
-    for role in meant {
-        if role != asker && !roles.contains(&role) {
-            roles.push(role);
+fn named<'a>(pattern: &Pattern, words: impl IntoIterator<Item = &'a String>, asker: &str) -> Vec<String> {
+    let mut seen: HashSet<&str> = HashSet::from([asker]);
+    let mut roles = Vec::new();
+    let mut has_all = false;
+    for word in words {
+        if word != "*" {
+            roles.extend(seen.insert(word.as_str()).then(|| word.clone()));
+        } else if !has_all {
+            // Once: a file may name all roles in many rules.
+            has_all = true;
+            roles
+                .extend(pattern.structure.roles.keys().filter(|role| !seen.contains(role.as_str())).cloned());
         }
     }
+    if has_all {
+        // A role that is named after `"*"` is there already.
+        let mut once = HashSet::new();
+        roles.retain(|role| once.insert(role.clone()));
+    }
     roles
-}
-
-/// Whether a question is about one of these: as it says itself, or else by its words.
-fn is_about(question: &Question, topics: &[String]) -> bool {
-    topics.iter().any(|topic| {
-        if question.topics.is_empty() {
-            has_word(&question.text, topic)
-        } else {
-            question.topics.iter().any(|stated| stated.eq_ignore_ascii_case(topic))
-        }
-    })
-}
-
-/// Whether the text has this word (or these words in a row), whatever the case.
-pub(super) fn has_word(text: &str, word: &str) -> bool {
-    let split = |text: &str| -> Vec<String> {
-        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-        words.map(str::to_lowercase).collect()
-    };
-    let (text, word) = (split(text), split(word));
-    !word.is_empty() && text.windows(word.len()).any(|part| part == word)
 }
 
 #[cfg(test)]

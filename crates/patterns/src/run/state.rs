@@ -12,9 +12,13 @@ use serde_json::Value;
 
 use super::event::RunEvent;
 use super::path;
+use crate::expression::values::text_size;
 use crate::pattern::default_result_name;
 pub(super) use conversations::{Conversations, QuestionState};
 use wait_time::WaitTime;
+
+/// Text of one run at most, in bytes: its messages, answers and results. All of it is kept and replayed.
+pub(super) const MAX_RUN_TEXT: usize = 128 * 1024 * 1024;
 
 /// The state of a run.
 #[derive(Clone, Debug)]
@@ -46,6 +50,8 @@ pub struct RunState {
     wait_time: WaitTime,
     spawned: u32,
     at_once: u32,
+    /// The text in it, in bytes.
+    text_bytes: usize,
 }
 
 /// The state of a step.
@@ -105,6 +111,7 @@ impl RunState {
             wait_time: WaitTime::default(),
             spawned: 0,
             at_once: 0,
+            text_bytes: 0,
         }
     }
 
@@ -121,6 +128,7 @@ impl RunState {
         self.updated_at = at;
         self.wait_time.apply(&event.data, at);
         self.conversations.apply(&event.data, at);
+        self.text_bytes += text_in(&event.data);
         match &event.data {
             Data::ExecutionStarted { pattern, input, workdir } => {
                 self.pattern.clone_from(pattern);
@@ -245,6 +253,11 @@ impl RunState {
         self.workdir.as_deref()
     }
 
+    /// The text of its messages and results, in bytes.
+    pub(super) fn text_bytes(&self) -> usize {
+        self.text_bytes
+    }
+
     /// When it was started.
     pub(super) fn created_at(&self) -> Time {
         self.created_at
@@ -333,5 +346,35 @@ impl RunState {
     /// Whether this note was left before.
     pub(super) fn has_note(&self, key: &str) -> bool {
         self.note_keys.contains(key)
+    }
+}
+
+/// The bytes of text that an event adds to a run, as far as agents and files decide them.
+fn text_in(data: &Data) -> usize {
+    match data {
+        Data::MessageSent { text, .. } | Data::MessageAnswered { text, .. } | Data::NoteLeft { text, .. } => {
+            text.len()
+        }
+        Data::StepEnded { result: Some(result), .. } => text_size(result),
+        Data::QuestionAsked { question } => question.text.len(),
+        Data::QuestionAnswered { answer, .. } => answer.text.as_ref().map_or(0, String::len),
+        Data::ExecutionStarted { .. }
+        | Data::ExecutionResumed {}
+        | Data::CancelRequested {}
+        | Data::ExecutionEnding {}
+        | Data::ExecutionEnded { .. }
+        | Data::StepStarted { .. }
+        | Data::StepEnded { .. }
+        | Data::RoleSelected { .. }
+        | Data::AgentWanted { .. }
+        | Data::AgentRefused { .. }
+        | Data::AgentJoined { .. }
+        | Data::AgentLeft { .. }
+        | Data::MessageFailed { .. }
+        | Data::MessageAbandoned { .. }
+        | Data::QuestionRouted { .. }
+        | Data::QuestionDeclined { .. }
+        | Data::QuestionDelivered { .. }
+        | Data::QuestionWithdrawn { .. } => 0,
     }
 }

@@ -46,6 +46,11 @@ impl StepError {
         Self::permanent("TYPE_ERROR", why)
     }
 
+    /// A text or result that is larger than it may be.
+    pub fn too_large(message: impl Into<String>) -> Self {
+        Self::permanent(Code::PayloadTooLarge.as_str(), message)
+    }
+
     /// A fault that was recorded before.
     pub fn replayed(fault: Fault, disposition: Disposition) -> Self {
         Self { fault, disposition }

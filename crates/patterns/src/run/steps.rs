@@ -12,7 +12,9 @@ use serde_json::Value;
 use super::engine::Engine;
 use super::path;
 use super::scope::Variables;
+use super::state::{MAX_RUN_TEXT, RunState};
 use super::step_error::{Disposition, StepError};
+use crate::expression::values::text_size;
 use crate::expression::{self, eval};
 use crate::pattern::{Condition, MessageType, Parallel, Step};
 
@@ -22,6 +24,9 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 const DEFAULT_PARALLEL: u32 = 8;
 /// Delay before a step is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The largest result of a step, in bytes.
+pub(super) const MAX_RESULT: usize = 8 * 1024 * 1024;
 
 impl Engine {
     /// Does steps one after the other; returns the last result.
@@ -45,7 +50,8 @@ impl Engine {
                     return self.outcome(&path).await;
                 };
                 let at = path::attempt(&path, attempt);
-                let mut outcome = self.within_time(step, &at, started).await;
+                let mut outcome =
+                    self.within_time(step, &at, started).await.and_then(|value| self.bounded(value));
                 if let Err(failure) = &mut outcome {
                     // The innermost failed step is named in the fault.
                     failure.fault.step.get_or_insert_with(|| step.id().unwrap_or(&path).to_owned());
@@ -62,6 +68,19 @@ impl Engine {
                 }
             }
         })
+    }
+
+    /// A result that is not too large to be kept.
+    pub(super) fn bounded(&self, result: Value) -> Result<Value, StepError> {
+        let size = text_size(&result);
+        if size > MAX_RESULT {
+            return Err(StepError::too_large(format!("a result has at most {MAX_RESULT} bytes")));
+        }
+        if self.store.read(RunState::text_bytes) + size > MAX_RUN_TEXT {
+            let message = format!("the run holds more than {MAX_RUN_TEXT} bytes of text");
+            return Err(StepError::permanent(Code::ResourceLimit.as_str(), message));
+        }
+        Ok(result)
     }
 
     /// The attempt to make, and when it started; none when the step is over.

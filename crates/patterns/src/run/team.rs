@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
+use parallax_api::agent::MAX_MESSAGE;
 use parallax_api::execution::{ExecutionEventData as Data, Fault, SentKind, TeamMember};
 use parallax_api::retry::Backoff;
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, SpawnRequest};
@@ -13,8 +14,7 @@ use super::pool::{Checkout, Pool, PooledAgent, Reservation};
 use super::queues::JoinRequest;
 use super::state::RunState;
 use super::step_error::{StepError, is_uncertain};
-use super::{prompt, routing, scope};
-use crate::expression::template::Template;
+use super::{prompt, routing};
 use crate::pattern::{MessageType, Role};
 
 /// Between repetitions of a call with an unknown outcome.
@@ -149,9 +149,12 @@ impl Engine {
         number: u32,
         agent_type: &str,
     ) -> Result<SpawnRequest, StepError> {
-        let filled = |text: &String| {
-            let template = Template::parse(text).map_err(StepError::type_error)?;
-            template.text(&scope::Variables(self)).map_err(StepError::type_error)
+        // All of them together: each may name a long input.
+        let mut room = MAX_MESSAGE;
+        let mut filled = |text: &String| {
+            let filled = self.text_within(text, room)?;
+            room -= filled.len();
+            Ok::<_, StepError>(filled)
         };
         let workdir = match &role.workdir {
             Some(text) => Some(filled(text)?),

@@ -49,6 +49,8 @@ impl QuestionState {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Conversations {
     messages: HashMap<String, MessageState>,
+    /// The agents of conversations.
+    partners: HashMap<String, AgentId>,
     sent: u32,
     sent_to: HashMap<AgentId, u32>,
     questions: HashMap<String, QuestionState>,
@@ -68,6 +70,7 @@ impl Conversations {
                     abandoned: false,
                 };
                 self.messages.insert(key.clone(), state);
+                self.partners.insert(path::conversation(key).to_owned(), agent_id.clone());
                 self.sent += 1;
                 *self.sent_to.entry(agent_id.clone()).or_default() += 1;
             }
@@ -137,8 +140,7 @@ impl Conversations {
 
     /// The agent of this conversation.
     pub fn agent_of(&self, conversation: &str) -> Option<AgentId> {
-        let mut with = self.messages.iter().filter(|(key, _)| path::conversation(key) == conversation);
-        with.next().map(|(_, message)| message.agent.clone())
+        self.partners.get(conversation).cloned()
     }
 
     /// The messages that agents work on, by key.
