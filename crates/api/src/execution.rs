@@ -44,7 +44,7 @@ pub enum StepStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Fault {
     /// For programs: a code of the API, or `REJECTED`, `UNCLEAR_ANSWER`, `NO_AGREEMENT`, `NOT_ANSWERED`, `MESSAGE_BUDGET`,
-    /// `TYPE_ERROR`.
+    /// `TYPE_ERROR`, `SERVER_DIED`.
     pub code: String,
     /// What happened.
     pub message: String,

@@ -11,7 +11,7 @@ mod runs;
 pub mod stream;
 mod sweep;
 
-pub use library::{File, Library};
+pub use library::{File, Library, findings};
 pub use runs::{RunServices, Runs};
 pub use sweep::sweep;
 

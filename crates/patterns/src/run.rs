@@ -69,6 +69,8 @@ pub struct RunParams {
     pub journal: Arc<dyn Journal>,
     /// The events that are stored already: the first one, or all of a run that continues.
     pub history: Vec<RunEvent>,
+    /// Whether the server that ran it before died, instead of being stopped.
+    pub crashed: bool,
     /// The time.
     pub now: Time,
 }
@@ -76,7 +78,7 @@ pub struct RunParams {
 impl Run {
     /// A run with this history. Nothing happens before [`Run::execute`].
     pub fn new(params: RunParams) -> Self {
-        let RunParams { id, pattern, agents, journal, history, now } = params;
+        let RunParams { id, pattern, agents, journal, history, crashed, now } = params;
         let state = RunState::replay(&id, &history);
         let (join_tx, join_rx) = unbounded_channel();
         let (departure_tx, departure_rx) = unbounded_channel();
@@ -117,6 +119,7 @@ impl Run {
             store: RunStore::new(state, count, Clock::at(now), journal),
             pools,
             resumed,
+            crashed,
             join_tx,
             membership: tokio::sync::Mutex::new(MembershipQueues { join_rx, departure_rx }),
         }))

@@ -38,7 +38,11 @@ pub enum ExecutionEventData {
         workdir: Option<String>,
     },
     /// A server took it up again.
-    ExecutionResumed {},
+    ExecutionResumed {
+        /// Whether the server before it died, instead of being stopped.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        crashed: bool,
+    },
     /// Somebody wants it to end.
     CancelRequested {},
     /// Its steps are over; its agents are being stopped.
@@ -241,7 +245,7 @@ impl ExecutionEventData {
     pub fn name(&self) -> &'static str {
         match self {
             Self::ExecutionStarted { .. } => "execution_started",
-            Self::ExecutionResumed {} => "execution_resumed",
+            Self::ExecutionResumed { .. } => "execution_resumed",
             Self::CancelRequested {} => "cancel_requested",
             Self::ExecutionEnding {} => "execution_ending",
             Self::ExecutionEnded { .. } => "execution_ended",

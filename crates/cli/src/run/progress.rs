@@ -96,7 +96,7 @@ impl Progress {
                 (format!("… {by} answers: {}", said.collect::<Vec<_>>().join(", ")), Style::Plain)
             }
             Data::QuestionWithdrawn { why, .. } => (format!("… {why}"), Style::Faint),
-            Data::ExecutionResumed {} => ("taken up again by the server".into(), Style::Faint),
+            Data::ExecutionResumed { .. } => ("taken up again by the server".into(), Style::Faint),
             Data::CancelRequested {} => ("cancelled".into(), Style::Wanted),
             Data::ExecutionEnded { status, error, .. } => match (status, error) {
                 (ExecutionStatus::Completed, _) => ("completed".into(), Style::Good),

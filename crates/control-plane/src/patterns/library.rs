@@ -26,16 +26,30 @@ pub struct File {
 }
 
 impl File {
-    /// Reads a file.
+    /// Reads a file. A large one takes a while, so it is not read on the async workers.
     ///
     /// # Errors
     /// `VALIDATION_ERROR` with everything that is wrong in `errors`.
-    pub fn read(source: String) -> Result<Self, Problem> {
-        match check::read(&source) {
-            Ok(pattern) => Ok(Self { source, pattern }),
-            Err(findings) => Err(invalid(&findings)),
-        }
+    pub async fn read(source: String) -> Result<Self, Problem> {
+        let (source, pattern) = check_file(source).await?;
+        pattern.map(|pattern| Self { source, pattern }).map_err(|findings| invalid(&findings))
     }
+}
+
+/// Everything that is wrong with a file.
+///
+/// # Errors
+/// When the server shuts down.
+pub async fn findings(source: String) -> Result<Vec<Finding>, Problem> {
+    Ok(check_file(source).await?.1.err().unwrap_or_default())
+}
+
+async fn check_file(source: String) -> Result<(String, Result<Pattern, Vec<Finding>>), Problem> {
+    let checking = tokio::task::spawn_blocking(move || {
+        let checked = check::read(&source);
+        (source, checked)
+    });
+    checking.await.map_err(Problem::internal)
 }
 
 /// The refusal of a file.
@@ -102,7 +116,8 @@ impl Library {
         let wanted = name.to_owned();
         let select = "SELECT name, source, created_at, updated_at FROM patterns WHERE name = ?";
         let found = self.store.with(move |db| db.query_row(select, [wanted], read).optional()).await?;
-        found.ok_or_else(|| not_found(name))
+        let row = found.ok_or_else(|| not_found(name))?;
+        tokio::task::spawn_blocking(move || describe(row)).await.map_err(Problem::internal)
     }
 
     /// Every pattern, by name.
@@ -113,9 +128,12 @@ impl Library {
         let list = |db: &Connection| {
             let mut select =
                 db.prepare_cached("SELECT name, source, created_at, updated_at FROM patterns ORDER BY name")?;
-            select.query_map([], read)?.map(|row| row.map(|stored| stored.info)).collect()
+            select.query_map([], read)?.collect::<rusqlite::Result<Vec<_>>>()
         };
-        Ok(self.store.with(list).await?)
+        let rows = self.store.with(list).await?;
+        let describing =
+            tokio::task::spawn_blocking(|| rows.into_iter().map(|row| describe(row).info).collect());
+        describing.await.map_err(Problem::internal)
     }
 
     /// Deletes a pattern. Its runs go on.
@@ -138,8 +156,20 @@ fn not_found(name: &str) -> Problem {
     )
 }
 
-fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredPattern> {
-    let (name, source): (String, String) = (row.get(0)?, row.get(1)?);
+/// A row of the table.
+struct Row {
+    name: String,
+    source: String,
+    created_at: i64,
+    updated_at: i64,
+}
+
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    Ok(Row { name: row.get(0)?, source: row.get(1)?, created_at: row.get(2)?, updated_at: row.get(3)? })
+}
+
+/// What a file says of itself. Not on the thread of the database, which others wait for.
+fn describe(Row { name, source, created_at, updated_at }: Row) -> StoredPattern {
     // A file of another version that does not parse any more is shown all the same; running it says what is wrong.
     let pattern = check::read(&source).ok();
     let info = PatternInfo {
@@ -147,8 +177,8 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredPattern> {
         version: pattern.as_ref().and_then(|pattern| pattern.version.clone()),
         description: pattern.as_ref().and_then(|pattern| pattern.description.clone()),
         inputs: pattern.as_ref().map(check::inputs).unwrap_or_default(),
-        created_at: Time::from_millis(row.get(2)?),
-        updated_at: Time::from_millis(row.get(3)?),
+        created_at: Time::from_millis(created_at),
+        updated_at: Time::from_millis(updated_at),
     };
-    Ok(StoredPattern { info, source })
+    StoredPattern { info, source }
 }

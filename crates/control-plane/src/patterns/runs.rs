@@ -144,7 +144,7 @@ impl Runs {
             select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
         };
         for (id, source) in self.store.with(select).await? {
-            match (File::read(source), journal::all(&self.store, &id).await) {
+            match (File::read(source).await, journal::all(&self.store, &id).await) {
                 (Ok(file), Ok(history)) => self.spawn_run(&id, file, history),
                 (Err(problem), _) => tracing::error!(execution.id = id, %problem, "a run cannot be resumed"),
                 (_, Err(error)) => {
@@ -166,6 +166,7 @@ impl Runs {
             agents: Arc::new(RunAgents::new(self.services.clone(), id)),
             journal: Arc::new(journal),
             history,
+            crashed: false,
             now: Time::now(),
         });
         self.running().insert(id.to_owned(), Running { run: run.clone(), head, over });

@@ -12,13 +12,13 @@ use parallax_api::pattern::{
     Accepted, ExecuteQuery, ExecuteRequest, MAX_SOURCE, PatternList, StoredPattern, Validation,
 };
 use parallax_api::{Code, Problem};
-use parallax_patterns::{check, schema};
+use parallax_patterns::schema;
 use parallax_service::extract::{Json, Path, Query};
 use parallax_service::idempotency::{Answer, IdempotencyKey};
 
 use super::extract::Body;
 use crate::app::App;
-use crate::patterns::File;
+use crate::patterns::{File, findings};
 
 /// How long `wait` waits by default, in milliseconds.
 const DEFAULT_WAIT_MS: u64 = 600_000;
@@ -69,7 +69,7 @@ pub async fn list(State(app): State<App>) -> Result<Json<PatternList>, Problem> 
     )
 )]
 pub async fn create(State(app): State<App>, Source(source): Source) -> Result<Response, Problem> {
-    let (_, stored) = app.library.put(File::read(source)?, false).await?;
+    let (_, stored) = app.library.put(File::read(source).await?, false).await?;
     created(stored)
 }
 
@@ -82,9 +82,9 @@ pub async fn create(State(app): State<App>, Source(source): Source) -> Result<Re
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub async fn validate(Source(source): Source) -> Json<Validation> {
-    let errors = check::read(&source).err().unwrap_or_default();
-    Json(Validation { valid: errors.is_empty(), errors })
+pub async fn validate(Source(source): Source) -> Result<Json<Validation>, Problem> {
+    let errors = findings(source).await?;
+    Ok(Json(Validation { valid: errors.is_empty(), errors }))
 }
 
 /// The JSON Schema of pattern files, for editors.
@@ -123,7 +123,7 @@ pub async fn put(
     Path(name): Path<String>,
     Source(source): Source,
 ) -> Result<Response, Problem> {
-    let file = File::read(source)?;
+    let file = File::read(source).await?;
     if file.pattern.name != name {
         let detail = format!("the file calls the pattern `{}`, and the path `{name}`", file.pattern.name);
         return Err(Problem::invalid("name", detail));
@@ -178,7 +178,7 @@ pub async fn execute(
     let (starting, asked) = (app.clone(), request.clone());
     let operation = format!("POST /api/patterns/{name}/execute");
     let work = move |id: String| async move {
-        let file = File::read(starting.library.get(&name).await?.source)?;
+        let file = File::read(starting.library.get(&name).await?.source).await?;
         starting.runs.start(&id, file, request).await?;
         let accepted = Answer::new(StatusCode::ACCEPTED, &Accepted { execution_id: id.clone() })?;
         Ok(accepted.at(format!("/api/executions/{id}")))

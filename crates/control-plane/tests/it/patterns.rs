@@ -222,3 +222,57 @@ async fn a_run_goes_on_with_the_next_server() {
     let list = plane.client.executions(&Default::default()).await.unwrap().executions;
     assert_eq!(list.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), [other.as_str(), id.as_str()]);
 }
+
+/// A pattern whose condition has `terms` terms.
+fn with_chain(terms: usize) -> String {
+    format!(
+        "name: chain\nstructure:\n  roles:\n    a: {{agentType: shell, managed: true, capabilities: [x]}}\nworkflow:\n  steps:\n    \
+         - {{type: assign, id: one, role: a, task: hi}}\n    - type: condition\n      id: c\n      if: \"{}\"\n      \
+         then: [{{type: assign, role: a, task: x}}]\n",
+        vec!["true"; terms].join("&&")
+    )
+}
+
+#[tokio::test]
+async fn hostile_files_are_answered_and_others_are_served_meanwhile() {
+    let (_dir, _runtime, plane) = one_runtime().await;
+    for terms in [4000, 6000, 40_000] {
+        let (status, answer) =
+            post(&plane, "/api/patterns/validate", "application/yaml", &with_chain(terms)).await;
+        assert_eq!((status, &answer["valid"]), (200, &json!(true)), "{terms}");
+    }
+    let (status, _) = post(&plane, "/api/patterns", "application/yaml", &with_chain(6000)).await;
+    assert_eq!(status, 201);
+    let nested = with_chain(1).replace("\"true\"", &format!("\"{}true\"", "(".repeat(100_000)));
+    let (status, answer) = post(&plane, "/api/patterns/validate", "application/yaml", &nested).await;
+    assert_eq!(status, 200);
+    assert_eq!(answer["errors"][0]["field"], "workflow.steps[1].if", "{answer}");
+    assert!(answer["errors"][0]["message"].as_str().unwrap().contains("within each other"), "{answer}");
+    plane.client.health().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_text_that_no_message_may_hold_fails_the_run() {
+    let (dir, runtime, plane) = one_runtime().await;
+    for references in [1000, 20_000] {
+        let source = format!(
+            "name: bomb\ninputs: {{x: {{type: text}}}}\nstructure: {{roles: {{a: {{agentType: shell, managed: true}}}}}}\n\
+             workflow:\n  steps:\n    - {{type: assign, id: one, role: a, task: \"{}\"}}\n",
+            "${input.x}".repeat(references)
+        );
+        plane.client.put_pattern("bomb", &source).await.unwrap();
+        let input = [("x".to_owned(), json!("A".repeat(1_000_000)))].into();
+        let run = ExecuteRequest { input, workdir: None };
+        let id = plane.client.execute(&format!("k{references}"), "bomb", &run).await.unwrap();
+        let mut events = plane.client.execution_events(&id, None, Retry::NEVER);
+        within("the run ends", async { while events.next().await.unwrap().is_some() {} }).await;
+        let ended = plane.client.execution(&id).await.unwrap();
+        assert_eq!(ended.status, ExecutionStatus::Failed);
+        let fault = ended.error.unwrap();
+        assert_eq!((fault.code.as_str(), fault.step.as_deref()), ("PAYLOAD_TOO_LARGE", Some("one")));
+        assert!(fault.message.contains("1048576 bytes"), "{}", fault.message);
+    }
+    plane.stop().await;
+    let plane = Plane::start(dir.path(), vec![runtime.spec("local")]).await;
+    assert!(plane.client.executions(&Default::default()).await.unwrap().executions.len() == 2);
+}

@@ -19,6 +19,8 @@ pub(super) struct Engine {
     pub pools: BTreeMap<String, Pool>,
     /// Whether another server worked on it before.
     pub resumed: bool,
+    /// Whether that server died.
+    pub crashed: bool,
     pub join_tx: UnboundedSender<JoinRequest>,
     pub membership: tokio::sync::Mutex<MembershipQueues>,
 }

@@ -26,7 +26,13 @@ impl Engine {
             return Ok(());
         }
         if self.resumed {
-            self.store.append(Data::ExecutionResumed {}).await?;
+            self.store.append(Data::ExecutionResumed { crashed: self.crashed }).await?;
+        }
+        if let Some(fault) = self.store.read(RunState::lethal) {
+            let failed =
+                Data::ExecutionEnded { status: ExecutionStatus::Failed, output: None, error: Some(fault) };
+            self.shut_down().await?;
+            return self.store.append(failed).await;
         }
         let mut queues = self.membership.lock().await;
         let outcome = {

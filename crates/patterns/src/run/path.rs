@@ -8,6 +8,14 @@ pub(super) fn attempt(step: &str, attempt: u32) -> String {
     if attempt == 1 { step.to_owned() } else { format!("{step}#{attempt}") }
 }
 
+/// The step of an attempt.
+pub(super) fn step(attempt: &str) -> &str {
+    match attempt.rsplit_once('#') {
+        Some((step, number)) if !number.contains('/') => step,
+        _ => attempt,
+    }
+}
+
 /// The path of a step within an attempt at another.
 pub(super) fn child(parent: &str, field: &str, index: usize) -> String {
     // A condition has two lists; the others have one.

@@ -1,6 +1,7 @@
 //! The state of a run: the projection of its events. Replaying them from the first one gives the same state.
 
 mod conversations;
+mod deaths;
 mod view;
 mod wait_time;
 
@@ -50,6 +51,8 @@ pub struct RunState {
     wait_time: WaitTime,
     spawned: u32,
     at_once: u32,
+    /// How often the server died in each attempt at a step.
+    deaths: HashMap<String, u32>,
     /// The text in it, in bytes.
     text_bytes: usize,
 }
@@ -111,6 +114,7 @@ impl RunState {
             wait_time: WaitTime::default(),
             spawned: 0,
             at_once: 0,
+            deaths: HashMap::new(),
             text_bytes: 0,
         }
     }
@@ -190,7 +194,8 @@ impl RunState {
                 self.note_keys.insert(key.clone());
                 self.notes.entry(to.clone()).or_default().push(text.clone());
             }
-            Data::ExecutionResumed {}
+            Data::ExecutionResumed { crashed: true } => self.count_death(),
+            Data::ExecutionResumed { crashed: false }
             | Data::ExecutionEnding {}
             | Data::MessageAnswered { .. }
             | Data::MessageFailed { .. }
@@ -359,7 +364,7 @@ fn text_in(data: &Data) -> usize {
         Data::QuestionAsked { question } => question.text.len(),
         Data::QuestionAnswered { answer, .. } => answer.text.as_ref().map_or(0, String::len),
         Data::ExecutionStarted { .. }
-        | Data::ExecutionResumed {}
+        | Data::ExecutionResumed { .. }
         | Data::CancelRequested {}
         | Data::ExecutionEnding {}
         | Data::ExecutionEnded { .. }

@@ -1,8 +1,8 @@
 //! Why a step failed, and whether trying it again may help.
 
-use parallax_api::Problem;
 use parallax_api::execution::Fault;
 use parallax_api::problem::{Outcome, Recovery};
+use parallax_api::{Code, Problem};
 
 /// The failure of a step.
 #[derive(Clone, Debug, PartialEq)]

@@ -62,6 +62,7 @@ async fn simulate(pattern: Pattern, seed: u64, faults: Faults) -> Outcome {
     journal.0.lock().unwrap().push(first);
     let mut crashes = faults.crashes;
     let answers = dice.chance(90);
+    let mut crashed = false;
     loop {
         let now = Time::from_millis(i64::try_from(began.elapsed().as_millis()).unwrap());
         let history = journal.0.lock().unwrap().clone();
@@ -71,6 +72,7 @@ async fn simulate(pattern: Pattern, seed: u64, faults: Faults) -> Outcome {
             agents: sim.clone(),
             journal: journal.clone(),
             history,
+            crashed,
             now,
         });
         let dies = if crashes > 0 { Duration::from_millis(dice.below(200_000)) } else { FOR_EVER };
@@ -85,6 +87,7 @@ async fn simulate(pattern: Pattern, seed: u64, faults: Faults) -> Outcome {
             }
             () = person(&run, &mut dice, answers) => {}
             () = tokio::time::sleep(dies) => {
+                crashed = true;
                 crashes = crashes.checked_sub(1).unwrap_or_else(|| {
                     panic!("the run does not end: {:#?}\n{:#?}", run.view(), journal.0.lock().unwrap())
                 });

@@ -106,7 +106,7 @@ impl Conversations {
             Data::QuestionDelivered { id } => self.change(id, |question| question.delivered = true),
             Data::QuestionWithdrawn { id, .. } => self.change(id, |question| question.withdrawn = true),
             Data::ExecutionStarted { .. }
-            | Data::ExecutionResumed {}
+            | Data::ExecutionResumed { .. }
             | Data::CancelRequested {}
             | Data::ExecutionEnding {}
             | Data::ExecutionEnded { .. }
@@ -136,6 +136,11 @@ impl Conversations {
     /// The message with this key.
     pub fn message(&self, key: &str) -> Option<&MessageState> {
         self.messages.get(key)
+    }
+
+    /// Whether this attempt at a step has sent a message.
+    pub fn has_messages(&self, attempt: &str) -> bool {
+        self.partners.contains_key(attempt)
     }
 
     /// The agent of this conversation.

@@ -56,7 +56,7 @@ impl WaitTime {
                 self.stop_if_idle(at);
             }
             Data::ExecutionStarted { .. }
-            | Data::ExecutionResumed {}
+            | Data::ExecutionResumed { .. }
             | Data::CancelRequested {}
             | Data::StepStarted { .. }
             | Data::StepEnded { .. }
@@ -67,6 +67,11 @@ impl WaitTime {
             | Data::QuestionDelivered { .. }
             | Data::NoteLeft { .. } => {}
         }
+    }
+
+    /// Whether agents are being stopped at the end.
+    pub fn is_ending(&self) -> bool {
+        self.open.contains(&Wait::Ending)
     }
 
     /// The milliseconds waited until then.
