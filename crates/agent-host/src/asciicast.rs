@@ -7,7 +7,8 @@ use serde_json::json;
 use crate::characters;
 use crate::log::IndexEntry;
 
-/// The header, then an `o` event for each piece (split where times change) and an `r` event for each new size.
+/// The header, then an `o` event for each piece (split where times change), an `r` event for each new size, and an `m`
+/// event (a marker) for each gap.
 pub fn encode(
     title: String,
     index: Vec<IndexEntry>,
@@ -19,7 +20,7 @@ pub fn encode(
     let size = begin.map_or_else(Default::default, |entry| entry.size);
     let timestamp = begin.map_or(0, |entry| entry.at.as_millis() / 1000);
     let header = json!({"version": 2, "width": size.cols, "height": size.rows, "timestamp": timestamp, "title": title});
-    let mut encoder = Encoder { index, next: first, begin, at: 0.0, carry: Vec::new() };
+    let mut encoder = Encoder { index, next: first, begin, at: 0.0, expected: None, carry: Vec::new() };
     let head = futures::stream::once(async move { Ok(Bytes::from(format!("{header}\n"))) });
     head.chain(pieces.map(move |piece| piece.map(|(offset, bytes)| encoder.events(offset, &bytes))))
 }
@@ -30,6 +31,8 @@ struct Encoder {
     next: usize,
     begin: Option<IndexEntry>,
     at: f64,
+    /// The offset that follows what was encoded.
+    expected: Option<u64>,
     /// The beginning of a character that ends in the next event: JSON strings hold complete ones.
     carry: Vec<u8>,
 }
@@ -37,6 +40,11 @@ struct Encoder {
 impl Encoder {
     fn events(&mut self, mut offset: u64, mut bytes: &[u8]) -> Bytes {
         let mut lines = String::new();
+        if let Some(expected) = self.expected.filter(|expected| *expected < offset) {
+            let marker = format!("log_gap: bytes {expected} to {offset} were lost");
+            lines += &format!("{}\n", json!([self.at, "m", marker]));
+        }
+        self.expected = Some(offset + bytes.len() as u64);
         while !bytes.is_empty() {
             while let Some(entry) = self.index.get(self.next).filter(|entry| entry.offset <= offset) {
                 self.reach(*entry, &mut lines);

@@ -1,19 +1,30 @@
-//! The event journal: an agent's events by sequence, in memory and on disk, bounded.
+//! The event journal: an agent's events by sequence number, in memory and on disk, bounded.
+//!
+//! Events that the disk does not take stay in memory, are published all the same, and are written when the disk has
+//! room again. A number is never given to two events: when the last host may have published events that it did not
+//! write, numbers go on far above the last one. Readers see missing numbers as a gap.
+
+mod file;
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use parallax_api::host::HostEvent;
 use parallax_api::{EventData, Time};
 use tokio::sync::watch;
 
-/// Events kept for a runtime server that was away. Older ones are forgotten and told as a gap.
-const MAX_EVENTS: usize = 10_000;
+use crate::tail_mark::TailMark;
+use file::{JournalFile, MAX_EVENTS};
+
 /// Bytes kept, as JSON; a message may have a mebibyte.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// How often a write is tried again that the disk did not take.
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+/// Added to the number when the last host may have published more events than it wrote: more than it can have had.
+const SKIP_AHEAD: u64 = 1 << 32;
 
 /// Shared by the session, which writes it, and the streams, which read it.
 #[derive(Clone)]
@@ -26,51 +37,79 @@ struct Shared {
 }
 
 struct Kept {
+    /// With the length of each as JSON.
     events: VecDeque<(HostEvent, usize)>,
     bytes: usize,
-    file: File,
-    path: PathBuf,
-    file_bytes: usize,
+    file: JournalFile,
+    /// The last number that is on disk.
+    written: u64,
+    next: u64,
+    mark: TailMark,
+    retry_at: Option<Instant>,
 }
 
 impl Journal {
     /// A journal that also writes the file `path`, one JSON object a line. It goes on from what is in the file, if there
     /// is one: the agent was here before.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let before = match fs::read(path) {
-            Ok(before) => before,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error),
-        };
-        let mut kept = Kept {
-            events: VecDeque::new(),
-            bytes: 0,
-            file: File::options().create(true).append(true).open(path)?,
-            path: path.into(),
-            file_bytes: 0,
-        };
-        for line in before.split_inclusive(|byte| *byte == b'\n') {
-            // A host that was killed may have left half a line; nobody was told of it.
-            let Ok(event) = serde_json::from_slice(line) else { break };
-            kept.keep(event, line.len());
-            kept.file_bytes += line.len();
+        let mark = TailMark::open(path.with_extension("tail"));
+        let (file, found) = JournalFile::open(path)?;
+        let mut kept =
+            Kept { events: VecDeque::new(), bytes: 0, file, written: 0, next: 1, mark, retry_at: None };
+        for (event, len) in found.events {
+            kept.written = event.seq;
+            kept.keep(event, len);
         }
-        kept.file.set_len(kept.file_bytes as u64)?;
-        let head = kept.events.back().map_or(0, |(event, _)| event.seq);
+        kept.next = kept.written + 1;
+        if found.is_cut {
+            // The number of the half line may have been published.
+            kept.next += 1;
+        }
+        if kept.mark.was_incomplete() {
+            kept.next += SKIP_AHEAD;
+        }
+        let head = kept.next - 1;
         Ok(Self(Arc::new(Shared { kept: Mutex::new(kept), head_tx: watch::Sender::new(head) })))
     }
 
-    /// Numbers the event, keeps it, and wakes the streams.
-    pub fn append(&self, data: EventData, at: Time) -> io::Result<()> {
-        let mut kept = self.0.kept.lock().expect("the journal does not panic");
-        let seq = *self.0.head_tx.borrow() + 1;
+    /// Numbers the event, writes it, and wakes the streams. An event that the disk does not take is published, too.
+    pub fn append(&self, data: EventData, at: Time, now: Instant) {
+        let mut kept = self.lock();
+        let seq = kept.next;
+        kept.next += 1;
         let event = HostEvent { seq, data, timestamp: at };
-        let mut line = serde_json::to_vec(&event)?;
-        line.push(b'\n');
+        let line = line(&event);
         kept.keep(event, line.len());
-        // Sent under the lock: a reader that saw the number finds the event.
+        if kept.retry_at.is_none() {
+            kept.write(seq, &line, now);
+        }
+        // Sent under the lock: a reader that saw the number finds the event. Sent after the write: what was published is
+        // on disk, or the mark says that it may not be.
         self.0.head_tx.send_replace(seq);
-        kept.write(&line)
+    }
+
+    /// When a write is tried again.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.lock().retry_at
+    }
+
+    /// Writes what waits when a retry is due.
+    pub fn step(&self, now: Instant) {
+        let mut kept = self.lock();
+        if kept.retry_at.is_some_and(|at| at <= now) {
+            kept.catch_up(now);
+        }
+    }
+
+    /// No event follows: what was written is made durable.
+    pub fn close(&self) {
+        let mut kept = self.lock();
+        if kept.retry_at.is_none() {
+            match kept.file.sync() {
+                Ok(()) => kept.mark.synced(),
+                Err(error) => tracing::warn!(%error, "the journal cannot be synced"),
+            }
+        }
     }
 
     /// What wakes when an event was appended: the newest sequence number.
@@ -78,13 +117,26 @@ impl Journal {
         self.0.head_tx.subscribe()
     }
 
-    /// Up to `limit` events after the number `since`, and the oldest number kept when that is a gap.
+    /// Up to `limit` events after the number `since`, as far as their numbers follow one another. When the first of them
+    /// does not follow `since`, its number comes instead: that is a gap.
     pub fn after(&self, since: u64, limit: usize) -> (Vec<HostEvent>, Option<u64>) {
-        let kept = self.0.kept.lock().expect("the journal does not panic");
-        let oldest = kept.events.front().map_or(1, |(event, _)| event.seq);
-        let skip = usize::try_from((since + 1).saturating_sub(oldest)).unwrap_or(usize::MAX);
-        let events = kept.events.iter().skip(skip).take(limit).map(|(event, _)| event.clone()).collect();
-        (events, (since + 1 < oldest).then_some(oldest))
+        let kept = self.lock();
+        let skip = kept.events.partition_point(|(event, _)| event.seq <= since);
+        let mut events = Vec::new();
+        for (expected, (event, _)) in (since + 1..).zip(kept.events.iter().skip(skip).take(limit)) {
+            if event.seq != expected {
+                if events.is_empty() {
+                    return (events, Some(event.seq));
+                }
+                break;
+            }
+            events.push(event.clone());
+        }
+        (events, None)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.kept.lock().expect("the journal does not panic")
     }
 }
 
@@ -98,47 +150,154 @@ impl Kept {
         }
     }
 
-    fn write(&mut self, line: &[u8]) -> io::Result<()> {
-        if self.file_bytes + line.len() > MAX_BYTES {
-            fs::rename(&self.path, self.path.with_extension("ndjson.1"))?;
-            self.file = File::options().create_new(true).append(true).open(&self.path)?;
-            self.file_bytes = 0;
+    /// Writes an event, or plans a retry.
+    fn write(&mut self, seq: u64, line: &[u8], now: Instant) {
+        match self.file.append(line) {
+            Ok(()) => self.written = seq,
+            Err(error) => {
+                if self.mark.incomplete() {
+                    tracing::error!(%error, "the journal cannot be written; events are kept in memory");
+                }
+                self.retry_at = Some(now + RETRY_INTERVAL);
+            }
         }
-        self.file_bytes += line.len();
-        self.file.write_all(line)
     }
+
+    fn catch_up(&mut self, now: Instant) {
+        self.retry_at = None;
+        let first = self.events.partition_point(|(event, _)| event.seq <= self.written);
+        let waiting: Vec<(u64, Vec<u8>)> =
+            self.events.iter().skip(first).map(|(event, _)| (event.seq, line(event))).collect();
+        for (seq, line) in waiting {
+            self.write(seq, &line, now);
+            if self.retry_at.is_some() {
+                return;
+            }
+        }
+        self.mark.complete();
+        tracing::info!("the journal is written again");
+    }
+}
+
+fn line(event: &HostEvent) -> Vec<u8> {
+    let mut line = serde_json::to_vec(event).expect("wire types are JSON");
+    line.push(b'\n');
+    line
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    fn say(journal: &Journal) {
+        let inbox = crate::inbox::Inbox::new("a".parse().unwrap());
+        let answer = crate::inbox::Answer { content: "hello".into(), ..Default::default() };
+        let message = inbox.said(None, answer, false);
+        journal.append(EventData::Message { message }, Time::now(), Instant::now());
+    }
+
+    /// The numbers after `since`, with 0 for a gap.
+    fn seqs(journal: &Journal, mut since: u64) -> Vec<u64> {
+        let mut seqs = Vec::new();
+        loop {
+            let (events, gap) = journal.after(since, 10);
+            if let Some(oldest) = gap {
+                seqs.push(0);
+                since = oldest - 1;
+            } else if let Some(last) = events.last() {
+                since = last.seq;
+                seqs.extend(events.iter().map(|event| event.seq));
+            } else {
+                return seqs;
+            }
+        }
+    }
 
     #[test]
     fn goes_on_where_it_was() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal.ndjson");
-        let message = || {
-            let agent_id = "a".parse().unwrap();
-            crate::inbox::Inbox::new(agent_id).said(
-                None,
-                crate::inbox::Answer { content: "hello".into(), ..Default::default() },
-                false,
-            )
-        };
         let journal = Journal::open(&path).unwrap();
-        for _ in 0..3 {
-            journal.append(EventData::Message { message: message() }, Time::now()).unwrap();
-        }
-        drop(journal);
-        File::options().append(true).open(&path).unwrap().write_all(b"{\"seq\": 4, \"ev").unwrap();
+        (0..3).for_each(|_| say(&journal));
         let journal = Journal::open(&path).unwrap();
         assert_eq!(*journal.head().borrow(), 3);
-        journal.append(EventData::Message { message: message() }, Time::now()).unwrap();
-        let seqs = |journal: &Journal| {
-            let (events, gap) = journal.after(0, 10);
-            (events.iter().map(|event| event.seq).collect::<Vec<_>>(), gap)
-        };
-        assert_eq!(seqs(&journal), (vec![1, 2, 3, 4], None));
-        assert_eq!(seqs(&Journal::open(&path).unwrap()), (vec![1, 2, 3, 4], None));
+        say(&journal);
+        assert_eq!(seqs(&journal, 0), [1, 2, 3, 4]);
+        assert_eq!(seqs(&Journal::open(&path).unwrap(), 2), [3, 4]);
+    }
+
+    #[test]
+    fn the_number_of_half_a_line_is_not_given_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.ndjson");
+        let journal = Journal::open(&path).unwrap();
+        (0..3).for_each(|_| say(&journal));
+        let whole = fs::read(&path).unwrap();
+        let last = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+        // Cut at every place of the last line, also right before its end.
+        for cut in last + 1..whole.len() {
+            fs::write(&path, &whole[..cut]).unwrap();
+            let journal = Journal::open(&path).unwrap();
+            say(&journal);
+            let expected = if cut == whole.len() - 1 { vec![1, 2, 3, 4] } else { vec![1, 2, 0, 4] };
+            assert_eq!(seqs(&journal, 0), expected, "cut at {cut}");
+            assert_eq!(seqs(&Journal::open(&path).unwrap(), 0), expected, "again, cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_line_costs_itself_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.ndjson");
+        let journal = Journal::open(&path).unwrap();
+        (0..4).for_each(|_| say(&journal));
+        let text = fs::read_to_string(&path).unwrap();
+        let mut lines: Vec<&str> = text.lines().collect();
+        // Garbage, and a number that an earlier host gave out twice.
+        lines[1] = "\u{0}\u{0}\u{0}";
+        lines.push(lines[2]);
+        fs::write(&path, lines.join("\n") + "\n").unwrap();
+        let journal = Journal::open(&path).unwrap();
+        say(&journal);
+        assert_eq!(seqs(&journal, 0), [1, 0, 3, 4, 5]);
+    }
+
+    #[test]
+    fn what_the_disk_does_not_take_is_written_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.ndjson");
+        let journal = Journal::open(&path).unwrap();
+        say(&journal);
+        journal.lock().file.fail_writes(true);
+        (0..3).for_each(|_| say(&journal));
+        assert_eq!(seqs(&journal, 0), [1, 2, 3, 4], "published all the same");
+        let at = journal.deadline().expect("a retry");
+        journal.step(at);
+        assert!(journal.deadline().is_some_and(|next| next > at), "still full");
+        journal.lock().file.fail_writes(false);
+        journal.step(at + RETRY_INTERVAL);
+        assert_eq!(journal.deadline(), None);
+        say(&journal);
+        assert_eq!(seqs(&Journal::open(&path).unwrap(), 0), [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn numbers_that_were_only_published_are_not_given_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.ndjson");
+        let journal = Journal::open(&path).unwrap();
+        say(&journal);
+        journal.lock().file.fail_writes(true);
+        (0..3).for_each(|_| say(&journal));
+        let published = *journal.head().borrow();
+        drop(journal);
+        let journal = Journal::open(&path).unwrap();
+        say(&journal);
+        let next = *journal.head().borrow();
+        assert!(next > published + 1, "{next}");
+        assert_eq!(seqs(&journal, 0), [1, 0, next]);
+        assert_eq!(seqs(&journal, published), [0, next]);
     }
 }

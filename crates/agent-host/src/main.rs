@@ -1,6 +1,7 @@
 //! `parallax-agent-host`: `serve` owns one agent, `hook` reports to it, `relay` connects to it, `install` copies this
 //! program for an agent's container, `replay` prints a detector's observations of a recording.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -66,12 +67,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    // The runtime sends standard error to a file beside the agent's log.
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .with_max_level(tracing::Level::INFO)
-        .init();
+    parallax_agent_host::diagnostics::start();
     let done = match Arguments::parse().command {
         Command::Serve { dir, contained, listen, launch } => {
             parallax_agent_host::serve::run(&ServeConfig { dir, in_container: contained, listen, launch })
@@ -84,7 +80,8 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("parallax-agent-host: {error:#}");
+            // A standard error that is full must not change how this program ends.
+            drop(writeln!(std::io::stderr(), "parallax-agent-host: {error:#}"));
             // 1, never 2: some CLIs take a hook's 2 for a refusal of the tool call.
             ExitCode::FAILURE
         }

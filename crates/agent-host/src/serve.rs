@@ -178,10 +178,11 @@ async fn terminated() {
 
 /// Reports the start to the server, then closes the pipe to it.
 fn report_start(started: &HostStarted) -> anyhow::Result<()> {
+    let mut line = serde_json::to_vec(started)?;
+    line.push(b'\n');
     let mut stdout = std::io::stdout().lock();
-    serde_json::to_writer(&mut stdout, started)?;
     // A server that died meanwhile finds the host by its directory, so this write may fail.
-    drop(stdout.write_all(b"\n").and_then(|()| stdout.flush()));
+    drop(stdout.write_all(&line).and_then(|()| stdout.flush()));
     let nowhere = File::options().read(true).write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdout(&nowhere)?;
     rustix::stdio::dup2_stdin(&nowhere)?;

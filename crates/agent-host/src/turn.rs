@@ -4,6 +4,7 @@ use parallax_api::TerminalSize;
 use parallax_api::message::MessageSource;
 use parallax_screen::render;
 
+use crate::excerpt::Excerpt;
 use crate::inbox::Answer;
 use crate::log::LogReader;
 
@@ -85,11 +86,14 @@ impl TurnOutput {
     /// What the turn printed, as plain lines of text.
     pub fn output(&self, log: &LogReader, size: TerminalSize) -> Option<String> {
         let (from, to) = (self.output_from?, self.output_to?);
-        let (from, bytes) = log
-            .read(from.max(to.saturating_sub(MAX_OUTPUT)), usize::try_from(MAX_OUTPUT).unwrap_or(usize::MAX))
-            .ok()?;
-        let len = usize::try_from(to.checked_sub(from)?).ok()?.min(bytes.len());
-        let lines = render::text_lines(&bytes[..len], from, &[render::Resize { offset: from, size }]);
+        let excerpt = match Excerpt::read(log, from.max(to.saturating_sub(MAX_OUTPUT)), to) {
+            Ok(excerpt) => excerpt,
+            Err(error) => {
+                tracing::error!(%error, "the output of a turn cannot be read");
+                return None;
+            }
+        };
+        let lines = render::text_lines(excerpt.bytes(), 0, &[render::Resize { offset: 0, size }]);
         let lines: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
         Some(lines.join("\n").trim_matches('\n').to_owned())
     }

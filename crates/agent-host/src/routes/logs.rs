@@ -1,4 +1,4 @@
-//! What the agent printed, written out the way it was asked for.
+//! `GET /logs`: what the agent printed, in the requested format.
 
 use std::time::Duration;
 
@@ -6,28 +6,35 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use parallax_api::Problem;
 use parallax_api::observe::{LogFormat, LogPosition, Logs, LogsQuery};
-use parallax_screen::render::{self, Resize};
+use parallax_screen::render;
 
 use super::host::Host;
 use crate::asciicast;
-use crate::log::{IndexEntry, LogReader};
+use crate::excerpt::Excerpt;
+use crate::log::{Gap, IndexEntry, LogReader};
 use crate::plain::Plain;
 use crate::session::Session;
 
-/// Bytes that are rendered for lines: the newest.
+/// Bytes that are rendered into lines: the newest.
 const MAX_RENDERED: u64 = 8 * 1024 * 1024;
 /// Bytes of the log that are sent at once.
 const PIECE: usize = 256 * 1024;
-/// How often a followed log is looked at when nothing wakes it.
-const FOLLOW_EVERY: Duration = Duration::from_millis(100);
+/// The header that names the gaps in raw bytes, as `FROM-TO` in offsets of the log.
+pub const GAPS: &str = "parallax-log-gaps";
+/// Gaps that are named in the header.
+const MAX_GAPS: usize = 64;
+/// How often a followed log is read.
+const FOLLOW_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The log, from `since` on, in the format that was asked for; `follow` keeps the answer open.
+/// The log from `since` on, in the requested format; `follow` keeps the answer open. Bytes that were lost are named:
+/// `[log_gap: …]` in text, a marker in a recording, the header [`GAPS`] for raw bytes.
 pub async fn logs(
     State(host): State<Host>,
     query: Result<Query<LogsQuery>, QueryRejection>,
@@ -44,10 +51,13 @@ pub async fn logs(
     match format {
         LogFormat::Raw => {
             let from = from.max(log.start().map_err(Problem::internal)?);
-            Ok(bytes_body(
-                "application/octet-stream",
-                Follow { session, log, offset: from, end, follow }.pieces(),
-            ))
+            let gaps = log.gaps(from, end).map_err(Problem::internal)?;
+            let pieces = Follow { session, log, offset: from, end, follow }.pieces();
+            let mut response = bytes_body("application/octet-stream", pieces);
+            if let Some(gaps) = gaps_header(&gaps) {
+                response.headers_mut().insert(GAPS, gaps);
+            }
+            Ok(response)
         }
         LogFormat::Asciicast => {
             let title = session.agent().name;
@@ -70,7 +80,7 @@ pub async fn logs(
     }
 }
 
-/// The last lines a person would have seen.
+/// The last lines as a person would have seen them.
 fn last_lines(
     log: &LogReader,
     index: &[IndexEntry],
@@ -80,22 +90,23 @@ fn last_lines(
     format: LogFormat,
 ) -> Result<Vec<String>, Problem> {
     let wanted = from.max(end.saturating_sub(MAX_RENDERED));
-    let limit = usize::try_from(end.saturating_sub(wanted)).unwrap_or(usize::MAX);
-    let (start, bytes) = log.read(wanted, limit).map_err(Problem::internal)?;
-    let mut resizes: Vec<Resize> = Vec::new();
-    for entry in index {
-        if resizes.last().is_none_or(|last| last.size != entry.size) {
-            resizes.push(Resize { offset: entry.offset, size: entry.size });
-        }
-    }
+    let excerpt = Excerpt::read(log, wanted, end).map_err(Problem::internal)?;
+    let resizes = excerpt.resizes(index);
     let mut rendered = match format {
-        LogFormat::Ansi => render::ansi_lines(&bytes, start, &resizes),
-        _ => render::text_lines(&bytes, start, &resizes),
+        LogFormat::Ansi => render::ansi_lines(excerpt.bytes(), 0, &resizes),
+        _ => render::text_lines(excerpt.bytes(), 0, &resizes),
     };
     while rendered.last().is_some_and(|line| line.trim().is_empty()) {
         rendered.pop();
     }
     Ok(rendered.split_off(rendered.len().saturating_sub(lines)))
+}
+
+/// `FROM-TO` of the first gaps.
+fn gaps_header(gaps: &[Gap]) -> Option<HeaderValue> {
+    let gaps: Vec<String> =
+        gaps.iter().take(MAX_GAPS).map(|gap| format!("{}-{}", gap.from, gap.to)).collect();
+    HeaderValue::from_str(&gaps.join(", ")).ok().filter(|value| !value.is_empty())
 }
 
 /// Where `since` is: a byte offset, or the first byte printed after a time.
@@ -133,7 +144,7 @@ impl Follow {
 
     async fn next(&mut self) -> Option<std::io::Result<(u64, Bytes)>> {
         loop {
-            // Asked for before reading: what the agent printed before its end is read below.
+            // Read before the log is: what the agent printed before its end is read below.
             let ended = self.session.agent().exit.is_some();
             let limit = if self.follow {
                 PIECE
@@ -145,12 +156,17 @@ impl Follow {
             }
             match self.log.read(self.offset, limit) {
                 Err(error) => return Some(Err(error)),
-                Ok((from, bytes)) if !bytes.is_empty() => {
+                // Behind a gap at the end of what was asked for.
+                Ok((from, _)) if !self.follow && from >= self.end => return None,
+                Ok((from, mut bytes)) if !bytes.is_empty() => {
+                    if !self.follow {
+                        bytes.truncate(usize::try_from(self.end - from).unwrap_or(usize::MAX));
+                    }
                     self.offset = from + bytes.len() as u64;
                     return Some(Ok((from, bytes.into())));
                 }
                 Ok(_) if !self.follow || ended => return None,
-                Ok(_) => tokio::time::sleep(FOLLOW_EVERY).await,
+                Ok(_) => tokio::time::sleep(FOLLOW_INTERVAL).await,
             }
         }
     }
@@ -164,7 +180,7 @@ fn bytes_body<T: IntoBytes + 'static>(
         .into_response()
 }
 
-/// Followed text: what is printed, as it comes, without its control sequences when it is to be plain.
+/// Followed text: output as it comes, without control sequences when the format is `text`.
 fn plain(
     pieces: impl Stream<Item = std::io::Result<(u64, Bytes)>> + Send + 'static,
     format: LogFormat,

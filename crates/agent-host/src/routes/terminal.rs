@@ -97,7 +97,10 @@ impl Viewer {
     /// The screen as it is, or what came since the byte to resume at, when that is still kept.
     async fn welcome(&mut self, view: View, since: Option<u64>) -> Result<Feed, Gone> {
         let resume = since.filter(|since| {
-            *since <= view.offset && self.session.log().start().is_ok_and(|start| start <= *since)
+            let log = self.session.log();
+            let is_kept = log.start().is_ok_and(|start| start <= *since);
+            let is_whole = || log.gaps(*since, view.offset).is_ok_and(|gaps| gaps.is_empty());
+            *since <= view.offset && is_kept && is_whole()
         });
         let offset = resume.unwrap_or(view.offset);
         self.control(&self.hello(offset, view.size)).await?;
@@ -144,14 +147,19 @@ impl Viewer {
             let Ok((from, bytes)) = self.session.log().read(self.offset, limit) else {
                 return self.close(CLOSE_GOING_AWAY, "the output log cannot be read").await.and(Err(Gone));
             };
-            if from > self.offset {
-                self.control(&ServerFrame::Skip { from: self.offset, to: from }).await?;
-                self.offset = from;
-            }
             if bytes.is_empty() {
                 return Ok(());
             }
-            self.output(bytes.into()).await?;
+            let to = from.min(end);
+            if to > self.offset {
+                self.control(&ServerFrame::Skip { from: self.offset, to }).await?;
+                self.offset = to;
+            }
+            if from < end {
+                let mut bytes = Bytes::from(bytes);
+                bytes.truncate(usize::try_from(end - from).unwrap_or(usize::MAX));
+                self.output(bytes).await?;
+            }
         }
         Ok(())
     }

@@ -119,9 +119,20 @@ impl Output {
         Ok(View { snapshot: self.screen.snapshot(), offset: self.end(), size: self.size(), feed })
     }
 
-    /// Ends every viewer's feed.
+    /// The end of the output: closes the log, and every viewer's feed.
     pub(super) fn close(&mut self) {
+        self.log.close();
         self.viewers.end();
+    }
+
+    /// When the log is tried again that the disk did not take.
+    pub(super) fn storage_deadline(&self) -> Option<Instant> {
+        self.log.deadline()
+    }
+
+    /// Writes what waits for the disk.
+    pub(super) fn step_storage(&mut self, now: Instant) {
+        self.log.step(now);
     }
 
     /// When the screen is to be scanned.
@@ -153,9 +164,8 @@ impl Output {
         if output.is_empty() {
             return;
         }
-        if let Err(error) = self.log.append(&output, Time::now(), self.size()) {
-            tracing::error!(%error, "the output log cannot be written");
-        }
-        self.viewers.output(&Bytes::from(output));
+        let output = Bytes::from(output);
+        self.log.append(&output, Time::now(), self.size(), Instant::now());
+        self.viewers.output(&output);
     }
 }

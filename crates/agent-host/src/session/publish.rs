@@ -251,10 +251,7 @@ impl Publisher {
     }
 
     fn append(&mut self, data: EventData) {
-        if let Err(error) = self.journal.append(data, Time::now()) {
-            // The event is kept in memory and published; only the copy on disk is missing.
-            tracing::error!(%error, "the journal's file cannot be written");
-        }
+        self.journal.append(data, Time::now(), Instant::now());
     }
 }
 

@@ -18,7 +18,7 @@ struct Duty {
 }
 
 /// In the order in which they run: what is seen, what is typed, what is published, and the end.
-const DUTIES: [Duty; 12] = [
+const DUTIES: [Duty; 13] = [
     Duty { deadline: |runner, _| runner.output.deadline(), step: Runner::scan },
     Duty { deadline: |runner, _| runner.detector_deadline(), step: Runner::tick },
     Duty { deadline: |runner, _| runner.process.session_file_deadline(), step: Runner::read_session_file },
@@ -30,6 +30,7 @@ const DUTIES: [Duty; 12] = [
     Duty { deadline: |runner, _| runner.limit().map(|(at, _)| at), step: Runner::enforce_limits },
     Duty { deadline: Runner::termination_deadline, step: Runner::terminate },
     Duty { deadline: |runner, _| runner.publish_deadline(), step: Runner::publish },
+    Duty { deadline: |runner, _| runner.storage_deadline(), step: Runner::retry_storage },
     Duty { deadline: |runner, _| runner.exit_deadline(), step: Runner::clean_up },
 ];
 
@@ -37,7 +38,8 @@ impl Runner {
     /// When the next duty is due.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
         if self.lifecycle.is_finished() {
-            return None;
+            // What the disk did not take is all that is left to do.
+            return self.storage_deadline();
         }
         DUTIES.iter().filter_map(|duty| (duty.deadline)(self, now)).min()
     }
@@ -46,7 +48,7 @@ impl Runner {
     pub(super) fn step(&mut self, now: Instant) {
         for duty in &DUTIES {
             if self.lifecycle.is_finished() {
-                return;
+                return self.retry_storage(now);
             }
             (duty.step)(self, now);
         }
@@ -201,6 +203,16 @@ impl Runner {
             self.publisher.apply(&desired, now);
         }
         self.publisher.touch(self.messaging.inbox().queued(), now);
+    }
+
+    /// When to write again what the disk did not take.
+    fn storage_deadline(&self) -> Option<Instant> {
+        self.output.storage_deadline().into_iter().chain(self.journal.deadline()).min()
+    }
+
+    fn retry_storage(&mut self, now: Instant) {
+        self.output.step_storage(now);
+        self.journal.step(now);
     }
 
     fn exit_deadline(&self) -> Option<Instant> {

@@ -112,6 +112,7 @@ impl Runner {
             at: Time::now(),
         });
         self.output.close();
+        self.journal.close();
         let failed = exit.code != Some(0) && termination.is_none();
         let problem = failed.then(|| self.start_failure(exit));
         self.lifecycle.finish(|| problem.map_or(Ok(()), Err));
