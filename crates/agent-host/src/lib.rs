@@ -11,7 +11,8 @@
 //!
 //! [`serve`] puts it all together. [`hook`] is the program that CLIs run as their hooks, [`session_file`] follows the
 //! files that a CLI writes itself. For containers there are [`container`] (environment, memory limit), [`tcp`] (a
-//! listener behind a token), [`relay`] (no network) and [`install`] (images without this program).
+//! listener behind a token), [`relay`] (no network) and [`install`] (images without this program). [`peer`] keeps agents
+//! from driving hosts, [`diagnostics`] is the host's own log.
 
 pub mod asciicast;
 pub mod auto_dismiss;
@@ -26,6 +27,7 @@ pub mod inbox;
 pub mod install;
 pub mod journal;
 pub mod log;
+pub mod peer;
 pub mod plain;
 pub mod process_tree;
 pub mod reaper;

@@ -7,12 +7,18 @@ use std::collections::HashMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, getpid, kill_process};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, getpid, kill_process, test_kill_process};
 
 /// How often the tree is read while it is being killed.
 const KILL_INTERVAL: Duration = Duration::from_millis(20);
 /// How long killing may take: a process in uninterruptible sleep is left to the kernel.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Attempts to see all ancestors of a process at once.
+const MAX_WALKS: u32 = 8;
+/// Ancestors that are looked at: deeper trees do not occur in good faith.
+const MAX_ANCESTORS: usize = 4096;
 
 /// One process below the host.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -115,4 +121,65 @@ fn read_stat(pid: i32) -> Option<(i32, ProcInfo)> {
         memory_bytes: number(21)? * rustix::param::page_size() as u64,
     };
     Some((fields.get(1)?.parse().ok()?, process))
+}
+
+/// An ancestor of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ancestor {
+    /// Its process id.
+    pub pid: i32,
+    /// Its name, as the kernel keeps it: at most fifteen bytes.
+    pub name: String,
+    /// When it was started, in clock ticks since the boot.
+    pub start: u64,
+}
+
+/// The ancestors of a process, nearest first, up to the first process of its PID namespace. `None` when they cannot be
+/// determined: the process is gone, or its ancestors change all the time.
+pub fn ancestors(pid: i32) -> Option<Vec<Ancestor>> {
+    // A parent that ends between two reads leaves a number that is no parent any more, or somebody else's by now. Two
+    // walks that agree saw the same living processes.
+    let mut last = walk_up(pid);
+    for _ in 0..MAX_WALKS {
+        let again = walk_up(pid);
+        if again.is_some() && again == last {
+            return again;
+        }
+        last = again;
+    }
+    None
+}
+
+fn walk_up(pid: i32) -> Option<Vec<Ancestor>> {
+    let (mut parent, child) = read_ancestor(pid)?;
+    let mut start = child.start;
+    let mut found = Vec::new();
+    // 0 is the parent of the first process, and of those that were put into the namespace from outside.
+    while parent != 0 {
+        let Some((next, ancestor)) = read_ancestor(parent) else {
+            // A process of another user may be hidden. It is no host of ours, nor is what is above it.
+            return is_hidden(parent).then_some(found);
+        };
+        // Nobody is older than its parent: the number is somebody else's.
+        if ancestor.start > start || found.len() == MAX_ANCESTORS {
+            return None;
+        }
+        (parent, start) = (next, ancestor.start);
+        found.push(ancestor);
+    }
+    Some(found)
+}
+
+/// Whether the process exists and is none of ours.
+fn is_hidden(pid: i32) -> bool {
+    Pid::from_raw(pid).is_some_and(|pid| test_kill_process(pid) == Err(Errno::PERM))
+}
+
+/// A process and its parent's number.
+fn read_ancestor(pid: i32) -> Option<(i32, Ancestor)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (head, rest) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    let name = head.split_once('(')?.1.to_owned();
+    Some((fields.get(1)?.parse().ok()?, Ancestor { pid, name, start: fields.get(19)?.parse().ok()? }))
 }

@@ -34,7 +34,10 @@ impl ResumeState {
     pub fn read(dir: &Path) -> io::Result<Option<Self>> {
         for name in [FILE, OLD_FILE] {
             match fs::read(dir.join(name)) {
-                Ok(bytes) => return Ok(Some(serde_json::from_slice(&bytes)?)),
+                Ok(bytes) => match serde_json::from_slice(&bytes) {
+                    Ok(state) => return Ok(Some(state)),
+                    Err(error) => set_aside(&dir.join(name), &error)?,
+                },
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -51,6 +54,12 @@ impl ResumeState {
     }
 }
 
+/// A damaged file is kept for a person, and otherwise as good as none.
+fn set_aside(path: &Path, error: &serde_json::Error) -> io::Result<()> {
+    tracing::error!(path = %path.display(), %error, "a damaged file is set aside");
+    fs::rename(path, path.with_extension("json.damaged"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +72,9 @@ mod tests {
         fs::write(dir.path().join(OLD_FILE), old).unwrap();
         let read = ResumeState::read(dir.path()).unwrap().unwrap();
         assert_eq!((read.conversation.as_str(), read.has_conversed), ("old", true));
+        fs::write(dir.path().join(FILE), "{\"conv").unwrap();
+        assert_eq!(ResumeState::read(dir.path()).unwrap().unwrap().conversation, "old");
+        assert!(dir.path().join("resume.json.damaged").exists(), "set aside");
         let state = ResumeState { conversation: "new".into(), ..ResumeState::default() };
         state.write(dir.path()).unwrap();
         assert_eq!(ResumeState::read(dir.path()).unwrap().unwrap().conversation, "new");

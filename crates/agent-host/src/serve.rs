@@ -8,16 +8,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::middleware::from_fn;
 use parallax_api::agent::StopRequest;
 use parallax_api::host::HostStarted;
 use parallax_api::{AgentStatus, Problem};
 use parallax_profile::Launch;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::container;
+use crate::peer::{self, Peer};
 use crate::reaper::Reaper;
 use crate::routes::{Host, router};
 use crate::session::{Session, SessionContext};
@@ -51,6 +54,10 @@ pub fn run(config: &ServeConfig) -> anyhow::Result<()> {
     // A session of its own: signals to the server's terminal or process group do not reach the host. This fails when
     // the host already leads a session (the first process of a container), which serves as well.
     let _ = rustix::process::setsid();
+    // Before the launch is read: what it holds, and the terminal's descriptors, are not for other processes of the user.
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "other processes of this user can look into this one");
+    }
     let launch = match &config.launch {
         None => read_launch(std::io::stdin().lock()).context("the launch on standard input")?,
         Some(file) => File::open(file)
@@ -127,6 +134,7 @@ async fn start(
         servers.spawn(axum::serve(listener, guarded).with_graceful_shutdown(closing).into_future());
     }
     let closing = released.clone().cancelled_owned();
+    let app = app.layer(from_fn(peer::authorize)).into_make_service_with_connect_info::<Peer>();
     servers.spawn(axum::serve(listener, app).with_graceful_shutdown(closing).into_future());
     Ok(Served { session, released, servers })
 }

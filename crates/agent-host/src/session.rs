@@ -8,6 +8,7 @@ mod agent_process;
 mod command;
 mod context;
 mod dialogs;
+mod exec_limits;
 mod input;
 mod interrupts;
 mod lifecycle;

@@ -11,8 +11,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use parallax_api::agent::EnvValue;
 use parallax_api::{Code, Problem};
+use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
+
+/// What precedes the hexadecimal digest of a token.
+const DIGEST: &str = "sha256:";
 
 /// A TCP listener, and the bearer token that its callers must show.
 pub struct TokenListener {
@@ -39,11 +43,36 @@ impl TokenListener {
     }
 }
 
+/// Whether a caller showed the token. A launch that the agent can read holds the token's digest only.
+fn is_token(shown: &[u8], token: &str) -> bool {
+    match token.strip_prefix(DIGEST) {
+        Some(digest) => {
+            let shown: String = Sha256::digest(shown).iter().map(|byte| format!("{byte:02x}")).collect();
+            shown.as_bytes().ct_eq(digest.as_bytes()).into()
+        }
+        None => shown.ct_eq(token.as_bytes()).into(),
+    }
+}
+
 async fn check(State(token): State<EnvValue>, request: Request, next: Next) -> Response {
     let shown =
         request.headers().get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-    if shown.is_some_and(|shown| bool::from(shown.ct_eq(token.expose().as_bytes()))) {
+    if shown.is_some_and(|shown| is_token(shown, token.expose())) {
         return next.run(request).await;
     }
     Problem::new(Code::Unauthorized, "this host answers its own runtime server only").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_token;
+
+    #[test]
+    fn a_digest_is_no_token() {
+        let digest = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert!(is_token(b"abc", "abc") && is_token(b"abc", digest));
+        assert!(!is_token(b"abd", "abc") && !is_token(b"abd", digest));
+        assert!(!is_token(digest.as_bytes(), digest), "what the agent can read does not open the host");
+        assert!(!is_token(b"", "sha256:"));
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use parallax_api::Problem;
-use parallax_api::agent::RestartRequest;
+use parallax_profile::Conversation;
 use rustix::process::Signal;
 use tokio::sync::oneshot;
 
@@ -23,7 +23,8 @@ type Reply = oneshot::Sender<Result<(), Problem>>;
 /// A program that is to end, and the requests that wait for it.
 pub struct Termination {
     reason: &'static str,
-    restart: Option<RestartRequest>,
+    /// The conversation of the restart. Decided before the program is asked to end: its exit command is no conversation.
+    restart: Option<Conversation>,
     replies: Vec<Reply>,
     step: Step,
     kill_at: Instant,
@@ -48,8 +49,8 @@ impl Termination {
     }
 
     /// Ends the program to start it again.
-    pub fn restarting(request: RestartRequest, grace: Duration, reply: Reply, now: Instant) -> Self {
-        Self { restart: Some(request), replies: vec![reply], ..Self::new("restarted", grace, now) }
+    pub fn restarting(conversation: Conversation, grace: Duration, reply: Reply, now: Instant) -> Self {
+        Self { restart: Some(conversation), replies: vec![reply], ..Self::new("restarted", grace, now) }
     }
 
     /// A stop was requested: it wins over a restart, and the shorter grace counts.
@@ -61,9 +62,9 @@ impl Termination {
         self.replies.push(reply);
     }
 
-    /// The restart that follows, if one was requested.
-    pub fn restart(&self) -> Option<RestartRequest> {
-        self.restart
+    /// The conversation of the restart that follows, if one was requested.
+    pub fn restart(&self) -> Option<&Conversation> {
+        self.restart.as_ref()
     }
 
     /// Whether nothing was sent to the program yet.

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use super::context::SessionContext;
+use super::exec_limits;
 use crate::container::out_of_memory_kills;
 use crate::hook::{AGENT_ID, HOST_SOCKET};
 use crate::reaper::ProcessExit;
@@ -55,13 +56,7 @@ impl AgentProcess {
         size: TerminalSize,
         context: &SessionContext,
     ) -> Result<Self, Problem> {
-        if !launch.workdir.is_dir() {
-            let detail =
-                format!("{} is not a directory; create it or name another", launch.workdir.display());
-            return Err(Problem::new(Code::WorkdirNotFound, detail).with("field", "workdir"));
-        }
-        let mut command = launch.command(&template_context(launch, context), conversation)?;
-        find_program(launch, &command)?;
+        let command = resolve(launch, conversation, context)?;
         for file in &command.files {
             prepare(file).map_err(|error| {
                 Problem::new(
@@ -70,10 +65,6 @@ impl AgentProcess {
                 )
             })?;
         }
-        command.env.entry("TERM".into()).or_insert_with(|| EnvValue::from("xterm-256color"));
-        command.env.entry("COLORTERM".into()).or_insert_with(|| EnvValue::from("truecolor"));
-        command.env.insert(AGENT_ID.into(), EnvValue::from(launch.agent.id.as_str()));
-        command.env.insert(HOST_SOCKET.into(), EnvValue::from(context.socket.to_string_lossy().into_owned()));
         let (Conversation::New { id } | Conversation::Resume { id }) = conversation;
         let session_file = command.record.clone().map(|source| SessionFile::follow(source, id));
         let oom_kills = context.in_container.then(out_of_memory_kills).flatten();
@@ -90,13 +81,17 @@ impl AgentProcess {
         })
     }
 
-    /// Whether the program could be started like this. Fails as [`Launch::command`] does.
+    /// Whether the program could be started like this. Fails as [`Self::spawn`] would.
     pub fn check(
         launch: &Launch,
         conversation: &Conversation,
         context: &SessionContext,
     ) -> Result<(), Problem> {
-        launch.command(&template_context(launch, context), conversation).map(drop)
+        let command = resolve(launch, conversation, context)?;
+        let bytes: usize = command.files.iter().map(|file| file.contents.expose().len()).sum();
+        has_room(&context.dir, bytes).map_err(|error| {
+            Problem::new(Code::SpawnFailed, format!("the agent's files could not be written: {error}"))
+        })
     }
 
     /// The next event. Cancel-safe. Pending for ever once the program has ended and its output is complete.
@@ -169,6 +164,33 @@ async fn next_chunk(output_rx: &mut Option<mpsc::Receiver<Bytes>>) -> Option<Byt
         Some(output_rx) => output_rx.recv().await,
         None => std::future::pending().await,
     }
+}
+
+/// The command to run, its whole environment included.
+fn resolve(
+    launch: &Launch,
+    conversation: &Conversation,
+    context: &SessionContext,
+) -> Result<Command, Problem> {
+    if !launch.workdir.is_dir() {
+        let detail = format!("{} is not a directory; create it or name another", launch.workdir.display());
+        return Err(Problem::new(Code::WorkdirNotFound, detail).with("field", "workdir"));
+    }
+    let mut command = launch.command(&template_context(launch, context), conversation)?;
+    find_program(launch, &command)?;
+    command.env.entry("TERM".into()).or_insert_with(|| EnvValue::from("xterm-256color"));
+    command.env.entry("COLORTERM".into()).or_insert_with(|| EnvValue::from("truecolor"));
+    command.env.insert(AGENT_ID.into(), EnvValue::from(launch.agent.id.as_str()));
+    command.env.insert(HOST_SOCKET.into(), EnvValue::from(context.socket.to_string_lossy().into_owned()));
+    exec_limits::check(&command)?;
+    Ok(command)
+}
+
+/// Whether a file of so many bytes can be written in `dir`.
+fn has_room(dir: &Path, bytes: usize) -> std::io::Result<()> {
+    let probe = dir.join("room");
+    let written = std::fs::write(&probe, vec![b' '; bytes + 1]);
+    std::fs::remove_file(&probe).and(written)
 }
 
 /// The values that a profile's templates may name.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use parallax_api::Problem;
-use parallax_api::agent::RestartRequest;
+use parallax_profile::Conversation;
 use tokio::sync::oneshot;
 
 use super::command::Reply;
@@ -64,8 +64,8 @@ impl Lifecycle {
     }
 
     /// Ends the program on request, to start it again.
-    pub(super) fn restart(&mut self, request: RestartRequest, reply: Reply<()>, now: Instant) {
-        self.termination = Some(Termination::restarting(request, DEFAULT_GRACE, reply, now));
+    pub(super) fn restart(&mut self, conversation: Conversation, reply: Reply<()>, now: Instant) {
+        self.termination = Some(Termination::restarting(conversation, DEFAULT_GRACE, reply, now));
     }
 
     /// The termination in progress.

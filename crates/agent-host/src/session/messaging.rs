@@ -70,7 +70,6 @@ impl Messaging {
 
     /// The CLI took a prompt.
     pub(super) fn prompt_taken(&mut self) -> Option<Act> {
-        self.has_conversed = true;
         let act = self.delivery.prompt_taken();
         self.turn.begin(self.offset);
         act

@@ -65,10 +65,11 @@ impl Runner {
         let resume = ResumeState::read(&context.dir).map_err(disk)?;
         let profile = Arc::new(launch.profile.clone());
         let has_conversed = resume.as_ref().is_some_and(|resume| resume.has_conversed);
-        let start = match &resume {
-            Some(resume) if has_conversed => Conversation::Resume { id: resume.conversation.clone() },
-            _ => Conversation::New { id: uuid::Uuid::new_v4().to_string() },
-        };
+        let last = resume.as_ref().filter(|_| has_conversed);
+        let last = last.map(|resume| Conversation::Resume { id: resume.conversation.clone() });
+        // A CLI that cannot resume begins anew.
+        let start = last.filter(|last| AgentProcess::check(&launch, last, &context).is_ok());
+        let start = start.unwrap_or_else(|| Conversation::New { id: uuid::Uuid::new_v4().to_string() });
         let now = Instant::now();
         let mut output = Output::new(log, launch.terminal, now);
         let mut process = AgentProcess::spawn(&launch, &profile, &start, launch.terminal, &context)?;
@@ -189,6 +190,8 @@ impl Runner {
             }
             DetectorEvent::PromptTaken { .. } => {
                 self.process.begins_turn();
+                // An exit command is no conversation.
+                self.messaging.has_conversed |= !self.lifecycle.has_asked();
                 let act = self.messaging.prompt_taken();
                 self.act(act);
             }

@@ -44,26 +44,23 @@ impl Host {
     }
 
     pub fn start_with_stderr(dir: &Path, launch: &Value, args: &[&str], stderr: Stdio) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_parallax-agent-host"))
-            .arg("serve")
-            .arg("--dir")
-            .arg(dir)
-            .args(args)
-            .env_clear()
-            .env("PATH", std::env::var("PATH").unwrap())
-            .env("HOME", "/tmp")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(stderr)
-            .spawn()
-            .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        writeln!(stdin, "{launch}").unwrap();
-        drop(stdin);
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let program = Path::new(env!("CARGO_BIN_EXE_parallax-agent-host"));
+        Self::start_command(command(program, dir, args).stderr(stderr), dir, launch)
+    }
+
+    pub fn start_command(command: &mut Command, dir: &Path, launch: &Value) -> Self {
+        let (child, line) = hand_over(command, launch);
         assert!(line.contains("ready"), "the host says: {line}");
         Self { child, dir: dir.into() }
+    }
+
+    /// What a host says whose agent does not start.
+    pub fn fail_to_start(dir: &Path, launch: &Value) -> String {
+        let program = Path::new(env!("CARGO_BIN_EXE_parallax-agent-host"));
+        let (mut child, line) = hand_over(&mut command(program, dir, &[]), launch);
+        assert!(line.contains("failed"), "the host says: {line}");
+        child.wait().unwrap();
+        line
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -117,6 +114,26 @@ impl Drop for Host {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// A host that is not started yet.
+pub fn command(program: &Path, dir: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.arg("serve").arg("--dir").arg(dir).args(args).env_clear();
+    command.env("PATH", std::env::var("PATH").unwrap()).env("HOME", "/tmp");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+}
+
+/// Starts a host, gives it its launch, and returns what it says about its start.
+fn hand_over(command: &mut Command, launch: &Value) -> (Child, String) {
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, "{launch}").unwrap();
+    drop(stdin);
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (child, line)
 }
 
 /// Waits until `is_so`, polling.

@@ -2,5 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "the harness fails its test")]
 
+mod full_disk;
 mod harness;
 mod lifecycle;
+mod peers;

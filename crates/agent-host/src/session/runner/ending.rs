@@ -47,7 +47,7 @@ impl Runner {
     pub(super) fn on_end(&mut self, exit: ProcessExit) {
         self.output.flush();
         let termination = self.lifecycle.take_termination();
-        let restart = termination.as_ref().and_then(Termination::restart);
+        let restart = termination.as_ref().and_then(Termination::restart).cloned();
         let unanswered = Problem::new(Code::AgentStopped, "the agent ended before it answered");
         self.messaging.abandon(restart.is_some(), unanswered);
         self.input.clear();
@@ -55,20 +55,19 @@ impl Runner {
         self.interrupts.step(false, Instant::now());
         self.dialogs.abandon(agent_stopped());
         match (restart, termination) {
-            (Some(request), Some(termination)) => self.start_again(request, termination),
+            (Some(conversation), Some(termination)) => self.start_again(&conversation, termination),
             (_, termination) => self.finish(exit, termination),
         }
     }
 
-    fn start_again(&mut self, request: RestartRequest, termination: Termination) {
-        let conversation = self.next_conversation(request);
-        if let Conversation::New { id } = &conversation {
+    fn start_again(&mut self, conversation: &Conversation, termination: Termination) {
+        if let Conversation::New { id } = conversation {
             self.messaging.conversation_id.clone_from(id);
         }
         let is_resumed = matches!(conversation, Conversation::Resume { .. });
         let tokens = self.process.detector.tokens().clone().carried_over(is_resumed);
         let size = self.output.size();
-        match AgentProcess::spawn(&self.launch, &self.profile, &conversation, size, &self.context) {
+        match AgentProcess::spawn(&self.launch, &self.profile, conversation, size, &self.context) {
             Ok(process) => {
                 let now = Instant::now();
                 self.process = process;

@@ -175,16 +175,17 @@ impl Runner {
     }
 
     fn on_restart(&mut self, request: RestartRequest, reply: Reply<()>) {
-        let refused = if self.lifecycle.is_finished() {
+        let conversation = self.next_conversation(request);
+        let checked = if self.lifecycle.is_finished() {
             Err(agent_stopped())
         } else if self.lifecycle.is_terminating() {
             Err(Problem::new(Code::Conflict, "the agent is being stopped or restarted"))
         } else {
             // Checked while the program still runs: when the restart is refused it goes on.
-            AgentProcess::check(&self.launch, &self.next_conversation(request), &self.context)
+            AgentProcess::check(&self.launch, &conversation, &self.context)
         };
-        match refused {
-            Ok(()) => self.lifecycle.restart(request, reply, Instant::now()),
+        match checked {
+            Ok(()) => self.lifecycle.restart(conversation, reply, Instant::now()),
             Err(problem) => drop(reply.send(Err(problem))),
         }
     }

@@ -1,0 +1,152 @@
+//! Who connects to the host's Unix socket.
+//!
+//! All agents of a machine may run as one user, so file permissions cannot keep an agent from the sockets of its own
+//! host or of a neighbour's. Its ancestry can: hosts are subreapers, so that every process an agent started, daemons
+//! included, has the agent's host among its ancestors. A runtime server is never below a host – except below the hosts
+//! that its own hosts are below, too, when it was started by an agent.
+
+use std::collections::BTreeSet;
+
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, Request};
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::serve::IncomingStream;
+use parallax_api::{Code, Problem};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
+use tokio::net::UnixListener;
+
+use crate::process_tree::{Ancestor, ancestors};
+
+/// What the kernel calls a host: the first fifteen bytes of its program's name.
+const HOST_NAME: &str = "parallax-agent-";
+
+/// What a connection may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// Everything: a runtime server, or a person outside of all agents.
+    Trusted,
+    /// To report a hook: a process of this host's own agent.
+    OwnAgent,
+    /// Nothing: a process of another agent, or one that cannot be identified.
+    Stranger,
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        let pid = stream.io().peer_cred().ok().and_then(|credentials| credentials.pid());
+        let peer = pid.and_then(Pid::from_raw).map_or(Self::Stranger, Self::of);
+        if peer == Self::Stranger {
+            tracing::warn!(pid, "a process of another agent, or an unknown one, connected");
+        }
+        peer
+    }
+}
+
+impl Peer {
+    /// Classifies a process that is connected. The handle keeps its number from being given to another meanwhile.
+    fn of(pid: Pid) -> Self {
+        // A process that is gone already cannot be identified: what it left to its children is not trusted.
+        let _handle = match pidfd_open(pid, PidfdFlags::empty()) {
+            Err(Errno::SRCH) => return Self::Stranger,
+            // Without handles (old kernels, sandboxes) the two walks of `ancestors` have to do.
+            handle => handle,
+        };
+        let own = getpid().as_raw_pid();
+        match (ancestors(pid.as_raw_pid()), ancestors(own)) {
+            (Some(peer), Some(host)) => Self::classify(&peer, own, &host),
+            _ => Self::Stranger,
+        }
+    }
+
+    /// `peer` are the ancestors of the peer, nearest first, `host` those of this host, whose number is `own`.
+    fn classify(peer: &[Ancestor], own: i32, host: &[Ancestor]) -> Self {
+        let above: BTreeSet<i32> = host.iter().map(|ancestor| ancestor.pid).collect();
+        let is_host = |ancestor: &&Ancestor| ancestor.pid == own || ancestor.name == HOST_NAME;
+        match peer.iter().filter(is_host).find(|ancestor| !above.contains(&ancestor.pid)) {
+            None => Self::Trusted,
+            Some(nearest) if nearest.pid == own => Self::OwnAgent,
+            Some(_) => Self::Stranger,
+        }
+    }
+
+    fn may(self, method: &Method, path: &str) -> bool {
+        match self {
+            Self::Trusted => true,
+            Self::OwnAgent => method == Method::POST && path == "/report",
+            Self::Stranger => false,
+        }
+    }
+}
+
+/// Lets a request pass when its peer may make it.
+pub async fn authorize(ConnectInfo(peer): ConnectInfo<Peer>, request: Request, next: Next) -> Response {
+    if peer.may(request.method(), request.uri().path()) {
+        return next.run(request).await;
+    }
+    let why = "an agent may report its own hooks to its host, and nothing else; ask the runtime server";
+    Problem::new(Code::Forbidden, why).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `10` is a process, `h10` a host.
+    fn chain(names: &[&str]) -> Vec<Ancestor> {
+        names
+            .iter()
+            .map(|name| match name.strip_prefix('h') {
+                Some(pid) => Ancestor { pid: pid.parse().unwrap(), name: HOST_NAME.into(), start: 0 },
+                None => Ancestor { pid: name.parse().unwrap(), name: "sh".into(), start: 0 },
+            })
+            .collect()
+    }
+
+    #[test]
+    fn classifies_by_the_nearest_host_that_is_not_shared() {
+        let (alone, nested, deep): (&[&str], &[&str], &[&str]) =
+            (&["1"], &["30", "20", "h10", "1"], &["h40", "30", "h10", "1"]);
+        let table: [(&str, &[&str], &[&str], Peer); 10] = [
+            ("a server", &["1"], alone, Peer::Trusted),
+            ("a relay that an engine runs in a container", &[], alone, Peer::Trusted),
+            ("a hook of the agent", &["60", "h50", "1"], alone, Peer::OwnAgent),
+            ("a daemon of the agent", &["h50", "1"], alone, Peer::OwnAgent),
+            ("a neighbour", &["70", "h71", "1"], alone, Peer::Stranger),
+            ("an agent of an agent", &["80", "h81", "60", "h50", "1"], alone, Peer::Stranger),
+            ("a server that an agent started", &["20", "h10", "1"], nested, Peer::Trusted),
+            ("a hook of the nested agent", &["60", "h50", "30", "20", "h10", "1"], nested, Peer::OwnAgent),
+            ("a neighbour of the outer agent", &["70", "h71", "1"], nested, Peer::Stranger),
+            ("a neighbour in between", &["31", "h41", "30", "h10", "1"], deep, Peer::Stranger),
+        ];
+        for (name, peer, host, expected) in table {
+            assert_eq!(Peer::classify(&chain(peer), 50, &chain(host)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_agent_may_report_only() {
+        let every = [
+            ("POST", "/report"),
+            ("POST", "/input"),
+            ("GET", "/report"),
+            ("POST", "/stop"),
+            ("GET", "/logs"),
+        ];
+        let allowed = |peer: Peer| every.map(|(method, path)| peer.may(&method.parse().unwrap(), path));
+        assert_eq!(allowed(Peer::Trusted), [true; 5]);
+        assert_eq!(allowed(Peer::OwnAgent), [true, false, false, false, false]);
+        assert_eq!(allowed(Peer::Stranger), [false; 5]);
+    }
+
+    #[test]
+    fn a_process_that_is_gone_is_a_stranger() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        child.wait().unwrap();
+        assert_eq!(Peer::of(pid), Peer::Stranger);
+        assert_eq!(Peer::of(getpid()), Peer::Trusted, "the test runs below no host");
+    }
+}
