@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::Arc;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use clap::Args;
 use parallax_api::runtime::RuntimeKind;
-use parallax_profile::MountSource;
 use parallax_runtime_core::args::{flags_or_file, name_and_value};
 use parallax_runtime_core::{RuntimeConfig, RuntimeServer, Workdirs, find_host_program};
 use parallax_service::args::Settings;
@@ -17,10 +15,11 @@ use parallax_service::shutdown::Shutdown;
 use serde::Deserialize;
 
 use crate::DockerBackend;
-use crate::container::{HOME_DIR, WORKDIR};
+use crate::connector::ConnectMode;
+use crate::credentials::Credential;
 use crate::image::Pull;
-use crate::ownership::User;
-use crate::reach::ReachBy;
+use crate::layout::WORKDIR;
+use crate::user::User;
 
 /// The flags a Docker runtime has beside every server's. The configuration file has the same names.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -50,7 +49,7 @@ pub struct DockerArgs {
     pub credentials: Vec<String>,
     /// How to reach agents: auto, address, exec [default: auto]
     #[arg(long, value_enum, value_name = "HOW")]
-    pub reach: Option<ReachBy>,
+    pub reach: Option<ConnectMode>,
     /// The agent host's program, a static one [default: beside this one, then on the PATH]
     #[arg(long, env = "PARALLAX_AGENT_HOST", value_name = "FILE")]
     pub agent_host: Option<PathBuf>,
@@ -74,17 +73,6 @@ impl DockerArgs {
     }
 }
 
-/// What is mounted into the home of every agent of a type.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credential {
-    /// A directory or a file of the engine's machine, or a volume.
-    pub source: MountSource,
-    /// Where in the home; empty is the home itself.
-    pub target: String,
-    /// The agent may not write there.
-    pub read_only: bool,
-}
-
 /// Configuration of the Docker runtime.
 #[derive(Clone)]
 pub struct DockerConfig {
@@ -103,7 +91,7 @@ pub struct DockerConfig {
     /// Credentials by type.
     pub credentials: BTreeMap<String, Vec<Credential>>,
     /// How hosts are reached.
-    pub reach: ReachBy,
+    pub reach: ConnectMode,
     /// The agent host's program.
     pub host_program: PathBuf,
 }
@@ -145,31 +133,6 @@ impl DockerConfig {
     }
 }
 
-impl Credential {
-    /// Where it is mounted in the container.
-    pub(crate) fn path(&self) -> String {
-        format!("{HOME_DIR}/{}", self.target).trim_end_matches('/').to_owned()
-    }
-}
-
-impl FromStr for Credential {
-    type Err = anyhow::Error;
-
-    /// `SOURCE`, `SOURCE:PATH`, and either with `:ro` at the end.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (rest, read_only) = text.strip_suffix(":ro").map_or((text, false), |rest| (rest, true));
-        let (source, target) = rest.split_once(':').unwrap_or((rest, ""));
-        let inside = !target.starts_with('/') && target.split('/').all(|part| part != "..");
-        ensure!(inside, "credentials go to a path in the agent's home, not to `{target}`");
-        ensure!(!source.is_empty(), "credentials come from a directory or a volume");
-        let source = match source.starts_with('/') {
-            true => MountSource::Directory(source.into()),
-            false => MountSource::Volume(source.into()),
-        };
-        Ok(Self { source, target: target.into(), read_only })
-    }
-}
-
 /// The Docker runtime, ready to serve: its agents are adopted and followed.
 ///
 /// # Errors
@@ -177,23 +140,4 @@ impl FromStr for Credential {
 pub async fn build(config: DockerConfig, shutdown: Shutdown) -> anyhow::Result<RuntimeServer> {
     let backend = DockerBackend::new(&config)?;
     RuntimeServer::build(config.runtime, Arc::new(backend), shutdown).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_go_into_the_home() {
-        let credential = |text: &str| text.parse::<Credential>().ok();
-        let of =
-            |source, target: &str, read_only| Some(Credential { source, target: target.into(), read_only });
-        let dir = || MountSource::Directory("/home/me/.claude".into());
-        assert_eq!(credential("/home/me/.claude:.claude:ro"), of(dir(), ".claude", true));
-        assert_eq!(credential("/home/me/.claude:.claude"), of(dir(), ".claude", false));
-        assert_eq!(credential("logins"), of(MountSource::Volume("logins".into()), "", false));
-        for bad in ["", ":.claude", "logins:/etc", "logins:../x", "logins:a/../../b"] {
-            assert_eq!(credential(bad), None, "{bad}");
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! What the engine is asked for: a launch and the operator's choices become a container. A pure function.
+//! The container of an agent: made from its launch and the operator's configuration. A pure function.
 
 use std::collections::HashMap;
 
@@ -8,43 +8,13 @@ use bollard::models::{
 use parallax_api::{AgentId, Problem};
 use parallax_profile::{Launch, MountSource};
 
-use crate::config::Credential;
-use crate::ownership::User;
+use crate::credentials::Credential;
+use crate::layout::{HOME_DIR, HOST_DIR, OWN_DIR, PORT, PROGRAM, PROGRAM_DIR, WORKDIR, label};
+use crate::user::User;
 
-/// Labels of what this runtime makes.
-pub(crate) mod label {
-    /// The agent of a container.
-    pub(crate) const AGENT: &str = "io.parallax.agent";
-    /// Its name, for people.
-    pub(crate) const NAME: &str = "io.parallax.name";
-    /// Its type.
-    pub(crate) const TYPE: &str = "io.parallax.type";
-    /// The server that it belongs to.
-    pub(crate) const SERVER: &str = "io.parallax.server";
-    /// Where that server is.
-    pub(crate) const OWNER: &str = "io.parallax.owner";
-    /// What servers share: `host` (the volume with the host's program), `network`.
-    pub(crate) const SHARED: &str = "io.parallax.shared";
-}
-
-/// Where the volume with the host's program is mounted.
-pub(crate) const PROGRAM_DIR: &str = "/opt/parallax";
-/// The host's program in it.
-pub(crate) const PROGRAM: &str = "/opt/parallax/parallax-agent-host";
-/// Where the agent's own volume is mounted.
-pub(crate) const OWN_DIR: &str = "/agent";
-/// The host's directory in it: what it remembers.
-pub(crate) const HOST_DIR: &str = "/agent/host";
-/// The home in it, for an agent whose image has none or that gets credentials.
-pub(crate) const HOME_DIR: &str = "/agent/home";
-/// Where the agent works. A workdir that is mounted is mounted there.
-pub(crate) const WORKDIR: &str = "/agent/workspace";
-/// The port of a host.
-pub(crate) const PORT: u16 = 3110;
-
-/// The least that can be asked for: the kernel counts in milliseconds of a tenth of a second.
-const LEAST_NANO_CPUS: u64 = 10_000_000;
-/// What an agent may use that was not told: two CPUs …
+/// The smallest CPU limit: the kernel accounts a millisecond of each tenth of a second.
+const MIN_NANO_CPUS: u64 = 10_000_000;
+/// The limits of an agent that names none: two CPUs …
 const DEFAULT_NANO_CPUS: u64 = 2_000_000_000;
 /// … 2 GiB of memory …
 const DEFAULT_MEMORY: u64 = 2 << 30;
@@ -52,103 +22,98 @@ const DEFAULT_MEMORY: u64 = 2 << 30;
 const DEFAULT_PIDS: u32 = 512;
 /// Where programs put temporary files when the rest is read-only.
 const TMP_OPTIONS: &str = "rw,nosuid,nodev,mode=1777,size=256m";
-/// What the engine keeps of what a host says of itself.
+/// How much the engine keeps of the host's own output.
 const LOG_SIZE: &str = "1m";
 
-/// Everything about a container that its launch does not say.
+/// The parameters of a container that are not in its launch.
 #[derive(Clone, Debug)]
-pub(crate) struct Circumstances<'a> {
+pub(crate) struct ContainerParams<'a> {
     /// The agent.
     pub(crate) id: &'a AgentId,
     /// The image.
     pub(crate) image: &'a str,
-    /// Who the agent is.
+    /// The user of the agent.
     pub(crate) user: User,
     /// The network, as the engine calls it.
     pub(crate) network: &'a str,
     /// The volume with the host's program.
     pub(crate) host_volume: &'a str,
-    /// The labels that make it this server's.
+    /// The server's name, for the label.
     pub(crate) server: &'a str,
-    /// Where this server is.
+    /// The server's machine and state directory, for the label.
     pub(crate) owner: &'a str,
     /// Directories and volumes with credentials for its type.
     pub(crate) credentials: &'a [Credential],
     /// Nothing but its volumes may be written.
     pub(crate) read_only: bool,
-    /// The engine's CPUs, in billionths: nobody can have more.
+    /// The engine's CPUs, in billionths: the upper limit.
     pub(crate) engine_nano_cpus: u64,
-}
-
-/// The name of an agent's container.
-pub(crate) fn name(id: &AgentId) -> String {
-    format!("parallax-{id}")
 }
 
 /// The container of a launch.
 ///
 /// # Errors
 /// `VALIDATION_ERROR` for more CPUs than the engine has, and amounts that are none.
-pub(crate) fn body(launch: &Launch, around: &Circumstances<'_>) -> Result<ContainerCreateBody, Problem> {
+pub(crate) fn body(launch: &Launch, params: &ContainerParams<'_>) -> Result<ContainerCreateBody, Problem> {
     Ok(ContainerCreateBody {
-        image: Some(around.image.to_owned()),
-        user: Some(around.user.to_string()),
+        image: Some(params.image.to_owned()),
+        user: Some(params.user.to_string()),
         entrypoint: Some(vec![PROGRAM.into()]),
-        cmd: Some(command(around)),
-        // The agent's variables hold secrets. They go in with the launch, where nobody can look them up afterwards.
-        env: around.is_at_home_elsewhere().then(|| vec![format!("HOME={HOME_DIR}")]),
+        cmd: Some(command(params)),
+        // The agent's variables hold secrets. They go in with the launch, which `docker inspect` does not show.
+        env: params.has_own_home().then(|| vec![format!("HOME={HOME_DIR}")]),
         working_dir: Some("/".into()),
-        // The image's may be one that the host does not know.
+        // The image's own may be a signal that the host does not handle.
         stop_signal: Some("SIGTERM".into()),
-        labels: Some(labels(launch, around)),
+        labels: Some(labels(launch, params)),
         open_stdin: Some(true),
         stdin_once: Some(true),
         attach_stdin: Some(true),
         attach_stdout: Some(true),
         attach_stderr: Some(true),
-        host_config: Some(host_config(launch, around)?),
+        host_config: Some(host_config(launch, params)?),
         ..ContainerCreateBody::default()
     })
 }
 
-impl Circumstances<'_> {
-    fn is_at_home_elsewhere(&self) -> bool {
+impl ContainerParams<'_> {
+    fn has_own_home(&self) -> bool {
         !self.credentials.is_empty()
     }
 }
 
-fn command(around: &Circumstances<'_>) -> Vec<String> {
+fn command(params: &ContainerParams<'_>) -> Vec<String> {
     let mut command = vec!["serve".to_owned(), "--dir".into(), HOST_DIR.into(), "--contained".into()];
-    if around.network != "none" {
+    if params.network != "none" {
         command.extend(["--listen".into(), format!("0.0.0.0:{PORT}")]);
     }
     command
 }
 
-fn labels(launch: &Launch, around: &Circumstances<'_>) -> HashMap<String, String> {
+fn labels(launch: &Launch, params: &ContainerParams<'_>) -> HashMap<String, String> {
     let labels = [
-        (label::AGENT, around.id.as_str()),
+        (label::AGENT, params.id.as_str()),
         (label::NAME, &launch.agent.name),
         (label::TYPE, &launch.agent.r#type),
-        (label::SERVER, around.server),
-        (label::OWNER, around.owner),
+        (label::SERVER, params.server),
+        (label::OWNER, params.owner),
     ];
     labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
-fn host_config(launch: &Launch, around: &Circumstances<'_>) -> Result<HostConfig, Problem> {
+fn host_config(launch: &Launch, params: &ContainerParams<'_>) -> Result<HostConfig, Problem> {
     let memory = launch.resources.memory_bytes()?.unwrap_or(DEFAULT_MEMORY).cast_signed();
     let pids = launch.resources.pids.unwrap_or(DEFAULT_PIDS);
     Ok(HostConfig {
-        nano_cpus: Some(nano_cpus(launch, around)?.cast_signed()),
+        nano_cpus: Some(nano_cpus(launch, params)?.cast_signed()),
         memory: Some(memory),
-        // No swap on top: what is asked for is what there is.
+        // The same value for both: no swap.
         memory_swap: Some(memory),
         pids_limit: Some(pids.into()),
-        network_mode: Some(around.network.to_owned()),
-        mounts: Some(mounts(launch, around)),
-        tmpfs: around.read_only.then(|| HashMap::from([("/tmp".into(), TMP_OPTIONS.into())])),
-        readonly_rootfs: Some(around.read_only),
+        network_mode: Some(params.network.to_owned()),
+        mounts: Some(mounts(launch, params)),
+        tmpfs: params.read_only.then(|| HashMap::from([("/tmp".into(), TMP_OPTIONS.into())])),
+        readonly_rootfs: Some(params.read_only),
         cap_drop: Some(vec!["ALL".into()]),
         security_opt: Some(vec!["no-new-privileges:true".into()]),
         privileged: Some(false),
@@ -163,11 +128,11 @@ fn host_config(launch: &Launch, around: &Circumstances<'_>) -> Result<HostConfig
     })
 }
 
-fn nano_cpus(launch: &Launch, around: &Circumstances<'_>) -> Result<u64, Problem> {
-    let most = around.engine_nano_cpus;
+fn nano_cpus(launch: &Launch, params: &ContainerParams<'_>) -> Result<u64, Problem> {
+    let most = params.engine_nano_cpus;
     match launch.resources.nano_cpus()? {
         None => Ok(DEFAULT_NANO_CPUS.min(most)),
-        Some(asked) if (LEAST_NANO_CPUS..=most).contains(&asked) => Ok(asked),
+        Some(asked) if (MIN_NANO_CPUS..=most).contains(&asked) => Ok(asked),
         Some(_) => Err(Problem::invalid(
             "resources.cpu",
             format!("the Docker engine gives 0.01 to {} CPUs", most / 1_000_000_000),
@@ -175,24 +140,24 @@ fn nano_cpus(launch: &Launch, around: &Circumstances<'_>) -> Result<u64, Problem
     }
 }
 
-fn mounts(launch: &Launch, around: &Circumstances<'_>) -> Vec<EngineMount> {
+fn mounts(launch: &Launch, params: &ContainerParams<'_>) -> Vec<EngineMount> {
     let workdir = launch.mount.as_ref().map(|mount| mounted(&mount.source, WORKDIR, mount.read_only));
     let program = EngineMount {
-        // Nothing of the image is to be copied into it.
+        // Otherwise the engine copies the image's files into an empty volume.
         volume_options: Some(MountVolumeOptions { no_copy: Some(true), ..MountVolumeOptions::default() }),
-        ..mounted(&MountSource::Volume(around.host_volume.into()), PROGRAM_DIR, true)
+        ..mounted(&MountSource::Volume(params.host_volume.into()), PROGRAM_DIR, true)
     };
-    let credentials = around
+    let credentials = params
         .credentials
         .iter()
         .map(|credential| mounted(&credential.source, &credential.path(), credential.read_only));
-    [program, own_volume(around)].into_iter().chain(workdir).chain(credentials).collect()
+    [program, own_volume(params)].into_iter().chain(workdir).chain(credentials).collect()
 }
 
-/// A volume without a name: the engine removes it with its container.
-fn own_volume(around: &Circumstances<'_>) -> EngineMount {
+/// An anonymous volume: the engine removes it with its container.
+fn own_volume(params: &ContainerParams<'_>) -> EngineMount {
     let labels =
-        [(label::AGENT, around.id.as_str()), (label::SERVER, around.server), (label::OWNER, around.owner)];
+        [(label::AGENT, params.id.as_str()), (label::SERVER, params.server), (label::OWNER, params.owner)];
     let labels = Some(labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect());
     EngineMount {
         target: Some(OWN_DIR.into()),

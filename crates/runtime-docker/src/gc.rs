@@ -1,5 +1,5 @@
-//! Removing what no server owns: containers of servers whose state is gone, hosts' volumes that nobody uses, the network
-//! when nobody is on it.
+//! Removing what no server owns: containers of servers whose state is gone, unused host volumes, the network when it is
+//! unused.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use bollard::query_parameters::{
     RemoveContainerOptionsBuilder, RemoveVolumeOptions,
 };
 
-use crate::container::label;
+use crate::layout::label;
 use crate::{engine, identity};
 
 /// Removes it and answers what was removed, a line each.
@@ -31,18 +31,18 @@ async fn containers(docker: &Docker) -> anyhow::Result<Vec<String>> {
     let mut removed = Vec::new();
     for found in docker.list_containers(Some(options)).await? {
         let labels = found.labels.unwrap_or_default();
-        let Some(id) = found.id.filter(|_| is_nobodys(&labels)) else { continue };
+        let Some(id) = found.id.filter(|_| is_orphaned(&labels)) else { continue };
         let name = labels.get(label::NAME).cloned().unwrap_or_default();
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
         let gone = docker.remove_container(&id, Some(options)).await;
-        removed.extend(told(gone, format!("container {id} ({name})")));
+        removed.extend(log_or_skip(gone, format!("container {id} ({name})")));
     }
     Ok(removed)
 }
 
-fn is_nobodys(labels: &HashMap<String, String>) -> bool {
+fn is_orphaned(labels: &HashMap<String, String>) -> bool {
     let (owner, server) = (labels.get(label::OWNER), labels.get(label::SERVER));
-    owner.zip(server).is_some_and(|(owner, server)| identity::is_there(owner, server) == Some(false))
+    owner.zip(server).is_some_and(|(owner, server)| identity::exists(owner, server) == Some(false))
 }
 
 /// Volumes with hosts' programs that no container uses, and agents' own whose containers somebody removed.
@@ -51,12 +51,12 @@ async fn volumes(docker: &Docker) -> anyhow::Result<Vec<String>> {
     let options = ListVolumesOptionsBuilder::default().filters(&filters).build();
     let mut removed = Vec::new();
     for found in docker.list_volumes(Some(options)).await?.volumes.unwrap_or_default() {
-        if !found.labels.contains_key(label::SHARED) && !is_nobodys(&found.labels) {
+        if !found.labels.contains_key(label::SHARED) && !is_orphaned(&found.labels) {
             continue;
         }
         // The engine does not remove what has come into use since.
         let gone = docker.remove_volume(&found.name, None::<RemoveVolumeOptions>).await;
-        removed.extend(told(gone, format!("volume {}", found.name)));
+        removed.extend(log_or_skip(gone, format!("volume {}", found.name)));
     }
     Ok(removed)
 }
@@ -69,12 +69,12 @@ async fn networks(docker: &Docker) -> anyhow::Result<Vec<String>> {
     let mut removed = Vec::new();
     for found in docker.list_networks(Some(options)).await? {
         let (Some(id), Some(name)) = (found.id, found.name) else { continue };
-        removed.extend(told(docker.remove_network(&id).await, format!("network {name}")));
+        removed.extend(log_or_skip(docker.remove_network(&id).await, format!("network {name}")));
     }
     Ok(removed)
 }
 
-fn told(gone: Result<(), Error>, what: String) -> Option<String> {
+fn log_or_skip(gone: Result<(), Error>, what: String) -> Option<String> {
     match gone {
         Ok(()) => Some(what),
         // In use, or somebody else was quicker.

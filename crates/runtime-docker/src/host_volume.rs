@@ -17,9 +17,9 @@ use parallax_api::Problem;
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
-use crate::container::{PROGRAM, PROGRAM_DIR, label};
 use crate::engine;
 use crate::identity::{Identity, hex};
+use crate::layout::{PROGRAM, PROGRAM_DIR, label};
 
 /// How much of the program's digest names its volume, in characters.
 const DIGEST_CHARS: usize = 16;
@@ -57,8 +57,8 @@ impl HostVolume {
         Ok(Self { program, name, size: bytes.len() as u64, filler, checked: Mutex::new(false) })
     }
 
-    /// A start failed before the host spoke: the volume may not hold what this process has seen in it.
-    pub(crate) async fn doubt(&self) {
+    /// Forgets that the volume was checked: a start failed before the host reported anything.
+    pub(crate) async fn invalidate(&self) {
         *self.checked.lock().await = false;
     }
 

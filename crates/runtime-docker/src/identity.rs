@@ -1,4 +1,4 @@
-//! Who this server is: its agents carry its name, and their hosts' tokens are made with its key.
+//! The identity of this server: the name in its containers' labels, and the key that signs its hosts' tokens.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -52,8 +52,8 @@ impl Identity {
         &self.kept.server
     }
 
-    /// Where this server is, for whoever looks for containers that nobody owns: `MACHINE:STATE_DIR`. A server in a container has
-    /// no place that others could look into, and says so with `-`.
+    /// `MACHINE:STATE_DIR`, by which `--gc` looks whether this server still exists. A server in a container has no directory that
+    /// others could look into, and its machine is `-`.
     pub(crate) fn owner(&self) -> String {
         format!("{}:{}", machine().unwrap_or_else(|| "-".into()), self.state_dir.display())
     }
@@ -69,13 +69,12 @@ impl Identity {
     }
 }
 
-/// Whether a server whose containers say that they belong to `owner` and `server` is still there. None: it would be on
-/// another machine, and nobody here can tell.
-pub(crate) fn is_there(owner: &str, server: &str) -> Option<bool> {
+/// Whether the server with these two labels still exists. None: unknown, because it is on another machine or in a container.
+pub(crate) fn exists(owner: &str, server: &str) -> Option<bool> {
     let (of, state_dir) = owner.split_once(':')?;
     (Some(of) == machine().as_deref()).then(|| {
         let kept = read(&Path::new(state_dir).join(FILE));
-        // A file that cannot be read is no proof that nobody is there.
+        // A file that cannot be read proves nothing.
         kept.map_or(true, |kept| kept.is_some_and(|kept| kept.server == server))
     })
 }
@@ -88,8 +87,8 @@ fn read(path: &Path) -> io::Result<Option<Kept>> {
     }
 }
 
-/// Written whole under another name first: a server that dies here leaves none, not half of one. Of two servers that do so at
-/// the same time the first one's stays.
+/// Written under another name and linked: a server that dies here leaves no partial file, and of two servers that do this at
+/// the same time the first one wins.
 fn create(path: &Path) -> io::Result<()> {
     let key = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
     let kept = Kept { server: uuid::Uuid::new_v4().to_string(), key };
@@ -105,10 +104,10 @@ fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Names this machine: containers of an engine elsewhere may belong to servers of several. None within a container, whose files
-/// are not the machine's. See machine-id(5).
+/// The id of this machine, see machine-id(5): an engine elsewhere may have containers of servers of several machines. None in
+/// a container, whose files are not the machine's.
 fn machine() -> Option<String> {
-    // Engines put a file of their own in the place of this one.
+    // Engines mount a file of their own there.
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     if mounts.lines().any(|mount| mount.split(' ').nth(4) == Some("/etc/hostname")) {
         return None;
@@ -118,7 +117,7 @@ fn machine() -> Option<String> {
     id.or_else(|| Some(rustix::system::uname().nodename().to_string_lossy().into_owned()))
 }
 
-/// Bytes as people write them.
+/// Bytes in hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -128,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_the_same_after_a_restart_and_nobody_elses() {
+    fn is_the_same_after_a_restart_and_differs_from_others() {
         let (state, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let first = Identity::open(state.path()).unwrap();
         let again = Identity::open(state.path()).unwrap();
@@ -138,14 +137,14 @@ mod tests {
         assert_eq!(first.token(&id).expose(), again.token(&id).expose());
         assert_ne!(first.token(&id).expose(), first.token(&AgentId::generate()).expose());
         assert_ne!(first.token(&id).expose(), stranger.token(&id).expose());
-        assert_eq!(is_there(&first.owner(), first.server()), Some(true));
+        assert_eq!(exists(&first.owner(), first.server()), Some(true));
         assert_eq!(
-            is_there(&first.owner(), stranger.server()),
+            exists(&first.owner(), stranger.server()),
             Some(false),
             "another server has the directory now"
         );
-        assert_eq!(is_there(&first.owner().replacen(':', "-elsewhere:", 1), first.server()), None);
+        assert_eq!(exists(&first.owner().replacen(':', "-elsewhere:", 1), first.server()), None);
         drop(state);
-        assert_eq!(is_there(&first.owner(), first.server()), Some(false));
+        assert_eq!(exists(&first.owner(), first.server()), Some(false));
     }
 }

@@ -7,8 +7,8 @@ use bollard::models::{Network as EngineNetwork, NetworkCreateRequest};
 use bollard::query_parameters::ListNetworksOptionsBuilder;
 use parallax_api::{Code, Problem};
 
-use crate::container::label;
 use crate::engine;
+use crate::layout::label;
 
 /// The network that is made when none is chosen.
 pub(crate) const OWN: &str = "parallax-agents";

@@ -49,8 +49,8 @@ pub(crate) fn launch(id: &AgentId) -> Launch {
     }
 }
 
-fn around(id: &AgentId) -> Circumstances<'_> {
-    Circumstances {
+fn params(id: &AgentId) -> ContainerParams<'_> {
+    ContainerParams {
         id,
         image: "an-image",
         user: "7:8".parse().expect("a user"),
@@ -64,11 +64,11 @@ fn around(id: &AgentId) -> Circumstances<'_> {
     }
 }
 
-fn made(change: impl FnOnce(&mut Launch, &mut Circumstances<'_>)) -> Value {
+fn made(change: impl FnOnce(&mut Launch, &mut ContainerParams<'_>)) -> Value {
     let id = AgentId::generate();
-    let (mut launch, mut around) = (launch(&id), around(&id));
-    change(&mut launch, &mut around);
-    serde_json::to_value(body(&launch, &around).expect("a container")).expect("JSON")
+    let (mut launch, mut params) = (launch(&id), params(&id));
+    change(&mut launch, &mut params);
+    serde_json::to_value(body(&launch, &params).expect("a container")).expect("JSON")
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn limits() {
     };
     assert_eq!(limits(&made(|_, _| {})), [2_000_000_000, 2 << 30, 2 << 30, 512]);
     assert_eq!(
-        limits(&made(|_, around| around.engine_nano_cpus = 1_000_000_000))[0],
+        limits(&made(|_, params| params.engine_nano_cpus = 1_000_000_000))[0],
         1_000_000_000,
         "no more than there are"
     );
@@ -105,7 +105,7 @@ fn limits() {
 
     let id = AgentId::generate();
     let too_many = Resources { cpu: Some(CpuQuantity::Number(5.0)), ..Resources::default() };
-    let problem = body(&Launch { resources: too_many, ..launch(&id) }, &around(&id)).unwrap_err();
+    let problem = body(&Launch { resources: too_many, ..launch(&id) }, &params(&id)).unwrap_err();
     assert_eq!((problem.code, &problem.more["field"]), (Code::Validation, &json!("resources.cpu")));
 }
 
@@ -120,8 +120,8 @@ fn what_is_mounted() {
     let credentials =
         ["logins:.claude".parse().expect("credentials"), "/etc/me:.netrc:ro".parse().expect("credentials")];
     let id = AgentId::generate();
-    let around = Circumstances { credentials: &credentials, ..around(&id) };
-    let made = serde_json::to_value(body(&launch(&id), &around).expect("a container")).expect("JSON");
+    let params = ContainerParams { credentials: &credentials, ..params(&id) };
+    let made = serde_json::to_value(body(&launch(&id), &params).expect("a container")).expect("JSON");
     let expected = json!([
         {"Target": "/agent/home/.claude", "Source": "logins", "Type": "volume", "ReadOnly": false},
         {"Target": "/agent/home/.netrc", "Source": "/etc/me", "Type": "bind", "ReadOnly": true},
@@ -132,9 +132,9 @@ fn what_is_mounted() {
 
 #[test]
 fn networks_and_read_only() {
-    let alone = made(|_, around| {
-        around.network = "none";
-        around.read_only = true;
+    let alone = made(|_, params| {
+        params.network = "none";
+        params.read_only = true;
     });
     assert_eq!(alone["HostConfig"]["NetworkMode"], "none");
     assert!(!alone["Cmd"].to_string().contains("--listen"), "there is nothing to listen on");

@@ -1,4 +1,4 @@
-//! Reaching a host: at its container's address, or by a program that is run beside it.
+//! Connecting to a host: at its container's address, or by a relay that the engine runs in the container.
 
 use std::collections::HashMap;
 use std::io;
@@ -23,39 +23,39 @@ use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio_util::io::StreamReader;
 
-use crate::container::{HOST_DIR, PORT, PROGRAM, name};
 use crate::identity::Identity;
+use crate::layout::{HOST_DIR, PORT, PROGRAM, container_name};
 
-/// A container of this machine answers, or refuses, in a millisecond.
-const PROBE: Duration = Duration::from_millis(500);
+/// How long a connection to a container may take. A container of this machine accepts or refuses within a millisecond.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How hosts are reached.
+/// How to connect to hosts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum ReachBy {
-    /// At the container's address when this server can connect to it, else by `exec`. Tried with the first agent.
+pub enum ConnectMode {
+    /// By address where this server can connect to containers, else by `exec`. Found out with the first agent.
     #[default]
     Auto,
-    /// At the container's address: an engine of this machine.
+    /// By the container's address: for an engine of this machine.
     Address,
-    /// By running the host's own relay in the container: an engine elsewhere, or in a virtual machine.
+    /// By the host's own relay, run in the container: for an engine elsewhere, or in a virtual machine.
     Exec,
 }
 
-/// Reaches this server's hosts.
-pub(crate) struct Reach {
-    by: ReachBy,
+/// Connects to this server's hosts.
+pub(crate) struct Connector {
+    mode: ConnectMode,
     identity: Identity,
     /// What `auto` has found.
     connects: OnceCell<bool>,
 }
 
-impl Reach {
-    pub(crate) fn new(by: ReachBy, identity: Identity) -> Self {
-        Self { by, identity, connects: OnceCell::new() }
+impl Connector {
+    pub(crate) fn new(mode: ConnectMode, identity: Identity) -> Self {
+        Self { mode, identity, connects: OnceCell::new() }
     }
 
-    /// Where the host of this agent answers, its container being in these networks.
+    /// The address of an agent's host whose container is in these networks.
     pub(crate) async fn address(
         &self,
         docker: &Docker,
@@ -66,7 +66,7 @@ impl Reach {
         match address(networks) {
             Some(addr) if self.connects(addr).await => HostAddress::Tcp { addr, token },
             _ => HostAddress::Dialer {
-                dial: Arc::new(Relay { docker: docker.clone(), container: name(id) }),
+                dial: Arc::new(Relay { docker: docker.clone(), container: container_name(id) }),
                 token,
             },
         }
@@ -74,17 +74,17 @@ impl Reach {
 
     async fn connects(&self, addr: SocketAddr) -> bool {
         let probe = || async {
-            let connected = tokio::time::timeout(PROBE, TcpStream::connect(addr)).await;
+            let connected = tokio::time::timeout(PROBE_TIMEOUT, TcpStream::connect(addr)).await;
             let connects = matches!(connected, Ok(Ok(_)));
             if !connects {
-                tracing::info!(%addr, "a container's address cannot be reached; reaching hosts by exec");
+                tracing::info!(%addr, "containers cannot be connected to; connecting to hosts by exec");
             }
             connects
         };
-        match self.by {
-            ReachBy::Address => true,
-            ReachBy::Exec => false,
-            ReachBy::Auto => *self.connects.get_or_init(probe).await,
+        match self.mode {
+            ConnectMode::Address => true,
+            ConnectMode::Exec => false,
+            ConnectMode::Auto => *self.connects.get_or_init(probe).await,
         }
     }
 }
@@ -94,7 +94,7 @@ fn address(networks: Option<HashMap<String, EndpointSettings>>) -> Option<Socket
     Some(SocketAddr::new(ip, PORT))
 }
 
-/// Runs the host's relay in its container, once for each connection.
+/// Runs the host's relay in its container, one process for each connection.
 struct Relay {
     docker: Docker,
     container: String,

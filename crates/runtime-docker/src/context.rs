@@ -1,0 +1,77 @@
+//! What the parts of this backend share.
+
+use std::collections::BTreeMap;
+
+use bollard::Docker;
+use parallax_api::Problem;
+use tokio::sync::OnceCell;
+
+use crate::config::DockerConfig;
+use crate::connector::Connector;
+use crate::credentials::Credential;
+use crate::engine::{self, Engine};
+use crate::host_volume::HostVolume;
+use crate::identity::Identity;
+use crate::image::Images;
+use crate::network::Network;
+use crate::user::User;
+
+/// The shared state of one runtime.
+pub(crate) struct Context {
+    engine: Engine,
+    /// The name and key of this server.
+    pub(crate) identity: Identity,
+    /// The images of agent types.
+    pub(crate) images: Images,
+    /// The network of agents.
+    pub(crate) network: Network,
+    /// The volume with the host program.
+    pub(crate) host_volume: HostVolume,
+    /// Connects to hosts.
+    pub(crate) connector: Connector,
+    /// The user of agents, where the operator chose one.
+    pub(crate) user: Option<User>,
+    /// Credentials by agent type.
+    pub(crate) credentials: BTreeMap<String, Vec<Credential>>,
+    /// Agents may write in their own volumes only.
+    pub(crate) read_only: bool,
+    nano_cpus: OnceCell<u64>,
+}
+
+impl Context {
+    /// Connects to the engine that `DOCKER_HOST` names. Sends no request: an engine that is away may come back.
+    ///
+    /// # Errors
+    /// When the configuration names what cannot be used.
+    pub(crate) fn new(config: &DockerConfig) -> anyhow::Result<Self> {
+        engine::check_environment()?;
+        let identity = Identity::open(&config.runtime.state_dir)?;
+        Ok(Self {
+            engine: Engine::default(),
+            images: Images::new(config.images.clone(), config.pull),
+            network: Network::parse(config.network.as_deref())?,
+            host_volume: HostVolume::new(config.host_program.clone(), &identity)?,
+            connector: Connector::new(config.reach, identity.clone()),
+            identity,
+            user: config.user,
+            credentials: config.credentials.clone(),
+            read_only: config.read_only,
+            nano_cpus: OnceCell::new(),
+        })
+    }
+
+    /// The engine's client. Fails with `RUNTIME_UNAVAILABLE`.
+    pub(crate) fn docker(&self) -> Result<&Docker, Problem> {
+        self.engine.docker()
+    }
+
+    /// The CPUs of the engine's machine, in billionths.
+    pub(crate) async fn engine_nano_cpus(&self) -> Result<u64, Problem> {
+        let ask = || async {
+            let info =
+                self.docker()?.info().await.map_err(|error| engine::problem("describe itself", &error))?;
+            Ok(u64::try_from(info.ncpu.unwrap_or(1)).unwrap_or(1) * 1_000_000_000)
+        };
+        self.nano_cpus.get_or_try_init(ask).await.copied()
+    }
+}

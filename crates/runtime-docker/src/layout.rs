@@ -1,0 +1,39 @@
+//! How a container is laid out: labels, paths, the port and the names of what this runtime makes.
+
+use parallax_api::AgentId;
+
+/// Labels of the objects that this runtime makes.
+pub(crate) mod label {
+    /// The agent of a container.
+    pub(crate) const AGENT: &str = "io.parallax.agent";
+    /// Its name, for people.
+    pub(crate) const NAME: &str = "io.parallax.name";
+    /// Its type.
+    pub(crate) const TYPE: &str = "io.parallax.type";
+    /// The server that an object belongs to.
+    pub(crate) const SERVER: &str = "io.parallax.server";
+    /// The machine and state directory of that server.
+    pub(crate) const OWNER: &str = "io.parallax.owner";
+    /// Set on what servers share: `host` (the volume with the host's program), `network`.
+    pub(crate) const SHARED: &str = "io.parallax.shared";
+}
+
+/// Where the volume with the host's program is mounted.
+pub(crate) const PROGRAM_DIR: &str = "/opt/parallax";
+/// The host's program in it.
+pub(crate) const PROGRAM: &str = "/opt/parallax/parallax-agent-host";
+/// Where the agent's own volume is mounted.
+pub(crate) const OWN_DIR: &str = "/agent";
+/// The host's directory in it.
+pub(crate) const HOST_DIR: &str = "/agent/host";
+/// The home in it, for an agent whose image has none or that gets credentials.
+pub(crate) const HOME_DIR: &str = "/agent/home";
+/// Where the agent works, and where its workdir is mounted.
+pub(crate) const WORKDIR: &str = "/agent/workspace";
+/// The port of a host.
+pub(crate) const PORT: u16 = 3110;
+
+/// The name of an agent's container.
+pub(crate) fn container_name(id: &AgentId) -> String {
+    format!("parallax-{id}")
+}
