@@ -35,6 +35,8 @@ struct Conversation {
     failures: HashMap<String, Problem>,
     accepted: u64,
     answered: u64,
+    /// Messages that changed since they were last written.
+    changed: Vec<String>,
 }
 
 /// The messages of a conversation, for when it goes on.
@@ -76,18 +78,43 @@ impl Inbox {
             failures: HashMap::new(),
             accepted: 0,
             answered: 0,
+            changed: Vec::new(),
         };
         Self(Arc::new(Shared { conversation: Mutex::new(conversation), changed_tx: watch::Sender::new(0) }))
     }
 
-    /// A conversation that goes on after these messages, all of which have ended.
+    /// A conversation that goes on after these messages.
     pub fn going_on(agent_id: AgentId, kept: KeptMessages) -> Self {
         let inbox = Self::new(agent_id);
         let mut conversation = inbox.lock();
         (conversation.accepted, conversation.answered) = (kept.accepted, kept.answered);
+        let open: Vec<String> = kept
+            .messages
+            .iter()
+            .filter(|message| is_open(message))
+            .map(|message| message.id.clone())
+            .collect();
         kept.messages.into_iter().for_each(|message| conversation.push(message));
         drop(conversation);
+        for id in open {
+            // Whether the CLI took it is unknown, so it is not typed again.
+            let why = "the agent's host ended before the message was answered; send it again";
+            inbox.fail(&id, Problem::new(Code::AgentStopped, why));
+        }
         inbox
+    }
+
+    /// Takes the messages that changed since the last call.
+    pub fn take_changed(&self) -> Vec<Message> {
+        let mut conversation = self.lock();
+        let changed = std::mem::take(&mut conversation.changed);
+        changed.iter().filter_map(|id| conversation.find(id).cloned()).collect()
+    }
+
+    /// These messages could not be written: they count as changed.
+    pub fn mark_changed<'a>(&self, ids: impl Iterator<Item = &'a str>) {
+        let mut conversation = self.lock();
+        ids.for_each(|id| conversation.touch(id));
     }
 
     /// What a conversation can go on from.
@@ -129,6 +156,7 @@ impl Inbox {
         };
         conversation.queue.push_back(id.into());
         conversation.accepted += 1;
+        conversation.touch(id);
         conversation.push(message);
         drop(conversation);
         self.wake();
@@ -148,6 +176,7 @@ impl Inbox {
         if let Some(message) = conversation.find_mut(id) {
             message.state = Some(MessageState::Accepted);
             conversation.queue.push_front(id.into());
+            conversation.touch(id);
         }
         drop(conversation);
         self.wake();
@@ -171,9 +200,12 @@ impl Inbox {
 
     /// Notes how far a message has come.
     pub fn advance(&self, id: &str, state: MessageState) {
-        if let Some(message) = self.lock().find_mut(id) {
+        let mut conversation = self.lock();
+        if let Some(message) = conversation.find_mut(id) {
             message.state = Some(state);
+            conversation.touch(id);
         }
+        drop(conversation);
         self.wake();
     }
 
@@ -194,10 +226,12 @@ impl Inbox {
             failure: None,
             interrupted,
         };
+        conversation.touch(&message.id);
         conversation.push(message.clone());
         if let Some(asked) = in_reply_to.and_then(|id| conversation.find_mut(id)) {
             asked.state = Some(MessageState::Answered);
             conversation.answered += 1;
+            in_reply_to.into_iter().for_each(|id| conversation.touch(id));
         }
         drop(conversation);
         self.wake();
@@ -221,6 +255,7 @@ impl Inbox {
             failure: None,
             interrupted: false,
         };
+        conversation.touch(&message.id);
         conversation.push(message.clone());
         drop(conversation);
         self.wake();
@@ -234,6 +269,7 @@ impl Inbox {
             message.state = Some(MessageState::Failed);
             message.failure = Some(problem.to_string());
             conversation.failures.insert(id.into(), problem.with("messageId", id));
+            conversation.touch(id);
         }
         drop(conversation);
         self.wake();
@@ -275,9 +311,36 @@ impl Inbox {
     }
 }
 
+/// Whether a message has not ended.
+fn is_open(message: &Message) -> bool {
+    matches!(message.state, Some(MessageState::Accepted | MessageState::Typed | MessageState::Taken))
+}
+
+impl KeptMessages {
+    /// Adds what a host wrote that died before it could leave this: newer states, and newer messages.
+    pub fn complete(&mut self, written: Vec<Message>) {
+        for message in written {
+            match self.messages.iter_mut().rev().find(|kept| kept.id == message.id) {
+                Some(kept) => *kept = message,
+                None => {
+                    self.accepted += u64::from(message.role == Role::User);
+                    self.answered += u64::from(message.state == Some(MessageState::Answered));
+                    self.messages.push(message);
+                }
+            }
+        }
+    }
+}
+
 impl Conversation {
     fn find(&self, id: &str) -> Option<&Message> {
         self.messages.iter().rev().find(|message| message.id == id)
+    }
+
+    fn touch(&mut self, id: &str) {
+        if !self.changed.iter().any(|changed| changed == id) {
+            self.changed.push(id.into());
+        }
     }
 
     fn find_mut(&mut self, id: &str) -> Option<&mut Message> {
@@ -289,9 +352,7 @@ impl Conversation {
         self.messages.push_back(message);
         while self.messages.len() > MAX_KEPT || self.bytes > MAX_KEPT_BYTES {
             // What is not answered yet stays, and so does all that came after it.
-            let open = [Some(MessageState::Accepted), Some(MessageState::Typed), Some(MessageState::Taken)];
-            if self.messages.len() <= 2 || self.messages.front().is_some_and(|old| open.contains(&old.state))
-            {
+            if self.messages.len() <= 2 || self.messages.front().is_some_and(is_open) {
                 return;
             }
             if let Some(old) = self.messages.pop_front() {
@@ -307,7 +368,13 @@ impl Conversation {
                 let answer = |message: &&Message| message.in_reply_to.as_deref() == Some(id);
                 self.messages.iter().rev().find(answer).cloned().map(MessageOutcome::Answered)
             }
-            Some(Some(MessageState::Failed)) => self.failures.get(id).cloned().map(MessageOutcome::Failed),
+            Some(Some(MessageState::Failed)) => {
+                // After a host before this one only the text of the failure is kept.
+                let why = || self.find(id).and_then(|message| message.failure.clone()).unwrap_or_default();
+                let problem = self.failures.get(id).cloned();
+                let problem = problem.unwrap_or_else(|| Problem::new(Code::AgentFailed, why()));
+                Some(MessageOutcome::Failed(problem))
+            }
             Some(_) => None,
             None => Some(MessageOutcome::Failed(Problem::internal("the message is no longer kept"))),
         }

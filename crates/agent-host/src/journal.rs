@@ -4,8 +4,6 @@
 //! room again. A number is never given to two events: when the last host may have published events that it did not
 //! write, numbers go on far above the last one. Readers see missing numbers as a gap.
 
-mod file;
-
 use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
@@ -16,9 +14,11 @@ use parallax_api::host::HostEvent;
 use parallax_api::{EventData, Time};
 use tokio::sync::watch;
 
+use crate::ndjson::NdjsonFile;
 use crate::tail_mark::TailMark;
-use file::{JournalFile, MAX_EVENTS};
 
+/// Events kept for a runtime server that was away. Older ones are dropped, which readers see as a gap.
+const MAX_EVENTS: usize = 10_000;
 /// Bytes kept, as JSON; a message may have a mebibyte.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// How often a write is tried again that the disk did not take.
@@ -40,7 +40,7 @@ struct Kept {
     /// With the length of each as JSON.
     events: VecDeque<(HostEvent, usize)>,
     bytes: usize,
-    file: JournalFile,
+    file: NdjsonFile,
     /// The last number that is on disk.
     written: u64,
     next: u64,
@@ -53,15 +53,33 @@ impl Journal {
     /// is one: the agent was here before.
     pub fn open(path: &Path) -> io::Result<Self> {
         let mark = TailMark::open(path.with_extension("tail"));
-        let (file, found) = JournalFile::open(path)?;
-        let mut kept =
-            Kept { events: VecDeque::new(), bytes: 0, file, written: 0, next: 1, mark, retry_at: None };
-        for (event, len) in found.events {
-            kept.written = event.seq;
+        let mut found: VecDeque<(HostEvent, usize)> = VecDeque::new();
+        let (file, is_cut) = NdjsonFile::open(path, |line| {
+            let Ok(event) = serde_json::from_slice::<HostEvent>(line) else { return false };
+            // An earlier host may have given a number twice: the first event has it.
+            let rises = found.back().is_none_or(|(last, _)| last.seq < event.seq);
+            if rises {
+                if found.len() == MAX_EVENTS {
+                    found.pop_front();
+                }
+                found.push_back((event, line.len()));
+            }
+            rises
+        })?;
+        let written = found.back().map_or(0, |(event, _)| event.seq);
+        let mut kept = Kept {
+            events: VecDeque::new(),
+            bytes: 0,
+            file,
+            written,
+            next: written + 1,
+            mark,
+            retry_at: None,
+        };
+        for (event, len) in found {
             kept.keep(event, len);
         }
-        kept.next = kept.written + 1;
-        if found.is_cut {
+        if is_cut {
             // The number of the half line may have been published.
             kept.next += 1;
         }

@@ -27,6 +27,8 @@ pub mod inbox;
 pub mod install;
 pub mod journal;
 pub mod log;
+pub mod message_log;
+pub mod ndjson;
 pub mod peer;
 pub mod plain;
 pub mod process_tree;

@@ -1,4 +1,5 @@
-//! The state from which the next host of the same directory goes on: the conversation's id, and its messages.
+//! The state from which the next host of the same directory goes on: the conversation's id, and its messages. The
+//! messages are complete when the host ended well; otherwise [`crate::message_log`] has the rest.
 
 use std::fs;
 use std::io;
@@ -14,7 +15,7 @@ const FILE: &str = "resume.json";
 /// The name that earlier hosts gave it.
 const OLD_FILE: &str = "memory.json";
 
-/// Written when the agent has ended, read when it comes back.
+/// Written when a conversation begins and when the agent has ended, read when it comes back.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ResumeState {

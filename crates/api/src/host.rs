@@ -47,7 +47,8 @@ pub enum HostLine {
 /// One event of a host's journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HostEvent {
-    /// Its number: 1, 2, 3, … without a gap, for the life of the agent.
+    /// Its number: it rises for the life of the agent, and is never given twice. Missing numbers are announced by
+    /// [`HostLine::Gap`].
     pub seq: u64,
     /// What happened.
     #[serde(flatten)]

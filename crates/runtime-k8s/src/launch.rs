@@ -142,7 +142,7 @@ async fn store_launch(
     let mut launch = launch.clone();
     launch.agent.workdir = Some(volume.workdir.clone());
     launch.workdir = volume.workdir.into();
-    launch.token = Some(context.token_key.token(id));
+    launch.token = Some(context.token_key.verifier(id));
     launch.image = Some(context.pods.images.of(&resource.spec));
     let mut line = serde_json::to_vec(&launch).map_err(Problem::internal)?;
     line.push(b'\n');

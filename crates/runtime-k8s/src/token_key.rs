@@ -63,6 +63,14 @@ impl TokenKey {
         EnvValue::from(digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
     }
 
+    /// What the host of an agent checks its token against. An agent can read its launch, which holds this and not the
+    /// token.
+    pub(crate) fn verifier(&self, id: &AgentId) -> EnvValue {
+        let digest = Sha256::digest(self.token(id).expose());
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        EnvValue::from(format!("sha256:{hex}"))
+    }
+
     /// For tests.
     #[cfg(test)]
     pub(crate) fn of(key: &str) -> Self {

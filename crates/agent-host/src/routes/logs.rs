@@ -24,6 +24,9 @@ use crate::session::Session;
 
 /// Bytes that are rendered into lines: the newest.
 const MAX_RENDERED: u64 = 8 * 1024 * 1024;
+/// Bytes that are rendered at first, and for each line that was asked for.
+const MIN_RENDERED: u64 = 256 * 1024;
+const LINE_LEN: u64 = 1024;
 /// Bytes of the log that are sent at once.
 const PIECE: usize = 256 * 1024;
 /// The header that names the gaps in raw bytes, as `FROM-TO` in offsets of the log.
@@ -89,8 +92,22 @@ fn last_lines(
     lines: usize,
     format: LogFormat,
 ) -> Result<Vec<String>, Problem> {
-    let wanted = from.max(end.saturating_sub(MAX_RENDERED));
-    let excerpt = Excerpt::read(log, wanted, end).map_err(Problem::internal)?;
+    // From the end, in growing pieces: most requests are for a few lines of a long log.
+    let mut len = MIN_RENDERED.max(lines as u64 * LINE_LEN);
+    loop {
+        let wanted = from.max(end.saturating_sub(len.min(MAX_RENDERED)));
+        let excerpt = Excerpt::read(log, wanted, end).map_err(Problem::internal)?;
+        let mut rendered = render_lines(&excerpt, index, format);
+        // The first lines of a piece may be the rest of what stands before it.
+        if rendered.len() > lines || wanted == from || len >= MAX_RENDERED {
+            return Ok(rendered.split_off(rendered.len().saturating_sub(lines)));
+        }
+        len *= 8;
+    }
+}
+
+/// The lines of an excerpt, without blank ones at the end.
+fn render_lines(excerpt: &Excerpt, index: &[IndexEntry], format: LogFormat) -> Vec<String> {
     let resizes = excerpt.resizes(index);
     let mut rendered = match format {
         LogFormat::Ansi => render::ansi_lines(excerpt.bytes(), 0, &resizes),
@@ -99,7 +116,7 @@ fn last_lines(
     while rendered.last().is_some_and(|line| line.trim().is_empty()) {
         rendered.pop();
     }
-    Ok(rendered.split_off(rendered.len().saturating_sub(lines)))
+    rendered
 }
 
 /// `FROM-TO` of the first gaps.

@@ -10,7 +10,7 @@ use super::command::Reply;
 use crate::process_tree::KillAll;
 use crate::termination::Termination;
 
-/// A process that ends this soon after its start did not start.
+/// A process that ends this soon after its start, without having been ready, did not start.
 const START_WINDOW: Duration = Duration::from_millis(250);
 /// The longest grace that a request may give.
 const MAX_GRACE: Duration = Duration::from_mins(10);
@@ -93,9 +93,9 @@ impl Lifecycle {
         self.started_tx.as_ref().map(|_| spawned + START_WINDOW)
     }
 
-    /// Reports a running program as started when it is.
-    pub(super) fn step_start(&mut self, spawned: Instant, now: Instant) {
-        if now >= spawned + START_WINDOW
+    /// Reports a running program as started when it is: at once when it `is_up`.
+    pub(super) fn step_start(&mut self, spawned: Instant, is_up: bool, now: Instant) {
+        if (is_up || now >= spawned + START_WINDOW)
             && let Some(started_tx) = self.started_tx.take()
         {
             // A caller that no longer waits finds the agent in the list.

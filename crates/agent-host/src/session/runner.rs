@@ -27,9 +27,10 @@ use super::messaging::Messaging;
 use super::output::Output;
 use super::publish::Publisher;
 use super::usage::Usage;
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, KeptMessages};
 use crate::journal::Journal;
 use crate::log::{LogReader, OutputLog};
+use crate::message_log::MessageLog;
 use crate::resume::ResumeState;
 
 /// Owner of everything that belongs to one agent. Each part is an owner of its own state; what connects them is here.
@@ -39,6 +40,7 @@ pub struct Runner {
     context: SessionContext,
     commands_rx: mpsc::Receiver<Command>,
     journal: Journal,
+    message_log: MessageLog,
     publisher: Publisher,
     process: AgentProcess,
     output: Output,
@@ -62,7 +64,11 @@ impl Runner {
         };
         let log = OutputLog::open(&context.dir.join("log"), launch.log_limit).map_err(disk)?;
         let journal = Journal::open(&context.dir.join("journal.ndjson")).map_err(disk)?;
-        let resume = ResumeState::read(&context.dir).map_err(disk)?;
+        let (message_log, written) = MessageLog::open(&context.dir.join("messages.ndjson")).map_err(disk)?;
+        let mut resume = ResumeState::read(&context.dir).map_err(disk)?;
+        if !written.is_empty() {
+            resume.get_or_insert_default().messages.complete(written);
+        }
         let profile = Arc::new(launch.profile.clone());
         let has_conversed = resume.as_ref().is_some_and(|resume| resume.has_conversed);
         let last = resume.as_ref().filter(|_| has_conversed);
@@ -99,6 +105,7 @@ impl Runner {
             context,
             commands_rx,
             journal,
+            message_log,
             publisher,
             process,
             output,
@@ -187,11 +194,15 @@ impl Runner {
             DetectorEvent::Session { id } => {
                 self.process.follow_conversation(&id);
                 self.messaging.conversation_id = id;
+                self.conversation_changed();
             }
             DetectorEvent::PromptTaken { .. } => {
                 self.process.begins_turn();
                 // An exit command is no conversation.
-                self.messaging.has_conversed |= !self.lifecycle.has_asked();
+                if !self.messaging.has_conversed && !self.lifecycle.has_asked() {
+                    self.messaging.has_conversed = true;
+                    self.conversation_changed();
+                }
                 let act = self.messaging.prompt_taken();
                 self.act(act);
             }
@@ -212,6 +223,13 @@ impl Runner {
             }
             DetectorEvent::Cost { usd } => self.usage.cost_usd = Some(usd),
             DetectorEvent::Version(version) => self.usage.cli_version = Some(version),
+        }
+    }
+
+    /// Should the host die, the next one resumes this conversation; its messages are in the message log.
+    fn conversation_changed(&self) {
+        if self.messaging.has_conversed {
+            self.write_resume_state(KeptMessages::default());
         }
     }
 

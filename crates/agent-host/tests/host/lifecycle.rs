@@ -97,3 +97,28 @@ fn what_exec_would_refuse_is_refused_before() {
     let said = Host::fail_to_start(&dir.path().join("a"), &launch);
     assert!(said.contains("VALIDATION_ERROR") && said.contains("BIG"), "{said}");
 }
+
+/// A host that is killed, and another one in its directory.
+#[test]
+fn messages_outlive_a_killed_host() {
+    let dir = tempfile::tempdir().unwrap();
+    let launch = shell_launch(dir.path());
+    let mut host = Host::start(&dir.path().join("a"), &launch, &["--contained"]);
+    assert_eq!(host.ask("echo one"), "one");
+    let open = json!({"messageId": "open", "request": {"message": "sleep 1000"}});
+    assert_eq!(host.call("POST", "/send", Some(&open)).0, 202);
+    host.child.kill().unwrap();
+    host.child.wait().unwrap();
+    let host = Host::start(&dir.path().join("a"), &launch, &["--contained"]);
+    let messages = host.get("/messages");
+    let messages = messages["messages"].as_array().unwrap();
+    let told: Vec<_> = messages
+        .iter()
+        .map(|message| (message["content"].as_str().unwrap(), message["state"].as_str()))
+        .collect();
+    assert_eq!(told, [("echo one", Some("answered")), ("one", None), ("sleep 1000", Some("failed"))]);
+    assert_eq!(host.ask("echo two"), "two");
+    let (events, gap) = host.events(0);
+    let seqs: Vec<u64> = events.iter().map(|(seq, _)| *seq).collect();
+    assert!(!gap && seqs == (1..=seqs.len() as u64).collect::<Vec<_>>(), "{seqs:?}");
+}

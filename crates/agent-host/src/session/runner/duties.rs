@@ -30,7 +30,7 @@ const DUTIES: [Duty; 13] = [
     Duty { deadline: |runner, _| runner.limit().map(|(at, _)| at), step: Runner::enforce_limits },
     Duty { deadline: Runner::termination_deadline, step: Runner::terminate },
     Duty { deadline: |runner, _| runner.publish_deadline(), step: Runner::publish },
-    Duty { deadline: |runner, _| runner.storage_deadline(), step: Runner::retry_storage },
+    Duty { deadline: |runner, _| runner.storage_deadline(), step: Runner::store },
     Duty { deadline: |runner, _| runner.exit_deadline(), step: Runner::clean_up },
 ];
 
@@ -48,7 +48,7 @@ impl Runner {
     pub(super) fn step(&mut self, now: Instant) {
         for duty in &DUTIES {
             if self.lifecycle.is_finished() {
-                return self.retry_storage(now);
+                return self.store(now);
             }
             (duty.step)(self, now);
         }
@@ -130,7 +130,8 @@ impl Runner {
 
     fn report_start(&mut self, now: Instant) {
         if self.process.ended.is_none() {
-            self.lifecycle.step_start(self.process.spawned, now);
+            let is_up = self.observation().status != AgentStatus::Starting;
+            self.lifecycle.step_start(self.process.spawned, is_up, now);
         }
     }
 
@@ -207,12 +208,15 @@ impl Runner {
 
     /// When to write again what the disk did not take.
     fn storage_deadline(&self) -> Option<Instant> {
-        self.output.storage_deadline().into_iter().chain(self.journal.deadline()).min()
+        let deadlines =
+            [self.output.storage_deadline(), self.journal.deadline(), self.message_log.deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
-    fn retry_storage(&mut self, now: Instant) {
+    fn store(&mut self, now: Instant) {
         self.output.step_storage(now);
         self.journal.step(now);
+        self.message_log.step(self.messaging.inbox(), now);
     }
 
     fn exit_deadline(&self) -> Option<Instant> {

@@ -10,6 +10,7 @@ use parallax_screen::keys;
 use super::super::agent_process::AgentProcess;
 use super::super::messaging::Messaging;
 use super::{Runner, agent_stopped};
+use crate::inbox::KeptMessages;
 use crate::reaper::ProcessExit;
 use crate::resume::ResumeState;
 use crate::termination::Termination;
@@ -94,15 +95,7 @@ impl Runner {
             None => "exited".into(),
         };
         self.messaging.inbox().fail_queued(&agent_stopped());
-        let resume = ResumeState {
-            conversation: self.messaging.conversation_id.clone(),
-            has_conversed: self.messaging.has_conversed,
-            messages: self.messaging.inbox().keep(),
-            tokens: self.usage.tokens,
-        };
-        if let Err(error) = resume.write(&self.context.dir) {
-            tracing::error!(%error, "the state for the next host cannot be written");
-        }
+        self.write_resume_state(self.messaging.inbox().keep());
         self.publisher.touch(0, Instant::now());
         self.publisher.stopped(AgentExit {
             code: exit.code,
@@ -117,6 +110,19 @@ impl Runner {
         self.lifecycle.finish(|| problem.map_or(Ok(()), Err));
         if let Some(termination) = termination {
             termination.finish(&Ok(()));
+        }
+    }
+
+    /// Leaves what the next host of this directory needs.
+    pub(super) fn write_resume_state(&self, messages: KeptMessages) {
+        let resume = ResumeState {
+            conversation: self.messaging.conversation_id.clone(),
+            has_conversed: self.messaging.has_conversed,
+            messages,
+            tokens: self.usage.tokens,
+        };
+        if let Err(error) = resume.write(&self.context.dir) {
+            tracing::error!(%error, "the state for the next host cannot be written");
         }
     }
 

@@ -26,7 +26,12 @@ impl Runner {
     pub(super) fn on_command(&mut self, command: Command) {
         // A caller that no longer waits needs no reply: errors of `send` are dropped throughout.
         match command {
-            Command::Send { message, reply } => drop(reply.send(self.on_send(message))),
+            Command::Send { message, reply } => {
+                let accepted = self.on_send(message);
+                // On disk before the sender relies on it.
+                self.message_log.step(self.messaging.inbox(), Instant::now());
+                drop(reply.send(accepted));
+            }
             Command::Input { request, reply } => drop(reply.send(self.on_input(&request))),
             Command::Type(bytes) => {
                 self.input.person_typed(Instant::now());

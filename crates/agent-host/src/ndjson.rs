@@ -1,0 +1,127 @@
+//! Files with one JSON object a line, to which is appended only: the file that is written, and the one before it.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+
+/// A file of this size is set aside, and a new one begun.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// A longer line is not one of ours: a message has at most one mebibyte, escaped.
+const MAX_LINE: usize = 32 * 1024 * 1024;
+
+/// The file that is written.
+pub struct NdjsonFile {
+    file: File,
+    path: PathBuf,
+    len: u64,
+    #[cfg(test)]
+    is_full: bool,
+}
+
+impl NdjsonFile {
+    /// Gives the lines that are there to `take`, heals the end, and goes on behind it. `take` returns whether a line is
+    /// valid: a damaged one is skipped and stays in the file. Also returns whether the last line was half a line.
+    pub fn open(path: &Path, mut take: impl FnMut(&[u8]) -> bool) -> io::Result<(Self, bool)> {
+        read(&before(path), &mut take)?;
+        let found = read(path, &mut take)?;
+        let file = File::options().create(true).append(true).open(path)?;
+        // Half a line is cut off. To shorten a file needs no room.
+        file.set_len(found.len)?;
+        let mut file = Self {
+            file,
+            path: path.into(),
+            len: found.len,
+            #[cfg(test)]
+            is_full: false,
+        };
+        if found.lacks_newline
+            && let Err(error) = file.append(b"\n")
+        {
+            // The next line would be joined to this one, and both be lost.
+            tracing::warn!(path = %path.display(), %error, "the last line cannot be ended, and is cut off");
+            file.len = found.last_line;
+            file.file.set_len(file.len)?;
+        }
+        Ok((file, found.is_cut))
+    }
+
+    /// Appends a whole line, or nothing.
+    pub fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        #[cfg(test)]
+        if self.is_full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        if self.len > 0 && self.len + line.len() as u64 > MAX_BYTES {
+            fs::rename(&self.path, before(&self.path))?;
+            self.file = File::options().create(true).append(true).open(&self.path)?;
+            self.len = 0;
+        }
+        if let Err(error) = self.file.write_all(line) {
+            // Part of it may have been written.
+            self.file.set_len(self.len)?;
+            return Err(error);
+        }
+        self.len += line.len() as u64;
+        Ok(())
+    }
+
+    /// Makes what was written durable.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn fail_writes(&mut self, is_full: bool) {
+        self.is_full = is_full;
+    }
+}
+
+/// The file that was set aside.
+fn before(path: &Path) -> PathBuf {
+    path.with_extension("ndjson.1")
+}
+
+/// What a file consists of.
+#[derive(Default)]
+struct Found {
+    /// The length of its whole lines.
+    len: u64,
+    /// Where the last of them begins.
+    last_line: u64,
+    /// The last whole line has everything but its end.
+    lacks_newline: bool,
+    /// Half a line follows.
+    is_cut: bool,
+}
+
+fn read(path: &Path, take: &mut impl FnMut(&[u8]) -> bool) -> io::Result<Found> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::default()),
+        Err(error) => return Err(error),
+    };
+    let mut reader = BufReader::new(file);
+    let mut found = Found::default();
+    let mut skipped = 0_u64;
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if reader.read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        let is_ended = line.ends_with(b"\n");
+        let is_valid = line.len() <= MAX_LINE && take(&line);
+        if !is_valid && !is_ended {
+            found.is_cut = true;
+            break;
+        }
+        found.last_line = found.len;
+        found.len += line.len() as u64;
+        found.lacks_newline = !is_ended;
+        skipped += u64::from(!is_valid);
+    }
+    if skipped > 0 {
+        tracing::warn!(path = %path.display(), skipped, "damaged lines are skipped");
+    }
+    Ok(found)
+}
