@@ -2,7 +2,7 @@
 //!
 //! Terminal programs swallow an Enter that comes too soon after a paste, so a message is pasted, seen in the composer,
 //! entered, and then proved: `clearing → pasting → settling → entered → taken`. This is a state machine without a clock or
-//! a terminal of its own: the session tells it what it sees and does what it says.
+//! a terminal of its own: the session passes in what it sees, and executes the returned acts.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ const ENTER_TRIES: u32 = 3;
 /// With the text gone from the composer and no proof: how long the turn may take to show. Gemini computes for half a
 /// minute over a single line of 100 kB before it says anything.
 const PROOF_LIMIT: Duration = Duration::from_secs(90);
-/// An agent that has been ready for so long has ended its turn, also when nobody saw it end.
+/// An agent that has been ready for so long has ended its turn, also when its end was not seen.
 const IDLE_LIMIT: Duration = Duration::from_secs(5);
 
 /// The message in hand, if any, and how far it is.
@@ -60,7 +60,7 @@ pub enum Act {
     Taken(String),
     /// It could not be delivered.
     Failed(String, Problem),
-    /// Its turn is over; its answer has been told, if there is one.
+    /// Its turn is over; its answer was reported, if there is one.
     Close(String, Outcome),
 }
 
@@ -124,7 +124,7 @@ impl Delivery {
         })
     }
 
-    /// The turn is over. Answers the message whose turn it was; none when it was somebody else's.
+    /// The turn is over. Returns the message whose turn it was; `None` when it did not come through the inbox.
     pub fn turn_over(&mut self) -> Option<String> {
         // A turn may be over before it was seen to begin.
         let is_ours =
@@ -133,7 +133,7 @@ impl Delivery {
     }
 
     /// Lets go of the message in hand, because the process is gone. Answers its id, and whether Enter was pressed for
-    /// it: then nobody can tell whether it was taken.
+    /// it: then it is unknown whether it was taken.
     pub fn abandon(&mut self) -> Option<(String, bool)> {
         let entered = self.is_entered();
         self.current.take().map(|current| (current.id, entered))

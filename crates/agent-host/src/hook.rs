@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use parallax_api::host::HookReport;
 
-/// The variable that tells a hook where its host listens.
+/// The variable with the path of the host's socket.
 pub const HOST_SOCKET: &str = "PARALLAX_HOST_SOCKET";
 /// The variable that marks every process of an agent.
 pub const AGENT_ID: &str = "PARALLAX_AGENT_ID";

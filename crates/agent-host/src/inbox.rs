@@ -23,7 +23,7 @@ pub struct Inbox(Arc<Shared>);
 
 struct Shared {
     conversation: Mutex<Conversation>,
-    /// Counts changes; what wakes those who wait for an answer.
+    /// Counts changes; wakes callers that wait for an answer.
     changed_tx: watch::Sender<u64>,
 }
 
@@ -170,7 +170,7 @@ impl Inbox {
         conversation.find(&id).cloned()
     }
 
-    /// Puts a message that nobody has read back to the front of the queue.
+    /// Puts a message that was not entered back to the front of the queue.
     pub fn put_back(&self, id: &str) {
         let mut conversation = self.lock();
         if let Some(message) = conversation.find_mut(id) {

@@ -29,7 +29,7 @@ enum Command {
         /// Be the first process of a container: the agent gets the image's environment.
         #[arg(long)]
         contained: bool,
-        /// Listen on a port of the network, too; who comes in shows the token of the launch.
+        /// Listen on a TCP port, too; callers show the token of the launch.
         #[arg(long, value_name = "ADDR:PORT")]
         listen: Option<SocketAddr>,
         /// Read the launch from here; otherwise from standard input.
@@ -51,7 +51,7 @@ enum Command {
         #[arg(long)]
         dir: PathBuf,
     },
-    /// Hand what a CLI's hook was told (on standard input) to the agent's host.
+    /// Post a CLI's hook report (on standard input) to the agent's host.
     Hook {
         /// The hook's name, as the CLI calls it.
         name: String,

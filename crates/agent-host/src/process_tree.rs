@@ -137,7 +137,7 @@ pub struct Ancestor {
 /// The ancestors of a process, nearest first, up to the first process of its PID namespace. `None` when they cannot be
 /// determined: the process is gone, or its ancestors change all the time.
 pub fn ancestors(pid: i32) -> Option<Vec<Ancestor>> {
-    // A parent that ends between two reads leaves a number that is no parent any more, or somebody else's by now. Two
+    // A parent that ends between two reads leaves a number that is no parent any more, or another process's by now. Two
     // walks that agree saw the same living processes.
     let mut last = walk_up(pid);
     for _ in 0..MAX_WALKS {
@@ -160,7 +160,7 @@ fn walk_up(pid: i32) -> Option<Vec<Ancestor>> {
             // A process of another user may be hidden. It is no host of ours, nor is what is above it.
             return is_hidden(parent).then_some(found);
         };
-        // Nobody is older than its parent: the number is somebody else's.
+        // A parent is older than its child: this number belongs to another process by now.
         if ancestor.start > start || found.len() == MAX_ANCESTORS {
             return None;
         }

@@ -138,7 +138,7 @@ impl Session {
 
     /// Types what a viewer typed. Waits when the session has much to do: only that viewer's socket.
     pub async fn type_bytes(&self, bytes: Bytes) {
-        // After the session's end there is nobody to type for.
+        // After the session's end there is no terminal.
         drop(self.commands_tx.send(Command::Type(bytes)).await);
     }
 
@@ -172,7 +172,7 @@ impl Session {
         Ok(self.agent())
     }
 
-    /// Takes what a CLI's hook was told.
+    /// Takes the report of a CLI's hook.
     pub async fn report(&self, report: HookReport) {
         // A hook that comes after the end has nothing to tell.
         drop(self.commands_tx.send(Command::Report(report)).await);

@@ -1,7 +1,7 @@
 //! The agent's terminal: a PTY, the process on it, and two threads that read and write it.
 //!
 //! Reading and writing never wait for each other: the reader hands on chunks over a bounded channel, the writer takes
-//! from a bounded one, and the session's loop waits for neither. Who exits is told by [`crate::reaper`].
+//! from a bounded one, and the session's loop waits for neither. Exits are reported by [`crate::reaper`].
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -132,7 +132,7 @@ fn read_all(mut reader: Box<dyn Read + Send>, output_tx: &mpsc::Sender<Bytes>) {
 
 fn write_all(mut writer: Box<dyn Write + Send>, mut input_rx: mpsc::Receiver<Bytes>, counters: &Counters) {
     while let Some(bytes) = input_rx.blocking_recv() {
-        // A write fails only when the terminal is gone; what is left then has nobody to read it.
+        // A write fails only when the terminal is gone: nothing reads the rest.
         let gone = writer.write_all(&bytes).and_then(|()| writer.flush()).is_err();
         counters.written.fetch_add(bytes.len() as u64, Ordering::AcqRel);
         if gone {

@@ -44,7 +44,7 @@ pub async fn terminal(
         .into_response()
 }
 
-/// A viewer is gone; there is nobody to tell why.
+/// The viewer has disconnected.
 struct Gone;
 
 impl From<axum::Error> for Gone {
@@ -140,7 +140,7 @@ impl Viewer {
         ServerFrame::Hello { offset, epoch: self.session.epoch().into(), size, mode: self.mode }
     }
 
-    /// Sends the log up to `end`; what is no longer kept is told as skipped.
+    /// Sends the log up to `end`; what is no longer kept, or lost, is sent as a `skip`.
     async fn catch_up(&mut self, end: u64) -> Result<(), Gone> {
         while self.offset < end {
             let limit = usize::try_from(end - self.offset).unwrap_or(usize::MAX).min(CATCH_UP);
