@@ -90,6 +90,20 @@ pub struct RuntimeStatus {
     pub types: Vec<TypeInfo>,
     /// The version of the server.
     pub version: String,
+    /// What is wrong with the server's disk, when something is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<StorageStatus>,
+}
+
+/// What is wrong with a server's storage. The server goes on with what is whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StorageStatus {
+    /// Why the disk takes no writes, while it takes none. Requests that need it are refused with `STORAGE_FULL`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full: Option<String>,
+    /// What was found damaged since the server started: files that were set aside, rows that cannot be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<String>,
 }
 
 /// A runtime as the control plane sees it.

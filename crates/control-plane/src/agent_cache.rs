@@ -7,19 +7,17 @@
 //! [`sync()`] follows each runtime's events; [`AgentCache::resync`] asks a runtime for its list.
 
 mod gap;
-mod published;
 mod sync;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use parallax_api::client::ListFilter;
 use parallax_api::{Agent, AgentId, Problem};
 use parallax_service::events::EventLog;
-use parallax_service::store::{Store, StoreError};
+use parallax_store::{PublishedAgents, StoreError};
 
 use crate::runtimes::Runtime;
-pub use published::MIGRATION;
 pub use sync::sync;
 
 /// Agents per request when a runtime is asked for its list.
@@ -28,21 +26,19 @@ const PAGE: usize = 1000;
 /// The cache.
 #[derive(Debug)]
 pub struct AgentCache {
-    store: Store,
+    published: Arc<dyn PublishedAgents>,
     log: EventLog,
     agents: Mutex<HashMap<AgentId, Agent>>,
 }
 
 impl AgentCache {
-    /// A cache filled with the published agents of `store`. New events are appended to `log`, which is in the same
-    /// store.
+    /// A cache filled with the published agents. New events are appended to `log`, which is in the same database.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn open(store: Store, log: EventLog) -> Result<Self, StoreError> {
-        let published = store.with(published::all).await?;
-        let agents = published.into_iter().map(|agent| (agent.id.clone(), agent)).collect();
-        Ok(Self { store, log, agents: Mutex::new(agents) })
+    pub async fn open(published: Arc<dyn PublishedAgents>, log: EventLog) -> Result<Self, StoreError> {
+        let agents = published.all().await?.into_iter().map(|agent| (agent.id.clone(), agent)).collect();
+        Ok(Self { published, log, agents: Mutex::new(agents) })
     }
 
     /// The agent with this id.
@@ -79,7 +75,11 @@ impl AgentCache {
         if !gone.is_empty() {
             // Keep the row of an agent whose last published status is running: its `agent_stopped` event has not
             // arrived yet.
-            self.store.with(move |db| published::delete_stopped(db, &gone)).await?;
+            match self.published.delete_stopped(gone).await {
+                // The next resync deletes them.
+                Ok(()) | Err(StoreError::Full(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use parallax_service::events::EventLog;
 use parallax_service::idempotency::Idempotency;
 use parallax_service::shutdown::Shutdown;
+use parallax_store::StorageHealth;
 
 use crate::agent_cache::AgentCache;
 use crate::locate::AgentLocator;
@@ -31,6 +32,8 @@ pub struct App {
     pub library: Library,
     /// The runs of patterns.
     pub runs: Runs,
+    /// How the disk and the database are.
+    pub storage: StorageHealth,
     /// The server's shutdown.
     pub shutdown: Shutdown,
 }

@@ -45,7 +45,6 @@ use parallax_service::metrics::Metrics;
 use parallax_service::middleware;
 use parallax_service::serve::{self, DEFAULT_GRACE};
 use parallax_service::shutdown::Shutdown;
-use parallax_service::store::Store;
 use tokio::net::TcpListener;
 
 use agent_cache::AgentCache;
@@ -56,10 +55,8 @@ use patterns::{Library, RunServices, Runs};
 pub use routes::document as openapi;
 use runtimes::Runtimes;
 pub use runtimes::{Credential, RuntimeSpec};
-use spawn::{Attempts, Spawner};
+use spawn::Spawner;
 
-/// The tables of the control plane's own.
-const MIGRATIONS: &[&str] = &[agent_cache::MIGRATION, spawn::MIGRATION, patterns::MIGRATION];
 /// The default port.
 pub const DEFAULT_PORT: u16 = 3000;
 /// How long serving waits for the first probe of the runtimes, so that the first caller finds them as they are.
@@ -89,16 +86,15 @@ impl ControlPlane {
     /// # Errors
     /// When the state directory cannot be used or is another server's, or the configuration of a runtime is not valid.
     pub async fn build(config: Config, shutdown: Shutdown) -> anyhow::Result<Self> {
-        let store = Store::open(&config.state_dir, "control-plane", MIGRATIONS)
+        let stores = parallax_store::sqlite::open_control_plane(&config.state_dir)
             .await
             .context("failed to open the control plane's database")?;
-        let log = EventLog::open(&store, DEFAULT_KEEP).await?;
+        let log = EventLog::open(stores.events, DEFAULT_KEEP).await?;
         let runtimes = Arc::new(Runtimes::new(config.runtimes)?);
-        let cache = Arc::new(AgentCache::open(store.clone(), log.clone()).await?);
-        let idempotency = Idempotency::open(&store).await?;
+        let cache = Arc::new(AgentCache::open(stores.published, log.clone()).await?);
+        let idempotency = Idempotency::new(stores.idempotency);
         let locator = AgentLocator { runtimes: runtimes.clone(), cache: cache.clone() };
-        let attempts = Attempts::new(store.clone());
-        let spawner = Spawner { runtimes: runtimes.clone(), cache: cache.clone(), attempts };
+        let spawner = Spawner { runtimes: runtimes.clone(), cache: cache.clone(), attempts: stores.attempts };
         let services = RunServices {
             locator: locator.clone(),
             spawner: spawner.clone(),
@@ -106,9 +102,20 @@ impl ControlPlane {
             log: log.clone(),
             shutdown: shutdown.clone(),
         };
-        let library = Library::new(store.clone());
-        let runs = Runs::new(store, services);
-        let app = App { runtimes, cache, locator, spawner, log, idempotency, library, runs, shutdown };
+        let library = Library::new(stores.patterns);
+        let runs = Runs::new(stores.runs, stores.health.clone(), services);
+        let app = App {
+            runtimes,
+            cache,
+            locator,
+            spawner,
+            log,
+            idempotency,
+            library,
+            runs,
+            storage: stores.health,
+            shutdown,
+        };
         let metrics = Metrics::new("parallax-control-plane", env!("CARGO_PKG_VERSION"));
         metrics::register(&metrics, &app);
         let access = Access::new(config.access.open(&web_ui::OPEN_PATHS));

@@ -147,6 +147,7 @@ mod tests {
                 capacity: 4,
                 types: if state == "other" { vec![] } else { vec![claude] },
                 version: "1".into(),
+                storage: None,
             },
         }
     }

@@ -135,6 +135,7 @@ impl Runtime {
             capacity: 0,
             types: vec![],
             version: String::new(),
+            storage: None,
         };
         let health_tx = watch::Sender::new(HealthSnapshot { status, reachable: false, at: None });
         Ok(Self { spec, client, health_tx, recheck_requested: Notify::new() })

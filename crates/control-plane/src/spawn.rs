@@ -1,18 +1,16 @@
 //! Spawning: the request goes to one runtime after the other, in the order of [`placement`], until one takes it.
 
-mod attempts;
-
 use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_api::{Agent, Code, Problem, SpawnRequest};
+use parallax_store::{SpawnAttempts, StoreError};
 use reqwest::{Method, StatusCode};
 
 use crate::agent_cache::AgentCache;
 use crate::placement;
 use crate::relay;
 use crate::runtimes::{Runtime, Runtimes, Unanswered};
-pub use attempts::{Attempts, MIGRATION};
 
 /// How long a runtime may take: an image may have to be fetched first.
 const SPAWN_TIMEOUT: Duration = Duration::from_secs(330);
@@ -25,7 +23,7 @@ pub struct Spawner {
     /// Where a spawned agent is cached.
     pub cache: Arc<AgentCache>,
     /// Requests to runtimes whose outcome is unknown.
-    pub attempts: Attempts,
+    pub attempts: Arc<dyn SpawnAttempts>,
 }
 
 /// Why a runtime did not spawn the agent.
@@ -50,7 +48,7 @@ impl Spawner {
     pub async fn spawn(&self, agent_id: &str, request: &SpawnRequest) -> Result<Agent, Problem> {
         request.check()?;
         let mut refused = Refused::new();
-        let earlier = self.attempts.open(agent_id).await?;
+        let earlier = self.attempts.pending(agent_id).await?;
         if let Some(agent) = self.ask_each(earlier.as_slice(), true, agent_id, request, &mut refused).await? {
             return Ok(agent);
         }
@@ -117,7 +115,11 @@ impl Spawner {
             outcome => outcome,
         };
         if !matches!(outcome, Err(SpawnError::Uncertain(_))) {
-            self.attempts.end(agent_id).await.map_err(in_store)?;
+            match self.attempts.end(agent_id).await {
+                // The outcome is known all the same. The attempt goes with its key, or is repeated with the same id.
+                Ok(()) | Err(StoreError::Full(_)) => {}
+                Err(error) => return Err(in_store(error)),
+            }
         }
         outcome
     }

@@ -6,7 +6,6 @@
 //! [`serve`]: RuntimeServer::serve
 
 mod adopt;
-mod agent_table;
 mod archive;
 mod backend_events;
 mod config;
@@ -34,7 +33,6 @@ use parallax_service::metrics::Metrics;
 use parallax_service::middleware;
 use parallax_service::serve::serve;
 use parallax_service::shutdown::Shutdown;
-use parallax_service::store::Store;
 use tokio::net::TcpListener;
 use utoipa::openapi::OpenApi;
 
@@ -44,7 +42,6 @@ pub use workdir::Workdirs;
 
 use self::core::RuntimeCore;
 use crate::backend::AgentBackend;
-use agent_table::AgentTable;
 use archive::Archive;
 use health::HealthCache;
 use metrics::RuntimeMetrics;
@@ -68,17 +65,18 @@ impl RuntimeServer {
         backend: Arc<dyn AgentBackend>,
         shutdown: Shutdown,
     ) -> anyhow::Result<Self> {
-        let store = Store::open(&config.state_dir, "runtime", agent_table::MIGRATIONS).await?;
+        let stores = parallax_store::sqlite::open_runtime(&config.state_dir).await?;
         let metrics =
             Metrics::new(&format!("parallax-runtime-{}", backend.kind()), env!("CARGO_PKG_VERSION"));
-        let idempotency = Idempotency::open(&store).await.context("failed to open the idempotency keys")?;
+        let idempotency = Idempotency::new(stores.idempotency);
         let access = Access::new(config.access.clone());
         let core = Arc::new(RuntimeCore {
             backend,
             registry: Arc::new(Registry::new(config.max_agents)),
             archive: Archive::open(config.state_dir.join("ended")).context("failed to open the archive")?,
-            log: EventLog::open(&store, DEFAULT_KEEP).await.context("failed to open the event log")?,
-            table: AgentTable::new(store),
+            log: EventLog::open(stores.events, DEFAULT_KEEP).await.context("failed to open the event log")?,
+            table: stores.agents,
+            storage: stores.health,
             health: HealthCache::default(),
             metrics: RuntimeMetrics::new(&metrics),
             config,

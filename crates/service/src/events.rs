@@ -1,61 +1,70 @@
-//! A server's own journal of events: what its sources told, once each, under one cursor.
+//! A server's event log: what its sources published, each event once, in one order.
 //!
-//! [`EventLog::append`] numbers and keeps an event; [`EventLog::subscribe`] follows from any id; [`stream`] gives a
-//! subscription to a client as SSE or WebSocket. A subscriber that falls behind reads on from the database: it misses
+//! [`EventLog::append`] numbers and stores an event; [`EventLog::subscribe`] follows from any id; [`stream`] gives a
+//! subscription to a client as SSE or WebSocket. A subscriber that falls behind reads on from the store: it misses
 //! nothing, and nothing waits for it.
+//!
+//! One task, the [`writer`], appends. It gives the numbers, and publishes an event after the commit that stored it, so the
+//! order of numbers is the order of commits whatever the store is. While the disk takes no writes the writer goes on from
+//! memory ([`volatile`]).
 
 mod id;
 pub mod socket;
 pub mod stream;
 mod subscription;
-mod table;
+mod volatile;
+mod writer;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::Stream;
 use parallax_api::{AgentId, Event, EventData, Time};
-use rusqlite::{Connection, TransactionBehavior};
-use tokio::sync::{Semaphore, broadcast};
+use parallax_store::{EventPage, EventRow, EventStore, NewEvent, Projection, StoreError};
+use tokio::sync::{Semaphore, broadcast, mpsc};
 
 use id::{Epoch, Since};
+pub use parallax_store::SourcePosition;
 pub use stream::{follow, sse, websocket};
 use subscription::Subscription;
-use table::Numbered;
+use volatile::Volatile;
 
-use crate::store::{Store, StoreError};
-
-/// Events kept unless told otherwise.
+/// Events kept by default.
 pub const DEFAULT_KEEP: u64 = 100_000;
-/// Bytes of events kept: answers of a mebibyte are rare, a full disk is worse than a shorter memory.
+/// Bytes of events kept: responses of a mebibyte are rare, a full disk is worse than a shorter memory.
 const KEEP_BYTES: u64 = 512 * 1024 * 1024;
-/// Events that wait in memory for live subscribers; one that is further behind reads from the database.
+/// Events that wait in memory for live subscribers; one that is further behind reads from the store.
 const LIVE: usize = 256;
 /// Subscribers over sockets at once; more are refused with `RESOURCE_LIMIT`.
 const MAX_SUBSCRIBERS: usize = 1024;
+/// Appends that may wait for the writer; more wait for room before they are handed over.
+const MAX_APPENDS: usize = 1024;
 
-/// How far a source has been taken into the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mark {
-    /// The source numbers its events upwards: a number not above the last one is known already.
-    Seq(u64),
-    /// The source names its events: the name of the last one is where to go on.
-    Cursor(String),
+/// The log. Clones share it; its writer ends with the last of them.
+#[derive(Clone, Debug)]
+pub struct EventLog {
+    shared: Arc<Shared>,
+    commands_tx: mpsc::Sender<writer::Command>,
 }
 
-/// The log. Clones are the same.
-#[derive(Clone, Debug)]
-pub struct EventLog(Arc<Inner>);
-
+/// What the writer and the subscribers share.
 #[derive(Debug)]
-struct Inner {
-    store: Store,
+struct Shared {
+    store: Arc<dyn EventStore>,
     epoch: Epoch,
-    bounds: table::Bounds,
+    keep: u64,
     /// The number of the last event.
     head: AtomicU64,
-    live: broadcast::Sender<Arc<Numbered>>,
+    live: broadcast::Sender<Arc<Published>>,
+    volatile: Mutex<Volatile>,
     subscribers: Arc<Semaphore>,
+}
+
+/// An event as subscribers get it.
+#[derive(Debug)]
+struct Published {
+    seq: u64,
+    event: Event,
 }
 
 impl EventLog {
@@ -63,17 +72,20 @@ impl EventLog {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn open(store: &Store, keep: u64) -> Result<Self, StoreError> {
-        store.migrate("events", table::MIGRATIONS).await?;
-        let (epoch, head) = store.with(|db| Ok((table::epoch(db)?, table::head(db)?))).await?;
-        Ok(Self(Arc::new(Inner {
-            store: store.clone(),
-            epoch: Epoch::new(epoch),
-            bounds: table::Bounds { events: keep.max(1), bytes: KEEP_BYTES },
-            head: AtomicU64::new(head),
+    pub async fn open(store: Arc<dyn EventStore>, keep: u64) -> Result<Self, StoreError> {
+        let head = store.head().await?;
+        let (commands_tx, commands_rx) = mpsc::channel(MAX_APPENDS);
+        let shared = Arc::new(Shared {
+            store,
+            epoch: Epoch::new(head.epoch),
+            keep: keep.max(1),
+            head: AtomicU64::new(head.seq),
             live: broadcast::Sender::new(LIVE),
+            volatile: Mutex::default(),
             subscribers: Arc::new(Semaphore::new(MAX_SUBSCRIBERS)),
-        })))
+        });
+        tokio::spawn(writer::write(shared.clone(), commands_rx));
+        Ok(Self { shared, commands_tx })
     }
 
     /// Appends the event that `source` numbers `source_seq`, exactly once: none when the log has taken that number or
@@ -88,64 +100,38 @@ impl EventLog {
         data: EventData,
         at: Time,
     ) -> Result<Option<Event>, StoreError> {
-        self.append_with(source, Mark::Seq(source_seq), data, at, |_, _| Ok(())).await
+        let (source, position) = (source.to_owned(), SourcePosition::Seq(source_seq));
+        self.append_event(NewEvent { source, position, data, at, projection: Projection::Nothing }).await
     }
 
-    /// The same, and `also` in the same transaction: what it writes is kept if and only if the event is.
+    /// The same for an event with a projection: it is written if and only if the event is.
     ///
     /// # Errors
-    /// As [`EventLog::append`], and whatever `also` answers.
-    pub async fn append_with<F>(
-        &self,
-        source: &str,
-        mark: Mark,
-        data: EventData,
-        at: Time,
-        also: F,
-    ) -> Result<Option<Event>, StoreError>
-    where
-        F: FnOnce(&Connection, &Event) -> rusqlite::Result<()> + Send + 'static,
-    {
-        let (log, source) = (self.clone(), source.to_owned());
-        // As the wire and the database have it: an event is the same told live and told later.
-        let at = Time::from_millis(at.as_millis());
-        let append = move |connection: &mut Connection| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            if !table::advance(&transaction, &source, &mark)? {
-                return Ok(None);
-            }
-            let seq = table::insert(&transaction, &data, at, log.0.bounds)?;
-            let event = Event { id: log.0.epoch.id(seq), data, timestamp: at };
-            also(&transaction, &event)?;
-            transaction.commit()?;
-            // Still on the store's one thread: subscribers hear of events in the order of their numbers. The head
-            // first, so that who subscribes in between starts after this event and is not told of it.
-            log.0.head.store(seq, Ordering::Release);
-            // No receiver only means that nobody follows now.
-            let _ = log.0.live.send(Arc::new(Numbered { seq, event: event.clone() }));
-            Ok(Some(event))
-        };
-        self.0.store.run(append).await
+    /// As [`EventLog::append`].
+    pub async fn append_event(&self, event: NewEvent) -> Result<Option<Event>, StoreError> {
+        writer::append(&self.commands_tx, event).await
     }
 
-    /// The highest number taken from `source`; 0 when there is none. Where to go on pulling.
+    /// The highest number taken from `source`; 0 when there is none.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn source_seq(&self, source: &str) -> Result<u64, StoreError> {
-        Ok(match self.mark(source).await? {
-            Some(Mark::Seq(seq)) => seq,
+        Ok(match self.position(source).await? {
+            Some(SourcePosition::Seq(seq)) => seq,
             _ => 0,
         })
     }
 
-    /// How far `source` has been taken.
+    /// How far `source` has been taken: where to continue.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn mark(&self, source: &str) -> Result<Option<Mark>, StoreError> {
-        let source = source.to_owned();
-        self.0.store.with(move |db| table::mark(db, &source)).await
+    pub async fn position(&self, source: &str) -> Result<Option<SourcePosition>, StoreError> {
+        if let Some(position) = self.shared.volatile().position(source) {
+            return Ok(Some(position));
+        }
+        self.shared.store.position(source).await
     }
 
     /// Forgets how far `source` was taken: it is gone for good. Its events stay.
@@ -153,12 +139,11 @@ impl EventLog {
     /// # Errors
     /// When the store fails.
     pub async fn forget_source(&self, source: &str) -> Result<(), StoreError> {
-        let source = source.to_owned();
-        self.0.store.with(move |db| table::forget(db, &source)).await
+        writer::forget(&self.commands_tx, source).await
     }
 
     /// Follows the log: everything after the event `since`, or after now; of one agent, or of all. `0` means from the
-    /// oldest kept. An id that is too old or not of this log is told as `reset` first; then comes what is kept.
+    /// oldest kept. An id that is too old or not of this log is answered with `reset` first; then comes what is kept.
     ///
     /// The stream has no end of its own, except when the store fails; it starts when this is called, not when it is
     /// first polled.
@@ -171,11 +156,46 @@ impl EventLog {
     }
 
     fn subscription(&self, since: Option<&str>, agent: Option<AgentId>) -> Subscription {
-        let live = self.0.live.subscribe();
+        let live = self.shared.live.subscribe();
         let since = match since {
-            None => Since::After(self.0.head.load(Ordering::Acquire)),
-            Some(id) => self.0.epoch.since(id),
+            None => Since::After(self.shared.head.load(Ordering::Acquire)),
+            Some(id) => self.shared.since(id),
         };
         Subscription::new(self.clone(), live, since, agent)
+    }
+}
+
+impl Shared {
+    /// Where the client that sends this id wants to start.
+    fn since(&self, id: &str) -> Since {
+        match self.epoch.since(id) {
+            Since::Unknown => self.volatile().since(id),
+            since => since,
+        }
+    }
+
+    /// The id that resumes after the event with this number.
+    fn id(&self, seq: u64) -> String {
+        let outage = self.volatile().id(seq);
+        outage.unwrap_or_else(|| self.epoch.id(seq))
+    }
+
+    fn event(&self, row: EventRow) -> Published {
+        Published { seq: row.seq, event: Event { id: self.id(row.seq), data: row.data, timestamp: row.at } }
+    }
+
+    /// The next events after `after`, from the store and from memory.
+    async fn page(&self, after: u64, agent: Option<&AgentId>) -> Result<EventPage, StoreError> {
+        if let Some(page) = self.volatile().page(after, agent) {
+            return Ok(page);
+        }
+        let mut page = self.store.page(after, agent).await?;
+        // What stands in memory comes after what is stored; the subscriber asks again for it.
+        page.head = page.head.max(self.head.load(Ordering::Acquire));
+        Ok(page)
+    }
+
+    fn volatile(&self) -> MutexGuard<'_, Volatile> {
+        self.volatile.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,6 @@
 //! What every server of Parallax does, apart from what it is for.
 //!
-//! A `main` reads [`args`] into one [`args::Settings`], starts [`telemetry`], opens the [`store`] in its state
+//! A `main` reads [`args`] into one [`args::Settings`], starts [`telemetry`], opens the `parallax_store` in its state
 //! directory, builds its routes, wraps them in the [`middleware`] and hands listener and router to [`serve`].
 //!
 //! One request then moves through these pieces, outermost first:
@@ -26,7 +26,6 @@ pub mod middleware;
 mod private_dir;
 pub mod serve;
 pub mod shutdown;
-pub mod store;
 pub mod telemetry;
 
 pub use private_dir::private_dir;

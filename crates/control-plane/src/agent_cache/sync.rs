@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_api::client::{Change, EventsOptions, Retry};
-use parallax_api::{Agent, Event, EventData, Problem, Time};
-use parallax_service::events::Mark;
+use parallax_api::{Event, EventData, Problem, Time};
 use parallax_service::shutdown::Shutdown;
+use parallax_store::{NewEvent, Projection, SourcePosition};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{AgentCache, gap, list, published};
+use super::{AgentCache, gap, list};
 use crate::runtimes::Runtime;
 
 /// Delay before reconnecting, so that a runtime that accepts and drops at once is not hammered.
@@ -47,8 +47,8 @@ pub async fn sync(cache: Arc<AgentCache>, runtime: Arc<Runtime>, shutdown: Shutd
 /// One connection, until it breaks.
 async fn follow(cache: &AgentCache, runtime: &Runtime) -> Problem {
     let following = async {
-        let since = match cache.log.mark(runtime.name()).await? {
-            Some(Mark::Cursor(id)) => id,
+        let since = match cache.log.position(runtime.name()).await? {
+            Some(SourcePosition::Cursor(id)) => id,
             _ => OLDEST.into(),
         };
         let options = EventsOptions { since: Some(since), retry: Retry::NEVER, ..EventsOptions::default() };
@@ -84,19 +84,17 @@ async fn ingest(cache: &AgentCache, runtime: &Runtime, event: Event) -> Result<(
     if let Some(agent) = data.agent_mut() {
         runtime.name().clone_into(&mut agent.runtime);
     }
-    append(cache, runtime.name(), Mark::Cursor(id), data, timestamp).await
+    append(cache, runtime.name(), id, data, timestamp).await
 }
 
 /// Publishes what the runtime's list shows and no event did. The position moves with the `reset` that is appended
 /// afterwards: after a crash in between, this runs again for what is left.
 async fn emit_missed(cache: &AgentCache, runtime: &Runtime) -> Result<(), Problem> {
     let listed = list(runtime).await?;
-    let name = runtime.name().to_owned();
-    let published: Vec<Agent> = cache.store.with(move |db| published::of(db, &name)).await?;
+    let published = cache.published.of(runtime.name()).await?;
     let source = format!("{} after a gap", runtime.name());
     for data in gap::missed(published, listed, Time::now()) {
-        let mark = Mark::Cursor(Uuid::new_v4().to_string());
-        append(cache, &source, mark, data, Time::now()).await?;
+        append(cache, &source, Uuid::new_v4().to_string(), data, Time::now()).await?;
     }
     Ok(())
 }
@@ -104,7 +102,7 @@ async fn emit_missed(cache: &AgentCache, runtime: &Runtime) -> Result<(), Proble
 async fn append(
     cache: &AgentCache,
     source: &str,
-    mark: Mark,
+    event_id: String,
     data: EventData,
     at: Time,
 ) -> Result<(), Problem> {
@@ -113,9 +111,8 @@ async fn append(
     if let Some(agent) = agent.clone() {
         cache.upsert(agent);
     }
-    let publish = move |db: &rusqlite::Connection, _: &Event| {
-        agent.iter().try_for_each(|agent| published::put(db, agent))
-    };
-    cache.log.append_with(source, mark, data, at, publish).await?;
+    let projection = agent.map_or(Projection::Nothing, |agent| Projection::PublishedAgent(Box::new(agent)));
+    let position = SourcePosition::Cursor(event_id);
+    cache.log.append_event(NewEvent { source: source.into(), position, data, at, projection }).await?;
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! The events of runs, in the store.
+//! The journal of a run, in the store.
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use parallax_api::execution::{ExecutionEventData, ExecutionStatus};
-use parallax_api::{Problem, Time};
+use parallax_api::Problem;
 use parallax_patterns::run::{Journal, RunEvent};
-use parallax_service::store::{Store, StoreError};
-use rusqlite::{Connection, params};
+use parallax_store::{RunEventRow, RunStore, StorageHealth, StoreError};
 use tokio::sync::watch;
 
 /// Events per read.
@@ -15,81 +15,53 @@ const PAGE: usize = 200;
 #[derive(Debug)]
 pub struct StoredJournal {
     /// Where.
-    pub store: Store,
+    pub store: Arc<dyn RunStore>,
+    /// Says when a full disk takes writes again.
+    pub storage: StorageHealth,
     /// The run.
     pub run_id: String,
-    /// The number of the last event, for those who follow.
+    /// The number of the last event, for followers.
     pub head_tx: watch::Sender<u64>,
 }
 
 #[async_trait]
 impl Journal for StoredJournal {
+    /// Waits while the disk is full: nothing may be done that is not in the journal.
     async fn append(&self, events: Vec<RunEvent>) -> Result<(), Problem> {
-        let id = self.run_id.clone();
         let last = events.last().map(|event| event.seq).unwrap_or_default();
-        self.store.with(move |db| events.iter().try_for_each(|event| insert(db, &id, event))).await?;
+        let rows: Vec<RunEventRow> = events.into_iter().map(into_row).collect();
+        loop {
+            match self.store.append(&self.run_id, rows.clone()).await {
+                Ok(()) => break,
+                Err(StoreError::Full(_)) => self.storage.until_writable().await,
+                Err(error) => return Err(error.into()),
+            }
+        }
         self.head_tx.send_replace(last);
         Ok(())
     }
 }
 
-/// Stores one event, and the status of the run when that is its end.
-pub fn insert(db: &Connection, execution: &str, event: &RunEvent) -> rusqlite::Result<()> {
-    let json = serde_json::to_string(&event.data)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-    let seq = i64::try_from(event.seq).unwrap_or(i64::MAX);
-    let at = event.timestamp.as_millis();
-    db.prepare_cached("INSERT INTO execution_events VALUES (?, ?, ?, ?)")?
-        .execute(params![execution, seq, json, at])?;
-    if let ExecutionEventData::ExecutionEnded { status, .. } = &event.data {
-        db.execute(
-            "UPDATE executions SET status = ?, ended_at = ? WHERE id = ?",
-            params![word(*status), at, execution],
-        )?;
-    }
-    Ok(())
-}
-
 /// A page of the events after `after`.
-pub async fn page(store: &Store, execution: &str, after: u64) -> Result<Vec<RunEvent>, StoreError> {
-    read(store, execution, after, PAGE).await
+pub async fn page(store: &dyn RunStore, run_id: &str, after: u64) -> Result<Vec<RunEvent>, StoreError> {
+    Ok(store.events(run_id, after, PAGE).await?.into_iter().map(into_event).collect())
 }
 
-/// Every event.
-pub async fn all(store: &Store, execution: &str) -> Result<Vec<RunEvent>, StoreError> {
-    read(store, execution, 0, usize::MAX).await
+/// Every event that can be read.
+pub async fn all(store: &dyn RunStore, run_id: &str) -> Result<Vec<RunEvent>, StoreError> {
+    Ok(store.events(run_id, 0, usize::MAX).await?.into_iter().map(into_event).collect())
 }
 
-async fn read(store: &Store, execution: &str, after: u64, limit: usize) -> Result<Vec<RunEvent>, StoreError> {
-    let execution = execution.to_owned();
-    let select = move |db: &Connection| {
-        let mut select = db.prepare_cached(
-            "SELECT seq, data, at FROM execution_events WHERE execution = ? AND seq > ? ORDER BY seq LIMIT ?",
-        )?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let after = i64::try_from(after).unwrap_or(i64::MAX);
-        let rows = select.query_map(params![execution, after, limit], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
-        })?;
-        rows.map(|row| {
-            let (seq, json, at) = row?;
-            let data = serde_json::from_str(&json).map_err(|error| {
-                rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, error.into())
-            })?;
-            let seq = u64::try_from(seq).unwrap_or_default();
-            Ok(RunEvent { seq, data, timestamp: Time::from_millis(at) })
-        })
-        .collect()
-    };
-    store.with(select).await
+/// Whether no event is missing.
+pub fn is_whole(history: &[RunEvent]) -> bool {
+    !history.is_empty() && history.iter().zip(1..).all(|(event, seq)| event.seq == seq)
 }
 
-/// A status as the table has it.
-pub fn word(status: ExecutionStatus) -> &'static str {
-    match status {
-        ExecutionStatus::Running => "running",
-        ExecutionStatus::Completed => "completed",
-        ExecutionStatus::Failed => "failed",
-        ExecutionStatus::Cancelled => "cancelled",
-    }
+/// An event as the store has it.
+pub fn into_row(event: RunEvent) -> RunEventRow {
+    RunEventRow { seq: event.seq, data: event.data, at: event.timestamp }
+}
+
+fn into_event(row: RunEventRow) -> RunEvent {
+    RunEvent { seq: row.seq, data: row.data, timestamp: row.at }
 }

@@ -1,19 +1,20 @@
 //! The stored patterns, by name.
 
+use std::sync::Arc;
+
 use parallax_api::pattern::{Finding, PatternInfo, StoredPattern};
-use parallax_api::{Code, Problem, Time};
+use parallax_api::{Code, Problem};
 use parallax_patterns::check;
 use parallax_patterns::pattern::Pattern;
-use parallax_service::store::Store;
-use rusqlite::{Connection, OptionalExtension, params};
+use parallax_store::{PatternRow, PatternStore, Put};
 
 /// Stored patterns at most.
-const MAX_PATTERNS: i64 = 1000;
+const MAX_PATTERNS: usize = 1000;
 
 /// The library.
 #[derive(Clone, Debug)]
 pub struct Library {
-    store: Store,
+    store: Arc<dyn PatternStore>,
 }
 
 /// A file that was read.
@@ -66,7 +67,7 @@ fn invalid(findings: &[Finding]) -> Problem {
 
 impl Library {
     /// The library in `store`.
-    pub fn new(store: Store) -> Self {
+    pub fn new(store: Arc<dyn PatternStore>) -> Self {
         Self { store }
     }
 
@@ -76,34 +77,17 @@ impl Library {
     /// `CONFLICT` when there is one of that name and it is not to be replaced, `RESOURCE_LIMIT` when the library is full.
     pub async fn put(&self, file: File, replace: bool) -> Result<(bool, StoredPattern), Problem> {
         let name = file.pattern.name.clone();
-        let now = Time::now().as_millis();
-        let (stored, full, put_name, source) = (replace, MAX_PATTERNS, name.clone(), file.source);
-        let written = self.store.with(move |db| {
-            let known: Option<i64> = db
-                .query_row("SELECT created_at FROM patterns WHERE name = ?", [&put_name], |row| row.get(0))
-                .optional()?;
-            let count: i64 = db.query_row("SELECT count(*) FROM patterns", [], |row| row.get(0))?;
-            if known.is_some() && !stored {
-                return Ok(Err(Code::Conflict));
-            }
-            if known.is_none() && count >= full {
-                return Ok(Err(Code::ResourceLimit));
-            }
-            let row = params![put_name, source, known.unwrap_or(now), now];
-            db.execute("INSERT OR REPLACE INTO patterns VALUES (?, ?, ?, ?)", row)?;
-            Ok(Ok(known.is_none()))
-        });
-        match written.await? {
-            Ok(new) => Ok((new, self.get(&name).await?)),
-            Err(Code::ResourceLimit) => {
+        match self.store.put(&name, &file.source, replace, MAX_PATTERNS).await? {
+            put @ (Put::Created | Put::Replaced) => Ok((put == Put::Created, self.get(&name).await?)),
+            Put::TooMany => {
                 let detail = format!("the library has {MAX_PATTERNS} patterns already; delete some");
                 Err(Problem::new(Code::ResourceLimit, detail))
             }
-            Err(code) => {
+            Put::Exists => {
                 let detail = format!(
                     "there is a pattern `{name}` already; replace it with `PUT /api/patterns/{name}`"
                 );
-                Err(Problem::new(code, detail))
+                Err(Problem::new(Code::Conflict, detail))
             }
         }
     }
@@ -113,10 +97,7 @@ impl Library {
     /// # Errors
     /// `NOT_FOUND` when there is none of that name.
     pub async fn get(&self, name: &str) -> Result<StoredPattern, Problem> {
-        let wanted = name.to_owned();
-        let select = "SELECT name, source, created_at, updated_at FROM patterns WHERE name = ?";
-        let found = self.store.with(move |db| db.query_row(select, [wanted], read).optional()).await?;
-        let row = found.ok_or_else(|| not_found(name))?;
+        let row = self.store.get(name).await?.ok_or_else(|| not_found(name))?;
         tokio::task::spawn_blocking(move || describe(row)).await.map_err(Problem::internal)
     }
 
@@ -125,12 +106,7 @@ impl Library {
     /// # Errors
     /// When the store fails.
     pub async fn list(&self) -> Result<Vec<PatternInfo>, Problem> {
-        let list = |db: &Connection| {
-            let mut select =
-                db.prepare_cached("SELECT name, source, created_at, updated_at FROM patterns ORDER BY name")?;
-            select.query_map([], read)?.collect::<rusqlite::Result<Vec<_>>>()
-        };
-        let rows = self.store.with(list).await?;
+        let rows = self.store.list().await?;
         let describing =
             tokio::task::spawn_blocking(|| rows.into_iter().map(|row| describe(row).info).collect());
         describing.await.map_err(Problem::internal)
@@ -141,10 +117,7 @@ impl Library {
     /// # Errors
     /// `NOT_FOUND` when there is none of that name.
     pub async fn delete(&self, name: &str) -> Result<(), Problem> {
-        let gone = name.to_owned();
-        let deleted =
-            self.store.with(move |db| db.execute("DELETE FROM patterns WHERE name = ?", [gone])).await?;
-        if deleted == 0 { Err(not_found(name)) } else { Ok(()) }
+        if self.store.delete(name).await? { Ok(()) } else { Err(not_found(name)) }
     }
 }
 
@@ -156,20 +129,8 @@ fn not_found(name: &str) -> Problem {
     )
 }
 
-/// A row of the table.
-struct Row {
-    name: String,
-    source: String,
-    created_at: i64,
-    updated_at: i64,
-}
-
-fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
-    Ok(Row { name: row.get(0)?, source: row.get(1)?, created_at: row.get(2)?, updated_at: row.get(3)? })
-}
-
-/// What a file says of itself. Not on the thread of the database, which others wait for.
-fn describe(Row { name, source, created_at, updated_at }: Row) -> StoredPattern {
+/// What a file says of itself. Not on an async worker: checking takes time.
+fn describe(PatternRow { name, source, created_at, updated_at }: PatternRow) -> StoredPattern {
     // A file of another version that does not parse any more is shown all the same; running it says what is wrong.
     let pattern = check::read(&source).ok();
     let info = PatternInfo {
@@ -177,8 +138,8 @@ fn describe(Row { name, source, created_at, updated_at }: Row) -> StoredPattern 
         version: pattern.as_ref().and_then(|pattern| pattern.version.clone()),
         description: pattern.as_ref().and_then(|pattern| pattern.description.clone()),
         inputs: pattern.as_ref().map(check::inputs).unwrap_or_default(),
-        created_at: Time::from_millis(created_at),
-        updated_at: Time::from_millis(updated_at),
+        created_at,
+        updated_at,
     };
     StoredPattern { info, source }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use axum::http::StatusCode;
 use futures::StreamExt;
 use futures::future::join_all;
 use parallax_api::agent::StopRequest;
@@ -14,7 +13,7 @@ use parallax_api::{
 };
 use parallax_patterns::run::EXECUTION_LABEL;
 use parallax_patterns::run::agent_client::{AgentClient, MessageProgress};
-use parallax_service::idempotency::{Answer, IdempotencyKey};
+use parallax_service::idempotency::IdempotencyKey;
 use tokio_util::task::TaskTracker;
 
 use super::RunServices;
@@ -102,12 +101,9 @@ impl AgentClient for RunAgents {
         // Tracked, because a spawn completes even when its caller is gone: the end of the run waits for it.
         let spawning = self.spawning.spawn(async move {
             let (spawner, asked) = (services.spawner.clone(), request.clone());
-            let work = move |handle: String| async move {
-                let agent = spawner.spawn(&handle, &request).await?;
-                Answer::new(StatusCode::CREATED, &agent)
-            };
-            let answer = services.idempotency.once(key, "POST /api/managed-agents", &asked, work).await?;
-            serde_json::from_value(answer.body).map_err(Problem::internal)
+            let work = move |agent_id: String| async move { spawner.spawn(&agent_id, &request).await };
+            let operation = "POST /api/managed-agents";
+            services.idempotency.once(key, operation, &asked, work).await.map(|done| done.value)
         });
         spawning.await.map_err(Problem::internal)?
     }

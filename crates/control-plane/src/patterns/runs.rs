@@ -13,8 +13,7 @@ use parallax_patterns::run::{Run, RunEvent, RunParams, RunState};
 use parallax_service::events::EventLog;
 use parallax_service::idempotency::Idempotency;
 use parallax_service::shutdown::Shutdown;
-use parallax_service::store::Store;
-use rusqlite::{Connection, OptionalExtension, params};
+use parallax_store::{NewRun, RunFilter, RunRow, RunStore, SourceRow, StorageHealth};
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 use tracing::Instrument;
@@ -28,7 +27,7 @@ use crate::spawn::Spawner;
 /// Active runs; more are refused with `RESOURCE_LIMIT`.
 const MAX_RUNNING: usize = 64;
 /// Ended runs that are kept; the oldest are deleted first.
-const KEEP_ENDED: i64 = 500;
+const KEEP_ENDED: usize = 500;
 /// Runs in a list by default, and at most.
 const DEFAULT_LISTED: usize = 100;
 const MAX_LISTED: usize = 1000;
@@ -54,7 +53,8 @@ pub struct RunServices {
 #[derive(Clone, Debug)]
 pub struct Runs {
     services: RunServices,
-    store: Store,
+    store: Arc<dyn RunStore>,
+    storage: StorageHealth,
     running: Arc<Mutex<HashMap<String, Running>>>,
     followers: Arc<Semaphore>,
 }
@@ -74,8 +74,9 @@ impl std::fmt::Debug for Running {
 
 impl Runs {
     /// The runs in `store`. None is active before [`Runs::resume`].
-    pub fn new(store: Store, services: RunServices) -> Self {
-        Self { services, store, running: Arc::default(), followers: Arc::new(Semaphore::new(MAX_FOLLOWERS)) }
+    pub fn new(store: Arc<dyn RunStore>, storage: StorageHealth, services: RunServices) -> Self {
+        let followers = Arc::new(Semaphore::new(MAX_FOLLOWERS));
+        Self { services, store, storage, running: Arc::default(), followers }
     }
 
     /// What runs need of the server.
@@ -121,17 +122,13 @@ impl Runs {
         let name = file.pattern.name.clone();
         let data = ExecutionEventData::ExecutionStarted { pattern: name.clone(), input, workdir };
         let started = RunEvent { seq: 1, data, timestamp: Time::now() };
-        let (id, source, event) = (id.to_owned(), file.source.clone(), started.clone());
-        let write = move |db: &Connection| {
-            let row = params![id, name, source, "running", event.timestamp.as_millis()];
-            let new = db.execute("INSERT OR IGNORE INTO executions VALUES (?, ?, ?, ?, ?, NULL)", row)? == 1;
-            if new {
-                journal::insert(db, &id, &event)?;
-                forget_oldest(db)?;
-            }
-            Ok(new)
+        let run = NewRun {
+            id: id.to_owned(),
+            pattern: name,
+            source: file.source.clone(),
+            started: journal::into_row(started.clone()),
         };
-        Ok(self.store.with(write).await?.then_some(started))
+        Ok(self.store.create(run, KEEP_ENDED).await?.then_some(started))
     }
 
     /// Resumes the runs that were active when the server before this one ended.
@@ -139,13 +136,10 @@ impl Runs {
     /// # Errors
     /// When the store fails.
     pub async fn resume(&self) -> Result<(), Problem> {
-        let select = |db: &Connection| -> rusqlite::Result<Vec<(String, String)>> {
-            let mut select = db.prepare("SELECT id, source FROM executions WHERE status = 'running'")?;
-            select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-        };
-        for (id, source) in self.store.with(select).await? {
-            match (File::read(source).await, journal::all(&self.store, &id).await) {
-                (Ok(file), Ok(history)) => self.spawn_run(&id, file, history),
+        for SourceRow { id, source } in self.store.unfinished().await? {
+            match (File::read(source).await, journal::all(&*self.store, &id).await) {
+                (Ok(file), Ok(history)) if journal::is_whole(&history) => self.spawn_run(&id, file, history),
+                (Ok(_), Ok(_)) => self.give_up(&id).await,
                 (Err(problem), _) => tracing::error!(execution.id = id, %problem, "a run cannot be resumed"),
                 (_, Err(error)) => {
                     let error = &error as &dyn std::error::Error;
@@ -156,10 +150,24 @@ impl Runs {
         Ok(())
     }
 
+    /// Fails a run whose events are not whole: what it did is not known, so it must not go on.
+    async fn give_up(&self, id: &str) {
+        self.storage.report_damage(format!("events of the run {id} are missing: it was ended as failed"));
+        if let Err(error) = self.store.give_up(id, Time::now()).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(execution.id = id, error, "a damaged run cannot be ended");
+        }
+    }
+
     fn spawn_run(&self, id: &str, file: File, history: Vec<RunEvent>) {
         let (head_tx, head) = watch::channel(history.last().map(|event| event.seq).unwrap_or_default());
         let (over_tx, over) = watch::channel(false);
-        let journal = StoredJournal { store: self.store.clone(), run_id: id.to_owned(), head_tx };
+        let journal = StoredJournal {
+            store: self.store.clone(),
+            storage: self.storage.clone(),
+            run_id: id.to_owned(),
+            head_tx,
+        };
         let run = Run::new(RunParams {
             id: id.to_owned(),
             pattern: file.pattern,
@@ -176,7 +184,7 @@ impl Runs {
             tokio::select! {
                 ended = run.execute() => match ended {
                     Ok(execution) => tracing::info!(
-                        status = journal::word(execution.status),
+                        status = execution.status.as_str(),
                         duration_ms = execution.metrics.duration_ms,
                         engine_ms = execution.metrics.engine_ms,
                         "the run has ended"
@@ -211,11 +219,17 @@ impl Runs {
         if let Some(running) = self.active(id) {
             return Ok(running.run.view());
         }
-        let history = journal::all(&self.store, id).await?;
-        if history.is_empty() {
+        let history = journal::all(&*self.store, id).await?;
+        let mut statuses = self.store.statuses(vec![id.to_owned()]).await?;
+        if history.is_empty() && statuses.is_empty() {
             return Err(not_found(id));
         }
-        Ok(RunState::replay(id, &history).execution())
+        let mut execution = RunState::replay(id, &history).execution();
+        // A run that was given up has no last event that says so.
+        if let Some(ExecutionStatus::Failed) = statuses.remove(id) {
+            execution.status = ExecutionStatus::Failed;
+        }
+        Ok(execution)
     }
 
     /// The same when it has ended.
@@ -240,7 +254,7 @@ impl Runs {
             return Ok(running.run);
         }
         let execution = self.get(id).await?;
-        let detail = format!("the run is not at work: it is {}", journal::word(execution.status));
+        let detail = format!("the run is not at work: it is {}", execution.status.as_str());
         Err(Problem::new(Code::Conflict, detail))
     }
 
@@ -253,37 +267,20 @@ impl Runs {
         if !(1..=MAX_LISTED).contains(&limit) {
             return Err(Problem::invalid("limit", format!("1 to {MAX_LISTED} runs")));
         }
-        let (status, pattern) = (query.status.map(journal::word), query.pattern.clone());
-        let select = move |db: &Connection| -> rusqlite::Result<Vec<ExecutionSummary>> {
-            let mut select = db.prepare_cached(
-                "SELECT id, pattern, status, created_at, ended_at FROM executions
-                 WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR pattern = ?2)
-                 ORDER BY created_at DESC, id DESC LIMIT ?3",
-            )?;
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            select.query_map(params![status, pattern, limit], summary)?.collect()
-        };
-        let mut list = self.store.with(select).await?;
-        for one in &mut list {
-            let view = self.active(&one.id).map(|running| running.run.view());
-            one.questions =
+        let filter = RunFilter { status: query.status, pattern: query.pattern.clone(), limit };
+        let list = self.store.list(filter).await?.into_iter().map(|row| {
+            let view = self.active(&row.id).map(|running| running.run.view());
+            let questions =
                 view.map_or(0, |view| view.questions.iter().filter(|question| question.for_user).count());
-        }
-        Ok(list)
+            let RunRow { id, pattern, status, created_at, ended_at } = row;
+            ExecutionSummary { id, pattern, status, created_at, ended_at, questions }
+        });
+        Ok(list.collect())
     }
 
     /// The statuses of the runs with these ids that are stored here.
-    pub async fn statuses(&self, ids: Vec<String>) -> Result<BTreeMap<String, String>, Problem> {
-        let select = move |db: &Connection| {
-            let mut known = BTreeMap::new();
-            let mut select = db.prepare_cached("SELECT status FROM executions WHERE id = ?")?;
-            for id in ids {
-                let status: Option<String> = select.query_row([&id], |row| row.get(0)).optional()?;
-                known.extend(status.map(|status| (id, status)));
-            }
-            Ok(known)
-        };
-        Ok(self.store.with(select).await?)
+    pub async fn statuses(&self, ids: Vec<String>) -> Result<BTreeMap<String, ExecutionStatus>, Problem> {
+        Ok(self.store.statuses(ids).await?)
     }
 
     /// The events of a run after `after`; when there are none, waits for one. None when no more will come.
@@ -292,7 +289,7 @@ impl Runs {
             // Taken before the read: an event that is appended after it ends the wait. Only the channel, so that the run
             // itself can be dropped meanwhile.
             let head = self.running().get(id).map(|running| running.head.clone());
-            let page = journal::page(&self.store, id, after).await.ok()?;
+            let page = journal::page(&*self.store, id, after).await.ok()?;
             if !page.is_empty() {
                 return Some(page);
             }
@@ -320,28 +317,4 @@ fn not_found(id: &str) -> Problem {
         Code::NotFound,
         format!("no run has the id {shown}; `GET /api/executions` lists those there are"),
     )
-}
-
-fn summary(row: &rusqlite::Row<'_>) -> rusqlite::Result<ExecutionSummary> {
-    let status = match row.get::<_, String>(2)?.as_str() {
-        "completed" => ExecutionStatus::Completed,
-        "failed" => ExecutionStatus::Failed,
-        "cancelled" => ExecutionStatus::Cancelled,
-        _ => ExecutionStatus::Running,
-    };
-    Ok(ExecutionSummary {
-        id: row.get(0)?,
-        pattern: row.get(1)?,
-        status,
-        created_at: Time::from_millis(row.get(3)?),
-        ended_at: row.get::<_, Option<i64>>(4)?.map(Time::from_millis),
-        questions: 0,
-    })
-}
-
-fn forget_oldest(db: &Connection) -> rusqlite::Result<()> {
-    let old = "SELECT id FROM executions WHERE ended_at IS NOT NULL ORDER BY ended_at DESC LIMIT -1 OFFSET ?";
-    db.execute(&format!("DELETE FROM execution_events WHERE execution IN ({old})"), [KEEP_ENDED])?;
-    db.execute(&format!("DELETE FROM executions WHERE id IN ({old})"), [KEEP_ENDED])?;
-    Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use parallax_api::execution::ExecutionStatus;
 use parallax_api::{Agent, AgentStatus};
 use parallax_patterns::run::EXECUTION_LABEL;
 
@@ -39,8 +40,9 @@ async fn once(runs: &Runs) {
     // Runs of another control plane are unknown here, and their agents are left alone.
     let Ok(statuses) = runs.statuses(ids).await else { return };
     for agent in agents {
-        let ended =
-            run(&agent).and_then(|id| statuses.get(&id).cloned()).is_some_and(|status| status != "running");
+        let ended = run(&agent)
+            .and_then(|id| statuses.get(&id).copied())
+            .is_some_and(|status| status != ExecutionStatus::Running);
         if !ended {
             continue;
         }

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use parallax_api::agent::{AgentList, StopRequest};
 use parallax_api::{Agent, Problem, SpawnRequest};
 use parallax_service::extract::{Json, Query};
-use parallax_service::idempotency::{Answer, IdempotencyKey};
+use parallax_service::idempotency::{IdempotencyKey, StoredResponse};
 use parallax_service::listing::AgentsQuery;
 use reqwest::Method;
 
@@ -37,13 +37,13 @@ pub async fn spawn(
     State(app): State<App>,
     key: IdempotencyKey,
     Json(request): Json<SpawnRequest>,
-) -> Result<Answer, Problem> {
+) -> Result<StoredResponse, Problem> {
     let (spawner, asked) = (app.spawner.clone(), request.clone());
-    let work = move |handle: String| async move {
-        let agent = spawner.spawn(&handle, &request).await?;
-        Ok(Answer::new(StatusCode::CREATED, &agent)?.at(format!("/api/managed-agents/{}", agent.id)))
+    let work = move |agent_id: String| async move {
+        let agent = spawner.spawn(&agent_id, &request).await?;
+        Ok(StoredResponse::new(StatusCode::CREATED, &agent)?.at(format!("/api/managed-agents/{}", agent.id)))
     };
-    app.idempotency.once(key, "POST /api/managed-agents", &asked, work).await
+    app.idempotency.respond(key, "POST /api/managed-agents", &asked, work).await
 }
 
 /// List agents, oldest first.

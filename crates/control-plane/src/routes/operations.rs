@@ -4,6 +4,7 @@ use axum::extract::State;
 use parallax_api::runtime::RuntimeList;
 use parallax_api::{Code, Problem};
 use parallax_service::extract::Json;
+use parallax_store::StoreError;
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -21,7 +22,8 @@ pub async fn health() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// Whether an agent could be spawned: some runtime is healthy.
+/// Whether an agent could be spawned: some runtime is healthy, and the disk takes writes. `storage` names what was found
+/// damaged.
 #[utoipa::path(
     get, path = "/ready", tag = "operations",
     responses(
@@ -33,6 +35,9 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem> {
     if app.shutdown.is_shutting_down() {
         return Err(Problem::new(Code::ShuttingDown, "the server is going away"));
     }
+    if let Some(why) = app.storage.full() {
+        return Err(StoreError::Full(why).into());
+    }
     let infos = app.runtimes.infos();
     let healthy: Vec<&str> =
         infos.iter().filter(|runtime| runtime.status.healthy).map(|runtime| runtime.name.as_str()).collect();
@@ -40,5 +45,9 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem> {
         let reasons = infos.iter().map(|runtime| (runtime.name.clone(), placement::away(runtime))).collect();
         return Err(placement::refusal(reasons));
     }
-    Ok(Json(json!({ "status": "ok", "runtimes": healthy })))
+    let mut ready = json!({ "status": "ok", "runtimes": healthy });
+    if let (Some(storage), Some(ready)) = (app.storage.status(), ready.as_object_mut()) {
+        ready.insert("storage".into(), json!(storage));
+    }
+    Ok(Json(ready))
 }

@@ -14,7 +14,7 @@ use parallax_api::pattern::{
 use parallax_api::{Code, Problem};
 use parallax_patterns::schema;
 use parallax_service::extract::{Json, Path, Query};
-use parallax_service::idempotency::{Answer, IdempotencyKey};
+use parallax_service::idempotency::{IdempotencyKey, StoredResponse};
 
 use super::extract::Body;
 use crate::app::App;
@@ -180,10 +180,10 @@ pub async fn execute(
     let work = move |id: String| async move {
         let file = File::read(starting.library.get(&name).await?.source).await?;
         starting.runs.start(&id, file, request).await?;
-        let accepted = Answer::new(StatusCode::ACCEPTED, &Accepted { execution_id: id.clone() })?;
+        let accepted = StoredResponse::new(StatusCode::ACCEPTED, &Accepted { execution_id: id.clone() })?;
         Ok(accepted.at(format!("/api/executions/{id}")))
     };
-    let accepted = app.idempotency.once(key, &operation, &asked, work).await?;
+    let accepted = app.idempotency.respond(key, &operation, &asked, work).await?;
     if !query.wait {
         return Ok(accepted.into_response());
     }

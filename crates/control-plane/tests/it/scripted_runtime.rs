@@ -23,7 +23,7 @@ use parallax_service::events::{self, EventLog};
 use parallax_service::extract::Upgrade;
 use parallax_service::serve;
 use parallax_service::shutdown::Shutdown;
-use parallax_service::store::Store;
+use parallax_store::sqlite::open_runtime;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -65,6 +65,7 @@ impl ScriptedRuntime {
             capacity: 10,
             types: vec![claude],
             version: "1".into(),
+            storage: None,
         };
         let script = Arc::new(Script {
             agents: Mutex::default(),
@@ -167,8 +168,8 @@ impl ScriptedRuntime {
 
 async fn fresh_log() -> (EventLog, TempDir) {
     let dir = TempDir::new().unwrap();
-    let store = Store::open(dir.path(), "runtime", &[]).await.unwrap();
-    (EventLog::open(&store, 1000).await.unwrap(), dir)
+    let stores = open_runtime(dir.path()).await.unwrap();
+    (EventLog::open(stores.events, 1000).await.unwrap(), dir)
 }
 
 /// An agent as a runtime has it: named `local` there, whatever it is called elsewhere.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use parallax_api::{AgentId, AgentStatus, Problem};
+use parallax_store::AgentRow;
 
-use super::agent_table::AgentRow;
 use super::core::RuntimeCore;
 use super::registry::HostState;
 use crate::backend::FoundHost;

@@ -13,8 +13,8 @@ use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, SendRequest, Send
 use parallax_service::events::EventLog;
 use parallax_service::listing::AgentsQuery;
 use parallax_service::shutdown::Shutdown;
+use parallax_store::{AgentTable, StorageHealth};
 
-use super::agent_table::AgentTable;
 use super::archive::{Archive, LogAnswer};
 use super::config::RuntimeConfig;
 use super::health::HealthCache;
@@ -33,7 +33,8 @@ pub(super) struct RuntimeCore {
     pub(super) config: RuntimeConfig,
     pub(super) backend: Arc<dyn AgentBackend>,
     pub(super) registry: Arc<Registry>,
-    pub(super) table: AgentTable,
+    pub(super) table: Arc<dyn AgentTable>,
+    pub(super) storage: StorageHealth,
     pub(super) archive: Archive,
     pub(super) log: EventLog,
     pub(super) health: HealthCache,
@@ -166,7 +167,10 @@ impl RuntimeCore {
         let health = self.health.get(&*self.backend).await;
         let reason = match self.shutdown.is_shutting_down() {
             true => Some("the server goes away".into()),
-            false => health.trouble,
+            false => health.trouble.or_else(|| {
+                let why = self.storage.full()?;
+                Some(format!("no agent can be recorded, because the disk takes no writes: {why}"))
+            }),
         };
         RuntimeStatus {
             kind: self.backend.kind(),
@@ -176,6 +180,7 @@ impl RuntimeCore {
             capacity: self.config.max_agents,
             types: health.types,
             version: env!("CARGO_PKG_VERSION").into(),
+            storage: self.storage.status(),
         }
     }
 

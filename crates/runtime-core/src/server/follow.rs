@@ -7,7 +7,7 @@ use parallax_api::agent::AgentExit;
 use parallax_api::host::{HostEvent, HostLine};
 use parallax_api::retry::Backoff;
 use parallax_api::{Agent, AgentId, AgentStatus, Code, EventData, Problem, Time};
-use parallax_service::events::Mark;
+use parallax_store::{NewEvent, Projection, SourcePosition};
 use tracing::Instrument;
 
 use super::core::RuntimeCore;
@@ -255,16 +255,19 @@ impl Follower {
 impl RuntimeCore {
     /// Appends one event of an agent, and the agent with it.
     async fn record(&self, entry: &Entry, event: HostEvent, agent: Option<Agent>) -> Result<(), Problem> {
-        let source = entry.id().as_str();
-        let shown = agent.clone();
-        self.log
-            .append_with(source, Mark::Seq(event.seq), event.data, event.timestamp, move |db, _| match &agent
-            {
-                Some(agent) => super::agent_table::put(db, agent),
-                None => Ok(()),
-            })
-            .await?;
-        if let Some(agent) = &shown {
+        let projection = match &agent {
+            Some(agent) => Projection::AgentRow(Box::new(agent.clone())),
+            None => Projection::Nothing,
+        };
+        let event = NewEvent {
+            source: entry.id().to_string(),
+            position: SourcePosition::Seq(event.seq),
+            data: event.data,
+            at: event.timestamp,
+            projection,
+        };
+        self.log.append_event(event).await?;
+        if let Some(agent) = &agent {
             self.backend.agent_changed(agent);
         }
         Ok(())

@@ -77,7 +77,7 @@ pub fn websocket(
 
 fn seat(log: &EventLog, query: &EventsQuery) -> Result<Seat, Problem> {
     let agent = query.agent_id.as_deref().map(AgentId::from_str).transpose()?;
-    let place = log.0.subscribers.clone().try_acquire_owned().map_err(|_| {
+    let place = log.shared.subscribers.clone().try_acquire_owned().map_err(|_| {
         Problem::new(Code::ResourceLimit, format!("{MAX_SUBSCRIBERS} subscribers follow events already"))
     })?;
     // Before the answer is sent: what happens from now on belongs to the stream.

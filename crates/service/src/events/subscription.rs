@@ -1,35 +1,34 @@
-//! One subscriber: the past from the database, the present from memory, seamlessly.
+//! One subscriber: the past from the store, the present from memory, without a seam.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures::{Stream, stream};
 use parallax_api::{AgentId, Event, EventData, Time};
+use parallax_store::{EventPage, StoreError};
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use super::EventLog;
 use super::id::Since;
-use super::table::{self, Numbered, Page};
-use crate::store::StoreError;
+use super::{EventLog, Published};
 
 #[derive(Debug)]
 pub(super) struct Subscription {
     log: EventLog,
-    /// Subscribed before the database is read: what happens meanwhile waits here.
-    live: broadcast::Receiver<Arc<Numbered>>,
+    /// Subscribed before the store is read: what happens meanwhile waits here.
+    live: broadcast::Receiver<Arc<Published>>,
     agent: Option<AgentId>,
-    /// Everything up to here has been told, or is of no concern.
+    /// Everything up to here has been sent, or is not for this subscriber.
     position: Since,
-    /// Read from the database, not yet told.
+    /// Read from the store, not yet sent.
     read: VecDeque<Event>,
-    /// The database may hold what memory no longer does.
+    /// The store may hold what the live channel no longer does.
     behind: bool,
 }
 
 impl Subscription {
     pub fn new(
         log: EventLog,
-        live: broadcast::Receiver<Arc<Numbered>>,
+        live: broadcast::Receiver<Arc<Published>>,
         position: Since,
         agent: Option<AgentId>,
     ) -> Self {
@@ -43,10 +42,10 @@ impl Subscription {
         )
     }
 
-    /// The id to resume from when nothing more has been told; none before the first look at the log.
+    /// The id to resume from before anything is sent; none when the start is not known yet.
     pub fn id(&self) -> Option<String> {
         match self.position {
-            Since::After(seq) => Some(self.log.0.epoch.id(seq)),
+            Since::After(seq) => Some(self.log.shared.id(seq)),
             Since::Oldest | Since::Unknown => None,
         }
     }
@@ -64,10 +63,10 @@ impl Subscription {
                 continue;
             }
             match self.live.recv().await {
-                Ok(numbered) if numbered.seq > self.told() => {
-                    self.position = Since::After(numbered.seq);
-                    if self.concerns(&numbered.event.data) {
-                        return Some(numbered.event.clone());
+                Ok(published) if published.seq > self.position() => {
+                    self.position = Since::After(published.seq);
+                    if self.concerns(&published.event.data) {
+                        return Some(published.event.clone());
                     }
                 }
                 Ok(_read_before) => {}
@@ -79,31 +78,31 @@ impl Subscription {
 
     /// Reads the next page; afterwards what is live is next, unless the page was full.
     async fn catch_up(&mut self) -> Result<(), StoreError> {
-        let after = self.told();
-        let (epoch, agent) = (self.log.0.epoch.clone(), self.agent.clone());
-        let page = self.log.0.store.with(move |db| table::page(db, &epoch, after, agent.as_ref())).await?;
+        let after = self.position();
+        let shared = &self.log.shared;
+        let page = shared.page(after, self.agent.as_ref()).await?;
         if let Some((reason, resumed)) = self.lost(&page) {
             // The reset carries the id before what comes next, so that resuming from it is resuming.
-            let id = self.log.0.epoch.id(resumed);
+            let id = shared.id(resumed);
             let data = EventData::Reset { reason: reason.into() };
             self.read.push_back(Event { id, data, timestamp: Time::now() });
         }
         self.behind = page.reached < page.head;
         self.position = Since::After(page.reached);
-        self.read.extend(page.events.into_iter().map(|numbered| numbered.event));
+        self.read.extend(page.events.into_iter().map(|row| shared.event(row).event));
         Ok(())
     }
 
-    /// The number up to which everything has been told.
-    fn told(&self) -> u64 {
+    /// The number up to which everything has been sent.
+    fn position(&self) -> u64 {
         match self.position {
             Since::After(seq) => seq,
             Since::Oldest | Since::Unknown => 0,
         }
     }
 
-    /// Why the events that were asked for cannot all be told, and after which number the telling goes on.
-    fn lost(&self, page: &Page) -> Option<(&'static str, u64)> {
+    /// Why the events that were asked for cannot all be sent, and after which number the stream continues.
+    fn lost(&self, page: &EventPage) -> Option<(&'static str, u64)> {
         match self.position {
             Since::After(seq) if seq < page.floor => {
                 Some(("the events after this id are no longer kept", page.floor))
@@ -114,7 +113,7 @@ impl Subscription {
         }
     }
 
-    /// The filter is strict; an event without an agent (`reset`) concerns everybody.
+    /// The filter is strict; an event without an agent (`reset`) is for all.
     fn concerns(&self, data: &EventData) -> bool {
         match (&self.agent, data.agent_id()) {
             (Some(wanted), Some(agent)) => wanted == agent,

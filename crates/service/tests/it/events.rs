@@ -10,10 +10,11 @@ use futures::{SinkExt, Stream, StreamExt};
 use parallax_api::event::EventsQuery;
 use parallax_api::{AgentId, Code, Event, EventData, Time};
 use parallax_service::access::AccessConfig;
-use parallax_service::events::{EventLog, Mark, follow};
+use parallax_service::events::{EventLog, SourcePosition, follow};
 use parallax_service::extract::{Query, Upgrade};
 use parallax_service::shutdown::Shutdown;
-use parallax_service::store::Store;
+use parallax_store::sqlite::{open_control_plane, open_runtime};
+use parallax_store::{NewEvent, Projection};
 use serde_json::json;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -32,8 +33,8 @@ pub fn busy(id: &str) -> EventData {
 }
 
 pub async fn open(dir: &tempfile::TempDir, keep: u64) -> EventLog {
-    let store = Store::open(dir.path(), "test", &[]).await.unwrap();
-    EventLog::open(&store, keep).await.unwrap()
+    let stores = open_runtime(dir.path()).await.unwrap();
+    EventLog::open(stores.events, keep).await.unwrap()
 }
 
 async fn append(log: &EventLog, source: &str, seq: u64) -> Option<Event> {
@@ -81,33 +82,48 @@ async fn sources_that_name_their_events_are_taken_once_too() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(&dir, 100).await;
     let take = |cursor: &str| {
-        log.append_with("runtime", Mark::Cursor(cursor.into()), busy("a"), Time::now(), |_, _| Ok(()))
+        log.append_event(NewEvent {
+            source: "runtime".into(),
+            position: SourcePosition::Cursor(cursor.into()),
+            data: busy("a"),
+            at: Time::now(),
+            projection: Projection::Nothing,
+        })
     };
     assert!(take("x-1").await.unwrap().is_some());
     assert!(take("x-1").await.unwrap().is_none());
     assert!(take("x-2").await.unwrap().is_some());
-    assert_eq!(log.mark("runtime").await.unwrap(), Some(Mark::Cursor("x-2".into())));
-    assert_eq!(log.mark("other").await.unwrap(), None);
+    assert_eq!(log.position("runtime").await.unwrap(), Some(SourcePosition::Cursor("x-2".into())));
+    assert_eq!(log.position("other").await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn what_belongs_to_an_event_is_kept_with_it_or_not_at_all() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path(), "test", &["CREATE TABLE seen (id TEXT)"]).await.unwrap();
-    let log = EventLog::open(&store, 100).await.unwrap();
-    let take = |seq, sql: &'static str| {
-        log.append_with("a", Mark::Seq(seq), busy("a"), Time::now(), move |db, event| {
-            db.execute("INSERT INTO seen VALUES (?)", [&event.id])?;
-            db.execute_batch(sql)
+    let stores = open_control_plane(dir.path()).await.unwrap();
+    let log = EventLog::open(stores.events, 100).await.unwrap();
+    let agent = busy("a").agent().unwrap().clone();
+    let take = |seq, agent: parallax_api::Agent| {
+        log.append_event(NewEvent {
+            source: "a".into(),
+            position: SourcePosition::Seq(seq),
+            data: busy("a"),
+            at: Time::now(),
+            // This database has no table of a runtime's agents: that projection fails.
+            projection: match agent.name.as_str() {
+                "fails" => Projection::AgentRow(Box::new(agent)),
+                _ => Projection::PublishedAgent(Box::new(agent)),
+            },
         })
     };
-    assert!(take(1, "").await.unwrap().is_some());
-    assert!(take(1, "").await.unwrap().is_none());
-    assert!(take(2, "not sql").await.is_err());
-    let seen: i64 =
-        store.with(|db| db.query_row("SELECT count(*) FROM seen", [], |row| row.get(0))).await.unwrap();
-    assert_eq!((seen, log.source_seq("a").await.unwrap()), (1, 1));
-    assert!(take(2, "").await.unwrap().is_some());
+    assert!(take(1, agent.clone()).await.unwrap().is_some());
+    assert!(take(1, agent.clone()).await.unwrap().is_none());
+    assert!(take(2, parallax_api::Agent { name: "fails".into(), ..agent.clone() }).await.is_err());
+    let published = stores.published.all().await.unwrap();
+    assert_eq!((published, log.source_seq("a").await.unwrap()), (vec![agent.clone()], 1));
+    let second = take(2, agent).await.unwrap().unwrap();
+    let mut events = Box::pin(log.subscribe(Some("0".into()), None));
+    assert_eq!(next(&mut events, 2).await[1], second);
 }
 
 #[tokio::test]

@@ -9,8 +9,8 @@ use axum::routing::post;
 use parallax_api::{Code, Problem};
 use parallax_service::access::AccessConfig;
 use parallax_service::extract::Json;
-use parallax_service::idempotency::{Answer, Idempotency, IdempotencyKey};
-use parallax_service::store::Store;
+use parallax_service::idempotency::{Idempotency, IdempotencyKey, StoredResponse};
+use parallax_store::sqlite::open_runtime;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 
@@ -31,15 +31,15 @@ impl Scene {
     }
 
     async fn start_in(dir: tempfile::TempDir) -> Self {
-        let store = Store::open(dir.path(), "test", &[]).await.unwrap();
-        let idempotency = Idempotency::open(&store).await.unwrap();
+        let stores = open_runtime(dir.path()).await.unwrap();
+        let idempotency = Idempotency::new(stores.idempotency);
         let (done, begun, go) =
             (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
         let (count, told, wait) = (done.clone(), begun.clone(), go.clone());
         let spawn = move |key: IdempotencyKey, Json(request): Json<Value>| async move {
             let asked = request.clone();
             idempotency
-                .once(key, "POST /spawn", &request, move |handle| async move {
+                .respond(key, "POST /spawn", &request, move |handle| async move {
                     told.notify_one();
                     wait.acquire().await.unwrap().forget();
                     let times = count.fetch_add(1, Ordering::SeqCst) + 1;
@@ -48,7 +48,7 @@ impl Scene {
                     {
                         return Err(Problem::new(code, "not now").with("handle", handle));
                     }
-                    Ok(Answer::new(StatusCode::CREATED, &json!({"handle": handle}))?
+                    Ok(StoredResponse::new(StatusCode::CREATED, &json!({"handle": handle}))?
                         .at(format!("/things/{handle}")))
                 })
                 .await

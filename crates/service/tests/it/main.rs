@@ -10,4 +10,3 @@ mod process;
 mod refusals;
 mod server;
 mod shutdown;
-mod store;

@@ -9,8 +9,8 @@ use parallax_api::Time;
 use parallax_service::args::{ServerArgs, Settings};
 use parallax_service::events::EventLog;
 use parallax_service::shutdown::Shutdown;
-use parallax_service::store::Store;
 use parallax_service::telemetry;
+use parallax_store::sqlite::open_runtime;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -96,8 +96,8 @@ async fn a_server_that_is_killed_has_every_event_it_told_of() {
         }
         child.wait().await.unwrap();
     }
-    let store = Store::open(dir.path(), "test", &[]).await.unwrap();
-    let log = EventLog::open(&store, 100_000).await.unwrap();
+    let stores = open_runtime(dir.path()).await.unwrap();
+    let log = EventLog::open(stores.events, 100_000).await.unwrap();
     let kept = log.source_seq("a").await.unwrap();
     let mut events = Box::pin(log.subscribe(Some("0".into()), None));
     let kept: Vec<String> =
@@ -117,8 +117,8 @@ async fn a_server_that_is_killed_has_every_event_it_told_of() {
 #[ignore = "the child of another test"]
 async fn child_that_appends() {
     let state = std::env::var("STATE").unwrap();
-    let store = Store::open(state.as_ref(), "test", &[]).await.unwrap();
-    let log = EventLog::open(&store, 100_000).await.unwrap();
+    let stores = open_runtime(state.as_ref()).await.unwrap();
+    let log = EventLog::open(stores.events, 100_000).await.unwrap();
     let first = log.source_seq("a").await.unwrap() + 1;
     // Bounded, should nobody kill it.
     for seq in first..first + 20_000 {

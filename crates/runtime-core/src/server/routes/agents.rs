@@ -8,7 +8,7 @@ use parallax_api::observe::{Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::{Agent, Problem, SendRequest, SendResponse, SpawnRequest};
 use parallax_service::extract::{Json, Query};
-use parallax_service::idempotency::{Answer, IdempotencyKey};
+use parallax_service::idempotency::{IdempotencyKey, StoredResponse};
 use parallax_service::listing::AgentsQuery;
 
 use super::{App, Id};
@@ -27,13 +27,13 @@ pub(super) async fn spawn(
     State(app): State<App>,
     key: IdempotencyKey,
     Json(request): Json<SpawnRequest>,
-) -> Result<Answer, Problem> {
+) -> Result<StoredResponse, Problem> {
     let asked = request.clone();
     let work = move |handle: String| async move {
         let agent = app.core.spawn(handle.parse()?, request).await?;
-        Ok(Answer::new(StatusCode::CREATED, &agent)?.at(format!("/api/agents/{}", agent.id)))
+        Ok(StoredResponse::new(StatusCode::CREATED, &agent)?.at(format!("/api/agents/{}", agent.id)))
     };
-    app.idempotency.clone().once(key, "POST /api/agents", &asked, work).await
+    app.idempotency.clone().respond(key, "POST /api/agents", &asked, work).await
 }
 
 /// List agents, oldest first. `status`, `type`, `runtime`, `capability` and `label` (`key` or `key=value`) may be
@@ -90,14 +90,14 @@ pub(super) async fn send(
     Id(id): Id,
     key: IdempotencyKey,
     Json(request): Json<SendRequest>,
-) -> Result<Answer, Problem> {
+) -> Result<StoredResponse, Problem> {
     let (asked, operation) = (request.clone(), format!("POST /api/agents/{id}/send"));
     let work = move |message_id: String| async move {
         let sent = app.core.send(&id, message_id, request).await?;
         let status = if sent.response.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
-        Answer::new(status, &sent)
+        StoredResponse::new(status, &sent)
     };
-    app.idempotency.clone().once(key, &operation, &asked, work).await
+    app.idempotency.clone().respond(key, &operation, &asked, work).await
 }
 
 /// The conversation, oldest first.

@@ -5,20 +5,20 @@ use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use super::StoreError;
+use crate::StoreError;
 
-/// How long to wait for a server that is just ending, and how often to look.
-const PATIENCE: Duration = Duration::from_secs(2);
-const LOOK: Duration = Duration::from_millis(50);
+/// How long to wait for a server that is just ending, and how often to try.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Held while the server has the directory; the system gives it back when the process ends, however it ends.
+/// Held while the server has the directory; the system releases it when the process ends, however it ends.
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,
 }
 
 impl Lock {
-    pub async fn acquire(dir: &Path) -> Result<Self, StoreError> {
+    pub(super) async fn acquire(dir: &Path) -> Result<Self, StoreError> {
         let unusable = |source| StoreError::Directory { dir: dir.into(), source };
         let mut file = OpenOptions::new()
             .create(true)
@@ -27,13 +27,13 @@ impl Lock {
             .write(true)
             .open(dir.join("lock"))
             .map_err(unusable)?;
-        let until = tokio::time::Instant::now() + PATIENCE;
+        let until = tokio::time::Instant::now() + LOCK_TIMEOUT;
         loop {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::Error(source)) => return Err(unusable(source)),
                 Err(TryLockError::WouldBlock) if tokio::time::Instant::now() < until => {
-                    tokio::time::sleep(LOOK).await;
+                    tokio::time::sleep(RETRY_INTERVAL).await;
                 }
                 Err(TryLockError::WouldBlock) => {
                     let mut pid = String::new();
@@ -43,11 +43,14 @@ impl Lock {
                 }
             }
         }
-        let told = file
+        let written = file
             .set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", std::process::id()));
-        told.map_err(unusable)?;
+        if let Err(error) = written {
+            // The lock holds without the number in it; a full disk must not keep the server from starting.
+            tracing::debug!(%error, "failed to write the process id into the lock file");
+        }
         Ok(Self { _file: file })
     }
 }
