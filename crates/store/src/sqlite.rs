@@ -9,6 +9,7 @@
 
 mod agents;
 mod attempts;
+mod boot;
 mod connection;
 mod database;
 mod errors;

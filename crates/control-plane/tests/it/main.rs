@@ -4,6 +4,7 @@
 
 mod events;
 mod front;
+mod full_disk;
 mod patterns;
 mod plane;
 mod relay;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
+use super::boot::BootMark;
 use super::connection::{self, Opened};
 use super::errors::{is_damaged, is_full};
 use super::lock::Lock;
@@ -193,6 +194,13 @@ fn run(
             return;
         }
     };
+    let boot = BootMark::set(&path);
+    if boot.was_lost {
+        tracing::warn!("the machine went down under the last server: event ids that were given out are void");
+        if let Err(error) = super::events::after_copy(&opened.connection, false) {
+            tracing::error!(%error, "failed to give the event log a new name");
+        }
+    }
     if opened_tx.send(Ok(())).is_err() {
         return;
     }
@@ -204,5 +212,6 @@ fn run(
     }
     // Closing folds the write-ahead log into the database; only then may another server open it.
     drop(opened);
+    drop(boot);
     drop(lock);
 }

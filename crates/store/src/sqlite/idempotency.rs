@@ -53,13 +53,14 @@ impl Keys {
 impl IdempotencyStore for Keys {
     async fn claim(&self, key: &str, digest: [u8; 32], resource_id: &str) -> Result<KeyState, StoreError> {
         let (key, resource_id, notes) = (key.to_owned(), resource_id.to_owned(), self.notes.clone());
+        let now = Instant::now();
         self.database
             .write(move |db| {
                 if let Some(row) = find(db, &key)? {
                     return Ok(row.state(digest));
                 }
                 put(db, &KeyRow { key, digest, resource_id: resource_id.clone(), outcome: None })?;
-                expire(db, &mut notes.lock().unwrap_or_else(PoisonError::into_inner), Instant::now())?;
+                expire(db, &mut notes.lock().unwrap_or_else(PoisonError::into_inner), now)?;
                 Ok(KeyState::Open(resource_id))
             })
             .await

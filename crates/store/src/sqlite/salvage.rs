@@ -53,10 +53,11 @@ pub(super) fn new_path(path: &Path) -> PathBuf {
 /// Ends a replacement that a crash interrupted between its two renames: the new file is whole, the old one is aside.
 pub(super) fn finish(path: &Path) {
     let new = new_path(path);
-    if !path.exists() && new.exists() {
-        if let Err(error) = fs::rename(&new, path) {
-            tracing::error!(%error, "failed to put the repaired database in its place");
-        }
+    if !path.exists()
+        && new.exists()
+        && let Err(error) = fs::rename(&new, path)
+    {
+        tracing::error!(%error, "failed to put the repaired database in its place");
     }
 }
 
@@ -252,10 +253,10 @@ impl Copy<'_, '_> {
         }
         let Ok(mut select) = source.prepare_cached(select) else { return };
         let Ok(mut rows) = select.query([key]) else { return };
-        if let Ok(Some(row)) = rows.next() {
-            if let Some(values) = self.values(row) {
-                self.put(&values);
-            }
+        if let Ok(Some(row)) = rows.next()
+            && let Some(values) = self.values(row)
+        {
+            self.put(&values);
         }
     }
 
