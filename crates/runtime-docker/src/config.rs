@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use parallax_api::runtime::RuntimeKind;
+use parallax_profile::MountSource;
 use parallax_runtime_core::args::{flags_or_file, name_and_value};
 use parallax_runtime_core::{RuntimeConfig, RuntimeServer, Workdirs, find_host_program};
 use parallax_service::args::Settings;
@@ -43,6 +44,13 @@ pub struct DockerArgs {
     /// Directory that agents may mount, with all below it, besides this one and the home of the user; repeatable
     #[arg(long, value_name = "DIR")]
     pub allow_workdir: Vec<PathBuf>,
+    /// Volumes that agents may work in, besides those that were made for one or have the label io.parallax.workdir=true;
+    /// `*` stands for any text; repeatable
+    #[arg(long, value_name = "PATTERN")]
+    pub allow_volume: Vec<String>,
+    /// What agents may reach besides public addresses: an IPv4 address or network, with `:PORT`; or `all`; repeatable
+    #[arg(long, value_name = "NETWORK[:PORT]")]
+    pub egress: Vec<String>,
     /// A directory, file or volume with credentials for a type, mounted into the agent's home (at PATH in it);
     /// `:ro` at the end makes it read-only; repeatable
     #[arg(long, value_name = "TYPE=SOURCE[:PATH]")]
@@ -66,6 +74,8 @@ impl DockerArgs {
             user: self.user.or(file.user),
             read_only: self.read_only || file.read_only,
             allow_workdir: flags_or_file(self.allow_workdir, file.allow_workdir),
+            allow_volume: flags_or_file(self.allow_volume, file.allow_volume),
+            egress: flags_or_file(self.egress, file.egress),
             credentials: flags_or_file(self.credentials, file.credentials),
             reach: self.reach.or(file.reach),
             agent_host: self.agent_host.or(file.agent_host),
@@ -88,6 +98,10 @@ pub struct DockerConfig {
     pub user: Option<User>,
     /// Agents can write in their own volumes only.
     pub read_only: bool,
+    /// Patterns of volumes that agents may work in.
+    pub allow_volume: Vec<String>,
+    /// What agents may reach besides public addresses.
+    pub egress: Vec<String>,
     /// Credentials by type.
     pub credentials: BTreeMap<String, Vec<Credential>>,
     /// How hosts are reached.
@@ -97,6 +111,17 @@ pub struct DockerConfig {
 }
 
 impl DockerConfig {
+    /// The volumes among the credentials.
+    pub(crate) fn credential_volumes(&self) -> Vec<String> {
+        let sources = self.credentials.values().flatten().map(|credential| &credential.source);
+        sources
+            .filter_map(|source| match source {
+                MountSource::Volume(name) => Some(name.clone()),
+                MountSource::Directory(_) => None,
+            })
+            .collect()
+    }
+
     /// A server's settings and the Docker runtime's own flags. For a `main`.
     ///
     /// # Errors
@@ -126,6 +151,8 @@ impl DockerConfig {
             network: docker.network,
             user: docker.user.map(|user| user.parse()).transpose().context("--user")?,
             read_only: docker.read_only,
+            allow_volume: docker.allow_volume,
+            egress: docker.egress,
             credentials,
             reach: docker.reach.unwrap_or_default(),
             host_program: find_host_program(docker.agent_host)?,

@@ -1,6 +1,7 @@
 //! What the parts of this backend share.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use bollard::Docker;
 use parallax_api::Problem;
@@ -9,12 +10,14 @@ use tokio::sync::OnceCell;
 use crate::config::DockerConfig;
 use crate::connector::Connector;
 use crate::credentials::Credential;
+use crate::egress::Egress;
 use crate::engine::{self, Engine};
 use crate::host_volume::HostVolume;
 use crate::identity::Identity;
 use crate::image::Images;
 use crate::network::Network;
 use crate::user::User;
+use crate::volumes::VolumePolicy;
 
 /// The shared state of one runtime.
 pub(crate) struct Context {
@@ -33,6 +36,10 @@ pub(crate) struct Context {
     pub(crate) user: Option<User>,
     /// Credentials by agent type.
     pub(crate) credentials: BTreeMap<String, Vec<Credential>>,
+    /// Which volumes agents may work in.
+    pub(crate) volumes: VolumePolicy,
+    /// This server's state, which no agent may work in.
+    pub(crate) state_dir: PathBuf,
     /// Agents may write in their own volumes only.
     pub(crate) read_only: bool,
     nano_cpus: OnceCell<u64>,
@@ -49,12 +56,14 @@ impl Context {
         Ok(Self {
             engine: Engine::default(),
             images: Images::new(config.images.clone(), config.pull),
-            network: Network::parse(config.network.as_deref())?,
+            network: Network::parse(config.network.as_deref(), Egress::parse(&config.egress)?)?,
             host_volume: HostVolume::new(config.host_program.clone(), &identity)?,
             connector: Connector::new(config.reach, identity.clone()),
             identity,
             user: config.user,
             credentials: config.credentials.clone(),
+            volumes: VolumePolicy::new(config.allow_volume.clone(), config.credential_volumes()),
+            state_dir: config.runtime.state_dir.canonicalize()?,
             read_only: config.read_only,
             nano_cpus: OnceCell::new(),
         })

@@ -7,28 +7,35 @@ use bollard::Docker;
 use bollard::body_full;
 use bollard::query_parameters::{DownloadFromContainerOptionsBuilder, UploadToContainerOptionsBuilder};
 use futures::StreamExt;
-use parallax_api::Problem;
-use parallax_profile::{Launch, MountSource};
+use parallax_api::{Code, Problem};
+use parallax_profile::{Launch, Mount, MountSource};
 
 use crate::credentials::Credential;
 use crate::engine;
 use crate::layout::{HOME_DIR, HOST_DIR, OWN_DIR, WORKDIR};
 use crate::user::User;
+use crate::volumes::Workspace;
 
 /// The size of a tar header, in bytes.
 const TAR_BLOCK: usize = 512;
-/// Gives the agent's user the directories of a container that was just made and not yet started: those of its own volume,
-/// and the volumes that are mounted there and still belong to root, as new ones do.
+/// Gives the agent's user the directories of a container that was made and not yet started: those of its own volume, a
+/// workdir that was made for it, and volumes with credentials that still belong to root, as new ones do.
 pub(crate) async fn prepare(
     docker: &Docker,
     container: &str,
     user: User,
     launch: &Launch,
+    workspace: Option<Workspace>,
     credentials: &[Credential],
 ) -> Result<(), Problem> {
     let mut dirs = own_dirs(launch, credentials);
-    for volume in volumes(launch, credentials) {
-        if is_roots(docker, container, &volume).await? {
+    match workspace {
+        Some(Workspace::Created) => dirs.push((WORKDIR.to_owned(), 0o755)),
+        Some(Workspace::Existing) => check_writable(docker, container, user, launch).await?,
+        None => {}
+    }
+    for volume in credential_volumes(credentials) {
+        if owner(docker, container, &volume).await?.uid == 0 {
             dirs.push((volume, 0o755));
         }
     }
@@ -58,19 +65,50 @@ fn own_dirs(launch: &Launch, credentials: &[Credential]) -> Vec<(String, u32)> {
     dirs
 }
 
-/// Where volumes are mounted that the agent may write in.
-fn volumes(launch: &Launch, credentials: &[Credential]) -> Vec<String> {
+/// Where volumes with credentials are mounted that the agent may write in.
+fn credential_volumes(credentials: &[Credential]) -> Vec<String> {
     let is_volume = |source: &MountSource| matches!(source, MountSource::Volume(_));
-    let workdir = launch.mount.iter().filter(|mount| is_volume(&mount.source) && !mount.read_only);
-    let workdir = workdir.map(|_| WORKDIR.to_owned());
     let logins =
         credentials.iter().filter(|credential| is_volume(&credential.source) && !credential.read_only);
-    workdir.chain(logins.map(Credential::path)).collect()
+    logins.map(Credential::path).collect()
 }
 
-/// Whether a directory of a container that was not started belongs to root. The engine packs all of it to tell; the first
-/// entry is the directory itself, and the rest is not read.
-async fn is_roots(docker: &Docker, container: &str, path: &str) -> Result<bool, Problem> {
+/// Refuses a workdir that the agent should write in and cannot: a volume that existed keeps its owner and mode.
+async fn check_writable(
+    docker: &Docker,
+    container: &str,
+    user: User,
+    launch: &Launch,
+) -> Result<(), Problem> {
+    let Some(Mount { source: MountSource::Volume(name), read_only: false }) = &launch.mount else {
+        return Ok(());
+    };
+    let owner = owner(docker, container, WORKDIR).await?;
+    if user.may_write(owner.uid, owner.gid, owner.mode) {
+        return Ok(());
+    }
+    let (uid, gid) = (owner.uid, owner.gid);
+    Err(Problem::new(
+        Code::WorkdirForbidden,
+        format!(
+            "the volume `{name}` belongs to user {uid}:{gid}, and the agent, user {user}, may not write there; give it to that \
+             user (`docker run --rm --volume {name}:/v debian chown {user} /v`), start the runtime with --user, or ask \
+             for `{name}:ro`",
+        ),
+    )
+    .with("field", "workdir"))
+}
+
+/// The owner and mode of a directory.
+struct Owner {
+    uid: u32,
+    gid: u32,
+    mode: u32,
+}
+
+/// The owner of a directory of a container that was not started. The engine packs all of it to tell; the first entry is the
+/// directory itself, and the rest is not read.
+async fn owner(docker: &Docker, container: &str, path: &str) -> Result<Owner, Problem> {
     let options = DownloadFromContainerOptionsBuilder::default().path(path).build();
     let mut packed = std::pin::pin!(docker.download_from_container(container, Some(options)));
     let mut header = Vec::new();
@@ -82,7 +120,14 @@ async fn is_roots(docker: &Docker, container: &str, path: &str) -> Result<bool, 
         }
     }
     let header = tar::Header::from_byte_slice(&header[..TAR_BLOCK]);
-    Ok(header.uid().map_err(Problem::internal)? == 0)
+    let number = |number: io::Result<u64>| {
+        number.and_then(|number| u32::try_from(number).map_err(io::Error::other)).map_err(Problem::internal)
+    };
+    Ok(Owner {
+        uid: number(header.uid())?,
+        gid: number(header.gid())?,
+        mode: header.mode().map_err(Problem::internal)?,
+    })
 }
 
 /// An archive of directories below the agent's own.
@@ -103,8 +148,6 @@ fn archive(dirs: &[(String, u32)], user: User) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use parallax_profile::Mount;
-
     use super::*;
 
     #[test]
@@ -115,17 +158,15 @@ mod tests {
             let credentials: Vec<Credential> = credentials.iter().map(|text| text.parse().unwrap()).collect();
             let launch = Launch { mount, ..launch.clone() };
             let dirs: Vec<String> = own_dirs(&launch, &credentials).into_iter().map(|(dir, _)| dir).collect();
-            (
-                dirs.join(" ").replace("/agent/", ""),
-                volumes(&launch, &credentials).join(" ").replace("/agent/", ""),
-            )
+            let volumes = credential_volumes(&credentials);
+            [dirs, volumes].map(|paths| paths.join(" ").replace("/agent/", ""))
         };
-        let of = |dirs: &str, volumes: &str| (dirs.to_owned(), volumes.to_owned());
+        let of = |dirs: &str, volumes: &str| [dirs.to_owned(), volumes.to_owned()];
         let volume = |read_only| Some(Mount { source: MountSource::Volume("v".into()), read_only });
         let directory = Some(Mount { source: MountSource::Directory("/d".into()), read_only: false });
         assert_eq!(dirs(&[], None), of("host workspace home", ""));
         assert_eq!(dirs(&[], directory), of("host home", ""));
-        assert_eq!(dirs(&[], volume(false)), of("host home", "workspace"));
+        assert_eq!(dirs(&[], volume(false)), of("host home", ""));
         assert_eq!(dirs(&[], volume(true)), of("host home", ""));
         assert_eq!(dirs(&["/d"], None), of("host workspace", ""), "the home is the operator's directory");
         assert_eq!(dirs(&["login"], None), of("host workspace", "home"));

@@ -11,7 +11,8 @@ use bollard::query_parameters::{
 };
 
 use crate::layout::label;
-use crate::{engine, identity};
+use crate::network::bridge;
+use crate::{egress, engine, identity};
 
 /// Removes it and answers what was removed, a line each.
 ///
@@ -68,8 +69,13 @@ async fn networks(docker: &Docker) -> anyhow::Result<Vec<String>> {
         .build();
     let mut removed = Vec::new();
     for found in docker.list_networks(Some(options)).await? {
+        let bridge = bridge(&found);
         let (Some(id), Some(name)) = (found.id, found.name) else { continue };
-        removed.extend(log_or_skip(docker.remove_network(&id).await, format!("network {name}")));
+        let gone = docker.remove_network(&id).await;
+        if gone.is_ok() {
+            egress::remove(&bridge).await;
+        }
+        removed.extend(log_or_skip(gone, format!("network {name}")));
     }
     Ok(removed)
 }

@@ -1,7 +1,11 @@
-//! The host's program, for containers of any image: a volume that is filled once for each engine and version, and mounted
+//! The host program, for containers of any image: a volume that is filled once for each engine and version, and mounted
 //! read-only.
+//!
+//! Every agent runs this program as its first process, and it is given every agent's secrets. So its digest is verified in
+//! each container before the start, and the volume is not used while any container may write to it.
 
 use std::collections::HashMap;
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -9,30 +13,41 @@ use bollard::Docker;
 use bollard::body_full;
 use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType, VolumeCreateRequest};
 use bollard::query_parameters::{
-    ContainerArchiveInfoOptionsBuilder, CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder,
-    UploadToContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, ListContainersOptionsBuilder,
+    RemoveContainerOptionsBuilder, UploadToContainerOptionsBuilder,
 };
 use bytes::Bytes;
-use parallax_api::Problem;
+use futures::StreamExt;
+use parallax_api::{Code, Problem};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
+use crate::elf::is_static;
 use crate::engine;
 use crate::identity::{Identity, hex};
-use crate::layout::{PROGRAM, PROGRAM_DIR, label};
+use crate::layout::{HOST_VOLUME_PREFIX, PROGRAM, PROGRAM_DIR, label};
 
 /// How much of the program's digest names its volume, in characters.
 const DIGEST_CHARS: usize = 16;
+/// What a tar archive has beside the program, at most, in bytes.
+const MAX_ARCHIVE_OVERHEAD: usize = 64 * 1024;
 
-/// The volume with the host's program.
+/// The volume with the host program.
 pub(crate) struct HostVolume {
     program: PathBuf,
-    name: String,
-    size: u64,
+    size: usize,
+    digest: String,
     /// The labels of the container that fills it.
     filler: HashMap<String, String>,
-    /// Whether this process has seen that it holds the program. Held while it is looked at or filled.
-    checked: Mutex<bool>,
+    /// Held while the volume is looked at or filled.
+    state: Mutex<State>,
+}
+
+struct State {
+    /// The volume's name. Another one is taken when a container may write to it.
+    name: String,
+    /// Whether this process has filled it, or seen that it is filled.
+    filled: bool,
 }
 
 impl HostVolume {
@@ -49,38 +64,101 @@ impl HostVolume {
             program.display()
         );
         let digest = hex(&Sha256::digest(&bytes));
-        let name = format!("parallax-host-{}", &digest[..DIGEST_CHARS]);
+        let name = format!("{HOST_VOLUME_PREFIX}{}", &digest[..DIGEST_CHARS]);
         let filler = HashMap::from([
             (label::SERVER.to_owned(), identity.server().to_owned()),
             (label::OWNER.to_owned(), identity.owner()),
         ]);
-        Ok(Self { program, name, size: bytes.len() as u64, filler, checked: Mutex::new(false) })
+        let state = Mutex::new(State { name, filled: false });
+        Ok(Self { program, size: bytes.len(), digest, filler, state })
     }
 
-    /// Forgets that the volume was checked: a start failed before the host reported anything.
-    pub(crate) async fn invalidate(&self) {
-        *self.checked.lock().await = false;
-    }
-
-    /// Makes sure that the volume is there and holds the program; answers its name. `image` is one that the engine has: a
-    /// volume is reached through a container, which is never started.
-    pub(crate) async fn ensure(&self, docker: &Docker, image: &str) -> Result<&str, Problem> {
-        let mut checked = self.checked.lock().await;
-        let is_there = match docker.inspect_volume(&self.name).await {
+    /// Makes sure that the volume exists and that no container may write to it; answers its name. `image` is one that the
+    /// engine has: a volume is filled through a container, which is never started.
+    pub(crate) async fn ensure(&self, docker: &Docker, image: &str) -> Result<String, Problem> {
+        let mut state = self.state.lock().await;
+        if let Some(container) = self.writer(docker, &state.name).await? {
+            let name = format!("{HOST_VOLUME_PREFIX}{}", uuid::Uuid::new_v4().simple());
+            tracing::error!(
+                volume = state.name,
+                container,
+                instead = name,
+                "a container may write to the volume with the host program; using another volume"
+            );
+            *state = State { name, filled: false };
+        }
+        let exists = match docker.inspect_volume(&state.name).await {
             Ok(_) => true,
             Err(error) if engine::is_missing(&error) => false,
             Err(error) => return Err(engine::problem("look for the host's volume", &error)),
         };
-        if !(*checked && is_there) {
-            self.fill(docker, image).await?;
-            *checked = true;
+        if !(state.filled && exists) {
+            self.fill(docker, &state.name, image).await?;
+            state.filled = true;
         }
-        Ok(&self.name)
+        Ok(state.name.clone())
     }
 
-    async fn fill(&self, docker: &Docker, image: &str) -> Result<(), Problem> {
+    /// Checks the program as a container that was not started yet will run it, and fills the volume anew when it is wrong.
+    pub(crate) async fn verify(&self, docker: &Docker, container: &str, image: &str) -> Result<(), Problem> {
+        if self.is_right(docker, container).await? {
+            return Ok(());
+        }
+        let state = self.state.lock().await;
+        tracing::error!(volume = state.name, "the host program in the volume is not ours; filling it anew");
+        self.fill(docker, &state.name, image).await?;
+        match self.is_right(docker, container).await? {
+            true => Ok(()),
+            false => Err(Problem::new(
+                Code::SpawnFailed,
+                format!("the volume {} does not hold the host program that it was filled with", state.name),
+            )),
+        }
+    }
+
+    /// A container that has the volume mounted for writing.
+    async fn writer(&self, docker: &Docker, name: &str) -> Result<Option<String>, Problem> {
+        let filters = HashMap::from([("volume", vec![name])]);
+        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+        let users = docker.list_containers(Some(options)).await;
+        let users =
+            users.map_err(|error| engine::problem("look for the users of the host's volume", &error))?;
+        let writer = users.into_iter().find(|user| {
+            let labels = user.labels.clone().unwrap_or_default();
+            let fills = labels.contains_key(label::SERVER) && !labels.contains_key(label::AGENT);
+            let writes = user
+                .mounts
+                .iter()
+                .flatten()
+                .any(|mount| mount.name.as_deref() == Some(name) && mount.rw != Some(false));
+            writes && !fills
+        });
+        Ok(writer.map(|user| user.id.unwrap_or_default()))
+    }
+
+    async fn is_right(&self, docker: &Docker, container: &str) -> Result<bool, Problem> {
+        let options = DownloadFromContainerOptionsBuilder::default().path(PROGRAM).build();
+        let mut download = std::pin::pin!(docker.download_from_container(container, Some(options)));
+        let mut archive = Vec::with_capacity(self.size + MAX_ARCHIVE_OVERHEAD);
+        while let Some(part) = download.next().await {
+            match part {
+                Ok(part) => archive.extend_from_slice(&part),
+                Err(error) if engine::is_missing(&error) => return Ok(false),
+                Err(error) => return Err(engine::problem("verify the host program", &error)),
+            }
+            if archive.len() > self.size + MAX_ARCHIVE_OVERHEAD {
+                return Ok(false);
+            }
+        }
+        let digest = self.digest.clone();
+        let checking = tokio::task::spawn_blocking(move || is_program(&archive, &digest));
+        // An archive that cannot be read is a wrong one.
+        Ok(checking.await.map_err(Problem::internal)?.unwrap_or(false))
+    }
+
+    async fn fill(&self, docker: &Docker, name: &str, image: &str) -> Result<(), Problem> {
         let request = VolumeCreateRequest {
-            name: Some(self.name.clone()),
+            name: Some(name.to_owned()),
             labels: Some(HashMap::from([(label::SHARED.to_owned(), "host".to_owned())])),
             ..VolumeCreateRequest::default()
         };
@@ -88,7 +166,7 @@ impl HostVolume {
             .create_volume(request)
             .await
             .map_err(|error| engine::problem("make the host's volume", &error))?;
-        let container = self.container(docker, image).await?;
+        let container = self.create_filler(docker, name, image).await?;
         let filled = self.upload(docker, &container).await;
         let options = RemoveContainerOptionsBuilder::default().force(true).build();
         if let Err(error) = docker.remove_container(&container, Some(options)).await {
@@ -100,10 +178,10 @@ impl HostVolume {
         filled
     }
 
-    async fn container(&self, docker: &Docker, image: &str) -> Result<String, Problem> {
+    async fn create_filler(&self, docker: &Docker, name: &str, image: &str) -> Result<String, Problem> {
         let mount = Mount {
             target: Some(PROGRAM_DIR.into()),
-            source: Some(self.name.clone()),
+            source: Some(name.to_owned()),
             typ: Some(MountType::VOLUME),
             ..Mount::default()
         };
@@ -120,45 +198,66 @@ impl HostVolume {
     }
 
     async fn upload(&self, docker: &Docker, container: &str) -> Result<(), Problem> {
-        let options = ContainerArchiveInfoOptionsBuilder::default().path(PROGRAM).build();
-        if let Ok(found) = docker.get_container_archive_info(container, Some(options)).await
-            && u64::try_from(found.size).ok() == Some(self.size)
-        {
+        if self.is_right(docker, container).await? {
             return Ok(());
         }
-        tracing::info!(volume = self.name, "filling the host's volume");
+        tracing::info!("filling the host's volume");
         let archive = self.archive().map_err(Problem::internal)?;
+        // Extracted over the directory itself, so that its owner and mode are set, too.
         let options = UploadToContainerOptionsBuilder::default().path(PROGRAM_DIR).build();
         let uploaded = docker.upload_to_container(container, Some(options), body_full(archive)).await;
         uploaded.map_err(|error| engine::problem("fill the host's volume", &error))
     }
 
-    fn archive(&self) -> std::io::Result<Bytes> {
+    fn archive(&self) -> io::Result<Bytes> {
         let program = std::fs::read(&self.program)?;
-        let mut header = tar::Header::new_gnu();
-        header.set_mode(0o755);
-        header.set_size(program.len() as u64);
+        if hex(&Sha256::digest(&program)) != self.digest {
+            return Err(io::Error::other(format!(
+                "{} was replaced while this server ran; start the server again",
+                self.program.display()
+            )));
+        }
         let mut archive = tar::Builder::new(Vec::new());
-        archive.append_data(&mut header, "parallax-agent-host", program.as_slice())?;
+        let mut dir = tar::Header::new_gnu();
+        dir.set_entry_type(tar::EntryType::Directory);
+        dir.set_mode(0o755);
+        dir.set_size(0);
+        archive.append_data(&mut dir, "./", io::empty())?;
+        let mut file = tar::Header::new_gnu();
+        file.set_mode(0o755);
+        file.set_size(program.len() as u64);
+        archive.append_data(&mut file, "parallax-agent-host", program.as_slice())?;
         Ok(archive.into_inner()?.into())
     }
 }
 
-/// Whether an ELF file of this machine's kind asks for no loader: it has no `PT_INTERP` program header; see elf(5).
-fn is_static(program: &[u8]) -> bool {
-    const PT_INTERP: u32 = 3;
-    let word = |at: usize, len: usize| -> Option<u64> {
-        let bytes = program.get(at..at + len)?;
-        Some(bytes.iter().rev().fold(0, |value, byte| (value << 8) | u64::from(*byte)))
-    };
-    let is_elf64 = program.starts_with(b"\x7fELF\x02\x01");
-    let headers = || {
-        let (start, size, count) = (word(0x20, 8)?, word(0x36, 2)?, word(0x38, 2)?);
-        (0..count)
-            .map(|index| word(usize::try_from(start + index * size).ok()?, 4))
-            .collect::<Option<Vec<u64>>>()
-    };
-    is_elf64 && headers().is_some_and(|types| !types.contains(&PT_INTERP.into()))
+/// Whether an archive holds the program alone, as root's own file that only root may change.
+fn is_program(archive: &[u8], digest: &str) -> io::Result<bool> {
+    let mut archive = tar::Archive::new(archive);
+    let mut entries = archive.entries()?;
+    let Some(entry) = entries.next() else { return Ok(false) };
+    let mut entry = entry?;
+    let header = entry.header();
+    let owned = header.uid()? == 0 && header.mode()? & 0o022 == 0 && header.mode()? & 0o111 == 0o111;
+    if !(header.entry_type().is_file() && owned) {
+        return Ok(false);
+    }
+    let mut hasher = Hasher(Sha256::new());
+    io::copy(&mut entry.by_ref(), &mut hasher)?;
+    Ok(hex(&hasher.0.finalize()) == digest)
+}
+
+struct Hasher(Sha256);
+
+impl Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -166,10 +265,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_what_needs_a_loader() {
-        let this = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-        assert!(!is_static(&this), "a test is linked dynamically");
-        assert!(!is_static(b"#!/bin/sh\n"));
-        assert!(!is_static(b"\x7fELF\x02\x01"));
+    fn only_roots_own_program_is_right() {
+        let packed = |contents: &[u8], uid: u64, mode: u32| {
+            let mut archive = tar::Builder::new(Vec::new());
+            let mut header = tar::Header::new_gnu();
+            header.set_size(contents.len() as u64);
+            header.set_uid(uid);
+            header.set_mode(mode);
+            archive.append_data(&mut header, "parallax-agent-host", contents).unwrap();
+            archive.into_inner().unwrap()
+        };
+        let digest = hex(&Sha256::digest(b"program"));
+        let is_right = |archive: Vec<u8>| is_program(&archive, &digest).unwrap_or(false);
+        assert!(is_right(packed(b"program", 0, 0o755)));
+        assert!(!is_right(packed(b"another", 0, 0o755)));
+        assert!(!is_right(packed(b"program", 1000, 0o755)));
+        assert!(!is_right(packed(b"program", 0, 0o777)));
+        assert!(!is_right(packed(b"program", 0, 0o644)));
+        assert!(!is_right(Vec::new()));
+        assert!(!is_right(b"no archive".to_vec()));
     }
 }

@@ -1,5 +1,7 @@
 //! Starting an agent: from a launch to a host that answers.
 
+use std::time::Duration;
+
 use bollard::errors::Error;
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::CreateContainerOptionsBuilder;
@@ -11,70 +13,97 @@ use crate::container::{self, ContainerParams};
 use crate::context::Context;
 use crate::layout::container_name;
 use crate::user::User;
-use crate::{directories, engine, start};
+use crate::volumes::{self, Workspace};
+use crate::{directories, engine, removal, start};
 
 /// Starts a container and gives its host the launch.
 pub(crate) async fn launch(context: &Context, id: &AgentId, launch: &Launch) -> Result<HostAddress, Problem> {
+    let docker = context.docker()?;
     let image = context.images.of(launch);
-    let inspected = context.images.get(context.docker()?, &image).await?;
+    let inspected = context.images.get(docker, &image).await?;
     let user = User::choose(context.user, launch, &inspected)?;
-    let network = context.network.ensure(context.docker()?).await?;
-    let host_volume = context.host_volume.ensure(context.docker()?, &image).await?;
+    let workspace = admit_workdir(context, launch).await?;
+    let name = container_name(id);
+    if let Err(problem) = prepare(context, id, launch, &image, user, workspace).await {
+        if let (Some(Workspace::Created), Some(volume)) = (workspace, volume(launch)) {
+            // The container uses it; the server would remove it as well.
+            removal::remove(context, id, Duration::ZERO).await?;
+            volumes::discard(docker, volume).await;
+        }
+        return Err(problem);
+    }
+    // The last step before the start: from here on the program gets secrets.
+    context.host_volume.verify(docker, &name, &image).await?;
+
+    let launch = Launch { token: Some(context.identity.token(id)), image: Some(image), ..launch.clone() };
+    start::start(docker, &name, &launch).await?;
+    let started = docker.inspect_container(&name, None).await;
+    let started = started.map_err(|error| engine::problem("tell the agent's address", &error))?;
+    let networks = started.network_settings.and_then(|settings| settings.networks);
+    Ok(context.connector.address(docker, id, networks).await)
+}
+
+/// Makes the container and its directories.
+async fn prepare(
+    context: &Context,
+    id: &AgentId,
+    launch: &Launch,
+    image: &str,
+    user: User,
+    workspace: Option<Workspace>,
+) -> Result<(), Problem> {
+    let docker = context.docker()?;
     let credentials = context.credentials.get(&launch.profile.name).map_or(&[][..], Vec::as_slice);
     let params = ContainerParams {
         id,
-        image: &image,
+        image,
         user,
-        network: &network,
-        host_volume,
+        network: &context.network.ensure(docker).await?,
+        host_volume: &context.host_volume.ensure(docker, image).await?,
         server: context.identity.server(),
         owner: &context.identity.owner(),
         credentials,
         read_only: context.read_only,
         engine_nano_cpus: context.engine_nano_cpus().await?,
     };
-    check_mount(context, launch).await?;
     let name = container_name(id);
-    create(context, &name, container::body(launch, &params)?, &image).await?;
-    directories::prepare(context.docker()?, &name, user, launch, credentials).await?;
-
-    let launch = Launch { token: Some(context.identity.token(id)), image: Some(image), ..launch.clone() };
-    if let Err(problem) = start::start(context.docker()?, &name, &launch).await {
-        context.host_volume.invalidate().await;
-        return Err(problem);
-    }
-    let started = context.docker()?.inspect_container(&name, None).await;
-    let started = started.map_err(|error| engine::problem("tell the agent's address", &error))?;
-    Ok(context
-        .connector
-        .address(context.docker()?, id, started.network_settings.and_then(|of| of.networks))
-        .await)
+    create(context, &name, container::body(launch, &params)?, image).await?;
+    directories::prepare(docker, &name, user, launch, workspace, credentials).await
 }
 
 /// Checks the workdir once more: pulling an image takes time, and another user of the machine may have replaced the
-/// directory by a link. A volume that is made to be read only would stay empty.
-async fn check_mount(context: &Context, launch: &Launch) -> Result<(), Problem> {
-    let Some(mount) = &launch.mount else { return Ok(()) };
-    let (code, why) = match &mount.source {
-        MountSource::Directory(path) if path.canonicalize().is_ok_and(|real| real == *path) => {
-            return Ok(());
-        }
+/// directory by a link. A volume is checked against the policy, and made when there is none.
+async fn admit_workdir(context: &Context, launch: &Launch) -> Result<Option<Workspace>, Problem> {
+    let Some(mount) = &launch.mount else { return Ok(None) };
+    let forbidden = |why: String| Problem::new(Code::WorkdirForbidden, why).with("field", "workdir");
+    match &mount.source {
         MountSource::Directory(path) => {
-            (Code::WorkdirForbidden, format!("{} is not the directory any more that it was", path.display()))
+            if path.canonicalize().is_ok_and(|real| real != *path) || !path.exists() {
+                let why = format!("{} is not the directory any more that it was", path.display());
+                return Err(forbidden(why));
+            }
+            let state = &context.state_dir;
+            if path.starts_with(state) || state.starts_with(path) {
+                let why = format!(
+                    "the state of the runtime is in {}, and no agent may have it; name a directory beside it",
+                    state.display()
+                );
+                return Err(forbidden(why));
+            }
+            Ok(None)
         }
-        MountSource::Volume(_) if !mount.read_only => return Ok(()),
-        MountSource::Volume(name) => match context.docker()?.inspect_volume(name).await {
-            Ok(_) => return Ok(()),
-            Err(error) if engine::is_missing(&error) => (
-                Code::WorkdirNotFound,
-                format!(
-                    "there is no volume `{name}`, and one that is made for reading only would stay empty"
-                ),
-            ),
-            Err(error) => return Err(engine::problem("look for the volume", &error)),
-        },
-    };
-    Err(Problem::new(code, why).with("field", "workdir"))
+        MountSource::Volume(name) => {
+            context.volumes.admit(context.docker()?, name, mount.read_only).await.map(Some)
+        }
+    }
+}
+
+/// The volume that the launch names as workdir.
+fn volume(launch: &Launch) -> Option<&str> {
+    match &launch.mount.as_ref()?.source {
+        MountSource::Volume(name) => Some(name),
+        MountSource::Directory(_) => None,
+    }
 }
 
 async fn create(

@@ -14,6 +14,10 @@ pub(crate) mod label {
     pub(crate) const SERVER: &str = "io.parallax.server";
     /// The machine and state directory of that server.
     pub(crate) const OWNER: &str = "io.parallax.owner";
+    /// `true`: a volume that agents may work in.
+    pub(crate) const WORKDIR: &str = "io.parallax.workdir";
+    /// `server`: set by the image of the servers.
+    pub(crate) const COMPONENT: &str = "io.parallax.component";
     /// Set on what servers share: `host` (the volume with the host's program), `network`.
     pub(crate) const SHARED: &str = "io.parallax.shared";
 }
@@ -32,6 +36,9 @@ pub(crate) const HOME_DIR: &str = "/agent/home";
 pub(crate) const WORKDIR: &str = "/agent/workspace";
 /// The port of a host.
 pub(crate) const PORT: u16 = 3110;
+
+/// How the names of volumes with the host program begin.
+pub(crate) const HOST_VOLUME_PREFIX: &str = "parallax-host-";
 
 /// The name of an agent's container.
 pub(crate) fn container_name(id: &AgentId) -> String {

@@ -5,6 +5,7 @@
 //! - A launch: `image` (which one, and pulling it) → `network` → `host_volume` (the host program, for any image) → `container`
 //!   (the request to the engine: a pure function) → `directories` → `start` (the launch goes in by standard input, the result
 //!   of the start comes out) → `connector`.
+//! - What keeps agents apart: `volumes` (which ones may be worked in), `egress` (what may be reached).
 //! - `user` and `credentials`: who an agent is, and what is mounted into its home. `layout`: paths, labels and names.
 //! - `identity`: several servers share an engine without touching each other's containers.
 //! - [`DockerConfig`] and [`build`]: this backend in a [`RuntimeServer`]. [`gc`]: removes what no server owns.
@@ -19,6 +20,8 @@ mod context;
 mod credentials;
 mod directories;
 mod discovery;
+mod egress;
+mod elf;
 mod engine;
 pub mod gc;
 mod host_volume;
@@ -31,6 +34,7 @@ mod removal;
 mod start;
 mod usage;
 mod user;
+mod volumes;
 
 pub use backend::DockerBackend;
 pub use config::{DockerArgs, DockerConfig, build};
