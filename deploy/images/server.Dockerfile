@@ -10,6 +10,8 @@ COPY parallax parallax-control-plane parallax-runtime-local parallax-runtime-doc
      parallax-agent-host /usr/local/bin/
 RUN parallax --version && parallax-control-plane --version && parallax-runtime-docker --version \
  && parallax-runtime-k8s --version
+# By it the Docker runtime knows which volumes servers run on.
+LABEL io.parallax.component=server
 ENV PARALLAX_STATE_DIR=/var/lib/parallax LANG=C.UTF-8
 VOLUME /var/lib/parallax
 USER 1000:1000

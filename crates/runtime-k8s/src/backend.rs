@@ -9,7 +9,7 @@ use futures::stream::{self, BoxStream};
 use kube::ResourceExt as _;
 use parallax_api::runtime::{RuntimeKind, TypeInfo};
 use parallax_api::{Agent, AgentId, Problem};
-use parallax_profile::{Launch, Profiles};
+use parallax_profile::Launch;
 use parallax_runtime_core::{AgentBackend, BackendEvent, FoundHost, Health, HostAddress, Usage};
 use parallax_service::metrics::Metrics;
 use tokio::sync::mpsc;
@@ -20,19 +20,14 @@ use crate::{discovery, launch, removal};
 /// Runs each agent's host in a pod of its own.
 pub struct KubernetesBackend {
     context: Arc<Context>,
-    profiles: Arc<Profiles>,
     /// Taken by the first caller of `events`.
     events_rx: Mutex<Option<mpsc::Receiver<BackendEvent>>>,
 }
 
 impl KubernetesBackend {
     /// A backend over `context`, whose events come by `events_rx`.
-    pub(crate) fn new(
-        context: Arc<Context>,
-        profiles: Arc<Profiles>,
-        events_rx: mpsc::Receiver<BackendEvent>,
-    ) -> Self {
-        Self { context, profiles, events_rx: Mutex::new(Some(events_rx)) }
+    pub(crate) fn new(context: Arc<Context>, events_rx: mpsc::Receiver<BackendEvent>) -> Self {
+        Self { context, events_rx: Mutex::new(Some(events_rx)) }
     }
 }
 
@@ -45,7 +40,7 @@ impl AgentBackend for KubernetesBackend {
     async fn check(&self) -> Health {
         // Whether nodes have or can pull an image is known only once a pod needs it.
         let info = |name| TypeInfo { name, available: true, reason: None, version: None };
-        let types = self.profiles.names().into_iter().map(info).collect();
+        let types = self.context.profiles.names().into_iter().map(info).collect();
         Health { trouble: self.context.cache.watch_error(), types }
     }
 

@@ -205,6 +205,12 @@ impl ClusterCache {
         }
     }
 
+    /// The agents whose pods belong to this resource, which may be gone.
+    pub(crate) fn agents_of(&self, resource: &str) -> Vec<(AgentId, Arc<Pod>)> {
+        let is_owned = |pod: &Pod| pod.owner_references().iter().any(|owner| owner.name == resource);
+        self.pods().into_iter().filter(|(_, pod)| is_owned(pod)).collect()
+    }
+
     fn enqueue_owner(&self, pod: &Pod) {
         for owner in pod.owner_references() {
             self.enqueue(&owner.name);
@@ -214,6 +220,10 @@ impl ClusterCache {
     fn enqueue_all(&self) {
         for resource in self.0.agents.state() {
             self.enqueue(&resource.name_any());
+        }
+        // Resources that were deleted meanwhile may have left pods.
+        for pod in self.0.pods.state() {
+            self.enqueue_owner(&pod);
         }
     }
 

@@ -59,6 +59,10 @@ pub struct KubernetesArgs {
     /// Seconds that an agent of the API may wait for a node with room, such as one that an autoscaler adds [default: 5]
     #[arg(long, value_name = "SECONDS")]
     pub room_patience: Option<u64>,
+    /// Claims that agents of the API may work in, besides those that were made for one or have the label
+    /// io.parallax.workdir=true; `*` stands for any text; repeatable
+    #[arg(long, value_name = "PATTERN")]
+    pub allow_claim: Vec<String>,
     /// How to reach agents: auto, address, forward [default: auto]
     #[arg(long, value_enum, value_name = "HOW")]
     pub reach: Option<ConnectMode>,
@@ -79,6 +83,7 @@ impl KubernetesArgs {
             user: self.user.or(file.user),
             request: flags_or_file(self.request, file.request),
             limit: flags_or_file(self.limit, file.limit),
+            allow_claim: flags_or_file(self.allow_claim, file.allow_claim),
             room_patience: self.room_patience.or(file.room_patience),
             reach: self.reach.or(file.reach),
         }
@@ -96,6 +101,8 @@ pub struct KubernetesConfig {
     pub replica: String,
     /// How to connect to hosts.
     pub reach: ConnectMode,
+    /// Patterns of claims that agents of the API may work in.
+    pub allow_claim: Vec<String>,
     /// How long an agent of the API waits for room.
     pub room_patience: Duration,
     pub(crate) pods: PodConfig,
@@ -133,6 +140,7 @@ impl KubernetesConfig {
                 None => replica(&settings.state_dir).context("failed to name this replica")?,
             },
             reach: args.reach.unwrap_or_default(),
+            allow_claim: args.allow_claim,
             room_patience: Duration::from_secs(args.room_patience.unwrap_or(ROOM_TIMEOUT)),
             pods: PodConfig {
                 instance,
@@ -170,6 +178,7 @@ impl KubernetesConfig {
             namespace: None,
             replica: "me".into(),
             reach: ConnectMode::Address,
+            allow_claim: Vec::new(),
             room_patience: Duration::from_secs(ROOM_TIMEOUT),
             pods: PodConfig::default(),
         }

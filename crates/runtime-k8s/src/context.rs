@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_api::Problem;
+use parallax_profile::Profiles;
 use parallax_runtime_core::BackendEvent;
 use parallax_service::shutdown::Shutdown;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -37,8 +38,12 @@ pub(crate) struct Context {
     pub(crate) token_key: TokenKey,
     /// Writes Kubernetes Events.
     pub(crate) recorder: EventRecorder,
+    /// The agent types.
+    pub(crate) profiles: Arc<Profiles>,
     /// What all pods have in common.
     pub(crate) pods: PodConfig,
+    /// Patterns of claims that agents of the API may work in.
+    pub(crate) allowed_claims: Vec<String>,
     /// How long an agent of the API may wait for a node.
     pub(crate) room_timeout: Duration,
     /// Events for the runtime server.
@@ -72,12 +77,19 @@ impl Context {
             connector: Connector::new(config.reach, &cluster, token_key.clone()),
             token_key,
             recorder: EventRecorder::new(&cluster, &config.replica),
+            profiles: config.runtime.profiles.clone(),
             pods: config.pods.clone(),
+            allowed_claims: config.allow_claim.clone(),
             room_timeout: config.room_patience,
             events_tx,
             reconciles: Family::default(),
             cluster,
         };
         Ok((Arc::new(context), events_rx))
+    }
+
+    /// Whether agents of a type can go on with their conversation in another pod.
+    pub(crate) fn can_resume(&self, agent_type: &str) -> bool {
+        self.profiles.get(agent_type).is_some_and(|profile| !profile.start.resume.is_empty())
     }
 }

@@ -9,7 +9,7 @@
 //!                                ▲                                                ├─ create   ── claim, pod
 //!                                │ status, Events                                 ├─ starting ── connector ─► host
 //!                                └────────────────────────────────────────────────┼─ suspend  ── host, pod
-//!                                                                                 └─ cleanup  ── host, pod, finalizer
+//!                                                                                 └─ cleanup  ── host, pod
 //!  launch: Secret, phase Creating, then waits in the cache for the pod, and asks its host through the connector.
 //! ```
 //!
@@ -73,7 +73,15 @@ impl Controller {
         let controller = Arc::new(self);
         let outcomes =
             kube::runtime::applier(reconcile, on_error, controller.clone(), cache.store(), queue, config);
-        outcomes.for_each(async |outcome| controller.count(outcome)).await;
+        outcomes
+            .for_each(async |outcome| {
+                if let Err(Error::ObjectNotFound(resource)) = &outcome {
+                    let (context, name) = (controller.context.clone(), resource.name.clone());
+                    tokio::spawn(async move { cleanup::end_orphans(&context, &name).await });
+                }
+                controller.count(outcome);
+            })
+            .await;
     }
 
     fn retry(&self, resource: &ParallaxAgent, problem: &Problem) -> Action {

@@ -54,7 +54,7 @@ async fn found_host(context: &Context, id: &AgentId, pod: &Pod) -> Option<FoundH
             let ip = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref());
             alive(context.connector.early_address(id, ip).await?)
         }
-        PodState::Unschedulable(_) | PodState::Failed(_) => None,
+        PodState::Unschedulable(_) | PodState::Failed(..) => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Starting an agent: its resource, a Secret with the launch, and waiting until the host in the pod answers.
 
-mod wait;
+pub(crate) mod wait;
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use parallax_api::{AgentId, Code, Problem};
 use parallax_profile::{Launch, MountSource};
 use parallax_runtime_core::HostAddress;
 
-use crate::cluster;
 use crate::context::Context;
-use crate::names::{self, BY_API, FINALIZER, label};
+use crate::names::{self, BY_API, label};
 use crate::pod::{LAUNCH, WorkspaceVolume};
 use crate::removal::remove_launch;
 use crate::resource::{ExistingClaim, ParallaxAgent, ParallaxAgentSpec, Phase, Workspace, requirements};
+use crate::{claims, cluster};
 
 /// The largest launch that a Secret can hold, in bytes: a mebibyte, less what is around it.
 const MAX_LAUNCH: usize = 1024 * 1024 - 4096;
@@ -25,11 +25,12 @@ const MAX_LAUNCH: usize = 1024 * 1024 - 4096;
 /// Starts an agent and waits for its host. An agent that a resource asked for gets that resource; otherwise one is made.
 pub(crate) async fn launch(context: &Context, id: &AgentId, launch: &Launch) -> Result<HostAddress, Problem> {
     context.launches.update(id, |state| {
-        (state.launching, state.host_answered, state.waiting_for, state.failure) = (true, false, None, None);
+        (state.launching, state.host_answered, state.waiting_for) = (true, false, None);
+        (state.failure, state.is_transient) = (None, false);
     });
     let launched = launch_tracked(context, id, launch).await;
     context.launches.update(id, |state| match &launched {
-        Ok(_) => state.host_answered = true,
+        Ok(_) => (state.host_answered, state.failed_attempts) = (true, 0),
         Err(_) => state.launching = false,
     });
     if let Some(resource) = context.cache.resource_of(id) {
@@ -108,7 +109,6 @@ async fn create_resource(
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .into(),
     );
-    resource.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
     let created = context.cluster.agents().create(&PostParams::default(), &resource).await;
     Ok(Arc::new(created.map_err(|error| cluster::problem("make the agent's resource", &error))?))
 }
@@ -120,7 +120,9 @@ async fn workspace(context: &Context, launch: &Launch) -> Result<Option<Workspac
         return Err(Problem::invalid("workdir", "a pod's working directory is the name of a claim"));
     };
     match context.cluster.claims().get_opt(name).await {
-        Ok(Some(_)) => {}
+        Ok(Some(claim)) => {
+            claims::check_allowed(&context.cluster, &claim, &context.allowed_claims).await?;
+        }
         Ok(None) => {
             let detail = format!("there is no claim `{name}` in the namespace {}", context.cluster.namespace);
             return Err(Problem::new(Code::WorkdirNotFound, detail).with("field", "workdir"));

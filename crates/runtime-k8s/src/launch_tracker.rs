@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use parallax_api::{Agent, AgentId, Problem};
 
+use tokio::time::Instant;
+
 use crate::resource::ParallaxAgent;
 
 /// The launches of one server. Clones share one state.
@@ -26,6 +28,12 @@ pub(crate) struct LaunchState {
     pub(crate) waiting_for: Option<String>,
     /// Why the launch failed.
     pub(crate) failure: Option<Problem>,
+    /// The failure may pass without a change of the resource.
+    pub(crate) is_transient: bool,
+    /// How often the launch failed with a transient failure.
+    pub(crate) failed_attempts: u32,
+    /// When a launch that failed is tried again.
+    pub(crate) retry_at: Option<Instant>,
     /// The agent as the server published it last.
     pub(crate) published: Option<Agent>,
 }
@@ -44,6 +52,11 @@ impl LaunchTracker {
     /// Drops the state of an agent whose resource is gone.
     pub(crate) fn remove(&self, id: &AgentId) {
         self.lock().remove(id);
+    }
+
+    /// Drops the states for which `keep` is false.
+    pub(crate) fn retain(&self, keep: impl Fn(&AgentId, &LaunchState) -> bool) {
+        self.lock().retain(|id, state| keep(id, state));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<AgentId, LaunchState>> {

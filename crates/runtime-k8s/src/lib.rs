@@ -12,13 +12,15 @@
 //!   - `cache` mirrors the namespace by two watches and holds the controller's work queue; all reads go there.
 //!   - `pod_state` is the state of a pod: why it cannot start, how it ended. `connector` opens connections to hosts.
 //!     `launch_tracker` has the launches of this server. `events` writes Kubernetes Events.
-//! - [`lease`] and [`standby`]: leader election, and what the other replicas answer.
+//! - [`lease`], `leader` and [`standby`]: leader election, the label of the leader's pod, and what the other replicas answer.
+//! - `claims`: which ones agents may work in.
 //! - `token_key`, `names`, `image`, `cluster`, `request_metrics`: what the above need.
 //!
 //! [`RuntimeServer`]: parallax_runtime_core::RuntimeServer
 
 mod backend;
 mod cache;
+mod claims;
 mod cluster;
 mod config;
 mod connector;
@@ -29,6 +31,7 @@ mod events;
 mod image;
 mod launch;
 mod launch_tracker;
+mod leader;
 pub mod lease;
 mod names;
 mod pod;

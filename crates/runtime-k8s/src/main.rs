@@ -42,6 +42,7 @@ async fn main() -> anyhow::Result<()> {
     let listener = TcpListener::bind(settings.listen)
         .with_context(|| format!("failed to listen on {}", settings.listen))?;
     listener.set_nonblocking(true)?;
+    cluster.stand_by().await;
     if !standby::until_leader(&mut lease, &listener, &shutdown).await? {
         return Ok(());
     }

@@ -9,7 +9,8 @@ use crate::resource::ParallaxAgent;
 
 /// The field manager of server-side apply, and the source of Events.
 pub(crate) const MANAGER: &str = "parallax-runtime-k8s";
-/// Keeps a resource until its agent has ended and was archived.
+/// A finalizer that earlier versions set; it is removed. Deleting a resource deletes its pod, whose grace period is long
+/// enough to end and archive the agent, and a namespace can go with its runtime.
 pub(crate) const FINALIZER: &str = "parallax.io/agent";
 
 /// Labels and annotations.
@@ -24,6 +25,10 @@ pub(crate) mod label {
     pub(crate) const COMPONENT: &str = "app.kubernetes.io/component";
     /// `api` for a resource that the API made; a person's resource has none.
     pub(crate) const ORIGIN: &str = "parallax.io/origin";
+    /// `true`: a claim that agents may work in.
+    pub(crate) const WORKDIR: &str = "io.parallax.workdir";
+    /// The pod of the replica that leads, with the name of the runtime.
+    pub(crate) const LEADER: &str = "parallax.io/leader";
     /// An annotation with the spec that a pod was made from.
     pub(crate) const SPEC: &str = "parallax.io/spec";
 }

@@ -34,8 +34,8 @@ pub(crate) enum PodState {
     Pending(Option<String>),
     /// No node has room for it, in the scheduler's words. That may change.
     Unschedulable(String),
-    /// It cannot be started.
-    Failed(Problem),
+    /// It cannot be started, now or (`false`) at all.
+    Failed(Problem, bool),
     /// The host's container runs; the pod has this address.
     Running(Option<String>),
     /// The host's container has ended.
@@ -51,11 +51,11 @@ pub(crate) fn of(pod: &Pod) -> PodState {
     if let Some(problem) =
         container(status, INSTALL, true).and_then(|of| failure(of, "the runtime's --host-image"))
     {
-        return PodState::Failed(problem);
+        return PodState::Failed(problem.0, problem.1);
     }
     let agent = container(status, AGENT, false);
     if let Some(problem) = agent.and_then(|of| failure(of, "the agent's image")) {
-        return PodState::Failed(problem);
+        return PodState::Failed(problem.0, problem.1);
     }
     if agent.is_some_and(|of| state(of).running.is_some()) {
         return PodState::Running(status.pod_ip.clone().filter(|ip| !ip.is_empty()));
@@ -136,19 +136,21 @@ fn reason(status: &PodStatus, end: Option<&ContainerStateTerminated>) -> &'stati
     }
 }
 
-/// Why a container cannot be started.
-fn failure(of: &ContainerStatus, whose: &str) -> Option<Problem> {
+/// Why a container cannot be started, and whether that may pass: a Secret may come, a registry may answer.
+fn failure(of: &ContainerStatus, whose: &str) -> Option<(Problem, bool)> {
     let state = state(of);
     if let Some(waiting) = &state.waiting {
         let reason = waiting.reason.as_deref().unwrap_or_default();
         let words = waiting.message.as_deref().filter(|words| !words.is_empty()).unwrap_or(reason);
         if IMAGE_REASONS.contains(&reason) {
             let detail = format!("the cluster cannot get {whose} `{}`: {words}", of.image);
-            return Some(Problem::new(Code::ImageNotFound, detail).with("image", of.image.as_str()));
+            let problem = Problem::new(Code::ImageNotFound, detail).with("image", of.image.as_str());
+            return Some((problem, reason != "InvalidImageName"));
         }
         if CONTAINER_REASONS.contains(&reason) {
             let detail = format!("the agent's container cannot be started ({reason}): {words}");
-            return Some(Problem::new(Code::SpawnFailed, detail).with("output", words));
+            let is_transient = ["CreateContainerConfigError", "CreateContainerError"].contains(&reason);
+            return Some((Problem::new(Code::SpawnFailed, detail).with("output", words), is_transient));
         }
     }
     // Of the two containers, only the one that installs the host is expected to end.
@@ -156,7 +158,7 @@ fn failure(of: &ContainerStatus, whose: &str) -> Option<Problem> {
     let words = end.message.or(end.reason).unwrap_or_default();
     let detail =
         format!("the host could not be brought into the pod (code {}): {}", end.exit_code, words.trim());
-    Some(Problem::new(Code::SpawnFailed, detail).with("output", words.trim()))
+    Some((Problem::new(Code::SpawnFailed, detail).with("output", words.trim()), false))
 }
 
 fn container<'a>(status: &'a PodStatus, name: &str, init: bool) -> Option<&'a ContainerStatus> {
@@ -217,7 +219,7 @@ mod tests {
         let code = |reason: &str| {
             let waits = agent(json!({"waiting": {"reason": reason, "message": "said so"}}));
             match of(&pod(json!({"phase": "Pending", "containerStatuses": waits}))) {
-                PodState::Failed(problem) => {
+                PodState::Failed(problem, _) => {
                     assert!(problem.detail.contains("said so"), "{problem}");
                     Some(problem.code)
                 }
@@ -234,7 +236,9 @@ mod tests {
         let brought = json!([{"name": "host", "image": "h", "imageID": "", "ready": false, "restartCount": 0,
             "state": {"terminated": {"exitCode": 1, "message": "no space"}}}]);
         let failed = pod(json!({"phase": "Pending", "initContainerStatuses": brought}));
-        assert!(matches!(of(&failed), PodState::Failed(problem) if problem.detail.contains("no space")));
+        assert!(
+            matches!(of(&failed), PodState::Failed(problem, false) if problem.detail.contains("no space"))
+        );
     }
 
     #[test]

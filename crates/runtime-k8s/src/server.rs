@@ -11,10 +11,15 @@ use crate::cluster::Cluster;
 use crate::config::KubernetesConfig;
 use crate::context::Context;
 use crate::controller::Controller;
+use crate::leader;
 use crate::lease::Lease;
 
 /// A namespace of a cluster that a server can be built over.
-pub struct ConnectedCluster(Cluster);
+pub struct ConnectedCluster {
+    cluster: Cluster,
+    instance: String,
+    replica: String,
+}
 
 impl ConnectedCluster {
     /// The cluster that the configuration, a kubeconfig or this pod's service account name, and its lease. Sends no request.
@@ -24,7 +29,13 @@ impl ConnectedCluster {
     pub async fn connect(config: &KubernetesConfig) -> anyhow::Result<(Self, Lease)> {
         let cluster = Cluster::connect(config.namespace.clone()).await?;
         let lease = Lease::new(&cluster, &config.pods.instance, &config.replica);
-        Ok((Self(cluster), lease))
+        let (instance, replica) = (config.pods.instance.clone(), config.replica.clone());
+        Ok((Self { cluster, instance, replica }, lease))
+    }
+
+    /// Marks this replica's pod as one that stands by.
+    pub async fn stand_by(&self) {
+        leader::unmark(&self.cluster, &self.replica).await;
     }
 
     /// The Kubernetes runtime, ready to serve: its agents are adopted and the controller runs. Only the leader may call this.
@@ -32,9 +43,9 @@ impl ConnectedCluster {
     /// # Errors
     /// When the runtime's key cannot be read or made, or the state directory cannot be used.
     pub async fn build(self, config: KubernetesConfig, shutdown: Shutdown) -> anyhow::Result<RuntimeServer> {
-        let opened = Context::open(self.0, &config, &shutdown).await;
+        let opened = Context::open(self.cluster.clone(), &config, &shutdown).await;
         let (context, events_rx) = opened.context("failed to open the namespace")?;
-        let backend = KubernetesBackend::new(context.clone(), config.runtime.profiles.clone(), events_rx);
+        let backend = KubernetesBackend::new(context.clone(), events_rx);
         let server = RuntimeServer::build(config.runtime, Arc::new(backend), shutdown.clone()).await?;
         // Only now: a resource whose agent is adopted must not be launched again.
         let controller = Controller::new(context);
@@ -44,6 +55,8 @@ impl ConnectedCluster {
                 () = shutdown.begun() => {}
             }
         });
+        // Only now: the Service sends requests to the pod with the label.
+        leader::mark(&self.cluster, &self.instance, &self.replica).await;
         Ok(server)
     }
 }

@@ -1,4 +1,4 @@
-//! A deleted resource: its agent is ended and archived, and then the finalizer is removed.
+//! A deleted resource: its agent is ended. The pod's grace period is long enough to archive the agent.
 
 use std::time::Duration;
 
@@ -46,6 +46,41 @@ pub(super) async fn cleanup(
     Ok(Action::requeue(POLL_INTERVAL))
 }
 
+/// Ends the agents of a resource that is gone. The garbage collector deletes their pods as well, unless the resource was
+/// deleted with `--cascade=orphan`; asked by the server, a host ends its agent sooner.
+pub(super) async fn end_orphans(context: &Context, resource: &str) {
+    context.launches.retain(|id, state| {
+        state.launching || context.cache.resource_of(id).is_some() || context.cache.pod(id).is_some()
+    });
+    for (id, pod) in context.cache.agents_of(resource) {
+        if context.cache.resource_of(&id).is_some() || pod.meta().deletion_timestamp.is_some() {
+            continue;
+        }
+        let is_asked = match pod_state::of(&pod) {
+            PodState::Running(ip) => request_stop(context, &id, ip.as_deref()).await,
+            _ => false,
+        };
+        if !is_asked && let Err(problem) = remove_pod(context, &id).await {
+            tracing::warn!(agent.id = %id, %problem, "failed to remove the pod of a deleted resource");
+        }
+    }
+}
+
+/// Asks a host to end its agent, once. False: it did not take the request.
+async fn request_stop(context: &Context, id: &AgentId, ip: Option<&str>) -> bool {
+    if context.launches.get(id).stop_requested {
+        return true;
+    }
+    context.launches.update(id, |state| state.stop_requested = true);
+    let host = HostClient::new(context.connector.address(id, ip).await);
+    let stopped = host.stop(&StopRequest::default()).await;
+    if let Err(problem) = &stopped {
+        tracing::debug!(agent.id = %id, %problem, "a host did not take the request to stop");
+        context.launches.update(id, |state| state.stop_requested = false);
+    }
+    stopped.is_ok()
+}
+
 /// Ends what runs in the pod: first by asking the host, after the timeout by deleting the pod.
 async fn end(context: &Context, resource: &ParallaxAgent, id: &AgentId, pod: &Pod) -> Result<(), Problem> {
     let deleted = resource.meta().deletion_timestamp.as_ref().map(|at| at.0);
@@ -59,23 +94,15 @@ async fn end(context: &Context, resource: &ParallaxAgent, id: &AgentId, pod: &Po
         // Deleted already: the kubelet ends it.
         _ if pod.meta().deletion_timestamp.is_some() && may_wait => Ok(()),
         PodState::Running(ip) if may_wait && matches!(phase, Phase::Running | Phase::Suspending) => {
-            if context.launches.get(id).stop_requested {
-                return Ok(());
-            }
-            context.launches.update(id, |state| state.stop_requested = true);
-            let host = HostClient::new(context.connector.address(id, ip.as_deref()).await);
-            if let Err(problem) = host.stop(&StopRequest::default()).await {
-                tracing::debug!(agent.id = %id, %problem, "a host did not take the request to stop");
-                context.launches.update(id, |state| state.stop_requested = false);
-            }
+            request_stop(context, id, ip.as_deref()).await;
             Ok(())
         }
         _ => remove_pod(context, id).await,
     }
 }
 
-/// False: the resource has changed meanwhile.
-async fn remove_finalizer(context: &Context, resource: &ParallaxAgent) -> Result<bool, Problem> {
+/// Removes the finalizer of an earlier version. False: the resource has changed meanwhile.
+pub(super) async fn remove_finalizer(context: &Context, resource: &ParallaxAgent) -> Result<bool, Problem> {
     let others: Vec<&String> = resource.finalizers().iter().filter(|name| *name != FINALIZER).collect();
     let patch = json!({"metadata": {"finalizers": others, "resourceVersion": resource.resource_version()}});
     let agents = context.cluster.agents();

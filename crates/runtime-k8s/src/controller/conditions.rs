@@ -7,11 +7,13 @@ use crate::resource::{Condition, ParallaxAgent, ParallaxAgentStatus, Phase};
 /// Whether the pod is as the spec says.
 pub(super) const CURRENT: &str = "Current";
 
-/// The conditions of a status. `changed`: the fields of the spec that its pod was not made from.
+/// The conditions of a status. `changed`: the fields of the spec that its pod was not made from; `can_resume`: whether agents
+/// of the type can go on with their conversation.
 pub(super) fn conditions(
     resource: &ParallaxAgent,
     status: &ParallaxAgentStatus,
     changed: &[String],
+    can_resume: bool,
 ) -> Vec<Condition> {
     let agent = status.agent.as_ref().and_then(|agent| agent.status.as_deref()).unwrap_or_default();
     let ready = status.phase == Phase::Running && agent == "ready";
@@ -36,10 +38,22 @@ pub(super) fn conditions(
              `workspace.claim` or a writable `workspace.existingClaim` can be suspended"
                 .into(),
         ),
+        (true, Phase::Running) if !can_resume => (
+            false,
+            "CannotResume",
+            format!(
+                "agents of the type `{}` cannot go on with a conversation: their profile has no `resume`",
+                resource.spec.r#type
+            ),
+        ),
         (true, _) => (false, "Suspending", String::new()),
         (false, _) => (false, "NotAsked", String::new()),
     };
-    [("Ready", ready), (CURRENT, current), ("Suspended", suspended)]
+    let stalled = match status.phase {
+        Phase::Failed => (true, "Failed", status.message.clone().unwrap_or_default()),
+        _ => (false, "Progressing", String::new()),
+    };
+    [("Ready", ready), (CURRENT, current), ("Suspended", suspended), ("Stalled", stalled)]
         .into_iter()
         .map(|(kind, (holds, reason, message))| {
             let state = if holds { "True" } else { "False" };
@@ -51,6 +65,7 @@ pub(super) fn conditions(
                 status: state.into(),
                 reason: reason.into(),
                 message: Some(message).filter(|message| !message.is_empty()),
+                observed_generation: status.observed_generation,
                 last_transition_time: since.unwrap_or_else(|| Time(jiff::Timestamp::now())),
             }
         })
@@ -60,13 +75,13 @@ pub(super) fn conditions(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resource::ParallaxAgentSpec;
+    use crate::resource::{ExistingClaim, ParallaxAgentSpec, Workspace};
 
     #[test]
     fn conditions_keep_their_time_while_they_hold() {
         let mut resource = ParallaxAgent::new("a", ParallaxAgentSpec::default());
         let of = |resource: &ParallaxAgent, changed: &[String]| {
-            conditions(resource, &resource.status.clone().unwrap_or_default(), changed)
+            conditions(resource, &resource.status.clone().unwrap_or_default(), changed, true)
         };
         let first = of(&resource, &[]);
         assert!(first.iter().all(|condition| (condition.r#type == CURRENT) == (condition.status == "True")));
@@ -92,7 +107,16 @@ mod tests {
         resource.status =
             Some(ParallaxAgentStatus { phase: Phase::Running, ..ParallaxAgentStatus::default() });
         let status = resource.status.clone().unwrap();
-        let suspended = conditions(&resource, &status, &[]).pop().unwrap();
-        assert_eq!((suspended.status.as_str(), suspended.reason.as_str()), ("False", "NothingKept"));
+        let reason = |resource: &ParallaxAgent, can_resume| {
+            let conditions = conditions(resource, &status, &[], can_resume);
+            let suspended = conditions.into_iter().find(|condition| condition.r#type == "Suspended").unwrap();
+            assert_eq!(suspended.status, "False");
+            suspended.reason
+        };
+        assert_eq!(reason(&resource, true), "NothingKept");
+        let existing_claim = Some(ExistingClaim { name: "work".into(), read_only: false });
+        resource.spec.workspace = Some(Workspace { existing_claim, ..Workspace::default() });
+        assert_eq!(reason(&resource, false), "CannotResume");
+        assert_eq!(reason(&resource, true), "Suspending");
     }
 }

@@ -10,11 +10,11 @@ use parallax_api::{AgentId, Code, Problem};
 
 use super::reconcile::Transition;
 use super::status::StatusUpdate;
-use crate::cluster;
 use crate::context::Context;
 use crate::names::{self, MANAGER};
 use crate::pod;
 use crate::resource::{ParallaxAgent, Phase};
+use crate::{claims, cluster};
 
 /// The cache is behind the API server by less than this.
 const CACHE_DELAY: Duration = Duration::from_millis(200);
@@ -49,6 +49,10 @@ pub(super) async fn create(context: &Context, resource: &ParallaxAgent, id: &Age
 }
 
 async fn apply(context: &Context, resource: &ParallaxAgent, id: &AgentId) -> Result<(), Problem> {
+    let existing = resource.spec.workspace.as_ref().and_then(|workspace| workspace.existing_claim.as_ref());
+    if let Some(claim) = existing {
+        claims::check_unprotected(&context.cluster, &claim.name).await?;
+    }
     if let Some(asked) = resource.spec.workspace.as_ref().and_then(|workspace| workspace.claim.as_ref()) {
         let claim = pod::claim(resource, id, asked, &context.pods.instance);
         match context.cluster.claims().create(&PostParams::default(), &claim).await {

@@ -9,15 +9,18 @@ use parallax_api::problem::Recovery;
 use parallax_api::{AgentId, Code, Problem};
 use parallax_runtime_core::BackendEvent;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::reconcile::Transition;
 use super::status::StatusUpdate;
 use crate::context::Context;
+use crate::launch_tracker::LaunchState;
 use crate::removal;
 use crate::resource::{ParallaxAgent, Phase};
 
-/// When a launch that failed for want of room is tried again.
-const RETRY_INTERVAL: Duration = Duration::from_secs(30);
+/// When a launch is tried again that failed with what may pass: twice as long each time, up to the longest.
+const FIRST_RETRY: Duration = Duration::from_secs(2);
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
 /// When a full event queue is tried again.
 const QUEUE_INTERVAL: Duration = Duration::from_secs(5);
 /// A resource of the API that no server launches for this long was left by a server that lost its records.
@@ -52,12 +55,15 @@ pub(super) fn request_spawn(
         );
     }
     let state = context.launches.get(id);
-    match state.failure {
-        Some(problem) if problem.code.recovery() == Recovery::Later => {
-            context.launches.update(id, |state| state.failure = None);
-            return (pending.with_message(problem.detail), Action::requeue(RETRY_INTERVAL));
+    match &state.failure {
+        Some(problem) if state.is_transient || problem.code.recovery() == Recovery::Later => {
+            let delay = retry_delay(context, id, &state);
+            if !delay.is_zero() {
+                return (pending.with_problem(problem), Action::requeue(delay));
+            }
+            context.launches.update(id, |state| (state.failure, state.retry_at) = (None, None));
         }
-        Some(problem) => return (StatusUpdate::failed(&problem), Action::await_change()),
+        Some(problem) => return (StatusUpdate::failed(problem), Action::await_change()),
         None if state.requested_by.is_some() => return (pending, Action::await_change()),
         None => {}
     }
@@ -78,4 +84,18 @@ pub(super) fn request_spawn(
         }
     });
     (pending, Action::await_change())
+}
+
+/// How long a launch that failed still waits before the next attempt.
+fn retry_delay(context: &Context, id: &AgentId, state: &LaunchState) -> Duration {
+    let now = Instant::now();
+    if let Some(at) = state.retry_at {
+        return at.saturating_duration_since(now);
+    }
+    let delay = FIRST_RETRY.saturating_mul(1 << state.failed_attempts.min(16)).min(LONGEST_RETRY);
+    context.launches.update(id, |state| {
+        (state.retry_at, state.failed_attempts) =
+            (Some(now + delay), state.failed_attempts.saturating_add(1));
+    });
+    delay
 }

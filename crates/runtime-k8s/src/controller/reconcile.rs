@@ -3,15 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::{Patch, PatchParams};
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt as _};
 use parallax_api::{AgentId, Problem};
-use serde_json::json;
 
 use super::status::{self, StatusUpdate};
 use super::{cleanup, create, pending, starting, suspend};
-use crate::cluster;
 use crate::context::Context;
 use crate::launch_tracker::LaunchState;
 use crate::names::{self, FINALIZER};
@@ -34,29 +31,15 @@ pub(super) async fn reconcile(
     if resource.meta().deletion_timestamp.is_some() {
         return cleanup::cleanup(context, resource, &id).await;
     }
-    if !resource.finalizers().iter().any(|name| name == FINALIZER) {
-        return add_finalizer(context, resource).await;
+    if resource.finalizers().iter().any(|name| name == FINALIZER)
+        && !cleanup::remove_finalizer(context, resource).await?
+    {
+        return Ok(Action::requeue(CONFLICT_INTERVAL));
     }
     let (update, action) = transition(context, resource, &id).await?;
     let patched = status::patch_status(context, resource, &id, update).await?;
     // On a conflict the watch reports the change, or it is looked for.
     Ok(if patched { action } else { Action::requeue(CONFLICT_INTERVAL) })
-}
-
-/// Keeps the resource until its agent has ended and was archived.
-async fn add_finalizer(context: &Context, resource: &ParallaxAgent) -> Result<Action, Problem> {
-    let finalizers: Vec<&str> = resource.finalizers().iter().map(String::as_str).chain([FINALIZER]).collect();
-    let patch = json!({"metadata": {
-        "finalizers": finalizers,
-        "resourceVersion": resource.resource_version(),
-    }});
-    let agents = context.cluster.agents();
-    match agents.patch(&resource.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await {
-        Ok(_) => Ok(Action::await_change()),
-        Err(error) if cluster::is_conflict(&error) => Ok(Action::requeue(CONFLICT_INTERVAL)),
-        Err(error) if cluster::is_missing(&error) => Ok(Action::await_change()),
-        Err(error) => Err(cluster::problem("add the finalizer of the agent's resource", &error)),
-    }
 }
 
 async fn transition(context: &Arc<Context>, resource: &Arc<ParallaxAgent>, id: &AgentId) -> Transition {
@@ -69,19 +52,31 @@ async fn transition(context: &Arc<Context>, resource: &Arc<ParallaxAgent>, id: &
         Phase::Pending => Ok(pending::request_spawn(context, resource, id)),
         Phase::Creating => create::create(context, resource, id).await,
         Phase::Starting => starting::starting(context, resource, id).await,
-        Phase::Running if resource.spec.suspended && resource.spec.keeps_workspace() => to(Phase::Suspending),
+        Phase::Running
+            if resource.spec.suspended
+                && resource.spec.keeps_workspace()
+                && context.can_resume(&resource.spec.r#type) =>
+        {
+            to(Phase::Suspending)
+        }
         Phase::Suspending => suspend::suspending(context, id).await,
         Phase::Suspended if !resource.spec.suspended => {
             // The published agent is the one that ended with the suspension.
             context.launches.update(id, |state| *state = LaunchState::default());
             to(Phase::Creating)
         }
+        // It was suspended, and could not come back: its launch and its claim are still there.
+        Phase::Failed if is_edited(resource) && has_run(resource) => to(Phase::Suspended),
         Phase::Failed if is_edited(resource) => {
             context.launches.update(id, |state| state.failure = None);
             to(Phase::Pending)
         }
         Phase::Running | Phase::Suspended | Phase::Ended | Phase::Failed => to(phase),
     }
+}
+
+fn has_run(resource: &ParallaxAgent) -> bool {
+    resource.status.as_ref().is_some_and(|status| status.exit.is_some())
 }
 
 fn is_edited(resource: &ParallaxAgent) -> bool {

@@ -11,6 +11,7 @@ use parallax_runtime_core::{BackendEvent, FoundHost};
 use super::reconcile::Transition;
 use super::status::StatusUpdate;
 use crate::context::Context;
+use crate::launch::wait::start_failure;
 use crate::pod_state::{self, PodState};
 use crate::removal::{remove_launch, remove_pod};
 use crate::resource::{ParallaxAgent, Phase};
@@ -40,11 +41,16 @@ pub(super) async fn starting(context: &Context, resource: &ParallaxAgent, id: &A
             Ok((starting.with_message(reason.unwrap_or_default()), Action::await_change()))
         }
         PodState::Unschedulable(message) => Ok((starting.with_message(message), Action::await_change())),
-        PodState::Failed(problem) => Ok((starting.with_message(problem.detail), Action::await_change())),
+        PodState::Failed(problem, _) => Ok((starting.with_problem(&problem), Action::await_change())),
         PodState::Terminated => {
-            let message = pod_state::message(&pod).unwrap_or_default();
-            let message = format!("its pod ended while it started {message}");
-            mark_ended(context, resource, id, message.trim_end()).await
+            let problem = start_failure(context, id, &pod).await;
+            if resource.spec.keeps_workspace() {
+                // Its launch stays: an edit brings it back to where it was, on the same claim.
+                remove_pod(context, id).await?;
+                tracing::warn!(agent.id = %id, resource = resource.name_any(), %problem, "an agent did not come back");
+                return Ok((StatusUpdate::failed(&problem), Action::await_change()));
+            }
+            mark_ended(context, resource, id, &problem.detail).await
         }
         PodState::Running(ip) => {
             let address = context.connector.address(id, ip.as_deref()).await;

@@ -30,9 +30,13 @@ impl StatusUpdate {
         Self { message: Some(message.into()).filter(|message| !message.is_empty()), ..self }
     }
 
+    /// With the reason and the code of a problem that may pass.
+    pub(super) fn with_problem(self, problem: &Problem) -> Self {
+        Self { code: Some(problem.code.to_string()), ..self.with_message(problem.detail.clone()) }
+    }
+
     pub(super) fn failed(problem: &Problem) -> Self {
-        let code = Some(problem.code.to_string());
-        Self { code, ..Self::phase(Phase::Failed).with_message(problem.detail.clone()) }
+        Self::phase(Phase::Failed).with_problem(problem)
     }
 }
 
@@ -91,7 +95,7 @@ fn status(
     status.pod = pod.as_ref().map(|pod| pod.name_any());
     // Also for a spec that the living pod cannot follow: the condition `Current` is about this generation.
     status.observed_generation = resource.meta().generation;
-    status.conditions = conditions(resource, &status, &changed);
+    status.conditions = conditions(resource, &status, &changed, context.can_resume(&resource.spec.r#type));
     status
 }
 

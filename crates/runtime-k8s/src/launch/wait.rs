@@ -17,6 +17,8 @@ use crate::pod_state::{self, PodState};
 
 /// How often a pod is looked at, and its host called, when no watch reports a change.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// How long an agent of a resource waits for room in one attempt: less than the server gives a launch.
+const MAX_ROOM_TIMEOUT: Duration = Duration::from_secs(240);
 /// How long one call to a host may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much is read of the output of a host that failed, in bytes: its agent's last output is in it.
@@ -56,12 +58,16 @@ pub(super) async fn for_host(context: &Context, id: &AgentId, limited: bool) -> 
             }
             Some((PodState::Unschedulable(message), _)) => {
                 let since = *unschedulable_since.get_or_insert_with(tokio::time::Instant::now);
-                if limited && since.elapsed() >= context.room_timeout {
+                let timeout = if limited { context.room_timeout } else { MAX_ROOM_TIMEOUT };
+                if since.elapsed() >= timeout {
                     return Err(pod_state::unschedulable(&message));
                 }
                 waiting_for = Some(message);
             }
-            Some((PodState::Failed(problem), _)) => return Err(problem),
+            Some((PodState::Failed(problem, is_transient), _)) => {
+                context.launches.update(id, |state| state.is_transient = is_transient);
+                return Err(problem);
+            }
             Some((PodState::Terminated, pod)) => return Err(start_failure(context, id, &pod).await),
             Some((PodState::Running(ip), _)) => {
                 let address = context.connector.address(id, ip.as_deref()).await;

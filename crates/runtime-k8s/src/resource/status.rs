@@ -30,7 +30,7 @@ pub struct ParallaxAgentStatus {
     /// Its pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod: Option<String>,
-    /// `Ready` (a message would be taken), `Current` (the pod is as the spec says), `Suspended`.
+    /// `Ready` (a message would be taken), `Current` (the pod is as the spec says), `Suspended`, `Stalled` (a person is needed).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// The generation of the spec that this is about.
@@ -51,6 +51,9 @@ pub struct Condition {
     /// Why, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// The generation of the spec that this is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
     /// Since when.
     pub last_transition_time: Time,
 }
@@ -58,7 +61,7 @@ pub struct Condition {
 /// How far an agent is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Phase {
-    /// Nothing was started for it yet.
+    /// Nothing was started for it yet, or a start failed and is tried again.
     #[default]
     Pending,
     /// Its launch is there; its pod is next.
@@ -73,7 +76,7 @@ pub enum Phase {
     Suspended,
     /// It has ended.
     Ended,
-    /// It was not started, and will not be before its spec is changed.
+    /// It was not started, or did not come back, and will not before its spec is changed.
     Failed,
 }
 
