@@ -32,6 +32,11 @@ impl<'a> Csi<'a> {
         some.into_iter().flat_map(|params| params.split(|&byte| byte == b';')).map(number)
     }
 
+    /// The numbers with their sub-parameters, as the emulator reads them.
+    pub(crate) fn list(&self) -> Params {
+        Params::read(self.params)
+    }
+
     /// The first number, 0 when there is none.
     pub(crate) fn first(&self) -> u16 {
         self.params().next().unwrap_or(0)
@@ -41,6 +46,69 @@ impl<'a> Csi<'a> {
     pub(crate) fn kind(&self) -> (u8, u8, u8) {
         (self.marker.unwrap_or(0), self.intermediates.last().copied().unwrap_or(0), self.action)
     }
+}
+
+/// The parameters of a sequence. At least one: none written is a 0.
+pub(crate) struct Params {
+    values: [u32; Params::LIMIT],
+    count: usize,
+    subs: [Option<u32>; Params::LIMIT],
+    /// Where the sub-parameters of each value end.
+    ends: [u8; Params::LIMIT],
+}
+
+impl Params {
+    /// Further parameters, and further sub-parameters, are ignored, as xterm.js does.
+    const LIMIT: usize = 32;
+
+    fn read(bytes: &[u8]) -> Self {
+        let mut params =
+            Params { values: [0; Self::LIMIT], count: 0, subs: [None; Self::LIMIT], ends: [0; Self::LIMIT] };
+        let mut sub_count = 0;
+        for value in bytes.split(|&byte| byte == b';').take(Self::LIMIT) {
+            let mut parts = value.split(|&byte| byte == b':').map(digits);
+            params.values[params.count] = parts.next().flatten().unwrap_or(0);
+            for sub in parts {
+                if sub_count < Self::LIMIT {
+                    params.subs[sub_count] = sub;
+                    sub_count += 1;
+                }
+            }
+            params.ends[params.count] = sub_count as u8;
+            params.count += 1;
+        }
+        params
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The value at `index`; 0 when there is none.
+    pub(crate) fn get(&self, index: usize) -> u32 {
+        self.values[..self.count].get(index).copied().unwrap_or(0)
+    }
+
+    /// A count: 0 means 1.
+    pub(crate) fn count(&self) -> usize {
+        self.get(0).max(1) as usize
+    }
+
+    /// The sub-parameters of the value at `index`; an empty one is `None`.
+    pub(crate) fn subs(&self, index: usize) -> &[Option<u32>] {
+        let start = index.checked_sub(1).map_or(0, |before| usize::from(self.ends[before]));
+        &self.subs[start..usize::from(self.ends[index]).max(start)]
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.values[..self.count].iter().copied()
+    }
+}
+
+/// A decimal number, at most that of 31 bits; `None` without digits.
+fn digits(bytes: &[u8]) -> Option<u32> {
+    let value = |value: u32, byte: &u8| value.saturating_mul(10).saturating_add(u32::from(byte - b'0'));
+    (!bytes.is_empty()).then(|| bytes.iter().fold(0, value).min(i32::MAX as u32))
 }
 
 /// The body of `ESC ] … ST`, and its terminator (empty when an ESC cut it short).

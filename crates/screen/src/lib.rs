@@ -15,10 +15,17 @@
 //!
 //! Nothing here does I/O or looks at a clock.
 
+mod attr;
+mod buffer;
+mod c1;
+mod charset;
 mod csi;
 mod emulator;
+mod history;
+mod inspect;
 mod keyboard;
 pub mod keys;
+mod line;
 mod painter;
 mod query;
 pub mod render;
@@ -29,8 +36,10 @@ mod sgr;
 mod snapshot;
 mod splitter;
 mod viewer;
+mod width;
 
 pub use report::{ProgramStatus, TerminalReport};
 pub use row::{Cell, Color, Row};
 pub use screen::{Fed, Modes, Screen};
+pub use snapshot::RESET;
 pub use viewer::ViewerInput;

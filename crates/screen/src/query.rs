@@ -5,12 +5,9 @@
 
 use std::io::Write as _;
 
-use alacritty_terminal::term::TermMode;
-use alacritty_terminal::vte::ansi::{CursorShape, Rgb};
-
 use crate::csi::{self, Csi};
-use crate::emulator::Emulator;
-use crate::sgr;
+use crate::emulator::{Emulator, Encoding, Mouse, Rgb};
+use crate::sgr::Look;
 
 /// A VT220 with colours.
 const PRIMARY_ATTRIBUTES: &[u8] = b"\x1b[?62;22c";
@@ -140,59 +137,67 @@ fn device(body: &[u8], emulator: &Emulator, replies: &mut Vec<u8>) -> bool {
     let Some(setting) = body.strip_prefix(b"$q") else { return false };
     match setting {
         b"r" => {
-            let region = emulator.scroll_region();
-            tell(replies, format_args!("\x1bP1$r{};{}r\x1b\\", region.start + 1, region.end))
+            let buffer = emulator.buffer();
+            tell(replies, format_args!("\x1bP1$r{};{}r\x1b\\", buffer.top + 1, buffer.bottom + 1))
         }
         b"m" => {
-            let attributes = sgr::parameters(&emulator.grid().cursor.template);
+            let mut attributes = String::new();
+            Look::of(emulator.attr()).write_parameters(&mut attributes);
             tell(replies, format_args!("\x1bP1$r{attributes}m\x1b\\"))
         }
         b" q" => tell(replies, format_args!("\x1bP1$r{} q\x1b\\", cursor_style(emulator))),
+        b"\"q" => {
+            let protected = Look::of(emulator.attr()).is_protected();
+            tell(replies, format_args!("\x1bP1$r{}\"q\x1b\\", u8::from(protected)))
+        }
         _ => say(replies, b"\x1bP0$r\x1b\\"),
     }
 }
 
 /// The number of the cursor's style in `CSI n SP q`.
-pub(crate) fn cursor_style(emulator: &Emulator) -> u8 {
-    let style = emulator.cursor_style();
-    let shape = match style.shape {
-        CursorShape::Underline => 4,
-        CursorShape::Beam => 6,
-        _ => 2,
-    };
-    shape - u8::from(style.blinking)
+fn cursor_style(emulator: &Emulator) -> u8 {
+    match emulator.modes().cursor_style {
+        0 => 2 - u8::from(emulator.modes().cursor_blinks),
+        style => style,
+    }
 }
 
-/// Counted from 1, and from the scroll region in origin mode.
+/// Counted from 1, and from the upper margin in origin mode.
 fn reported_cursor(emulator: &Emulator) -> (u16, u16) {
     let (row, col) = emulator.cursor();
-    let top = if emulator.mode().contains(TermMode::ORIGIN) { emulator.scroll_region().start } else { 0 };
+    let top = if emulator.modes().origin { emulator.buffer().top as u16 } else { 0 };
     (row.saturating_sub(top) + 1, col + 1)
 }
 
-/// 1 set, 2 reset, 0 not known.
+/// 1 set, 2 reset, 3 always set, 4 always reset, 0 not known.
 fn mode_state(emulator: &Emulator, private: bool, mode: u16) -> u8 {
+    let modes = emulator.modes();
     let set = match (private, mode) {
-        (true, 2026) => return if emulator.in_frame() { 1 } else { 2 },
-        (true, 12) => return if emulator.cursor_style().blinking { 1 } else { 2 },
-        (true, 1) => TermMode::APP_CURSOR,
-        (true, 6) => TermMode::ORIGIN,
-        (true, 7) => TermMode::LINE_WRAP,
-        (true, 25) => TermMode::SHOW_CURSOR,
-        (true, 47 | 1047 | 1049) => TermMode::ALT_SCREEN,
-        (true, 1000) => TermMode::MOUSE_REPORT_CLICK,
-        (true, 1002) => TermMode::MOUSE_DRAG,
-        (true, 1003) => TermMode::MOUSE_MOTION,
-        (true, 1004) => TermMode::FOCUS_IN_OUT,
-        (true, 1005) => TermMode::UTF8_MOUSE,
-        (true, 1006) => TermMode::SGR_MOUSE,
-        (true, 1007) => TermMode::ALTERNATE_SCROLL,
-        (true, 2004) => TermMode::BRACKETED_PASTE,
-        (false, 4) => TermMode::INSERT,
-        (false, 20) => TermMode::LINE_FEED_NEW_LINE,
+        (true, 8) | (false, 12) => return 3,
+        (true, 67 | 1005 | 1015) | (false, 2) => return 4,
+        (true, 1048) => return 1,
+        (true, 2026) => emulator.in_frame(),
+        (true, 12) => modes.cursor_blinks,
+        (true, 1) => modes.app_cursor,
+        (true, 6) => modes.origin,
+        (true, 7) => modes.wraparound,
+        (true, 9) => modes.mouse == Mouse::X10,
+        (true, 25) => !modes.cursor_hidden,
+        (true, 45) => modes.reverse_wraparound,
+        (true, 66) => modes.app_keypad,
+        (true, 47 | 1047 | 1049) => emulator.is_alternate(),
+        (true, 1000) => modes.mouse == Mouse::Click,
+        (true, 1002) => modes.mouse == Mouse::Drag,
+        (true, 1003) => modes.mouse == Mouse::Any,
+        (true, 1004) => modes.focus,
+        (true, 1006) => modes.encoding == Encoding::Sgr,
+        (true, 1016) => modes.encoding == Encoding::SgrPixels,
+        (true, 2004) => modes.bracketed_paste,
+        (false, 4) => modes.insert,
+        (false, 20) => modes.new_line,
         _ => return 0,
     };
-    if emulator.mode().contains(set) { 1 } else { 2 }
+    if set { 1 } else { 2 }
 }
 
 /// A kitty graphics command that only asks.
@@ -204,7 +209,7 @@ fn is_graphics_query(body: &[u8]) -> bool {
 
 /// A colour as X writes it.
 fn spec(emulator: &Emulator, index: usize) -> String {
-    let Rgb { r, g, b } = emulator.color(index).unwrap_or_else(|| default_color(index));
+    let Rgb { r, g, b } = emulator.palette().get(index).unwrap_or_else(|| default_color(index));
     format!("rgb:{r:02x}{r:02x}/{g:02x}{g:02x}/{b:02x}{b:02x}")
 }
 

@@ -1,11 +1,10 @@
 //! A log replayed into lines, also long after the agent ended.
 
-use alacritty_terminal::grid::{Dimensions, Row as GridRow};
-use alacritty_terminal::term::cell::Cell as GridCell;
 use parallax_api::TerminalSize;
 
 use crate::csi::Csi;
-use crate::emulator::{Emulator, RowAndNext};
+use crate::emulator::Emulator;
+use crate::line::Line;
 use crate::painter::Painter;
 use crate::row::{Row, goes_on, length};
 use crate::screen::{Screen, join};
@@ -36,11 +35,11 @@ pub fn text_lines(bytes: &[u8], start: u64, resizes: &[Resize]) -> Vec<String> {
 /// The same with colours and attributes; each line stands alone.
 pub fn ansi_lines(bytes: &[u8], start: u64, resizes: &[Resize]) -> Vec<String> {
     let rows = Replay::new(start, resizes).run(bytes, start, resizes);
-    let lines = rows.chunk_by(|row, next| goes_on(row, Some(next)));
+    let lines = rows.chunk_by(|_, next| goes_on(Some(next)));
     without_blank_end(lines.map(|rows| Painter::line(with_next(rows))).collect())
 }
 
-fn with_next(rows: &[GridRow<GridCell>]) -> impl Iterator<Item = RowAndNext<'_>> {
+fn with_next(rows: &[Line]) -> impl Iterator<Item = (&Line, Option<&Line>)> {
     rows.iter().enumerate().map(|(index, row)| (row, rows.get(index + 1)))
 }
 
@@ -55,9 +54,9 @@ struct Replay {
     splitter: Splitter,
     screen: Screen,
     /// The alternate screen before it was cleared. Programs clear it before they leave.
-    shown: Vec<GridRow<GridCell>>,
+    shown: Vec<Line>,
     /// The alternate screen that was left last, and how many rows of the main screen are above it.
-    left: Option<(usize, Vec<GridRow<GridCell>>)>,
+    left: Option<(usize, Vec<Line>)>,
 }
 
 impl Replay {
@@ -69,7 +68,7 @@ impl Replay {
     }
 
     /// All rows there are in the end, oldest first.
-    fn run(mut self, bytes: &[u8], start: u64, resizes: &[Resize]) -> Vec<GridRow<GridCell>> {
+    fn run(mut self, bytes: &[u8], start: u64, resizes: &[Resize]) -> Vec<Line> {
         let (mut rest, mut at) = (bytes, start);
         for resize in resizes.iter().filter(|resize| resize.offset > start) {
             let length = usize::try_from(resize.offset.saturating_sub(at)).unwrap_or(usize::MAX);
@@ -80,7 +79,7 @@ impl Replay {
         }
         self.feed(rest);
         let Replay { screen, left, .. } = self;
-        let mut rows = all(&screen.terminal.emulator, i32::MIN);
+        let mut rows = all(&screen.terminal.emulator, isize::MIN);
         if let Some((above, left)) = left {
             let at = above.min(rows.len());
             rows.splice(at..at, left);
@@ -108,7 +107,7 @@ impl Replay {
         self.screen.feed(piece.bytes());
         let emulator = &self.screen.terminal.emulator;
         if was_alternate && !emulator.is_alternate() {
-            let above = emulator.grid().history_size() + usize::from(emulator.cursor().0);
+            let above = emulator.history_len() + usize::from(emulator.cursor().0);
             self.left = Some((above, std::mem::take(&mut self.shown)));
         }
     }
@@ -125,6 +124,6 @@ fn takes_away(piece: Piece<'_>, emulator: &Emulator) -> bool {
     }
 }
 
-fn all(emulator: &Emulator, from: i32) -> Vec<GridRow<GridCell>> {
-    emulator.rows(from..i32::MAX).map(|(row, _)| row.clone()).collect()
+fn all(emulator: &Emulator, from: isize) -> Vec<Line> {
+    emulator.lines(from..isize::MAX)
 }

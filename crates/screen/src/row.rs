@@ -1,13 +1,10 @@
-//! Rows of the grid, as the detector and logs read them.
+//! Rows of the screen, as the detector and logs read them.
 
 use std::sync::Arc;
 
-use alacritty_terminal::grid::Row as GridRow;
-use alacritty_terminal::index::Column;
-use alacritty_terminal::term::cell::{Cell as GridCell, Flags, Hyperlink};
-use alacritty_terminal::vte::ansi::{Color as GridColor, NamedColor};
-
-use crate::sgr::Style;
+use crate::attr::{bg, color, fg};
+use crate::line::Line;
+use crate::sgr::Look;
 
 /// One row of the screen or of the scrollback.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -93,11 +90,11 @@ impl Row {
         text
     }
 
-    /// Reads a row of the grid; `next` is the one below.
-    pub(crate) fn read(row: &GridRow<GridCell>, next: Option<&GridRow<GridCell>>) -> Self {
-        let mut links = None;
-        let cells = (0..length(row, next)).map(|col| Cell::read(&row[..], col, &mut links)).collect();
-        let mut row = Row { text: String::new(), wrapped: goes_on(row, next), cells };
+    /// Reads a row; `next` is the one below.
+    pub(crate) fn read(line: &Line, next: Option<&Line>) -> Self {
+        let mut last_link = None;
+        let cells = (0..length(line, next)).map(|col| Cell::read(line, col, &mut last_link)).collect();
+        let mut row = Row { text: String::new(), wrapped: goes_on(next), cells };
         row.text = row.text_where(|_| true);
         if !row.wrapped {
             row.text = trimmed(row.text);
@@ -125,108 +122,69 @@ impl Cell {
     }
 
     /// `last_link` is the link of the cell before: cells of one link share it.
-    fn read(row: &[GridCell], col: usize, last_link: &mut Option<Arc<str>>) -> Self {
-        let cell = &row[col];
-        if cell.extra.is_none() {
-            *last_link = None;
-        } else {
-            let link = cell.hyperlink();
-            let uri = link.as_ref().map(Hyperlink::uri);
-            if last_link.as_deref() != uri {
-                *last_link = uri.map(Arc::from);
-            }
+    fn read(line: &Line, col: usize, last_link: &mut Option<Arc<str>>) -> Self {
+        let cell = line.cells[col];
+        let look = Look::of(&line.attr(col));
+        let uri = look.link.as_ref().map(|link| link.uri.as_str());
+        if last_link.as_deref() != uri {
+            *last_link = uri.map(Arc::from);
         }
-        let (ch, marks) = match glyph(row, col) {
-            Glyph::Blank => (' ', None),
-            Glyph::Spacer => (Cell::SPACER, None),
-            Glyph::Character { ch, marks, .. } => (ch, (!marks.is_empty()).then(|| marks.iter().collect())),
+        let mut cluster = line.cluster(col).unwrap_or_default().chars();
+        let ch = match cluster.next().or(cell.char()) {
+            Some(ch) if line.is_shown(col) => ch,
+            None if line.is_second_half(col) => Cell::SPACER,
+            _ => ' ',
         };
+        let marks = cluster.as_str();
         Cell {
             ch,
-            marks,
-            dim: cell.flags.contains(Flags::DIM),
-            bold: cell.flags.contains(Flags::BOLD),
-            italic: cell.flags.contains(Flags::ITALIC),
-            underline: cell.flags.intersects(Flags::ALL_UNDERLINES),
-            inverse: cell.flags.contains(Flags::INVERSE),
-            fg: cell.fg.into(),
-            bg: cell.bg.into(),
+            marks: (!marks.is_empty()).then(|| marks.into()),
+            dim: look.bg & bg::DIM != 0,
+            bold: look.fg & fg::BOLD != 0,
+            italic: look.bg & bg::ITALIC != 0,
+            underline: look.underline != 0,
+            inverse: look.fg & fg::INVERSE != 0,
+            fg: Color::of(look.fg),
+            bg: Color::of(look.bg),
             link: last_link.clone(),
         }
     }
 }
 
-impl From<GridColor> for Color {
-    fn from(color: GridColor) -> Self {
-        match color {
-            GridColor::Named(NamedColor::Foreground | NamedColor::Background) => Color::Default,
-            GridColor::Named(name) => u8::try_from(name as usize).map_or(Color::Default, Color::Indexed),
-            GridColor::Spec(rgb) => Color::Rgb(rgb.r, rgb.g, rgb.b),
-            GridColor::Indexed(index) => Color::Indexed(index),
+impl Color {
+    /// From the field of a cell.
+    fn of(field: u32) -> Self {
+        match field & color::KIND {
+            color::NAMED | color::PALETTE => Color::Indexed(field as u8),
+            color::RGB => Color::Rgb((field >> 16) as u8, (field >> 8) as u8, field as u8),
+            _ => Color::Default,
         }
-    }
-}
-
-/// What a cell shows.
-pub(crate) enum Glyph<'a> {
-    Blank,
-    /// The second half of the wide character before.
-    Spacer,
-    Character {
-        ch: char,
-        wide: bool,
-        marks: &'a [char],
-    },
-}
-
-/// What column `col` shows. Half of a wide character, after the other half was overwritten, shows nothing.
-pub(crate) fn glyph(row: &[GridCell], col: usize) -> Glyph<'_> {
-    let is = |col: usize, flag: Flags| row.get(col).is_some_and(|cell| cell.flags.contains(flag));
-    let cell = &row[col];
-    let marks = cell.zerowidth().unwrap_or_default();
-    if cell.flags.contains(Flags::WIDE_CHAR_SPACER) {
-        if col > 0 && is(col - 1, Flags::WIDE_CHAR) { Glyph::Spacer } else { Glyph::Blank }
-    } else if cell.flags.contains(Flags::WIDE_CHAR) {
-        if is(col + 1, Flags::WIDE_CHAR_SPACER) {
-            Glyph::Character { ch: cell.c, wide: true, marks }
-        } else {
-            Glyph::Blank
-        }
-    } else if marks.is_empty() && matches!(cell.c, ' ' | '\t') {
-        Glyph::Blank
-    } else {
-        let ch = if cell.c == '\t' { ' ' } else { cell.c };
-        Glyph::Character { ch, wide: false, marks }
     }
 }
 
 /// Whether a row's line goes on in the next.
-pub(crate) fn goes_on(row: &GridRow<GridCell>, next: Option<&GridRow<GridCell>>) -> bool {
-    next.is_some() && row[Column(row.len() - 1)].flags.contains(Flags::WRAPLINE)
+pub(crate) fn goes_on(next: Option<&Line>) -> bool {
+    next.is_some_and(|next| next.wrapped)
 }
 
 /// How many cells of a row belong to its line: up to the last that is drawn. If the line goes on in the next row, all
 /// of them, but for a last column in which a wide character did not fit.
-pub(crate) fn length(row: &GridRow<GridCell>, next: Option<&GridRow<GridCell>>) -> usize {
-    let cells = &row[..];
+pub(crate) fn length(line: &Line, next: Option<&Line>) -> usize {
     match next {
-        Some(next) if goes_on(row, Some(next)) => {
-            let left_out = cells[cells.len() - 1].flags.contains(Flags::LEADING_WIDE_CHAR_SPACER)
-                && matches!(glyph(&next[..], 0), Glyph::Character { wide: true, .. });
-            cells.len() - usize::from(left_out)
+        Some(next) if next.wrapped => {
+            let is_left_out = line.cells.last().is_some_and(|last| !last.has_content() && last.width() == 1)
+                && next.width(0) == 2;
+            line.len() - usize::from(is_left_out)
         }
-        _ => drawn(cells),
+        _ => (0..line.len()).rposition(|col| !is_blank(line, col)).map_or(0, |last| last + 1),
     }
 }
 
-/// How many cells there are up to the last that differs from one never written to.
-fn drawn(row: &[GridCell]) -> usize {
-    (0..row.len()).rposition(|col| !is_blank(row, col)).map_or(0, |last| last + 1)
-}
-
-fn is_blank(row: &[GridCell], col: usize) -> bool {
-    let cell = &row[col];
-    Style::of(cell) == Style::default()
-        && matches!(glyph(row, col), Glyph::Blank)
-        && cell.hyperlink().is_none()
+/// Whether a cell looks as one never written to.
+fn is_blank(line: &Line, col: usize) -> bool {
+    let cell = line.cells[col];
+    matches!(cell.char(), None | Some(' '))
+        && !cell.is_combined()
+        && !line.is_second_half(col)
+        && (cell.fg, cell.bg) == (0, 0)
 }

@@ -1,93 +1,121 @@
 //! Attributes as `CSI … m`.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use alacritty_terminal::term::cell::{Cell, Flags};
-use alacritty_terminal::vte::ansi::{Color, NamedColor};
+use crate::attr::{Attr, Link, bg, color, fg};
 
-/// What of a cell `CSI … m` can say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Style {
-    flags: Flags,
-    fg: Color,
-    bg: Color,
-    underline: Option<Color>,
+/// How a cell looks, as far as sequences can say it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// Colour and flags.
+    pub(crate) fg: u32,
+    /// Colour and flags.
+    pub(crate) bg: u32,
+    /// 0 none, 1 single, 2 double, 3 curly, 4 dotted, 5 dashed.
+    pub(crate) underline: u8,
+    pub(crate) underline_color: u32,
+    pub(crate) link: Option<Arc<Link>>,
 }
 
-impl Default for Style {
-    fn default() -> Self {
-        Style::of(&Cell::default())
-    }
-}
-
-impl Style {
-    pub(crate) fn of(cell: &Cell) -> Self {
-        let flags = cell.flags
-            & (Flags::INVERSE
-                | Flags::BOLD
-                | Flags::ITALIC
-                | Flags::DIM
-                | Flags::HIDDEN
-                | Flags::STRIKEOUT
-                | Flags::ALL_UNDERLINES);
-        Style { flags, fg: cell.fg, bg: cell.bg, underline: cell.underline_color() }
+impl Look {
+    pub(crate) fn of(attr: &Attr) -> Self {
+        let extended = Some(&attr.extended).filter(|_| attr.bg & bg::EXTENDED != 0);
+        let underline = match extended {
+            _ if attr.fg & fg::UNDERLINE == 0 => 0,
+            Some(extended) => extended.underline,
+            None => 1,
+        };
+        Look {
+            fg: attr.fg & !fg::UNDERLINE,
+            bg: attr.bg & !bg::EXTENDED,
+            underline,
+            underline_color: extended.map_or(0, |extended| extended.underline_color),
+            link: extended.and_then(|extended| extended.link.clone()),
+        }
     }
 
-    /// Writes the sequence that makes the next cells look like this, whatever came before.
-    pub(crate) fn write(&self, out: &mut String) {
+    /// Nothing but a background: what erasing can make.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.fg == 0
+            && self.bg & !color::MASK == 0
+            && self.underline == 0
+            && self.underline_color == 0
+            && self.link.is_none()
+    }
+
+    pub(crate) fn is_protected(&self) -> bool {
+        self.bg & bg::PROTECTED != 0
+    }
+
+    /// Whether `CSI … m` says the same of both.
+    pub(crate) fn has_style_of(&self, other: &Look) -> bool {
+        let style = |look: &Look| (look.fg, look.bg & !bg::PROTECTED, look.underline, look.underline_color);
+        style(self) == style(other)
+    }
+
+    /// Writes the sequence that makes the next cells look like this, whatever came before. It also ends protection.
+    pub(crate) fn write_style(&self, out: &mut String) {
         out.push_str("\x1b[");
-        if *self != Style::default() {
+        if !self.has_style_of(&Look::default()) {
             self.write_parameters(out);
         }
         out.push('m');
     }
 
-    fn write_parameters(&self, out: &mut String) {
-        const FLAGS: [(Flags, &str); 11] = [
-            (Flags::BOLD, ";1"),
-            (Flags::DIM, ";2"),
-            (Flags::ITALIC, ";3"),
-            (Flags::UNDERLINE, ";4"),
-            (Flags::DOUBLE_UNDERLINE, ";4:2"),
-            (Flags::UNDERCURL, ";4:3"),
-            (Flags::DOTTED_UNDERLINE, ";4:4"),
-            (Flags::DASHED_UNDERLINE, ";4:5"),
-            (Flags::INVERSE, ";7"),
-            (Flags::HIDDEN, ";8"),
-            (Flags::STRIKEOUT, ";9"),
-        ];
+    /// The parameters of `CSI … m`.
+    pub(crate) fn write_parameters(&self, out: &mut String) {
         out.push('0');
-        for (flag, code) in FLAGS {
-            if self.flags.contains(flag) {
-                out.push_str(code);
+        const FLAGS: [(bool, u32, &str); 4] = [
+            (true, fg::BOLD, ";1"),
+            (false, bg::DIM, ";2"),
+            (false, bg::ITALIC, ";3"),
+            (true, fg::BLINK, ";5"),
+        ];
+        const LATER_FLAGS: [(bool, u32, &str); 4] = [
+            (true, fg::INVERSE, ";7"),
+            (true, fg::INVISIBLE, ";8"),
+            (true, fg::STRIKETHROUGH, ";9"),
+            (false, bg::OVERLINE, ";53"),
+        ];
+        let mut flags = |flags: [(bool, u32, &str); 4]| {
+            for (is_fg, flag, code) in flags {
+                if (if is_fg { self.fg } else { self.bg }) & flag != 0 {
+                    out.push_str(code);
+                }
             }
+        };
+        flags(FLAGS);
+        flags(LATER_FLAGS);
+        match self.underline {
+            0 => {}
+            1 => out.push_str(";4"),
+            style => write_to(out, format_args!(";4:{style}")),
         }
         write_color(out, self.fg, 30);
         write_color(out, self.bg, 40);
-        if let Some(color) = self.underline {
-            write_color(out, color, 50);
+        if self.underline_color != 0 {
+            write_color(out, self.underline_color, 50);
         }
     }
 }
 
-/// The parameters of `CSI … m` for this cell.
-pub(crate) fn parameters(cell: &Cell) -> String {
-    let mut out = String::new();
-    Style::of(cell).write_parameters(&mut out);
-    out
+/// `base` is 30 for the text, 40 for the background, 50 for underlines (which have no named colours).
+fn write_color(out: &mut String, value: u32, base: u32) {
+    let index = value & 0xff;
+    match value & color::KIND {
+        color::NAMED if base == 50 => write_to(out, format_args!(";58;5;{index}")),
+        color::NAMED if index < 8 => write_to(out, format_args!(";{}", base + index)),
+        color::NAMED => write_to(out, format_args!(";{}", base + 60 + index - 8)),
+        color::PALETTE => write_to(out, format_args!(";{};5;{index}", base + 8)),
+        color::RGB => {
+            let rgb = value & color::VALUE;
+            write_to(out, format_args!(";{};2;{};{};{}", base + 8, rgb >> 16, rgb >> 8 & 0xff, rgb & 0xff));
+        }
+        _ => {}
+    }
 }
 
-/// `base` is 30 for the foreground, 40 for the background, 50 for underlines (which have no named colours).
-fn write_color(out: &mut String, color: Color, base: u16) {
-    let written = match color {
-        Color::Named(NamedColor::Foreground | NamedColor::Background) => Ok(()),
-        Color::Named(name) => match name as u16 {
-            index @ 0..8 => write!(out, ";{}", base + index),
-            index @ 8..16 => write!(out, ";{}", base + 60 + index - 8),
-            _ => Ok(()),
-        },
-        Color::Indexed(index) => write!(out, ";{};5;{index}", base + 8),
-        Color::Spec(rgb) => write!(out, ";{};2;{};{};{}", base + 8, rgb.r, rgb.g, rgb.b),
-    };
-    written.expect("writing to memory does not fail");
+fn write_to(out: &mut String, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("writing to memory does not fail");
 }

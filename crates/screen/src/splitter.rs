@@ -5,7 +5,7 @@ use memchr::memchr;
 /// A sequence longer than this (an image, a clipboard) is passed on in pieces instead of being kept back.
 pub(crate) const SEQUENCE_LIMIT: usize = 64 * 1024;
 
-const ESC: u8 = 0x1b;
+pub(crate) const ESC: u8 = 0x1b;
 const BEL: u8 = 0x07;
 const CAN: u8 = 0x18;
 const SUB: u8 = 0x1a;
@@ -52,15 +52,32 @@ enum State {
     Escape,
     /// After ESC and an intermediate byte.
     EscapeIntermediate,
+    /// After `ESC [`.
     Csi,
-    /// In a string; OSC alone also ends with BEL.
-    Text {
-        osc: bool,
-    },
+    /// Among the parameters.
+    CsiParameter,
+    CsiIntermediate,
+    /// In a sequence that means nothing.
+    CsiIgnore,
+    /// In a character that ended a sequence, and means nothing either; it needs this many more bytes.
+    Swallow(u8),
+    /// In `ESC P`, before the byte that says what it is.
+    DeviceHead,
+    /// In a string.
+    Text(Kind),
     /// In a string, after an ESC that may begin the terminator.
-    TextEscape {
-        osc: bool,
-    },
+    TextEscape(Kind),
+}
+
+/// What kind of string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// `ESC ]`, which also ends with BEL.
+    Command,
+    /// `ESC P`.
+    Device,
+    /// `ESC X`, `ESC ^` and `ESC _`, which end with any character that is not ASCII, as in xterm.js.
+    Other,
 }
 
 /// What a byte does to the sequence it comes in.
@@ -101,7 +118,7 @@ impl Splitter {
         }
         if self.passing && !self.held.is_empty() {
             // A trailing ESC may begin the next sequence: it stays.
-            let keep = usize::from(matches!(self.state, State::TextEscape { .. }));
+            let keep = usize::from(matches!(self.state, State::TextEscape(_)));
             let cut = self.held.len() - keep;
             if cut > 0 {
                 sink(Piece::Fragment(&self.held[..cut]));
@@ -119,6 +136,18 @@ impl Splitter {
             _ if held.is_empty() => {}
             State::Character(_) => sink(Piece::Text(&held)),
             _ => sink(Piece::Fragment(&held)),
+        }
+    }
+
+    /// What makes a terminal take what comes next for the rest of a string, when it is one that is passed on in pieces.
+    pub(crate) fn opener(&self) -> &'static str {
+        match self.state {
+            State::Text(kind) | State::TextEscape(kind) if self.passing => match kind {
+                Kind::Command => "\x1b]1337;",
+                Kind::Device => "\x1bP~",
+                Kind::Other => "\x1b_",
+            },
+            _ => "",
         }
     }
 
@@ -160,8 +189,8 @@ impl Splitter {
                 Step::Continue(state) => {
                     self.state = state;
                     at += 1;
-                    if matches!(state, State::Text { .. }) {
-                        at += string_run(&bytes[at..]);
+                    if let State::Text(kind) = state {
+                        at += string_run(&bytes[at..], kind);
                     }
                 }
                 Step::End => return self.finish(&bytes[..at + 1], true, sink),
@@ -209,33 +238,62 @@ impl Splitter {
 impl State {
     /// What `byte` does here. Not for [`State::Ground`].
     fn step(self, byte: u8) -> Step {
+        use State::{
+            Character, Csi, CsiIgnore, CsiIntermediate, CsiParameter, DeviceHead, Escape, EscapeIntermediate,
+            Ground, Swallow, Text, TextEscape,
+        };
         match (self, byte) {
-            (State::Ground, _) => unreachable!("text is not stepped through"),
-            (State::Character(1), 0x80..=0xbf) => Step::End,
-            (State::Character(missing), 0x80..=0xbf) => Step::Continue(State::Character(missing - 1)),
-            (State::Character(_), _) => Step::Before,
-            (State::TextEscape { .. }, b'\\') => Step::End,
-            (State::TextEscape { .. }, _) => Step::BeforeEscape,
+            (Ground, _) => unreachable!("text is not stepped through"),
+            (Character(1), 0x80..=0xbf) => Step::End,
+            (Character(missing), 0x80..=0xbf) => Step::Continue(Character(missing - 1)),
+            (Character(_), _) => Step::Before,
+            (TextEscape(_), b'\\') => Step::End,
+            (TextEscape(_), _) => Step::BeforeEscape,
             (_, CAN | SUB) => Step::Cancel,
-            (State::Text { osc: true }, BEL) => Step::End,
-            (State::Text { osc }, ESC) => Step::Continue(State::TextEscape { osc }),
-            (State::Text { osc }, _) => Step::Continue(State::Text { osc }),
-            (State::Escape | State::EscapeIntermediate | State::Csi, ESC) => Step::Before,
-            (State::Csi, 0x40..=0x7e) => Step::End,
-            (State::Csi, _) => Step::Continue(State::Csi),
-            (State::Escape, b'[') => Step::Continue(State::Csi),
-            (State::Escape, b']') => Step::Continue(State::Text { osc: true }),
-            (State::Escape, b'P' | b'X' | b'^' | b'_') => Step::Continue(State::Text { osc: false }),
-            (State::Escape | State::EscapeIntermediate, 0x30..=0x7e) => Step::End,
-            (State::Escape, 0x20..=0x2f) => Step::Continue(State::EscapeIntermediate),
-            (state @ (State::Escape | State::EscapeIntermediate), _) => Step::Continue(state),
+            (Text(Kind::Command), BEL) => Step::End,
+            (Text(kind), ESC) => Step::Continue(TextEscape(kind)),
+            (Text(Kind::Other), 0x80..=0xff) => swallow(byte),
+            (Text(kind), _) => Step::Continue(Text(kind)),
+            (Swallow(1), 0x80..=0xbf) => Step::Cancel,
+            (Swallow(missing), 0x80..=0xbf) => Step::Continue(Swallow(missing - 1)),
+            (Swallow(_), _) => Step::Before,
+            (_, ESC) => Step::Before,
+            // Controls are carried out, and DEL is ignored, wherever they stand.
+            (state, 0x00..=0x1f | 0x7f) => Step::Continue(state),
+            (CsiIgnore, 0x40..=0x7e) => Step::Cancel,
+            (Csi | CsiParameter | CsiIntermediate, 0x40..=0x7e) => Step::End,
+            (CsiIgnore, _) => Step::Continue(CsiIgnore),
+            (Csi, 0x30..=0x3f) | (CsiParameter, 0x30..=0x3b) => Step::Continue(CsiParameter),
+            (Csi | CsiParameter | CsiIntermediate, 0x20..=0x2f) => Step::Continue(CsiIntermediate),
+            (CsiParameter | CsiIntermediate, 0x30..=0x3f) => Step::Continue(CsiIgnore),
+            (Escape, b'[') => Step::Continue(Csi),
+            (Escape, b']') => Step::Continue(Text(Kind::Command)),
+            (Escape, b'P') => Step::Continue(DeviceHead),
+            (Escape, b'X' | b'^' | b'_') => Step::Continue(Text(Kind::Other)),
+            (Escape | EscapeIntermediate, 0x30..=0x7e) => Step::End,
+            (Escape | EscapeIntermediate, 0x20..=0x2f) => Step::Continue(EscapeIntermediate),
+            (DeviceHead, 0x40..=0x7e) => Step::Continue(Text(Kind::Device)),
+            (DeviceHead, 0x20..=0x3f) => Step::Continue(DeviceHead),
+            // No character that is not ASCII stands in a sequence: it goes with what was begun.
+            (_, 0x80..=0xff) => swallow(byte),
         }
     }
 }
 
+/// The first byte of a character that ends the sequence it stands in.
+fn swallow(byte: u8) -> Step {
+    match byte {
+        0xc2..=0xdf => Step::Continue(State::Swallow(1)),
+        0xe0..=0xef => Step::Continue(State::Swallow(2)),
+        0xf0..=0xf4 => Step::Continue(State::Swallow(3)),
+        _ => Step::Cancel,
+    }
+}
+
 /// How many bytes at the start of `bytes` are sure to be inside a string.
-fn string_run(bytes: &[u8]) -> usize {
-    bytes.iter().position(|&byte| byte < 0x20).unwrap_or(bytes.len())
+fn string_run(bytes: &[u8], kind: Kind) -> usize {
+    let ends = |byte: u8| byte < 0x20 || kind == Kind::Other && byte >= 0x80;
+    bytes.iter().position(|&byte| ends(byte)).unwrap_or(bytes.len())
 }
 
 /// How many bytes at the end of `bytes` begin a UTF-8 character, and how many it still needs.
