@@ -19,8 +19,12 @@ CLIS_STAMP := $(CLIS)/.installed-$(CLAUDE)-$(CODEX)-$(GEMINI)
 
 PLAYWRIGHT := 1.65.1
 XTERM := 6.0.0
+# The add-on of xterm.js that says how wide characters are.
+GRAPHEMES := 0.4.0
 BROWSER := $(CACHE)/browser
-BROWSER_STAMP := $(BROWSER)/.installed-$(PLAYWRIGHT)-$(XTERM)
+BROWSER_STAMP := $(BROWSER)/.installed-$(PLAYWRIGHT)-$(XTERM)-$(GRAPHEMES)
+TERMINAL := $(CACHE)/terminal
+TERMINAL_STAMP := $(TERMINAL)/.installed-$(XTERM)-$(GRAPHEMES)
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 HOST_TARGET := x86_64-unknown-linux-gnu
@@ -92,6 +96,11 @@ test-browser: debug $(BROWSER_STAMP) ## The xterm.js page in headless Chromium
 	PARALLAX_BROWSER_MODULES="$(BROWSER)/node_modules" \
 	$(CARGO) nextest run -p parallax-tests --locked --run-ignored only -E 'binary(browser) - test(docker)'
 
+.PHONY: test-terminal
+test-terminal: $(TERMINAL_STAMP) ## The terminal held against xterm.js: generated streams, every code point
+	PARALLAX_TERMINAL_MODULES="$(TERMINAL)/node_modules" \
+	$(CARGO) nextest run -p parallax-tests --locked --run-ignored only -E 'binary(terminal)'
+
 .PHONY: test-docker-browser
 test-docker-browser: debug host test-images $(BROWSER_STAMP) ## The same page with an agent in a container
 	PARALLAX_BROWSER_MODULES="$(BROWSER)/node_modules" \
@@ -156,7 +165,13 @@ $(CLIS_STAMP):
 $(BROWSER_STAMP):
 	mkdir -p "$(BROWSER)"
 	npm install --prefix "$(BROWSER)" --no-audit --no-fund --loglevel=error \
-	  playwright-core@$(PLAYWRIGHT) @xterm/xterm@$(XTERM)
+	  playwright-core@$(PLAYWRIGHT) @xterm/xterm@$(XTERM) @xterm/addon-unicode-graphemes@$(GRAPHEMES)
+	touch "$@"
+
+$(TERMINAL_STAMP):
+	mkdir -p "$(TERMINAL)"
+	npm install --prefix "$(TERMINAL)" --no-audit --no-fund --loglevel=error \
+	  @xterm/headless@$(XTERM) @xterm/addon-unicode-graphemes@$(GRAPHEMES)
 	touch "$@"
 
 # What a build trusts beside the usual authorities: those that this machine was told to.

@@ -1,0 +1,117 @@
+//! What a program writes makes the same of the host's screen, of a viewer that was there from the start, and of viewers
+//! that came late.
+
+use parallax_api::TerminalSize;
+use parallax_screen::Screen;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestError, TestRunner};
+
+use crate::grammar::steps;
+use crate::reference::{Attach, Case, Reference, Step};
+
+/// Rows above the screen; fewer than a snapshot has, so that nobody lacks any.
+const SCROLLBACK: usize = 200;
+const CLEAR: &str = "\x1b[2J";
+/// Viewers that come late, each at a place of its own.
+const ATTACHES: usize = 3;
+
+#[test]
+#[ignore = "needs Node.js and xterm.js: make test-terminal"]
+fn generated_streams_look_the_same_to_everybody() {
+    let number =
+        |name: &str, usual| std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(usual);
+    let cases = number("PARALLAX_TEST_STREAMS", 400);
+    let seed = u64::from(number("PARALLAX_TEST_SEED", 1));
+    println!("{cases} streams from seed {seed} (PARALLAX_TEST_STREAMS, PARALLAX_TEST_SEED)");
+    let config =
+        Config { cases, rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new(config);
+    let reference = std::cell::RefCell::new(Reference::start());
+    let strategy =
+        ((4..30u16, 2..12u16), steps(14), prop::collection::vec(any::<prop::sample::Index>(), ATTACHES));
+    let result = runner.run(&strategy, |((cols, rows), steps, places)| {
+        match difference(&mut reference.borrow_mut(), cols, rows, &steps, &places) {
+            None => Ok(()),
+            Some(difference) => Err(TestCaseError::fail(difference)),
+        }
+    });
+    match result {
+        Ok(()) => {}
+        Err(TestError::Fail(reason, (size, steps, places))) => {
+            panic!("{reason}\nsize {size:?}\nsteps {steps:?}\nviewers come at {places:?}")
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The first line in which the terminals differ in the end.
+fn difference(
+    reference: &mut Reference,
+    cols: u16,
+    rows: u16,
+    steps: &[Step],
+    places: &[prop::sample::Index],
+) -> Option<String> {
+    let mut size = TerminalSize { cols, rows };
+    let mut screen = Screen::new(size, SCROLLBACK);
+    let mut case = Case { cols, rows, scrollback: SCROLLBACK, steps: Vec::new(), attaches: Vec::new() };
+    let places: Vec<usize> = places.iter().map(|place| place.index(steps.len())).collect();
+    for (index, step) in steps.iter().enumerate() {
+        for _ in places.iter().filter(|place| **place == index) {
+            let attach =
+                Attach { at: case.steps.len(), size: (size.cols, size.rows), snapshot: screen.snapshot() };
+            case.attaches.push(attach);
+        }
+        match step {
+            Step::Write(text) => {
+                let output = screen.feed(text.as_bytes()).output;
+                case.steps.push(Step::Write(String::from_utf8(output).expect("whole characters come out")));
+            }
+            Step::Resize(cols, rows) => {
+                size = TerminalSize { cols: *cols, rows: *rows };
+                screen.resize(size);
+                case.steps.push(step.clone());
+                if screen.modes().alternate {
+                    // As programs do. What a smaller width cut off comes back with a larger one, but only to who had it.
+                    screen.feed(CLEAR.as_bytes());
+                    case.steps.push(Step::Write(CLEAR.to_owned()));
+                }
+            }
+        }
+    }
+    let answer = reference.play(&case);
+    if let Some(error) = answer.error {
+        // ED 1 behind the last column of the last row, without scrollback, makes xterm.js fail; so does wrapping rows
+        // anew into fewer than they were.
+        let is_known =
+            error.contains("isWrapped") || error.contains("copyCellsFrom") || error.contains("_data");
+        return (!is_known).then(|| format!("xterm.js: {error}"));
+    }
+    let host = screen.inspect();
+    let late = answer.late.iter().zip(&case.attaches);
+    first_difference("the host's screen", &host, &answer.live).or_else(|| {
+        late.into_iter().find_map(|(state, attach)| {
+            // A cursor behind the last column can only be had by writing into it, be it a blank.
+            let difference = first_difference("a late viewer", &trimmed(state), &trimmed(&answer.live))?;
+            Some(format!("{difference}\nsnapshot {:?}", attach.snapshot))
+        })
+    })
+}
+
+/// Without the blanks at the ends of rows.
+fn trimmed(state: &str) -> String {
+    let trim = |line: &str| {
+        line.trim_end_matches([' ', '·']).trim_end_matches("{}").trim_end_matches([' ', '·']).to_owned()
+    };
+    state.lines().map(|line| trim(line) + "\n").collect()
+}
+
+fn first_difference(whose: &str, found: &str, reference: &str) -> Option<String> {
+    let mut lines = found.lines().zip(reference.lines()).enumerate();
+    let (line, (found_line, reference_line)) =
+        lines.find(|(_, (found, reference))| found != reference).or_else(|| {
+            (found.lines().count() != reference.lines().count())
+                .then_some((usize::MAX, ("rows", "other rows")))
+        })?;
+    Some(format!("{whose} differs in line {line}\n  {whose}: {found_line}\n  xterm.js: {reference_line}"))
+}
