@@ -1,6 +1,7 @@
 // The live terminal of one agent: xterm.js over `parallax.terminal.v1`, which tells the size and resumes by offset.
 
 import { FitAddon } from "@xterm/addon-fit";
+import { UnicodeGraphemesAddon } from "@xterm/addon-unicode-graphemes";
 import { Terminal } from "@xterm/xterm";
 import { socketUrl, terminalPath } from "./api";
 import { el } from "./dom";
@@ -30,6 +31,7 @@ export class TerminalPane {
     fontFamily: 'ui-monospace, "Cascadia Mono", "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace',
     fontSize: 13,
     scrollback: 5000,
+    allowProposedApi: true, // widths of characters
     cursorBlink: true,
     theme: { background: "#12141c", foreground: "#d8dbe6", cursor: "#8f9bff", selectionBackground: "#3a4270" },
   });
@@ -49,6 +51,8 @@ export class TerminalPane {
   ) {
     this.element.append(this.screen, this.note);
     this.terminal.loadAddon(this.fit);
+    // The host takes characters to be as wide as this add-on says.
+    this.terminal.loadAddon(new UnicodeGraphemesAddon());
     this.terminal.onData((text) => this.type(text));
     this.terminal.onBinary((text) => this.type(Uint8Array.from(text, (char) => char.charCodeAt(0))));
     this.terminal.attachCustomKeyEventHandler((event) => {
