@@ -23,9 +23,6 @@ const FRAME_TIMEOUT: Duration = Duration::from_millis(500);
 const DRAIN_QUIET: Duration = Duration::from_millis(100);
 /// … or for this long in all.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(700);
-/// Resets a terminal (RIS).
-const RESET: &[u8] = b"\x1bc";
-
 /// Screen, output log and viewers.
 pub(super) struct Output {
     screen: Screen,
@@ -99,10 +96,10 @@ impl Output {
         self.emit(fed.output);
     }
 
-    /// Starts with a clean screen, as do viewers and readers of the log (RIS).
+    /// Starts with a clean screen, as do viewers and readers of the log.
     pub(super) fn reset(&mut self, now: Instant) {
         self.screen = Screen::new(self.screen.size(), SCROLLBACK);
-        self.emit(RESET.to_vec());
+        self.emit(parallax_screen::RESET.into());
         self.last_at = now;
     }
 
