@@ -34,8 +34,13 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 .PHONY: up
-up: build ## Build and start everything on this machine: control plane on :3000, local runtime on :3100
-	$(TARGET)/release/parallax up
+up: build-up ## Build what this machine needs and start it: control plane and page on :3000, local runtime on :3100
+	$(TARGET)/release/parallax up --profiles examples/profiles
+
+# The host shares its dependencies with the program here; `make build` makes it one static file, which containers need.
+.PHONY: build-up
+build-up: ui
+	$(CARGO) build --release --locked -p parallax-cli -p parallax-agent-host
 
 UI := crates/control-plane/ui
 
@@ -90,6 +95,16 @@ test: debug ## Every test that a clone alone can run
 .PHONY: test-clis
 test-clis: debug clis ## The real Claude Code, Codex and Gemini CLI against the scripted models
 	PATH="$(CLIS)/bin:$$PATH" $(CARGO) nextest run -p parallax-tests --locked --run-ignored only -E 'binary(clis) - test(/^in_/)'
+
+.PHONY: test-chaos
+test-chaos: debug ## Full disks (as root), damaged files, killed hosts; PARALLAX_CHAOS_ROUNDS, PARALLAX_CHAOS_SEED
+	$(CARGO) nextest run -p parallax-tests --locked --run-ignored only --no-fail-fast -E 'binary(chaos)'
+
+# For each of the targets; an hour by hand is FUZZ_SECONDS=450.
+FUZZ_SECONDS ?= 8
+.PHONY: fuzz
+fuzz: ## Mutated input for everything that reads what others wrote: FUZZ_SECONDS a target, FUZZ_SEED
+	$(CARGO) run --locked --quiet -p parallax-fuzz -- --seconds $(FUZZ_SECONDS) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
 .PHONY: test-browser
 test-browser: debug $(BROWSER_STAMP) ## The xterm.js page in headless Chromium

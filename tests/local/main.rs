@@ -5,6 +5,7 @@ mod conformance;
 mod control_plane;
 mod models;
 mod patterns;
+mod quick_start;
 mod refusals;
 mod shell_runtime;
 mod shells;

@@ -92,7 +92,7 @@ async fn command(cli: Cli, output: &Output) -> Result<(), CliError> {
         Command::Patterns(args) => args.run(&context()?).await,
         Command::Runtimes(args) => args.run(&context()?).await,
         Command::Attach(args) => args.run(&context()?).await,
-        Command::Completions(args) => args.run(output),
-        Command::Man(args) => args.run(output),
+        Command::Completions(args) => args.run(Cli::definition(), output),
+        Command::Man(args) => args.run(Cli::definition(), output),
     }
 }

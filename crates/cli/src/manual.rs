@@ -4,11 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::args::Cli;
 use crate::error::CliError;
 use crate::output::Output;
 
@@ -22,10 +21,10 @@ pub(crate) struct CompletionsArgs {
 }
 
 impl CompletionsArgs {
-    pub(crate) fn run(&self, output: &Output) -> Result<(), CliError> {
+    pub(crate) fn run(&self, mut definition: Command, output: &Output) -> Result<(), CliError> {
         let shell: Shell = self.shell.parse().map_err(CliError::Usage)?;
         let mut script = Vec::new();
-        clap_complete::generate(shell, &mut Cli::definition(), PROGRAM, &mut script);
+        clap_complete::generate(shell, &mut definition, PROGRAM, &mut script);
         Ok(output.raw(&script)?)
     }
 }
@@ -38,8 +37,7 @@ pub(crate) struct ManArgs {
 }
 
 impl ManArgs {
-    pub(crate) fn run(&self, output: &Output) -> Result<(), CliError> {
-        let mut definition = Cli::definition();
+    pub(crate) fn run(&self, mut definition: Command, output: &Output) -> Result<(), CliError> {
         // Names the commands after the program (`parallax-spawn`), and adds the global options to them.
         definition.build();
         let Some(dir) = &self.dir else { return Ok(output.raw(&page(definition)?)?) };
@@ -52,13 +50,13 @@ impl ManArgs {
     }
 }
 
-fn write(dir: &Path, name: &str, command: clap::Command) -> Result<(), CliError> {
+fn write(dir: &Path, name: &str, command: Command) -> Result<(), CliError> {
     let file = dir.join(format!("{name}.1"));
     fs::write(&file, page(command)?).with_context(|| format!("failed to write {}", file.display()))?;
     Ok(())
 }
 
-fn page(command: clap::Command) -> std::io::Result<Vec<u8>> {
+fn page(command: Command) -> std::io::Result<Vec<u8>> {
     let mut page = Vec::new();
     Man::new(command).render(&mut page)?;
     Ok(page)
