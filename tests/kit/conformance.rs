@@ -47,7 +47,7 @@ pub async fn run<P: TestBackend>(case: impl AsyncFnOnce(&P)) {
 }
 
 /// Waits until the agents that were stopped have left nothing.
-pub(crate) async fn nothing_is_left(backend: &impl TestBackend) {
+pub async fn nothing_is_left(backend: &impl TestBackend) {
     until("everything that agents left behind to be gone", Duration::from_secs(15), async || {
         let left = backend.leftovers().await;
         if left.is_empty() { Ok(()) } else { Err(left) }
