@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Sessions are long; a part of each is enough to begin with.
-const MAX_EXAMPLE: usize = 256 * 1024;
+const MAX_EXAMPLE: usize = 64 * 1024;
 
 /// The corpus of a target.
 pub fn of(target: &str) -> io::Result<Vec<Vec<u8>>> {
