@@ -132,10 +132,14 @@ const QUANTITIES: &[&str] = &[
     "NaN", "inf", " ", "0x", "٣", "∞",
 ];
 
+/// Output that is tried at once, in bytes. It is fed three times, without optimisation.
+const MAX_OUTPUT: usize = 8 * 1024;
+
 /// Output of a program, in chunks and with resizes, and the snapshot that a viewer would get.
 fn screen(input: &[u8]) {
     let (size, input) = size_of(input);
     let mut screen = Screen::new(size, 200);
+    let input = &input[..input.len().min(MAX_OUTPUT)];
     let chunk = 1 + usize::from(input.first().copied().unwrap_or_default());
     for (index, part) in input.chunks(chunk).enumerate() {
         let fed = screen.feed(part);
