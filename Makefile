@@ -28,6 +28,7 @@ TERMINAL_STAMP := $(TERMINAL)/.installed-$(XTERM)-$(GRAPHEMES)
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 HOST_TARGET := x86_64-unknown-linux-gnu
+STATIC_HOST := $(TARGET)/$(HOST_TARGET)/host/parallax-agent-host
 
 .PHONY: help
 help: ## List the targets
@@ -37,10 +38,12 @@ help: ## List the targets
 up: build-up ## Build what this machine needs and start it: control plane and page on :3000, local runtime on :3100
 	$(TARGET)/release/parallax up --profiles examples/profiles
 
-# The host shares its dependencies with the program here; `make build` makes it one static file, which containers need.
+# The host shares its dependencies with the program here. As one static file, which containers need, it is built twice as long: where
+# `make build` has made that, it stays.
 .PHONY: build-up
-build-up: ui
-	$(CARGO) build --release --locked -p parallax-cli -p parallax-agent-host
+build-up: ui $(if $(wildcard $(STATIC_HOST)),host)
+	$(CARGO) build --release --locked -p parallax-cli $(if $(wildcard $(STATIC_HOST)),,-p parallax-agent-host)
+	$(if $(wildcard $(STATIC_HOST)),install -m 755 $(STATIC_HOST) $(TARGET)/release/parallax-agent-host)
 
 UI := crates/control-plane/ui
 
@@ -55,7 +58,7 @@ $(UI)/dist/index.html: $(wildcard $(UI)/src/* $(UI)/*.json) $(UI)/build.mjs
 build: host ui ## Build the programs for use (release) and the host as one static file
 	$(CARGO) build --release --locked -p parallax-cli -p parallax-control-plane \
 	  -p parallax-runtime-local -p parallax-runtime-docker -p parallax-runtime-k8s
-	install -m 755 $(TARGET)/$(HOST_TARGET)/host/parallax-agent-host $(TARGET)/release/parallax-agent-host
+	install -m 755 $(STATIC_HOST) $(TARGET)/release/parallax-agent-host
 
 # With a target named, the flag is for the host alone and not for build scripts and macros.
 .PHONY: host
