@@ -17,6 +17,7 @@
 //! - [`client`]: the typed client (REST and streams)
 
 pub mod agent;
+pub mod compat;
 pub mod client;
 pub mod event;
 pub mod execution;

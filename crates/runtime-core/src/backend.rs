@@ -46,9 +46,15 @@ pub trait AgentBackend: Send + Sync + 'static {
     /// The directory of a dead host, with what it wrote there (log segments, journal, messages), as a directory of this
     /// machine. A backend whose files are elsewhere copies them below `scratch`, an empty directory of the caller's. `None`:
     /// they are gone for good. An error is temporary: the server asks again, and does not [`remove`](Self::remove) the
-    /// host before.
+    /// host before. What the agent started and outlived its host is ended first, so that nothing changes any more.
     async fn host_files(&self, _id: &AgentId, _scratch: &Path) -> Result<Option<PathBuf>, Problem> {
         Ok(None)
+    }
+
+    /// Ends the host and everything its agent started, at once, and keeps the host's files. Already dead is success. A backend
+    /// whose files go with the host has nothing to keep.
+    async fn kill(&self, id: &AgentId) -> Result<(), Problem> {
+        self.remove(id, Duration::ZERO).await
     }
 
     /// Ends the host and everything its agent started, and deletes what the backend holds of them. After `grace` it

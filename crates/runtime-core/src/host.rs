@@ -10,6 +10,6 @@ mod terminal;
 pub use address::HostAddress;
 pub use client::{HostAnswer, HostClient};
 pub use dial::{ByteStream, Dial};
-pub use events::HostEvents;
+pub use events::{HostEvents, ReceivedLine};
 pub use terminal::HostTerminal;
 pub(crate) use terminal::{to_host, to_viewer};

@@ -8,13 +8,15 @@
 mod adopt;
 mod archive;
 mod backend_events;
+mod characters;
 mod config;
 mod core;
 mod environment;
-mod follow;
+mod follower;
 mod health;
 mod metrics;
 mod purge;
+mod record;
 mod registry;
 mod routes;
 mod spawn;
@@ -73,7 +75,8 @@ impl RuntimeServer {
         let core = Arc::new(RuntimeCore {
             backend,
             registry: Arc::new(Registry::new(config.max_agents)),
-            archive: Archive::open(config.state_dir.join("ended")).context("failed to open the archive")?,
+            archive: Archive::open(config.state_dir.join("ended"), config.name.clone())
+                .context("failed to open the archive")?,
             log: EventLog::open(stores.events, DEFAULT_KEEP).await.context("failed to open the event log")?,
             table: stores.agents,
             storage: stores.health,

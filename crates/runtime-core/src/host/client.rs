@@ -11,13 +11,15 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use parallax_api::agent::{RestartRequest, StopRequest};
+use parallax_api::compat::{self, AnyVersion};
 use parallax_api::host::HostSend;
 use parallax_api::message::{AnswerRequest, MessageList, MessagesQuery};
 use parallax_api::observe::{LogsQuery, Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::{Agent, Code, Problem, SendRequest, SendResponse};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::address::HostAddress;
 use super::dial::Dial;
@@ -52,7 +54,7 @@ impl HostClient {
 
     /// The agent as it is now.
     pub async fn agent(&self) -> Result<Agent, Problem> {
-        self.get("/agent").await
+        self.get("/agent").await.map(|AnyVersion(agent)| agent)
     }
 
     /// Hands over a message; sending the same `message_id` twice is sending once. Waits as long as the request does.
@@ -69,7 +71,12 @@ impl HostClient {
 
     /// The conversation.
     pub async fn messages(&self, query: &MessagesQuery) -> Result<MessageList, Problem> {
-        self.get(&with_query("/messages", query)?).await
+        #[derive(Deserialize)]
+        struct AnyMessages {
+            messages: Vec<Value>,
+        }
+        let AnyMessages { messages } = self.get(&with_query("/messages", query)?).await?;
+        Ok(MessageList { messages: messages.into_iter().filter_map(compat::message).collect() })
     }
 
     /// What a person would see now.
@@ -100,22 +107,24 @@ impl HostClient {
 
     /// Answers the pending question.
     pub async fn answer(&self, request: &AnswerRequest) -> Result<Agent, Problem> {
-        self.post("/answer", request, TYPING).await
+        self.post("/answer", request, TYPING).await.map(|AnyVersion(agent)| agent)
     }
 
     /// Stops the current turn.
     pub async fn interrupt(&self) -> Result<Agent, Problem> {
-        self.post("/interrupt", &serde_json::json!({}), TYPING).await
+        self.post("/interrupt", &serde_json::json!({}), TYPING).await.map(|AnyVersion(agent)| agent)
     }
 
     /// Starts the agent's process anew.
     pub async fn restart(&self, request: &RestartRequest) -> Result<Agent, Problem> {
-        self.post("/restart", request, RESTART).await
+        self.post("/restart", request, RESTART).await.map(|AnyVersion(agent)| agent)
     }
 
     /// Ends the agent; returns after its whole process tree is gone.
     pub async fn stop(&self, request: &StopRequest) -> Result<Agent, Problem> {
-        self.post("/stop", request, Duration::from_millis(request.grace_ms) + MARGIN).await
+        self.post("/stop", request, Duration::from_millis(request.grace_ms) + MARGIN)
+            .await
+            .map(|AnyVersion(agent)| agent)
     }
 
     /// Tells the host that everything is collected and it may go. `CONFLICT` when its agent has not ended.

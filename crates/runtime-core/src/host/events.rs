@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt};
 use http_body_util::BodyExt;
 use parallax_api::Problem;
+use parallax_api::compat;
 use parallax_api::host::HostLine;
 use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::io::StreamReader;
@@ -22,6 +23,15 @@ const SILENCE: Duration = Duration::from_secs(30);
 const MAX_LINE: usize = 16 * 1024 * 1024;
 
 type Bodies = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// A line of a host's event stream.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ReceivedLine {
+    /// One that this version knows.
+    Known(Box<HostLine>),
+    /// One that it does not: the host is of another version. The stream goes on.
+    Unknown,
+}
 
 /// A host's event stream: the agent's state first, then every event after the one asked for.
 pub struct HostEvents {
@@ -40,12 +50,13 @@ impl HostClient {
 
 impl HostEvents {
     /// The next line. `None`: the host closed the stream. Fails when the connection breaks or falls silent.
-    pub async fn next(&mut self) -> Result<Option<HostLine>, Problem> {
+    pub async fn next(&mut self) -> Result<Option<ReceivedLine>, Problem> {
         let line =
             tokio::time::timeout(SILENCE, self.lines.next()).await.map_err(|_| away("it fell silent"))?;
         let Some(line) = line.transpose().map_err(away)? else { return Ok(None) };
-        serde_json::from_str(&line)
-            .map(Some)
-            .map_err(|cause| away(format!("it said what is not understood: {cause}")))
+        Ok(Some(match compat::host_line(&line) {
+            Some(line) => ReceivedLine::Known(Box::new(line)),
+            None => ReceivedLine::Unknown,
+        }))
     }
 }

@@ -1,56 +1,62 @@
-//! Beginning: who was here when the last server died, and who is still here.
+//! Starting: which agents the last server had, and which of them are still here.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use futures::StreamExt;
-use parallax_api::{AgentId, AgentStatus, Problem};
+use parallax_api::{Agent, AgentId, AgentStatus, Problem};
 use parallax_store::AgentRow;
 
+use super::archive::DeadHost;
 use super::core::RuntimeCore;
 use super::registry::HostState;
 use crate::backend::FoundHost;
 use crate::host::{HostAddress, HostClient};
 
-/// How long the place may take to say who is there, while nobody can use this server.
-const LOOKING: Duration = Duration::from_secs(15);
+/// How long the backend may take to list its hosts, while this server does not serve.
+const LIST_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often a host that is just starting is asked.
-const ASK_AGAIN: Duration = Duration::from_millis(50);
-/// Hosts asked at once who they are.
+const ASK_INTERVAL: Duration = Duration::from_millis(50);
+/// Hosts that are asked at once for their agents.
 const ASKED_AT_ONCE: usize = 16;
 
 impl RuntimeCore {
-    /// Puts every recorded agent into the registry and follows those whose end is not settled; hosts that are there
-    /// without a record are adopted too, and dead ones removed.
-    pub(super) async fn adopt(self: &Arc<Self>) -> Result<(), Problem> {
+    /// Puts every agent of the table into the registry and follows those that are not in the archive. Hosts and archives
+    /// without a row are adopted too: the database was lost or damaged, and what lies on the disk stays readable.
+    pub(super) async fn adopt(self: &Arc<Self>) -> anyhow::Result<()> {
         let mut found = self.list_hosts().await;
         for AgentRow { agent, launched } in self.table.all().await? {
-            let survivor = found.remove(&agent.id);
-            let told = (agent.status == AgentStatus::Stopped).then(|| agent.exit.clone()).flatten();
-            let address = survivor.as_ref().and_then(|survivor| survivor.address.clone());
+            let host = found.remove(&agent.id);
+            let exit = (agent.status == AgentStatus::Stopped).then(|| agent.exit.clone()).flatten();
+            let address = host.as_ref().and_then(|host| host.address.clone());
             if !launched && !self.has_started(&agent.id, address.as_ref()).await {
-                // Nobody was told of it, and a retry may use its id: it must be gone before we serve.
+                // Nobody got an answer, and a retry may use its id: it must be gone before we serve.
                 self.undo(&agent.id).await;
                 continue;
             }
-            let settled = told.is_some() && address.is_none() && self.archive.holds(&agent.id);
-            let host_state = match address {
-                Some(address) => HostState::Connected(HostClient::new(address)),
-                None if settled => HostState::Archived,
-                None => HostState::Unreachable,
-            };
-            let entry = self.registry.insert(agent, host_state, None);
-            if !settled {
-                self.follow(entry, told);
-            } else if survivor.is_some() {
-                self.remove_dead(entry.id().clone());
+            if exit.is_some() && address.is_none() && self.archive.holds(&agent.id) {
+                self.adopt_archived(agent);
+            } else {
+                let host_state = match address {
+                    Some(address) => HostState::Connected(HostClient::new(address)),
+                    None => HostState::Unreachable,
+                };
+                let entry = self.registry.insert(agent, host_state, None);
+                self.follow(entry, exit);
+                continue;
+            }
+            if let Some(host) = host {
+                self.remove_dead(host.id);
             }
         }
         self.adopt_unknown(found).await;
+        self.adopt_archives().await?;
         tracing::info!(running = self.registry.running(), "agents adopted");
-        self.remove_orphans().map_err(Problem::internal)
+        Ok(())
     }
+
     /// Whether a host that was being started when the last server died has got its launch: then it answers, and otherwise it
     /// goes by itself.
     async fn has_started(&self, id: &AgentId, address: Option<&HostAddress>) -> bool {
@@ -59,23 +65,23 @@ impl RuntimeCore {
         let asking = async {
             while host.agent().await.is_err() {
                 let there = self.backend.find_host(id).await;
-                if there.is_ok_and(|there| there.is_none_or(|survivor| survivor.address.is_none())) {
+                if there.is_ok_and(|there| there.is_none_or(|host| host.address.is_none())) {
                     return false;
                 }
-                tokio::time::sleep(ASK_AGAIN).await;
+                tokio::time::sleep(ASK_INTERVAL).await;
             }
             true
         };
-        tokio::time::timeout(LOOKING, asking).await.unwrap_or(false)
+        tokio::time::timeout(LIST_TIMEOUT, asking).await.unwrap_or(false)
     }
 
-    /// Every host in the place. When the place cannot be asked now, each agent's follower asks again.
+    /// Every host of the backend. When it cannot be asked now, each agent's follower asks again.
     async fn list_hosts(&self) -> HashMap<AgentId, FoundHost> {
-        let looked = tokio::time::timeout(LOOKING, self.backend.list_hosts()).await;
-        match looked
-            .unwrap_or_else(|_| Err(Problem::internal(format!("no answer within {} s", LOOKING.as_secs()))))
-        {
-            Ok(survivors) => survivors.into_iter().map(|survivor| (survivor.id.clone(), survivor)).collect(),
+        let listed = tokio::time::timeout(LIST_TIMEOUT, self.backend.list_hosts()).await;
+        match listed.unwrap_or_else(|_| {
+            Err(Problem::internal(format!("no answer within {} s", LIST_TIMEOUT.as_secs())))
+        }) {
+            Ok(hosts) => hosts.into_iter().map(|host| (host.id.clone(), host)).collect(),
             Err(error) => {
                 tracing::error!(%error, "failed to look for agents that are still here");
                 HashMap::new()
@@ -83,14 +89,14 @@ impl RuntimeCore {
         }
     }
 
-    /// Hosts without a record: the database was lost, or they are dead and belong to nobody.
-    async fn adopt_unknown(self: &Arc<Self>, strangers: HashMap<AgentId, FoundHost>) {
+    /// Hosts without a row: the database was lost. Living ones say who their agents are; of dead ones their journals do.
+    async fn adopt_unknown(self: &Arc<Self>, unknown: HashMap<AgentId, FoundHost>) {
         let (living, dead): (Vec<FoundHost>, Vec<FoundHost>) =
-            strangers.into_values().partition(|survivor| survivor.address.is_some());
-        for survivor in dead {
-            self.remove_dead(survivor.id);
+            unknown.into_values().partition(|host| host.address.is_some());
+        for host in dead {
+            self.adopt_dead(host.id).await;
         }
-        let living = living.into_iter().filter_map(|survivor| Some((survivor.id, survivor.address?)));
+        let living = living.into_iter().filter_map(|host| Some((host.id, host.address?)));
         let known = futures::stream::iter(living)
             .map(async |(id, address): (AgentId, HostAddress)| {
                 let host = HostClient::new(address);
@@ -108,7 +114,7 @@ impl RuntimeCore {
         while let Some((agent, host)) = known.next().await {
             match agent {
                 Ok(agent) => {
-                    tracing::info!(agent.id = %agent.id, "adopting an agent that stands in no record");
+                    tracing::info!(agent.id = %agent.id, "adopting an agent without a row");
                     let entry = self.registry.insert(agent, HostState::Connected(host), None);
                     self.follow(entry, None);
                 }
@@ -117,6 +123,64 @@ impl RuntimeCore {
                 }
             }
         }
+    }
+
+    /// A dead host without a row. One that never ran an agent goes; the others are followed to their end, which saves what
+    /// they wrote. One whose archive is whole goes, too.
+    async fn adopt_dead(self: &Arc<Self>, id: AgentId) {
+        if self.archive.holds(&id) {
+            return self.remove_dead(id);
+        }
+        match self.agent_of_dead(&id).await {
+            Ok(Some(agent)) => {
+                tracing::info!(agent.id = %id, "adopting an agent without a row whose host is dead");
+                let entry = self.registry.insert(agent, HostState::Unreachable, None);
+                self.follow(entry, None);
+            }
+            Ok(None) => self.remove_dead(id),
+            Err(error) => {
+                tracing::error!(agent.id = %id, error = format!("{error:#}"), "failed to read what a dead host left; leaving it alone");
+            }
+        }
+    }
+
+    /// The agent of a dead host as its journal shows it last.
+    async fn agent_of_dead(&self, id: &AgentId) -> anyhow::Result<Option<Agent>> {
+        let scratch = self.archive.scratch(id)?;
+        let files = tokio::time::timeout(LIST_TIMEOUT, self.backend.host_files(id, scratch.path()));
+        let Some(files) = files.await.context("not in time")?? else { return Ok(None) };
+        let id = id.clone();
+        tokio::task::spawn_blocking(move || {
+            let events = DeadHost::open(&files, id)?.events(0);
+            Ok(events.iter().rev().find_map(|event| event.data.agent().cloned()))
+        })
+        .await?
+    }
+
+    fn adopt_archived(&self, agent: Agent) {
+        let id = agent.id.clone();
+        let keep = self.config.keep.time;
+        let age = self.archive.age(&id).unwrap_or_else(|| {
+            // Only the wall clock tells, and it may be wrong: a quarter of the time is left in any case.
+            let at = agent.exit.as_ref().map_or(agent.updated_at, |exit| exit.at);
+            let age = parallax_api::Time::now().as_millis().saturating_sub(at.as_millis());
+            Duration::from_millis(u64::try_from(age).unwrap_or(0)).min(keep - keep / 4)
+        });
+        self.registry.insert(agent, HostState::Unreachable, None).set_archived(age);
+    }
+
+    /// Archives without a row: the database was lost, and they stay readable.
+    async fn adopt_archives(&self) -> anyhow::Result<()> {
+        for id in self.archive.ids()? {
+            if self.registry.get(&id).is_ok() {
+                continue;
+            }
+            let agent = self.archive.agent(&id);
+            tracing::info!(agent.id = %id, "adopting an archive without a row");
+            self.table.put(&agent).await?;
+            self.adopt_archived(agent);
+        }
+        Ok(())
     }
 
     fn remove_dead(self: &Arc<Self>, id: AgentId) {

@@ -1,33 +1,40 @@
 //! What remains of ended agents: their output, conversation and last screen, on disk until they are purged.
 //!
-//! A directory an agent: `output.raw` (the bytes), `output.cast` (the same with times and sizes), `remains.json`
-//! (everything else). It appears whole (renamed into place) or not at all.
+//! A directory an agent: `output.raw` (the bytes), `output.cast` (the same with times and sizes), `agent.json` (the agent as it
+//! ended), `remains.json` (everything else). It appears whole (renamed into place) or not at all. `collect` fills it from a
+//! host, `recover` from the disk of a dead one.
 
 mod cast;
 mod collect;
+mod dead_host;
+mod files;
+mod head;
+mod recover;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
+use parallax_api::compat;
 use parallax_api::message::{MessageList, MessagesQuery};
 use parallax_api::observe::{LogFormat, LogPosition, Logs, LogsQuery, Metrics, StatusReport};
 use parallax_api::terminal::Screen;
 use parallax_api::{AgentId, Message, Problem, TerminalSize};
 use parallax_screen::render;
-use parallax_service::private_dir;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub(super) use self::dead_host::DeadHost;
 
 /// Bytes that are rendered for lines: the newest.
 const MAX_RENDERED: u64 = 8 * 1024 * 1024;
-
-/// What is being collected; an id has no extension.
-const PARTIAL: &str = "partial";
 
 /// The directory of all that remains.
 #[derive(Clone, Debug)]
 pub(super) struct Archive {
     dir: PathBuf,
+    /// The name of the runtime, for agents of which nothing else is known.
+    runtime: String,
 }
 
 /// What remains of one agent beside its output. A host that was lost leaves little.
@@ -72,39 +79,6 @@ pub(super) struct Output {
 }
 
 impl Archive {
-    /// The archive in the directory `dir`, which is made when it is not there. What a server that died left half
-    /// collected goes; its agents are collected again.
-    pub(super) fn open(dir: PathBuf) -> io::Result<Self> {
-        private_dir(&dir)?;
-        for entry in fs::read_dir(&dir)? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == PARTIAL) {
-                fs::remove_dir_all(path)?;
-            }
-        }
-        Ok(Self { dir })
-    }
-
-    /// Whether this agent's remains are here, whole.
-    pub(super) fn holds(&self, id: &AgentId) -> bool {
-        self.path(id).is_dir()
-    }
-
-    /// Forgets an agent. Already gone is success.
-    pub(super) fn purge(&self, id: &AgentId) -> io::Result<()> {
-        match fs::remove_dir_all(self.path(id)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    /// The agents that it holds.
-    pub(super) fn ids(&self) -> io::Result<Vec<AgentId>> {
-        let names = fs::read_dir(&self.dir)?
-            .map(|entry| Ok(entry?.file_name().to_str().and_then(|name| name.parse().ok())));
-        names.filter_map(Result::transpose).collect()
-    }
-
     /// The conversation.
     pub(super) fn messages(&self, id: &AgentId, query: &MessagesQuery) -> Result<MessageList, Problem> {
         Ok(MessageList { messages: query.page(&self.remains(id)?.messages)? })
@@ -179,12 +153,7 @@ impl Archive {
     }
 
     fn remains(&self, id: &AgentId) -> Result<ArchivedAgent, Problem> {
-        match fs::read(self.path(id).join("remains.json")) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(Problem::internal),
-            // The host was lost and took everything with it.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ArchivedAgent::default()),
-            Err(error) => Err(Problem::internal(error)),
-        }
+        self.read(id).map_err(Problem::internal)
     }
 
     fn file(&self, id: &AgentId, name: &str) -> Result<File, Problem> {
@@ -194,17 +163,43 @@ impl Archive {
         }
         .map_err(Problem::internal)
     }
-
-    fn path(&self, id: &AgentId) -> PathBuf {
-        self.dir.join(id.as_str())
-    }
-
-    fn partial(&self, id: &AgentId) -> PathBuf {
-        self.path(id).with_extension(PARTIAL)
-    }
 }
 
 impl ArchivedAgent {
+    /// As it was written by this version or another: what is not known is left out.
+    fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
+        if let Ok(archived) = serde_json::from_slice(bytes) {
+            return Ok(archived);
+        }
+        #[derive(Deserialize)]
+        struct AnyVersion {
+            start: u64,
+            #[serde(default)]
+            epoch: String,
+            #[serde(default)]
+            sizes: Vec<Value>,
+            #[serde(default)]
+            messages: Vec<Value>,
+            #[serde(default)]
+            screen: Value,
+            #[serde(default)]
+            status: Value,
+            #[serde(default)]
+            metrics: Value,
+        }
+        let AnyVersion { start, epoch, sizes, messages, screen, status, metrics } =
+            serde_json::from_slice(bytes)?;
+        Ok(Self {
+            start,
+            epoch,
+            sizes: sizes.into_iter().filter_map(|size| serde_json::from_value(size).ok()).collect(),
+            messages: messages.into_iter().filter_map(compat::message).collect(),
+            screen: serde_json::from_value(screen).ok(),
+            status: serde_json::from_value(status).ok(),
+            metrics: serde_json::from_value(metrics).ok(),
+        })
+    }
+
     /// The sizes of the terminal from the byte `from` on, the one in force there first.
     fn sizes_from(&self, from: u64) -> Vec<render::Resize> {
         let in_force = self.sizes.partition_point(|(offset, _)| *offset <= from).saturating_sub(1);

@@ -25,8 +25,8 @@ use crate::host::{HostAnswer, HostClient};
 
 /// How long a call waits for an agent that just ended to be in the archive, before its host counts as away.
 const END_PATIENCE: Duration = Duration::from_secs(3);
-/// How long `stop` waits for an agent whose host had to be taken away to be told as ended.
-const REMOVE_PATIENCE: Duration = Duration::from_secs(10);
+/// How long `stop` waits for the stop event after it killed a host that does not answer.
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Everything a runtime server knows and does, apart from HTTP.
 pub(super) struct RuntimeCore {
@@ -109,9 +109,10 @@ impl RuntimeCore {
             Err(problem) if problem.code == Code::AgentStopped => Ok(entry.agent()),
             Err(problem) if problem.code == Code::RuntimeUnavailable => {
                 tracing::warn!(agent.id = %id, error = %problem, "removing an agent whose host does not answer");
-                self.backend.remove(id, Duration::ZERO).await?;
-                let told = tokio::time::timeout(REMOVE_PATIENCE, entry.archived()).await;
-                told.map(|()| entry.agent()).map_err(|_| problem)
+                // What it wrote to its disk stays: the follower saves it when it finds the host dead.
+                self.backend.kill(id).await?;
+                let ended = tokio::time::timeout(KILL_TIMEOUT, entry.ended()).await;
+                ended.map(|()| entry.agent()).map_err(|_| problem)
             }
             answer => answer,
         }

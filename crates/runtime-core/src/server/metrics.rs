@@ -26,6 +26,7 @@ pub(super) struct RuntimeMetrics {
     failures: Family<Failure, Counter>,
     durations: Histogram,
     reconnects: Counter,
+    unknown_lines: Counter,
     viewers: Gauge,
 }
 
@@ -49,6 +50,7 @@ impl RuntimeMetrics {
             failures: Family::default(),
             durations: Histogram::new(SPAWN_BUCKETS),
             reconnects: Counter::default(),
+            unknown_lines: Counter::default(),
             viewers: Gauge::default(),
         };
         metrics.register(|registry| {
@@ -63,6 +65,11 @@ impl RuntimeMetrics {
                 "host_reconnects",
                 "Times an agent's host had to be found again",
                 this.reconnects.clone(),
+            );
+            registry.register(
+                "host_unknown_lines",
+                "Lines of hosts of another version that were passed over",
+                this.unknown_lines.clone(),
             );
             registry.register("terminal_viewers", "Viewers of terminals now", this.viewers.clone());
         });
@@ -80,6 +87,11 @@ impl RuntimeMetrics {
                 self.failures.get_or_create(&Failure { code: code.as_str() }).inc();
             }
         }
+    }
+
+    /// A host said what this version does not know.
+    pub(super) fn unknown_line(&self) {
+        self.unknown_lines.inc();
     }
 
     pub(super) fn reconnected(&self) {

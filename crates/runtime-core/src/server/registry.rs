@@ -36,6 +36,8 @@ pub(super) struct Entry {
     host_state_tx: watch::Sender<HostState>,
     slot: Mutex<Option<Slot>>,
     slots: Arc<Slots>,
+    /// Since when the agent is in the archive, and how long it was there before.
+    archived_at: Mutex<Option<(Instant, Duration)>>,
     /// One permit a viewer.
     pub(super) viewers: Arc<Semaphore>,
     /// When CPU time was last asked for, and what it was: for the use since then.
@@ -81,6 +83,7 @@ impl Registry {
             slots: self.slots.clone(),
             agent_tx: watch::Sender::new(agent.clone()),
             host_state_tx: watch::Sender::new(host_state),
+            archived_at: Mutex::default(),
             viewers: Arc::new(Semaphore::new(MAX_VIEWERS)),
             cpu: Mutex::default(),
         });
@@ -152,6 +155,24 @@ impl Entry {
 
     pub(super) fn set_host_state(&self, host_state: HostState) {
         self.host_state_tx.send_replace(host_state);
+    }
+
+    /// The archive answers for the agent from now on. It was made `age` ago.
+    pub(super) fn set_archived(&self, age: Duration) {
+        *self.archived_at.lock().expect("nothing panics while it is locked") = Some((Instant::now(), age));
+        self.set_host_state(HostState::Archived);
+    }
+
+    /// How long the agent has been in the archive; `None`: it is not.
+    pub(super) fn archived_for(&self) -> Option<Duration> {
+        let archived_at = *self.archived_at.lock().expect("nothing panics while it is locked");
+        archived_at.map(|(since, age)| since.elapsed() + age)
+    }
+
+    /// Waits until the agent has ended, as far as this server knows.
+    pub(super) async fn ended(&self) {
+        // The sender lives in `self`.
+        let _ = self.agent_tx.subscribe().wait_for(|agent| agent.status == AgentStatus::Stopped).await;
     }
 
     /// Waits until the agent has ended and everything of it is in the archive.

@@ -1,4 +1,4 @@
-//! Filling the archive: asking a host whose agent ended for everything that shall stay readable.
+//! Filling the archive from a host whose agent ended: everything that stays readable.
 
 use std::fs;
 use std::path::Path;
@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use futures::StreamExt;
-use parallax_api::AgentId;
 use parallax_api::message::{MAX_LISTED, MessagesQuery};
 use parallax_api::observe::{LogFormat, LogsQuery};
+use parallax_api::{Agent, Message};
 use tokio::io::AsyncWriteExt;
 
-use parallax_service::private_dir;
-
+use super::files::Draft;
 use super::{Archive, ArchivedAgent, cast};
 use crate::host::HostClient;
 
@@ -20,42 +19,52 @@ use crate::host::HostClient;
 const COPY_TIMEOUT: Duration = Duration::from_secs(120);
 /// The most that is copied of one log, in bytes. A recording is larger than the bytes it holds.
 const MAX_COPY: u64 = 1024 * 1024 * 1024;
+/// Messages that are kept of one agent: more than a host keeps.
+const MAX_MESSAGES: usize = 20_000;
+/// Before the first message of every agent.
+const THE_BEGINNING: &str = "1970-01-01T00:00:00Z";
 
 impl Archive {
     /// Copies everything that the host still has into the archive. What was there of this agent before is replaced.
-    pub(in crate::server) async fn collect(&self, id: &AgentId, host: &HostClient) -> anyhow::Result<()> {
-        let dir = self.partial(id);
-        // Left by a server that died while it collected; usually not there.
-        let _ = fs::remove_dir_all(&dir);
-        private_dir(&dir).context("failed to make the archive's directory")?;
-        copy(host, LogFormat::Raw, &dir.join("output.raw")).await?;
-        copy(host, LogFormat::Asciicast, &dir.join("output.cast")).await?;
-        let everything = MessagesQuery { limit: Some(MAX_LISTED), ..Default::default() };
+    pub(in crate::server) async fn collect(&self, agent: &Agent, host: &HostClient) -> anyhow::Result<()> {
+        let draft = Draft::create(self, &agent.id).context("failed to make the archive's directory")?;
+        copy(host, LogFormat::Raw, &draft.output()).await?;
+        copy(host, LogFormat::Asciicast, &draft.cast()).await?;
         let (messages, screen, status, metrics) =
-            tokio::join!(host.messages(&everything), host.screen(), host.status(), host.metrics());
+            tokio::join!(all_messages(host), host.screen(), host.status(), host.metrics());
         let metrics = metrics.context("failed to ask for the metrics")?;
         let epoch = host.log_epoch(metrics.output_bytes).await.context("failed to ask for the log's name")?;
-        let kept = fs::metadata(dir.join("output.raw"))?.len();
+        let kept = fs::metadata(draft.output())?.len();
         let start = metrics.output_bytes.saturating_sub(kept);
-        let cast = fs::File::open(dir.join("output.cast"))?;
-        let remains = ArchivedAgent {
+        let recording = fs::File::open(draft.cast())?;
+        let archived = ArchivedAgent {
             start,
             epoch,
-            sizes: cast::sizes(cast).into_iter().map(|(offset, size)| (start + offset, size)).collect(),
-            messages: messages.context("failed to ask for the conversation")?.messages,
+            sizes: cast::sizes(recording).into_iter().map(|(offset, size)| (start + offset, size)).collect(),
+            messages: messages.context("failed to ask for the conversation")?,
             screen: screen.ok(),
             status: status.ok(),
             metrics: Some(metrics),
         };
-        fs::write(dir.join("remains.json"), serde_json::to_vec(&remains)?)?;
-        self.purge(id)?;
-        fs::rename(&dir, self.path(id)).context("failed to move what was collected into place")
+        draft.publish(agent, &archived)
     }
+}
 
-    /// Makes the empty archive of an agent whose host was lost with everything it had.
-    pub(in crate::server) fn put_empty(&self, id: &AgentId) -> std::io::Result<()> {
-        private_dir(&self.path(id))
+/// The whole conversation, page by page.
+async fn all_messages(host: &HostClient) -> anyhow::Result<Vec<Message>> {
+    let mut messages: Vec<Message> = Vec::new();
+    let mut since = THE_BEGINNING.to_owned();
+    while messages.len() < MAX_MESSAGES {
+        let query = MessagesQuery { since: Some(since), limit: Some(MAX_LISTED) };
+        let page = host.messages(&query).await?.messages;
+        let is_last = page.len() < MAX_LISTED;
+        messages.extend(page);
+        match messages.last() {
+            Some(last) if !is_last => since = last.id.clone(),
+            _ => break,
+        }
     }
+    Ok(messages)
 }
 
 async fn copy(host: &HostClient, format: LogFormat, to: &Path) -> anyhow::Result<()> {

@@ -7,6 +7,7 @@ use tokio::io::AsyncReadExt;
 
 use super::{STUCK, Viewing, close};
 use crate::server::archive::Output;
+use crate::server::characters::complete_len;
 
 /// Bytes of the log in one frame.
 const PIECE: usize = 64 * 1024;
@@ -51,7 +52,7 @@ impl Viewing {
         let mut piece = Vec::with_capacity(PIECE);
         while (&mut file).take((PIECE - piece.len()) as u64).read_to_end(&mut piece).await.ok()? > 0 {
             // Text frames are cut between characters; what is no text shows as such.
-            let cut = if self.v1 { piece.len() } else { whole_characters(&piece) };
+            let cut = if self.v1 { piece.len() } else { complete_len(&piece) };
             let rest = piece.split_off(cut);
             let sent = std::mem::replace(&mut piece, rest);
             self.output(socket, offset, &sent).await?;
@@ -80,40 +81,4 @@ impl Viewing {
 
 async fn send(socket: &mut WebSocket, frame: Message) -> Option<()> {
     tokio::time::timeout(STUCK, socket.send(frame)).await.ok()?.ok()
-}
-
-/// How many bytes there are up to a character that is not whole yet.
-fn whole_characters(bytes: &[u8]) -> usize {
-    let tail = bytes.len().saturating_sub(3);
-    for start in (tail..bytes.len()).rev() {
-        let length = match bytes[start] {
-            0x00..=0x7f => 1,
-            0xc0..=0xdf => 2,
-            0xe0..=0xef => 3,
-            0xf0..=0xf7 => 4,
-            // In the middle of a character: it begins further left.
-            _ => continue,
-        };
-        return if start + length > bytes.len() { start } else { bytes.len() };
-    }
-    bytes.len()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::whole_characters;
-
-    #[test]
-    fn cuts_between_characters() {
-        for text in ["a", "é", "→", "🦀", "a🦀", "é→🦀"] {
-            let bytes = text.as_bytes();
-            assert_eq!(whole_characters(bytes), bytes.len(), "{text}");
-            let last = text.char_indices().last().unwrap().0;
-            for end in last + 1..bytes.len() {
-                assert_eq!(whole_characters(&bytes[..end]), last, "{text} cut at {end}");
-            }
-        }
-        assert_eq!(whole_characters(b""), 0);
-        assert_eq!(whole_characters(&[0x80; 9]), 9, "no text at all goes on as it is");
-    }
 }

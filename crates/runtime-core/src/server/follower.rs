@@ -1,0 +1,174 @@
+//! Following one host: its journal into the event log, each event once, until its agent has ended or it is dead.
+
+mod ending;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parallax_api::agent::AgentExit;
+use parallax_api::host::{HostEvent, HostLine};
+use parallax_api::retry::Backoff;
+use parallax_api::{AgentId, AgentStatus, EventData, Problem};
+use tracing::Instrument;
+
+use self::ending::Retired;
+use super::core::RuntimeCore;
+use super::registry::{Entry, HostState};
+use crate::backend::FoundHost;
+use crate::host::{HostClient, HostEvents, ReceivedLine};
+
+/// After the stop event, stop reading when no line arrived for this long.
+const SETTLE: Duration = Duration::from_millis(100);
+/// How long a server that is going away goes on collecting an agent that has ended: less than its grace.
+const LAST_COLLECTING: Duration = Duration::from_secs(5);
+/// Pauses between attempts to reach a host.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
+
+/// What became of a host that stopped answering.
+enum Found {
+    /// It may be there: ask again.
+    Perhaps,
+    /// It is dead, and this is how it ended, where the backend knows.
+    Dead(Option<AgentExit>),
+}
+
+/// Follows one agent's host, and knows how far.
+struct Follower {
+    core: Arc<RuntimeCore>,
+    entry: Arc<Entry>,
+    /// The last end in the event log.
+    published_exit: Option<AgentExit>,
+    backoff: Backoff,
+}
+
+impl RuntimeCore {
+    /// Follows the agent's host until the agent is in the archive or the server goes. `published_exit`: the agent's end,
+    /// when the event log has it already.
+    pub(super) fn follow(self: &Arc<Self>, entry: Arc<Entry>, published_exit: Option<AgentExit>) {
+        let span = tracing::info_span!("follow", agent.id = %entry.id());
+        let shutdown = self.shutdown.clone();
+        let follower =
+            Follower { core: self.clone(), entry: entry.clone(), published_exit, backoff: BACKOFF };
+        let following = async move {
+            let mut following = std::pin::pin!(follower.run());
+            tokio::select! {
+                () = &mut following => return,
+                () = shutdown.begun() => {}
+            }
+            // An agent that has just ended is collected, or its host would wait for the next server.
+            if entry.agent().status == AgentStatus::Stopped {
+                let _ = tokio::time::timeout(LAST_COLLECTING, following).await;
+            }
+        };
+        self.shutdown.tracker().spawn(following.instrument(span));
+    }
+}
+
+impl Follower {
+    async fn run(mut self) {
+        loop {
+            match self.pull().await {
+                Ok(host) => match self.retire(&host).await {
+                    Retired::Archived => return,
+                    Retired::NotYet => {}
+                },
+                Err(cause) => {
+                    tracing::debug!(%cause, "the host's event stream ended");
+                    if let Found::Dead(exit) = self.find_again().await {
+                        return self.bury(exit).await;
+                    }
+                }
+            }
+            self.backoff.wait().await;
+        }
+    }
+
+    /// Reads the host's journal until the agent has ended and all of it is published.
+    async fn pull(&mut self) -> Result<HostClient, Problem> {
+        let HostState::Connected(host) = self.entry.host_state() else {
+            return Err(Problem::internal("not found yet"));
+        };
+        let since = self.core.log.source_seq(self.entry.id().as_str()).await?;
+        let mut events = host.events(since).await?;
+        let mut unknown = 0u64;
+        while let Some(line) = self.next_line(&mut events).await? {
+            self.backoff.reset();
+            let ReceivedLine::Known(line) = line else {
+                self.core.metrics.unknown_line();
+                if unknown == 0 {
+                    tracing::warn!(
+                        "the host says what this version does not know; such lines are passed over"
+                    );
+                }
+                unknown += 1;
+                continue;
+            };
+            match *line {
+                HostLine::State { agent } if self.is_its_own(&agent.id) => self.entry.set(*agent),
+                HostLine::Event(event) if event.data.agent_id().is_none_or(|id| self.is_its_own(id)) => {
+                    self.publish(event).await?;
+                }
+                // An agent is the same user as its host, and may have taken its place.
+                HostLine::State { .. } | HostLine::Event(_) => {
+                    return Err(Problem::internal("the host speaks of an agent that is not its own"));
+                }
+                HostLine::Gap { oldest } => {
+                    tracing::warn!(since, oldest, "the host forgot events before they were read");
+                }
+                HostLine::Alive { .. } => {}
+            }
+        }
+        Ok(host)
+    }
+
+    fn is_its_own(&self, id: &AgentId) -> bool {
+        id == self.entry.id()
+    }
+
+    /// The next line; `None` when the agent has ended and its host has said everything.
+    async fn next_line(&self, events: &mut HostEvents) -> Result<Option<ReceivedLine>, Problem> {
+        let next =
+            async { events.next().await?.ok_or_else(|| Problem::internal("the host closed it")).map(Some) };
+        if self.is_over() { tokio::time::timeout(SETTLE, next).await.unwrap_or(Ok(None)) } else { next.await }
+    }
+
+    /// Whether the agent has ended and that very end is published: an agent that is restarted ends more than once.
+    fn is_over(&self) -> bool {
+        let agent = self.entry.agent();
+        agent.status == AgentStatus::Stopped && agent.exit.is_some() && agent.exit == self.published_exit
+    }
+
+    /// Appends an event to the log, in one transaction with the agent as the event shows it.
+    async fn publish(&mut self, event: HostEvent) -> Result<(), Problem> {
+        let agent = event.data.agent().cloned();
+        // First, so that a subscriber that is woken by the event finds the agent as the event says.
+        if let Some(agent) = &agent {
+            self.entry.publish(agent.clone());
+        }
+        let exit = match &event.data {
+            EventData::AgentStopped { agent, .. } => agent.exit.clone(),
+            _ => None,
+        };
+        self.core.record(&self.entry, event, agent).await?;
+        if exit.is_some() {
+            self.published_exit = exit;
+        }
+        Ok(())
+    }
+
+    /// Asks the backend for the host.
+    async fn find_again(&self) -> Found {
+        match self.core.backend.find_host(self.entry.id()).await {
+            Ok(Some(FoundHost { address: Some(address), .. })) => {
+                self.core.metrics.reconnected();
+                self.entry.set_host_state(HostState::Connected(HostClient::new(address)));
+                Found::Perhaps
+            }
+            Ok(dead) => Found::Dead(dead.and_then(|host| host.ended)),
+            Err(problem) => {
+                tracing::warn!(error = %problem, "failed to look for the agent's host");
+                Found::Perhaps
+            }
+        }
+    }
+}

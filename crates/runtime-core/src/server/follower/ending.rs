@@ -1,0 +1,210 @@
+//! The end of an agent: what it left goes into the archive, then its host goes.
+
+use std::time::Duration;
+
+use parallax_api::host::HostEvent;
+use parallax_api::retry::Backoff;
+use parallax_api::{Agent, AgentExit, AgentStatus, Code, EventData, Time};
+
+use super::{BACKOFF, Follower};
+use crate::host::HostClient;
+use crate::server::archive::DeadHost;
+use crate::server::core::RuntimeCore;
+
+/// How long viewers get to read the last output before their host goes.
+const VIEWERS_GRACE: Duration = Duration::from_secs(10);
+/// How long saving what a dead host left may hold up the event of its end.
+const SAVE_FIRST: Duration = Duration::from_secs(5);
+/// How long removing what is left of a dead host may hold it up.
+const REMOVE_FIRST: Duration = Duration::from_millis(500);
+/// How long a backend may take to hand out the files of a dead host.
+const FILES_TIMEOUT: Duration = Duration::from_secs(120);
+/// Pauses between attempts to save what an ended agent left. It is tried until it works: the host waits.
+const SAVE_BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(10));
+
+/// What became of an agent that has ended.
+pub(super) enum Retired {
+    /// It is in the archive, and its host is released.
+    Archived,
+    /// It runs again, or its host cannot be reached: the host is to be followed again.
+    NotYet,
+}
+
+impl Follower {
+    /// The agent ended: collects what stays readable and lets the host go.
+    pub(super) async fn retire(&mut self, host: &HostClient) -> Retired {
+        let (core, entry) = (&self.core, &self.entry);
+        let mut backoff = SAVE_BACKOFF;
+        for attempt in 1u32.. {
+            match core.archive.collect(&entry.agent(), host).await {
+                Ok(()) => break,
+                Err(error) => {
+                    tracing::warn!(attempt, error = format!("{error:#}"), "failed to collect an ended agent");
+                }
+            }
+            backoff.wait().await;
+            match host.agent().await {
+                Ok(agent) if agent.status == AgentStatus::Stopped => {}
+                Ok(_) | Err(_) => return Retired::NotYet,
+            }
+        }
+        // A viewer reads the last output from the host. One that is slower resumes from the archive.
+        let _ = tokio::time::timeout(VIEWERS_GRACE, entry.unwatched()).await;
+        match host.release().await {
+            Err(problem) if problem.code == Code::Conflict => return Retired::NotYet,
+            Err(problem) => tracing::debug!(error = %problem, "the host went before it was released"),
+            Ok(()) => {}
+        }
+        self.archived().await;
+        Retired::Archived
+    }
+
+    /// The host is dead: publishes what it had not said yet and how its agent ended, and saves what lies on its disk.
+    pub(super) async fn bury(mut self, exit: Option<AgentExit>) {
+        tracing::warn!("the agent's host is dead");
+        let exit = exit.unwrap_or_else(|| AgentExit {
+            code: None,
+            signal: None,
+            reason: "host_lost".into(),
+            at: Time::now(),
+        });
+        let since = self.core.log.source_seq(self.entry.id().as_str()).await.unwrap_or(0);
+        let (core, agent, last_exit) = (self.core.clone(), self.entry.agent(), exit.clone());
+        let mut saving = tokio::spawn(async move { core.save_dead_host(agent, last_exit, since).await });
+        // The event comes when everything is saved and nothing of the host is left, but it does not wait for ever.
+        let saved = tokio::time::timeout(SAVE_FIRST, &mut saving).await;
+        let is_saved = saved.is_ok();
+        for event in saved.ok().and_then(Result::ok).unwrap_or_default() {
+            self.publish_until_stored(event).await;
+        }
+        let agent = ended(self.entry.agent(), exit);
+        self.entry.publish(agent.clone());
+        if agent.exit != self.published_exit {
+            self.publish_exit(agent).await;
+        }
+        if !is_saved && let Err(error) = saving.await {
+            tracing::error!(%error, "failed to save what a dead host left");
+        }
+        self.archived().await;
+    }
+
+    async fn publish_until_stored(&mut self, event: HostEvent) {
+        let mut backoff = BACKOFF;
+        while let Err(error) = self.publish(event.clone()).await {
+            tracing::error!(%error, "failed to publish an event of a dead host; trying again");
+            backoff.wait().await;
+        }
+    }
+
+    /// Publishes an end that the host could not publish, however often it takes.
+    async fn publish_exit(&self, agent: Agent) {
+        let reason = agent.exit.as_ref().map(|exit| exit.reason.clone()).unwrap_or_default();
+        let mut backoff = BACKOFF;
+        loop {
+            let published = async {
+                let seq = self.core.log.source_seq(self.entry.id().as_str()).await? + 1;
+                let data = EventData::AgentStopped { agent: Box::new(agent.clone()), reason: reason.clone() };
+                let event = HostEvent { seq, data, timestamp: agent.updated_at };
+                self.core.record(&self.entry, event, Some(agent.clone())).await
+            };
+            match published.await {
+                Ok(()) => return,
+                Err(error) => tracing::error!(%error, "failed to publish an agent's end; trying again"),
+            }
+            backoff.wait().await;
+        }
+    }
+
+    /// Everything that remains is in the archive: it answers from now on, and the backend may delete the rest.
+    async fn archived(&self) {
+        self.entry.set_archived(Duration::ZERO);
+        self.remove_host().await;
+        self.core.purge().await;
+        tracing::info!("agent ended");
+    }
+
+    /// Has the backend delete what it holds. One that does not answer is asked again; should this server go first, the next
+    /// one asks.
+    async fn remove_host(&self) {
+        let mut backoff = BACKOFF;
+        for attempt in 1.. {
+            match self.core.backend.remove(self.entry.id(), Duration::ZERO).await {
+                Ok(()) => return,
+                Err(error) if attempt == 1 => {
+                    tracing::error!(%error, "failed to remove an ended agent's host");
+                }
+                Err(error) => {
+                    tracing::debug!(%error, attempt, "failed to remove an ended agent's host again");
+                }
+            }
+            backoff.wait().await;
+        }
+    }
+}
+
+impl RuntimeCore {
+    /// Copies what a dead host left into the archive, until that works, and has the backend delete the rest. Returns the
+    /// events after `since` that were on its disk.
+    async fn save_dead_host(&self, agent: Agent, exit: AgentExit, since: u64) -> Vec<HostEvent> {
+        let mut backoff = SAVE_BACKOFF;
+        let events = loop {
+            match self.try_save_dead_host(&agent, &exit, since).await {
+                Ok(events) => break events,
+                Err(error) => {
+                    tracing::error!(agent.id = %agent.id, error = format!("{error:#}"), "failed to save what a dead host left; trying again");
+                }
+            }
+            backoff.wait().await;
+        };
+        let removing = self.backend.remove(&agent.id, Duration::ZERO);
+        // What does not work now is tried again, by the caller.
+        let _ = tokio::time::timeout(REMOVE_FIRST, removing).await;
+        events
+    }
+
+    async fn try_save_dead_host(
+        &self,
+        agent: &Agent,
+        exit: &AgentExit,
+        since: u64,
+    ) -> anyhow::Result<Vec<HostEvent>> {
+        let scratch = self.archive.scratch(&agent.id)?;
+        let files = tokio::time::timeout(FILES_TIMEOUT, self.backend.host_files(&agent.id, scratch.path()));
+        let files = files.await??;
+        let (archive, mut agent, exit) = (self.archive.clone(), agent.clone(), exit.clone());
+        let saving = move || {
+            let Some(files) = files else {
+                // A collection that was whole before the host died counts more than nothing.
+                if !archive.holds(&agent.id) {
+                    archive.put_empty(&ended(agent, exit))?;
+                }
+                return Ok(Vec::new());
+            };
+            let dead = DeadHost::open(&files, agent.id.clone())?;
+            let events = dead.events(since);
+            for event in &events {
+                if let Some(last) = event.data.agent() {
+                    agent = last.clone();
+                }
+            }
+            archive.recover(&ended(agent, exit), &dead)?;
+            anyhow::Ok(events)
+        };
+        let saved = tokio::task::spawn_blocking(saving).await?;
+        drop(scratch);
+        saved
+    }
+}
+
+/// The agent as it ended: as it said itself, or, when it did not come to that, with this exit.
+fn ended(mut agent: Agent, exit: AgentExit) -> Agent {
+    if agent.status != AgentStatus::Stopped || agent.exit.is_none() {
+        let at = exit.at.max(agent.updated_at);
+        agent.status = AgentStatus::Stopped;
+        agent.attention = None;
+        agent.queued = 0;
+        agent.exit = Some(exit);
+        agent.updated_at = at;
+    }
+    agent
+}
