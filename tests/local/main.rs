@@ -3,6 +3,7 @@
 mod cli;
 mod conformance;
 mod control_plane;
+mod dead_hosts;
 mod models;
 mod patterns;
 mod quick_start;

@@ -4,6 +4,7 @@
 //! known are ignored by the types; here are kinds of lines and values that are not known.
 
 use crate::host::HostLine;
+use crate::message::{MessageSource, MessageState};
 use crate::{Agent, AgentError, AgentExit, AgentStatus, Attention, Message};
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
@@ -51,12 +52,18 @@ pub fn agent(mut value: Value) -> serde_json::Result<Agent> {
     }
 }
 
-/// A message as far as this version knows it: a state that is not known is left out. `None`: it is none.
+/// A message as far as this version knows it: a state or a source that is not known is left out. `None`: it is none.
 pub fn message(mut value: Value) -> Option<Message> {
     if let Ok(message) = Message::deserialize(&value) {
         return Some(message);
     }
-    value.as_object_mut()?.remove("state");
+    let fields = value.as_object_mut()?;
+    if !is::<MessageState>(fields.get("state")) {
+        fields.remove("state");
+    }
+    if !is::<MessageSource>(fields.get("source")) {
+        fields.remove("source");
+    }
     serde_json::from_value(value).ok()
 }
 

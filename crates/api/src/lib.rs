@@ -17,8 +17,8 @@
 //! - [`client`]: the typed client (REST and streams)
 
 pub mod agent;
-pub mod compat;
 pub mod client;
+pub mod compat;
 pub mod event;
 pub mod execution;
 pub mod host;

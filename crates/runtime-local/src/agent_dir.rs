@@ -1,15 +1,18 @@
 //! One agent's directory: its host's socket, log and journal, and which process its host is.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use parallax_api::AgentId;
+use parallax_runtime_core::boot::boot_id;
+use parallax_runtime_core::files::UntrustedDir;
 use parallax_runtime_core::handshake::LAST_WORDS;
 use parallax_service::private_dir;
 
-use crate::process::Process;
+use crate::process::{self, Process};
 
 /// The longest path a Unix socket can have on Linux, in bytes.
 const MAX_SOCKET_PATH: usize = 107;
@@ -17,16 +20,24 @@ const MAX_SOCKET_PATH: usize = 107;
 const ID_LENGTH: usize = 36;
 /// Names the host's process; written before the host learns what to run.
 const PROCESS: &str = "process";
-/// Changes with every boot, after which process numbers and start times mean nothing.
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+/// More than that file ever has, in bytes.
+const MAX_PROCESS: u64 = 256;
+/// What the host says when something is wrong with it.
+const ERRORS: &str = "host.err";
 
 /// The directory of all agents' directories.
 #[derive(Clone, Debug)]
 pub(crate) struct AgentDirs(PathBuf);
 
-/// One agent's directory.
+/// One agent's directory. The agent, which is the same user, may have put anything into it.
 #[derive(Clone, Debug)]
 pub(crate) struct AgentDir(PathBuf);
+
+/// Which process the host was, as the directory says.
+struct Written {
+    process: Process,
+    boot_id: String,
+}
 
 impl AgentDirs {
     /// The directory `agents` in `state_dir`, for its owner alone. Fails when sockets in it would have paths that are too
@@ -70,46 +81,63 @@ impl AgentDir {
 
     /// What the host says when something is wrong with it.
     pub(crate) fn errors(&self) -> PathBuf {
-        self.0.join("host.err")
+        self.0.join(ERRORS)
     }
 
     /// The end of what the host said when something was wrong with it.
     pub(crate) fn last_words(&self) -> Vec<u8> {
-        let read = || {
-            let mut errors = File::open(self.errors())?;
-            let length = errors.metadata()?.len();
-            errors.seek(SeekFrom::Start(length.saturating_sub(LAST_WORDS as u64)))?;
-            let mut words = Vec::new();
-            errors.take(LAST_WORDS as u64).read_to_end(&mut words)?;
-            Ok::<_, io::Error>(words)
-        };
+        let read = || UntrustedDir::open(&self.0)?.tail(ERRORS, LAST_WORDS as u64);
         // A host that did not come to write anything has said nothing.
         read().unwrap_or_default()
     }
 
     pub(crate) fn exists(&self) -> bool {
-        self.0.is_dir()
+        fs::symlink_metadata(&self.0).is_ok_and(|found| found.is_dir())
     }
 
     pub(crate) fn create(&self) -> io::Result<()> {
-        private_dir(&self.0)
+        private_dir(&self.0)?;
+        if self.exists() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
     }
 
     /// Writes down which process the host is.
     pub(crate) fn set_host(&self, host: Process) -> io::Result<()> {
         let line = format!("{} {} {}\n", host.pid, host.start, boot_id());
-        // Whole or not at all: half a number is another process.
+        // Whole or not at all: half a number is another process. Made anew: what lies there may be a link.
         let fresh = self.0.join("process.new");
-        fs::write(&fresh, line)?;
+        match fs::remove_file(&fresh) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        File::options().write(true).create_new(true).open(&fresh)?.write_all(line.as_bytes())?;
         fs::rename(fresh, self.0.join(PROCESS))
     }
 
-    /// The host's process, if it has been started since the boot; it may have ended.
+    /// The living host. The file only says where to look first: an agent may have written it, and it may be damaged.
     pub(crate) fn host(&self) -> Option<Process> {
-        let line = fs::read_to_string(self.0.join(PROCESS)).ok()?;
+        let written =
+            self.written().filter(|written| written.boot_id == boot_id()).map(|written| written.process);
+        written
+            .filter(|process| process::is_host(*process, &self.0))
+            .or_else(|| if self.exists() { process::hosts().remove(&self.0) } else { None })
+    }
+
+    /// The same with the hosts of this machine at hand.
+    pub(crate) fn host_among(&self, hosts: &BTreeMap<PathBuf, Process>) -> Option<Process> {
+        hosts.get(&self.0).copied().filter(|process| process.lives())
+    }
+
+    /// Whether the host was started before the machine was.
+    pub(crate) fn is_of_another_boot(&self) -> bool {
+        self.written().is_some_and(|written| written.boot_id != boot_id())
+    }
+
+    fn written(&self) -> Option<Written> {
+        let line = UntrustedDir::open(&self.0).and_then(|dir| dir.read(PROCESS, MAX_PROCESS)).ok()?;
+        let line = String::from_utf8(line).ok()?;
         let mut words = line.split_ascii_whitespace();
         let process = Process { pid: words.next()?.parse().ok()?, start: words.next()?.parse().ok()? };
-        (words.next()? == boot_id()).then_some(process)
+        Some(Written { process, boot_id: words.next()?.to_owned() })
     }
 
     /// Takes it away. Already gone is success.
@@ -121,27 +149,46 @@ impl AgentDir {
     }
 }
 
-fn boot_id() -> String {
-    fs::read_to_string(BOOT_ID).map(|id| id.trim().to_owned()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::process::{Child, Command, Stdio};
+
     use super::*;
 
     #[test]
-    fn knows_its_host() {
+    fn what_is_written_counts_only_when_it_is_true() {
         let state = tempfile::tempdir().unwrap();
         let dirs = AgentDirs::open(state.path()).unwrap();
         let id = AgentId::generate();
         let dir = dirs.of(&id);
         assert_eq!(dir.host(), None);
         dir.create().unwrap();
-        let process = Process::of(std::process::id()).unwrap();
-        dir.set_host(process).unwrap();
-        assert_eq!(dir.host(), Some(process));
+        // A program that ignores its arguments and waits: it stands for a host.
+        let program = state.path().join("host");
+        fs::write(&program, "#!/bin/sh\nread line\n").unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let start = |dir: &Path| {
+            let mut command = Command::new(&program);
+            command.arg("serve").arg("--dir").arg(dir).stdin(Stdio::piped()).spawn().unwrap()
+        };
+        let process = |child: &Child| Process::of(child.id()).unwrap();
+        let mut stranger = start(&dirs.of(&AgentId::generate()).0);
+        let ourselves = Process::of(std::process::id()).unwrap();
+        let init = Process::of(1).unwrap();
+        for forged in [ourselves, init, process(&stranger)] {
+            dir.set_host(forged).unwrap();
+            assert_eq!(dir.host(), None, "{forged:?}");
+        }
+        // A script's command line has its interpreter first, as no host's has.
+        stranger.kill().unwrap();
+        stranger.wait().unwrap();
         fs::write(state.path().join("agents/Not An Id"), "").unwrap();
         assert_eq!(dirs.ids().unwrap(), [id]);
+        fs::remove_file(dir.0.join(PROCESS)).unwrap();
+        symlink("/etc/passwd", dir.0.join("process.new")).unwrap();
+        dir.set_host(ourselves).unwrap();
+        assert!(fs::symlink_metadata(dir.0.join(PROCESS)).unwrap().is_file(), "no link is followed");
         dir.remove().unwrap();
         dir.remove().unwrap();
         assert_eq!(dirs.ids().unwrap(), []);

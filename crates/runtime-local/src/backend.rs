@@ -1,4 +1,4 @@
-//! The place: processes of this machine.
+//! The backend: processes of this machine.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parallax_api::runtime::RuntimeKind;
-use parallax_api::{AgentId, Problem};
+use parallax_api::{AgentExit, AgentId, Problem, Time};
 use parallax_profile::{Launch, Profiles};
 use parallax_runtime_core::{AgentBackend, FoundHost, Health, HostAddress, Usage};
 
-use crate::agent_dir::AgentDirs;
-use crate::process;
+use crate::agent_dir::{AgentDir, AgentDirs};
+use crate::process::{self, Process};
 use crate::{end, launch, types};
 
 /// Runs each agent's host as a detached process with a directory of its own under the state directory.
@@ -37,14 +37,17 @@ impl LocalBackend {
         Ok(Self { dirs: AgentDirs::open(state_dir)?, program, profiles, path })
     }
 
-    fn survivor(&self, id: &AgentId) -> Option<FoundHost> {
-        let dir = self.dirs.of(id);
-        let lives = dir.host().is_some_and(process::Process::lives);
-        dir.exists().then(|| FoundHost {
-            id: id.clone(),
-            address: lives.then(|| HostAddress::Unix(dir.socket())),
-            ended: None,
-        })
+    fn found(id: &AgentId, dir: &AgentDir, host: Option<Process>) -> Option<FoundHost> {
+        // A host that was started before the machine was is dead, and that is why.
+        let restarted = host.is_none() && dir.is_of_another_boot();
+        let ended = restarted.then(|| AgentExit {
+            code: None,
+            signal: None,
+            reason: "machine_restarted".into(),
+            at: Time::now(),
+        });
+        let address = host.map(|_| HostAddress::Unix(dir.socket()));
+        dir.exists().then(|| FoundHost { id: id.clone(), address, ended })
     }
 }
 
@@ -65,12 +68,36 @@ impl AgentBackend for LocalBackend {
     }
 
     async fn list_hosts(&self) -> Result<Vec<FoundHost>, Problem> {
-        let ids = self.dirs.ids().map_err(Problem::internal)?;
-        Ok(ids.iter().filter_map(|id| self.survivor(id)).collect())
+        let dirs = self.dirs.clone();
+        let listing = move || {
+            let hosts = process::hosts();
+            let ids = dirs.ids().map_err(Problem::internal)?;
+            let found = |id: &AgentId| {
+                let dir = dirs.of(id);
+                let host = dir.host_among(&hosts);
+                Self::found(id, &dir, host)
+            };
+            Ok(ids.iter().filter_map(found).collect())
+        };
+        tokio::task::spawn_blocking(listing).await.map_err(Problem::internal)?
     }
 
     async fn find_host(&self, id: &AgentId) -> Result<Option<FoundHost>, Problem> {
-        Ok(self.survivor(id))
+        let dir = self.dirs.of(id);
+        Ok(Self::found(id, &dir, dir.host()))
+    }
+
+    async fn host_files(&self, id: &AgentId, _scratch: &Path) -> Result<Option<PathBuf>, Problem> {
+        let dir = self.dirs.of(id);
+        if !dir.exists() {
+            return Ok(None);
+        }
+        end::kill(&dir, id).await?;
+        Ok(Some(dir.path().to_owned()))
+    }
+
+    async fn kill(&self, id: &AgentId) -> Result<(), Problem> {
+        end::kill(&self.dirs.of(id), id).await
     }
 
     async fn remove(&self, id: &AgentId, grace: Duration) -> Result<(), Problem> {
@@ -85,7 +112,7 @@ impl AgentBackend for LocalBackend {
 
 /// What everything below the host uses. The host adopts whoever loses its parent, so nobody is left out.
 #[expect(clippy::cast_precision_loss, reason = "ticks of centuries fit into 53 bits")]
-fn usage(host: process::Process) -> Usage {
+fn usage(host: Process) -> Usage {
     let members = process::descendants(host, &process::all());
     let ticks: u64 = members.iter().map(|stat| stat.cpu_ticks).sum();
     let pages: u64 = members.iter().map(|stat| stat.resident_pages).sum();

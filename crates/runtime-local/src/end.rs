@@ -8,14 +8,15 @@ use parallax_runtime_core::HostAddress;
 use parallax_runtime_core::host::HostClient;
 
 use crate::agent_dir::AgentDir;
+use crate::cgroup;
 use crate::launch::AGENT_ID;
 use crate::process::{self, Process};
 
 /// How long a host that was released may take to go.
-const LEAVING: Duration = Duration::from_secs(2);
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long killed processes may take to go.
-const DYING: Duration = Duration::from_secs(2);
-/// How often is looked for processes that were started while others were killed.
+const DEATH_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often processes are looked for that were started while others were killed.
 const ROUNDS: u32 = 20;
 
 /// Ends the host and everything its agent started, then removes the directory.
@@ -23,40 +24,53 @@ pub(crate) async fn remove(dir: &AgentDir, id: &AgentId, grace: Duration) -> Res
     if !dir.exists() {
         return Ok(());
     }
-    let host = dir.host();
-    if let Some(host) = host.filter(|host| host.lives()) {
+    if let Some(host) = dir.host() {
         HostClient::new(HostAddress::Unix(dir.socket())).leave(grace).await;
-        host.ended(LEAVING).await;
+        host.ended(LEAVE_TIMEOUT).await;
     }
+    kill(dir, id).await?;
+    cgroup::remove(id);
+    dir.remove().map_err(Problem::internal)
+}
+
+/// Kills the host, if it lives, and everything its agent started.
+pub(crate) async fn kill(dir: &AgentDir, id: &AgentId) -> Result<(), Problem> {
+    let host = dir.host();
     for _ in 0..ROUNDS {
         let id = id.clone();
         let left =
             tokio::task::spawn_blocking(move || members(host, &id)).await.map_err(Problem::internal)?;
         if left.is_empty() {
-            return dir.remove().map_err(Problem::internal);
+            return Ok(());
         }
-        // All of them at once: who sees its parent die may start another.
+        // All of them at once: one that sees its parent die may start another.
         for process in &left {
             process.kill().map_err(Problem::internal)?;
         }
         for process in left {
-            process.ended(DYING).await;
+            process.ended(DEATH_TIMEOUT).await;
         }
     }
     Err(Problem::internal(format!("processes of the agent {id} do not die")))
 }
 
-/// The living processes of an agent: its host and what is below it, and whoever carries its mark: a process that was
-/// orphaned, or moved to a session of its own, still has the environment it began with.
+/// The living processes of an agent: its host and what is below it, what is in its control group, and what carries its mark: a
+/// process that was orphaned, or moved to a session of its own, still has the environment it began with. Never this
+/// server or what it was started by, whatever marks they carry.
 fn members(host: Option<Process>, id: &AgentId) -> Vec<Process> {
     let mark = format!("{AGENT_ID}={id}");
     let all = process::all();
+    let spared = process::lineage(&all);
     let below =
         host.filter(|host| host.lives()).map(|host| process::descendants(host, &all)).unwrap_or_default();
     let below: BTreeSet<Process> = below.into_iter().map(|stat| stat.process).chain(host).collect();
     all.iter()
-        .filter(|stat| !stat.zombie)
+        .filter(|stat| !stat.zombie && !spared.contains(&stat.process.pid))
         .map(|stat| stat.process)
-        .filter(|process| below.contains(process) || process::has_variable(*process, mark.as_bytes()))
+        .filter(|process| {
+            below.contains(process)
+                || process::has_variable(*process, mark.as_bytes())
+                || cgroup::is_member(id, *process)
+        })
         .collect()
 }

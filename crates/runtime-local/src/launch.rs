@@ -1,6 +1,7 @@
 //! Starting a host: a process that owes nothing to this one.
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -17,8 +18,11 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::agent_dir::AgentDir;
+use crate::cgroup;
 use crate::process::Process;
 
+/// `CLOSE_RANGE_CLOEXEC`: what is in the range is closed when the program is executed.
+const CLOSE_RANGE_CLOEXEC: libc::c_int = 4;
 /// Marks every process of an agent, its host's included.
 pub(crate) const AGENT_ID: &str = "PARALLAX_AGENT_ID";
 /// What a host needs of the agent's environment. The rest is not its business, the server's even less.
@@ -82,7 +86,9 @@ fn refuse_unsupported(launch: &Launch) -> Result<(), Problem> {
 
 fn start(program: &Path, dir: &AgentDir, id: &AgentId, launch: &Launch) -> anyhow::Result<Child> {
     let handed_on = HOST_ENVIRONMENT.iter().filter_map(|name| Some((name, launch.env.get(*name)?.expose())));
-    let child = Command::new(program)
+    let mut command = Command::new(program);
+    close_inherited_files(&mut command);
+    let child = command
         .arg("serve")
         .arg("--dir")
         .arg(dir.path())
@@ -93,13 +99,17 @@ fn start(program: &Path, dir: &AgentDir, id: &AgentId, launch: &Launch) -> anyho
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(File::options().create(true).append(true).open(dir.errors())?)
+        .stderr(errors(dir)?)
         .spawn()
         .with_context(|| format!("failed to start {}", program.display()))?;
     // Before it gets its launch: should this server die here, the host does too, for want of one; should it die later, the
     // next server knows whom to look for.
     let pid = child.id().context("the host ended at once")?;
-    dir.set_host(Process::of(pid).context("the host ended at once")?)?;
+    let process = Process::of(pid).context("the host ended at once")?;
+    dir.set_host(process)?;
+    if let Err(error) = cgroup::enter(id, process) {
+        tracing::debug!(%error, "the agent gets no control group");
+    }
     Ok(child)
 }
 
@@ -125,4 +135,32 @@ async fn converse(mut child: Child, dir: &AgentDir, line: &[u8]) -> anyhow::Resu
         dir.set_host(process)?;
     }
     Ok(started)
+}
+
+/// The file for what the host says when something is wrong with it. A link in its place is not followed.
+fn errors(dir: &AgentDir) -> std::io::Result<File> {
+    File::options()
+        .create(true)
+        .append(true)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+        .open(dir.errors())
+}
+
+/// Files that this server was started with (a terminal, a pipe of the program that started it) are not the host's: they would
+/// stay open for as long as the agent runs.
+fn close_inherited_files(command: &mut Command) {
+    let close = || {
+        // SAFETY: a system call that changes flags of this process's own descriptors. It is safe after a fork, and the
+        // descriptors that the standard library still uses until the program is executed stay open until then.
+        #[expect(unsafe_code, reason = "no safe interface exists")]
+        let closed = unsafe { libc::close_range(3, libc::c_uint::MAX, CLOSE_RANGE_CLOEXEC) };
+        // A kernel without the call leaves the files as they are.
+        let _ = closed;
+        Ok(())
+    };
+    // SAFETY: the closure makes one system call, and allocates nothing.
+    #[expect(unsafe_code, reason = "no safe interface exists")]
+    unsafe {
+        command.pre_exec(close);
+    }
 }

@@ -11,6 +11,7 @@
 
 mod agent_dir;
 mod backend;
+mod cgroup;
 mod config;
 mod end;
 mod launch;

@@ -1,9 +1,12 @@
 //! Processes as `/proc` shows them, and signals that reach the right one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -97,6 +100,56 @@ pub(crate) fn descendants(root: Process, all: &[Stat]) -> Vec<Stat> {
         }
     }
     found
+}
+
+/// This process and those that it was started by, by their numbers.
+pub(crate) fn lineage(all: &[Stat]) -> BTreeSet<u32> {
+    let parents: BTreeMap<u32, u32> = all.iter().map(|stat| (stat.process.pid, stat.parent)).collect();
+    let mut lineage = BTreeSet::from([1]);
+    let mut next = Some(std::process::id());
+    while let Some(pid) = next.filter(|pid| lineage.insert(*pid)) {
+        next = parents.get(&pid).copied();
+    }
+    lineage
+}
+
+/// The hosts among the processes, by the directories they serve.
+pub(crate) fn hosts() -> BTreeMap<PathBuf, Process> {
+    let all = all();
+    let spared = lineage(&all);
+    all.iter()
+        .filter(|stat| !stat.zombie && !spared.contains(&stat.process.pid))
+        .filter_map(|stat| Some((served_dir(stat.process)?, stat.process)))
+        .collect()
+}
+
+/// Whether the process is the living host that serves this directory: its command line says so, it is this user's, and it is
+/// neither this server nor what this server was started by. What a file says of it does not count.
+pub(crate) fn is_host(process: Process, dir: &Path) -> bool {
+    process.lives()
+        && served_dir(process).is_some_and(|served| served == dir)
+        && !lineage(&all()).contains(&process.pid)
+        // Looked at last: it is still the same process.
+        && process.lives()
+}
+
+/// The directory that a host of this user serves, as its command line says: `PROGRAM serve --dir DIR`. `None`: it is no host.
+fn served_dir(process: Process) -> Option<PathBuf> {
+    let line = fs::read(format!("/proc/{}/cmdline", process.pid)).ok()?;
+    let mut arguments = line.split(|byte| *byte == 0).skip(1);
+    if arguments.next()? != b"serve" || arguments.next()? != b"--dir" {
+        return None;
+    }
+    let dir = PathBuf::from(OsStr::from_bytes(arguments.next()?));
+    (owner(process)? == rustix::process::geteuid().as_raw()).then_some(dir)
+}
+
+/// The user that the process runs as. The owner of its directory in `/proc` may be another: root, for a process that others may
+/// not look into.
+fn owner(process: Process) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.pid)).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    line.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 /// Whether the process began with this environment variable set so. Processes of other users cannot be looked into.

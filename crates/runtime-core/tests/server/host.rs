@@ -38,11 +38,23 @@ struct HostState {
     output: Vec<u8>,
     messages: Vec<Message>,
     released: bool,
+    /// Lines that it says first, whatever they are.
+    odd_lines: Vec<String>,
+    /// So many requests for the log fail.
+    failures: usize,
 }
 
 impl Host {
     pub fn start(socket: PathBuf, agent: Agent) -> Arc<Self> {
-        let state = HostState { agent, events: vec![], output: vec![], messages: vec![], released: false };
+        let state = HostState {
+            agent,
+            events: vec![],
+            output: vec![],
+            messages: vec![],
+            released: false,
+            odd_lines: vec![],
+            failures: 0,
+        };
         let death = CancellationToken::new();
         let host =
             Arc::new(Self { socket: socket.clone(), state: watch::Sender::new(state), death: death.clone() });
@@ -89,6 +101,21 @@ impl Host {
 
     pub fn become_ready(&self) {
         self.tell(|agent| agent.status = AgentStatus::Ready, |agent| EventData::AgentReady { agent });
+    }
+
+    /// Says these lines first, to every follower.
+    pub fn say_first(&self, lines: &[&str]) {
+        self.state.send_modify(|state| state.odd_lines = lines.iter().map(|line| (*line).into()).collect());
+    }
+
+    /// Lets so many requests for the log fail.
+    pub fn fail_logs(&self, times: usize) {
+        self.state.send_modify(|state| state.failures = times);
+    }
+
+    /// How many requests for the log are still to fail.
+    pub fn failures_left(&self) -> usize {
+        self.state.borrow().failures
     }
 
     /// The agent says something of its own.
@@ -173,6 +200,10 @@ async fn events(State(host): Shared, Query(Since { since }): Query<Since>) -> Bo
     tokio::spawn(async move {
         let line = |line: &HostLine| Ok(Bytes::from(serde_json::to_string(line).unwrap() + "\n"));
         let mut told = since;
+        let odd = changes.borrow().odd_lines.clone();
+        for odd in odd {
+            lines_tx.send(Ok(Bytes::from(odd + "\n"))).await.ok()?;
+        }
         lines_tx.send(line(&state)).await.ok()?;
         loop {
             let events = changes.borrow_and_update().events.clone();
@@ -218,8 +249,11 @@ async fn send(State(host): Shared, Json(send): Json<HostSend>) -> Result<Json<Se
     Ok(Json(SendResponse { sent: true, message_id: send.message_id, response }))
 }
 
-async fn messages(State(host): Shared, Query(_): Query<MessagesQuery>) -> Json<MessageList> {
-    Json(MessageList { messages: host.state.borrow().messages.clone() })
+async fn messages(
+    State(host): Shared,
+    Query(query): Query<MessagesQuery>,
+) -> Result<Json<MessageList>, Problem> {
+    Ok(Json(MessageList { messages: query.page(&host.state.borrow().messages)? }))
 }
 
 async fn screen(State(host): Shared) -> Json<Screen> {
@@ -256,6 +290,10 @@ async fn metrics(State(host): Shared) -> Json<Metrics> {
 }
 
 async fn logs(State(host): Shared, Query(query): Query<LogsQuery>) -> Response {
+    if host.state.borrow().failures > 0 {
+        host.state.send_modify(|state| state.failures -= 1);
+        return Problem::internal("not now").into_response();
+    }
     let output = host.state.borrow().output.clone();
     let text = String::from_utf8_lossy(&output).into_owned();
     match query.format.unwrap_or_default() {

@@ -7,8 +7,11 @@
 
 mod adoption;
 mod bed;
+mod damage;
+mod dead_hosts;
 mod ending;
 mod host;
 mod place;
 mod requests;
 mod terminal;
+mod versions;

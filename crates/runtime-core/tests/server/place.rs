@@ -1,6 +1,7 @@
 //! A scripted place: its hosts do what a test tells them.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub struct Place {
     pub refusal: Mutex<Option<Problem>>,
     /// A launch starts its host, then never answers: as if the server died in it.
     pub hangs: Mutex<bool>,
+    /// Where the files of a dead host are.
+    pub files: Mutex<HashMap<AgentId, PathBuf>>,
     /// What was launched, newest last.
     pub launches: Mutex<Vec<Launch>>,
 }
@@ -31,6 +34,7 @@ impl Place {
             hosts: Mutex::default(),
             refusal: Mutex::default(),
             hangs: Mutex::default(),
+            files: Mutex::default(),
             launches: Mutex::default(),
         })
     }
@@ -83,6 +87,16 @@ impl AgentBackend for Place {
             ended: None,
         };
         Ok(hosts.iter().map(survivor).collect())
+    }
+
+    async fn host_files(&self, id: &AgentId, _: &Path) -> Result<Option<PathBuf>, Problem> {
+        assert!(!self.host(id).lives(), "only the files of a dead host are asked for");
+        Ok(self.files.lock().unwrap().get(id).cloned())
+    }
+
+    async fn kill(&self, id: &AgentId) -> Result<(), Problem> {
+        self.host(id).die();
+        Ok(())
     }
 
     async fn remove(&self, id: &AgentId, _: Duration) -> Result<(), Problem> {

@@ -29,7 +29,9 @@ impl AgentTable for Database {
                 select.query_map([], |row| Ok((text(row, 0)?, text(row, 1)?, number(row, 2)? != 0)))?;
             rows.collect::<rusqlite::Result<Vec<_>>>()
         });
-        let parse = |(id, agent, launched): (String, String, bool)| match serde_json::from_str(&agent).and_then(parallax_api::compat::agent) {
+        let parse = |(id, agent, launched): (String, String, bool)| match serde_json::from_str(&agent)
+            .and_then(parallax_api::compat::agent)
+        {
             Ok(agent) => Some(AgentRow { agent, launched }),
             Err(error) => {
                 self.health().report_damage(format!("the agent {id} cannot be read: {error}"));

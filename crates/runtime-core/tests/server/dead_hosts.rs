@@ -1,0 +1,162 @@
+//! A host dies; what it wrote to its disk is published, and stays readable.
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use futures::TryStreamExt;
+use parallax_api::host::HostEvent;
+use parallax_api::observe::{LogFormat, LogsQuery};
+use parallax_api::{Agent, AgentStatus, EventData, Message, Time};
+use serde_json::json;
+
+use crate::bed::{Bed, eventually, next};
+
+/// An index record of a host's log.
+fn index(offset: u64, at: i64, cols: u16, rows: u16) -> Vec<u8> {
+    [&offset.to_be_bytes()[..], &at.to_be_bytes(), &cols.to_be_bytes(), &rows.to_be_bytes()].concat()
+}
+
+fn line(seq: u64, data: EventData) -> String {
+    serde_json::to_string(&HostEvent { seq, data, timestamp: Time::now() }).unwrap() + "\n"
+}
+
+fn message(agent: &Agent, id: &str, content: &str) -> Message {
+    let message = json!({
+        "id": id, "agentId": agent.id, "role": "agent", "content": content, "timestamp": Time::now(),
+    });
+    serde_json::from_value(message).unwrap()
+}
+
+/// The directory of a host that was killed: whole segments, half a line, and what a hostile agent adds.
+fn write_files(dir: &Path, agent: &Agent) {
+    std::fs::create_dir(dir.join("log")).unwrap();
+    let log = |name: &str, bytes: &[u8]| std::fs::write(dir.join("log").join(name), bytes).unwrap();
+    log("00000000000000000100.log", b"first\r\nsecond\r\n");
+    log("00000000000000000100.idx", &[index(100, 1_000, 80, 24), index(107, 2_000, 80, 24)].concat());
+    log("00000000000000000115.log", b"third h\xc3\xa9llo\r\n");
+    log("00000000000000000115.idx", &[index(115, 3_000, 100, 30), vec![1, 2, 3]].concat());
+    symlink("/etc/passwd", dir.join("log/00000000000000000129.log")).unwrap();
+    symlink("/dev/zero", dir.join("messages.ndjson.1")).unwrap();
+    let mut other = message(agent, "x", "of another agent");
+    other.agent_id = "another".parse().unwrap();
+    let asked = json!({
+        "id": "u1", "agentId": agent.id, "role": "user", "content": "hello", "timestamp": "2026-11-26T10:00:00Z",
+        "state": "answered",
+    });
+    let journal = [
+        line(3, EventData::Message { message: message(agent, "m1", "said before it died") }),
+        line(4, EventData::Message { message: other }),
+        line(5, EventData::Message { message: message(agent, "m2", "its last word") }),
+        "{\"seq\": 6, \"event\": \"message\", \"da".to_owned(),
+    ];
+    std::fs::write(dir.join("journal.ndjson"), journal.concat()).unwrap();
+    let asked = format!("{asked}\n{}\n", asked.to_string().replace("hello", "hello again"));
+    std::fs::write(dir.join("messages.ndjson"), asked).unwrap();
+}
+
+#[tokio::test]
+async fn what_lies_on_its_disk_stays_readable() {
+    for server_sees_it in [true, false] {
+        let mut bed = Bed::new().await;
+        let agent = bed.ready_agent().await;
+        let id = agent.id.clone();
+        let files = tempfile::tempdir().unwrap();
+        write_files(files.path(), &agent);
+        bed.place.files.lock().unwrap().insert(id.clone(), files.path().into());
+        let mut events = bed.events("0").await;
+        for name in ["agent_started", "agent_ready"] {
+            assert_eq!(next(&mut events).await.data.name(), name);
+        }
+        if server_sees_it {
+            bed.place.host(&id).die();
+        } else {
+            bed.kill();
+            bed.place.host(&id).die();
+            bed.start().await;
+            events = bed.events("0").await;
+            next(&mut events).await;
+            next(&mut events).await;
+        }
+        let said = |data: &EventData| match data {
+            EventData::Message { message } => message.content.clone(),
+            other => other.name().to_owned(),
+        };
+        assert_eq!(said(&next(&mut events).await.data), "said before it died");
+        assert_eq!(said(&next(&mut events).await.data), "its last word");
+        let stopped = next(&mut events).await.data;
+        assert!(
+            matches!(&stopped, EventData::AgentStopped { reason, .. } if reason == "host_lost"),
+            "{stopped:?}"
+        );
+        eventually("its host is removed", || bed.place.count() == 0).await;
+
+        for restarted in [false, true] {
+            if restarted {
+                bed.end().await;
+                bed.start().await;
+            }
+            let client = bed.client();
+            let ended = client.get(&id).await.unwrap();
+            assert_eq!(
+                (ended.status, ended.exit.unwrap().reason.as_str()),
+                (AgentStatus::Stopped, "host_lost")
+            );
+            let logs = client.logs(&id, &LogsQuery::default()).await.unwrap();
+            assert_eq!(logs.logs, ["first", "second", "third héllo"]);
+            let since = LogsQuery { since: Some("107".into()), ..Default::default() };
+            assert_eq!(client.logs(&id, &since).await.unwrap().logs, ["second", "third héllo"]);
+            let cast = LogsQuery { format: Some(LogFormat::Asciicast), ..Default::default() };
+            let cast: Vec<_> = client.log_stream(&id, &cast).await.unwrap().try_collect().await.unwrap();
+            let cast = String::from_utf8(cast.concat()).unwrap();
+            let mut lines = cast.lines();
+            assert!(lines.next().unwrap().contains("\"width\":80"), "{cast}");
+            assert_eq!(lines.next(), Some("[0.0,\"o\",\"first\\r\\n\"]"));
+            assert_eq!(lines.next(), Some("[1.0,\"o\",\"second\\r\\n\"]"));
+            assert_eq!(lines.next(), Some("[2.0,\"r\",\"100x30\"]"));
+            let messages = client.messages(&id, &Default::default()).await.unwrap();
+            let said: Vec<&str> = messages.iter().map(|message| message.content.as_str()).collect();
+            assert_eq!(said, ["hello again", "said before it died", "its last word"]);
+            let screen = client.screen(&id).await.unwrap();
+            assert_eq!((screen.lines[2].as_str(), screen.size.cols), ("third héllo", 100));
+            assert_eq!(client.metrics(&id).await.unwrap().output_bytes, 129);
+        }
+    }
+}
+
+/// The database is gone, and the host died meanwhile: its journal says whose it was.
+#[tokio::test]
+async fn a_dead_host_without_a_row_is_adopted() {
+    let mut bed = Bed::new().await;
+    let agent = bed.ready_agent().await;
+    let files = tempfile::tempdir().unwrap();
+    write_files(files.path(), &agent);
+    let journal = std::fs::read_to_string(files.path().join("journal.ndjson")).unwrap();
+    let ready = line(2, EventData::AgentReady { agent: Box::new(agent.clone()) });
+    std::fs::write(files.path().join("journal.ndjson"), ready + &journal).unwrap();
+    bed.place.files.lock().unwrap().insert(agent.id.clone(), files.path().into());
+    bed.kill();
+    bed.place.host(&agent.id).die();
+    eventually("the state can be taken away", || std::fs::remove_dir_all(&bed.config.state_dir).is_ok())
+        .await;
+    bed.start().await;
+    let ended = bed.until(&agent.id, "its end", |agent| agent.status == AgentStatus::Stopped).await;
+    assert_eq!(ended.name, agent.name);
+    eventually("its host is removed", || bed.place.count() == 0).await;
+    let logs = bed.client().logs(&agent.id, &LogsQuery::default()).await.unwrap();
+    assert_eq!(logs.logs, ["first", "second", "third héllo"]);
+}
+
+#[tokio::test]
+async fn stopping_a_host_that_does_not_answer_keeps_what_it_wrote() {
+    let bed = Bed::new().await;
+    let agent = bed.ready_agent().await;
+    let files = tempfile::tempdir().unwrap();
+    write_files(files.path(), &agent);
+    bed.place.files.lock().unwrap().insert(agent.id.clone(), files.path().into());
+    bed.place.host(&agent.id).die();
+    let stopped = bed.client().stop(&agent.id, &Default::default()).await.unwrap();
+    assert_eq!(stopped.status, AgentStatus::Stopped);
+    eventually("its host is removed", || bed.place.count() == 0).await;
+    let logs = bed.client().logs(&agent.id, &LogsQuery::default()).await.unwrap();
+    assert_eq!(logs.logs, ["first", "second", "third héllo"]);
+}
