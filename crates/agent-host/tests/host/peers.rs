@@ -129,6 +129,8 @@ fn a_nested_host_obeys_its_starter() {
         outer.ask(&format!("python3 {}", file.display()))
     };
     assert_eq!(ask("/agent"), "200");
+    // With everything that the outer agent started.
+    assert_eq!(outer.call("POST", "/stop", None).0, 200);
 }
 
 /// Tokens and descriptors of a host are not for other processes of its user.
