@@ -7,16 +7,14 @@
 
 use std::collections::BTreeSet;
 
-use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use axum::serve::IncomingStream;
 use parallax_api::{Code, Problem};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
-use tokio::net::UnixListener;
+use tokio::net::UnixStream;
 
 use crate::process_tree::{Ancestor, ancestors};
 
@@ -34,18 +32,14 @@ pub enum Peer {
     Stranger,
 }
 
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        let pid = stream.io().peer_cred().ok().and_then(|credentials| credentials.pid());
-        let peer = pid.and_then(Pid::from_raw).map_or(Self::Stranger, Self::of);
-        if peer == Self::Stranger {
-            tracing::warn!(pid, "a process of another agent, or an unknown one, connected");
-        }
-        peer
-    }
-}
-
 impl Peer {
+    /// Classifies the process at the other end of a connection.
+    pub fn of_stream(stream: &UnixStream) -> Self {
+        let pid = stream.peer_cred().ok().and_then(|credentials| credentials.pid());
+        // 0 is a process of another PID namespace.
+        pid.and_then(Pid::from_raw).map_or(Self::Stranger, Self::of)
+    }
+
     /// Classifies a process that is connected. The handle keeps its number from being given to another meanwhile.
     fn of(pid: Pid) -> Self {
         // A process that is gone already cannot be identified: what it left to its children is not trusted.

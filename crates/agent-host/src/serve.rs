@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::container;
 use crate::peer::{self, Peer};
+use crate::peer_listener::PeerListener;
 use crate::reaper::Reaper;
 use crate::routes::{Host, router};
 use crate::session::{Session, SessionContext};
@@ -135,6 +136,7 @@ async fn start(
     }
     let closing = released.clone().cancelled_owned();
     let app = app.layer(from_fn(peer::authorize)).into_make_service_with_connect_info::<Peer>();
+    let listener = PeerListener::new(listener);
     servers.spawn(axum::serve(listener, app).with_graceful_shutdown(closing).into_future());
     Ok(Served { session, released, servers })
 }

@@ -158,3 +158,43 @@ fn the_host_cannot_be_looked_into() {
         "none"
     );
 }
+
+/// Connections that an agent leaves open keep no one else out.
+#[test]
+fn an_agents_idle_connections_are_few() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, other) = (
+        Host::start(&dir.path().join("one"), &shell_launch(dir.path()), &[]),
+        Host::start(&dir.path().join("other"), &shell_launch(dir.path()), &[]),
+    );
+    let script = format!(
+        "import socket,sys,time\n\
+         held=[]\n\
+         for path in sys.argv[1:]:\n\
+         \x20 for _ in range(400):\n\
+         \x20  s=socket.socket(socket.AF_UNIX); s.settimeout(5); s.connect(path); held.append(s)\n\
+         time.sleep(0.5)\n\
+         open_=0\n\
+         for s in held:\n\
+         \x20 s.setblocking(False)\n\
+         \x20 try: open_+= s.recv(1)!=b''\n\
+         \x20 except BlockingIOError: open_+=1\n\
+         \x20 except ConnectionError: pass\n\
+         open({:?},'w').write(str(open_)); time.sleep(1000)\n",
+        dir.path().join("open").display().to_string()
+    );
+    std::fs::write(dir.path().join("hold.py"), script).unwrap();
+    let (own, others) = (one.socket(), other.socket());
+    one.ask(&format!(
+        "(python3 {}/hold.py {} {} >/dev/null 2>&1 &)",
+        dir.path().display(),
+        own.display(),
+        others.display()
+    ));
+    let open = dir.path().join("open");
+    wait_for("the connections", || std::fs::read_to_string(&open).is_ok_and(|text| !text.is_empty()));
+    assert_eq!(std::fs::read_to_string(&open).unwrap(), "80", "64 to its own host, 16 to a neighbour's");
+    for host in [&one, &other] {
+        assert_eq!(host.ask("echo here"), "here");
+    }
+}
