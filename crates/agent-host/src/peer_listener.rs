@@ -14,6 +14,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::peer::Peer;
+use crate::process_tree::ProcessId;
 
 /// Connections of the host's own agent: hooks, which are short. More are closed at once.
 const MAX_OWN_AGENT: usize = 64;
@@ -27,6 +28,9 @@ pub struct PeerListener {
     listener: UnixListener,
     own_agent: Arc<Semaphore>,
     strangers: Arc<Semaphore>,
+    /// The server that connected last. Who is below no host never will be: a process can lose its parent, but only to
+    /// an ancestor of it.
+    trusted: Option<ProcessId>,
 }
 
 /// A connection, with its place among those of its kind.
@@ -42,14 +46,22 @@ impl PeerListener {
             listener,
             own_agent: Arc::new(Semaphore::new(MAX_OWN_AGENT)),
             strangers: Arc::new(Semaphore::new(MAX_STRANGERS)),
+            trusted: None,
         }
     }
 
     /// The connection, unless its kind has too many.
-    fn admit(&self, stream: UnixStream) -> Option<(PeerStream, Peer)> {
-        let peer = Peer::of_stream(&stream);
+    fn admit(&mut self, stream: UnixStream) -> Option<(PeerStream, Peer)> {
+        let process = peer_process(&stream);
+        let peer = match process {
+            Some(process) if self.trusted == Some(process) => Peer::Trusted,
+            _ => Peer::of_stream(&stream),
+        };
         let permit = match peer {
-            Peer::Trusted => None,
+            Peer::Trusted => {
+                self.trusted = process;
+                None
+            }
             Peer::OwnAgent => Some(self.own_agent.clone().try_acquire_owned().ok()?),
             Peer::Stranger => {
                 // Once: an agent must not be able to fill the host's log.
@@ -60,6 +72,11 @@ impl PeerListener {
         };
         Some((PeerStream { stream, _permit: permit }, peer))
     }
+}
+
+/// The process at the other end.
+fn peer_process(stream: &UnixStream) -> Option<ProcessId> {
+    ProcessId::of(stream.peer_cred().ok()?.pid()?)
 }
 
 impl Listener for PeerListener {

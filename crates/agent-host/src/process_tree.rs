@@ -123,6 +123,21 @@ fn read_stat(pid: i32) -> Option<(i32, ProcInfo)> {
     Some((fields.get(1)?.parse().ok()?, process))
 }
 
+/// A process that cannot be taken for another one that gets its number later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessId {
+    pid: i32,
+    start: u64,
+}
+
+impl ProcessId {
+    /// The process with this number now.
+    pub fn of(pid: i32) -> Option<Self> {
+        let (_, process) = read_ancestor(pid)?;
+        Some(Self { pid, start: process.start })
+    }
+}
+
 /// An ancestor of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ancestor {

@@ -173,14 +173,14 @@ fn an_agents_idle_connections_are_few() {
          for path in sys.argv[1:]:\n\
          \x20 for _ in range(400):\n\
          \x20  s=socket.socket(socket.AF_UNIX); s.settimeout(5); s.connect(path); held.append(s)\n\
-         time.sleep(0.5)\n\
-         open_=0\n\
-         for s in held:\n\
-         \x20 s.setblocking(False)\n\
-         \x20 try: open_+= s.recv(1)!=b''\n\
-         \x20 except BlockingIOError: open_+=1\n\
-         \x20 except ConnectionError: pass\n\
-         open({:?},'w').write(str(open_)); time.sleep(1000)\n",
+         while True:\n\
+         \x20 left=0\n\
+         \x20 for s in held:\n\
+         \x20  s.setblocking(False)\n\
+         \x20  try: left+= s.recv(1)!=b''\n\
+         \x20  except BlockingIOError: left+=1\n\
+         \x20  except ConnectionError: pass\n\
+         \x20 open({:?},'w').write(str(left)); time.sleep(0.2)\n",
         dir.path().join("open").display().to_string()
     );
     std::fs::write(dir.path().join("hold.py"), script).unwrap();
@@ -192,8 +192,9 @@ fn an_agents_idle_connections_are_few() {
         others.display()
     ));
     let open = dir.path().join("open");
-    wait_for("the connections", || std::fs::read_to_string(&open).is_ok_and(|text| !text.is_empty()));
-    assert_eq!(std::fs::read_to_string(&open).unwrap(), "80", "64 to its own host, 16 to a neighbour's");
+    wait_for("64 connections to its own host and 16 to a neighbour's", || {
+        std::fs::read_to_string(&open).is_ok_and(|left| left == "80")
+    });
     for host in [&one, &other] {
         assert_eq!(host.ask("echo here"), "here");
     }

@@ -38,7 +38,9 @@ impl Runner {
 
     /// The turn of a message is over: publishes its answer, or fails the message.
     pub(super) fn close(&mut self, id: &str, outcome: Outcome) {
-        let answer = self.messaging.take_answer().or_else(|| self.answer_on_screen(id));
+        // An empty answer is one, but not of a turn that was interrupted.
+        let counts = |answer: &Answer| outcome != Outcome::Interrupted || !answer.content.is_empty();
+        let answer = self.messaging.take_answer().filter(counts).or_else(|| self.answer_on_screen(id));
         match (outcome, answer) {
             (Outcome::Failed, _) => self.messaging.inbox().fail(id, self.turn_failure()),
             (Outcome::Interrupted, None) => {
