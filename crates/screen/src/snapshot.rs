@@ -104,7 +104,7 @@ fn buffer(painter: &mut Painter, buffer: &Buffer, history: usize) {
                 painter.write(format_args!("\x1b[{col}G \x1bH\x1b[2K"));
             }
         }
-        painter.out.push_str("\r");
+        painter.out.push('\r');
     }
     let above = buffer.history.len();
     let first = above.saturating_sub(history);

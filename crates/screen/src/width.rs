@@ -75,14 +75,20 @@ pub(crate) fn step(code: u32, preceding: Option<Preceding>) -> Step {
 
 /// Whether there is no boundary between two characters: the rules GB6 to GB13 of UAX #29.
 fn join(before: u8, after: u8) -> bool {
-    match (before, after) {
+    let hangul = matches!(
+        (before, after),
         (HANGUL_L, HANGUL_L | HANGUL_V | HANGUL_LV | HANGUL_LVT)
-        | (HANGUL_LV | HANGUL_V, HANGUL_V | HANGUL_T)
-        | (HANGUL_LVT | HANGUL_T, HANGUL_T) => true,
-        (_, EXTEND | ZWJ | SPACING_MARK) | (PREPEND, _) => true,
-        (ZWJ, PICTOGRAPH) | (REGIONAL_INDICATOR, REGIONAL_INDICATOR) => true,
-        _ => false,
-    }
+            | (HANGUL_LV | HANGUL_V, HANGUL_V | HANGUL_T)
+            | (HANGUL_LVT | HANGUL_T, HANGUL_T)
+    );
+    let joined = matches!(
+        (before, after),
+        (_, EXTEND | ZWJ | SPACING_MARK)
+            | (PREPEND, _)
+            | (ZWJ, PICTOGRAPH)
+            | (REGIONAL_INDICATOR, REGIONAL_INDICATOR)
+    );
+    hangul || joined
 }
 
 fn class(code: u32) -> u8 {
@@ -155,7 +161,7 @@ mod tests {
         let slow = |code: u32| {
             RANGES.iter().find(|(first, last, _)| (*first..=*last).contains(&code)).map_or(0, |range| range.2)
         };
-        for (first, last, _) in RANGES {
+        for &(first, last, _) in &RANGES {
             for code in [first.wrapping_sub(1), first, (first + last) / 2, last, last + 1] {
                 if code <= 0x10ffff {
                     assert_eq!(class(code), slow(code), "{code:x}");

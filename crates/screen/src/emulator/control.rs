@@ -86,7 +86,7 @@ impl Emulator {
                 _ => {}
             },
             (0, b' ', b'q') => {
-                self.modes.cursor_style = style_of_cursor(params.get(0), self.modes.cursor_style)
+                self.modes.cursor_style = style_of_cursor(params.get(0), self.modes.cursor_style);
             }
             (0, 0, b'r') => self.set_margins(&params),
             (0, 0, b's') => self.save_cursor(),
