@@ -203,3 +203,26 @@ async fn a_stopped_container_leaves_in_order() {
 pub fn shell(name: &str) -> SpawnRequest {
     SpawnRequest { name: name.into(), r#type: "shell".into(), ..SpawnRequest::default() }
 }
+
+/// A host that is killed cannot hand anything over: its files are read from its container.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Docker engine: make test-docker"]
+async fn a_killed_host_leaves_log_and_messages() {
+    let backend = DockerBackend::start().await;
+    let mut agent = backend.user().spawn_ready(fake("killed", &[])).await;
+    assert_eq!(agent.say("remember this").await, "echo: remember this");
+    docker(&["kill", "--signal", "KILL", &container(&agent.id)]).await.expect("it can be killed");
+    assert_eq!(agent.ends().await.reason, "container_ended");
+    let messages = agent.messages().await;
+    assert!(messages.iter().any(|message| message.content.contains("remember this")), "{messages:?}");
+    let log = parallax_testkit::conformance::terminal::raw_log(&agent).await;
+    assert!(String::from_utf8_lossy(&log).contains("echo: remember this"), "its output stays readable");
+    until("the container to be gone", PATIENCE, async || {
+        match docker(&["inspect", &container(&agent.id)]).await {
+            None => Ok(()),
+            Some(_) => Err("it is still there"),
+        }
+    })
+    .await;
+    backend.end_server().await;
+}

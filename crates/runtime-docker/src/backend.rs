@@ -1,5 +1,6 @@
 //! [`AgentBackend`] over a Docker engine.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use parallax_runtime_core::{AgentBackend, FoundHost, Health, HostAddress, Usage}
 
 use crate::config::DockerConfig;
 use crate::context::Context;
-use crate::{discovery, engine, launch, removal, usage};
+use crate::{discovery, engine, host_files, launch, removal, usage};
 
 /// Runs each agent's host as the first process of a container.
 pub struct DockerBackend {
@@ -60,6 +61,10 @@ impl AgentBackend for DockerBackend {
 
     async fn find_host(&self, id: &AgentId) -> Result<Option<FoundHost>, Problem> {
         discovery::find_host(&self.context, id).await
+    }
+
+    async fn host_files(&self, id: &AgentId, scratch: &Path) -> Result<Option<PathBuf>, Problem> {
+        host_files::host_files(&self.context, id, scratch).await
     }
 
     async fn remove(&self, id: &AgentId, grace: Duration) -> Result<(), Problem> {

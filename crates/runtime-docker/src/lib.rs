@@ -1,7 +1,8 @@
 //! Agents as containers of a Docker engine.
 //!
 //! - `context`: what the following parts share. `backend` implements the trait with them: `launch` starts a container,
-//!   `discovery` finds containers, `removal` removes them, `usage` measures them.
+//!   `discovery` finds containers, `removal` removes them, `host_files` copies a dead host's
+//!   files out of one, `usage` measures them.
 //! - A launch: `image` (which one, and pulling it) → `network` → `host_volume` (the host program, for any image) → `container`
 //!   (the request to the engine: a pure function) → `directories` → `start` (the launch goes in by standard input, the result
 //!   of the start comes out) → `connector`.
@@ -24,6 +25,7 @@ mod egress;
 mod elf;
 mod engine;
 pub mod gc;
+mod host_files;
 mod host_volume;
 mod identity;
 mod image;
