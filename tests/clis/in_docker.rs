@@ -8,7 +8,7 @@ use parallax_api::runtime::RuntimeKind;
 use parallax_api::{AttentionKind, SpawnRequest};
 use parallax_control_plane::RuntimeSpec;
 use parallax_testkit::backend::TestBackend;
-use parallax_testkit::docker::{DockerBackend, container, docker, scripted_models};
+use parallax_testkit::docker::{DockerBackend, container, docker, gateway, scripted_models};
 use parallax_testkit::in_process::InProcess;
 use parallax_testkit::local::Directory;
 use parallax_testkit::real_cli::RealCli;
@@ -80,7 +80,8 @@ fn give(path: &Path) {
 
 async fn backend(cli: RealCli, home: &Directory) -> DockerBackend {
     let credentials = format!("{}={}", cli.name(), home.path().join("home").display());
-    DockerBackend::start_with(&["--credentials", &credentials], &[]).await
+    DockerBackend::start_with(&["--credentials", &credentials, "--egress", &gateway("bridge").await], &[])
+        .await
 }
 
 macro_rules! clis {

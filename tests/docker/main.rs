@@ -4,6 +4,7 @@
 mod conformance;
 mod containers;
 mod images;
+mod isolation;
 mod neighbours;
 mod networks;
 mod placement;

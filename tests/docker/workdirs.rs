@@ -67,7 +67,6 @@ async fn a_volume() {
     let nothing = user.spawn_refused(&working_in(&format!("{volume}:ro"))).await;
     assert_eq!(nothing.code, Code::WorkdirNotFound, "{nothing:?}");
 
-    docker(&["volume", "create", &volume]).await.expect("a volume can be made");
     let first = user.spawn_ready(working_in(&volume)).await;
     assert_eq!(first.say("echo kept > file && ls").await, "file");
     first.stop().await;

@@ -106,12 +106,15 @@ pub async fn docker(args: &[&str]) -> Option<String> {
     done.status.success().then_some(text)
 }
 
-/// Scripted models where containers reach them: at the address of the engine's own bridge.
+/// The address of this machine on a network of the engine.
+pub async fn gateway(network: &str) -> String {
+    let address = ["network", "inspect", network, "--format", "{{(index .IPAM.Config 0).Gateway}}"];
+    docker(&address).await.expect("the engine has this network")
+}
+
+/// Scripted models where containers reach them that have it as `--egress`: at the address of the engine's own bridge.
 pub async fn scripted_models(replies: Vec<Reply>) -> Models {
-    let gateway =
-        docker(&["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]).await;
-    let listener =
-        TcpListener::bind((gateway.expect("an engine has a bridge"), 0)).await.expect("the bridge is here");
+    let listener = TcpListener::bind((gateway("bridge").await, 0)).await.expect("the bridge is here");
     let defaults = Pace { chunk_chars: Some(16), chunk_delay_ms: Some(2), first_delay_ms: Some(5) };
     let scenario = Scenario { defaults, replies, ..Scenario::default() };
     Models::listen(listener, scenario, Log::default()).expect("a listener has an address")

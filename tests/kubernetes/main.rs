@@ -2,6 +2,7 @@
 
 mod conformance;
 mod forward;
+mod lifecycle;
 mod replicas;
 mod resources;
 mod suspend;

@@ -171,7 +171,7 @@ async fn what_cannot_start_is_told_in_seconds() {
 
     let namespace = backend.namespace();
     namespace.apply(&resource("imageless", "image: registry.invalid/nothing:1")).await.expect("it is taken");
-    namespace.becomes("pa/imageless", "{.status.phase} {.status.code}", "Failed IMAGE_NOT_FOUND").await;
+    namespace.becomes("pa/imageless", "{.status.phase} {.status.code}", "Pending IMAGE_NOT_FOUND").await;
     namespace.kubectl(&["delete", "pa", "imageless"]).await.expect("it can be deleted");
     nothing_is_left(&backend).await;
     backend.end_server().await;

@@ -11,7 +11,7 @@ use parallax_testkit::k8s::{KubernetesBackend, kubectl};
 use parallax_testkit::wait::{PATIENCE, until, within};
 
 /// The claims of this cluster are directories of this machine that belong to root, whatever a pod says of its group.
-async fn give_to_the_agent(backend: &KubernetesBackend, claim: &str) {
+pub(super) async fn give_to_the_agent(backend: &KubernetesBackend, claim: &str) {
     let path: String = until("the claim to have a volume", PATIENCE, async || {
         let volume = backend.namespace().field(&format!("pvc/{claim}"), "{.spec.volumeName}").await;
         let path = ["get", "pv", &volume, "-o", "jsonpath={.spec.hostPath.path}"];

@@ -14,8 +14,10 @@ use crate::cluster::{self, Cluster};
 
 /// A lease that was not renewed for this long has expired.
 const LEASE_DURATION: Duration = Duration::from_secs(15);
-/// How often the leader renews the lease, and others read it.
+/// How often the leader renews the lease.
 const RENEW_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a replica that stands by reads the lease: it bounds how long there is no leader when one releases it.
+const STANDBY_INTERVAL: Duration = Duration::from_millis(500);
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 
@@ -131,7 +133,7 @@ impl Lease {
                     on_standby(problem.detail);
                 }
             }
-            tokio::time::sleep(RENEW_INTERVAL.min(LEASE_DURATION / 10)).await;
+            tokio::time::sleep(STANDBY_INTERVAL).await;
         }
     }
 

@@ -1,0 +1,142 @@
+//! What operators do: Secrets that come later, namespaces that are deleted, claims that are somebody's.
+
+use std::time::Instant;
+
+use parallax_api::{Code, SpawnRequest};
+use parallax_testkit::backend::{TestBackend, fake};
+use parallax_testkit::k8s::{KubernetesBackend, Namespace, kubectl};
+use parallax_testkit::wait::{PATIENCE, until};
+
+fn agent(name: &str, agent_type: &str, spec: &str) -> String {
+    format!(
+        "{{apiVersion: parallax.io/v1alpha1, kind: ParallaxAgent, metadata: {{name: {name}}}, spec: \
+         {{type: {agent_type}{spec}}}}}"
+    )
+}
+
+fn condition(of: &str, field: &str) -> String {
+    format!("{{.status.conditions[?(@.type==\"{of}\")].{field}}}")
+}
+
+/// An agent waits for what is not there yet, says what for, and starts when it comes.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a Kubernetes cluster: make test-k8s"]
+async fn a_secret_may_come_later() {
+    let backend = KubernetesBackend::start().await;
+    let namespace = backend.namespace();
+    let env = ", env: [{name: K, valueFrom: {secretKeyRef: {name: late-secret, key: api-key}}}]";
+    namespace.apply(&agent("late", "shell", env)).await.expect("the resource is taken");
+    namespace.becomes("pa/late", "{.status.phase} {.status.code}", "Pending SPAWN_FAILED").await;
+    let message = namespace.field("pa/late", "{.status.message}").await;
+    assert!(message.contains("late-secret"), "{message}");
+    assert_eq!(namespace.field("pa/late", &condition("Stalled", "status")).await, "False");
+    let secret = ["create", "secret", "generic", "late-secret", "--from-literal", "api-key=x"];
+    namespace.kubectl(&secret).await.expect("a Secret can be made");
+    namespace.becomes("pa/late", "{.status.phase}", "Running").await;
+    let generations = format!("{} {{.metadata.generation}}", condition("Ready", "observedGeneration"));
+    namespace.becomes("pa/late", &generations, "1 1").await;
+    namespace.kubectl(&["delete", "pa", "late"]).await.expect("it can be deleted");
+    backend.end_server().await;
+}
+
+/// A namespace goes within a minute, whether its runtime still runs or not.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a Kubernetes cluster: make test-k8s"]
+async fn a_namespace_goes_with_its_agents() {
+    for controller_runs in [true, false] {
+        let backend = KubernetesBackend::start().await;
+        let namespace = backend.namespace();
+        for index in 0..3 {
+            namespace.apply(&agent(&format!("n{index}"), "fake", "")).await.expect("it is taken");
+        }
+        for index in 0..3 {
+            namespace.becomes(&format!("pa/n{index}"), "{.status.phase}", "Running").await;
+        }
+        if !controller_runs {
+            backend.kill_server().await;
+        }
+        let began = Instant::now();
+        let gone = kubectl(&["delete", "namespace", namespace.name(), "--timeout=60s"]).await;
+        assert!(gone.is_some(), "after {:?}, controller runs: {controller_runs}", began.elapsed());
+        if controller_runs {
+            backend.end_server().await;
+        }
+    }
+}
+
+/// A finalizer that an earlier version set is removed.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a Kubernetes cluster: make test-k8s"]
+async fn an_old_finalizer_is_removed() {
+    let backend = KubernetesBackend::start().await;
+    let namespace = backend.namespace();
+    let old = agent("old", "fake", "").replace("{name: old}", "{name: old, finalizers: [parallax.io/agent]}");
+    namespace.apply(&old).await.expect("it is taken");
+    namespace.becomes("pa/old", "{.status.phase} {.metadata.finalizers}", "Running ").await;
+    namespace.kubectl(&["delete", "pa", "old"]).await.expect("it can be deleted");
+    backend.end_server().await;
+}
+
+/// What could not come back is not suspended.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a Kubernetes cluster: make test-k8s"]
+async fn a_type_that_cannot_resume_is_not_suspended() {
+    let backend = KubernetesBackend::start().await;
+    let namespace = backend.namespace();
+    claim(namespace, "work", "").await;
+    super::suspend::give_to_the_agent(&backend, "work").await;
+    let workspace = ", workspace: {existingClaim: {name: work}}";
+    namespace.apply(&agent("s1", "shell", workspace)).await.expect("the resource is taken");
+    namespace.becomes("pa/s1", "{.status.phase}", "Running").await;
+    let suspended = ["patch", "pa", "s1", "--type", "merge", "-p", "{\"spec\":{\"suspended\":true}}"];
+    namespace.kubectl(&suspended).await.expect("the schema has nothing against it");
+    namespace.becomes("pa/s1", &condition("Suspended", "reason"), "CannotResume").await;
+    assert_eq!(namespace.field("pa/s1", "{.status.phase}").await, "Running");
+    namespace.kubectl(&["delete", "pa", "s1"]).await.expect("it can be deleted");
+    until("the pod to be gone", PATIENCE, async || {
+        let pods = namespace.kubectl(&["get", "pods", "-o", "name"]).await.unwrap_or_default();
+        if pods.is_empty() { Ok(()) } else { Err(pods) }
+    })
+    .await;
+    backend.end_server().await;
+}
+
+/// Claims of servers, of living agents and of nobody known are no workdir.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a Kubernetes cluster: make test-k8s"]
+async fn claims_that_are_somebodys_are_refused() {
+    let backend = KubernetesBackend::start_with(&["--allow-claim", "team-*"]).await;
+    let namespace = backend.namespace();
+    let server = ", labels: {app.kubernetes.io/name: parallax, app.kubernetes.io/component: runtime}";
+    claim(namespace, "team-state", server).await;
+    claim(namespace, "plain", "").await;
+    let owner = agent("owner", "fake", ", workspace: {claim: {size: 1Gi}}");
+    namespace.apply(&owner).await.expect("the resource is taken");
+    let owned = until("the agent's claim", PATIENCE, async || {
+        let claims = namespace.kubectl(&["get", "pvc", "-o", "name"]).await.unwrap_or_default();
+        claims.lines().find_map(|line| line.strip_suffix("-workspace")).map(ToOwned::to_owned).ok_or(claims)
+    })
+    .await;
+    let owned = format!("{}-workspace", owned.trim_start_matches("persistentvolumeclaim/"));
+    for name in ["team-state", "plain", &owned] {
+        let request = SpawnRequest { workdir: Some(name.to_owned()), ..fake("thief", &[]) };
+        let problem = backend.user().spawn_refused(&request).await;
+        assert_eq!(problem.code, Code::WorkdirForbidden, "{name}: {problem:?}");
+    }
+    for name in ["team-state", &owned] {
+        let thief = agent("thief", "fake", &format!(", workspace: {{existingClaim: {{name: {name}}}}}"));
+        namespace.apply(&thief).await.expect("the schema has nothing against it");
+        namespace.becomes("pa/thief", "{.status.phase} {.status.code}", "Failed WORKDIR_FORBIDDEN").await;
+        namespace.kubectl(&["delete", "pa", "thief"]).await.expect("it can be deleted");
+    }
+    namespace.kubectl(&["delete", "pa", "--all"]).await.expect("they can be deleted");
+    backend.end_server().await;
+}
+
+async fn claim(namespace: &Namespace, name: &str, metadata: &str) {
+    let manifest = format!(
+        "{{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {{name: {name}{metadata}}}, spec: \
+         {{accessModes: [ReadWriteOnce], resources: {{requests: {{storage: 1Gi}}}}}}}}"
+    );
+    namespace.apply(&manifest).await.expect("a claim can be made");
+}
