@@ -1,0 +1,233 @@
+//! The `git` program, called so that a hostile repository runs nothing and an endless one ends.
+//!
+//! - The environment is empty but for a few variables, so that none of the caller's leads elsewhere.
+//! - Hooks, file system monitors, external diffs and text conversions are off; filters are switched off by their names, as the
+//!   repository's configuration has them.
+//! - Only ordinary protocols are allowed, nobody is prompted, and pathspecs are literal.
+//! - Every call has a time limit and an output limit; the whole process group ends with it.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+
+use crate::error::WorkspaceError;
+
+/// How long one call may take.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest output that is read, in bytes.
+pub const MAX_OUTPUT: usize = 8 * 1024 * 1024;
+/// The longest complaint that is passed on, in bytes.
+const MAX_COMPLAINT: usize = 4096;
+/// Filters of a repository at most; one with more is refused.
+const MAX_FILTERS: usize = 64;
+
+/// Configuration of every call. It wins over that of the repository, the user and the system.
+const CONFIG: &[&str] = &[
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.quotePath=false",
+    "core.pager=cat",
+    "core.editor=false",
+    "core.alternateRefsCommand=false",
+    "color.ui=false",
+    "commit.gpgSign=false",
+    "diff.colorMoved=no",
+    "diff.mnemonicPrefix=false",
+    "diff.noprefix=false",
+    "diff.renames=true",
+    "diff.submodule=short",
+    "fetch.recurseSubmodules=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "protocol.ext.allow=never",
+    "status.renames=true",
+    "submodule.recurse=false",
+];
+
+/// Variables that are passed on: where programs and the user's own configuration are.
+const PASSED_ON: &[&str] = &["PATH", "HOME", "XDG_CONFIG_HOME", "USER", "LOGNAME", "TMPDIR"];
+
+/// Variables of every call.
+const ENVIRONMENT: &[(&str, &str)] = &[
+    ("GIT_ALLOW_PROTOCOL", "file:git:http:https:ssh"),
+    ("GIT_ASKPASS", "false"),
+    ("GIT_LFS_SKIP_SMUDGE", "1"),
+    ("GIT_LITERAL_PATHSPECS", "1"),
+    ("GIT_NO_LAZY_FETCH", "1"),
+    ("GIT_NO_REPLACE_OBJECTS", "1"),
+    ("GIT_OPTIONAL_LOCKS", "0"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+    ("LC_ALL", "C"),
+    ("SSH_ASKPASS", "false"),
+];
+
+/// Git in one directory.
+#[derive(Clone, Debug)]
+pub struct Git {
+    directory: OsString,
+    /// Configuration that switches the repository's filters off.
+    filters: Vec<String>,
+    index: Option<OsString>,
+}
+
+impl Git {
+    /// Git in `directory`, with the filters of the repository there switched off.
+    ///
+    /// # Errors
+    /// When it has too many filters, or git does not start.
+    pub async fn open(directory: &Path) -> Result<Self, WorkspaceError> {
+        let mut git = Self { directory: directory.into(), filters: Vec::new(), index: None };
+        let found = git.try_run(["config", "--name-only", "-z", "--get-regexp", "^filter\\."]).await?;
+        // Without a match the status is 1, and the output empty.
+        let mut names: Vec<&str> = std::str::from_utf8(&found.stdout)
+            .map_err(|_| WorkspaceError::Invalid("the repository's configuration is not UTF-8".into()))?
+            .split('\0')
+            .filter_map(|key| key.strip_prefix("filter.")?.rsplit_once('.').map(|(name, _)| name))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        if names.len() > MAX_FILTERS {
+            return Err(WorkspaceError::Invalid(format!(
+                "the repository has more than {MAX_FILTERS} filters"
+            )));
+        }
+        if let Some(odd) = names.iter().find(|name| name.contains(['=', '\n'])) {
+            return Err(WorkspaceError::Invalid(format!(
+                "the repository has a filter with an odd name: {odd:?}"
+            )));
+        }
+        git.filters = names
+            .iter()
+            .flat_map(|name| {
+                ["clean=", "smudge=", "process=", "required=false"].map(|off| format!("filter.{name}.{off}"))
+            })
+            .collect();
+        Ok(git)
+    }
+
+    /// The same with an index of its own.
+    #[must_use]
+    pub fn with_index(mut self, index: &Path) -> Self {
+        self.index = Some(index.into());
+        self
+    }
+
+    /// Runs git, and returns its output.
+    ///
+    /// # Errors
+    /// When git fails, takes too long, or says too much.
+    pub async fn run<S: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+    ) -> Result<Vec<u8>, WorkspaceError> {
+        let output = self.try_run(args).await?;
+        if output.success {
+            return Ok(output.stdout);
+        }
+        Err(WorkspaceError::Refused(output.complaint))
+    }
+
+    /// The output as a line of text.
+    ///
+    /// # Errors
+    /// As [`Git::run`], and when the output is not UTF-8.
+    pub async fn line<S: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+    ) -> Result<String, WorkspaceError> {
+        let output = self.run(args).await?;
+        let text = String::from_utf8(output)
+            .map_err(|_| WorkspaceError::Invalid("a name in the repository is not UTF-8".into()))?;
+        Ok(text.trim_end_matches('\n').to_owned())
+    }
+
+    /// Whether git answers with success.
+    ///
+    /// # Errors
+    /// When git does not start or takes too long.
+    pub async fn succeeds<S: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+    ) -> Result<bool, WorkspaceError> {
+        Ok(self.try_run(args).await?.success)
+    }
+
+    async fn try_run<S: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+    ) -> Result<Output, WorkspaceError> {
+        let mut command = Command::new("git");
+        command.env_clear();
+        for name in PASSED_ON {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command.envs(ENVIRONMENT.iter().copied());
+        if let Some(index) = &self.index {
+            command.env("GIT_INDEX_FILE", index);
+        }
+        for entry in CONFIG.iter().copied().chain(self.filters.iter().map(String::as_str)) {
+            command.args(["-c", entry]);
+        }
+        command.arg("-C").arg(&self.directory).args(args);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.process_group(0).kill_on_drop(true);
+        let mut group = Group(command.spawn()?);
+        let stdout = group.0.stdout.take();
+        let stderr = group.0.stderr.take();
+        let reading = async {
+            let (stdout, stderr) =
+                tokio::join!(read_up_to(stdout, MAX_OUTPUT), read_up_to(stderr, MAX_COMPLAINT));
+            let (stdout, is_whole) = stdout?;
+            if !is_whole {
+                return Err(WorkspaceError::TooLong(MAX_OUTPUT));
+            }
+            let status = group.0.wait().await?;
+            let complaint = String::from_utf8_lossy(&stderr?.0).trim().to_owned();
+            Ok(Output { success: status.success(), stdout, complaint })
+        };
+        tokio::time::timeout(CALL_TIMEOUT, reading)
+            .await
+            .unwrap_or(Err(WorkspaceError::Timeout(CALL_TIMEOUT)))
+    }
+}
+
+struct Output {
+    success: bool,
+    stdout: Vec<u8>,
+    complaint: String,
+}
+
+/// Ends git and what it started, unless it has ended.
+struct Group(Child);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // None once it was waited for: the number may be somebody else's then.
+        let id = self.0.id().and_then(|id| i32::try_from(id).ok());
+        if let Some(group) = id.and_then(rustix::process::Pid::from_raw) {
+            // It may have ended by itself.
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+/// Reads up to `most` bytes. What is beyond is read and dropped for complaints only: whoever says too much to us is ended.
+async fn read_up_to(from: Option<impl AsyncRead + Unpin>, most: usize) -> std::io::Result<(Vec<u8>, bool)> {
+    let Some(mut from) = from else { return Ok((Vec::new(), true)) };
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(most).unwrap_or(u64::MAX);
+    (&mut from).take(limit).read_to_end(&mut bytes).await?;
+    let mut more = [0; 1];
+    let is_whole = from.read(&mut more).await? == 0;
+    if !is_whole && most == MAX_COMPLAINT {
+        // A pipe that nobody reads would hold git up.
+        tokio::io::copy(&mut from, &mut tokio::io::sink()).await?;
+    }
+    Ok((bytes, is_whole))
+}

@@ -1,0 +1,43 @@
+//! What is kept of a workspace beside it, for the next server.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The largest record that is read, in bytes.
+const MAX_RECORD: u64 = 64 * 1024;
+
+/// A workspace as it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// The id: that of its agent.
+    pub id: String,
+    /// The repository, or the worktree, that it was made from.
+    pub repository: PathBuf,
+    /// Its branch.
+    pub branch: String,
+    /// The commit that it began with.
+    pub base: String,
+    /// The branch that this commit was taken from, if it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_branch: Option<String>,
+}
+
+impl Record {
+    /// Writes it as a whole or not at all.
+    pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
+        let unfinished = path.with_extension("tmp");
+        std::fs::write(&unfinished, serde_json::to_vec_pretty(self)?)?;
+        std::fs::rename(unfinished, path)
+    }
+
+    /// Reads one.
+    pub(crate) fn read(path: &Path) -> io::Result<Self> {
+        if std::fs::symlink_metadata(path)?.len() > MAX_RECORD {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the record is too long"));
+        }
+        Ok(serde_json::from_slice(&std::fs::read(path)?)?)
+    }
+}

@@ -1,0 +1,225 @@
+//! The workspaces of one server: made, found again, removed.
+
+use std::path::{Path, PathBuf};
+
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::error::WorkspaceError;
+use crate::git::Git;
+use crate::record::Record;
+use crate::workspace::Workspace;
+
+/// Characters of a name in a branch.
+const MAX_NAME: usize = 40;
+/// Characters of an id in a branch.
+const SHORT_ID: usize = 8;
+
+/// The workspaces below one directory.
+#[derive(Debug)]
+pub struct Workspaces {
+    root: PathBuf,
+    /// Held while worktrees are added or removed: git's own locks fail instead of waiting.
+    changing: Mutex<()>,
+}
+
+/// A workspace to make.
+#[derive(Clone, Debug)]
+pub struct NewWorkspace {
+    /// The agent's id: letters, digits and `-`.
+    pub id: String,
+    /// The agent's name, for the branch.
+    pub name: String,
+    /// The repository, or a worktree of it: its top directory.
+    pub repository: PathBuf,
+    /// What to begin with. Default: what is checked out in `repository`.
+    pub reference: Option<String>,
+    /// The new branch. Default: `parallax/<name>-<short id>`.
+    pub branch: Option<String>,
+}
+
+impl Workspaces {
+    /// Those below `root`, which is made if need be.
+    ///
+    /// # Errors
+    /// When the directory cannot be made.
+    pub fn open(root: &Path) -> Result<Self, WorkspaceError> {
+        std::fs::create_dir_all(root)?;
+        // Git knows worktrees by their real paths.
+        Ok(Self { root: root.canonicalize()?, changing: Mutex::new(()) })
+    }
+
+    /// Makes a worktree on a new branch. The repository's own checkout is not touched.
+    ///
+    /// # Errors
+    /// `Invalid` for a request that cannot be met, with what to do; otherwise what git says.
+    pub async fn create(&self, new: &NewWorkspace) -> Result<Workspace, WorkspaceError> {
+        let id = checked_id(&new.id)?;
+        let git = open_repository(&new.repository).await?;
+        let reference = new.reference.as_deref().unwrap_or("HEAD");
+        let base = resolve(&git, reference).await?;
+        let branch = match &new.branch {
+            Some(branch) => branch.clone(),
+            None => branch_name(&new.name, id),
+        };
+        check_branch(&git, &branch).await?;
+        let base_branch = base_branch(&git, reference).await?;
+        let record = Record {
+            id: id.to_owned(),
+            repository: new.repository.canonicalize()?,
+            branch,
+            base,
+            base_branch,
+        };
+        let _changing = self.changing().await;
+        let directory = self.directory(id);
+        if directory.symlink_metadata().is_ok() || self.record(id).symlink_metadata().is_ok() {
+            return Err(WorkspaceError::Invalid(format!("there is a workspace `{id}` already")));
+        }
+        // Before the worktree: a server that dies in between leaves a record without one, not one that nobody knows.
+        record.write(&self.record(id))?;
+        let reason = format!("parallax agent {id}");
+        let mut args: Vec<std::ffi::OsString> =
+            ["worktree", "add", "--quiet", "--no-track", "--lock", "--reason"].map(Into::into).into();
+        args.extend([reason.into(), "-b".into(), record.branch.clone().into(), "--".into()]);
+        args.extend([directory.clone().into(), record.base.clone().into()]);
+        if let Err(error) = git.run(args).await {
+            self.clean_up(&git, &record).await;
+            return Err(error);
+        }
+        Ok(Workspace { directory, record })
+    }
+
+    /// The workspace of this agent.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none.
+    pub fn get(&self, id: &str) -> Result<Workspace, WorkspaceError> {
+        let id = checked_id(id)?;
+        let missing = || WorkspaceError::NotFound(id.to_owned());
+        let record = Record::read(&self.record(id)).map_err(|_| missing())?;
+        let directory = self.directory(id);
+        let is_directory = directory.symlink_metadata().is_ok_and(|found| found.is_dir());
+        if record.id == id && is_directory { Ok(Workspace { directory, record }) } else { Err(missing()) }
+    }
+
+    /// Every workspace. Records that cannot be read are passed over.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn list(&self) -> Result<Vec<Workspace>, WorkspaceError> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(&self.root)? {
+            let name = entry?.file_name();
+            if let Some(id) = name.to_str().and_then(|name| name.strip_suffix(".json"))
+                && let Ok(workspace) = self.get(id)
+            {
+                found.push(workspace);
+            }
+        }
+        found.sort_by(|a, b| a.record.id.cmp(&b.record.id));
+        Ok(found)
+    }
+
+    /// Waits until no other worktree is added or removed.
+    pub(crate) async fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().await
+    }
+
+    /// Forgets a workspace whose worktree is gone.
+    pub(crate) fn forget(&self, id: &str) -> std::io::Result<()> {
+        std::fs::remove_file(self.record(id))
+    }
+
+    /// After a worktree that could not be made: nothing of it is left.
+    async fn clean_up(&self, git: &Git, record: &Record) {
+        let directory = self.directory(&record.id);
+        let directory = directory.as_os_str();
+        let remove =
+            ["worktree".as_ref(), "remove".as_ref(), "--force".as_ref(), "--force".as_ref(), "--".as_ref()];
+        // Perhaps it was never there; the branch only goes while it is where it was made.
+        let _ = git.succeeds(remove.into_iter().chain([directory])).await;
+        let reference = format!("refs/heads/{}", record.branch);
+        let _ = git.succeeds(["update-ref", "-d", &reference, &record.base]).await;
+        if let Err(error) = self.forget(&record.id) {
+            tracing::warn!(
+                agent.id = record.id,
+                error = &error as &dyn std::error::Error,
+                "a record is left"
+            );
+        }
+    }
+
+    fn directory(&self, id: &str) -> PathBuf {
+        self.root.join(id)
+    }
+
+    fn record(&self, id: &str) -> PathBuf {
+        self.root.join(format!("{id}.json"))
+    }
+}
+
+/// An id that is one name in a directory and no option.
+fn checked_id(id: &str) -> Result<&str, WorkspaceError> {
+    let fits = (1..=63).contains(&id.len())
+        && !id.starts_with('-')
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if fits { Ok(id) } else { Err(WorkspaceError::Invalid("an id has letters, digits and `-` only".into())) }
+}
+
+/// Git at the top of the repository that was named: never of one around it.
+async fn open_repository(path: &Path) -> Result<Git, WorkspaceError> {
+    let real = path.canonicalize().map_err(|error| {
+        WorkspaceError::Invalid(format!("`{}` cannot be opened: {error}", path.display()))
+    })?;
+    let git = Git::open(&real).await?;
+    let is_bare = git.line(["rev-parse", "--is-bare-repository"]).await.map_err(|error| {
+        WorkspaceError::Invalid(format!("`{}` is no git repository: {error}", path.display()))
+    })?;
+    let top = if is_bare == "true" {
+        git.line(["rev-parse", "--absolute-git-dir"]).await?
+    } else {
+        git.line(["rev-parse", "--show-toplevel"]).await?
+    };
+    if Path::new(&top).canonicalize()? != real {
+        let detail =
+            format!("`{}` stands in the repository `{top}`: name that one if it is meant", path.display());
+        return Err(WorkspaceError::Invalid(detail));
+    }
+    Ok(git)
+}
+
+async fn resolve(git: &Git, reference: &str) -> Result<String, WorkspaceError> {
+    let commit = format!("{reference}^{{commit}}");
+    git.line(["rev-parse", "--verify", "--quiet", "--end-of-options", &commit]).await.map_err(|_| {
+        WorkspaceError::Invalid(format!("the repository has no commit `{reference:.100}` to begin with"))
+    })
+}
+
+/// The branch that a reference names.
+async fn base_branch(git: &Git, reference: &str) -> Result<Option<String>, WorkspaceError> {
+    let args = ["rev-parse", "--symbolic-full-name", "--verify", "--quiet", "--end-of-options", reference];
+    let name = git.line(args).await.unwrap_or_default();
+    // A detached `HEAD` names itself.
+    Ok(name.starts_with("refs/").then_some(name))
+}
+
+async fn check_branch(git: &Git, branch: &str) -> Result<(), WorkspaceError> {
+    let reference = format!("refs/heads/{branch}");
+    if branch.starts_with('-') || !git.succeeds(["check-ref-format", &reference]).await? {
+        return Err(WorkspaceError::Invalid(format!("`{branch:.100}` cannot be the name of a branch")));
+    }
+    if git.succeeds(["rev-parse", "--verify", "--quiet", "--end-of-options", &reference]).await? {
+        return Err(WorkspaceError::Invalid(format!("there is a branch `{branch:.100}` already")));
+    }
+    Ok(())
+}
+
+fn branch_name(name: &str, id: &str) -> String {
+    let fit = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let name: String = name.chars().map(fit).take(MAX_NAME).collect();
+    let words: Vec<&str> = name.split('-').filter(|word| !word.is_empty()).collect();
+    let name = if words.is_empty() { "agent".to_owned() } else { words.join("-") };
+    // The end of an id: ids of one moment begin alike.
+    let short = &id[id.len().saturating_sub(SHORT_ID)..];
+    format!("parallax/{name}-{}", short.trim_matches('-'))
+}

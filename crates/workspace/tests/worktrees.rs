@@ -1,0 +1,390 @@
+//! Worktrees of real repositories, compared with what plain git says.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use futures::future::join_all;
+use parallax_workspace::{
+    Against, DiffRequest, Keep, NewWorkspace, Outcome, Workspace, WorkspaceError, Workspaces,
+};
+use tempfile::TempDir;
+
+/// A repository with one commit, and a place for workspaces outside of it.
+struct Bed {
+    _dir: TempDir,
+    repository: PathBuf,
+    workspaces: Workspaces,
+    root: PathBuf,
+}
+
+impl Bed {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let repository = dir.path().canonicalize().unwrap().join("repository");
+        fs::create_dir(&repository).unwrap();
+        git(&repository, &["init", "--quiet", "--initial-branch=main"]);
+        fs::write(repository.join("common.txt"), "one\ntwo\nthree\n").unwrap();
+        fs::write(repository.join("old name.txt"), "a\nb\nc\nd\ne\nf\n").unwrap();
+        fs::create_dir(repository.join("inner")).unwrap();
+        fs::write(repository.join("inner/file"), "x\n").unwrap();
+        commit(&repository, "first");
+        let root = dir.path().join("workspaces");
+        let workspaces = Workspaces::open(&root).unwrap();
+        Self { _dir: dir, repository, workspaces, root }
+    }
+
+    fn request(&self, id: &str) -> NewWorkspace {
+        NewWorkspace {
+            id: id.into(),
+            name: "The Developer!".into(),
+            repository: self.repository.clone(),
+            reference: None,
+            branch: None,
+        }
+    }
+
+    async fn create(&self, id: &str) -> Workspace {
+        self.workspaces.create(&self.request(id)).await.unwrap()
+    }
+
+    /// How the repository's own checkout stands.
+    fn untouched(&self) -> (String, String, Vec<u8>) {
+        let status = git(&self.repository, &["status", "--porcelain=v2", "--branch"]);
+        let index = fs::read(self.repository.join(".git/index")).unwrap();
+        (git(&self.repository, &["rev-parse", "HEAD"]), status, index)
+    }
+
+    fn worktrees(&self) -> usize {
+        git(&self.repository, &["worktree", "list", "--porcelain"]).matches("worktree ").count() - 1
+    }
+
+    fn branches(&self) -> Vec<String> {
+        let list = git(&self.repository, &["for-each-ref", "--format=%(refname:short)", "refs/heads"]);
+        list.lines().map(str::to_owned).collect()
+    }
+}
+
+fn git(directory: &Path, args: &[&str]) -> String {
+    let identity = ["-c", "user.name=T", "-c", "user.email=t@example.com", "-c", "core.quotePath=false"];
+    let output = Command::new("git").arg("-C").arg(directory).args(identity).args(args).output().unwrap();
+    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+}
+
+fn commit(directory: &Path, message: &str) {
+    git(directory, &["add", "--all"]);
+    git(directory, &["commit", "--quiet", "--message", message]);
+}
+
+fn invalid<T: std::fmt::Debug>(result: Result<T, WorkspaceError>) -> String {
+    match result.unwrap_err() {
+        WorkspaceError::Invalid(why) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eight_at_once_are_on_eight_branches_of_one_commit() {
+    let bed = Bed::new();
+    let before = bed.untouched();
+    let ids: Vec<String> = (0..8).map(|number| format!("0190-agent-{number}")).collect();
+    let workspaces = join_all(ids.iter().map(|id| bed.create(id))).await;
+    for (number, workspace) in workspaces.iter().enumerate() {
+        assert_eq!(workspace.record().base, before.0);
+        assert_eq!(workspace.record().branch, format!("parallax/the-developer-agent-{number}"));
+        assert!(workspace.directory().starts_with(bed.root.canonicalize().unwrap()));
+        assert_eq!(
+            git(workspace.directory(), &["symbolic-ref", "--short", "HEAD"]),
+            workspace.record().branch
+        );
+        fs::write(workspace.directory().join("common.txt"), format!("by {number}\n")).unwrap();
+        commit(workspace.directory(), "mine");
+    }
+    assert_eq!(bed.untouched(), before, "the main checkout is as it was");
+    assert_eq!((bed.worktrees(), bed.branches().len()), (8, 9));
+    let listed = Workspaces::open(&bed.root).unwrap().list().unwrap();
+    assert_eq!(
+        listed.iter().map(|one| one.record().id.clone()).collect::<Vec<_>>(),
+        ids,
+        "for the next server, too"
+    );
+}
+
+#[tokio::test]
+async fn it_begins_with_what_the_caller_has() {
+    let bed = Bed::new();
+    git(&bed.repository, &["switch", "--quiet", "--create", "feature"]);
+    fs::write(bed.repository.join("feature.txt"), "f").unwrap();
+    commit(&bed.repository, "feature");
+    fs::write(bed.repository.join("uncommitted.txt"), "u").unwrap();
+    let workspace = bed.create("a").await;
+    assert!(workspace.directory().join("feature.txt").exists());
+    assert!(!workspace.directory().join("uncommitted.txt").exists());
+    assert_eq!(workspace.record().base_branch.as_deref(), Some("refs/heads/feature"));
+
+    let older =
+        NewWorkspace { reference: Some("main".into()), branch: Some("mine/x".into()), ..bed.request("b") };
+    let older = bed.workspaces.create(&older).await.unwrap();
+    assert!(!older.directory().join("feature.txt").exists());
+    assert_eq!(older.record().branch, "mine/x");
+
+    // From an agent's worktree: what that one has, not what the main checkout has.
+    fs::write(workspace.directory().join("nested.txt"), "n").unwrap();
+    commit(workspace.directory(), "nested");
+    let nested = NewWorkspace { repository: workspace.directory().into(), ..bed.request("c") };
+    let nested = bed.workspaces.create(&nested).await.unwrap();
+    assert!(nested.directory().join("nested.txt").exists());
+
+    git(&bed.repository, &["switch", "--quiet", "--detach", "main"]);
+    let detached = bed.create("d").await;
+    assert_eq!(
+        (detached.record().base_branch.as_deref(), &detached.record().base),
+        (None, &older.record().base)
+    );
+}
+
+#[tokio::test]
+async fn changes_and_diff_are_those_of_plain_git() {
+    let bed = Bed::new();
+    let workspace = bed.create("a").await;
+    let top = workspace.directory();
+    let clean = workspace.changes().await.unwrap();
+    assert!(clean.files.is_empty() && !clean.dirty && clean.ahead == 0, "{clean:?}");
+    assert_eq!(workspace.diff(&DiffRequest::default()).await.unwrap(), b"");
+
+    fs::write(top.join("common.txt"), "one\n2\nthree\nfour\n").unwrap();
+    fs::rename(top.join("old name.txt"), top.join("new name.txt")).unwrap();
+    commit(top, "work");
+    fs::remove_file(top.join("inner/file")).unwrap();
+    fs::write(top.join("bytes.bin"), [0, 1, 2, 0, 255]).unwrap();
+    fs::write(top.join("-rf"), "dash\n").unwrap();
+    fs::write(top.join("line\nbreak\tÄ"), "odd\n").unwrap();
+    symlink("/etc/passwd", top.join("link")).unwrap();
+    let index = fs::read(bed.repository.join(".git/worktrees/a/index")).unwrap();
+
+    let changes = workspace.changes().await.unwrap();
+    let shown: Vec<(&str, char, Option<u64>, Option<u64>)> = changes
+        .files
+        .iter()
+        .map(|file| (file.path.as_str(), file.status, file.added, file.removed))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("-rf", 'A', Some(1), Some(0)),
+            ("bytes.bin", 'A', None, None),
+            ("common.txt", 'M', Some(2), Some(1)),
+            ("inner/file", 'D', Some(0), Some(1)),
+            ("line\nbreak\tÄ", 'A', Some(1), Some(0)),
+            ("link", 'A', Some(1), Some(0)),
+            ("new name.txt", 'R', Some(0), Some(0)),
+        ]
+    );
+    assert_eq!(changes.files[6].from.as_deref(), Some("old name.txt"));
+    assert_eq!((changes.ahead, changes.behind, changes.dirty, changes.conflicted), (1, 0, true, false));
+    assert_eq!(changes.head, git(top, &["rev-parse", "HEAD"]));
+    assert_eq!(changes.branch.as_deref(), Some(workspace.record().branch.as_str()));
+    assert_eq!(
+        fs::read(bed.repository.join(".git/worktrees/a/index")).unwrap(),
+        index,
+        "the agent's index is its own"
+    );
+
+    let diff = String::from_utf8(workspace.diff(&DiffRequest::default()).await.unwrap()).unwrap();
+    assert!(diff.contains("+/etc/passwd") && !diff.contains("root:"), "a link is shown, not followed");
+    let of_file = DiffRequest { file: Some("-rf".into()), ..DiffRequest::default() };
+    let of_file = String::from_utf8(workspace.diff(&of_file).await.unwrap()).unwrap();
+    assert!(of_file.contains("+dash") && of_file.matches("diff --git").count() == 1, "{of_file}");
+    let head = DiffRequest { against: Against::Head, ..DiffRequest::default() };
+    assert!(!String::from_utf8(workspace.diff(&head).await.unwrap()).unwrap().contains("common.txt"));
+    // Everything known to git: the same as plain git has it.
+    git(top, &["add", "--all"]);
+    let context = DiffRequest { context: Some(0), ..DiffRequest::default() };
+    let plain = git(top, &["diff", "--unified=0", "--find-renames", &workspace.record().base]);
+    assert_eq!(String::from_utf8(workspace.diff(&context).await.unwrap()).unwrap().trim_end(), plain);
+    for path in ["../a/common.txt", "/etc/passwd", "inner/../../x"] {
+        let out = DiffRequest { file: Some(path.into()), ..DiffRequest::default() };
+        assert!(invalid(workspace.diff(&out).await).contains("out of the workspace"), "{path}");
+    }
+
+    fs::write(top.join("large"), "0123456789\n".repeat(1_000_000)).unwrap();
+    assert!(matches!(workspace.diff(&DiffRequest::default()).await, Err(WorkspaceError::TooLong(_))));
+    assert_eq!(workspace.changes().await.unwrap().files.len(), 8);
+}
+
+#[tokio::test]
+async fn conflicts_and_commits_elsewhere_are_seen() {
+    let bed = Bed::new();
+    let workspace = bed.create("a").await;
+    fs::write(bed.repository.join("common.txt"), "theirs\n").unwrap();
+    commit(&bed.repository, "theirs");
+    fs::write(workspace.directory().join("common.txt"), "mine\n").unwrap();
+    commit(workspace.directory(), "mine");
+    let changes = workspace.changes().await.unwrap();
+    assert_eq!((changes.ahead, changes.behind), (1, 1));
+    let merge = Command::new("git")
+        .arg("-C")
+        .arg(workspace.directory())
+        .args(["-c", "user.name=T", "-c", "user.email=t@example.com", "merge", "main"])
+        .output()
+        .unwrap();
+    assert!(!merge.status.success());
+    assert!(workspace.changes().await.unwrap().conflicted);
+}
+
+#[tokio::test]
+async fn at_the_end_only_what_is_elsewhere_goes() {
+    let bed = Bed::new();
+    let before = bed.untouched();
+    let remote = bed.repository.with_file_name("remote.git");
+    git(&bed.repository, &["init", "--quiet", "--bare", remote.to_str().unwrap()]);
+    git(&bed.repository, &["remote", "add", "origin", remote.to_str().unwrap()]);
+    for id in ["clean", "untracked", "modified", "committed", "merged", "pushed", "never", "always", "moved"]
+    {
+        bed.create(id).await;
+    }
+    let directory = |id: &str| bed.root.join(id);
+    let branch = |id: &str| bed.workspaces.get(id).unwrap().record().branch.clone();
+    fs::write(directory("untracked").join("new"), "n").unwrap();
+    fs::write(directory("modified").join("common.txt"), "m").unwrap();
+    for id in ["committed", "merged", "pushed", "never", "moved"] {
+        fs::write(directory(id).join(id), id).unwrap();
+        commit(&directory(id), id);
+    }
+    git(&bed.repository, &["branch", "kept", &branch("merged")]);
+    git(&directory("pushed"), &["push", "--quiet", "origin", "HEAD:review"]);
+    git(&directory("moved"), &["switch", "--quiet", "--detach", "main"]);
+    let kept_branch = branch("committed");
+
+    // As the next server.
+    let workspaces = Workspaces::open(&bed.root).unwrap();
+    for (id, keep, expected) in [
+        ("clean", Keep::Changed, None),
+        ("untracked", Keep::Changed, Some("not committed")),
+        ("modified", Keep::Changed, Some("not committed")),
+        ("committed", Keep::Changed, Some("1 of its commits")),
+        ("merged", Keep::Changed, None),
+        ("pushed", Keep::Changed, None),
+        ("never", Keep::Never, None),
+        ("always", Keep::Always, Some("asked for")),
+        ("moved", Keep::Changed, Some("1 of its commits")),
+    ] {
+        let outcome = workspaces.finish(id, keep).await.unwrap();
+        match (&outcome, expected) {
+            (Outcome::Removed, None) => {
+                assert!(!directory(id).exists(), "{id}");
+                assert!(matches!(workspaces.get(id), Err(WorkspaceError::NotFound(_))));
+            }
+            (Outcome::Kept(why), Some(words)) => {
+                assert!(why.contains(words) && directory(id).exists(), "{id}: {why}");
+            }
+            _ => panic!("{id}: {outcome:?}"),
+        }
+    }
+    assert_eq!(bed.worktrees(), 5, "{}", git(&bed.repository, &["worktree", "list"]));
+    let branches = bed.branches();
+    assert!(branches.contains(&kept_branch) && branches.contains(&"kept".to_owned()), "{branches:?}");
+    assert_eq!(branches.len(), 7, "{branches:?}");
+    assert_eq!(bed.untouched(), before);
+}
+
+#[tokio::test]
+async fn a_hostile_repository_runs_nothing() {
+    let bed = Bed::new();
+    let trap = bed.repository.with_file_name("trap.sh");
+    let sprung = bed.repository.with_file_name("sprung");
+    fs::write(&trap, format!("#!/bin/sh\necho \"$0 $*\" >> '{}'\ncat\n", sprung.display())).unwrap();
+    fs::set_permissions(&trap, fs::Permissions::from_mode(0o755)).unwrap();
+    let trap = trap.to_str().unwrap();
+    for hook in ["post-checkout", "post-index-change", "reference-transaction", "pre-commit", "post-commit"] {
+        symlink(trap, bed.repository.join(".git/hooks").join(hook)).unwrap();
+    }
+    fs::write(bed.repository.join(".gitattributes"), "* filter=evil diff=evil merge=evil\n").unwrap();
+    git(&bed.repository, &["-c", "core.hooksPath=/dev/null", "add", ".gitattributes"]);
+    git(&bed.repository, &["-c", "core.hooksPath=/dev/null", "commit", "--quiet", "-m", "attributes"]);
+    for (key, value) in [
+        ("filter.evil.clean", trap),
+        ("filter.evil.smudge", trap),
+        ("filter.evil.required", "true"),
+        ("filter.other.name.process", trap),
+        ("diff.evil.textconv", trap),
+        ("diff.evil.command", trap),
+        ("diff.external", trap),
+        ("core.fsmonitor", trap),
+        ("core.pager", trap),
+        ("core.editor", trap),
+        ("core.sshCommand", trap),
+        ("core.alternateRefsCommand", trap),
+        ("credential.helper", trap),
+        ("alias.status", &format!("!{trap}")),
+    ] {
+        git(&bed.repository, &["-c", "core.fsmonitor=false", "config", key, value]);
+    }
+    let workspace = bed.create("a").await;
+    fs::write(workspace.directory().join("common.txt"), "changed\n").unwrap();
+    fs::write(workspace.directory().join("new"), "new\n").unwrap();
+    workspace.changes().await.unwrap();
+    let diff = String::from_utf8(workspace.diff(&DiffRequest::default()).await.unwrap()).unwrap();
+    assert!(diff.contains("+changed") && diff.contains("+new"), "{diff}");
+    bed.workspaces.finish("a", Keep::Changed).await.unwrap();
+    bed.workspaces.finish("a", Keep::Never).await.unwrap();
+    assert!(!sprung.exists(), "{}", fs::read_to_string(&sprung).unwrap());
+}
+
+#[tokio::test]
+async fn an_agent_that_bends_its_checkout_costs_only_itself() {
+    let bed = Bed::new();
+    let workspace = bed.create("a").await;
+    let victim = bed.create("b").await;
+    fs::write(victim.directory().join("precious"), "p").unwrap();
+    // Its `.git` leads to the neighbour.
+    fs::copy(victim.directory().join(".git"), workspace.directory().join(".git")).unwrap();
+    assert!(bed.workspaces.finish("a", Keep::Changed).await.is_err() || workspace.directory().exists());
+    drop(bed.workspaces.finish("a", Keep::Never).await);
+    assert!(victim.directory().join("precious").exists());
+    // Its directory is a link to somewhere else.
+    let outside = bed.repository.with_file_name("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("precious"), "p").unwrap();
+    drop(fs::remove_dir_all(workspace.directory()));
+    symlink(&outside, bed.root.join("a")).unwrap();
+    assert!(matches!(bed.workspaces.get("a"), Err(WorkspaceError::NotFound(_))));
+    assert!(outside.join("precious").exists());
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused_and_leaves_nothing() {
+    let bed = Bed::new();
+    let at = |repository: PathBuf| NewWorkspace { repository, ..bed.request("a") };
+    let words = invalid(bed.workspaces.create(&at(bed.repository.join("inner"))).await);
+    assert!(words.contains("name that one"), "never the repository around it: {words}");
+    let nothing = bed.repository.with_file_name("nothing");
+    assert!(invalid(bed.workspaces.create(&at(nothing.clone())).await).contains("cannot be opened"));
+    fs::create_dir(&nothing).unwrap();
+    assert!(invalid(bed.workspaces.create(&at(nothing)).await).contains("no git repository"));
+    for (branch, words) in [
+        ("-x", "cannot be the name"),
+        ("a b", "cannot be the name"),
+        ("a..b", "cannot be the name"),
+        ("../x", "cannot be the name"),
+        ("main", "already"),
+    ] {
+        let request = NewWorkspace { branch: Some(branch.into()), ..bed.request("a") };
+        assert!(invalid(bed.workspaces.create(&request).await).contains(words), "{branch}");
+    }
+    for reference in ["nowhere", "--output=/tmp/x", "HEAD:common.txt", "-"] {
+        let request = NewWorkspace { reference: Some(reference.into()), ..bed.request("a") };
+        assert!(invalid(bed.workspaces.create(&request).await).contains("no commit"), "{reference}");
+    }
+    for id in ["", "../a", "-a", "a/b", "a.json"] {
+        assert!(invalid(bed.workspaces.create(&bed.request(id)).await).contains("an id has"), "{id}");
+    }
+    bed.create("a").await;
+    assert!(invalid(bed.workspaces.create(&bed.request("a")).await).contains("already"));
+    assert_eq!((bed.worktrees(), bed.branches().len()), (1, 2));
+    assert_eq!(fs::read_dir(&bed.root).unwrap().count(), 2, "one workspace and its record");
+}
