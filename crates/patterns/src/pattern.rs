@@ -34,7 +34,7 @@ pub struct Pattern {
     /// What it does, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// What a run must be told. Without it every `${input.x}` in the file is a text that a run needs.
+    /// The inputs of a run. Without them every `${input.x}` in the file is a text that a run needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<BTreeMap<String, Input>>,
     /// The org chart.
@@ -46,17 +46,17 @@ pub struct Pattern {
     pub limits: Limits,
 }
 
-/// One thing that a run is told.
+/// One input of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Input {
-    /// What it is.
+    /// Its type.
     #[serde(default)]
     pub r#type: FieldType,
     /// What it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Taken when a run is not told. Without it a run must be.
+    /// The value when a run is given none. Without it the input is required.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<Value>,
 }

@@ -1,4 +1,4 @@
-//! The JSON Schema of pattern files, made from the types; and a file's shape checked against it, all of it at once.
+//! The JSON Schema of pattern files, made from the types, and the check of a file's shape against it.
 
 use serde_json::{Map, Value};
 
@@ -129,7 +129,7 @@ impl SchemaChecker<'_> {
         Value::Object(mended)
     }
 
-    /// One of several: by `type` where that tells them apart, else by what kind of value it is.
+    /// One of several options: by `type` in a tagged union, else by the kind of the value.
     fn check_one_of(
         &self,
         node: &Node,
@@ -163,7 +163,7 @@ impl SchemaChecker<'_> {
             Value::String(name) => is_a(node, name),
             _ => true,
         };
-        // `null` comes with what is optional, and is what nobody means.
+        // `null` is an option of every optional field, and rarely the one that is meant.
         let meant =
             options.iter().find(fits).or_else(|| options.iter().find(|option| option["type"] != "null"));
         meant.and_then(|option| self.check(node, option, path, findings))
@@ -202,7 +202,7 @@ impl SchemaChecker<'_> {
     }
 }
 
-/// The `type` that tells the options of a tagged union apart.
+/// The `type` of an option of a tagged union.
 fn tag(option: &Value) -> Option<&str> {
     option["properties"]["type"]["const"].as_str()
 }

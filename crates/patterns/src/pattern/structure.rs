@@ -24,7 +24,7 @@ pub struct Structure {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Role {
-    /// What it is there for. Its agents are told.
+    /// Its purpose, which its agents are told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// The agent type, or several: the first that can run is taken.
@@ -66,13 +66,13 @@ pub struct Role {
     /// More arguments for the CLI.
     #[serde(default)]
     pub args: Vec<String>,
-    /// Environment variables. May hold `${input.x}`. They stand in the file for everyone who may read it.
+    /// Environment variables. May hold `${input.x}`. Everyone who may read the pattern can read them.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
     /// The image, where the runtime has images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// Whether its agents are told who they are and how to ask. Not for agents that are no models, such as a shell.
+    /// Whether its agents are told their role and how to ask. `false` for agents that are no models, such as a shell.
     #[serde(default = "yes")]
     pub briefing: bool,
     /// Roles that may answer the permission dialogs of its agents, in this order. Without it only a person does.
@@ -184,17 +184,17 @@ pub enum MessageType {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Escalation {
-    /// What happens to a question that no rule is about.
+    /// What happens to a question that no rule matches.
     pub default_behavior: Behavior,
     /// Where questions about a topic go first.
     pub topic_routes: Vec<TopicRoute>,
-    /// How long each who is asked has, in milliseconds. Then the question goes on up.
+    /// How long each role has to answer, in milliseconds. Then the question is passed on.
     #[schemars(range(min = 1, max = 86_400_000))]
     pub timeout_ms: u64,
     /// How often a question is passed on at most.
     #[schemars(range(min = 1, max = 32))]
     pub max_depth: u32,
-    /// What happens to one that was passed on so often.
+    /// What happens to a question that was passed on so often.
     pub on_max_depth: MaxDepthBehavior,
 }
 
@@ -233,11 +233,11 @@ pub enum Behavior {
     Broadcast,
     /// The step fails.
     Fail,
-    /// The agent is told to go on as it thinks best.
+    /// The agent is told to continue as it thinks best.
     ReturnBestEffort,
 }
 
-/// What happens to a question that nobody answered in so many attempts.
+/// What happens to a question without an answer after `maxDepth` attempts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MaxDepthBehavior {
@@ -248,7 +248,7 @@ pub enum MaxDepthBehavior {
     Broadcast,
     /// The step fails.
     Fail,
-    /// The agent is told to go on as it thinks best.
+    /// The agent is told to continue as it thinks best.
     ReturnBestEffort,
 }
 

@@ -121,7 +121,7 @@ steps! {
         roles: Vec<String>,
         /// How to choose.
         strategy: SelectStrategy,
-        /// For `expertise`: the capabilities it takes. Default: those whose words stand in the task.
+        /// For `expertise`: the capabilities that are needed. Default: those whose words occur in the task.
         #[serde(default)]
         needs: Vec<String>,
         /// What to do. May hold variables.
@@ -158,7 +158,7 @@ steps! {
         /// The ids of the steps whose answers count; of a `parallel` step, those of all its steps.
         #[schemars(length(min = 1))]
         of: Vec<String>,
-        /// The role that decides: needed for `best`; for the others, what happens when the answers alone do not tell.
+        /// The role that decides. Required for `best`; the others use it when the answers alone do not decide.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         judge: Option<String>,
         /// What the judge is to look at. May hold variables.

@@ -61,6 +61,31 @@ proptest! {
     }
 }
 
+/// The deepest workflow that a file can hold runs on the stack of tokio's workers.
+#[test]
+fn the_deepest_workflow_runs() {
+    let deepest = (1..64).rev().find_map(|depth| {
+        let mut step = "{type: assign, role: a, task: t}".to_owned();
+        for level in 0..depth {
+            step = match level % 3 {
+                0 => format!("{{type: sequential, steps: [{step}]}}"),
+                1 => format!("{{type: parallel, steps: [{step}]}}"),
+                _ => format!("{{type: condition, if: 'context.pattern == \"random\"', then: [{step}]}}"),
+            };
+        }
+        let roles = "{a: {agentType: fake, managed: true}}";
+        let source = format!("name: random\nstructure: {{roles: {roles}}}\nworkflow: {{steps: [{step}]}}\n");
+        Some((depth, check::read(&source).ok()?))
+    });
+    let (depth, pattern) = deepest.expect("some depth is allowed");
+    assert!(depth > 20, "{depth}");
+    let faults = Faults { often: 0, crashes: 0 };
+    let running = std::thread::Builder::new().stack_size(2 * 1024 * 1024);
+    let outcome = running.spawn(move || run(pattern, 7, faults)).unwrap().join().unwrap();
+    assert_eq!(outcome.execution.steps.len(), depth + 1);
+    assert!(outcome.execution.status != ExecutionStatus::Running);
+}
+
 /// What must hold after every run.
 fn check_all(pattern: &Pattern, outcome: &Outcome, source: &str) {
     let Outcome { execution, events, world, .. } = outcome;
