@@ -31,7 +31,7 @@ pub use health::StorageHealth;
 pub use idempotency::{IdempotencyStore, KeyRow, KeyState};
 pub use patterns::{PatternRow, PatternStore, Put};
 pub use published::PublishedAgents;
-pub use runs::{NewRun, RunEventRow, RunFilter, RunRow, RunStore, SourceRow};
+pub use runs::{NewRun, PreviousServer, RunEventRow, RunFilter, RunRow, RunStore, SourceRow};
 
 /// The repositories of a control plane.
 #[derive(Clone, Debug)]

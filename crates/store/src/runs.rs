@@ -68,12 +68,29 @@ pub struct RunFilter {
     pub limit: usize,
 }
 
+/// How the server ended that worked on a run before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PreviousServer {
+    /// It was stopped, or there was none.
+    Stopped,
+    /// It died.
+    Died,
+    /// The last servers died while they loaded the run.
+    DiesLoading,
+}
+
 /// Runs and their events.
 #[async_trait]
 pub trait RunStore: Debug + Send + Sync {
     /// Stores a run with its first event, and deletes the oldest ended ones beyond `keep_ended`; false when the id is
     /// taken.
     async fn create(&self, run: NewRun, keep_ended: usize) -> Result<bool, StoreError>;
+
+    /// Takes an unfinished run for this server, before it is loaded. A run that is created here is taken already.
+    async fn acquire(&self, id: &str) -> Result<PreviousServer, StoreError>;
+
+    /// Gives a run back: this server stops.
+    async fn release(&self, id: &str) -> Result<(), StoreError>;
 
     /// The runs that have not ended.
     async fn unfinished(&self) -> Result<Vec<SourceRow>, StoreError>;

@@ -20,6 +20,7 @@ mod migrate;
 mod patterns;
 mod published;
 mod row;
+mod run_servers;
 mod runs;
 mod salvage;
 mod schema;

@@ -13,7 +13,7 @@ use parallax_patterns::run::{Run, RunEvent, RunParams, RunState};
 use parallax_service::events::EventLog;
 use parallax_service::idempotency::Idempotency;
 use parallax_service::shutdown::Shutdown;
-use parallax_store::{NewRun, RunFilter, RunRow, RunStore, SourceRow, StorageHealth};
+use parallax_store::{NewRun, PreviousServer, RunFilter, RunRow, RunStore, SourceRow, StorageHealth};
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 use tracing::Instrument;
@@ -104,7 +104,7 @@ impl Runs {
         let starting = async move {
             let started = this.persist(&id, &file, input, workdir).await?;
             if let Some(started) = started {
-                this.spawn_run(&id, file, vec![started]);
+                this.spawn_run(&id, file, vec![started], false);
             }
             Ok(())
         };
@@ -137,9 +137,22 @@ impl Runs {
     /// When the store fails.
     pub async fn resume(&self) -> Result<(), Problem> {
         for SourceRow { id, source } in self.store.unfinished().await? {
+            let previous = self.store.acquire(&id).await.unwrap_or_else(|error| {
+                // A full disk, perhaps: the run waits for it in its journal.
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(execution.id = id, error, "a run could not be marked as taken");
+                PreviousServer::Stopped
+            });
+            if previous == PreviousServer::DiesLoading {
+                self.give_up(&id, "every server dies while it loads it").await;
+                continue;
+            }
+            let crashed = previous == PreviousServer::Died;
             match (File::read(source).await, journal::all(&*self.store, &id).await) {
-                (Ok(file), Ok(history)) if journal::is_whole(&history) => self.spawn_run(&id, file, history),
-                (Ok(_), Ok(_)) => self.give_up(&id).await,
+                (Ok(file), Ok(history)) if journal::is_whole(&history) => {
+                    self.spawn_run(&id, file, history, crashed);
+                }
+                (Ok(_), Ok(_)) => self.give_up(&id, "some of its events are missing").await,
                 (Err(problem), _) => tracing::error!(execution.id = id, %problem, "a run cannot be resumed"),
                 (_, Err(error)) => {
                     let error = &error as &dyn std::error::Error;
@@ -150,16 +163,16 @@ impl Runs {
         Ok(())
     }
 
-    /// Fails a run whose events are not whole: what it did is not known, so it must not go on.
-    async fn give_up(&self, id: &str) {
-        self.storage.report_damage(format!("events of the run {id} are missing: it was ended as failed"));
+    /// Fails a run that cannot be loaded: what it did is not known, so it must not go on.
+    async fn give_up(&self, id: &str, why: &str) {
+        self.storage.report_damage(format!("the run {id} was ended as failed: {why}"));
         if let Err(error) = self.store.give_up(id, Time::now()).await {
             let error = &error as &dyn std::error::Error;
             tracing::error!(execution.id = id, error, "a damaged run cannot be ended");
         }
     }
 
-    fn spawn_run(&self, id: &str, file: File, history: Vec<RunEvent>) {
+    fn spawn_run(&self, id: &str, file: File, history: Vec<RunEvent>, crashed: bool) {
         let (head_tx, head) = watch::channel(history.last().map(|event| event.seq).unwrap_or_default());
         let (over_tx, over) = watch::channel(false);
         let journal = StoredJournal {
@@ -174,7 +187,7 @@ impl Runs {
             agents: Arc::new(RunAgents::new(self.services.clone(), id)),
             journal: Arc::new(journal),
             history,
-            crashed: false,
+            crashed,
             now: Time::now(),
         });
         self.running().insert(id.to_owned(), Running { run: run.clone(), head, over });
@@ -193,6 +206,11 @@ impl Runs {
                 },
                 // The next server resumes it.
                 () = shutdown.begun() => {}
+            }
+            // The next server knows that this one did not die of it.
+            if let Err(error) = this.store.release(&id).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "the run could not be given back");
             }
             this.running().remove(&id);
             // Waiters read the stored state.

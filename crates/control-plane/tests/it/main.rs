@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod deaths;
 mod events;
 mod front;
 mod full_disk;

@@ -10,8 +10,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::database::Database;
 use super::errors::json;
 use super::row::{number, text};
+use super::run_servers;
 use super::schema::Table;
-use crate::{NewRun, RunEventRow, RunFilter, RunRow, RunStore, SourceRow, StoreError};
+use crate::{NewRun, PreviousServer, RunEventRow, RunFilter, RunRow, RunStore, SourceRow, StoreError};
 
 pub(super) const RUNS: Table = Table {
     name: "executions",
@@ -39,11 +40,22 @@ impl RunStore for Database {
             )? == 1;
             if created {
                 insert(db, &run.id, &run.started)?;
+                run_servers::acquire(db, &run.id)?;
                 delete_oldest(db, keep_ended)?;
             }
             Ok(created)
         })
         .await
+    }
+
+    async fn acquire(&self, id: &str) -> Result<PreviousServer, StoreError> {
+        let id = id.to_owned();
+        self.write(move |db| run_servers::acquire(db, &id)).await
+    }
+
+    async fn release(&self, id: &str) -> Result<(), StoreError> {
+        let id = id.to_owned();
+        self.write(move |db| run_servers::release(db, &id)).await
     }
 
     async fn unfinished(&self) -> Result<Vec<SourceRow>, StoreError> {
@@ -122,18 +134,19 @@ fn insert(db: &Connection, run: &str, event: &RunEventRow) -> rusqlite::Result<(
     let seq = i64::try_from(event.seq).unwrap_or(i64::MAX);
     db.prepare_cached("INSERT INTO execution_events (execution, seq, data, at) VALUES (?, ?, ?, ?)")?
         .execute(params![run, seq, data, event.at.as_millis()])?;
-    if let ExecutionEventData::ExecutionEnded { status, .. } = &event.data {
-        end(db, run, *status, event.at)?;
+    match &event.data {
+        ExecutionEventData::ExecutionEnded { status, .. } => end(db, run, *status, event.at),
+        ExecutionEventData::ExecutionResumed { .. } => run_servers::loaded(db, run),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn end(db: &Connection, run: &str, status: ExecutionStatus, at: Time) -> rusqlite::Result<()> {
     db.execute(
         "UPDATE executions SET status = ?, ended_at = ? WHERE id = ?",
         params![status.as_str(), at.as_millis(), run],
-    )
-    .map(drop)
+    )?;
+    run_servers::release(db, run)
 }
 
 fn delete_oldest(db: &Connection, keep_ended: i64) -> rusqlite::Result<()> {

@@ -1,6 +1,6 @@
 //! The parts and tables of the two databases.
 
-use super::{agents, attempts, events, idempotency, patterns, published, runs};
+use super::{agents, attempts, events, idempotency, patterns, published, run_servers, runs};
 
 /// A database.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(super) struct Table {
 pub(super) const CONTROL_PLANE: Schema = Schema {
     name: "control-plane",
     parts: &[
-        ("main", &[published::MIGRATION, attempts::MIGRATION, patterns::MIGRATION]),
+        ("main", &[published::MIGRATION, attempts::MIGRATION, patterns::MIGRATION, run_servers::MIGRATION]),
         ("events", &[events::MIGRATION]),
         ("idempotency", &[idempotency::MIGRATION]),
     ],
@@ -41,6 +41,7 @@ pub(super) const CONTROL_PLANE: Schema = Schema {
         &patterns::TABLE,
         &runs::RUNS,
         &runs::EVENTS,
+        &run_servers::TABLE,
     ],
 };
 
