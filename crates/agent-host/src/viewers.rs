@@ -4,13 +4,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use bytes::Bytes;
+use parallax_api::terminal::MAX_VIEWERS;
 use parallax_api::{Code, Problem, TerminalSize};
 use tokio::sync::Notify;
 
 /// Bytes that may wait for one viewer. Beyond it the queue is dropped and the viewer gets a fresh screen.
 const MAX_QUEUED: usize = 1024 * 1024;
-/// Viewers at once.
-const MAX_VIEWERS: usize = 64;
 
 /// The sending side, owned by the session.
 #[derive(Default)]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::Code;
 use crate::TerminalSize;
 use crate::agent::AgentExit;
 
@@ -16,6 +17,23 @@ pub const CLOSE_UNKNOWN_AGENT: u16 = 4404;
 pub const CLOSE_RUNTIME_UNAVAILABLE: u16 = 4503;
 /// Close code: the server is going away (RFC 6455).
 pub const CLOSE_GOING_AWAY: u16 = 1001;
+/// Close code: a limit is reached, such as that of the viewers of an agent; try again later.
+pub const CLOSE_TRY_AGAIN_LATER: u16 = 1013;
+/// Viewers of one agent's terminal at once, at its host and at its runtime server.
+pub const MAX_VIEWERS: usize = 64;
+/// The longest message a viewer may send, in bytes: a paste is cut into smaller ones by every terminal.
+pub const MAX_VIEWER_MESSAGE: usize = 1024 * 1024;
+
+/// The code a terminal socket is closed with where a request would be refused so.
+pub fn close_code(code: Code) -> u16 {
+    match code {
+        Code::AgentNotFound => CLOSE_UNKNOWN_AGENT,
+        Code::AgentStopped => CLOSE_AGENT_ENDED,
+        Code::ShuttingDown => CLOSE_GOING_AWAY,
+        Code::ResourceLimit => CLOSE_TRY_AGAIN_LATER,
+        _ => CLOSE_RUNTIME_UNAVAILABLE,
+    }
+}
 
 /// Where the cursor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -140,4 +158,68 @@ pub enum ViewerFrame {
         #[serde(flatten)]
         size: TerminalSize,
     },
+}
+
+/// What a viewer's text frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ViewerText {
+    /// It resizes the terminal.
+    Resize(TerminalSize),
+    /// It means to resize, to a size that no terminal has: what a page computes for a hidden pane. Never typed.
+    Refused,
+    /// It is typed.
+    Typed,
+}
+
+impl ViewerText {
+    /// Reads a frame. A JSON object with `"type": "resize"` is never keyboard input.
+    pub fn read(text: &str) -> Self {
+        #[derive(Deserialize)]
+        struct Typed {
+            r#type: String,
+        }
+        if let Ok(ViewerFrame::Resize { size }) = serde_json::from_str(text)
+            && size.is_sane()
+        {
+            return Self::Resize(size);
+        }
+        match serde_json::from_str(text) {
+            Ok(Typed { r#type }) if r#type == "resize" => Self::Refused,
+            _ => Self::Typed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resize_is_never_typed() {
+        let sane = ViewerText::Resize(TerminalSize { cols: 80, rows: 24 });
+        assert_eq!(ViewerText::read(r#"{"type":"resize","cols":80,"rows":24}"#), sane);
+        for size in [
+            r#""cols":80,"rows":1"#,
+            r#""cols":0,"rows":0"#,
+            r#""cols":10000,"rows":10000"#,
+            r#""cols":"91","rows":"31""#,
+            r#""cols":92.0,"rows":32.0"#,
+            r#""cols":-1,"rows":70000"#,
+            r#""more":{"rows":[1]}"#,
+            r#""cols":null"#,
+        ] {
+            let frame = format!(r#" {{"type":"resize",{size}}}"#);
+            assert_eq!(ViewerText::read(&frame), ViewerText::Refused, "{frame}");
+        }
+        for typed in [
+            "",
+            "ls\r",
+            r#"{"type":"other"}"#,
+            r#"{"cols":80}"#,
+            r#"[{"type":"resize"}]"#,
+            "{\"type\":\"resize\"} x",
+        ] {
+            assert_eq!(ViewerText::read(typed), ViewerText::Typed, "{typed}");
+        }
+    }
 }

@@ -20,6 +20,7 @@ use parallax_service::args::Settings;
 use parallax_service::serve::DEFAULT_GRACE;
 use parallax_service::shutdown::Shutdown;
 use parallax_service::telemetry;
+use secrecy::SecretString;
 use serde::de::IgnoredAny;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -83,7 +84,8 @@ struct Up {
 impl Up {
     async fn start(args: UpArgs) -> anyhow::Result<Self> {
         let local = args.local.clone();
-        let (mut config, listen, settings) = args.resolve()?;
+        let (mut config, listen, mut settings) = args.resolve()?;
+        let token = own_token(&mut settings.tokens);
         telemetry::init(&settings.log)?;
         let local = LocalConfig::resolve(&settings, local)?;
         // Both ports first: nothing is touched when one of them is taken.
@@ -94,19 +96,14 @@ impl Up {
 
         let shutdown = Shutdown::new();
         let runtime = parallax_runtime_local::build(local, shutdown.clone()).await?;
-        let token = settings
-            .tokens
-            .iter()
-            .find(|token| token.scope == Scope::Admin)
-            .map(|Token { secret, .. }| secret);
         let mut spec = RuntimeSpec::of_kind(RuntimeKind::Local, runtime_url.clone());
-        if let Some(token) = token {
+        if let Some(token) = &token {
             spec = spec.with_token(token.clone());
         }
         config.runtimes.retain(|other| other.name != spec.name);
         config.runtimes.insert(0, spec);
         let control_plane = ControlPlane::build(config, shutdown.clone()).await?;
-        let client = Client::runtime(&runtime_url, token.cloned())?;
+        let client = Client::runtime(&runtime_url, token)?;
         Ok(Self {
             control_plane: (control_plane, listener),
             runtime: (runtime, runtime_listener),
@@ -151,6 +148,22 @@ impl Up {
     }
 }
 
+/// The token with which this process asks its own runtime; none where the runtime has no tokens. Where no token of the
+/// person's does everything, one is made for this process alone.
+fn own_token(tokens: &mut Vec<Token>) -> Option<SecretString> {
+    if tokens.is_empty() {
+        return None;
+    }
+    if let Some(admin) = tokens.iter().find(|token| token.scope == Scope::Admin) {
+        return Some(admin.secret.clone());
+    }
+    // 244 random bits of the system's generator.
+    let secret = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+    let secret = SecretString::from(secret);
+    tokens.push(Token { scope: Scope::Admin, secret: secret.clone() });
+    Some(secret)
+}
+
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}; is another one up? `parallax ls` shows its agents, {flag} takes another port")
@@ -163,4 +176,24 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
         address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
     address
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn tokens_without_an_admin_get_one_for_this_process() {
+        assert!(own_token(&mut Vec::new()).is_none());
+        let token = |scope, secret: &str| Token { scope, secret: secret.into() };
+        let mut tokens = vec![token(Scope::View, "look"), token(Scope::Admin, "own")];
+        assert_eq!(own_token(&mut tokens).expect("a token").expose_secret(), "own");
+        assert_eq!(tokens.len(), 2);
+        let mut tokens = vec![token(Scope::View, "look"), token(Scope::Operate, "drive")];
+        let made = own_token(&mut tokens).expect("a token");
+        assert_eq!((tokens[2].scope, tokens[2].secret.expose_secret()), (Scope::Admin, made.expose_secret()));
+        assert!(made.expose_secret().len() >= 32);
+    }
 }

@@ -105,6 +105,7 @@ fn start(program: &Path, dir: &AgentDir, id: &AgentId, launch: &Launch) -> anyho
     // Before it gets its launch: should this server die here, the host does too, for want of one; should it die later, the
     // next server knows whom to look for.
     let pid = child.id().context("the host ended at once")?;
+    parallax_service::process::restore_limits(pid);
     let process = Process::of(pid).context("the host ended at once")?;
     dir.set_host(process)?;
     if let Err(error) = cgroup::enter(id, process) {

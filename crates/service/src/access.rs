@@ -1,9 +1,11 @@
 //! Access control before every route: which names and pages may reach the server, and who calls.
 //!
 //! In this order: `Host` and `Origin` ([`origin`]), CORS answers for allowed pages, token or ticket ([`token`],
-//! [`ticket`]), the body's bound ([`body`]). Everything refused is a [`Problem`].
+//! [`ticket`]) or, without tokens, the account that made the connection ([`crate::peer`]), the streams of the client,
+//! the body's bound ([`body`]). Everything refused is a [`Problem`].
 
 pub mod body;
+mod client;
 pub mod origin;
 pub mod ticket;
 pub mod token;
@@ -13,17 +15,24 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderValue, Method};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use parallax_api::{Code, Problem};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
+use crate::fallback;
+use crate::peer::Peer;
+pub(crate) use client::UntilClosed;
+
+use client::{ClientKey, Streams};
 use origin::Origins;
 use ticket::Tickets;
 pub use token::{Admin, Caller, Scope, Token};
 use token::{Tokens, bearer};
+
+const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Who and what may pass.
 #[derive(Clone, Debug)]
@@ -31,8 +40,10 @@ pub struct AccessConfig {
     /// The address the server listens on: it may be called by it, and on an unspecified address (`0.0.0.0`, `::`) by
     /// any address.
     pub listen: Option<IpAddr>,
-    /// Who may call. Empty: whoever reaches the server may do everything.
+    /// Who may call. Empty: whoever `without_token` lets in may do everything.
     pub tokens: Vec<Token>,
+    /// Who may call where there are no tokens.
+    pub without_token: WithoutToken,
     /// More names of this server, each with or without a port.
     pub allowed_hosts: Vec<String>,
     /// Origins of pages elsewhere that may use it, such as `https://board.example`, or `null`.
@@ -49,6 +60,7 @@ impl Default for AccessConfig {
         Self {
             listen: None,
             tokens: Vec::new(),
+            without_token: WithoutToken::default(),
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             open_paths: vec!["/health".into(), "/ready".into()],
@@ -66,6 +78,38 @@ impl AccessConfig {
     }
 }
 
+/// Who may call a server that has no tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WithoutToken {
+    /// Programs of the server's own account on this machine, and of root.
+    #[default]
+    OwnAccount,
+    /// Whoever reaches the server.
+    Anyone,
+}
+
+/// What is asked of callers, as `GET /health` shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// A token.
+    Token,
+    /// The server's own account, or root.
+    OwnAccount,
+    /// Nothing.
+    Open,
+}
+
+impl Rule {
+    /// The rule as the wire has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::OwnAccount => "own-account",
+            Self::Open => "open",
+        }
+    }
+}
+
 /// The access control of a server. Clones share their tickets.
 #[derive(Clone, Debug)]
 pub struct Access(Arc<Inner>);
@@ -74,7 +118,9 @@ pub struct Access(Arc<Inner>);
 struct Inner {
     origins: Origins,
     tokens: Tokens,
+    without_token: WithoutToken,
     tickets: Tickets,
+    streams: Streams,
     open_paths: Vec<String>,
     body_limit: usize,
 }
@@ -85,28 +131,56 @@ impl Access {
         Self(Arc::new(Inner {
             origins: Origins::new(config.listen, &config.allowed_hosts, &config.allowed_origins),
             tokens: Tokens::new(&config.tokens),
+            without_token: config.without_token,
             tickets: Tickets::default(),
+            streams: Streams::default(),
             open_paths: config.open_paths,
             body_limit: config.body_limit,
         }))
     }
 
-    /// Who calls, from the token or the ticket the request brought.
+    /// What is asked of callers.
+    fn rule(&self) -> Rule {
+        match self.0.without_token {
+            _ if !self.0.tokens.is_empty() => Rule::Token,
+            WithoutToken::OwnAccount => Rule::OwnAccount,
+            WithoutToken::Anyone => Rule::Open,
+        }
+    }
+
+    /// Who calls: from the token or the ticket the request brought, or the account that made the connection.
     fn caller(&self, request: &Request) -> Result<Caller, Problem> {
         let Inner { tokens, tickets, .. } = &*self.0;
-        if tokens.is_empty() {
-            return Ok(Caller::new(Scope::Admin));
-        }
-        let scope = if let Some(secret) = bearer(request.headers())? {
-            tokens.scope(secret).ok_or_else(|| unauthorized("the token is not one this server knows"))?
-        } else if let Some(ticket) = ticket::of(request) {
-            tickets.redeem(ticket).ok_or_else(|| {
-                unauthorized("the ticket is used, too old or unknown; get another with `POST /api/tickets`")
-            })?
-        } else {
-            return Err(unauthorized("send `Authorization: Bearer TOKEN` with one of this server's tokens"));
+        let peer = request.extensions().get::<Peer>();
+        let rule = self.rule();
+        let (scope, client) = match rule {
+            Rule::Open => (Scope::Admin, ClientKey::Address(peer.map(|peer| peer.address.ip()))),
+            Rule::OwnAccount => match peer {
+                Some(Peer { uid: Some(uid), .. }) if peer.is_some_and(Peer::is_own_account) => {
+                    (Scope::Admin, ClientKey::Account(*uid))
+                }
+                _ => return Err(not_own_account(peer)),
+            },
+            Rule::Token => {
+                if let Some(secret) = bearer(request.headers())? {
+                    let known = tokens.scope(secret);
+                    let scope =
+                        known.ok_or_else(|| unauthorized("the token is not one this server knows"))?;
+                    (scope, ClientKey::Token(token::digest(secret)))
+                } else if let Some(ticket) = ticket::of(request) {
+                    tickets.redeem(ticket).ok_or_else(|| {
+                        unauthorized(
+                            "the ticket is used, too old or unknown; get another with `POST /api/tickets`",
+                        )
+                    })?
+                } else {
+                    return Err(unauthorized(
+                        "send `Authorization: Bearer TOKEN` with one of this server's tokens",
+                    ));
+                }
+            }
         };
-        let caller = Caller::new(scope);
+        let caller = Caller::new(scope, rule, client);
         caller.require(needed(request))?;
         Ok(caller)
     }
@@ -125,7 +199,10 @@ impl Access {
 /// Puts access control before every route of `router` and its fallback, and adds `POST /api/tickets`.
 pub fn protect(router: Router, access: Access) -> Router {
     let router = router
-        .route(ticket::PATH, post(ticket::create).with_state(access.clone()))
+        .route(
+            ticket::PATH,
+            post(ticket::create).fallback(fallback::method_not_allowed).with_state(access.clone()),
+        )
         .layer(DefaultBodyLimit::disable()) // `check_caller` bounds the body, for every way of reading it
         .layer(from_fn_with_state(access.clone(), check_caller));
     let router = if access.0.origins.allows_any() { router.layer(cors(&access)) } else { router };
@@ -140,16 +217,48 @@ async fn check_origin(State(access): State<Access>, request: Request, next: Next
 }
 
 async fn check_caller(State(access): State<Access>, mut request: Request, next: Next) -> Response {
-    let caller =
-        if access.is_open(&request) { Ok(Caller::new(Scope::View)) } else { access.caller(&request) };
+    let caller = if access.is_open(&request) {
+        let peer = request.extensions().get::<Peer>();
+        Ok(Caller::new(Scope::View, access.rule(), ClientKey::Address(peer.map(|peer| peer.address.ip()))))
+    } else {
+        access.caller(&request)
+    };
     let caller = match caller {
         Ok(caller) => caller,
         Err(problem) => return refuse(problem),
     };
+    let client = caller.client();
     request.extensions_mut().insert(caller);
-    match body::bound(request, access.0.body_limit).await {
+    let mut permit = None;
+    if client::is_upgrade(&request) {
+        match access.0.streams.begin(client) {
+            // The socket outlives the request; without a connection of ours it is not counted.
+            Ok(permit) => {
+                if let Some(connection) = request.extensions().get::<UntilClosed>() {
+                    connection.keep(permit);
+                }
+            }
+            Err(problem) => return client::refuse_socket(request, problem).await,
+        }
+    } else if client::follows(&request) {
+        match access.0.streams.begin(client) {
+            Ok(begun) => permit = Some(begun),
+            Err(problem) => return problem.into_response(),
+        }
+    }
+    let response = match body::bound(request, access.0.body_limit).await {
         Ok(request) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+        Err(problem) => return problem.into_response(),
+    };
+    if permit.is_none() && client::is_event_stream(&response) {
+        match access.0.streams.begin(client) {
+            Ok(begun) => permit = Some(begun),
+            Err(problem) => return problem.into_response(),
+        }
+    }
+    match permit {
+        Some(permit) => client::hold(response, permit),
+        None => response,
     }
 }
 
@@ -160,6 +269,7 @@ fn cors(access: &Access) -> CorsLayer {
         .allow_origin(AllowOrigin::predicate(move |origin: &HeaderValue, _| access.0.origins.allows(origin)))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([header::LOCATION, header::RETRY_AFTER, IDEMPOTENCY_REPLAYED])
 }
 
 /// What a request needs by its method alone: reading is `view`, the rest `operate`. Getting a ticket grants nothing
@@ -172,6 +282,17 @@ fn needed(request: &Request) -> Scope {
     }
 }
 
+fn not_own_account(peer: Option<&Peer>) -> Problem {
+    let whose = match peer.and_then(|peer| peer.uid) {
+        Some(uid) => format!("this connection is of the account with the uid {uid}"),
+        None => "whose connection this is is not known".into(),
+    };
+    unauthorized(&format!(
+        "{whose}, and this server has no token: only its own account and root may use it; start it with \
+         PARALLAX_API_TOKEN or --token-file, and send `Authorization: Bearer TOKEN`"
+    ))
+}
+
 fn unauthorized(detail: &str) -> Problem {
     Problem::new(Code::Unauthorized, detail)
 }
@@ -181,7 +302,7 @@ fn refuse(problem: Problem) -> Response {
     let mut response = problem.into_response();
     if challenge {
         let headers = response.headers_mut();
-        headers.insert(axum::http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
 }

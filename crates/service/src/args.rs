@@ -38,7 +38,7 @@ pub struct ServerArgs {
     /// File with tokens, one a line: `TOKEN`, or `view|operate|admin TOKEN`; adds to `PARALLAX_API_TOKEN`
     #[arg(long, env = "PARALLAX_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
-    /// Listen on an address others can reach without asking for a token
+    /// Ask no caller for a token, whatever address this listens on and whatever account they are
     #[arg(long)]
     pub insecure_no_auth: bool,
     /// Another name clients may call this server by (`Host` header); repeatable

@@ -21,7 +21,7 @@ async fn not_found(uri: Uri) -> Problem {
     Problem::new(Code::NotFound, format!("there is nothing at {}", uri.path()))
 }
 
-async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
     Problem::new(
         Code::MethodNotAllowed,
         format!("{} does not take {method}; the `Allow` header names what it takes", uri.path()),

@@ -5,13 +5,13 @@
 //!
 //! One request then moves through these pieces, outermost first:
 //!
-//! 1. [`serve`] accepts the connection and owns it until [`shutdown`] ends it.
+//! 1. [`serve`] accepts the connection, asks the kernel whose it is ([`peer`]), and owns it until [`shutdown`] ends it.
 //! 2. [`telemetry::trace`] gives it a span, [`metrics`] counts it under its route's template.
 //! 3. [`access`] checks `Host`, `Origin` and token, bounds the body and says who calls ([`access::Caller`]).
 //! 4. [`extract`] turns path, query and body into types; what does not fit is refused as a
 //!    [`parallax_api::Problem`]. [`fallback`] does the same for unknown routes and for panics.
 //! 5. The handler answers. Where a retry must be safe it goes through [`idempotency`]; where it follows events it
-//!    hands an [`events::EventLog`] to [`events::stream`], which speaks SSE and WebSocket.
+//!    hands an [`events::EventLog`] to [`events::stream`], which speaks SSE and WebSocket ([`websocket`]).
 //!    [`listing`] is the one answer that both kinds of server give alike: agents, filtered, in pages.
 
 pub mod access;
@@ -23,9 +23,12 @@ pub mod idempotency;
 pub mod listing;
 pub mod metrics;
 pub mod middleware;
+pub mod peer;
 mod private_dir;
+pub mod process;
 pub mod serve;
 pub mod shutdown;
 pub mod telemetry;
+pub mod websocket;
 
 pub use private_dir::private_dir;

@@ -1,24 +1,35 @@
-//! Serving: accept, own every connection, end all of them within a grace.
+//! Serving: accept, own every connection, drop idle ones when there are many, end all of them within a grace.
 
+mod connections;
+mod socket;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::StatusCode;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tower_service::Service;
 
+use crate::peer::Peer;
+use crate::process;
 use crate::shutdown::Shutdown;
+use connections::{Connection, Connections};
+use socket::Socket;
 
 /// How long an agent's or a server's clients get to finish when the server goes, unless told otherwise.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
-/// Connections at once; more wait in the listener's backlog.
-const MAX_CONNECTIONS: usize = 4096;
-/// A request's head must be there in this time. The same clock runs on idle kept-alive connections, so it stands
-/// above the 90 s after which common clients drop theirs: they, not we, end an idle connection.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
+/// Connections past the bound that wait until others end; more wait in the listener's backlog.
+const SPARE: usize = 32;
+/// How often connections that are too slow are looked for.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Pause after the system refused a connection, most often for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -33,18 +44,39 @@ pub async fn serve(
     shutdown: Shutdown,
     grace: Duration,
 ) -> anyhow::Result<()> {
-    let mut connections = JoinSet::new();
+    process::prepare();
+    serve_at_most(process::max_connections(), listener, router, shutdown, grace).await
+}
+
+/// The same with at most so many connections.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_at_most(
+    max_connections: usize,
+    listener: TcpListener,
+    router: Router,
+    shutdown: Shutdown,
+    grace: Duration,
+) -> anyhow::Result<()> {
+    let connections = Connections::new(max_connections);
+    let mut tasks = JoinSet::new();
+    let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
     loop {
         tokio::select! {
             biased;
             () = shutdown.begun() => break,
-            Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
+            Some(_) = tasks.join_next() => {}
+            _ = sweep.tick() => connections.drop_late(),
+            accepted = listener.accept(), if connections.count() < max_connections + SPARE => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, router.clone(), shutdown.clone()));
+                    let connection = connections.add();
+                    connections.make_room();
+                    tasks.spawn(serve_connection(stream, connection, router.clone(), shutdown.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "failed to accept a connection");
+                    connections.drop_idle();
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
@@ -53,36 +85,67 @@ pub async fn serve(
     drop(listener);
     shutdown.tracker().close();
     let ended = async {
-        while connections.join_next().await.is_some() {}
+        while tasks.join_next().await.is_some() {}
         shutdown.tracker().wait().await;
     };
     if tokio::time::timeout(grace, ended).await.is_err() {
         tracing::warn!(
-            connections = connections.len(),
+            connections = tasks.len(),
             tasks = shutdown.tracker().len(),
             "dropping what did not end within the grace"
         );
-        connections.shutdown().await;
+        tasks.shutdown().await;
     }
     Ok(())
 }
 
 /// One connection to its end. A shutdown lets the request in progress finish and ends the connection after it.
-async fn connection(stream: TcpStream, router: Router, shutdown: Shutdown) {
+async fn serve_connection(
+    stream: TcpStream,
+    connection: Arc<Connection>,
+    router: Router,
+    shutdown: Shutdown,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "failed to set TCP_NODELAY");
     }
-    let connection = http1::Builder::new()
+    // Before the first request: a socket that its owner has closed since belongs to nobody.
+    let peer = Peer::of(&stream);
+    let dropped = connection.dropped();
+    let socket = Socket::new(stream, connection.clone());
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let (connection, mut router) = (connection.clone(), router.clone());
+        async move {
+            let busy = connection.begin_request();
+            let mut request: Request = request.map(Body::new);
+            let extensions = request.extensions_mut();
+            extensions.insert(connection.until_closed());
+            if let Some(peer) = peer {
+                extensions.insert(peer);
+            }
+            let response = router.call(request).await?;
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                connection.upgraded();
+            }
+            Ok::<_, std::convert::Infallible>(response.map(|body| busy.until_sent(body)))
+        }
+    });
+    let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        // `Connections` measures the time of a head.
+        .header_read_timeout(None)
+        .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();
-    let mut connection = std::pin::pin!(connection);
+    let mut served = std::pin::pin!(served);
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
+        ended = served.as_mut() => ended,
+        () = dropped.cancelled() => return,
         () = shutdown.begun() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            served.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = served => ended,
+                () = dropped.cancelled() => return,
+            }
         }
     };
     if let Err(error) = ended {

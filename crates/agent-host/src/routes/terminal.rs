@@ -5,7 +5,7 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use parallax_api::terminal::{
-    CLOSE_AGENT_ENDED, CLOSE_GOING_AWAY, ServerFrame, TERMINAL_V1, TerminalMode, TerminalQuery, ViewerFrame,
+    CLOSE_AGENT_ENDED, CLOSE_GOING_AWAY, ServerFrame, TERMINAL_V1, TerminalMode, TerminalQuery, ViewerText,
 };
 use parallax_api::{Code, TerminalSize};
 use parallax_screen::ViewerInput;
@@ -205,16 +205,12 @@ impl Viewer {
     async fn typed(&mut self, frame: Message, input: &mut ViewerInput) -> Result<(), Gone> {
         match frame {
             Message::Text(text) => {
-                let resize = serde_json::from_str(&text)
-                    .ok()
-                    .map(|ViewerFrame::Resize { size }| size)
-                    .filter(|size| size.is_sane());
-                match (resize, self.mode) {
-                    (_, TerminalMode::View) => {}
-                    (Some(size), _) => self.session.resize(size).await,
+                match (ViewerText::read(&text), self.mode) {
+                    (_, TerminalMode::View) | (ViewerText::Refused, _) => {}
+                    (ViewerText::Resize(size), _) => self.session.resize(size).await,
                     // In the protocol for programs text is control only.
-                    (None, _) if self.v1 => {}
-                    (None, _) => self.type_bytes(text.as_bytes(), input).await,
+                    (ViewerText::Typed, _) if self.v1 => {}
+                    (ViewerText::Typed, _) => self.type_bytes(text.as_bytes(), input).await,
                 }
             }
             Message::Binary(bytes) if self.mode == TerminalMode::Interactive => {

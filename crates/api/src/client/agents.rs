@@ -22,6 +22,16 @@ const SPAWN_TIMEOUT: Duration = Duration::from_secs(300);
 const RESTART_TIMEOUT: Duration = Duration::from_secs(120);
 
 impl Client {
+    /// `GET /health`: what the server asks of callers (`token`, `own-account`, `open`); none when it does not say.
+    pub async fn access_rule(&self) -> Result<Option<String>, Problem> {
+        #[derive(serde::Deserialize)]
+        struct Health {
+            access: Option<String>,
+        }
+        let health: Health = self.fetch(self.request(Method::GET, "/health")).await?;
+        Ok(health.access)
+    }
+
     /// `POST …`: spawns an agent.
     pub async fn spawn(&self, spawn: &SpawnRequest) -> Result<Agent, Problem> {
         self.fetch(self.post(&self.agents_path(""), spawn).timeout(SPAWN_TIMEOUT)).await

@@ -18,7 +18,10 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::Client;
-use crate::terminal::{CLOSE_AGENT_ENDED, CLOSE_GOING_AWAY, CLOSE_RUNTIME_UNAVAILABLE, CLOSE_UNKNOWN_AGENT};
+use crate::terminal::{
+    CLOSE_AGENT_ENDED, CLOSE_GOING_AWAY, CLOSE_RUNTIME_UNAVAILABLE, CLOSE_TRY_AGAIN_LATER,
+    CLOSE_UNKNOWN_AGENT,
+};
 use crate::{Code, Problem};
 
 /// How long the upgrade may take.
@@ -131,6 +134,7 @@ fn closed(base: &str, code: u16, reason: &str) -> Problem {
         CLOSE_AGENT_ENDED => Problem::new(Code::AgentStopped, said),
         CLOSE_UNKNOWN_AGENT => Problem::new(Code::AgentNotFound, said),
         CLOSE_RUNTIME_UNAVAILABLE => Problem::new(Code::RuntimeUnavailable, said),
+        CLOSE_TRY_AGAIN_LATER => Problem::new(Code::ResourceLimit, said),
         CLOSE_GOING_AWAY => Problem::new(Code::ShuttingDown, format!("{base} is going away")),
         _ => lost(base, &said),
     }

@@ -78,6 +78,7 @@ pub(super) async fn control_plane(url: &str, token: Option<SecretString>) -> Vec
     match client.runtimes().await {
         Ok(list) => {
             let mut checks = vec![Check::good(WHAT, client.url())];
+            checks.extend(access(&client).await);
             checks.extend(list.runtimes.iter().map(|runtime| {
                 let what = format!("- {}", runtime.name);
                 let room = format!(
@@ -103,10 +104,25 @@ pub(super) async fn control_plane(url: &str, token: Option<SecretString>) -> Vec
             checks
         }
         Err(problem) if problem.code == Code::Unauthorized => {
-            vec![Check::bad(WHAT, problem.detail).advise("set PARALLAX_API_TOKEN to its token")]
+            let mut checks =
+                vec![Check::bad(WHAT, problem.detail).advise("set PARALLAX_API_TOKEN to its token")];
+            checks.extend(access(&client).await);
+            checks
         }
         Err(problem) => vec![Check::bad(WHAT, problem.detail)],
     }
+}
+
+/// Who may use the server; a server of an older version does not say.
+async fn access(client: &Client) -> Option<Check> {
+    const WHAT: &str = "access";
+    let rule = client.access_rule().await.ok().flatten()?;
+    Some(match rule.as_str() {
+        "token" => Check::good(WHAT, "by token"),
+        "own-account" => Check::good(WHAT, "without a token: programs of the server's own account, and root"),
+        "open" => Check::note(WHAT, "whoever reaches the server may do everything (--insecure-no-auth)"),
+        _ => Check::note(WHAT, rule),
+    })
 }
 
 /// Whether `parallax up` could listen there.

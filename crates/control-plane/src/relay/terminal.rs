@@ -11,12 +11,10 @@ use bytes::Bytes;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use parallax_api::client::WebSocket as Upstream;
-use parallax_api::terminal::{
-    CLOSE_AGENT_ENDED, CLOSE_GOING_AWAY, CLOSE_RUNTIME_UNAVAILABLE, CLOSE_UNKNOWN_AGENT, TERMINAL_V1,
-    TerminalQuery,
-};
-use parallax_api::{AgentId, Code, Problem};
+use parallax_api::terminal::{CLOSE_GOING_AWAY, CLOSE_RUNTIME_UNAVAILABLE, TERMINAL_V1, TerminalQuery};
+use parallax_api::{AgentId, Problem};
 use parallax_service::shutdown::Shutdown;
+use parallax_service::websocket;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite;
 use tungstenite::protocol::frame::Utf8Bytes;
@@ -29,27 +27,12 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a side may take to read the close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// The longest reason a close frame holds, in bytes (RFC 6455: 125 with the code).
-const MAX_REASON: usize = 123;
-
-/// Why a relay ended: the close frame for the viewer.
-#[derive(Debug)]
-struct CloseReason {
-    code: u16,
-    reason: String,
-}
 
 /// Closes a viewer's socket with the code that says why there is no terminal.
 pub async fn refuse(mut viewer: Viewer, problem: &Problem) {
-    let code = match problem.code {
-        Code::AgentNotFound => CLOSE_UNKNOWN_AGENT,
-        Code::AgentStopped => CLOSE_AGENT_ENDED,
-        Code::ShuttingDown => CLOSE_GOING_AWAY,
-        _ => CLOSE_RUNTIME_UNAVAILABLE,
-    };
-    let ending = CloseReason { code, reason: problem.detail.clone() };
+    let ending = websocket::refusal(problem);
     // The viewer may be gone already.
-    let _ = tokio::time::timeout(CLOSE_TIMEOUT, viewer.send(ending.frame())).await;
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, viewer.send(Message::Close(Some(ending)))).await;
 }
 
 /// Connects the viewer to the agent's terminal at its runtime until one side, or this server, ends it.
@@ -72,11 +55,11 @@ pub async fn relay(
     let ending = tokio::select! {
         ending = output(from_agent, &mut to_viewer, &runtime) => ending,
         ending = input(from_viewer, &mut to_agent) => ending,
-        () = shutdown.begun() => Some(CloseReason { code: CLOSE_GOING_AWAY, reason: "the server is going away".into() }),
+        () = shutdown.begun() => Some(websocket::close_frame(CLOSE_GOING_AWAY, "the server is going away")),
     };
     let closed = async {
         if let Some(ending) = ending {
-            to_viewer.send(ending.frame()).await.ok();
+            to_viewer.send(Message::Close(Some(ending))).await.ok();
         }
         to_agent.close().await.ok();
     };
@@ -89,7 +72,7 @@ async fn output(
     mut from_agent: SplitStream<Upstream>,
     to_viewer: &mut SplitSink<Viewer, Message>,
     runtime: &Runtime,
-) -> Option<CloseReason> {
+) -> Option<CloseFrame> {
     let mut ping = tokio::time::interval(PING_INTERVAL);
     let mut dead_at = Instant::now() + SILENCE_TIMEOUT;
     loop {
@@ -105,7 +88,7 @@ async fn output(
             Ok(Some(Ok(tungstenite::Message::Text(text)))) => Message::Text(text.as_str().into()),
             Ok(Some(Ok(tungstenite::Message::Binary(bytes)))) => Message::Binary(bytes),
             Ok(Some(Ok(tungstenite::Message::Close(Some(frame))))) => {
-                return Some(CloseReason { code: frame.code.into(), reason: frame.reason.to_string() });
+                return Some(websocket::close_frame(frame.code.into(), &frame.reason));
             }
             Ok(Some(Ok(tungstenite::Message::Ping(_) | tungstenite::Message::Pong(_)))) => continue,
             Ok(
@@ -119,7 +102,7 @@ async fn output(
                     "the runtime `{}` is gone; connect again, with `since` to miss nothing",
                     runtime.name()
                 );
-                return Some(CloseReason { code: CLOSE_RUNTIME_UNAVAILABLE, reason });
+                return Some(websocket::close_frame(CLOSE_RUNTIME_UNAVAILABLE, &reason));
             }
         };
         to_viewer.send(message).await.ok()?;
@@ -131,7 +114,7 @@ async fn output(
 async fn input(
     mut from_viewer: SplitStream<Viewer>,
     to_agent: &mut SplitSink<Upstream, tungstenite::Message>,
-) -> Option<CloseReason> {
+) -> Option<CloseFrame> {
     let mut ping = tokio::time::interval(PING_INTERVAL);
     let mut dead_at = Instant::now() + SILENCE_TIMEOUT;
     loop {
@@ -143,6 +126,15 @@ async fn input(
             }
         };
         dead_at = Instant::now() + SILENCE_TIMEOUT;
+        let violation = match &heard {
+            Ok(Some(Ok(Message::Text(text)))) => websocket::too_long(text.len()),
+            Ok(Some(Ok(Message::Binary(bytes)))) => websocket::too_long(bytes.len()),
+            Ok(Some(Err(error))) => websocket::violation(error),
+            _ => None,
+        };
+        if violation.is_some() {
+            return violation;
+        }
         match heard {
             Ok(Some(Ok(Message::Text(text)))) => {
                 send(to_agent, tungstenite::Message::Text(Utf8Bytes::from(text.as_str()))).await;
@@ -158,15 +150,5 @@ async fn input(
 async fn send(to_agent: &mut SplitSink<Upstream, tungstenite::Message>, message: tungstenite::Message) {
     if to_agent.send(message).await.is_err() {
         std::future::pending::<()>().await;
-    }
-}
-
-impl CloseReason {
-    fn frame(&self) -> Message {
-        let mut end = self.reason.len().min(MAX_REASON);
-        while !self.reason.is_char_boundary(end) {
-            end -= 1;
-        }
-        Message::Close(Some(CloseFrame { code: self.code, reason: self.reason[..end].into() }))
     }
 }

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use parallax_api::runtime::RuntimeList;
 use parallax_api::{Code, Problem};
+use parallax_service::access::Caller;
 use parallax_service::extract::Json;
 use parallax_store::StoreError;
 use serde_json::{Value, json};
@@ -18,8 +19,8 @@ pub async fn runtimes(State(app): State<App>) -> Json<RuntimeList> {
 
 /// Whether the server lives.
 #[utoipa::path(get, path = "/health", tag = "operations", responses((status = 200, description = "It does")))]
-pub async fn health() -> Json<Value> {
-    Json(json!({ "status": "ok" }))
+pub async fn health(caller: Caller) -> Json<Value> {
+    Json(json!({ "status": "ok", "access": caller.rule().as_str() }))
 }
 
 /// Whether an agent could be spawned: some runtime is healthy, and the disk takes writes. `storage` names what was found

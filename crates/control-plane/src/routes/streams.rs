@@ -4,24 +4,22 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use parallax_api::event::EventsQuery;
-use parallax_api::terminal::{TERMINAL_V1, TerminalMode, TerminalQuery};
+use parallax_api::terminal::{TerminalMode, TerminalQuery};
 use parallax_api::{Event, Problem};
 use parallax_service::access::{Caller, Scope};
 use parallax_service::events as service_events;
 use parallax_service::extract::{Query, Upgrade};
+use parallax_service::websocket;
 
 use super::extract::Id;
 use crate::app::App;
 use crate::relay::terminal as relay;
 
-/// The longest frame a viewer may send, in bytes: a paste is cut into smaller ones by every terminal.
-const MAX_FRAME: usize = 1024 * 1024;
-
 /// The agent's terminal, as a WebSocket.
 ///
 /// Text frames go straight into xterm.js, keys come back as text frames, `{"type":"resize","cols":…,"rows":…}`
 /// resizes; the subprotocol `parallax.terminal.v1` has offsets and exact resume. Closed with 4404 for an unknown
-/// agent, 4000 when the agent ended, 4503 when its runtime does not answer.
+/// agent, 4000 when the agent ended, 4503 when its runtime does not answer, 1013 when too many watch it.
 #[utoipa::path(
     get, path = "/api/managed-agents/{id}/terminal", tag = "streams", params(("id" = String, Path), TerminalQuery),
     responses(
@@ -44,8 +42,8 @@ pub async fn terminal(
         Ok(runtime) => relay::relay(viewer, runtime, id, query, app.shutdown.clone()).await,
         Err(problem) => relay::refuse(viewer, &problem).await,
     };
-    let upgrade = upgrade.protocols([TERMINAL_V1]).max_message_size(MAX_FRAME).max_frame_size(MAX_FRAME);
-    Ok(upgrade.on_upgrade(move |viewer| shutdown.tracker().clone().track_future(relaying(viewer))))
+    Ok(websocket::terminal(upgrade)
+        .on_upgrade(move |viewer| shutdown.tracker().clone().track_future(relaying(viewer))))
 }
 
 /// The events of every agent, as server-sent events or, when upgraded, as a WebSocket.

@@ -6,13 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use parallax_api::terminal::MAX_VIEWERS;
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem};
 use tokio::sync::{Semaphore, watch};
 
 use crate::host::HostClient;
-
-/// Viewers of one terminal at once; more are refused.
-pub(super) const MAX_VIEWERS: usize = 64;
 
 /// How often is looked whether the last viewer has gone.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);

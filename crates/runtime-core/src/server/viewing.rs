@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use futures::{SinkExt, StreamExt};
-use parallax_api::terminal::{
-    CLOSE_GOING_AWAY, CLOSE_RUNTIME_UNAVAILABLE, CLOSE_UNKNOWN_AGENT, TerminalQuery,
-};
+use parallax_api::terminal::{CLOSE_GOING_AWAY, CLOSE_RUNTIME_UNAVAILABLE, MAX_VIEWERS, TerminalQuery};
 use parallax_api::{Code, Problem};
+use parallax_service::websocket;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::core::RuntimeCore;
 use super::metrics::Viewer;
-use super::registry::{Entry, HostState, MAX_VIEWERS};
+use super::registry::{Entry, HostState};
 use crate::host::{HostTerminal, to_host, to_viewer};
 
 /// How often a quiet terminal shows that it lives, so that a viewer that vanished is noticed.
@@ -47,6 +46,8 @@ enum End {
     Broken,
     /// This server goes away.
     GoingAway,
+    /// The viewer sent what cannot be taken.
+    Violation(CloseFrame),
 }
 
 impl Viewing {
@@ -58,8 +59,8 @@ impl Viewing {
         v1: bool,
     ) -> Result<Self, Problem> {
         let permit = entry.viewers.clone().try_acquire_owned().map_err(|_| {
-            Problem::new(Code::ResourceLimit, format!("{MAX_VIEWERS} viewers watch this terminal already"))
-                .with("limit", MAX_VIEWERS)
+            let detail = format!("too many viewers watch this agent ({MAX_VIEWERS}); try again later");
+            Problem::new(Code::ResourceLimit, detail).with("limit", MAX_VIEWERS)
         })?;
         let counted = core.metrics.viewer();
         Ok(Self { core: core.clone(), entry, query, v1, _permit: permit, _counted: counted })
@@ -72,6 +73,7 @@ impl Viewing {
         {
             match self.relay(&mut socket, terminal).await {
                 End::Told | End::Left => {}
+                End::Violation(frame) => close(socket, frame.code, &frame.reason).await,
                 End::GoingAway => close(socket, CLOSE_GOING_AWAY, "the server is going away").await,
                 End::Broken if self.ends().await => self.say_end(socket).await,
                 End::Broken => {
@@ -109,8 +111,20 @@ impl Viewing {
             }
         };
         let typed = async {
-            while let Some(Ok(frame)) = viewer_rx.next().await {
-                let Some(frame) = to_host(frame) else { continue };
+            while let Some(frame) = viewer_rx.next().await {
+                let violation = match &frame {
+                    Ok(Message::Text(text)) => websocket::too_long(text.len()),
+                    Ok(Message::Binary(bytes)) => websocket::too_long(bytes.len()),
+                    Ok(_) => None,
+                    Err(error) => match websocket::violation(error) {
+                        None => return End::Left,
+                        violation => violation,
+                    },
+                };
+                if let Some(violation) = violation {
+                    return End::Violation(violation);
+                }
+                let Some(frame) = frame.ok().and_then(to_host) else { continue };
                 if host_tx.send(frame).await.is_err() {
                     // What the host still had to say is on its way: `shown` ends with it.
                     std::future::pending::<()>().await;
@@ -132,11 +146,6 @@ impl Viewing {
             () = self.core.shutdown.begun() => false,
         }
     }
-}
-
-/// Closes the socket of a viewer that asked for an agent there is not.
-pub(super) async fn close_unknown(socket: WebSocket) {
-    close(socket, CLOSE_UNKNOWN_AGENT, "no agent has this id").await;
 }
 
 /// Says why, and lets the viewer answer, so that the reason arrives before the connection goes.

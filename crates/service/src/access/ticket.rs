@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Access;
+use super::client::ClientKey;
 use super::token::{Caller, Scope, digest};
 
 /// Where tickets are given out.
@@ -23,6 +24,8 @@ pub const PATH: &str = "/api/tickets";
 pub const LIFETIME: Duration = Duration::from_secs(30);
 /// Tickets that may be out at once; past it `RESOURCE_LIMIT` until old ones end.
 const MAX_TICKETS: usize = 4096;
+/// The same for one client, so that none takes those of the others.
+const MAX_TICKETS_PER_CLIENT: usize = 256;
 
 /// A ticket.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -43,45 +46,54 @@ pub async fn create(
     State(access): State<Access>,
     caller: Caller,
 ) -> Result<([(HeaderName, &'static str); 1], Json<Ticket>), Problem> {
-    let ticket = access.0.tickets.issue(caller.scope())?;
+    let ticket = access.0.tickets.issue(caller.scope(), caller.client())?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(ticket)))
+}
+
+/// A ticket that is out.
+#[derive(Debug)]
+struct Issued {
+    scope: Scope,
+    client: ClientKey,
+    ends: Instant,
 }
 
 /// The tickets that are out.
 #[derive(Debug, Default)]
 pub(super) struct Tickets {
     /// By digest, so that looking one up tells nothing about the others.
-    out: Mutex<HashMap<[u8; 32], (Scope, Instant)>>,
+    out: Mutex<HashMap<[u8; 32], Issued>>,
 }
 
 impl Tickets {
-    fn issue(&self, scope: Scope) -> Result<Ticket, Problem> {
+    fn issue(&self, scope: Scope, client: ClientKey) -> Result<Ticket, Problem> {
         // 122 random bits of the system's generator.
         let ticket = Uuid::new_v4().simple().to_string();
         let now = Instant::now();
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        if out.len() >= MAX_TICKETS {
-            out.retain(|_, (_, ends)| *ends > now);
-        }
-        if out.len() >= MAX_TICKETS {
+        out.retain(|_, issued| issued.ends > now);
+        let of_client = out.values().filter(|issued| issued.client == client).count();
+        if of_client >= MAX_TICKETS_PER_CLIENT || out.len() >= MAX_TICKETS {
             return Err(Problem::new(
                 Code::ResourceLimit,
                 format!(
-                    "{MAX_TICKETS} tickets are out; try again when some have ended, in {} s",
+                    "{of_client} tickets of this client and {} in all are out; try again when some have ended, in {} s",
+                    out.len(),
                     LIFETIME.as_secs()
                 ),
-            ));
+            )
+            .with("limit", MAX_TICKETS_PER_CLIENT));
         }
-        out.insert(digest(&ticket), (scope, now + LIFETIME));
+        out.insert(digest(&ticket), Issued { scope, client, ends: now + LIFETIME });
         let expires_at = Time::from_millis(Time::now().as_millis() + LIFETIME.as_millis() as i64);
         Ok(Ticket { ticket, expires_at })
     }
 
-    /// What the ticket allows; it is used up.
-    pub fn redeem(&self, ticket: &str) -> Option<Scope> {
+    /// What the ticket allows, and whose it is; it is used up.
+    pub fn redeem(&self, ticket: &str) -> Option<(Scope, ClientKey)> {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        let (scope, ends) = out.remove(&digest(ticket))?;
-        (ends > Instant::now()).then_some(scope)
+        let issued = out.remove(&digest(ticket))?;
+        (issued.ends > Instant::now()).then_some((issued.scope, issued.client))
     }
 }
 

@@ -11,6 +11,9 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::Rule;
+use super::client::ClientKey;
+
 /// What a token allows; each scope includes the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
@@ -58,11 +61,22 @@ pub struct Token {
 #[derive(Clone, Copy, Debug)]
 pub struct Caller {
     scope: Scope,
+    rule: Rule,
+    client: ClientKey,
 }
 
 impl Caller {
-    pub(crate) fn new(scope: Scope) -> Self {
-        Self { scope }
+    pub(super) fn new(scope: Scope, rule: Rule, client: ClientKey) -> Self {
+        Self { scope, rule, client }
+    }
+
+    /// What this server asks of callers.
+    pub fn rule(self) -> Rule {
+        self.rule
+    }
+
+    pub(super) fn client(self) -> ClientKey {
+        self.client
     }
 
     /// What the caller may do.

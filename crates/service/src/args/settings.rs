@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::file::File;
 use super::{ArgsEnvironment, ServerArgs};
-use crate::access::{AccessConfig, Scope, Token};
+use crate::access::{AccessConfig, Scope, Token, WithoutToken};
 
 /// The configuration of a server, resolved and checked.
 #[derive(Clone, Debug)]
@@ -23,8 +23,10 @@ pub struct Settings {
     pub max_agents: Option<usize>,
     /// The log filter.
     pub log: String,
-    /// Who may call. Empty: whoever reaches the server.
+    /// Who may call. Empty: whoever `without_token` lets in.
     pub tokens: Vec<Token>,
+    /// Who may call where there are no tokens.
+    pub without_token: WithoutToken,
     /// More names of this server.
     pub allow_hosts: Vec<String>,
     /// Origins of pages elsewhere that may use it.
@@ -47,8 +49,9 @@ impl Settings {
             environment.api_token.as_ref(),
             args.token_file.as_deref().or(file.token_file.as_deref()),
         )?;
+        let insecure = args.insecure_no_auth || file.insecure_no_auth;
         ensure!(
-            listen.ip().is_loopback() || !tokens.is_empty() || args.insecure_no_auth || file.insecure_no_auth,
+            listen.ip().is_loopback() || !tokens.is_empty() || insecure,
             "{listen} can be reached from elsewhere, and whoever reaches this server owns the machine: set \
              PARALLAX_API_TOKEN or --token-file, or say --insecure-no-auth"
         );
@@ -67,6 +70,7 @@ impl Settings {
             max_agents,
             log: non_empty(&args.log).cloned().or(file.log).unwrap_or_else(|| "info".into()),
             tokens,
+            without_token: if insecure { WithoutToken::Anyone } else { WithoutToken::OwnAccount },
             allow_hosts: either(&args.allow_host, file.allow_host),
             allow_origins: either(&args.allow_origin, file.allow_origin),
         })
@@ -77,6 +81,7 @@ impl Settings {
         AccessConfig {
             listen: Some(self.listen.ip()),
             tokens: self.tokens.clone(),
+            without_token: self.without_token,
             allowed_hosts: self.allow_hosts.clone(),
             allowed_origins: self.allow_origins.clone(),
             ..AccessConfig::default()

@@ -7,6 +7,7 @@ use futures::{Stream, StreamExt};
 use parallax_api::terminal::CLOSE_GOING_AWAY;
 
 use crate::shutdown::Shutdown;
+use crate::websocket;
 
 /// How often a quiet stream shows that it lives; a WebSocket that did not answer one ping by the next is dropped.
 pub const ALIVE: Duration = Duration::from_secs(20);
@@ -34,7 +35,11 @@ pub async fn tell(
                 None => Message::Close(Some(end.clone())),
             },
             said = socket.recv() => match said {
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                Some(Ok(Message::Close(_))) | None => return,
+                Some(Err(error)) => match websocket::violation(&error) {
+                    Some(close) => Message::Close(Some(close)),
+                    None => return,
+                },
                 Some(Ok(_)) => {
                     answered = true;
                     continue;

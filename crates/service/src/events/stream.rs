@@ -18,6 +18,7 @@ use super::socket::{self, ALIVE, MAX_CLIENT_FRAME, going_away};
 use super::{EventLog, MAX_SUBSCRIBERS, Subscription};
 use crate::extract::Upgrade;
 use crate::shutdown::Shutdown;
+use crate::websocket;
 
 /// A subscription and its place among those that may be.
 struct Seat {
@@ -67,7 +68,7 @@ pub fn websocket(
 ) -> Response {
     let seat = match seat(log, &query) {
         Ok(seat) => seat,
-        Err(problem) => return problem.into_response(),
+        Err(problem) => return websocket::refuse(upgrade, problem),
     };
     let shutdown = shutdown.clone();
     upgrade

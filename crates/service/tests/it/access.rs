@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::routing::{get, post};
 use parallax_api::Code;
-use parallax_service::access::{AccessConfig, Admin, Caller, Scope, Token};
+use parallax_service::access::{AccessConfig, Admin, Caller, Scope, Token, WithoutToken};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tokio_tungstenite::tungstenite;
@@ -195,12 +195,23 @@ async fn a_ticket_opens_once_what_its_owner_may() {
 #[tokio::test]
 async fn tickets_are_bounded() {
     let server = start(tokens()).await;
-    for _ in 0..4096 {
+    for _ in 0..256 {
         let response = server.post("/api/tickets").bearer_auth("look").send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
     }
     let response = server.post("/api/tickets").bearer_auth("look").send().await.unwrap();
     refusal(response, Code::ResourceLimit).await;
+    // Nobody takes those of the others.
+    let other = server.post("/api/tickets").bearer_auth("drive").send().await.unwrap();
+    assert_eq!(other.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_route_of_tickets_refuses_in_words_too() {
+    let server = start(tokens()).await;
+    let response = server.get("/api/tickets").bearer_auth("look").send().await.unwrap();
+    assert_eq!(response.headers()["allow"], "POST");
+    refusal(response, Code::MethodNotAllowed).await;
 }
 
 #[tokio::test]
@@ -232,4 +243,86 @@ async fn upgrades_pass_the_same_access_control() {
     assert_eq!(connect(&[token, ("origin", &format!("http://{}", server.address))]).await, 101);
     assert_eq!(connect(&[token, ("origin", "http://evil.example")]).await, 403);
     assert_eq!(connect(&[token, ("host", "evil.example")]).await, 403);
+}
+
+/// What a program of another account gets for this request; none when this test cannot become one.
+async fn as_nobody(server: &Server, request: String) -> Option<String> {
+    let port = server.address.port();
+    as_nobody_runs(format!("exec 3<>/dev/tcp/127.0.0.1/{port}; printf '%b' '{request}' >&3; cat <&3")).await
+}
+
+/// What a script prints that another account runs; none when this test cannot become one.
+async fn as_nobody_runs(script: String) -> Option<String> {
+    use std::os::unix::process::CommandExt;
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can become another account");
+        return None;
+    }
+    let ran = tokio::task::spawn_blocking(move || {
+        std::process::Command::new("bash")
+            .args(["-c", &script])
+            .current_dir("/")
+            .uid(65534)
+            .gid(65534)
+            .output()
+    });
+    let output = ran.await.unwrap().expect("bash runs as nobody");
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+fn raw_get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n")
+}
+
+#[tokio::test]
+async fn without_a_token_another_account_of_the_machine_is_refused() {
+    let server = start(AccessConfig::default()).await;
+    assert_eq!(server.get("/thing").send().await.unwrap().text().await.unwrap(), "admin");
+    let Some(answer) = as_nobody(&server, raw_get("/thing")).await else { return };
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert!(answer.contains("UNAUTHORIZED") && answer.contains("--token-file"), "{answer}");
+    let upgrade = "GET /thing HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: Upgrade, close\\r\\nUpgrade: websocket\\r\\n\
+                   Sec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\r\\n\\r\\n";
+    assert!(as_nobody(&server, upgrade.into()).await.unwrap().starts_with("HTTP/1.1 401 "));
+    // What is open stays open.
+    assert!(as_nobody(&server, raw_get("/health")).await.unwrap().starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn with_a_token_or_without_any_rule_accounts_do_not_matter() {
+    let server = start(tokens()).await;
+    let request = raw_get("/thing").replace("Connection", "Authorization: Bearer look\\r\\nConnection");
+    if let Some(answer) = as_nobody(&server, request).await {
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+    let server = start(AccessConfig { without_token: WithoutToken::Anyone, ..AccessConfig::default() }).await;
+    if let Some(answer) = as_nobody(&server, raw_get("/thing")).await {
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_socket_that_nobody_holds_any_more_is_not_roots() {
+    // The kernel tells 0 as the owner of a socket that was closed.
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static DONE: AtomicUsize = AtomicUsize::new(0);
+    let server = Server::start(AccessConfig::default(), |_| {
+        Router::new().route(
+            "/do",
+            post(|| async {
+                DONE.fetch_add(1, Ordering::SeqCst);
+            }),
+        )
+    })
+    .await;
+    let request = "POST /do HTTP/1.1\\r\\nHost: localhost\\r\\nContent-Length: 0\\r\\n\\r\\n";
+    for _ in 0..30 {
+        let port = server.address.port();
+        let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port}; printf '%b' '{request}' >&3");
+        let Some(answer) = as_nobody_runs(script).await else { return };
+        assert!(answer.is_empty(), "{answer}");
+    }
+    // A request of our own comes after all of theirs.
+    server.post("/do").send().await.unwrap();
+    assert_eq!(DONE.load(Ordering::SeqCst), 1);
 }

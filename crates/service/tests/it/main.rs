@@ -8,5 +8,6 @@ mod idempotency;
 mod model;
 mod process;
 mod refusals;
+mod serve;
 mod server;
 mod shutdown;
