@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use check::{MAX_IMAGE, MAX_LIST, MAX_MESSAGE, MAX_WORD};
+pub use check::{MAX_IMAGE, MAX_LIST, MAX_MESSAGE, MAX_NAME, MAX_STRING, MAX_STRINGS, MAX_WORD};
 
 use crate::{Problem, Time};
 
@@ -258,8 +258,10 @@ impl Serialize for EnvValue {
 #[serde(deny_unknown_fields)]
 pub struct TerminalSize {
     /// Columns, 2 to 1000.
+    #[schema(minimum = 2, maximum = 1000)]
     pub cols: u16,
     /// Rows, 2 to 1000.
+    #[schema(minimum = 2, maximum = 1000)]
     pub rows: u16,
 }
 
@@ -306,19 +308,23 @@ pub struct Resources {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SpawnRequest {
     /// A name for people, 1 to 63 characters.
+    #[schema(min_length = 1, max_length = 63)]
     pub name: String,
     /// The agent type: `claude`, `codex`, `gemini`, or another that the runtime has a profile for.
+    #[schema(min_length = 1, max_length = 63)]
     pub r#type: String,
     /// What the agent is for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<String>,
     /// Its working directory. Default: the runtime's own.
+    #[schema(min_length = 1, max_length = 4095)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workdir: Option<String>,
     /// Environment variables. The values are never shown, logged or listed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, EnvValue>,
     /// That kind of runtime (or the runtime of that name), or nothing.
+    #[schema(max_length = 253)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<String>,
     /// Its role in a team.
@@ -328,15 +334,18 @@ pub struct SpawnRequest {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// The model, passed to the CLI.
+    #[schema(max_length = 253)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// More arguments for the CLI.
+    /// More arguments for the CLI: 64 of 64 KiB each; with the variables 512 KiB in all.
+    #[schema(max_items = 64)]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
     /// What it may do unasked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approvals: Option<Approvals>,
     /// A first message, sent once when the agent is ready.
+    #[schema(min_length = 1, max_length = 1048576)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
     /// The terminal's size. Default 120 x 40.
@@ -346,12 +355,15 @@ pub struct SpawnRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
     /// The image, where the runtime has images.
+    #[schema(min_length = 1, max_length = 512)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// Stop it after so many seconds without anything printed, taken or asked.
+    #[schema(minimum = 1)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_timeout_seconds: Option<u64>,
     /// Stop it so many seconds after it was spawned.
+    #[schema(minimum = 1)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_lifetime_seconds: Option<u64>,
 }
@@ -375,6 +387,7 @@ pub struct AgentList {
 #[into_params(parameter_in = Query)]
 pub struct StopRequest {
     /// Milliseconds between asking and insisting. Default 5000, at most 600000.
+    #[param(maximum = 600000)]
     #[serde(default = "default_grace_ms")]
     pub grace_ms: u64,
     /// Do not ask: kill at once.

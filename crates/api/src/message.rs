@@ -30,11 +30,13 @@ pub const DEFAULT_TIMEOUT_MS: u64 = 120_000;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SendRequest {
     /// The text, 1 byte to 1 MiB; any characters, any number of lines.
+    #[schema(min_length = 1, max_length = 1048576)]
     pub message: String,
     /// Wait for this message's own answer.
     #[serde(default)]
     pub expect_response: bool,
     /// How long to wait for the answer, 1 ms to 1 hour. Default two minutes.
+    #[schema(minimum = 1, maximum = 3600000)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
     /// What to do when the agent is busy.
@@ -164,6 +166,7 @@ pub struct MessagesQuery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
     /// At most so many: the newest, or with `since` the next; 1 to 1000, default 100.
+    #[param(minimum = 1, maximum = 1000)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }

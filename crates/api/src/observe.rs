@@ -26,6 +26,7 @@ pub enum LogFormat {
 #[into_params(parameter_in = Query)]
 pub struct LogsQuery {
     /// The last so many lines; 1 to 10000, default 100.
+    #[param(minimum = 1, maximum = 10000)]
     #[serde(default, alias = "lines", skip_serializing_if = "Option::is_none")]
     pub tail: Option<usize>,
     /// Only what was printed after this time (RFC 3339), or from this byte offset on.

@@ -68,9 +68,11 @@ pub struct Screen {
 #[serde(deny_unknown_fields)]
 pub struct InputRequest {
     /// Typed as it stands, at most 64 KiB.
+    #[schema(max_length = 65536)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// Named keys in order: `enter`, `tab`, `esc`, `up`, `ctrl-c`, `f1`, …; at most 64.
+    #[schema(max_items = 64)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<Vec<String>>,
 }

@@ -9,9 +9,10 @@ mod runs;
 mod streams;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use parallax_api::observe::LogFormat;
 use parallax_api::terminal::TerminalMode;
+use parallax_service::openapi;
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
@@ -43,7 +44,9 @@ struct Root;
 /// Every route.
 pub fn router(app: App) -> Router {
     let (router, document) = described().split_for_parts();
+    let document = complete(document);
     router
+        .merge(agents())
         .route("/ws/events", get(streams::events_socket))
         .route("/ws/agents/{id}/terminal", get(streams::terminal))
         .route("/api/openapi.json", get(move || async move { axum::Json(document) }))
@@ -53,23 +56,32 @@ pub fn router(app: App) -> Router {
 
 /// The description of the API.
 pub fn document() -> Document {
-    described().into_openapi()
+    complete(described().into_openapi())
+}
+
+fn complete(document: Document) -> Document {
+    openapi::complete(openapi::agents::described_at("/api/managed-agents", document))
+}
+
+/// The routes of agents, which [`openapi::agents`] describes.
+fn agents() -> Router<App> {
+    Router::new()
+        .route("/api/managed-agents", post(agents::spawn).get(agents::list))
+        .route("/api/managed-agents/{id}", get(agents::get).delete(agents::stop))
+        .route("/api/managed-agents/{id}/send", post(calls::send))
+        .route("/api/managed-agents/{id}/messages", get(calls::messages))
+        .route("/api/managed-agents/{id}/input", post(calls::input))
+        .route("/api/managed-agents/{id}/answer", post(calls::answer))
+        .route("/api/managed-agents/{id}/interrupt", post(calls::interrupt))
+        .route("/api/managed-agents/{id}/restart", post(calls::restart))
+        .route("/api/managed-agents/{id}/logs", get(calls::logs))
+        .route("/api/managed-agents/{id}/screen", get(calls::screen))
+        .route("/api/managed-agents/{id}/status", get(calls::status))
+        .route("/api/managed-agents/{id}/metrics", get(calls::metrics))
 }
 
 fn described() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Root::openapi())
-        .routes(routes!(agents::spawn, agents::list))
-        .routes(routes!(agents::get, agents::stop))
-        .routes(routes!(calls::send))
-        .routes(routes!(calls::messages))
-        .routes(routes!(calls::input))
-        .routes(routes!(calls::answer))
-        .routes(routes!(calls::interrupt))
-        .routes(routes!(calls::restart))
-        .routes(routes!(calls::logs))
-        .routes(routes!(calls::screen))
-        .routes(routes!(calls::status))
-        .routes(routes!(calls::metrics))
         .routes(routes!(streams::terminal))
         .routes(routes!(streams::events))
         .routes(routes!(patterns::list, patterns::create))

@@ -23,6 +23,7 @@ pub mod idempotency;
 pub mod listing;
 pub mod metrics;
 pub mod middleware;
+pub mod openapi;
 pub mod peer;
 mod private_dir;
 pub mod process;

@@ -28,6 +28,7 @@ pub struct AgentsQuery {
     /// Agents that have this label: `key=value`, or `key` with any value; repeatable, and all must match.
     pub label: Vec<String>,
     /// At most so many on the page: 1 to 1000, default 100.
+    #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
     /// `nextCursor` of the page before.
     pub cursor: Option<String>,

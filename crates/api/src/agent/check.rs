@@ -7,6 +7,16 @@ use crate::{Code, Problem};
 pub const MAX_LIST: usize = 64;
 /// The longest single capability, label or role, in bytes.
 pub const MAX_WORD: usize = 253;
+/// The longest name, in characters.
+pub const MAX_NAME: usize = 63;
+/// The longest argument or value of a variable, in bytes. The kernel takes no more than 128 KiB in one string.
+pub const MAX_STRING: usize = 64 * 1024;
+/// All arguments and variables together, in bytes. The kernel takes 2 MiB, and a profile adds some of its own.
+pub const MAX_STRINGS: usize = 512 * 1024;
+/// The longest name of a variable, in bytes.
+const MAX_KEY: usize = 256;
+/// The longest working directory, in bytes: as long as a path of the system.
+const MAX_PATH: usize = 4095;
 /// The longest image reference, in bytes: a name of 255, a tag of 128 and a digest.
 pub const MAX_IMAGE: usize = 512;
 /// The longest prompt or message, in bytes.
@@ -17,13 +27,13 @@ impl SpawnRequest {
     pub fn check(&self) -> Result<(), Problem> {
         let chars = self.name.chars().count();
         let blank = self.name.trim().is_empty();
-        if blank || !(1..=63).contains(&chars) || self.name.chars().any(char::is_control) {
+        if blank || !(1..=MAX_NAME).contains(&chars) || !is_plain(&self.name) {
             return Err(Problem::invalid(
                 "name",
-                "a name has 1 to 63 characters, not all blank, and no control characters",
+                "a name has 1 to 63 characters, not all blank, and none that control or turn the text",
             ));
         }
-        if self.r#type.is_empty() || self.r#type.len() > 63 {
+        if self.r#type.is_empty() || self.r#type.len() > MAX_NAME || !is_plain(&self.r#type) {
             return Err(Problem::invalid("type", "a type has 1 to 63 characters, such as `claude`"));
         }
         bounded("capabilities", self.capabilities.len())?;
@@ -43,13 +53,17 @@ impl SpawnRequest {
         })?;
         self.role.iter().try_for_each(|word| short("role", word))?;
         self.model.iter().try_for_each(|word| short("model", word))?;
-        for (key, value) in &self.env {
-            if key.is_empty() || key.contains(['=', '\0']) || value.expose().contains('\0') {
-                return Err(Problem::invalid("env", format!("`{key}` cannot be an environment variable")));
-            }
-        }
-        if self.args.iter().any(|arg| arg.contains('\0')) {
-            return Err(Problem::invalid("args", "an argument cannot hold a NUL character"));
+        self.runtime.iter().try_for_each(|word| short("runtime", word))?;
+        self.check_strings()?;
+        if self
+            .workdir
+            .as_ref()
+            .is_some_and(|dir| dir.is_empty() || dir.len() > MAX_PATH || dir.contains('\0'))
+        {
+            return Err(Problem::invalid(
+                "workdir",
+                format!("a directory has 1 to {MAX_PATH} bytes, none of them NUL"),
+            ));
         }
         if self.terminal.is_some_and(|size| !size.is_sane()) {
             return Err(Problem::invalid("terminal", "a terminal has 2 to 1000 columns and rows"));
@@ -75,6 +89,53 @@ impl SpawnRequest {
     }
 }
 
+impl SpawnRequest {
+    /// The bounds of what is handed to a program: past the kernel's own it would not start (`E2BIG`).
+    fn check_strings(&self) -> Result<(), Problem> {
+        for (key, value) in &self.env {
+            let is_name = !key.is_empty() && key.len() <= MAX_KEY && !key.contains('=') && is_plain(key);
+            if !is_name || value.expose().contains('\0') {
+                let key: String = key.chars().filter(|c| is_plain_char(*c)).take(80).collect();
+                return Err(Problem::invalid("env", format!("`{key}` cannot be an environment variable")));
+            }
+            if value.expose().len() > MAX_STRING {
+                return Err(Problem::invalid(
+                    "env",
+                    format!("the value of `{key}` has more than {MAX_STRING} bytes"),
+                ));
+            }
+        }
+        if self.args.iter().any(|arg| arg.contains('\0') || arg.len() > MAX_STRING) {
+            return Err(Problem::invalid(
+                "args",
+                format!("an argument has at most {MAX_STRING} bytes, none of them NUL"),
+            ));
+        }
+        let args: usize = self.args.iter().map(String::len).sum();
+        let env: usize = self.env.iter().map(|(key, value)| key.len() + value.expose().len()).sum();
+        if args + env > MAX_STRINGS {
+            let field = if args > env { "args" } else { "env" };
+            let detail = format!(
+                "arguments and variables have at most {MAX_STRINGS} bytes together; put what is long in a file"
+            );
+            return Err(Problem::invalid(field, detail));
+        }
+        Ok(())
+    }
+}
+
+/// Whether text holds nothing that controls a terminal or turns the direction of what is shown beside it.
+fn is_plain(text: &str) -> bool {
+    text.chars().all(is_plain_char)
+}
+
+fn is_plain_char(c: char) -> bool {
+    let turns =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let breaks_line = matches!(c, '\u{2028}' | '\u{2029}');
+    !c.is_control() && !turns && !breaks_line
+}
+
 /// Whether this can be an image reference. It becomes part of a path in an engine's API: nothing may lead elsewhere there.
 fn is_image(image: &str) -> bool {
     let is_word = |c: char| c.is_ascii_alphanumeric() || "._-:@".contains(c);
@@ -91,12 +152,75 @@ fn bounded(field: &str, count: usize) -> Result<(), Problem> {
 }
 
 fn short(field: &str, word: &str) -> Result<(), Problem> {
-    if word.len() > MAX_WORD || word.chars().any(char::is_control) {
+    if word.len() > MAX_WORD || !is_plain(word) {
         return Err(Problem::new(
             Code::Validation,
-            format!("an entry of `{field}` has at most {MAX_WORD} bytes and no control characters"),
+            format!(
+                "an entry of `{field}` has at most {MAX_WORD} bytes, and none that control or turn the text"
+            ),
         )
         .with("field", field));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field_of(change: impl FnOnce(&mut SpawnRequest)) -> Option<String> {
+        let mut request =
+            SpawnRequest { name: "one".into(), r#type: "shell".into(), ..SpawnRequest::default() };
+        change(&mut request);
+        request.check().err().map(|problem| {
+            assert!(problem.detail.chars().all(is_plain_char), "{problem:?}");
+            problem.more["field"].as_str().expect("a field").to_owned()
+        })
+    }
+
+    #[test]
+    fn what_no_program_takes_is_refused_by_its_field() {
+        assert_eq!(field_of(|_| {}), None);
+        let long = |bytes: usize| "x".repeat(bytes);
+        assert_eq!(field_of(|request| request.args = vec![long(MAX_STRING)]), None);
+        assert_eq!(field_of(|request| request.args = vec![long(MAX_STRING + 1)]).as_deref(), Some("args"));
+        assert_eq!(field_of(|request| request.args = vec![long(MAX_STRING); 9]).as_deref(), Some("args"));
+        assert_eq!(field_of(|request| request.args = vec!["a\0b".into()]).as_deref(), Some("args"));
+        let env = |key: &str, value: String| [(key.to_owned(), value.into())].into();
+        assert_eq!(field_of(|request| request.env = env("A", long(MAX_STRING))), None);
+        assert_eq!(field_of(|request| request.env = env("A", long(MAX_STRING + 1))).as_deref(), Some("env"));
+        for key in ["", "A=B", "A\n", "A\u{202e}", &long(300)] {
+            assert_eq!(
+                field_of(|request| request.env = env(key, "x".into())).as_deref(),
+                Some("env"),
+                "{key:?}"
+            );
+        }
+        let many = (0..20).map(|n| (format!("A{n}"), long(MAX_STRING).into())).collect();
+        assert_eq!(field_of(|request| request.env = many).as_deref(), Some("env"));
+        assert_eq!(field_of(|request| request.workdir = Some(long(5000))).as_deref(), Some("workdir"));
+    }
+
+    #[test]
+    fn names_neither_control_nor_turn_what_is_shown_beside_them() {
+        for good in ["one", "Prüfer 2", "レビュー", "👩‍💻 dev", "مراجع"] {
+            assert_eq!(field_of(|request| request.name = good.into()), None, "{good}");
+        }
+        for bad in [
+            "",
+            "  ",
+            "a\u{1b}[31m",
+            "a\u{202e}b",
+            "a\u{2066}b",
+            "a\u{200f}b",
+            "a\u{2028}b",
+            "a\nb",
+            &"x".repeat(64),
+        ] {
+            assert_eq!(field_of(|request| request.name = bad.into()).as_deref(), Some("name"), "{bad:?}");
+        }
+        assert_eq!(field_of(|request| request.role = Some("a\u{202e}".into())).as_deref(), Some("role"));
+        let labels = [("k".to_owned(), "a\u{2067}".to_owned())].into();
+        assert_eq!(field_of(|request| request.labels = labels).as_deref(), Some("labels"));
+    }
 }

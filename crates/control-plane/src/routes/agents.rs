@@ -23,16 +23,6 @@ const SHOW_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// A named `runtime` (a kind or a name) takes it or nothing does. Otherwise it is the one with the lowest priority
 /// number that is healthy, has room and can run the type; when that one cannot after all, the next.
-#[utoipa::path(
-    post, path = "/api/managed-agents", tag = "agents",
-    params(("idempotency-key" = Option<String>, Header, description = "The same key makes it the same agent")),
-    request_body = SpawnRequest,
-    responses(
-        (status = 201, body = Agent, headers(("location" = String, description = "The agent"))),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
-    )
-)]
 pub async fn spawn(
     State(app): State<App>,
     key: IdempotencyKey,
@@ -49,13 +39,6 @@ pub async fn spawn(
 /// List agents, oldest first.
 ///
 /// Those of a runtime that does not answer are listed as last known, with `stale: true`.
-#[utoipa::path(
-    get, path = "/api/managed-agents", tag = "agents", params(AgentsQuery),
-    responses(
-        (status = 200, body = AgentList),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-    )
-)]
 pub async fn list(
     State(app): State<App>,
     Query(query): Query<AgentsQuery>,
@@ -67,13 +50,6 @@ pub async fn list(
 /// One agent.
 ///
 /// When its runtime does not answer: as last known, with `stale: true`.
-#[utoipa::path(
-    get, path = "/api/managed-agents/{id}", tag = "agents", params(("id" = String, Path)),
-    responses(
-        (status = 200, body = Agent),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-    )
-)]
 pub async fn get(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
     let last_known = app.cache.get(&id).map(|agent| app.locator.with_staleness(agent));
     if let Some(agent) = last_known.clone().filter(|agent| agent.stale) {
@@ -93,14 +69,6 @@ pub async fn get(State(app): State<App>, Id(id): Id) -> Result<Response, Problem
 /// Stop an agent: ask, wait `graceMs`, insist.
 ///
 /// Stopping one that has ended is no error.
-#[utoipa::path(
-    delete, path = "/api/managed-agents/{id}", tag = "agents", params(("id" = String, Path), StopRequest),
-    responses(
-        (status = 200, body = Agent, description = "The agent with its `exit`"),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
-    )
-)]
 pub async fn stop(
     State(app): State<App>,
     Id(id): Id,

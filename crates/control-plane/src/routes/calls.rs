@@ -5,11 +5,8 @@ use std::time::Duration;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use parallax_api::agent::RestartRequest;
-use parallax_api::message::{AnswerRequest, DEFAULT_TIMEOUT_MS, MAX_TIMEOUT_MS, MessageList, MessagesQuery};
-use parallax_api::observe::{Logs, LogsQuery, Metrics, StatusReport};
-use parallax_api::terminal::{InputRequest, Screen};
-use parallax_api::{Agent, AgentId, Problem, SendRequest, SendResponse};
+use parallax_api::message::{DEFAULT_TIMEOUT_MS, MAX_TIMEOUT_MS};
+use parallax_api::{AgentId, Problem, SendRequest};
 use reqwest::Method;
 
 use super::extract::{Body, Id};
@@ -23,19 +20,6 @@ const RESTART_TIME: Duration = Duration::from_secs(120);
 ///
 /// 202 when it is accepted; with `expectResponse`, 200 with the answer to this very message. When the answer takes
 /// longer than `timeoutMs` it is 504 with the `messageId`, and the answer comes as an event and stands in `messages`.
-#[utoipa::path(
-    post, path = "/api/managed-agents/{id}/send", tag = "conversation",
-    params(
-        ("id" = String, Path),
-        ("idempotency-key" = Option<String>, Header, description = "The same key makes it the same message"),
-    ),
-    request_body = SendRequest,
-    responses(
-        (status = 200, body = SendResponse), (status = 202, body = SendResponse),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
-    )
-)]
 pub async fn send(
     State(app): State<App>,
     Id(id): Id,
@@ -51,14 +35,6 @@ pub async fn send(
 }
 
 /// The conversation, oldest first.
-#[utoipa::path(
-    get, path = "/api/managed-agents/{id}/messages", tag = "conversation",
-    params(("id" = String, Path), MessagesQuery),
-    responses(
-        (status = 200, body = MessageList),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-    )
-)]
 pub async fn messages(
     State(app): State<App>,
     Id(id): Id,
@@ -68,14 +44,6 @@ pub async fn messages(
 }
 
 /// Press keys: `text` as it stands, or named `keys`.
-#[utoipa::path(
-    post, path = "/api/managed-agents/{id}/input", tag = "conversation", params(("id" = String, Path)),
-    request_body = InputRequest,
-    responses(
-        (status = 204),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-    )
-)]
 pub async fn input(
     State(app): State<App>,
     Id(id): Id,
@@ -86,14 +54,6 @@ pub async fn input(
 }
 
 /// Answer the pending question: with an `option` of `attention.options`, or with `text`.
-#[utoipa::path(
-    post, path = "/api/managed-agents/{id}/answer", tag = "conversation", params(("id" = String, Path)),
-    request_body = AnswerRequest,
-    responses(
-        (status = 200, body = Agent),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-    )
-)]
 pub async fn answer(
     State(app): State<App>,
     Id(id): Id,
@@ -104,26 +64,11 @@ pub async fn answer(
 }
 
 /// Stop the current turn, keep the agent.
-#[utoipa::path(
-    post, path = "/api/managed-agents/{id}/interrupt", tag = "conversation", params(("id" = String, Path)),
-    responses(
-        (status = 200, body = Agent),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-    )
-)]
 pub async fn interrupt(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
     proxy_agent(&app, &id, Call::new(Method::POST, "/interrupt")).await
 }
 
 /// A new process, with the same id, directory and, unless asked otherwise, conversation.
-#[utoipa::path(
-    post, path = "/api/managed-agents/{id}/restart", tag = "agents", params(("id" = String, Path)),
-    request_body = Option<RestartRequest>,
-    responses(
-        (status = 200, body = Agent),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-    )
-)]
 pub async fn restart(
     State(app): State<App>,
     Id(id): Id,
@@ -135,13 +80,6 @@ pub async fn restart(
 }
 
 /// The log: the last lines as JSON; with `format=raw` or `asciicast`, or with `follow`, a body that streams.
-#[utoipa::path(
-    get, path = "/api/managed-agents/{id}/logs", tag = "observation", params(("id" = String, Path), LogsQuery),
-    responses(
-        (status = 200, body = Logs),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-    )
-)]
 pub async fn logs(
     State(app): State<App>,
     Id(id): Id,
@@ -151,37 +89,16 @@ pub async fn logs(
 }
 
 /// What a person would see now.
-#[utoipa::path(
-    get, path = "/api/managed-agents/{id}/screen", tag = "observation", params(("id" = String, Path)),
-    responses(
-        (status = 200, body = Screen),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-    )
-)]
 pub async fn screen(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
     proxy(&app, &id, Call::new(Method::GET, "/screen")).await
 }
 
 /// Why the agent has the status it has: which rule, which evidence.
-#[utoipa::path(
-    get, path = "/api/managed-agents/{id}/status", tag = "observation", params(("id" = String, Path)),
-    responses(
-        (status = 200, body = StatusReport),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-    )
-)]
 pub async fn status(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
     proxy(&app, &id, Call::new(Method::GET, "/status")).await
 }
 
 /// What the agent uses and has done.
-#[utoipa::path(
-    get, path = "/api/managed-agents/{id}/metrics", tag = "observation", params(("id" = String, Path)),
-    responses(
-        (status = 200, body = Metrics),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-    )
-)]
 pub async fn metrics(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
     proxy(&app, &id, Call::new(Method::GET, "/metrics")).await
 }

@@ -189,3 +189,58 @@ async fn operations() {
     assert_eq!((problem.status, problem.code.as_str()), (503, "RUNTIME_UNAVAILABLE"));
     plane.client.health().await.unwrap();
 }
+
+#[tokio::test]
+async fn the_description_says_of_every_operation_what_generators_need() {
+    let (_dir, _runtime, plane) = one_runtime().await;
+    let document = plane.client.openapi().await.unwrap();
+    let mut ids = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (verb, operation) in item.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap();
+            assert!(ids.insert(id.to_owned()), "{id} is the name of two operations");
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                assert!(!response["description"].as_str().unwrap().is_empty(), "{verb} {path} {status}");
+                let is_refusal = status.starts_with(['4', '5']);
+                for media_type in
+                    response["content"].as_object().into_iter().flat_map(|content| content.keys())
+                {
+                    assert_eq!(
+                        is_refusal,
+                        media_type == "application/problem+json",
+                        "{verb} {path} {status}"
+                    );
+                }
+            }
+        }
+    }
+    let codes = document["components"]["schemas"]["Code"]["enum"].as_array().unwrap();
+    assert!(
+        codes.contains(&"VALIDATION_ERROR".into()) && codes.contains(&"STORAGE_FULL".into()),
+        "{codes:?}"
+    );
+    assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
+    let size = &document["components"]["schemas"]["TerminalSize"]["properties"]["cols"];
+    assert_eq!((&size["minimum"], &size["maximum"]), (&2.into(), &1000.into()));
+}
+
+#[tokio::test]
+async fn every_described_route_of_an_agent_is_served() {
+    let (_dir, _runtime, plane) = one_runtime().await;
+    let document = plane.client.openapi().await.unwrap();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for verb in item.as_object().unwrap().keys() {
+            if path.ends_with("/events") {
+                continue;
+            }
+            let url = plane.url(&path.replace("{id}", "none").replace("{name}", "none"));
+            let method: Method = verb.to_uppercase().parse().unwrap();
+            let response = reqwest::Client::new().request(method, url).send().await.unwrap();
+            let text = response.text().await.unwrap();
+            assert!(
+                !text.contains("there is nothing at") && !text.contains("METHOD_NOT_ALLOWED"),
+                "{verb} {path}: {text}"
+            );
+        }
+    }
+}

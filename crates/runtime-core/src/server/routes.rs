@@ -11,9 +11,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use axum::routing::{get, post};
+use parallax_api::observe::LogFormat;
+use parallax_api::terminal::TerminalMode;
 use parallax_api::{AgentId, Problem};
 use parallax_service::extract::Path;
 use parallax_service::idempotency::Idempotency;
+use parallax_service::openapi;
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
@@ -29,38 +33,56 @@ pub(super) struct App {
 }
 
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "Parallax runtime",
-    description = "Runs CLI agents in one kind of place. Refusals are `application/problem+json` with a `code`."
-))]
+#[openapi(
+    paths(parallax_service::access::ticket::create),
+    components(schemas(LogFormat, TerminalMode)),
+    info(
+        title = "Parallax runtime",
+        description = "Runs CLI agents on one backend. Refusals are `application/problem+json` with a `code`."
+    ),
+    tags(
+        (name = "agents", description = "Spawn, list, stop"),
+        (name = "conversation", description = "Messages, keys, answers"),
+        (name = "observation", description = "Screens, logs, metrics, reasons"),
+        (name = "streams", description = "Terminals and events"),
+        (name = "operations", description = "For whoever runs the server"),
+    )
+)]
 struct Root;
 
 /// Every route, and the document that describes them.
 pub(super) fn router(app: App) -> (Router, Document) {
     let (router, document) = OpenApiRouter::with_openapi(Root::openapi())
-        .routes(routes!(agents::spawn, agents::list))
-        .routes(routes!(agents::get, agents::stop))
-        .routes(routes!(agents::send))
-        .routes(routes!(agents::messages))
-        .routes(routes!(agents::screen))
-        .routes(routes!(agents::status))
-        .routes(routes!(agents::metrics))
-        .routes(routes!(agents::input))
-        .routes(routes!(agents::answer))
-        .routes(routes!(agents::interrupt))
-        .routes(routes!(agents::restart))
-        .routes(routes!(logs::logs))
         .routes(routes!(events::sse))
         .routes(routes!(events::websocket))
         .routes(routes!(terminal::terminal))
         .routes(routes!(ops::health))
         .routes(routes!(ops::ready))
         .split_for_parts();
+    let document = openapi::complete(openapi::agents::described_at("/api/agents", document));
     let described = document.clone();
     let router = router
+        .merge(agents())
         .with_state(app)
-        .route("/api/openapi.json", axum::routing::get(move || async move { axum::Json(described) }));
+        .route("/api/openapi.json", get(move || async move { axum::Json(described) }));
     (router, document)
+}
+
+/// The routes of agents, which [`openapi::agents`] describes.
+fn agents() -> Router<App> {
+    Router::new()
+        .route("/api/agents", post(agents::spawn).get(agents::list))
+        .route("/api/agents/{id}", get(agents::get).delete(agents::stop))
+        .route("/api/agents/{id}/send", post(agents::send))
+        .route("/api/agents/{id}/messages", get(agents::messages))
+        .route("/api/agents/{id}/screen", get(agents::screen))
+        .route("/api/agents/{id}/status", get(agents::status))
+        .route("/api/agents/{id}/metrics", get(agents::metrics))
+        .route("/api/agents/{id}/input", post(agents::input))
+        .route("/api/agents/{id}/answer", post(agents::answer))
+        .route("/api/agents/{id}/interrupt", post(agents::interrupt))
+        .route("/api/agents/{id}/restart", post(agents::restart))
+        .route("/api/agents/{id}/logs", get(logs::logs))
 }
 
 /// The agent's id in the path. Text that cannot be an id names no agent.

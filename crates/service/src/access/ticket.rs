@@ -39,7 +39,7 @@ pub struct Ticket {
 
 /// `POST /api/tickets`: a ticket with the caller's own scope.
 #[utoipa::path(
-    post, path = "/api/tickets", tag = "server",
+    post, path = "/api/tickets", tag = "operations", operation_id = "create_ticket",
     responses((status = 200, description = "A single-use ticket for `?ticket=` on a GET or an upgrade", body = Ticket))
 )]
 pub async fn create(

@@ -6,7 +6,7 @@ use parallax_api::agent::{AgentList, RestartRequest, StopRequest};
 use parallax_api::message::{AnswerRequest, MessageList, MessagesQuery};
 use parallax_api::observe::{Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, Screen};
-use parallax_api::{Agent, Problem, SendRequest, SendResponse, SpawnRequest};
+use parallax_api::{Agent, Problem, SendRequest, SpawnRequest};
 use parallax_service::extract::{Json, Query};
 use parallax_service::idempotency::{IdempotencyKey, StoredResponse};
 use parallax_service::listing::AgentsQuery;
@@ -14,15 +14,6 @@ use parallax_service::listing::AgentsQuery;
 use super::{App, Id};
 
 /// Spawn an agent.
-#[utoipa::path(
-    post, path = "/api/agents", tag = "agents",
-    params(("idempotency-key" = Option<String>, Header, description = "The same key makes it the same agent")),
-    request_body = SpawnRequest,
-    responses(
-        (status = 201, body = Agent, headers(("location" = String, description = "The agent"))),
-        (status = "4XX", body = Problem), (status = "5XX", body = Problem),
-    )
-)]
 pub(super) async fn spawn(
     State(app): State<App>,
     key: IdempotencyKey,
@@ -38,11 +29,6 @@ pub(super) async fn spawn(
 
 /// List agents, oldest first. `status`, `type`, `runtime`, `capability` and `label` (`key` or `key=value`) may be
 /// repeated: several labels must all match, several values of the others are alternatives.
-#[utoipa::path(
-    get, path = "/api/agents", tag = "agents",
-    params(AgentsQuery),
-    responses((status = 200, body = AgentList), (status = "4XX", body = Problem))
-)]
 pub(super) async fn list(
     State(app): State<App>,
     Query(query): Query<AgentsQuery>,
@@ -51,19 +37,11 @@ pub(super) async fn list(
 }
 
 /// One agent.
-#[utoipa::path(
-    get, path = "/api/agents/{id}", tag = "agents", params(("id" = String, Path)),
-    responses((status = 200, body = Agent), (status = "4XX", body = Problem))
-)]
 pub(super) async fn get(State(app): State<App>, Id(id): Id) -> Result<Json<Agent>, Problem> {
     app.core.get(&id).map(Json)
 }
 
 /// Stop an agent: ask, wait `graceMs`, insist. Stopping one that has ended is no error.
-#[utoipa::path(
-    delete, path = "/api/agents/{id}", tag = "agents", params(("id" = String, Path), StopRequest),
-    responses((status = 200, body = Agent), (status = "4XX", body = Problem))
-)]
 pub(super) async fn stop(
     State(app): State<App>,
     Id(id): Id,
@@ -73,18 +51,6 @@ pub(super) async fn stop(
 }
 
 /// Send a message: 202 when it is accepted, 200 with the answer when `expectResponse` asks to wait for it.
-#[utoipa::path(
-    post, path = "/api/agents/{id}/send", tag = "agents",
-    params(
-        ("id" = String, Path),
-        ("idempotency-key" = Option<String>, Header, description = "The same key makes it the same message"),
-    ),
-    request_body = SendRequest,
-    responses(
-        (status = 200, body = SendResponse), (status = 202, body = SendResponse),
-        (status = "4XX", body = Problem), (status = "5XX", body = Problem),
-    )
-)]
 pub(super) async fn send(
     State(app): State<App>,
     Id(id): Id,
@@ -101,10 +67,6 @@ pub(super) async fn send(
 }
 
 /// The conversation, oldest first.
-#[utoipa::path(
-    get, path = "/api/agents/{id}/messages", tag = "agents", params(("id" = String, Path), MessagesQuery),
-    responses((status = 200, body = MessageList), (status = "4XX", body = Problem))
-)]
 pub(super) async fn messages(
     State(app): State<App>,
     Id(id): Id,
@@ -114,38 +76,21 @@ pub(super) async fn messages(
 }
 
 /// What a person would see now.
-#[utoipa::path(
-    get, path = "/api/agents/{id}/screen", tag = "agents", params(("id" = String, Path)),
-    responses((status = 200, body = Screen), (status = "4XX", body = Problem))
-)]
 pub(super) async fn screen(State(app): State<App>, Id(id): Id) -> Result<Json<Screen>, Problem> {
     app.core.screen(&id).await.map(Json)
 }
 
 /// Why the agent has the status it has: which rule, which evidence.
-#[utoipa::path(
-    get, path = "/api/agents/{id}/status", tag = "agents", params(("id" = String, Path)),
-    responses((status = 200, body = StatusReport), (status = "4XX", body = Problem))
-)]
 pub(super) async fn status(State(app): State<App>, Id(id): Id) -> Result<Json<StatusReport>, Problem> {
     app.core.status(&id).await.map(Json)
 }
 
 /// What the agent uses and has done.
-#[utoipa::path(
-    get, path = "/api/agents/{id}/metrics", tag = "agents", params(("id" = String, Path)),
-    responses((status = 200, body = Metrics), (status = "4XX", body = Problem))
-)]
 pub(super) async fn metrics(State(app): State<App>, Id(id): Id) -> Result<Json<Metrics>, Problem> {
     app.core.metrics(&id).await.map(Json)
 }
 
 /// Press keys.
-#[utoipa::path(
-    post, path = "/api/agents/{id}/input", tag = "agents", params(("id" = String, Path)),
-    request_body = InputRequest,
-    responses((status = 204), (status = "4XX", body = Problem))
-)]
 pub(super) async fn input(
     State(app): State<App>,
     Id(id): Id,
@@ -155,11 +100,6 @@ pub(super) async fn input(
 }
 
 /// Answer the pending question.
-#[utoipa::path(
-    post, path = "/api/agents/{id}/answer", tag = "agents", params(("id" = String, Path)),
-    request_body = AnswerRequest,
-    responses((status = 200, body = Agent), (status = "4XX", body = Problem))
-)]
 pub(super) async fn answer(
     State(app): State<App>,
     Id(id): Id,
@@ -169,20 +109,11 @@ pub(super) async fn answer(
 }
 
 /// Stop the current turn, keep the agent.
-#[utoipa::path(
-    post, path = "/api/agents/{id}/interrupt", tag = "agents", params(("id" = String, Path)),
-    responses((status = 200, body = Agent), (status = "4XX", body = Problem))
-)]
 pub(super) async fn interrupt(State(app): State<App>, Id(id): Id) -> Result<Json<Agent>, Problem> {
     app.core.interrupt(&id).await.map(Json)
 }
 
 /// A new process, with the same id, directory and, unless told otherwise, conversation. No body means the default.
-#[utoipa::path(
-    post, path = "/api/agents/{id}/restart", tag = "agents", params(("id" = String, Path)),
-    request_body = Option<RestartRequest>,
-    responses((status = 200, body = Agent), (status = "4XX", body = Problem))
-)]
 pub(super) async fn restart(
     State(app): State<App>,
     Id(id): Id,

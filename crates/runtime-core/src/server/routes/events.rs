@@ -12,7 +12,7 @@ use super::App;
 
 /// Events as server-sent events (or, when upgraded, a WebSocket). `Last-Event-ID` resumes.
 #[utoipa::path(
-    get, path = "/api/events", tag = "events", params(EventsQuery),
+    get, path = "/api/events", tag = "streams", params(EventsQuery),
     responses((status = 200, content_type = "text/event-stream", body = Event), (status = "4XX", body = Problem))
 )]
 pub(super) async fn sse(
@@ -26,7 +26,7 @@ pub(super) async fn sse(
 
 /// Events as a WebSocket: a text frame an event.
 #[utoipa::path(
-    get, path = "/ws/events", tag = "events", params(EventsQuery),
+    get, path = "/ws/events", tag = "streams", params(EventsQuery),
     responses((status = 101, description = "Frames are events"), (status = "4XX", body = Problem))
 )]
 pub(super) async fn websocket(

@@ -6,7 +6,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use parallax_api::Problem;
-use parallax_api::observe::{LogFormat, Logs, LogsQuery};
+use parallax_api::observe::{LogFormat, LogsQuery};
 use parallax_service::extract::{Json, Query};
 use tokio_util::io::ReaderStream;
 
@@ -15,13 +15,6 @@ use crate::server::archive::LogAnswer;
 use crate::server::core::LogSource;
 
 /// The log: the last lines as JSON, or with another `format` as a body; `follow` streams on until the agent ends.
-#[utoipa::path(
-    get, path = "/api/agents/{id}/logs", tag = "agents", params(("id" = String, Path), LogsQuery),
-    responses(
-        (status = 200, body = Logs, description = "`text` without `follow`; otherwise the bytes"),
-        (status = "4XX", body = Problem),
-    )
-)]
 pub(super) async fn logs(
     State(app): State<App>,
     Id(id): Id,

@@ -14,7 +14,7 @@ use crate::server::viewing::Viewing;
 /// The agent's terminal as a WebSocket: output as text, ready for xterm.js; what is sent is typed, except
 /// `{"type":"resize","cols":…,"rows":…}`. With the subprotocol `parallax.terminal.v1`, binary frames with offsets.
 #[utoipa::path(
-    get, path = "/ws/agents/{id}/terminal", tag = "terminal", params(("id" = String, Path), TerminalQuery),
+    get, path = "/ws/agents/{id}/terminal", tag = "streams", params(("id" = String, Path), TerminalQuery),
     responses(
         (status = 101, description = "The terminal. Closed with 4404 (no such agent), 4000 (agent ended), 1001 (server goes away), 1013 (too many viewers)"),
         (status = "4XX", body = Problem),

@@ -1,0 +1,190 @@
+//! The routes of agents, once: a runtime has them, and a control plane proxies them. What both documents say of them is
+//! made from this list.
+
+#![expect(dead_code, reason = "the functions only carry the descriptions")]
+
+use parallax_api::agent::{AgentList, RestartRequest, StopRequest};
+use parallax_api::message::{AnswerRequest, MessageList, MessagesQuery};
+use parallax_api::observe::{Logs, LogsQuery, Metrics, StatusReport};
+use parallax_api::terminal::{InputRequest, Screen};
+use parallax_api::{Agent, Problem, SendRequest, SendResponse, SpawnRequest};
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
+
+use crate::listing::AgentsQuery;
+
+/// Where a runtime has its agents; [`described_at`] puts them elsewhere.
+const PREFIX: &str = "/api/agents";
+
+/// Adds the routes of agents below `prefix` to a description.
+#[must_use]
+pub fn described_at(prefix: &str, mut document: OpenApi) -> OpenApi {
+    let mut agents = Agents::openapi();
+    agents.paths.paths = std::mem::take(&mut agents.paths.paths)
+        .into_iter()
+        .map(|(path, item)| (path.replacen(PREFIX, prefix, 1), item))
+        .collect();
+    let tags = document.tags.take();
+    document.merge(agents);
+    document.tags = tags;
+    document
+}
+
+/// The paths of agents below `prefix`, as routers have them.
+pub fn paths(prefix: &str) -> Vec<String> {
+    Agents::openapi().paths.paths.keys().map(|path| path.replacen(PREFIX, prefix, 1)).collect()
+}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(
+    spawn, list, get, stop, send, messages, input, answer, interrupt, restart, logs, screen, status, metrics
+))]
+struct Agents;
+
+/// Spawn an agent.
+///
+/// A named `runtime` (a kind or a name) takes it or nothing does. On a control plane it is otherwise the runtime with the
+/// lowest priority number that is healthy, has room and can run the type; when that one cannot after all, the next.
+#[utoipa::path(
+    post, path = "/api/agents", tag = "agents",
+    params(("idempotency-key" = Option<String>, Header, max_length = 255, description = "The same key makes it the same agent")),
+    request_body = SpawnRequest,
+    responses(
+        (status = 201, description = "The agent", body = Agent, headers(("location" = String, description = "Where it is"))),
+        (status = "4XX", body = Problem), (status = "5XX", body = Problem),
+    )
+)]
+fn spawn() {}
+
+/// List agents, oldest first.
+///
+/// `status`, `type`, `runtime`, `capability` and `label` (`key` or `key=value`) may be repeated: several labels must all
+/// match, several values of the others are alternatives. A control plane lists those of a runtime that does not answer as
+/// last known, with `stale: true`.
+#[utoipa::path(
+    get, path = "/api/agents", tag = "agents", params(AgentsQuery),
+    responses((status = 200, description = "A page of agents", body = AgentList), (status = "4XX", body = Problem))
+)]
+fn list() {}
+
+/// One agent.
+#[utoipa::path(
+    get, path = "/api/agents/{id}", tag = "agents", params(("id" = String, Path, description = "The agent's id")),
+    responses((status = 200, description = "The agent", body = Agent), (status = "4XX", body = Problem))
+)]
+fn get() {}
+
+/// Stop an agent: ask, wait `graceMs`, insist.
+///
+/// Stopping one that has ended is no error.
+#[utoipa::path(
+    delete, path = "/api/agents/{id}", tag = "agents",
+    params(("id" = String, Path, description = "The agent's id"), StopRequest),
+    responses(
+        (status = 200, description = "The agent with its `exit`", body = Agent),
+        (status = "4XX", body = Problem), (status = "5XX", body = Problem),
+    )
+)]
+fn stop() {}
+
+/// Send a message.
+///
+/// 202 when it is accepted; with `expectResponse`, 200 with the answer to this very message. When the answer takes
+/// longer than `timeoutMs` it is 504 with the `messageId`, and the answer comes as an event and stands in `messages`.
+#[utoipa::path(
+    post, path = "/api/agents/{id}/send", tag = "conversation",
+    params(
+        ("id" = String, Path, description = "The agent's id"),
+        ("idempotency-key" = Option<String>, Header, max_length = 255, description = "The same key makes it the same message"),
+    ),
+    request_body = SendRequest,
+    responses(
+        (status = 200, description = "Sent, with the answer", body = SendResponse),
+        (status = 202, description = "Accepted", body = SendResponse),
+        (status = "4XX", body = Problem), (status = "5XX", body = Problem),
+    )
+)]
+fn send() {}
+
+/// The conversation, oldest first.
+#[utoipa::path(
+    get, path = "/api/agents/{id}/messages", tag = "conversation",
+    params(("id" = String, Path, description = "The agent's id"), MessagesQuery),
+    responses((status = 200, description = "Messages", body = MessageList), (status = "4XX", body = Problem))
+)]
+fn messages() {}
+
+/// Press keys: `text` as it stands, or named `keys`.
+#[utoipa::path(
+    post, path = "/api/agents/{id}/input", tag = "conversation",
+    params(("id" = String, Path, description = "The agent's id")),
+    request_body = InputRequest,
+    responses((status = 204, description = "Pressed"), (status = "4XX", body = Problem))
+)]
+fn input() {}
+
+/// Answer the pending question: with an `option` of `attention.options`, or with `text`.
+#[utoipa::path(
+    post, path = "/api/agents/{id}/answer", tag = "conversation",
+    params(("id" = String, Path, description = "The agent's id")),
+    request_body = AnswerRequest,
+    responses((status = 200, description = "The agent", body = Agent), (status = "4XX", body = Problem))
+)]
+fn answer() {}
+
+/// Stop the current turn, keep the agent.
+#[utoipa::path(
+    post, path = "/api/agents/{id}/interrupt", tag = "conversation",
+    params(("id" = String, Path, description = "The agent's id")),
+    responses((status = 200, description = "The agent", body = Agent), (status = "4XX", body = Problem))
+)]
+fn interrupt() {}
+
+/// A new process, with the same id, directory and, unless told otherwise, conversation.
+#[utoipa::path(
+    post, path = "/api/agents/{id}/restart", tag = "agents",
+    params(("id" = String, Path, description = "The agent's id")),
+    request_body = Option<RestartRequest>,
+    responses((status = 200, description = "The agent", body = Agent), (status = "4XX", body = Problem))
+)]
+fn restart() {}
+
+/// The log: the last lines as JSON; with another `format`, or with `follow`, a body that streams.
+#[utoipa::path(
+    get, path = "/api/agents/{id}/logs", tag = "observation",
+    params(("id" = String, Path, description = "The agent's id"), LogsQuery),
+    responses(
+        (status = 200, description = "`format=text` without `follow`: the lines. Otherwise the text or the bytes", content(
+            (Logs = "application/json"),
+            (String = "text/plain"),
+            (String = "application/octet-stream"),
+            (String = "application/x-asciicast"),
+        )),
+        (status = "4XX", body = Problem),
+    )
+)]
+fn logs() {}
+
+/// What a person would see now.
+#[utoipa::path(
+    get, path = "/api/agents/{id}/screen", tag = "observation",
+    params(("id" = String, Path, description = "The agent's id")),
+    responses((status = 200, description = "The screen", body = Screen), (status = "4XX", body = Problem))
+)]
+fn screen() {}
+
+/// Why the agent has the status it has: which rule, which evidence.
+#[utoipa::path(
+    get, path = "/api/agents/{id}/status", tag = "observation",
+    params(("id" = String, Path, description = "The agent's id")),
+    responses((status = 200, description = "The reasons", body = StatusReport), (status = "4XX", body = Problem))
+)]
+fn status() {}
+
+/// What the agent uses and has done.
+#[utoipa::path(
+    get, path = "/api/agents/{id}/metrics", tag = "observation",
+    params(("id" = String, Path, description = "The agent's id")),
+    responses((status = 200, description = "The numbers", body = Metrics), (status = "4XX", body = Problem))
+)]
+fn metrics() {}
