@@ -1,6 +1,7 @@
 //! Measurements, beside peers where they are installed. Never shipped, and no test: run one by hand on a quiet machine.
 
 mod docker_start;
+mod read_agents;
 
 use clap::{Parser, Subcommand};
 
@@ -16,12 +17,15 @@ struct Arguments {
 enum What {
     /// From a spawn request to the first output, beside `docker run` of the same image
     DockerStart(docker_start::DockerStart),
+    /// Reads of one agent over many connections, and of the list, at a running control plane
+    ReadAgents(read_agents::ReadAgents),
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().what {
         What::DockerStart(measure) => measure.run().await,
+        What::ReadAgents(measure) => measure.run().await,
     }
 }
 

@@ -4,6 +4,9 @@
 //! its last *published* event showed it, written in one transaction with that event. At start the cache is filled with
 //! the published agents; after a gap in a runtime's events the difference between the two is published ([`gap`]).
 //!
+//! What was heard of an agent, or of all agents of a runtime, within [`FRESH_FOR`] is answered from here. A call that may
+//! change an agent ends that ([`AgentCache::expire`]).
+//!
 //! [`sync()`] follows each runtime's events; [`AgentCache::resync`] asks a runtime for its list.
 
 mod gap;
@@ -11,24 +14,38 @@ mod sync;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use parallax_api::client::ListFilter;
 use parallax_api::{Agent, AgentId, Problem};
 use parallax_service::events::EventLog;
 use parallax_store::{PublishedAgents, StoreError};
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::Instant;
 
 use crate::runtimes::Runtime;
 pub use sync::sync;
 
 /// Agents per request when a runtime is asked for its list.
 const PAGE: usize = 1000;
+/// How old a state may be that is answered without asking the runtime.
+const FRESH_FOR: Duration = Duration::from_millis(200);
 
 /// The cache.
 #[derive(Debug)]
 pub struct AgentCache {
     published: Arc<dyn PublishedAgents>,
     log: EventLog,
-    agents: Mutex<HashMap<AgentId, Agent>>,
+    agents: Mutex<HashMap<AgentId, Cached>>,
+    /// When the list of a runtime, by its name, was last read. Held while it is read: those who wait use the same one.
+    lists: Mutex<HashMap<String, Arc<AsyncMutex<Option<Instant>>>>>,
+}
+
+/// An agent, and when its state was last heard of; never in this process when it was read from the database.
+#[derive(Debug)]
+struct Cached {
+    agent: Agent,
+    heard_at: Option<Instant>,
 }
 
 impl AgentCache {
@@ -37,18 +54,31 @@ impl AgentCache {
     /// # Errors
     /// When the store fails.
     pub async fn open(published: Arc<dyn PublishedAgents>, log: EventLog) -> Result<Self, StoreError> {
-        let agents = published.all().await?.into_iter().map(|agent| (agent.id.clone(), agent)).collect();
-        Ok(Self { published, log, agents: Mutex::new(agents) })
+        let agents = published.all().await?.into_iter();
+        let agents = agents.map(|agent| (agent.id.clone(), Cached { agent, heard_at: None })).collect();
+        Ok(Self { published, log, agents: Mutex::new(agents), lists: Mutex::default() })
     }
 
     /// The agent with this id.
     pub fn get(&self, id: &AgentId) -> Option<Agent> {
-        self.agents().get(id).cloned()
+        self.agents().get(id).map(|cached| cached.agent.clone())
+    }
+
+    /// The name of the runtime that has this agent.
+    pub fn runtime_of(&self, id: &AgentId) -> Option<String> {
+        self.agents().get(id).map(|cached| cached.agent.runtime.clone())
+    }
+
+    /// The agent, when its state is fresh.
+    pub fn get_fresh(&self, id: &AgentId) -> Option<Agent> {
+        let agents = self.agents();
+        let cached = agents.get(id)?;
+        cached.heard_at.is_some_and(|at| at.elapsed() < FRESH_FOR).then(|| cached.agent.clone())
     }
 
     /// Every agent, in no order.
     pub fn all(&self) -> Vec<Agent> {
-        self.agents().values().cloned().collect()
+        self.agents().values().map(|cached| cached.agent.clone()).collect()
     }
 
     /// Inserts or replaces an agent, unless a newer state is cached. `agent.runtime` is the runtime's name here.
@@ -61,16 +91,45 @@ impl AgentCache {
         self.agents().remove(id);
     }
 
+    /// The agent may have changed, by a call whose response does not show it: the next request asks its runtime.
+    pub fn expire(&self, id: &AgentId) {
+        let runtime = self.agents().get_mut(id).map(|cached| {
+            cached.heard_at = None;
+            cached.agent.runtime.clone()
+        });
+        if let Some(runtime) = runtime {
+            // One that is being read was asked for before the change, and expires with the lock's entry.
+            self.lists().remove(&runtime);
+        }
+    }
+
+    /// Reads the runtime's list, unless that was done just now.
+    ///
+    /// # Errors
+    /// As [`AgentCache::resync`].
+    pub async fn refresh(&self, runtime: &Runtime) -> Result<(), Problem> {
+        let read_at = self.lists().entry(runtime.name().to_owned()).or_default().clone();
+        let mut read_at = read_at.lock().await;
+        if read_at.is_none_or(|at| at.elapsed() >= FRESH_FOR) {
+            let asked_at = Instant::now();
+            self.resync(runtime).await?;
+            *read_at = Some(asked_at);
+        }
+        Ok(())
+    }
+
     /// Replaces the cached agents of a runtime by its own list.
     ///
     /// # Errors
     /// When the runtime does not answer; the cache is then unchanged.
     pub async fn resync(&self, runtime: &Runtime) -> Result<(), Problem> {
         // Taken before the request: an agent that is spawned meanwhile may be missing in the list, and is not gone.
-        let before: Vec<AgentId> = self.of(runtime.name()).into_iter().map(|agent| agent.id).collect();
+        let before = self.ids_of(runtime.name());
         let listed = list(runtime).await?;
-        let mut gone = before;
-        gone.retain(|id| listed.iter().all(|agent| agent.id != *id));
+        let gone: Vec<AgentId> = {
+            let listed: std::collections::HashSet<&AgentId> = listed.iter().map(|agent| &agent.id).collect();
+            before.into_iter().filter(|id| !listed.contains(id)).collect()
+        };
         self.apply(&gone, listed);
         if !gone.is_empty() {
             // Keep the row of an agent whose last published status is running: its `agent_stopped` event has not
@@ -94,13 +153,18 @@ impl AgentCache {
         }
     }
 
-    /// The cached agents of this runtime.
-    fn of(&self, runtime: &str) -> Vec<Agent> {
-        self.agents().values().filter(|agent| agent.runtime == runtime).cloned().collect()
+    fn ids_of(&self, runtime: &str) -> Vec<AgentId> {
+        let agents = self.agents();
+        let of_runtime = agents.values().filter(|cached| cached.agent.runtime == runtime);
+        of_runtime.map(|cached| cached.agent.id.clone()).collect()
     }
 
-    fn agents(&self) -> MutexGuard<'_, HashMap<AgentId, Agent>> {
+    fn agents(&self) -> MutexGuard<'_, HashMap<AgentId, Cached>> {
         self.agents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lists(&self) -> MutexGuard<'_, HashMap<String, Arc<AsyncMutex<Option<Instant>>>>> {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -114,14 +178,15 @@ async fn list(runtime: &Runtime) -> Result<Vec<Agent>, Problem> {
     Ok(agents)
 }
 
-fn upsert(agents: &mut HashMap<AgentId, Agent>, agent: Agent) {
+fn upsert(agents: &mut HashMap<AgentId, Cached>, agent: Agent) {
     let age = |agent: &Agent| (agent.updated_at, agent.last_activity_at);
+    let heard_at = Some(Instant::now());
     match agents.get_mut(&agent.id) {
         // A list and an event may overtake each other.
-        Some(old) if age(old) > age(&agent) => {}
-        Some(old) => *old = agent,
+        Some(old) if age(&old.agent) > age(&agent) => {}
+        Some(old) => *old = Cached { agent, heard_at },
         None => {
-            agents.insert(agent.id.clone(), agent);
+            agents.insert(agent.id.clone(), Cached { agent, heard_at });
         }
     }
 }

@@ -33,13 +33,12 @@ impl AgentLocator {
     /// # Errors
     /// `AGENT_NOT_FOUND`, or `RUNTIME_UNAVAILABLE` when its runtime is not configured any more.
     pub async fn locate(&self, id: &AgentId) -> Result<Arc<Runtime>, Problem> {
-        let agent = match self.cache.get(id) {
-            Some(agent) => agent,
-            None => self.find(id).await?,
+        let name = match self.cache.runtime_of(id) {
+            Some(name) => name,
+            None => self.find(id).await?.runtime,
         };
-        self.runtimes.get(&agent.runtime).cloned().ok_or_else(|| {
-            let detail =
-                format!("the agent is on the runtime `{}`, which is not configured here", agent.runtime);
+        self.runtimes.get(&name).cloned().ok_or_else(|| {
+            let detail = format!("the agent is on the runtime `{name}`, which is not configured here");
             Problem::new(Code::RuntimeUnavailable, detail)
         })
     }
@@ -70,12 +69,12 @@ impl AgentLocator {
 
     /// Every agent, fresh from the reachable runtimes and as last known from the others.
     pub async fn list(&self) -> Vec<Agent> {
-        let resync = async |runtime: &Arc<Runtime>| {
-            let asked = tokio::time::timeout(LIST_TIMEOUT, self.cache.resync(runtime)).await;
+        let refresh = async |runtime: &Arc<Runtime>| {
+            let asked = tokio::time::timeout(LIST_TIMEOUT, self.cache.refresh(runtime)).await;
             matches!(asked, Ok(Ok(()))).then(|| runtime.name().to_owned())
         };
         let reachable = self.runtimes.iter().filter(|runtime| runtime.is_reachable());
-        let fresh: Vec<String> = join_all(reachable.map(resync)).await.into_iter().flatten().collect();
+        let fresh: Vec<String> = join_all(reachable.map(refresh)).await.into_iter().flatten().collect();
         let mut agents = self.cache.all();
         for agent in &mut agents {
             agent.stale = !fresh.contains(&agent.runtime);

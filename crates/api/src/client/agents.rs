@@ -12,7 +12,7 @@ use super::{ANSWER_TIMEOUT, Client, ListFilter};
 use crate::agent::{AgentList, RestartRequest, StopRequest};
 use crate::message::{AnswerRequest, DEFAULT_TIMEOUT_MS, MessageList, MessagesQuery};
 use crate::observe::{Logs, LogsQuery, Metrics, StatusReport};
-use crate::runtime::{RuntimeList, RuntimeStatus};
+use crate::runtime::{RuntimeList, RuntimeStatus, StorageStatus};
 use crate::terminal::{InputRequest, Screen};
 use crate::{Agent, AgentId, Message, Problem, SendRequest, SendResponse, SpawnRequest};
 
@@ -172,6 +172,16 @@ impl Client {
     /// `GET /ready`: whether the server can take work.
     pub async fn ready(&self) -> Result<(), Problem> {
         self.succeed(self.request(Method::GET, "/ready")).await.map(drop)
+    }
+
+    /// What `GET /ready` says of a control plane's storage: what is wrong with it, when something is.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn storage(&self) -> Result<Option<StorageStatus>, Problem> {
+        let response = self.exchange(self.request(Method::GET, "/ready")).await?;
+        let body: Value = self.json(&self.body(response).await?)?;
+        Ok(body.get("storage").and_then(|storage| serde_json::from_value(storage.clone()).ok()))
     }
 
     /// `GET /metrics`: the server's numbers in Prometheus' text format.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use parallax_api::Code;
 use parallax_api::client::Client;
+use parallax_api::runtime::StorageStatus;
 use parallax_profile::Profiles;
 use parallax_service::args::{ArgsEnvironment, parse_listen, state_dir};
 use secrecy::SecretString;
@@ -79,6 +80,13 @@ pub(super) async fn control_plane(url: &str, token: Option<SecretString>) -> Vec
         Ok(list) => {
             let mut checks = vec![Check::good(WHAT, client.url())];
             checks.extend(access(&client).await);
+            checks.extend(storage("- storage", client.storage().await.ok().flatten()));
+            for runtime in &list.runtimes {
+                checks.extend(storage(
+                    &format!("- storage of {}", runtime.name),
+                    runtime.status.storage.clone(),
+                ));
+            }
             checks.extend(list.runtimes.iter().map(|runtime| {
                 let what = format!("- {}", runtime.name);
                 let room = format!(
@@ -123,6 +131,17 @@ async fn access(client: &Client) -> Option<Check> {
         "open" => Check::note(WHAT, "whoever reaches the server may do everything (--insecure-no-auth)"),
         _ => Check::note(WHAT, rule),
     })
+}
+
+/// What is wrong with the disk or the database of a server.
+fn storage(what: &str, status: Option<StorageStatus>) -> Vec<Check> {
+    let StorageStatus { full, damaged } = status.unwrap_or_default();
+    let full = full.map(|why| {
+        Check::bad(what, format!("the disk takes no writes: {why}"))
+            .advise("free some space; it goes on by itself")
+    });
+    let damaged = damaged.into_iter().map(|found| Check::note(what, format!("damaged: {found}")));
+    full.into_iter().chain(damaged).collect()
 }
 
 /// Whether `parallax up` could listen there.

@@ -88,6 +88,11 @@ impl Call {
         self
     }
 
+    /// Whether the call changes nothing.
+    pub fn reads_only(&self) -> bool {
+        self.method == Method::GET
+    }
+
     /// Makes the call. A refusal of the runtime is a response.
     ///
     /// # Errors

@@ -51,6 +51,9 @@ pub async fn list(
 ///
 /// When its runtime does not answer: as last known, with `stale: true`.
 pub async fn get(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
+    if let Some(agent) = app.cache.get_fresh(&id).map(|agent| app.locator.with_staleness(agent)) {
+        return Ok(Json(agent).into_response());
+    }
     let last_known = app.cache.get(&id).map(|agent| app.locator.with_staleness(agent));
     if let Some(agent) = last_known.clone().filter(|agent| agent.stale) {
         return Ok(Json(agent).into_response());

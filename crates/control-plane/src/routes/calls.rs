@@ -106,7 +106,12 @@ pub async fn metrics(State(app): State<App>, Id(id): Id) -> Result<Response, Pro
 /// Proxies a call; the response comes back as it is.
 async fn proxy(app: &App, id: &AgentId, call: Call) -> Result<Response, Problem> {
     let runtime = app.locator.locate(id).await?;
-    let answer = call.send(&runtime, id).await.map_err(|unanswered| unanswered.problem)?;
+    let reads_only = call.reads_only();
+    let answer = call.send(&runtime, id).await;
+    if !reads_only {
+        app.cache.expire(id);
+    }
+    let answer = answer.map_err(|unanswered| unanswered.problem)?;
     Ok(relay::into_response(answer, &app.shutdown))
 }
 

@@ -37,7 +37,8 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem> {
         return Err(Problem::new(Code::ShuttingDown, "the server is going away"));
     }
     if let Some(why) = app.storage.full() {
-        return Err(StoreError::Full(why).into());
+        let storage = json!(app.storage.status());
+        return Err(Problem::from(StoreError::Full(why)).with("storage", storage));
     }
     let infos = app.runtimes.infos();
     let healthy: Vec<&str> =

@@ -12,6 +12,32 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 #[tokio::test]
+async fn what_was_just_heard_is_answered_without_the_runtime() {
+    let (_dir, runtime, plane) = one_runtime().await;
+    let agent = plane.spawn("worker", None).await.unwrap();
+    let id = agent.id.as_str();
+    let asked = || runtime.script.shown.load(std::sync::atomic::Ordering::Relaxed);
+    let (before, began) = (asked(), std::time::Instant::now());
+    for _ in 0..200 {
+        assert_eq!(plane.client.get(&agent.id).await.unwrap(), agent);
+        assert_eq!(
+            plane.client.list_all(&ListFilter::default()).await.unwrap(),
+            std::slice::from_ref(&agent)
+        );
+    }
+    // At most once in the time an answer is good for: each for the agent, for the list, and at the start.
+    let most = 3 * (began.elapsed().as_millis() / 200 + 1);
+    assert!(((asked() - before) as u128) <= most, "{} requests, not {most}", asked() - before);
+    // A call that may change the agent ends that at once.
+    runtime.has(id, AgentStatus::Busy);
+    let send = reqwest::Client::new().post(plane.url(&format!("/api/managed-agents/{id}/send")));
+    assert_eq!(send.json(&json!({"message": "work"})).send().await.unwrap().status(), 202);
+    assert_eq!(plane.client.get(&agent.id).await.unwrap().status, AgentStatus::Busy);
+    let listed = plane.client.list_all(&ListFilter::default()).await.unwrap();
+    assert_eq!(listed[0].status, AgentStatus::Busy);
+}
+
+#[tokio::test]
 async fn a_call_goes_on_as_it_came() {
     let dir = TempDir::new().unwrap();
     let runtime = ScriptedRuntime::start(RuntimeKind::Local).await;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, Bytes};
@@ -47,6 +48,8 @@ pub struct Script {
     pub dies_of_spawn: Mutex<bool>,
     /// What calls to agents are refused with.
     pub call_refusal: Mutex<Option<Problem>>,
+    /// How often it was asked for an agent, or for its list.
+    pub shown: AtomicUsize,
     /// Spawn requests that it took, with their keys.
     pub spawned: Mutex<Vec<(Option<String>, Value)>>,
     log: Mutex<(EventLog, TempDir)>,
@@ -73,6 +76,7 @@ impl ScriptedRuntime {
             refusal: Mutex::default(),
             dies_of_spawn: Mutex::default(),
             call_refusal: Mutex::default(),
+            shown: AtomicUsize::new(0),
             spawned: Mutex::default(),
             log: Mutex::new(fresh_log().await),
             appended: Mutex::new(0),
@@ -214,6 +218,7 @@ async fn follow(
 }
 
 async fn list(State(script): Shared) -> Json<AgentList> {
+    script.shown.fetch_add(1, Ordering::Relaxed);
     let agents: Vec<Agent> = script.agents.lock().unwrap().values().cloned().collect();
     Json(AgentList { count: agents.len(), agents, next_cursor: None })
 }
@@ -239,6 +244,7 @@ async fn spawn(
 }
 
 async fn show(State(script): Shared, Path(id): Path<String>) -> Result<Json<Agent>, Problem> {
+    script.shown.fetch_add(1, Ordering::Relaxed);
     script.agents.lock().unwrap().get(&id).cloned().map(Json).ok_or_else(|| Problem::no_agent(id))
 }
 
