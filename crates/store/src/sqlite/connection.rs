@@ -21,6 +21,8 @@ pub(super) struct Opened {
     pub path: PathBuf,
     /// It is in memory only, because there was no room for the file.
     pub in_memory: bool,
+    /// Why the file must be repaired before anything else; the connection is closed then.
+    pub damage: Option<String>,
 }
 
 /// Opens `path`, or makes it. A damaged file is set aside and replaced by what could be read of it; without room for a
@@ -41,6 +43,30 @@ pub(super) fn open(
             Err(again) => error = again,
         }
     }
+    without_room(path, schema, health, error)
+}
+
+/// Replaces a file that turned out to be damaged while it was in use.
+pub(super) fn repair(
+    path: &Path,
+    schema: &'static Schema,
+    why: String,
+    health: &StorageHealth,
+) -> Result<Opened, StoreError> {
+    let damaged = OpenError::Damaged(why);
+    match salvage::salvage(path, schema, &damaged, health).and_then(|()| open_file(path, schema, false)) {
+        Ok(connection) => Ok(on_file(connection, path)),
+        Err(error) => without_room(path, schema, health, error),
+    }
+}
+
+/// What can be opened when the file cannot, for want of room.
+fn without_room(
+    path: &Path,
+    schema: &'static Schema,
+    health: &StorageHealth,
+    error: OpenError,
+) -> Result<Opened, StoreError> {
     if error.is_full() {
         health.set_full(&error.to_string());
         // Without the index of the write-ahead log in a file of its own, which needs room.
@@ -49,13 +75,13 @@ pub(super) fn open(
         }
         let mut connection = Connection::open_in_memory()?;
         migrate::migrate(&mut connection, schema).map_err(into_store_error)?;
-        return Ok(Opened { connection, path: path.into(), in_memory: true });
+        return Ok(Opened { connection, path: path.into(), in_memory: true, damage: None });
     }
     Err(into_store_error(error))
 }
 
 fn on_file(connection: Connection, path: &Path) -> Opened {
-    Opened { connection, path: path.into(), in_memory: false }
+    Opened { connection, path: path.into(), in_memory: false, damage: None }
 }
 
 fn open_file(path: &Path, schema: &Schema, exclusive: bool) -> Result<Connection, OpenError> {
@@ -102,6 +128,9 @@ impl Opened {
     pub(super) fn move_to_file(&mut self, schema: &Schema) -> Result<(), StoreError> {
         let new = salvage::new_path(&self.path);
         salvage::remove_files(&new);
+        // SQLite writes into an empty file, whose mode it keeps.
+        let made = OpenOptions::new().create(true).append(true).mode(0o600).open(&new);
+        made.map_err(|error| StoreError::Full(error.to_string()))?;
         let target = new.to_string_lossy().into_owned();
         if let Err(error) = self.connection.execute("VACUUM INTO ?", [target]) {
             salvage::remove_files(&new);

@@ -87,6 +87,7 @@ impl Database {
         let (answer_tx, answer_rx) = oneshot::channel();
         let (schema, health) = (self.schema, self.health.clone());
         let work: Work = Box::new(move |opened| {
+            repair(opened, schema, &health);
             let result = in_transaction(&mut opened.connection, behavior, work);
             if let Err(error) = &result {
                 after_error(opened, error, schema, &health);
@@ -110,7 +111,7 @@ fn in_transaction<T>(
     Ok(value)
 }
 
-/// Takes note of a full disk, and repairs a file that turned out to be damaged, for the next call.
+/// Takes note of a full disk or a damaged file.
 fn after_error(
     opened: &mut Opened,
     error: &rusqlite::Error,
@@ -121,18 +122,25 @@ fn after_error(
         health.set_full(&error.to_string());
     }
     if is_damaged(error) && !opened.in_memory {
-        let path = opened.path.clone();
-        // The file is closed before it is replaced.
-        match Connection::open_in_memory() {
-            Ok(placeholder) => opened.connection = placeholder,
-            Err(error) => return tracing::error!(%error, "failed to close the damaged database"),
-        }
-        match connection::open(&path, schema, health) {
-            Ok(repaired) => *opened = repaired,
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "failed to repair the damaged database");
-            }
+        opened.damage = Some(error.to_string());
+        repair(opened, schema, health);
+    }
+}
+
+/// Repairs a file that turned out to be damaged. What fails is tried again before the next call.
+fn repair(opened: &mut Opened, schema: &'static Schema, health: &StorageHealth) {
+    let Some(why) = opened.damage.clone() else { return };
+    let path = opened.path.clone();
+    // The file is closed before it is replaced.
+    match Connection::open_in_memory() {
+        Ok(placeholder) => opened.connection = placeholder,
+        Err(error) => return tracing::error!(%error, "failed to close the damaged database"),
+    }
+    match connection::repair(&path, schema, why, health) {
+        Ok(repaired) => *opened = repaired,
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "failed to repair the damaged database");
         }
     }
 }

@@ -11,7 +11,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
-use super::errors::{OpenError, is_full};
+use super::errors::{OpenError, is_busy, is_full};
 use super::events;
 use super::migrate;
 use super::schema::{Schema, Table};
@@ -137,6 +137,8 @@ fn copy(path: &Path, new: &Path, schema: &Schema, why: &OpenError) -> Result<Vec
                 }
             }
         }
+        // Somebody else has it open: what is in it can be read later.
+        Err(error) if is_busy(&error) => return Err(error.into()),
         Err(error) => tracing::error!(%error, "nothing can be read of the damaged database"),
     }
     // A newer file is whole. A damaged one may have lost its last events, whose numbers are given out again.
@@ -158,6 +160,7 @@ fn open_damaged(path: &Path) -> rusqlite::Result<Connection> {
     source.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     source.pragma_update(None, "locking_mode", "exclusive")?;
     source.pragma_update(None, "wal_autocheckpoint", 0)?;
+    source.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))?;
     Ok(source)
 }
 
@@ -227,8 +230,8 @@ impl Copy<'_, '_> {
     /// Copies rows until the end (none), or until damage: then the first column of the last row read. Stops at `until`.
     fn rows(&mut self, source: &Connection, select: &str, until: Option<&Value>) -> Option<Option<Value>> {
         let mut last = None;
-        let mut select = source.prepare(select).ok()?;
-        let mut rows = select.query([]).ok()?;
+        let Ok(mut select) = source.prepare(select) else { return Some(last) };
+        let Ok(mut rows) = select.query([]) else { return Some(last) };
         loop {
             match rows.next() {
                 Ok(Some(row)) => {

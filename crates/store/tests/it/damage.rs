@@ -160,3 +160,40 @@ async fn random_damage_never_keeps_a_server_from_starting() {
         }
     }
 }
+
+/// A file that is damaged under a running server costs the call that finds it, and is replaced.
+#[tokio::test]
+async fn damage_that_shows_later_is_repaired_while_running() {
+    let dir = tempfile::tempdir().unwrap();
+    let stores = open_runtime(dir.path()).await.unwrap();
+    for hundred in 0..40 {
+        stores.events.append(batch((1..=100).map(|n| reset(hundred * 100 + n)).collect())).await.unwrap();
+    }
+    let path = dir.path().join("runtime.db");
+    // What is in the database file is no longer read from the write-ahead log.
+    let checkpoint = rusqlite::Connection::open(&path).unwrap();
+    checkpoint.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    checkpoint.close().unwrap();
+    let length = path.metadata().unwrap().len();
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let garbage = vec![0xa5; 64 * 4096];
+    std::os::unix::fs::FileExt::write_all_at(&file, &garbage, length / 2 / 4096 * 4096).unwrap();
+    let (mut failed, mut seqs): (usize, Vec<u64>) = (0, Vec::new());
+    loop {
+        match stores.events.page(seqs.last().copied().unwrap_or_default(), None).await {
+            Ok(page) => {
+                seqs.extend(page.events.iter().map(|row| row.seq));
+                if page.events.is_empty() || page.reached >= page.head {
+                    break;
+                }
+            }
+            Err(_) => failed += 1,
+        }
+        assert!(failed < 3, "the database was not repaired");
+    }
+    assert_eq!(failed, 1);
+    assert!(seqs.len() > 3000 && seqs.contains(&1) && seqs.contains(&4000), "{} events", seqs.len());
+    assert_eq!(set_aside(dir.path()).len(), 1);
+    stores.events.append(batch(vec![reset(5000)])).await.unwrap();
+    assert!(stores.health.status().unwrap().damaged[0].contains("set aside"));
+}
