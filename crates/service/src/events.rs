@@ -109,7 +109,15 @@ impl EventLog {
     /// # Errors
     /// As [`EventLog::append`].
     pub async fn append_event(&self, event: NewEvent) -> Result<Option<Event>, StoreError> {
-        writer::append(&self.commands_tx, event).await
+        Ok(self.append_all(vec![event]).await?.pop().flatten())
+    }
+
+    /// The same for several events, in one transaction.
+    ///
+    /// # Errors
+    /// As [`EventLog::append`]; none of them is appended then.
+    pub async fn append_all(&self, events: Vec<NewEvent>) -> Result<Vec<Option<Event>>, StoreError> {
+        writer::append(&self.commands_tx, events).await
     }
 
     /// The highest number taken from `source`; 0 when there is none.

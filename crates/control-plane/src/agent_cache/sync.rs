@@ -3,9 +3,11 @@
 //! The id of the last ingested event is stored in one transaction with that event, so the next connection (or the next
 //! server) continues after it.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::{StreamExt, stream};
 use parallax_api::client::{Change, EventsOptions, Retry};
 use parallax_api::{Event, EventData, Problem, Time};
 use parallax_service::shutdown::Shutdown;
@@ -22,6 +24,8 @@ const RECONNECT_DELAY: Duration = Duration::from_millis(200);
 const UNREACHABLE_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the list is read beside the events: a runtime purges ended agents without an event.
 const RESYNC_INTERVAL: Duration = Duration::from_secs(60);
+/// Events that are appended in one transaction at most.
+const MAX_BATCH: usize = 128;
 /// The event id that asks for every event that is kept.
 const OLDEST: &str = "0";
 
@@ -52,16 +56,21 @@ async fn follow(cache: &AgentCache, runtime: &Runtime) -> Problem {
             _ => OLDEST.into(),
         };
         let options = EventsOptions { since: Some(since), retry: Retry::NEVER, ..EventsOptions::default() };
-        let mut events = runtime.client().events(options).await?;
+        let events = runtime.client().events(options).await?;
+        // Ends with the first error: the connection has nothing more then.
+        let changes = stream::unfold(Some(events), async |events| {
+            let mut events = events?;
+            let change = events.next_change().await;
+            let next = change.is_ok().then_some(events);
+            Some((change, next))
+        });
+        // What came together is appended together.
+        let mut changes = pin!(changes.ready_chunks(MAX_BATCH));
         // The list is requested after the stream is open: whatever happens after the list is in the stream.
         let mut resync = tokio::time::interval(RESYNC_INTERVAL);
         loop {
             tokio::select! {
-                change = events.next_change() => match change? {
-                    Change::Event(event) => ingest(cache, runtime, event).await?,
-                    Change::Unknown(frame) => tracing::warn!(%frame, "an event of an unknown kind is passed over"),
-                    Change::Lost(_) | Change::Resumed => {}
-                },
+                Some(changes) = changes.next() => ingest(cache, runtime, changes).await?,
                 _ = resync.tick() => cache.resync(runtime).await?,
             }
         }
@@ -73,18 +82,38 @@ async fn follow(cache: &AgentCache, runtime: &Runtime) -> Problem {
     }
 }
 
-/// Appends one event to the log and upserts its agent.
-async fn ingest(cache: &AgentCache, runtime: &Runtime, event: Event) -> Result<(), Problem> {
-    let Event { id, mut data, timestamp } = event;
-    if let EventData::Reset { reason } = &mut data {
-        tracing::warn!(reason, "events of the runtime are lost; reading its agents");
-        emit_missed(cache, runtime).await?;
-        *reason = format!("events of the runtime `{}` are lost: {reason}", runtime.name());
+/// Appends events to the log and upserts their agents.
+async fn ingest(
+    cache: &AgentCache,
+    runtime: &Runtime,
+    changes: Vec<Result<Change, Problem>>,
+) -> Result<(), Problem> {
+    let mut batch = Vec::with_capacity(changes.len());
+    for change in changes {
+        let Event { id, mut data, timestamp } = match change {
+            Ok(Change::Event(event)) => event,
+            Ok(Change::Unknown(frame)) => {
+                tracing::warn!(%frame, "an event of an unknown kind is passed over");
+                continue;
+            }
+            Ok(Change::Lost(_) | Change::Resumed) => continue,
+            Err(problem) => {
+                append(cache, batch).await?;
+                return Err(problem);
+            }
+        };
+        if let EventData::Reset { reason } = &mut data {
+            tracing::warn!(reason, "events of the runtime are lost; reading its agents");
+            append(cache, std::mem::take(&mut batch)).await?;
+            emit_missed(cache, runtime).await?;
+            *reason = format!("events of the runtime `{}` are lost: {reason}", runtime.name());
+        }
+        if let Some(agent) = data.agent_mut() {
+            runtime.name().clone_into(&mut agent.runtime);
+        }
+        batch.push(new_event(runtime.name(), id, data, timestamp));
     }
-    if let Some(agent) = data.agent_mut() {
-        runtime.name().clone_into(&mut agent.runtime);
-    }
-    append(cache, runtime.name(), id, data, timestamp).await
+    append(cache, batch).await
 }
 
 /// Publishes what the runtime's list shows and no event did. The position moves with the `reset` that is appended
@@ -93,26 +122,27 @@ async fn emit_missed(cache: &AgentCache, runtime: &Runtime) -> Result<(), Proble
     let listed = list(runtime).await?;
     let published = cache.published.of(runtime.name()).await?;
     let source = format!("{} after a gap", runtime.name());
-    for data in gap::missed(published, listed, Time::now()) {
-        append(cache, &source, Uuid::new_v4().to_string(), data, Time::now()).await?;
-    }
-    Ok(())
+    let missed = gap::missed(published, listed, Time::now()).into_iter();
+    let missed = missed.map(|data| new_event(&source, Uuid::new_v4().to_string(), data, Time::now()));
+    append(cache, missed.collect()).await
 }
 
-async fn append(
-    cache: &AgentCache,
-    source: &str,
-    event_id: String,
-    data: EventData,
-    at: Time,
-) -> Result<(), Problem> {
-    let agent = data.agent().cloned();
-    // Before the append: a subscriber that is woken by the event finds the agent as the event shows it.
-    if let Some(agent) = agent.clone() {
-        cache.upsert(agent);
+fn new_event(source: &str, id: String, data: EventData, at: Time) -> NewEvent {
+    let projection = match data.agent() {
+        Some(agent) => Projection::PublishedAgent(Box::new(agent.clone())),
+        None => Projection::Nothing,
+    };
+    NewEvent { source: source.into(), position: SourcePosition::Cursor(id), data, at, projection }
+}
+
+async fn append(cache: &AgentCache, events: Vec<NewEvent>) -> Result<(), Problem> {
+    if events.is_empty() {
+        return Ok(());
     }
-    let projection = agent.map_or(Projection::Nothing, |agent| Projection::PublishedAgent(Box::new(agent)));
-    let position = SourcePosition::Cursor(event_id);
-    cache.log.append_event(NewEvent { source: source.into(), position, data, at, projection }).await?;
+    // Before the append: a subscriber that is woken by an event finds the agent as the event shows it, or later.
+    for agent in events.iter().filter_map(|event| event.data.agent()) {
+        cache.upsert(agent.clone());
+    }
+    cache.log.append_all(events).await?;
     Ok(())
 }

@@ -26,16 +26,17 @@ type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 /// What the writer is asked for.
 #[derive(Debug)]
 pub(super) enum Command {
-    Append(Box<NewEvent>, Answer<Option<Event>>),
+    /// These events, all of them or none.
+    Append(Vec<NewEvent>, Answer<Vec<Option<Event>>>),
     Forget(String, Answer<()>),
 }
 
 /// Asks the writer to append.
 pub(super) async fn append(
     commands_tx: &mpsc::Sender<Command>,
-    event: NewEvent,
-) -> Result<Option<Event>, StoreError> {
-    ask(commands_tx, |answer_tx| Command::Append(Box::new(event), answer_tx)).await
+    events: Vec<NewEvent>,
+) -> Result<Vec<Option<Event>>, StoreError> {
+    ask(commands_tx, |answer_tx| Command::Append(events, answer_tx)).await
 }
 
 /// Asks the writer to forget a source.
@@ -80,23 +81,38 @@ struct Writer {
     positions: HashMap<String, SourcePosition>,
 }
 
-/// An event with a number, on its way into the store.
+/// Events on their way into the store, and who waits for them.
+#[derive(Default)]
+struct Batch {
+    events: Vec<Numbered>,
+    answers: Vec<Waiting>,
+}
+
+/// An event with a number.
 struct Numbered {
     row: EventRow,
     source: String,
     position: SourcePosition,
     projection: Projection,
-    answer: Answer<Option<Event>>,
+}
+
+/// One who waits for some events of a batch: for each that it asked for, its number, or none when it was known.
+struct Waiting {
+    seqs: Vec<Option<u64>>,
+    answer: Answer<Vec<Option<Event>>>,
 }
 
 impl Writer {
     async fn handle(&mut self, commands: &mut Vec<Command>) {
-        let mut batch = Vec::new();
+        let mut batch = Batch::default();
         for command in commands.drain(..) {
             match command {
-                Command::Append(event, answer) => match self.number(*event, answer, batch.len()).await {
-                    Some(numbered) => batch.push(numbered),
-                    None => continue,
+                Command::Append(events, answer) => match self.number(events, &mut batch.events).await {
+                    Ok(seqs) => batch.answers.push(Waiting { seqs, answer }),
+                    Err(error) => {
+                        // The caller may have stopped waiting.
+                        let _ = answer.send(Err(error));
+                    }
                 },
                 Command::Forget(source, answer) => {
                     self.commit(std::mem::take(&mut batch)).await;
@@ -110,74 +126,88 @@ impl Writer {
         self.commit(batch).await;
     }
 
-    /// Gives an event the next number; none when it is known, or when that cannot be found out.
+    /// Gives those events the next numbers that are not known already.
     async fn number(
         &mut self,
-        event: NewEvent,
-        answer: Answer<Option<Event>>,
-        ahead: usize,
-    ) -> Option<Numbered> {
-        let NewEvent { source, position, data, at, projection } = event;
-        match self.is_known(&source, &position).await {
-            Ok(false) => {}
-            known => {
-                // The caller may have stopped waiting.
-                let _ = answer.send(known.map(|_| None));
-                return None;
-            }
+        events: Vec<NewEvent>,
+        batch: &mut Vec<Numbered>,
+    ) -> Result<Vec<Option<u64>>, StoreError> {
+        for event in &events {
+            self.load_position(&event.source).await?;
         }
-        self.positions.insert(source.clone(), position.clone());
-        let seq = self.shared.head.load(Ordering::Acquire) + ahead as u64 + 1;
-        // As the wire and the store have it: an event is the same live and read later.
-        let row = EventRow { seq, data, at: Time::from_millis(at.as_millis()) };
-        Some(Numbered { row, source, position, projection, answer })
+        let mut seqs = Vec::with_capacity(events.len());
+        for NewEvent { source, position, data, at, projection } in events {
+            if self.is_known(&source, &position) {
+                seqs.push(None);
+                continue;
+            }
+            self.positions.insert(source.clone(), position.clone());
+            let seq = self.shared.head.load(Ordering::Acquire) + batch.len() as u64 + 1;
+            // As the wire and the store have it: an event is the same live and read later.
+            let row = EventRow { seq, data, at: Time::from_millis(at.as_millis()) };
+            batch.push(Numbered { row, source, position, projection });
+            seqs.push(Some(seq));
+        }
+        Ok(seqs)
     }
 
-    async fn is_known(&mut self, source: &str, next: &SourcePosition) -> Result<bool, StoreError> {
-        if !self.positions.contains_key(source) {
-            if self.positions.len() >= MAX_POSITIONS {
-                self.positions.clear();
-            }
-            let held = self.shared.volatile().position(source);
-            let position = match held {
-                Some(position) => Some(position),
-                None => self.shared.store.position(source).await?,
-            };
-            self.positions.extend(position.map(|position| (source.to_owned(), position)));
+    async fn load_position(&mut self, source: &str) -> Result<(), StoreError> {
+        if self.positions.contains_key(source) {
+            return Ok(());
         }
-        Ok(match (self.positions.get(source), next) {
+        let held = self.shared.volatile().position(source);
+        let position = match held {
+            Some(position) => Some(position),
+            None => self.shared.store.position(source).await?,
+        };
+        self.positions.extend(position.map(|position| (source.to_owned(), position)));
+        Ok(())
+    }
+
+    fn is_known(&self, source: &str, next: &SourcePosition) -> bool {
+        match (self.positions.get(source), next) {
             (Some(SourcePosition::Seq(last)), SourcePosition::Seq(next)) => next <= last,
             (Some(last), next) => last == next,
             (None, _) => false,
-        })
+        }
     }
 
     /// Stores a batch and publishes it.
-    async fn commit(&mut self, batch: Vec<Numbered>) {
-        if batch.is_empty() {
-            return;
-        }
-        let stored = if self.shared.volatile().is_empty() { self.store(&batch).await } else { Err(None) };
-        match stored {
-            Ok(()) => self.publish(batch),
+    async fn commit(&mut self, batch: Batch) {
+        let Batch { events, answers } = batch;
+        let stored = if events.is_empty() {
+            Ok(())
+        } else if self.shared.volatile().is_empty() {
+            self.store(&events).await
+        } else {
             // The order stays: what comes after an event in memory is held in memory.
-            Err(None) => self.hold(batch),
-            Err(Some(StoreError::Full(_))) => self.hold(batch),
-            Err(Some(error)) => {
-                // Read again from the store: nothing of this batch was taken.
-                self.positions.clear();
+            self.hold(&events);
+            Ok(())
+        };
+        match stored {
+            Ok(()) => self.publish(events, answers),
+            Err(StoreError::Full(_)) => {
+                self.hold(&events);
+                self.publish(events, answers);
+            }
+            Err(error) => {
                 let shown = error.to_string();
                 let mut error = Some(error);
-                for numbered in batch {
+                for Waiting { answer, .. } in answers {
                     let error = error.take().unwrap_or_else(|| StoreError::Database(shown.clone().into()));
                     // The caller may have stopped waiting.
-                    let _ = numbered.answer.send(Err(error));
+                    let _ = answer.send(Err(error));
                 }
+                // Read again from the store: nothing of this batch was taken.
+                self.positions.clear();
             }
+        }
+        if self.positions.len() > MAX_POSITIONS {
+            self.positions.clear();
         }
     }
 
-    async fn store(&self, batch: &[Numbered]) -> Result<(), Option<StoreError>> {
+    async fn store(&self, batch: &[Numbered]) -> Result<(), StoreError> {
         let mut positions = HashMap::new();
         for numbered in batch {
             positions.insert(numbered.source.clone(), numbered.position.clone());
@@ -189,28 +219,35 @@ impl Writer {
             keep_events: self.shared.keep,
             keep_bytes: KEEP_BYTES,
         };
-        self.shared.store.append(rows).await.map_err(Some)
+        self.shared.store.append(rows).await
     }
 
-    fn hold(&self, batch: Vec<Numbered>) {
-        for numbered in &batch {
-            let Numbered { row, source, position, projection, .. } = numbered;
-            self.shared.volatile().push(row.clone(), source.clone(), position.clone(), projection.clone());
+    fn hold(&self, batch: &[Numbered]) {
+        let mut volatile = self.shared.volatile();
+        for Numbered { row, source, position, projection } in batch {
+            volatile.push(row.clone(), source.clone(), position.clone(), projection.clone());
         }
-        self.publish(batch);
     }
 
     /// In the order of the numbers. The head first: a subscriber that comes in between starts after this event and does
     /// not get it twice.
-    fn publish(&self, batch: Vec<Numbered>) {
-        for Numbered { row, answer, .. } in batch {
-            let published = Arc::new(self.shared.event(row));
-            let event = published.event.clone();
-            self.shared.head.store(published.seq, Ordering::Release);
+    fn publish(&self, events: Vec<Numbered>, answers: Vec<Waiting>) {
+        let first = events.first().map(|event| event.row.seq).unwrap_or_default();
+        let mut published = Vec::with_capacity(events.len());
+        for Numbered { row, .. } in events {
+            let event = Arc::new(self.shared.event(row));
+            self.shared.head.store(event.seq, Ordering::Release);
             // An error only means that there is no subscriber now.
-            let _ = self.shared.live.send(published);
+            let _ = self.shared.live.send(event.clone());
+            published.push(event);
+        }
+        for Waiting { seqs, answer } in answers {
+            let of = |seq: u64| {
+                let index = usize::try_from(seq.checked_sub(first)?).ok()?;
+                published.get(index).map(|published| published.event.clone())
+            };
             // The caller may have stopped waiting.
-            let _ = answer.send(Ok(Some(event)));
+            let _ = answer.send(Ok(seqs.into_iter().map(|seq| seq.and_then(of)).collect()));
         }
     }
 
