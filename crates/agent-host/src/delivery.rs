@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use parallax_api::text::is_invisible;
 use parallax_api::{AgentStatus, Code, Problem};
 use parallax_profile::{Composer, Observation, Outcome, Submit};
 use parallax_screen::keys;
@@ -20,9 +21,21 @@ const CLEAR_WAIT: Duration = Duration::from_millis(150);
 const CLEAR_TRIES: u32 = 20;
 /// Enters that are tried while the text still stands in the composer.
 const ENTER_TRIES: u32 = 3;
-/// With the text gone from the composer and no proof: how long the turn may take to show. Gemini computes for half a
-/// minute over a single line of 100 kB before it says anything.
+/// With the text gone from the composer and no proof: how long the turn may take to show.
 const PROOF_LIMIT: Duration = Duration::from_secs(90);
+/// … and while the program prints nothing at all: Gemini computes for minutes over a single line of 100 kB when the
+/// machine is busy, and takes it then.
+const SILENT_PROOF_LIMIT: Duration = Duration::from_secs(600);
+/// Without the CLI's own word for the prompt that it took, work that goes on for so long is the proof.
+const WORK_IS_PROOF: Duration = Duration::from_secs(3);
+/// A paste that does not show in the composer by then will not be entered.
+const ECHO_LIMIT: Duration = Duration::from_secs(60);
+/// A paste of which an answering program has shown nothing for so long was lost: it is pasted again.
+const LOST_AFTER: Duration = Duration::from_secs(5);
+/// Pastes of one message.
+const PASTES: u32 = 3;
+/// A text of more lines may not fit in a composer: then its end need not show.
+const TALL_LINES: usize = 8;
 /// An agent that has been ready for so long has ended its turn, also when its end was not seen.
 const IDLE_LIMIT: Duration = Duration::from_secs(5);
 
@@ -30,21 +43,46 @@ const IDLE_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub struct Delivery {
     current: Option<Current>,
+    /// A paste was never seen: it may still show in the composer, before what is pasted next.
+    is_paste_outstanding: bool,
+    /// The message of which nobody knows whether it was taken. The CLI may still say so.
+    unknown: Option<(String, String)>,
 }
 
 struct Current {
     id: String,
     text: String,
     phase: Phase,
+    pastes: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    Clearing { tries: u32, again_at: Instant },
-    Pasting { target: u64, since: Instant },
-    Settling { since: Instant },
-    Entered { since: Instant, tries: u32 },
-    Taken { idle_since: Option<Instant> },
+    Clearing {
+        tries: u32,
+        again_at: Instant,
+    },
+    Pasting {
+        target: u64,
+        since: Instant,
+    },
+    Settling {
+        since: Instant,
+    },
+    Entered {
+        since: Instant,
+        tries: u32,
+        busy_since: Option<Instant>,
+    },
+    /// It cannot be delivered: the composer is emptied before that is said.
+    Emptying {
+        tries: u32,
+        again_at: Instant,
+        entered: bool,
+    },
+    Taken {
+        idle_since: Option<Instant>,
+    },
 }
 
 /// What the session is asked to do.
@@ -58,8 +96,10 @@ pub enum Act {
     Typed(String),
     /// There is proof that it was taken.
     Taken(String),
-    /// It could not be delivered.
+    /// It could not be delivered, and cannot be taken any more.
     Failed(String, Problem),
+    /// Nobody knows whether it was taken.
+    Unknown(String, Problem),
     /// Its turn is over; its answer was reported, if there is one.
     Close(String, Outcome),
 }
@@ -72,6 +112,10 @@ pub struct DeliveryInput<'a> {
     pub written: u64,
     /// How to encode keys.
     pub modes: &'a parallax_screen::Modes,
+    /// When the program last printed something.
+    pub last_output: Instant,
+    /// Whether the CLI says which prompt it took.
+    pub reports_prompts: bool,
 }
 
 impl Delivery {
@@ -98,27 +142,38 @@ impl Delivery {
     /// Whether the agent would take a message now.
     pub fn would_take(observation: &Observation) -> bool {
         let status = matches!(observation.status, AgentStatus::Ready | AgentStatus::Error);
-        status
-            && observation.attention.is_none()
-            && (observation.status == AgentStatus::Ready || observation.composer != Composer::Absent)
+        status && observation.attention.is_none() && observation.composer != Composer::Absent
     }
 
     /// Takes a message in hand. `text` is what to type: already guarded.
     pub fn begin(&mut self, id: String, text: String, now: Instant) {
-        self.current = Some(Current { id, text, phase: Phase::Clearing { tries: 0, again_at: now } });
+        let phase = Phase::Clearing { tries: 0, again_at: now };
+        self.current = Some(Current { id, text, phase, pastes: 0 });
     }
 
     /// The paste is queued for the terminal and ends at this input offset.
     pub fn pasted(&mut self, target: u64, now: Instant) {
         if let Some(current) = &mut self.current {
+            current.pastes += 1;
             current.phase = Phase::Pasting { target, since: now };
         }
     }
 
-    /// The CLI's own word that a prompt was taken.
-    pub fn prompt_taken(&mut self) -> Option<Act> {
+    /// The CLI says that it took a prompt, and which, where it says that. Another prompt than the one that was typed is no
+    /// proof: a person may have typed it, or it may be one of the CLI's own.
+    pub fn prompt_taken(&mut self, prompt: Option<&str>, reports_prompts: bool) -> Option<Act> {
+        if let (None, Some((id, text)), Some(prompt)) = (&self.current, &self.unknown, prompt)
+            && is_same(prompt, text)
+        {
+            let (id, text) = (id.clone(), text.clone());
+            self.unknown = None;
+            let phase = Phase::Taken { idle_since: None };
+            self.current = Some(Current { id: id.clone(), text, phase, pastes: 0 });
+            return Some(Act::Taken(id));
+        }
         let current = self.current.as_mut()?;
-        matches!(current.phase, Phase::Entered { .. }).then(|| {
+        let is_ours = prompt.map_or(!reports_prompts, |prompt| is_same(prompt, &current.text));
+        (is_ours && matches!(current.phase, Phase::Entered { .. })).then(|| {
             current.phase = Phase::Taken { idle_since: None };
             Act::Taken(current.id.clone())
         })
@@ -144,8 +199,16 @@ impl Delivery {
         Some(match self.current.as_ref()?.phase {
             Phase::Clearing { again_at, .. } => again_at,
             Phase::Pasting { .. } => now + PASTE_POLL,
-            Phase::Settling { since } => next_of(now, since, &[settle(submit), echo_timeout(submit)]),
-            Phase::Entered { since, .. } => next_of(now, since, &[proof_timeout(submit), PROOF_LIMIT]),
+            Phase::Settling { since } => {
+                next_of(now, since, &[settle(submit), echo_timeout(submit), LOST_AFTER, ECHO_LIMIT])
+            }
+            Phase::Entered { since, busy_since, .. } => {
+                let proof = busy_since.map(|at| at + WORK_IS_PROOF).filter(|at| *at > now);
+                let limits = [proof_timeout(submit), PROOF_LIMIT, SILENT_PROOF_LIMIT];
+                let next = next_of(now, since, &limits);
+                proof.map_or(next, |at| at.min(next))
+            }
+            Phase::Emptying { again_at, .. } => again_at,
             Phase::Taken { idle_since } => idle_since? + IDLE_LIMIT,
         })
     }
@@ -184,33 +247,65 @@ impl Delivery {
                 }
                 Phase::Settling { since } => {
                     let waited = now - since;
-                    let seen = submit.is_echoed(&current.text, &input.observation.composer);
-                    if (seen && waited >= settle(submit)) || waited >= echo_timeout(submit) {
-                        current.phase = Phase::Entered { since: now, tries: 1 };
+                    let composer = &input.observation.composer;
+                    let seen = submit.is_echoed(&current.text, composer);
+                    let late = waited >= echo_timeout(submit);
+                    // A CLI may show odd characters otherwise; but what was pasted before must not be entered with it.
+                    let looks_alike = late
+                        && !self.is_paste_outstanding
+                        && (submit.is_nearly_echoed(&current.text, composer)
+                            || *composer == Composer::Absent && current.text.lines().count() > TALL_LINES);
+                    if waited >= settle(submit) && (seen || looks_alike) {
+                        self.is_paste_outstanding = false;
+                        current.phase = Phase::Entered { since: now, tries: 1, busy_since: None };
                         acts.push(Act::Keys(b"\r".to_vec()));
                         acts.push(Act::Typed(current.id.clone()));
+                    } else if late
+                        && matches!(composer, Composer::Holds(_))
+                        && current.pastes < PASTES
+                        && waited >= LOST_AFTER
+                    {
+                        // Something else stands there with it.
+                        current.phase = Phase::Clearing { tries: 0, again_at: now };
+                    } else if *composer == Composer::Empty
+                        && waited >= LOST_AFTER
+                        && input.last_output > since
+                        && current.pastes < PASTES
+                    {
+                        self.is_paste_outstanding = true;
+                        current.phase = Phase::Clearing { tries: 0, again_at: now };
+                    } else if waited >= ECHO_LIMIT {
+                        self.is_paste_outstanding = true;
+                        current.phase = Phase::Emptying { tries: 0, again_at: now, entered: false };
                     }
                 }
-                Phase::Entered { since, tries } => {
+                Phase::Entered { since, tries, busy_since } => {
                     let holds = matches!(input.observation.composer, Composer::Holds(_));
+                    let asks = input.observation.attention.is_some();
                     let waited = now - since;
-                    if input.observation.status == AgentStatus::Busy && !holds {
+                    let works = input.observation.status == AgentStatus::Busy && !holds;
+                    let busy_since = works.then(|| busy_since.unwrap_or(now));
+                    current.phase = Phase::Entered { since, tries, busy_since };
+                    let silent = input.last_output <= since;
+                    let limit = if silent { SILENT_PROOF_LIMIT } else { PROOF_LIMIT };
+                    if busy_since.is_some_and(|at| !input.reports_prompts || now - at >= WORK_IS_PROOF) {
                         current.phase = Phase::Taken { idle_since: None };
                         acts.push(Act::Taken(current.id.clone()));
-                    } else if holds
-                        && input.observation.attention.is_none()
-                        && waited >= proof_timeout(submit)
-                    {
+                    } else if holds && !asks && waited >= proof_timeout(submit) {
                         // The Enter was swallowed: the text still stands there.
                         if tries < ENTER_TRIES {
-                            current.phase = Phase::Entered { since: now, tries: tries + 1 };
+                            current.phase = Phase::Entered { since: now, tries: tries + 1, busy_since: None };
                             acts.push(Act::Keys(b"\r".to_vec()));
                         } else {
-                            acts.push(Act::Failed(current.id.clone(), not_taken()));
+                            current.phase = Phase::Emptying { tries: 0, again_at: now, entered: true };
                         }
-                    } else if waited >= PROOF_LIMIT && input.observation.attention.is_none() {
-                        acts.push(Act::Failed(current.id.clone(), not_taken()));
+                    } else if waited >= limit && !asks {
+                        self.unknown = Some((current.id.clone(), current.text.clone()));
+                        acts.push(Act::Unknown(current.id.clone(), no_sign()));
                     }
+                }
+                Phase::Emptying { tries, again_at, entered } => {
+                    empty(current, submit, input, (tries, again_at, entered), now, &mut acts);
                 }
                 Phase::Taken { idle_since } => {
                     let idle = input.observation.status == AgentStatus::Ready
@@ -222,7 +317,8 @@ impl Delivery {
                     }
                 }
             }
-            if acts[before..].iter().any(|act| matches!(act, Act::Failed(..) | Act::Close(..))) {
+            let is_over = |act: &Act| matches!(act, Act::Failed(..) | Act::Unknown(..) | Act::Close(..));
+            if acts[before..].iter().any(is_over) {
                 self.current = None;
             }
             break;
@@ -261,6 +357,44 @@ fn clear_or_paste(
     current.phase = Phase::Clearing { tries: tries + 1, again_at: now + CLEAR_WAIT };
 }
 
+/// Empties the composer of a message that could not be delivered. Once Enter was pressed, only an empty composer proves
+/// that the message cannot be taken any more.
+fn empty(
+    current: &mut Current,
+    submit: &Submit,
+    input: &DeliveryInput<'_>,
+    (tries, again_at, entered): (u32, Instant, bool),
+    now: Instant,
+    acts: &mut Vec<Act>,
+) {
+    if now < again_at {
+        return;
+    }
+    let holds = matches!(input.observation.composer, Composer::Holds(_));
+    let lines = u32::try_from(current.text.lines().count()).unwrap_or(CLEAR_TRIES).min(CLEAR_TRIES);
+    // What the composer does not show yet may still be on its way to it: the keys follow it.
+    let is_blind = !entered && tries <= lines;
+    if tries < CLEAR_TRIES && (holds || is_blind) {
+        for key in &submit.clear_keys {
+            acts.extend(keys::encode(key, input.modes).map(Act::Keys));
+        }
+        let wait = if is_blind { PASTE_POLL } else { CLEAR_WAIT };
+        current.phase = Phase::Emptying { tries: tries + 1, again_at: now + wait, entered };
+    } else if entered && input.observation.composer != Composer::Empty {
+        acts.push(Act::Unknown(current.id.clone(), no_sign()));
+    } else {
+        acts.push(Act::Failed(current.id.clone(), if entered { not_taken() } else { not_shown() }));
+    }
+}
+
+/// Whether the CLI took what was typed: the same text, apart from white space and from what cannot be seen.
+fn is_same(prompt: &str, typed: &str) -> bool {
+    let visible = |text: &str| -> String {
+        text.chars().filter(|char| !char.is_whitespace() && !is_invisible(*char)).collect()
+    };
+    visible(prompt) == visible(typed)
+}
+
 fn settle(submit: &Submit) -> Duration {
     Duration::from_millis(submit.settle_ms)
 }
@@ -285,6 +419,22 @@ fn not_read() -> Problem {
     )
 }
 
+fn not_shown() -> Problem {
+    Problem::new(
+        Code::AgentFailed,
+        "the message did not show in the agent's composer, so it was not entered; look at its screen",
+    )
+}
+
+fn no_sign() -> Problem {
+    Problem::new(
+        Code::Timeout,
+        "it is not known whether the agent took the message: there was no sign of it; look at its screen before you send \
+         it again",
+    )
+    .with("state", "unknown")
+}
+
 fn not_taken() -> Problem {
     Problem::new(Code::AgentFailed, "the agent shows no sign of having taken the message; look at its screen")
 }
@@ -303,6 +453,9 @@ mod tests {
         submit: Submit,
         written: u64,
         now: Instant,
+        /// Default: it prints all the time.
+        last_output: Option<Instant>,
+        reports_prompts: bool,
     }
 
     impl Bench {
@@ -322,7 +475,15 @@ mod tests {
             let now = Instant::now();
             let mut delivery = Delivery::default();
             delivery.begin("m".into(), "hello".into(), now);
-            Self { delivery, observation, submit: Submit::default(), written: 0, now }
+            Self {
+                delivery,
+                observation,
+                submit: Submit::default(),
+                written: 0,
+                now,
+                last_output: None,
+                reports_prompts: false,
+            }
         }
 
         /// Lets time pass, then one step; what it asks for, in short.
@@ -332,6 +493,8 @@ mod tests {
                 observation: &self.observation,
                 written: self.written,
                 modes: &Modes::default(),
+                last_output: self.last_output.unwrap_or(self.now),
+                reports_prompts: self.reports_prompts,
             };
             let acts = self.delivery.step(&self.submit, &input, self.now);
             acts.iter().map(|act| self.note(act)).collect()
@@ -347,6 +510,7 @@ mod tests {
                 Act::Typed(_) => "typed".into(),
                 Act::Taken(_) => "taken".into(),
                 Act::Failed(_, problem) => format!("failed {}", problem.code),
+                Act::Unknown(..) => "unknown".into(),
                 Act::Close(_, outcome) => format!("close {outcome:?}"),
             }
         }
@@ -389,13 +553,83 @@ mod tests {
     }
 
     #[test]
-    fn without_any_sign_it_fails() {
+    fn without_any_sign_nobody_knows() {
         let mut bench = Bench::new(Composer::Empty);
         bench.entered();
         bench.observation.composer = Composer::Empty;
         assert_eq!(bench.after(89_999), [""; 0]);
-        assert_eq!(bench.after(1), ["failed AGENT_FAILED"]);
+        assert_eq!(bench.after(1), ["unknown"]);
         assert!(!bench.delivery.is_busy());
+        assert!(bench.delivery.prompt_taken(Some("another"), true).is_none());
+        assert!(matches!(bench.delivery.prompt_taken(Some("hello"), true), Some(Act::Taken(_))));
+        assert_eq!(bench.delivery.turn_over().as_deref(), Some("m"), "it is answered after all");
+    }
+
+    #[test]
+    fn a_program_that_prints_nothing_may_compute() {
+        let mut bench = Bench::new(Composer::Empty);
+        bench.entered();
+        bench.last_output = Some(bench.now);
+        bench.observation.composer = Composer::Empty;
+        assert_eq!(bench.after(599_999), [""; 0]);
+        assert_eq!(bench.after(1), ["unknown"]);
+    }
+
+    #[test]
+    fn a_text_that_does_not_show_is_never_entered() {
+        let mut bench = Bench::new(Composer::Empty);
+        assert_eq!(bench.after(0).len(), 1);
+        bench.written = 100;
+        bench.last_output = Some(bench.now);
+        assert_eq!(bench.after(1), [""; 0]);
+        assert_eq!(bench.after(59_999), [""; 0], "a frozen program");
+        let mut seen = bench.after(1);
+        for _ in 0..10 {
+            seen.extend(bench.after(150));
+        }
+        assert_eq!(seen.last().map(String::as_str), Some("failed AGENT_FAILED"));
+        assert!(seen.iter().all(|act| !act.contains("[13]")), "{seen:?}");
+        assert!(seen.contains(&"keys [21]".to_owned()), "what comes late is emptied: {seen:?}");
+    }
+
+    #[test]
+    fn two_messages_are_never_glued() {
+        let mut bench = Bench::new(Composer::Empty);
+        assert_eq!(bench.after(0).len(), 1);
+        bench.written = 100;
+        bench.observation.composer = Composer::Holds("an earlier messagehello".into());
+        assert_eq!(bench.after(1), [""; 0]);
+        assert_eq!(bench.after(2500), [""; 0]);
+        assert_eq!(bench.after(2500), [""; 0]);
+        assert_eq!(bench.after(1), ["keys [21]"], "both are cleared");
+        bench.observation.composer = Composer::Empty;
+        assert_eq!(bench.after(150), ["paste ^[[200~hello\n^[[201~"]);
+    }
+
+    #[test]
+    fn a_paste_that_was_lost_is_pasted_again() {
+        let mut bench = Bench::new(Composer::Empty);
+        assert_eq!(bench.after(0).len(), 1);
+        bench.written = 100;
+        assert_eq!(bench.after(1), [""; 0]);
+        assert_eq!(bench.after(5000), [""; 0]);
+        assert_eq!(bench.after(0), ["paste ^[[200~hello\n^[[201~"]);
+        bench.written = 200;
+        bench.observation.composer = Composer::Holds("hello".into());
+        assert_eq!(bench.after(1), [""; 0]);
+        assert_eq!(bench.after(150), ["keys [13]", "typed"]);
+    }
+
+    #[test]
+    fn the_prompt_that_was_taken_must_be_ours() {
+        let mut bench = Bench::new(Composer::Empty);
+        bench.reports_prompts = true;
+        bench.entered();
+        bench.observation.composer = Composer::Empty;
+        bench.observation.status = AgentStatus::Busy;
+        assert_eq!(bench.after(10), [""; 0], "work may be somebody else's");
+        assert!(bench.delivery.prompt_taken(Some("their own"), true).is_none());
+        assert!(matches!(bench.delivery.prompt_taken(Some(" hello\n"), true), Some(Act::Taken(_))));
     }
 
     #[test]
@@ -411,7 +645,7 @@ mod tests {
     fn a_turn_that_nobody_saw_end_is_over_when_the_agent_stays_ready() {
         let mut bench = Bench::new(Composer::Empty);
         bench.entered();
-        assert!(matches!(bench.delivery.prompt_taken(), Some(Act::Taken(_))));
+        assert!(matches!(bench.delivery.prompt_taken(Some("hello"), true), Some(Act::Taken(_))));
         bench.observation.composer = Composer::Empty;
         assert_eq!(bench.after(1000), [""; 0]);
         assert_eq!(bench.after(4999), [""; 0]);

@@ -264,9 +264,18 @@ impl Inbox {
 
     /// Notes that a message has no answer, and why.
     pub fn fail(&self, id: &str, problem: Problem) {
+        self.end_without_answer(id, problem, MessageState::Failed);
+    }
+
+    /// Notes that nobody knows whether a message was taken. It is not typed again.
+    pub fn lose(&self, id: &str, problem: Problem) {
+        self.end_without_answer(id, problem, MessageState::Unknown);
+    }
+
+    fn end_without_answer(&self, id: &str, problem: Problem, state: MessageState) {
         let mut conversation = self.lock();
         if let Some(message) = conversation.find_mut(id) {
-            message.state = Some(MessageState::Failed);
+            message.state = Some(state);
             message.failure = Some(problem.to_string());
             conversation.failures.insert(id.into(), problem.with("messageId", id));
             conversation.touch(id);
@@ -368,7 +377,7 @@ impl Conversation {
                 let answer = |message: &&Message| message.in_reply_to.as_deref() == Some(id);
                 self.messages.iter().rev().find(answer).cloned().map(MessageOutcome::Answered)
             }
-            Some(Some(MessageState::Failed)) => {
+            Some(Some(MessageState::Failed | MessageState::Unknown)) => {
                 // After a host before this one only the text of the failure is kept.
                 let why = || self.find(id).and_then(|message| message.failure.clone()).unwrap_or_default();
                 let problem = self.failures.get(id).cloned();

@@ -82,8 +82,10 @@ pub enum MessageState {
     Taken,
     /// Its answer is there.
     Answered,
-    /// It has no answer; `failure` says why.
+    /// It has no answer, and the CLI cannot take it any more; `failure` says why.
     Failed,
+    /// It is not known whether the CLI took it. It is not typed again, but may still be answered.
+    Unknown,
 }
 
 /// Where the text of an answer comes from.

@@ -157,6 +157,13 @@ impl Profile {
         &self.answer
     }
 
+    /// Whether some report has the prompt that was taken.
+    pub fn reports_prompts(&self) -> bool {
+        let hooks = self.hooks.iter().map(|rule| &rule.read);
+        let lines = self.record.iter().flat_map(|record| &record.lines).map(|rule| &rule.read);
+        hooks.chain(lines).any(|pointers| pointers.prompt.is_some())
+    }
+
     /// The versions the rules were checked with.
     pub fn checked_versions(&self) -> &[String] {
         &self.checked

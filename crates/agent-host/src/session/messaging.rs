@@ -69,8 +69,8 @@ impl Messaging {
     }
 
     /// The CLI took a prompt.
-    pub(super) fn prompt_taken(&mut self) -> Option<Act> {
-        let act = self.delivery.prompt_taken();
+    pub(super) fn prompt_taken(&mut self, prompt: Option<&str>, reports_prompts: bool) -> Option<Act> {
+        let act = self.delivery.prompt_taken(prompt, reports_prompts);
         self.turn.begin(self.offset);
         act
     }

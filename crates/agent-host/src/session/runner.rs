@@ -196,14 +196,14 @@ impl Runner {
                 self.messaging.conversation_id = id;
                 self.conversation_changed();
             }
-            DetectorEvent::PromptTaken { .. } => {
+            DetectorEvent::PromptTaken { text } => {
                 self.process.begins_turn();
                 // An exit command is no conversation.
                 if !self.messaging.has_conversed && !self.lifecycle.has_asked() {
                     self.messaging.has_conversed = true;
                     self.conversation_changed();
                 }
-                let act = self.messaging.prompt_taken();
+                let act = self.messaging.prompt_taken(text.as_deref(), self.profile.reports_prompts());
                 self.act(act);
             }
             DetectorEvent::Answer { text, id, source } => {

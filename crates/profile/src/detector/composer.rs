@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use parallax_api::terminal::Cursor;
+use parallax_api::text::is_invisible;
 use parallax_screen::Row;
 
 use crate::observation::Composer;
@@ -45,25 +46,37 @@ pub(super) fn read(rule: &ComposerRule, rows: &[Row], cursor: Cursor) -> Option<
 }
 
 impl Submit {
-    /// Whether a composer shows the end of this text, or what stands for a long one.
+    /// Whether a composer shows this text and nothing else, or what stands for a long one. Of a text that does not fit the
+    /// end is enough.
     pub fn is_echoed(&self, text: &str, composer: &Composer) -> bool {
         let Composer::Holds(shown) = composer else { return false };
-        if self.chips.iter().any(|chip| chip.is_match(shown)) {
-            return true;
-        }
-        let last = text.lines().rev().map(squeezed).find(|line| !line.is_empty()).unwrap_or_default();
-        // The end of a long line is enough: the composer may have scrolled.
-        let start = last.char_indices().rev().nth(ECHO_CHARS - 1).map_or(0, |(index, _)| index);
-        squeezed(shown).ends_with(&last[start..])
+        // Two chips are two pastes.
+        let is_chip = self.chips.iter().map(|chip| chip.count(shown)).sum::<usize>() == 1;
+        let shown = self.chips.iter().fold(shown.clone(), |shown, chip| chip.without(&shown));
+        is_shown(&squeezed(text), &squeezed(&shown), is_chip, SHOWN_CHARS)
+    }
+
+    /// As [`Self::is_echoed`], by letters and digits alone: some CLIs show odd characters otherwise.
+    pub fn is_nearly_echoed(&self, text: &str, composer: &Composer) -> bool {
+        let Composer::Holds(shown) = composer else { return false };
+        let letters = |text: &str| text.chars().filter(|char| char.is_alphanumeric()).collect::<String>();
+        let (text, shown) = (letters(text), letters(shown));
+        is_shown(&text, &shown, text.is_empty(), SHOWN_CHARS)
     }
 }
 
-/// How much of the last line must show: less than the narrowest composer holds.
-const ECHO_CHARS: usize = 40;
+/// Whether `shown` is the whole of `text`, or its end when it is long enough to say so.
+fn is_shown(text: &str, shown: &str, may_be_empty: bool, least: usize) -> bool {
+    let is_end = text.ends_with(shown) && shown.chars().count() >= least;
+    text == shown || is_end || (may_be_empty && shown.is_empty())
+}
 
-/// Without white space: a composer wraps and indents as it likes.
+/// How much of the end of a text must show: less than the smallest composer holds.
+const SHOWN_CHARS: usize = 40;
+
+/// Without white space, as a composer wraps and indents as it likes, and without what shows nothing.
 fn squeezed(text: &str) -> String {
-    text.chars().filter(|c| !c.is_whitespace()).collect()
+    text.chars().filter(|c| !c.is_whitespace() && !is_invisible(*c)).collect()
 }
 
 /// The text of a row without its dim hint. The cursor stands on the first cell of a hint, which is drawn as the cursor
@@ -136,6 +149,10 @@ mod tests {
             (long.as_str(), "word\nword word word word word word word word the\nend", true),
             ("a\nb\nc\nd", "[Pasted text #1 +3 lines]", true),
             ("hello", "", false),
+            ("hello", "left over hello", false),
+            ("hello", "[Pasted text #1 +3 lines]hello", true),
+            ("a\nb", "left over [Pasted text #1 +3 lines]", false),
+            ("caf\u{e9}\u{200b}", "caf\u{e9}", true),
         ];
         for (text, shown, expected) in table {
             let composer = if shown.is_empty() { Composer::Empty } else { Composer::Holds(shown.into()) };

@@ -25,6 +25,16 @@ impl Pattern {
         captures.get(1).or_else(|| captures.get(0)).map(|found| found.as_str())
     }
 
+    /// How often it matches.
+    pub fn count(&self, text: &str) -> usize {
+        self.0.find_iter(text).count()
+    }
+
+    /// The text without its matches.
+    pub fn without(&self, text: &str) -> String {
+        self.0.replace_all(text, "").into_owned()
+    }
+
     /// As it stands in the profile.
     pub fn as_str(&self) -> &str {
         self.0.as_str()

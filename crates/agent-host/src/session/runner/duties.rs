@@ -105,6 +105,8 @@ impl Runner {
             observation: self.process.detector.observation(),
             written: self.process.terminal.written(),
             modes: &modes,
+            last_output: self.output.last_at(),
+            reports_prompts: self.profile.reports_prompts(),
         };
         for act in self.messaging.step(self.profile.submit(), &input, now) {
             self.act(Some(act));

@@ -32,6 +32,7 @@ impl Runner {
             }
             Some(Act::Taken(id)) => self.messaging.inbox().advance(&id, MessageState::Taken),
             Some(Act::Failed(id, problem)) => self.messaging.inbox().fail(&id, problem),
+            Some(Act::Unknown(id, problem)) => self.messaging.inbox().lose(&id, problem),
             Some(Act::Close(id, outcome)) => self.close(&id, outcome),
         }
     }
