@@ -162,10 +162,12 @@ impl Spawned {
     pub async fn asks(&mut self, kind: AttentionKind) -> Attention {
         let complete = |attention: &Attention| match kind {
             AttentionKind::Login => attention.login_url.is_some(),
-            AttentionKind::Question => !attention.options.is_empty(),
+            _ => !attention.options.is_empty(),
         };
+        // A permission and a plan are questions, too.
+        let fits = move |of: AttentionKind| of == kind || kind == AttentionKind::Question && of.is_question();
         self.is(&format!("in need of a person ({kind:?})"), |agent| {
-            agent.attention.clone().filter(|attention| attention.kind == kind && complete(attention))
+            agent.attention.clone().filter(|attention| fits(attention.kind) && complete(attention))
         })
         .await
     }
@@ -239,7 +241,7 @@ impl Spawned {
 
     /// Answers the pending question with the option of this id.
     pub async fn choose(&self, option: &str) -> Result<Agent, Problem> {
-        let answer = AnswerRequest { option: Some(option.into()), text: None };
+        let answer = AnswerRequest::option(option);
         within("the answer to be taken", PATIENCE, self.client.answer(&self.id, &answer)).await
     }
 
@@ -252,7 +254,7 @@ impl Spawned {
 
     /// Answers the pending question or login with text.
     pub async fn reply(&self, text: &str) -> Result<Agent, Problem> {
-        let answer = AnswerRequest { option: None, text: Some(text.into()) };
+        let answer = AnswerRequest::text(text);
         within("the answer to be taken", PATIENCE, self.client.answer(&self.id, &answer)).await
     }
 

@@ -91,13 +91,8 @@ mod tests {
 
     fn theme() -> AttentionRequest {
         AttentionRequest {
-            kind: AttentionKind::Question,
-            text: "Choose a theme".into(),
-            login_url: None,
-            options: Vec::new(),
-            on_screen: true,
-            takes_text: None,
             pass: vec!["enter".into()],
+            ..AttentionRequest::new(AttentionKind::Question, "Choose a theme")
         }
     }
 

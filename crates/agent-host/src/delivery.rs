@@ -248,10 +248,12 @@ impl Delivery {
                 Phase::Settling { since } => {
                     let waited = now - since;
                     let composer = &input.observation.composer;
-                    let seen = submit.is_echoed(&current.text, composer);
+                    let is_plain = input.observation.composer_mode.is_none();
+                    let seen = is_plain && submit.is_echoed(&current.text, composer);
                     let late = waited >= echo_timeout(submit);
                     // A CLI may show odd characters otherwise; but what was pasted before must not be entered with it.
                     let looks_alike = late
+                        && is_plain
                         && !self.is_paste_outstanding
                         && (submit.is_nearly_echoed(&current.text, composer)
                             || *composer == Composer::Absent && current.text.lines().count() > TALL_LINES);
@@ -340,7 +342,9 @@ fn clear_or_paste(
     if now < again_at {
         return;
     }
-    if !matches!(input.observation.composer, Composer::Holds(_)) {
+    let mode = input.observation.composer_mode.as_ref();
+    let holds = matches!(input.observation.composer, Composer::Holds(_));
+    if !holds && mode.is_none() {
         let text = if submit.final_newline { format!("{}\n", current.text) } else { current.text.clone() };
         acts.push(Act::Paste(keys::paste(&text)));
         return;
@@ -351,7 +355,9 @@ fn clear_or_paste(
         acts.push(Act::Failed(current.id.clone(), Problem::new(Code::AgentFailed, why)));
         return;
     }
-    for key in &submit.clear_keys {
+    // In some modes text is cleared first, in others only after the mode was left: both in turn.
+    let leave = mode.filter(|_| !holds || tries % 2 == 1).map(|mode| &mode.leave);
+    for key in leave.unwrap_or(&submit.clear_keys) {
         acts.extend(keys::encode(key, input.modes).map(Act::Keys));
     }
     current.phase = Phase::Clearing { tries: tries + 1, again_at: now + CLEAR_WAIT };
@@ -441,7 +447,7 @@ fn not_taken() -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use parallax_profile::Source;
+    use parallax_profile::{ComposerMode, Source};
     use parallax_screen::Modes;
 
     use super::*;
@@ -470,6 +476,7 @@ mod tests {
                 evidence: String::new(),
                 since: Duration::ZERO,
                 detail: None,
+                composer_mode: None,
                 background: 0,
             };
             let now = Instant::now();
@@ -639,6 +646,18 @@ mod tests {
         assert_eq!(bench.after(50), [""; 0]);
         bench.observation.composer = Composer::Empty;
         assert_eq!(bench.after(100), ["paste ^[[200~hello\n^[[201~"]);
+    }
+
+    #[test]
+    fn a_mode_is_left_first() {
+        let mut bench = Bench::new(Composer::Holds("ls".into()));
+        let leave = vec!["backspace".into()];
+        bench.observation.composer_mode = Some(ComposerMode { name: "shell".into(), leave });
+        assert_eq!(bench.after(0), ["keys [21]"]);
+        bench.observation.composer = Composer::Empty;
+        assert_eq!(bench.after(150), ["keys [127]"]);
+        bench.observation.composer_mode = None;
+        assert_eq!(bench.after(150), ["paste ^[[200~hello\n^[[201~"]);
     }
 
     #[test]

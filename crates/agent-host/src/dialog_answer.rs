@@ -4,24 +4,44 @@
 use std::time::{Duration, Instant};
 
 use parallax_api::message::AnswerRequest;
-use parallax_api::{Code, Problem};
-use parallax_profile::AttentionRequest;
+use parallax_api::{AttentionQuestion, Code, Problem};
+use parallax_profile::{AttentionRequest, DialogOption};
 use parallax_screen::{Modes, keys};
 use tokio::sync::oneshot;
 
-/// How long the dialog may take to appear on the screen and, once answered, to disappear.
+/// How long the dialog may take to appear on the screen and, after each key, to change.
 const DIALOG_TIMEOUT: Duration = Duration::from_secs(8);
 /// A dialog that has just been painted may not read keys yet (Claude Code drops them). When the same dialog is still on
 /// the screen after this time the keys were lost and are pressed again.
 const RETRY_INTERVAL: Duration = Duration::from_millis(1200);
+/// What ends a dialog in which several options were ticked, or several questions answered.
+const SUBMIT: [&str; 3] = ["submit", "next", REVIEW];
+/// The option of the review that follows.
+const REVIEW: &str = "submit-answers";
 
 /// An answer that is being typed into a dialog.
 pub struct DialogAnswer {
     request: AnswerRequest,
     reply: oneshot::Sender<Result<(), Problem>>,
-    question: String,
-    pressed_at: Option<Instant>,
+    /// The dialog as it was when the answer began.
+    question: AttentionRequest,
+    pressed: Option<Pressed>,
     until: Instant,
+}
+
+/// What was pressed last.
+struct Pressed {
+    at: Instant,
+    /// The dialog and the option: the same again is a retry.
+    what: String,
+    is_text: bool,
+}
+
+/// Keys to press, and what they are for.
+struct Press {
+    what: String,
+    is_text: bool,
+    writes: Vec<Vec<u8>>,
 }
 
 impl DialogAnswer {
@@ -38,21 +58,13 @@ impl DialogAnswer {
                 reply,
             ));
         };
-        if request.option.is_some() == request.text.is_some() {
-            return Err((Problem::invalid("option", "give either `option` or `text`"), reply));
+        match check(&request, needed) {
+            Ok(()) => {
+                let (question, until) = (needed.clone(), now + DIALOG_TIMEOUT);
+                Ok(Self { request, reply, question, pressed: None, until })
+            }
+            Err(problem) => Err((problem, reply)),
         }
-        if needed.on_screen
-            && let Err(problem) = press(&request, needed, &Modes::default())
-        {
-            return Err((problem, reply));
-        }
-        Ok(Self {
-            request,
-            reply,
-            question: needed.text.clone(),
-            pressed_at: None,
-            until: now + DIALOG_TIMEOUT,
-        })
     }
 
     /// When [`DialogAnswer::step`] is due without an event.
@@ -67,38 +79,65 @@ impl DialogAnswer {
         modes: &Modes,
         now: Instant,
     ) -> Result<Vec<Vec<u8>>, Result<(), Problem>> {
-        let pressed = self.pressed_at.is_some();
-        let Some(needed) = needed.filter(|needed| !pressed || needed.text == self.question) else {
+        let Some(needed) = needed.filter(|needed| !self.is_answered(needed)) else {
             // Gone or another dialog: this one was answered, by us or by a person at the terminal.
             return Err(Ok(()));
         };
         if now >= self.until {
-            let why = if pressed {
+            let why = if self.pressed.is_some() {
                 "the question is still there after the keys were pressed; look at the agent's screen"
             } else {
                 "the question did not come on the screen; look at the agent's screen"
             };
             return Err(Err(Problem::new(Code::Timeout, why)));
         }
-        let due = !pressed || self.retry_at().is_some_and(|retry| now >= retry);
-        if !due {
-            return Ok(Vec::new());
-        }
         if !needed.on_screen {
-            self.pressed_at = self.pressed_at.map(|_| now);
             return Ok(Vec::new());
         }
-        if !pressed {
+        // Computed each time: the keys depend on where the dialog's cursor stands.
+        let press = press(&self.request, needed, modes).map_err(Err)?;
+        if let Some(pressed) = &mut self.pressed
+            && pressed.what == press.what
+            && (press.is_text || now < pressed.at + RETRY_INTERVAL)
+        {
+            return Ok(Vec::new());
+        }
+        // Each step of a longer answer has its own time.
+        if self.pressed.as_ref().is_none_or(|pressed| pressed.what != press.what) {
             self.until = now + DIALOG_TIMEOUT;
         }
-        self.pressed_at = Some(now);
-        // Computed each time: the keys depend on where the dialog's cursor stands.
-        press(&self.request, needed, modes).map_err(Err)
+        self.pressed = Some(Pressed { at: now, what: press.what, is_text: press.is_text });
+        Ok(press.writes)
+    }
+
+    /// Whether the dialog on the screen shows that the answer was taken.
+    fn is_answered(&self, needed: &AttentionRequest) -> bool {
+        if self.pressed.is_none() {
+            return false;
+        }
+        if !self.request.answers.is_empty() {
+            let is_part = needed.questions == self.question.questions;
+            return !is_part && submit(needed).is_none();
+        }
+        // What was ticked is shown once more before it counts.
+        if self.is_submitting() && submit(needed).is_some_and(|option| option.id == REVIEW) {
+            return false;
+        }
+        let ticked = |request: &AttentionRequest| {
+            let option = self.request.option.as_ref().and_then(|option| find(request, option));
+            option.and_then(|option| option.selected)
+        };
+        needed.text != self.question.text || ticked(needed) != ticked(&self.question)
+    }
+
+    /// Whether a list in which several options may be ticked is being submitted.
+    fn is_submitting(&self) -> bool {
+        self.request.option.as_deref().is_some_and(|option| SUBMIT.contains(&option) && option != REVIEW)
     }
 
     /// Only options are retried: of a text it is unknown which part was read.
     fn retry_at(&self) -> Option<Instant> {
-        self.pressed_at.filter(|_| self.request.option.is_some()).map(|at| at + RETRY_INTERVAL)
+        self.pressed.as_ref().filter(|pressed| !pressed.is_text).map(|pressed| pressed.at + RETRY_INTERVAL)
     }
 
     /// Answers the request.
@@ -108,33 +147,230 @@ impl DialogAnswer {
     }
 }
 
-/// The keys of this answer, one write each.
-fn press(request: &AnswerRequest, needed: &AttentionRequest, modes: &Modes) -> Result<Vec<Vec<u8>>, Problem> {
+/// Whether the request fits the question.
+fn check(request: &AnswerRequest, needed: &AttentionRequest) -> Result<(), Problem> {
+    let ways = [request.option.is_some(), request.text.is_some(), !request.answers.is_empty()];
+    if ways.into_iter().filter(|way| *way).count() != 1 {
+        return Err(Problem::invalid("option", "give one of `option`, `text` and `answers`"));
+    }
+    if request.answers.is_empty() {
+        return if needed.on_screen { press(request, needed, &Modes::default()).map(drop) } else { Ok(()) };
+    }
+    let ids: Vec<&str> = needed.questions.iter().map(|question| question.id.as_str()).collect();
+    if let Some(unknown) = request.answers.keys().find(|id| !ids.contains(&id.as_str())) {
+        let detail = format!("`{unknown}` is none of the questions: {}", ids.join(", "));
+        return Err(Problem::invalid("answers", detail).with("questions", ids));
+    }
+    for question in &needed.questions {
+        let answers = request
+            .answers
+            .get(&question.id)
+            .map(parallax_api::message::Answers::as_slice)
+            .unwrap_or_default();
+        let is_fit = match answers {
+            [] => false,
+            [one] => question.free_text || offers(question, one),
+            several => question.multiple && several.iter().all(|answer| offers(question, answer)),
+        };
+        if !is_fit {
+            let known: Vec<&str> = question.options.iter().map(|option| option.id.as_str()).collect();
+            let how = if question.multiple { "some" } else { "one" };
+            let detail = format!("`{}` wants {how} of: {}", question.id, known.join(", "));
+            return Err(Problem::invalid("answers", detail).with("options", known));
+        }
+    }
+    Ok(())
+}
+
+fn offers(question: &AttentionQuestion, answer: &str) -> bool {
+    question.options.iter().any(|option| option.id == answer || option.label == answer)
+}
+
+/// The keys of this answer in the dialog as it stands.
+fn press(request: &AnswerRequest, needed: &AttentionRequest, modes: &Modes) -> Result<Press, Problem> {
     match (&request.option, &request.text) {
-        (Some(option), None) => {
-            let wanted =
-                |choice: &&parallax_profile::DialogOption| choice.id == *option || choice.label == *option;
-            let choice = needed.options.iter().find(wanted).ok_or_else(|| {
-                let known: Vec<&str> = needed.options.iter().map(|choice| choice.id.as_str()).collect();
-                let detail = match known.as_slice() {
-                    [] => "this question has no options; send `text`".to_owned(),
-                    known => format!("`{option}` is none of: {}", known.join(", ")),
-                };
-                Problem::invalid("option", detail).with("options", known)
-            })?;
-            Ok(keys::encode_all(&choice.keys, modes))
+        (Some(option), _) => press_option(option, needed, modes),
+        (None, Some(text)) => press_text(text, needed, modes),
+        (None, None) => press_part(request, needed, modes),
+    }
+}
+
+/// The next keys of an answer to several questions: those of the question on the screen, or what submits them all.
+fn press_part(request: &AnswerRequest, needed: &AttentionRequest, modes: &Modes) -> Result<Press, Problem> {
+    let question = needed.questions.iter().find(|question| question.text == needed.text);
+    let answers = question.and_then(|question| request.answers.get(&question.id));
+    let (Some(question), Some(answers)) = (question, answers) else {
+        return match submit(needed) {
+            Some(submit) => Ok(pressed(needed, submit, modes)),
+            None => Ok(Press { what: needed.text.clone(), is_text: false, writes: Vec::new() }),
+        };
+    };
+    let chosen = answers.as_slice();
+    if let [one] = chosen
+        && !offers(question, one)
+    {
+        return press_text(one, needed, modes);
+    }
+    if !question.multiple {
+        return press_option(chosen.first().map_or("", String::as_str), needed, modes);
+    }
+    let is_chosen =
+        |option: &DialogOption| chosen.iter().any(|answer| option.id == *answer || option.label == *answer);
+    let differs =
+        |option: &&DialogOption| option.selected.is_some_and(|selected| selected != is_chosen(option));
+    let is_of_question = |option: &&DialogOption| offers(question, &option.label);
+    let next = needed.options.iter().filter(is_of_question).find(differs).or_else(|| submit(needed));
+    match next {
+        Some(option) => Ok(pressed(needed, option, modes)),
+        None => {
+            Err(Problem::new(Code::Timeout, "the dialog shows no way to submit; look at the agent's screen"))
         }
-        (None, Some(text)) => {
-            let entry = needed.takes_text.as_ref().ok_or_else(|| {
-                let known: Vec<&str> = needed.options.iter().map(|choice| choice.id.as_str()).collect();
-                Problem::invalid("text", "this question takes no text; send one of `options` as `option`")
-                    .with("options", known)
-            })?;
-            let mut writes = keys::encode_all(&entry.before, modes);
-            writes.push(if modes.bracketed_paste { keys::paste(text) } else { text.clone().into_bytes() });
-            writes.extend(keys::encode_all(&entry.after, modes));
-            Ok(writes)
+    }
+}
+
+fn press_option(option: &str, needed: &AttentionRequest, modes: &Modes) -> Result<Press, Problem> {
+    let review = || submit(needed).filter(|_| SUBMIT.contains(&option));
+    let choice = find(needed, option).or_else(review).ok_or_else(|| {
+        let known: Vec<&str> = needed.options.iter().map(|choice| choice.id.as_str()).collect();
+        let detail = match known.as_slice() {
+            [] => "this question has no options; send `text`".to_owned(),
+            known => format!("`{option}` is none of: {}", known.join(", ")),
+        };
+        Problem::invalid("option", detail).with("options", known)
+    })?;
+    Ok(pressed(needed, choice, modes))
+}
+
+fn press_text(text: &str, needed: &AttentionRequest, modes: &Modes) -> Result<Press, Problem> {
+    let entry = needed.takes_text.as_ref().ok_or_else(|| {
+        let known: Vec<&str> = needed.options.iter().map(|choice| choice.id.as_str()).collect();
+        Problem::invalid("text", "this question takes no text; send one of `options` as `option`")
+            .with("options", known)
+    })?;
+    let mut writes = keys::encode_all(&entry.before, modes);
+    writes.push(if modes.bracketed_paste { keys::paste(text) } else { text.as_bytes().to_vec() });
+    writes.extend(keys::encode_all(&entry.after, modes));
+    Ok(Press { what: format!("{} text", needed.text), is_text: true, writes })
+}
+
+fn pressed(needed: &AttentionRequest, option: &DialogOption, modes: &Modes) -> Press {
+    let what = format!("{} {} {:?}", needed.text, option.id, option.selected);
+    Press { what, is_text: false, writes: keys::encode_all(&option.keys, modes) }
+}
+
+fn find<'a>(needed: &'a AttentionRequest, option: &str) -> Option<&'a DialogOption> {
+    needed.options.iter().find(|choice| choice.id == option || choice.label == option)
+}
+
+fn submit(needed: &AttentionRequest) -> Option<&DialogOption> {
+    needed.options.iter().find(|option| SUBMIT.contains(&option.id.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use parallax_api::message::Answers;
+    use parallax_api::{AttentionKind, AttentionOption};
+
+    use super::*;
+
+    fn option(id: &str, keys: &str, selected: Option<bool>) -> DialogOption {
+        DialogOption {
+            id: id.into(),
+            label: id.into(),
+            keys: vec![keys.into()],
+            selected,
+            ..Default::default()
         }
-        _ => Err(Problem::invalid("option", "give either `option` or `text`")),
+    }
+
+    fn question(id: &str, multiple: bool, options: &[&str]) -> AttentionQuestion {
+        let options = options.iter().map(|id| AttentionOption {
+            id: (*id).into(),
+            label: (*id).into(),
+            ..Default::default()
+        });
+        AttentionQuestion {
+            id: id.into(),
+            text: format!("Which {id}?"),
+            header: None,
+            multiple,
+            options: options.collect(),
+            free_text: true,
+        }
+    }
+
+    fn pane(text: &str, options: Vec<DialogOption>) -> AttentionRequest {
+        let questions =
+            vec![question("colour", false, &["red", "blue"]), question("size", true, &["small", "large"])];
+        AttentionRequest { options, questions, ..AttentionRequest::new(AttentionKind::Question, text) }
+    }
+
+    fn begin(request: AnswerRequest, needed: &AttentionRequest, now: Instant) -> DialogAnswer {
+        let (reply, _) = oneshot::channel();
+        DialogAnswer::new(request, Some(needed), reply, now).map_err(|(problem, _)| problem).expect("it fits")
+    }
+
+    fn step(answer: &mut DialogAnswer, needed: &AttentionRequest, now: Instant) -> Option<String> {
+        let writes = answer.step(Some(needed), &Modes::default(), now).ok()?;
+        Some(writes.iter().map(|write| String::from_utf8_lossy(write).into_owned()).collect())
+    }
+
+    #[test]
+    fn a_tick_is_pressed_once() {
+        let now = Instant::now();
+        let shown = |selected| {
+            pane("Which size?", vec![option("small", "1", Some(false)), option("large", "2", Some(selected))])
+        };
+        let mut answer = begin(AnswerRequest::option("large"), &shown(false), now);
+        assert_eq!(step(&mut answer, &shown(false), now).as_deref(), Some("2"));
+        assert_eq!(step(&mut answer, &shown(false), now).as_deref(), Some(""), "it has not been painted yet");
+        assert_eq!(step(&mut answer, &shown(true), now), None, "it is answered");
+    }
+
+    #[test]
+    fn several_questions_are_answered_in_one_call() {
+        let now = Instant::now();
+        let answers = BTreeMap::from([
+            ("colour".to_owned(), Answers::One("blue".into())),
+            ("size".to_owned(), Answers::Several(vec!["large".into()])),
+        ]);
+        let request = AnswerRequest { answers, ..AnswerRequest::default() };
+        let first = pane("Which colour?", vec![option("red", "1", None), option("blue", "2", None)]);
+        let second = |small, large| {
+            pane(
+                "Which size?",
+                vec![
+                    option("small", "1", Some(small)),
+                    option("large", "2", Some(large)),
+                    option("submit", "9", None),
+                ],
+            )
+        };
+        let review = pane(
+            "Review your answers",
+            vec![option("submit-answers", "1", None), option("cancel", "2", None)],
+        );
+        let mut answer = begin(request, &first, now);
+        assert_eq!(step(&mut answer, &first, now).as_deref(), Some("2"));
+        assert_eq!(step(&mut answer, &second(true, false), now).as_deref(), Some("1"), "unticked");
+        assert_eq!(step(&mut answer, &second(false, false), now).as_deref(), Some("2"));
+        assert_eq!(step(&mut answer, &second(false, true), now).as_deref(), Some("9"));
+        assert_eq!(step(&mut answer, &review, now).as_deref(), Some("1"));
+        assert!(answer.step(None, &Modes::default(), now).is_err(), "it is over");
+    }
+
+    #[test]
+    fn answers_must_fit_the_questions() {
+        let needed = pane("Which colour?", vec![option("red", "1", None)]);
+        for (id, given) in
+            [("form", vec!["red"]), ("size", vec!["small", "huge"]), ("colour", vec!["red", "blue"])]
+        {
+            let given = Answers::Several(given.into_iter().map(String::from).collect());
+            let answers = BTreeMap::from([(id.to_owned(), given)]);
+            let request = AnswerRequest { answers, ..AnswerRequest::default() };
+            assert!(check(&request, &needed).is_err(), "{id}");
+        }
     }
 }

@@ -57,6 +57,11 @@ pub enum EventData {
         /// The question's text.
         question: String,
     },
+    /// A person should look at the agent: it is stalled, or shows something unknown.
+    Attention {
+        /// The agent; `attention` says what it is.
+        agent: Box<Agent>,
+    },
     /// Nobody is needed any more.
     AttentionCleared {
         /// The agent.
@@ -89,6 +94,7 @@ impl EventData {
             | Self::AgentError { agent, .. }
             | Self::LoginRequired { agent, .. }
             | Self::Question { agent, .. }
+            | Self::Attention { agent }
             | Self::AttentionCleared { agent } => Some(agent),
             Self::Message { .. } | Self::Reset { .. } => None,
         }
@@ -104,6 +110,7 @@ impl EventData {
             | Self::AgentError { agent, .. }
             | Self::LoginRequired { agent, .. }
             | Self::Question { agent, .. }
+            | Self::Attention { agent }
             | Self::AttentionCleared { agent } => Some(agent),
             Self::Message { .. } | Self::Reset { .. } => None,
         }
@@ -120,6 +127,7 @@ impl EventData {
             Self::LoginRequired { .. } => "login_required",
             Self::Message { .. } => "message",
             Self::Question { .. } => "question",
+            Self::Attention { .. } => "attention",
             Self::AttentionCleared { .. } => "attention_cleared",
             Self::Reset { .. } => "reset",
         }

@@ -35,7 +35,7 @@ pub mod time;
 
 pub use agent::{
     Agent, AgentError, AgentExit, AgentId, AgentStatus, Approvals, Attention, AttentionKind, AttentionOption,
-    SpawnRequest, TerminalSize,
+    AttentionQuestion, AttentionTool, SpawnRequest, TerminalSize,
 };
 pub use event::{Event, EventData};
 pub use message::{Message, Role, SendRequest, SendResponse, WhenBusy};

@@ -1,5 +1,7 @@
 //! What is sent to an agent, and what it answers.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -206,14 +208,57 @@ impl MessagesQuery {
     }
 }
 
-/// The answer to a pending question: `option` or `text`.
+/// The answer to a pending question: `option`, `text`, or `answers`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AnswerRequest {
+    /// The `attention.id` that this answers. Refused with `QUESTION_CHANGED` when another question stands by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attention_id: Option<String>,
     /// The id (or the label) of an option of `attention.options`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub option: Option<String>,
     /// Free text, where the question takes it (a login code, a choice of one's own).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// All of `attention.questions` at once, by the id of each: ids (or labels) of options, or a text of one's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub answers: BTreeMap<String, Answers>,
+}
+
+/// The answer to one of several questions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum Answers {
+    /// One option, or a text.
+    One(String),
+    /// Several options.
+    Several(Vec<String>),
+}
+
+impl Answers {
+    /// As a list.
+    pub fn as_slice(&self) -> &[String] {
+        match self {
+            Self::One(answer) => std::slice::from_ref(answer),
+            Self::Several(answers) => answers,
+        }
+    }
+}
+
+impl AnswerRequest {
+    /// Chooses an option.
+    pub fn option(option: impl Into<String>) -> Self {
+        Self { option: Some(option.into()), ..Self::default() }
+    }
+
+    /// Gives a text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self { text: Some(text.into()), ..Self::default() }
+    }
+
+    /// The same answer, for the question with this id alone.
+    pub fn to(self, attention_id: impl Into<String>) -> Self {
+        Self { attention_id: Some(attention_id.into()), ..self }
+    }
 }

@@ -42,7 +42,12 @@ impl AnswerArgs {
                 }
                 ask(attention)?
             }
-            (option, text) => AnswerRequest { option, text },
+            (option, text) => AnswerRequest { option, text, ..AnswerRequest::default() },
+        };
+        // An answer is for the question that was shown.
+        let request = match &agent.attention {
+            Some(attention) => request.to(&attention.id),
+            None => request,
         };
         let agent = client.answer(&agent.id, &request).await?;
         if output.json() {
@@ -67,7 +72,7 @@ fn ask(attention: &Attention) -> Result<AnswerRequest, CliError> {
     }
     let is_option = attention.options.iter().any(|option| option.id == said || option.label == said);
     Ok(match is_option {
-        true => AnswerRequest { option: Some(said.into()), text: None },
-        false => AnswerRequest { option: None, text: Some(said.into()) },
+        true => AnswerRequest::option(said),
+        false => AnswerRequest::text(said),
     })
 }

@@ -68,12 +68,18 @@ fn as_text(event: &Event, paint: impl Fn(&str, Style) -> String) -> String {
                 agent.attention.iter().flat_map(|a| &a.options).map(|option| option.id.as_str()).collect();
             (&agent.name, format!("{question} [{}]", options.join(", ")))
         }
+        EventData::Attention { agent } => (
+            &agent.name,
+            agent.attention.as_ref().map_or_else(String::new, |attention| attention.text.clone()),
+        ),
         EventData::Message { message } => (&message.agent_id.to_string(), message.content.clone()),
         EventData::Reset { reason } => (&String::new(), reason.clone()),
     };
     let style = match event.data {
         EventData::AgentError { .. } | EventData::Reset { .. } => Style::Bad,
-        EventData::LoginRequired { .. } | EventData::Question { .. } => Style::Wanted,
+        EventData::LoginRequired { .. } | EventData::Question { .. } | EventData::Attention { .. } => {
+            Style::Wanted
+        }
         EventData::AgentReady { .. } => Style::Good,
         _ => Style::Plain,
     };

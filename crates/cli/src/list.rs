@@ -3,7 +3,7 @@
 use clap::Args;
 use parallax_api::agent::AgentList;
 use parallax_api::client::ListFilter;
-use parallax_api::{Agent, AgentStatus, AttentionKind, Time};
+use parallax_api::{Agent, AgentStatus, Time};
 
 use crate::context::Context;
 use crate::error::CliError;
@@ -101,10 +101,7 @@ pub(crate) fn status_style(agent: &Agent) -> Style {
 fn note(agent: &Agent) -> String {
     let mut notes = Vec::new();
     if let Some(attention) = &agent.attention {
-        let kind = match attention.kind {
-            AttentionKind::Login => "login",
-            AttentionKind::Question => "question",
-        };
+        let kind = attention.kind.as_str();
         notes.push(format!("{kind}: {}", attention.text));
     }
     if let Some(error) = &agent.error {

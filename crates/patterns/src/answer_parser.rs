@@ -155,8 +155,11 @@ mod tests {
         for answer in ["I have a QUESTION: which?", "QUESTION", "QUESTION:", "QUESTION (a: b"] {
             assert_eq!(question(answer), None, "{answer}");
         }
-        let options = [("yes", "Yes, go on"), ("no", "No")]
-            .map(|(id, label)| AttentionOption { id: id.into(), label: label.into() });
+        let options = [("yes", "Yes, go on"), ("no", "No")].map(|(id, label)| AttentionOption {
+            id: id.into(),
+            label: label.into(),
+            ..AttentionOption::default()
+        });
         assert_eq!(choice("I think so.\nANSWER: yes", &options), Some("yes"));
         assert_eq!(choice("ANSWER: Yes, go on", &options), Some("yes"));
         assert_eq!(choice("ANSWER: perhaps", &options), None);

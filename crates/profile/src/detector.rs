@@ -3,6 +3,7 @@
 //! Reports move the status at once, but for `idle`, which must hold for a moment: CLIs say it between two tasks. A dialog on
 //! the screen is a question or a login whatever the reports say, and nothing is ready behind it.
 
+mod asked_tool;
 mod block;
 mod claims;
 mod composer;
@@ -26,10 +27,13 @@ use serde_json::Value;
 use crate::observation::{Composer, DetectorEvent, Observation, Outcome, Source};
 use crate::profile::Profile;
 use crate::profile::report::{ReportPointers, ReportedState};
+use asked_tool::{AskedTool, MAX_ASKED};
 use claims::{Claim, Claims};
 use reports::{ReportFields, status_claim, title_claim};
 use screen_scan::ScreenScan;
-use timing::{BACKGROUND_ALONE, DIALOG_WAIT, FIRST_COMPOSER, LAST_WORDS, SCREEN_ALONE, SETTLE, START_UP};
+use timing::{
+    BACKGROUND_ALONE, DIALOG_WAIT, FIRST_COMPOSER, LAST_WORDS, SCREEN_ALONE, SETTLE, STALL_AFTER, START_UP,
+};
 pub use tokens::Tokens;
 use turn::Turn;
 
@@ -89,6 +93,13 @@ pub struct Detector {
     /// The time of the claim whose failure was reported already.
     reported_failure: Option<Duration>,
     is_version_reported: bool,
+    /// The screen as it was last, without what moves by itself, and when it or a report last changed.
+    look: Option<u64>,
+    changed_at: Duration,
+    /// How long an agent may work with nothing of it to be seen.
+    stall_after: Duration,
+    /// The tools that hooks reported the agent to ask for, oldest first.
+    asked: Vec<AskedTool>,
     /// Since when the screen has shown a composer and no work.
     calm_since: Option<Duration>,
     /// The CLI says that it works, but not on a message.
@@ -111,6 +122,7 @@ impl Detector {
             evidence: String::new(),
             since: Duration::ZERO,
             detail: None,
+            composer_mode: None,
             background: 0,
         };
         Self {
@@ -131,6 +143,10 @@ impl Detector {
             is_version_reported: false,
             background: 0,
             due: None,
+            look: None,
+            changed_at: Duration::ZERO,
+            stall_after: STALL_AFTER,
+            asked: Vec::new(),
             calm_since: None,
             only_background_works: false,
         }
@@ -194,6 +210,9 @@ impl Detector {
         if self.is_scan_due(now, screen) {
             events.extend(self.scan_screen(now, screen));
         }
+        if events.iter().any(|event| matches!(event, DetectorEvent::TurnOver { .. })) {
+            self.asked.clear();
+        }
         if events.contains(&DetectorEvent::PromptTaken { text: None }) {
             self.turn_begun = now;
         }
@@ -205,6 +224,11 @@ impl Detector {
     /// Goes on counting from what the agent used before.
     pub fn carry_tokens(&mut self, tokens: Tokens) {
         self.tokens = tokens;
+    }
+
+    /// Sets how long an agent may work with nothing of it to be seen.
+    pub fn set_stall_after(&mut self, after: Duration) {
+        self.stall_after = after;
     }
 
     /// What the agent has used so far.
@@ -238,6 +262,14 @@ impl Detector {
         let Report { pointers, value, source } = report;
         let fields = ReportFields::read(pointers, value);
         let mut events = Vec::new();
+        self.changed_at = now;
+        if let Some(tool) = fields.tool {
+            self.asked.retain(|asked| asked.tool != tool);
+            self.asked.push(AskedTool::new(tool));
+            if self.asked.len() > MAX_ASKED {
+                self.asked.remove(0);
+            }
+        }
         let version = fields.version.filter(|_| !self.is_version_reported);
         self.is_version_reported |= version.is_some();
         events.extend(version.map(DetectorEvent::Version));
@@ -255,7 +287,9 @@ impl Detector {
             self.background = fields.background.unwrap_or_default();
             events.extend(self.turn.another_end(fields.continued));
         }
-        if let Some(answer) = fields.answer {
+        // An end that has no answer where others have theirs: the model said nothing.
+        let names_answer = end.is_some() && pointers.answer.is_some() && fields.failure.is_none();
+        if let Some(answer) = fields.answer.or_else(|| names_answer.then(String::new)) {
             events.extend(self.turn.answer(answer, fields.id, source));
         }
         let failed = fields.failure.is_some();
@@ -292,6 +326,11 @@ impl Detector {
         self.unseen = None;
         self.scan = ScreenScan::of(&self.profile, screen);
         self.observation.composer = self.scan.composer();
+        self.observation.composer_mode.clone_from(&self.scan.mode);
+        if self.look != Some(self.scan.look) {
+            self.look = Some(self.scan.look);
+            self.changed_at = now;
+        }
         let is_there = self.scan.composer.is_some();
         self.composer_since = self.composer_since.or(Some(now)).filter(|_| is_there);
         let is_calm = is_there && self.scan.busy.is_none();
@@ -336,12 +375,28 @@ impl Detector {
         let turn = self.turn.due();
         let background = self.turn.reported_end().zip(self.calm_since);
         let in_background = background.map(|((_, at), calm)| at.max(calm) + BACKGROUND_ALONE);
+        let menu = Some(self.changed_at + SETTLE);
+        let unknown = Some(self.changed_at + self.unknown_wait());
+        let stalled = Some(self.changed_at + self.stall_after);
         let other_claim = self.claims.next_change(now);
-        [looked, settled, ready_again, first_ready, screen_alone, cleared, turn, in_background, other_claim]
-            .into_iter()
-            .flatten()
-            .filter(|at| *at > now)
-            .min()
+        [
+            looked,
+            settled,
+            ready_again,
+            first_ready,
+            screen_alone,
+            cleared,
+            turn,
+            in_background,
+            menu,
+            unknown,
+            stalled,
+            other_claim,
+        ]
+        .into_iter()
+        .flatten()
+        .filter(|at| *at > now)
+        .min()
     }
 }
 

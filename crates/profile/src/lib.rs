@@ -31,7 +31,8 @@ pub use command::{Command, Conversation, PreparedFile, SessionFileSource, Templa
 pub use detector::{Detector, DetectorInput, Tokens};
 pub use launch::{Launch, Mount, MountSource};
 pub use observation::{
-    AttentionRequest, Composer, DetectorEvent, DialogOption, Observation, Outcome, Source, TextEntry,
+    AttentionRequest, Composer, ComposerMode, DetectorEvent, DialogOption, Observation, Outcome, Source,
+    TextEntry,
 };
 pub use profile::answer_source::AnswerSource;
 pub use profile::submit::{ExitRule, Submit};

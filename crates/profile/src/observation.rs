@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use parallax_api::{AgentError, AgentStatus, AttentionKind, AttentionOption};
+use parallax_api::{
+    AgentError, AgentStatus, AttentionKind, AttentionOption, AttentionQuestion, AttentionTool,
+};
 use serde::{Deserialize, Serialize};
 
 /// What an agent is doing, and how that is known.
@@ -26,6 +28,8 @@ pub struct Observation {
     pub since: Duration,
     /// What a busy agent waits for: `retrying`, `reconnecting`.
     pub detail: Option<String>,
+    /// The mode that the composer is in, when what is typed would be no message.
+    pub composer_mode: Option<ComposerMode>,
     /// Tasks that run on in the background, as far as the CLI reports them.
     pub background: usize,
 }
@@ -33,7 +37,7 @@ pub struct Observation {
 /// What a person is needed for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttentionRequest {
-    /// A login or a question.
+    /// What for.
     pub kind: AttentionKind,
     /// What the CLI says.
     pub text: String,
@@ -47,10 +51,37 @@ pub struct AttentionRequest {
     pub takes_text: Option<TextEntry>,
     /// The keys of the choice that the profile makes by itself, once. Empty: it is a person's.
     pub pass: Vec<String>,
+    /// The keys that close it without any other effect, so that a message can be typed: for menus of the CLI's own.
+    pub close: Vec<String>,
+    /// The tool that the agent asks to use.
+    pub tool: Option<AttentionTool>,
+    /// All questions that are asked at once.
+    pub questions: Vec<AttentionQuestion>,
+    /// The plan to be approved.
+    pub plan: Option<String>,
+}
+
+impl AttentionRequest {
+    /// A request with nothing but its kind and text.
+    pub fn new(kind: AttentionKind, text: impl Into<String>) -> Self {
+        Self {
+            kind,
+            text: text.into(),
+            login_url: None,
+            options: Vec::new(),
+            on_screen: true,
+            takes_text: None,
+            pass: Vec::new(),
+            close: Vec::new(),
+            tool: None,
+            questions: Vec::new(),
+            plan: None,
+        }
+    }
 }
 
 /// A choice and the keys that make it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DialogOption {
     /// `yes`, `no`, `always`, or a word made from the label.
     pub id: String,
@@ -58,11 +89,23 @@ pub struct DialogOption {
     pub label: String,
     /// Key names for `keys::encode`, or text to type as it stands: one write each, 50 ms or more apart.
     pub keys: Vec<String>,
+    /// What the agent says about it.
+    pub description: Option<String>,
+    /// What choosing it would look like.
+    pub preview: Option<String>,
+    /// Whether it is ticked, where several may be: its keys tick and untick it.
+    pub selected: Option<bool>,
 }
 
 impl From<&DialogOption> for AttentionOption {
     fn from(choice: &DialogOption) -> Self {
-        Self { id: choice.id.clone(), label: choice.label.clone() }
+        Self {
+            id: choice.id.clone(),
+            label: choice.label.clone(),
+            description: choice.description.clone(),
+            preview: choice.preview.clone(),
+            selected: choice.selected,
+        }
     }
 }
 
@@ -84,6 +127,15 @@ pub enum Composer {
     Empty,
     /// It is there and holds this.
     Holds(String),
+}
+
+/// A mode of the composer in which what is typed is no message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComposerMode {
+    /// What people call it: `shell`, `vim normal`.
+    pub name: String,
+    /// The keys that leave it.
+    pub leave: Vec<String>,
 }
 
 /// Where a conclusion comes from, strongest first.

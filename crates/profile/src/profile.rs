@@ -17,7 +17,7 @@ use credentials::Credentials;
 use dialog_rule::{DialogRule, OptionName};
 use pattern::Pattern;
 use report::{HookRule, SessionFileRule, StatusRule, TitleRule};
-use screen::{ComposerRule, ScreenRule};
+use screen::{ComposerRule, OverlayRule, ScreenRule};
 use start::{ApprovalArgs, Prepare, Start};
 use submit::{ExitRule, Submit};
 
@@ -61,6 +61,9 @@ pub struct Profile {
     /// Where a message is typed; the first that is there counts.
     #[serde(default)]
     pub composers: Vec<ComposerRule>,
+    /// Menus of its own that take the place of the composer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overlays: Vec<OverlayRule>,
     /// What it asks a person; the first that matches counts.
     #[serde(default)]
     pub dialogs: Vec<DialogRule>,

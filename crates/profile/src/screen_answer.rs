@@ -12,9 +12,11 @@ impl Profile {
         let block = self.answer.block.as_ref()?;
         let all: Vec<&Row> = history.iter().chain(rows).collect();
         let echo = last_echo(self, &all, prompt)?;
-        let first = echo + all[echo..].iter().rposition(|row| block.is_match(&row.text))?;
+        let is_work = |row: &Row| self.screen.busy.as_ref().is_some_and(|busy| busy.is_match(&row.text));
+        let begins = |row: &&Row| block.is_match(&row.text) && !is_work(row);
+        let first = echo + all[echo..].iter().rposition(begins)?;
         let is_end = |row: &Row| {
-            let ends = [&self.answer.ends, &self.screen.failed, &self.screen.interrupted];
+            let ends = [&self.answer.ends, &self.screen.failed, &self.screen.interrupted, &self.screen.busy];
             let matches = |pattern: &Option<Pattern>| {
                 pattern.as_ref().is_some_and(|pattern| pattern.is_match(&row.text))
             };

@@ -208,11 +208,11 @@ fn a_task_in_the_background_is_no_turn() {
 fn an_answer_may_be_empty() {
     let mut claude = Session::ready("claude", CLAUDE_COMPOSER);
     claude.typed().reports("working").passes(500);
-    claude.hook("Stop", json!({"last_assistant_message": ""})).reports("done").passes(100);
+    claude.hook("Stop", json!({"stop_hook_active": false})).reports("done").passes(600);
     assert_eq!(claude.facts(), [taken(None), hooked(""), over(Outcome::Completed)]);
     let mut codex = Session::ready("codex", CODEX_COMPOSER);
     codex.typed().reports("working").passes(300).reports("done");
-    codex.record(json!({"payload": {"type": "task_complete", "last_agent_message": null}})).passes(100);
+    codex.record(json!({"payload": {"type": "task_complete", "last_agent_message": null}})).passes(600);
     assert_eq!(codex.facts(), [taken(None), answer("", None), over(Outcome::Completed)]);
 }
 

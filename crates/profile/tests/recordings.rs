@@ -101,9 +101,11 @@ fn states(line: &ReplayLine) -> BTreeSet<&'static str> {
         AgentStatus::Error => "error",
         AgentStatus::Stopped => "stopped",
     };
-    let attention = line.attention.as_ref().map(|attention| match attention.kind {
-        AttentionKind::Login => "login_required",
-        AttentionKind::Question => "question",
+    let attention = line.attention.as_ref().and_then(|attention| match attention.kind {
+        AttentionKind::Login => Some("login_required"),
+        AttentionKind::Question | AttentionKind::Permission | AttentionKind::Plan => Some("question"),
+        // Noted by no one: the recordings were made before there were such kinds.
+        AttentionKind::Stalled | AttentionKind::Unknown => None,
     });
     [status].into_iter().chain(attention).collect()
 }

@@ -1,6 +1,6 @@
 //! The two ways in which the session presses keys in a dialog: dismissing first-run screens and answering a question.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parallax_api::message::AnswerRequest;
 use parallax_api::{Code, Problem};
@@ -16,7 +16,12 @@ use crate::dialog_answer::DialogAnswer;
 pub(super) struct Dialogs {
     auto_dismiss: AutoDismiss,
     answer: Option<DialogAnswer>,
+    /// When a menu that is in the way of a message may be closed (again).
+    close_at: Option<Instant>,
 }
+
+/// Between two attempts to close a menu.
+const CLOSE_INTERVAL: Duration = Duration::from_secs(3);
 
 impl Dialogs {
     /// The program starts again: its first-run screens may come again.
@@ -65,9 +70,27 @@ impl Dialogs {
         }
     }
 
+    /// The keys that close a menu of the CLI's own, which a person left open, so that a message can be typed.
+    pub(super) fn close_menu(
+        &mut self,
+        needed: Option<&AttentionRequest>,
+        modes: &Modes,
+        now: Instant,
+    ) -> Vec<Vec<u8>> {
+        let Some(needed) = needed.filter(|needed| !needed.close.is_empty() && self.answer.is_none()) else {
+            self.close_at = None;
+            return Vec::new();
+        };
+        if self.close_at.is_some_and(|at| now < at) {
+            return Vec::new();
+        }
+        self.close_at = Some(now + CLOSE_INTERVAL);
+        keys::encode_all(&needed.close, modes)
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         let answer = self.answer.as_ref().map(DialogAnswer::deadline);
-        answer.into_iter().chain(self.auto_dismiss.deadline()).min()
+        answer.into_iter().chain(self.close_at).chain(self.auto_dismiss.deadline()).min()
     }
 
     /// The keys to press now. `needed` is the dialog that the detector sees.

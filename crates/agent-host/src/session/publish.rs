@@ -186,7 +186,7 @@ impl Publisher {
             }
             return;
         };
-        if needed.kind == AttentionKind::Question && !needed.on_screen {
+        if needed.kind.is_question() && !needed.on_screen {
             let since = *self.held_since.get_or_insert(now);
             if now - since < OPTIONS_TIMEOUT {
                 return;
@@ -194,19 +194,19 @@ impl Publisher {
         }
         self.held_since = None;
         let shown = before.attention.as_ref();
-        let same = shown.filter(|shown| {
-            shown.kind == needed.kind && (needed.kind == AttentionKind::Login || shown.text == needed.text)
-        });
+        let same = shown.filter(|shown| is_same(shown, needed));
         let attention = Attention {
             id: same.map_or_else(|| uuid::Uuid::now_v7().to_string(), |same| same.id.clone()),
             kind: needed.kind,
             text: needed.text.clone(),
-            login_url: needed.login_url.clone().or_else(|| same.and_then(|same| same.login_url.clone())),
-            options: needed
-                .options
-                .iter()
-                .map(|choice| AttentionOption { id: choice.id.clone(), label: choice.label.clone() })
-                .collect(),
+            login_url: login_url(
+                same.and_then(|same| same.login_url.as_deref()),
+                needed.login_url.as_deref(),
+            ),
+            options: needed.options.iter().map(AttentionOption::from).collect(),
+            tool: needed.tool.clone(),
+            questions: needed.questions.clone(),
+            plan: needed.plan.clone(),
             since: same.map_or_else(Time::now, |same| same.since),
         };
         if shown == Some(&attention) {
@@ -218,7 +218,8 @@ impl Publisher {
         match needed.kind {
             _ if !is_new => {}
             AttentionKind::Login => self.emit(|agent| EventData::LoginRequired { agent, login_url }),
-            AttentionKind::Question => self.emit(|agent| EventData::Question { agent, question: text }),
+            kind if kind.is_question() => self.emit(|agent| EventData::Question { agent, question: text }),
+            _ => self.emit(|agent| EventData::Attention { agent }),
         }
     }
 
@@ -255,6 +256,23 @@ impl Publisher {
     }
 }
 
+/// Whether a request is the published one. A question that was painted anew in another width is the same.
+fn is_same(shown: &Attention, needed: &AttentionRequest) -> bool {
+    let letters = |text: &str| text.chars().filter(|char| char.is_alphanumeric()).collect::<String>();
+    match needed.kind {
+        kind if kind != shown.kind => false,
+        AttentionKind::Login | AttentionKind::Stalled | AttentionKind::Unknown => true,
+        _ if needed.tool.is_some() && shown.tool.is_some() => needed.tool == shown.tool,
+        _ => letters(&shown.text) == letters(&needed.text),
+    }
+}
+
+/// The address of a login. What a narrow screen cut off does not replace the whole one.
+fn login_url(shown: Option<&str>, seen: Option<&str>) -> Option<String> {
+    let is_cut = shown.zip(seen).is_some_and(|(shown, seen)| shown.starts_with(seen));
+    if is_cut { shown } else { seen.or(shown) }.map(Into::into)
+}
+
 #[cfg(test)]
 mod tests {
     use parallax_profile::Source;
@@ -264,15 +282,7 @@ mod tests {
     #[test]
     fn no_agent_becomes_ready_behind_a_dialog() {
         use AgentStatus::{Busy, Ready, Starting};
-        let login = AttentionRequest {
-            kind: AttentionKind::Login,
-            text: "Log in".into(),
-            login_url: None,
-            options: Vec::new(),
-            on_screen: true,
-            takes_text: None,
-            pass: Vec::new(),
-        };
+        let login = AttentionRequest::new(AttentionKind::Login, "Log in");
         let ready = |attention: Option<&AttentionRequest>, composer| Observation {
             status: Ready,
             attention: attention.cloned(),
@@ -283,6 +293,7 @@ mod tests {
             evidence: String::new(),
             since: Duration::ZERO,
             detail: None,
+            composer_mode: None,
             background: 0,
         };
         let table = [

@@ -73,6 +73,10 @@ fn text(event: &EventData, name: &str) -> Option<String> {
             let question = agent.attention.as_ref().map_or_else(|| clean(question), question_text);
             Some(format!("{name} asks: {question}\n  answer with: parallax answer {} OPTION", agent.id))
         }
+        EventData::Attention { agent } => {
+            let what = agent.attention.as_ref().map_or("looks strange", |attention| attention.kind.as_str());
+            Some(format!("{name} needs a look ({what})\n  see: parallax attach {}", agent.id))
+        }
         EventData::LoginRequired { agent, login_url } => {
             let at = login_url.as_deref().map(|url| format!(" at {}", clean(url))).unwrap_or_default();
             Some(format!("{name} needs a login{at}\n  or log in with: parallax attach {}", agent.id))

@@ -84,7 +84,10 @@ fn attention_event(agent: &Agent) -> EventData {
             AttentionKind::Login => {
                 EventData::LoginRequired { agent: boxed, login_url: attention.login_url.clone() }
             }
-            AttentionKind::Question => EventData::Question { agent: boxed, question: attention.text.clone() },
+            kind if kind.is_question() => {
+                EventData::Question { agent: boxed, question: attention.text.clone() }
+            }
+            _ => EventData::Attention { agent: boxed },
         },
     }
 }
@@ -123,6 +126,9 @@ mod tests {
                 text: "Go on?".into(),
                 login_url: None,
                 options: vec![],
+                tool: None,
+                questions: vec![],
+                plan: None,
                 since: at,
             }),
             error: None,

@@ -100,8 +100,11 @@ impl Engine {
         if step.approver != USER {
             return self.judged(&step.approver, &subject, None, step.gate, at).await;
         }
-        let options = [(APPROVE, "Approve: go on"), (REJECT, "Reject")]
-            .map(|(id, label)| AttentionOption { id: id.into(), label: label.into() });
+        let options = [(APPROVE, "Approve: go on"), (REJECT, "Reject")].map(|(id, label)| AttentionOption {
+            id: id.into(),
+            label: label.into(),
+            ..AttentionOption::default()
+        });
         let question = Question {
             id: format!("{at}:approval"),
             kind: QuestionKind::Approval,

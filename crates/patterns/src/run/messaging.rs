@@ -285,8 +285,8 @@ impl Engine {
         };
         let QuestionAnswer { option, text } = resolved.1;
         let answer = match option {
-            Some(option) => AnswerRequest { option: Some(option), text: None },
-            None => AnswerRequest { option: None, text },
+            Some(option) => AnswerRequest::option(option),
+            None => AnswerRequest { text, ..AnswerRequest::default() },
         };
         let given = self.retry_until_certain(|| self.agents.answer(agent, &attention.id, &answer)).await;
         match given {
@@ -345,10 +345,13 @@ fn kind_of(attention: &Attention) -> QuestionKind {
     let permits = |id: &str| matches!(id, "yes" | "no" | "always");
     match attention.kind {
         AttentionKind::Login => QuestionKind::Login,
+        AttentionKind::Permission => QuestionKind::Permission,
         AttentionKind::Question if attention.options.is_empty() => QuestionKind::Permission,
         AttentionKind::Question if attention.options.iter().any(|option| permits(&option.id)) => {
             QuestionKind::Permission
         }
-        AttentionKind::Question => QuestionKind::Question,
+        AttentionKind::Question | AttentionKind::Plan | AttentionKind::Stalled | AttentionKind::Unknown => {
+            QuestionKind::Question
+        }
     }
 }

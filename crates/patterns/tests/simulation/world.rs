@@ -364,13 +364,20 @@ impl AgentClient for Sim {
 
 fn dialog(dice: &mut Rng, key: &str, from: Instant) -> Dialog {
     let ids: &[&str] = if dice.chance(50) { &["yes", "no"] } else { &["red", "blue"] };
-    let options = ids.iter().map(|id| AttentionOption { id: (*id).into(), label: (*id).into() });
+    let options = ids.iter().map(|id| AttentionOption {
+        id: (*id).into(),
+        label: (*id).into(),
+        ..AttentionOption::default()
+    });
     let attention = Attention {
         id: format!("dialog of {key}"),
         kind: AttentionKind::Question,
         text: "Which one, for the money?".into(),
         login_url: None,
         options: options.collect(),
+        tool: None,
+        questions: Vec::new(),
+        plan: None,
         since: Time::from_millis(0),
     };
     Dialog { attention, from, answered: false }

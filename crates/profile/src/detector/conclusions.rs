@@ -5,11 +5,13 @@ use std::time::Duration;
 use parallax_api::{AgentError, AgentStatus, AttentionKind};
 
 use super::Detector;
+use super::asked_tool;
 use super::claims::Claim;
 use super::timing::{
-    BACKGROUND_ALONE, DIALOG_WAIT, FIRST_COMPOSER, LAST_WORDS, SCREEN_ALONE, SETTLE, START_UP,
+    BACKGROUND_ALONE, DIALOG_WAIT, FIRST_COMPOSER, LAST_WORDS, SCREEN_ALONE, SETTLE, START_UP, UNKNOWN_START,
+    UNKNOWN_WAIT,
 };
-use crate::observation::{AttentionRequest, DetectorEvent, Outcome, Source, TextEntry};
+use crate::observation::{AttentionRequest, DetectorEvent, DialogOption, Outcome, Source, TextEntry};
 use crate::profile::answer_source::AnswerSource;
 use crate::profile::report::ReportedState;
 
@@ -56,9 +58,9 @@ impl Detector {
     /// What a person is needed for: the dialog on the screen, or a report that says so.
     fn update_attention(&mut self, now: Duration, claim: Option<&Claim>) {
         let before = self.observation.attention.take();
-        if let Some(asked) = &self.scan.dialog {
+        if let Some(asked) = self.scan.dialog.clone() {
             self.dialog_gone = None;
-            self.observation.attention = asked.needed.clone();
+            self.observation.attention = asked.needed.clone().map(|needed| self.with_tool(needed));
             let is_new_error = asked.error.is_some() && asked.error != self.observation.error;
             if self.observation.rule != asked.rule || is_new_error {
                 let (rule, evidence) = (asked.rule.clone(), asked.evidence.clone());
@@ -76,6 +78,15 @@ impl Detector {
             ReportedState::Login => Some(AttentionKind::Login),
             _ => None,
         });
+        let before = before.filter(|before| before.kind.is_question() || before.kind == AttentionKind::Login);
+        if before.is_none() && kind.is_none() {
+            self.observation.attention = self.unusual(now, claim);
+            if let Some(needed) = &self.observation.attention {
+                let (rule, evidence) = (format!("screen {}", needed.kind.as_str()), needed.text.clone());
+                self.explain(Source::Screen, rule, evidence);
+            }
+            return;
+        }
         let Some(before) = before else {
             // Where the profile knows no dialogs, nothing will come on the screen: what is typed is the answer.
             let is_plain = self.profile.dialogs.is_empty();
@@ -84,33 +95,74 @@ impl Detector {
             {
                 let text = claim.message.clone().unwrap_or_else(|| claim.evidence.clone());
                 self.explain(claim.source, claim.rule.clone(), claim.evidence.clone());
-                let (login_url, options, pass) = (None, Vec::new(), Vec::new());
                 let takes_text =
                     is_plain.then(|| TextEntry { before: Vec::new(), after: vec!["enter".into()] });
-                self.observation.attention = Some(AttentionRequest {
-                    kind,
-                    text,
-                    login_url,
-                    options,
-                    on_screen: is_plain,
-                    takes_text,
-                    pass,
-                });
+                let request = AttentionRequest::new(kind, text);
+                self.observation.attention =
+                    Some(self.with_tool(AttentionRequest { on_screen: is_plain, takes_text, ..request }));
             }
             return;
         };
         // A dialog may be painted anew in two steps, and the report of its end may come after it has gone.
         let gone = *self.dialog_gone.get_or_insert(now);
-        let is_said = kind == Some(before.kind);
+        let is_said =
+            kind.is_some_and(|kind| kind == before.kind || kind.is_question() && before.kind.is_question());
         if is_said || now < gone + SETTLE {
             let on_screen = is_said && self.profile.dialogs.is_empty();
             self.observation.attention = Some(AttentionRequest { on_screen, ..before });
             return;
         }
         self.dialog_gone = None;
+        self.asked.retain(|asked| !asked.is_shown);
         if let Some(claim) = claim {
             self.explain(claim.source, claim.rule.clone(), claim.evidence.clone());
         }
+    }
+
+    /// Adds what a hook reported of the tool that the dialog on the screen is about.
+    fn with_tool(&mut self, needed: AttentionRequest) -> AttentionRequest {
+        match asked_tool::of_dialog(&mut self.asked, &needed) {
+            Some(asked) => asked.complete(needed),
+            None => needed,
+        }
+    }
+
+    /// How long a quiet screen must have stood before it counts as unknown.
+    pub(super) fn unknown_wait(&self) -> Duration {
+        if self.observation.status == AgentStatus::Starting { UNKNOWN_START } else { UNKNOWN_WAIT }
+    }
+
+    /// What a person should look at though the agent asks nothing: a screen that takes no message, or work of which nothing
+    /// is seen.
+    fn unusual(&self, now: Duration, claim: Option<&Claim>) -> Option<AttentionRequest> {
+        let works = claim.is_some_and(|claim| claim.means == ReportedState::Working);
+        let quiet = now.saturating_sub(self.changed_at);
+        if works {
+            let busy = self.scan.busy.clone().unwrap_or_else(|| self.scan.last_rows.clone());
+            let text = format!("nothing was seen of its work for {} s\n{busy}", self.stall_after.as_secs());
+            return (quiet >= self.stall_after).then(|| AttentionRequest::new(AttentionKind::Stalled, text));
+        }
+        let is_gone = claim.is_some_and(|claim| claim.means == ReportedState::Gone);
+        let is_expected = self.profile.composers.is_empty()
+            || self.scan.composer.is_some()
+            || self.scan.busy.is_some()
+            || self.scan.last_rows.is_empty()
+            || is_gone
+            || self.unseen.is_some()
+            || self.turn.is_running();
+        let is_menu = self.scan.close.is_some() && self.observation.status != AgentStatus::Starting;
+        let wait = if is_menu { SETTLE } else { self.unknown_wait() };
+        if is_expected || quiet < wait {
+            return None;
+        }
+        let close = self.scan.close.clone().unwrap_or_default();
+        let mut needed = AttentionRequest::new(AttentionKind::Unknown, self.scan.last_rows.clone());
+        if !close.is_empty() {
+            let (id, label, keys) = ("close".into(), "Close".into(), close.clone());
+            needed.options.push(DialogOption { id, label, keys, ..DialogOption::default() });
+        }
+        needed.close = close;
+        Some(needed)
     }
 
     /// Ends a turn whose end was reported while the CLI says that it works on, once the screen shows no work any more.

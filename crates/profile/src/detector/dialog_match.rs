@@ -66,6 +66,7 @@ fn asked(profile: &Profile, dialog: &DialogRule, rows: &[Row], lines: &[Line], w
         id: choice.id.clone(),
         label: choice.label.clone(),
         keys: choice.keys.clone(),
+        ..DialogOption::default()
     }));
     let takes_text = dialog.text.as_ref().and_then(|rule| {
         let before = match &rule.choice {
@@ -79,13 +80,11 @@ fn asked(profile: &Profile, dialog: &DialogRule, rows: &[Row], lines: &[Line], w
     let pass = passed.map(|choice| choice.keys.clone()).unwrap_or_default();
     let error = dialog.error.as_ref().map(|code| AgentError { code: code.clone(), message: text.clone() });
     let needed = dialog.asks.map(|kind| AttentionRequest {
-        kind,
-        text: text.clone(),
         login_url: link.map(|link| link.url),
         options,
-        on_screen: true,
         takes_text,
         pass,
+        ..AttentionRequest::new(kind, text.clone())
     });
     let evidence = match dialog.asks {
         // What is typed into a login is a secret: only what is published anyway.

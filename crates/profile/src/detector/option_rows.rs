@@ -13,7 +13,16 @@ pub(super) struct OptionRow {
     /// Where the label begins, in characters.
     column: usize,
     label: String,
+    /// Whether it is ticked, where several may be.
+    selected: Option<bool>,
+    /// A preview is drawn beside it. Such a list takes no numbers.
+    has_preview: bool,
 }
+
+/// What ends a list in which several options may be ticked.
+const SUBMIT: [&str; 2] = ["Submit", "Next"];
+/// What frames a preview beside the options.
+const FRAME: [char; 7] = ['┌', '│', '└', '├', '╭', '╰', '┐'];
 
 /// The options in a block: the last list numbered from one, or the rows in line with the marked one.
 pub(super) fn option_rows(profile: &Profile, lines: &[Line]) -> Vec<OptionRow> {
@@ -31,6 +40,14 @@ pub(super) fn option_rows(profile: &Profile, lines: &[Line]) -> Vec<OptionRow> {
             Some(_) => {}
             None => unnumbered.push(row),
         }
+    }
+    if numbered.iter().any(|row| row.selected.is_some()) {
+        let first = numbered[0].line;
+        let submit =
+            unnumbered.into_iter().find(|row| row.line > first && SUBMIT.contains(&row.label.as_str()));
+        numbered.extend(submit);
+        numbered.sort_by_key(|row| row.line);
+        return numbered;
     }
     if !numbered.is_empty() {
         return numbered;
@@ -63,11 +80,25 @@ fn option_row(marks: &[String], line: usize, text: &str) -> Option<OptionRow> {
     if number.is_some() {
         rest = rest[digits + 1..].trim_start();
     }
-    let label = rest.trim_end().trim_end_matches(" ✔").to_owned();
+    let ticked = ["[✔] ", "[x] ", "[X] "].iter().find_map(|tick| rest.strip_prefix(tick));
+    let unticked = rest.strip_prefix("[ ] ").filter(|_| number.is_some());
+    let selected = ticked.filter(|_| number.is_some()).map(|_| true).or(unticked.map(|_| false));
+    rest = ticked.or(unticked).filter(|_| number.is_some()).unwrap_or(rest);
+    let bare = without_preview(rest);
+    let has_preview = bare.len() < rest.len();
+    let label = bare.trim_end().trim_end_matches(" ✔").to_owned();
     let column = text.chars().count() - rest.chars().count();
-    (!label.is_empty()).then_some(OptionRow { line, marked: marked.is_some(), number, column, label })
+    let row = OptionRow { line, marked: marked.is_some(), number, column, label, selected, has_preview };
+    (!row.label.is_empty()).then_some(row)
 }
 
+/// A label without the preview that is drawn beside the list.
+fn without_preview(label: &str) -> &str {
+    let frame = label.match_indices("  ").find(|(at, _)| label[*at..].trim_start().starts_with(FRAME));
+    frame.map_or(label, |(at, _)| &label[..at])
+}
+
+/// The options that the rows offer, with the keys of each.
 pub(super) fn options(
     profile: &Profile,
     dialog: &DialogRule,
@@ -75,12 +106,15 @@ pub(super) fn options(
     lines: &[Line],
 ) -> Vec<DialogOption> {
     let marked = rows.iter().position(|row| row.marked).unwrap_or(0);
+    let has_previews = rows.iter().any(|row| row.has_preview);
+    let choose = if has_previews { SelectionMode::Marker } else { dialog.choose };
     let mut options: Vec<DialogOption> = Vec::new();
     for (index, row) in rows.iter().enumerate() {
         let until = rows.get(index + 1).map_or(lines.len(), |next| next.line);
         let label = whole_label(row, &lines[row.line..until]);
         let id = unused_id(profile, &label, &options);
-        options.push(DialogOption { id, label, keys: keys(dialog, row, index, marked) });
+        let keys = keys(choose, row, index, marked);
+        options.push(DialogOption { id, label, keys, selected: row.selected, ..DialogOption::default() });
     }
     options
 }
@@ -100,9 +134,9 @@ fn whole_label(row: &OptionRow, lines: &[Line]) -> String {
 }
 
 /// Numbers are typed; where there are none, the marker is moved.
-fn keys(dialog: &DialogRule, row: &OptionRow, index: usize, marked: usize) -> Vec<String> {
+fn keys(choose: SelectionMode, row: &OptionRow, index: usize, marked: usize) -> Vec<String> {
     let enter = || "enter".to_owned();
-    match (dialog.choose, row.number) {
+    match (choose, row.number) {
         (SelectionMode::Number, Some(number @ 1..=9)) => vec![number.to_string()],
         (SelectionMode::NumberEnter, Some(number @ 1..=9)) => vec![number.to_string(), enter()],
         _ => {
@@ -127,7 +161,7 @@ fn unused_id(profile: &Profile, label: &str, taken: &[DialogOption]) -> String {
 /// At most this many characters of a label make its id.
 const SLUG_CHARS: usize = 40;
 
-fn slug(label: &str) -> String {
+pub(super) fn slug(label: &str) -> String {
     let words = label.to_lowercase();
     let words = words.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     let mut slug = String::new();
@@ -163,7 +197,7 @@ mod tests {
         ] {
             let id = unused_id(&profile, label, &taken);
             assert_eq!(id, expected, "{label}");
-            taken.push(DialogOption { id, label: label.into(), keys: Vec::new() });
+            taken.push(DialogOption { id, label: label.into(), ..DialogOption::default() });
         }
     }
 }

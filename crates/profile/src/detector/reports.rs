@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use parallax_api::AttentionTool;
 use parallax_screen::ProgramStatus;
 use serde_json::Value;
 
@@ -68,6 +69,8 @@ pub(super) struct ReportFields {
     pub version: Option<String>,
     pub cost: Option<f64>,
     pub continued: bool,
+    /// The tool that the agent asks to use.
+    pub tool: Option<AttentionTool>,
     /// How many tasks run in the background.
     pub background: Option<usize>,
 }
@@ -85,6 +88,10 @@ impl ReportFields {
             id: at(&reading.id),
             failure: at(&reading.failure),
             version: at(&reading.version),
+            tool: at(&reading.tool).map(|name| {
+                let input = reading.tool_input.as_ref().and_then(|pointer| value.pointer(pointer));
+                AttentionTool { name, input: input.cloned().unwrap_or_default() }
+            }),
             continued: reading.continued.as_ref().and_then(|pointer| value.pointer(pointer)?.as_bool())
                 == Some(true),
             background: reading

@@ -1,11 +1,13 @@
 //! What the screen shows: dialog, composer, signs of work, the end of a turn.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use parallax_screen::{Row, Screen};
 
-use super::block::filled;
+use super::block::{filled, says_something};
 use super::composer;
 use super::dialog_match::{self, DialogMatch};
-use crate::observation::Composer;
+use crate::observation::{Composer, ComposerMode};
 use crate::profile::Profile;
 use crate::profile::pattern::Pattern;
 
@@ -17,6 +19,14 @@ const LAST_BLOCK: usize = 14;
 pub(super) struct ScreenScan {
     pub dialog: Option<DialogMatch>,
     pub composer: Option<Composer>,
+    /// The mode that the composer is in.
+    pub mode: Option<ComposerMode>,
+    /// The keys that close the menu that stands in its place.
+    pub close: Option<Vec<String>>,
+    /// The last rows that are not blank.
+    pub last_rows: String,
+    /// The screen without what moves by itself: spinners and times.
+    pub look: u64,
     /// The row that shows work.
     pub busy: Option<String>,
     /// What a busy agent waits for.
@@ -34,10 +44,6 @@ impl ScreenScan {
         let rows = screen.rows();
         let rows = &rows[filled(&rows)];
         let dialog = dialog_match::find(profile, rows, usize::from(screen.size().cols));
-        let composers = profile.composers.iter().filter(|_| dialog.is_none());
-        let composer = composers.into_iter().find_map(|rule| composer::read(rule, rows, screen.cursor()));
-        let (composer, composer_rows) = composer.unzip();
-
         let rule = &profile.screen;
         let last_block = &rows[rows.len().saturating_sub(LAST_BLOCK)..];
         let matching = |pattern: &Pattern| {
@@ -47,6 +53,22 @@ impl ScreenScan {
                 .find(|row| pattern.is_match(&row.text))
                 .map(|row| row.text.trim().to_owned())
         };
+        let is_there = |when: &Option<Pattern>| when.as_ref().is_none_or(|when| matching(when).is_some());
+        let composers = profile.composers.iter().filter(|rule| dialog.is_none() && is_there(&rule.when));
+        let composer = composers.into_iter().find_map(|rule| {
+            let (composer, rows) = composer::read(rule, rows, screen.cursor())?;
+            let mode = rule.mode.as_ref().map(|name| (name.clone(), rule.leave.clone()));
+            Some((composer, rows, mode.map(|(name, leave)| ComposerMode { name, leave })))
+        });
+        let (composer, composer_rows, mode) = match composer {
+            Some((composer, rows, mode)) => (Some(composer), Some(rows), mode),
+            None => (None, None, None),
+        };
+        let overlay = profile.overlays.iter().find(|overlay| {
+            dialog.is_none()
+                && composer.is_none()
+                && rows.last().is_some_and(|last| overlay.ends.is_match(&last.text))
+        });
         let detail = rule.details.iter().find(|detail| matching(&detail.pattern).is_some());
         let conversation = &rows[..composer_rows.map_or(rows.len(), |rows| rows.start)];
         let turn = since_last_prompt(profile, conversation);
@@ -59,6 +81,10 @@ impl ScreenScan {
             Some(paragraph(first, &turn[at + 1..]))
         });
         Self {
+            close: overlay.map(|overlay| overlay.close.clone()),
+            last_rows: last_rows(rows),
+            look: look(rows),
+            mode,
             dialog,
             composer,
             busy: rule.busy.as_ref().and_then(matching),
@@ -77,6 +103,25 @@ impl ScreenScan {
     pub fn composer(&self) -> Composer {
         self.composer.clone().unwrap_or(Composer::Absent)
     }
+}
+
+/// How many rows stand for a screen that is not known.
+const LAST_ROWS: usize = 14;
+
+fn last_rows(rows: &[Row]) -> String {
+    let shown: Vec<&str> =
+        rows.iter().map(|row| row.text.trim_end()).filter(|text| says_something(text)).collect();
+    shown[shown.len().saturating_sub(LAST_ROWS)..].join("\n")
+}
+
+/// What stays the same while nothing but a spinner, a clock or a counter moves: the letters.
+fn look(rows: &[Row]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    rows.iter()
+        .flat_map(|row| row.text.chars())
+        .filter(|char| char.is_alphabetic())
+        .for_each(|char| char.hash(&mut hasher));
+    hasher.finish()
 }
 
 fn since_last_prompt<'a>(profile: &Profile, conversation: &'a [Row]) -> &'a [Row] {

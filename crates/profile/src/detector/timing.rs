@@ -17,5 +17,11 @@ pub(super) const DIALOG_WAIT: Duration = Duration::from_secs(2);
 /// A turn whose end a hook reported is over though the CLI still says that it works, once its screen has shown an empty
 /// composer and no work for so long: only a task in the background runs.
 pub(super) const BACKGROUND_ALONE: Duration = Duration::from_millis(1500);
+/// A quiet screen without a composer and without a known dialog is published as unknown after so long.
+pub(super) const UNKNOWN_WAIT: Duration = Duration::from_secs(4);
+/// … and so long after the start, which may be slow.
+pub(super) const UNKNOWN_START: Duration = Duration::from_secs(20);
+/// An agent that works is stalled when nothing of it was seen for so long, unless the spawn request says otherwise.
+pub(super) const STALL_AFTER: Duration = Duration::from_secs(900);
 /// An interrupted turn waits at most so long for what the model had said.
 pub(super) const LAST_WORDS: Duration = Duration::from_millis(500);

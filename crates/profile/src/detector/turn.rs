@@ -95,10 +95,12 @@ impl Turn {
 
     /// The whole answer, as the CLI reports it. An empty one is what the model said last, if it said anything.
     pub fn answer(&mut self, text: String, id: Option<String>, source: Source) -> Option<DetectorEvent> {
-        if text.trim().is_empty() && self.said.is_some() {
+        self.answered = Some(text.clone());
+        // The session file may still have what the model said.
+        if text.is_empty() {
+            self.held = Some(Said { id, text, source });
             return None;
         }
-        self.answered = Some(text.clone());
         if self.is_recorded && self.said.is_none() && self.previous.as_ref() == Some(&text) {
             self.held = Some(Said { id, text, source });
             return None;
@@ -179,7 +181,11 @@ impl Turn {
         let mut events = Vec::new();
         if let Some(Said { id, text, source }) = self.held.take() {
             // Without words in the session file the model said nothing in this turn.
-            let text = if said.is_some() { text } else { String::new() };
+            let text = match &said {
+                Some(said) if text.is_empty() => said.text.clone(),
+                Some(_) => text,
+                None => String::new(),
+            };
             self.answered = Some(text.clone());
             events.push(DetectorEvent::Answer { text, id, source });
         }
@@ -312,12 +318,18 @@ mod tests {
     fn an_empty_answer_is_one() {
         let mut turn = Turn::default();
         turn.begin(None);
-        let answer = turn.answer(String::new(), None, Source::Hook);
-        assert!(matches!(answer, Some(DetectorEvent::Answer { text, .. }) if text.is_empty()));
-        assert!(turn.has_words(), "nothing more is waited for");
-        turn.over(Outcome::Completed);
+        let answer = |text: &str| {
+            [
+                DetectorEvent::Answer { text: text.into(), id: None, source: Source::Hook },
+                over(Outcome::Completed),
+            ]
+        };
+        assert_eq!(turn.answer(String::new(), None, Source::Hook), None);
+        assert!(turn.is_held(), "the session file may have words");
+        assert_eq!(turn.over(Outcome::Completed), answer(""));
         turn.begin(None);
+        turn.answer(String::new(), None, Source::Hook);
         turn.say("Looked at it.".into(), None, Source::SessionFile);
-        assert_eq!(turn.answer(String::new(), None, Source::Hook), None, "what was said stands");
+        assert_eq!(turn.over(Outcome::Completed), answer("Looked at it."), "what was said stands");
     }
 }

@@ -120,6 +120,12 @@ pub struct ReportPointers {
     /// The id of what was said: the same id again replaces.
     #[serde(default)]
     pub id: Option<String>,
+    /// The name of the tool that the agent asks to use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// What the tool would be called with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_input: Option<String>,
     /// Whether the turn goes on after an end that was reported before. A boolean.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continued: Option<String>,

@@ -38,6 +38,17 @@ pub struct DetailRule {
     pub says: String,
 }
 
+/// A menu of the CLI's own that stands where the composer was: a picker, a pager, settings. It asks nothing for the agent,
+/// so it may be closed when a message waits.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OverlayRule {
+    /// The last row of the screen that is not blank.
+    pub ends: Pattern,
+    /// The keys that close it, changing nothing.
+    pub close: Vec<String>,
+}
+
 /// The composer: the last block of rows with this look, with the cursor in it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,6 +64,15 @@ pub struct ComposerRule {
     /// Further lines begin at the left edge, not under the first.
     #[serde(default)]
     pub flush: bool,
+    /// A row of the last block that is there as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Pattern>,
+    /// The mode in which what is typed here would be no message: `shell`, `vim normal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// The keys that leave that mode. Pressed again, they must do no harm.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leave: Vec<String>,
     /// A hint in an empty composer that is not dim.
     #[serde(default)]
     pub hint: Option<Pattern>,

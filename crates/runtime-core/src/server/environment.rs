@@ -29,6 +29,54 @@ const PROXIES: &[&str] = &["ALL_PROXY", "FTP_PROXY", "HTTPS_PROXY", "HTTP_PROXY"
 /// The server's own: its token is among them.
 const OWN_PREFIX: &str = "PARALLAX_";
 
+/// Set by the program in whose terminal a server was started. A CLI that finds them takes itself for a part of that
+/// program: Claude Code as a child of Claude Code writes no session file.
+const PARENT: &[&str] = &[
+    "CLAUDECODE",
+    "GEMINI_CLI",
+    "TERM_PROGRAM",
+    "TERM_PROGRAM_VERSION",
+    "TMUX",
+    "TMUX_PANE",
+    "STY",
+    "WINDOW",
+];
+/// The same, by the beginning of the name.
+const PARENT_PREFIXES: &[&str] = &[
+    "CLAUDE_CODE_CHILD",
+    "CODEX_SANDBOX",
+    "CURSOR_",
+    "GHOSTTY_",
+    "ITERM_",
+    "KITTY_",
+    "VSCODE_",
+    "WEZTERM_",
+    "ZED_",
+    "ZELLIJ",
+];
+/// … and by name, where others that begin so configure the CLI.
+const PARENT_SESSION: &[&str] = &[
+    "CLAUDE_CODE_ENTRYPOINT",
+    "CLAUDE_CODE_EXECPATH",
+    "CLAUDE_CODE_SESSION_ID",
+    "CLAUDE_CODE_SSE_PORT",
+    "CLAUDE_CODE_REMOTE",
+    "CLAUDE_CODE_REMOTE_SESSION_ID",
+    "CLAUDE_CODE_CONTAINER_ID",
+    "CLAUDE_CODE_AGENT",
+    "CLAUDE_CODE_TASK_LIST_ID",
+    "CLAUDE_CODE_SIMPLE",
+    "CLAUDE_ENV_FILE",
+    "CLAUDE_PROJECT_DIR",
+    "CLAUDE_PLUGIN_ROOT",
+    "CODEX_THREAD_ID",
+    "CODEX_CI",
+    "CODEX_INTERNAL_ORIGINATOR_OVERRIDE",
+    "CODEX_MANAGED_BY_NPM",
+    "GEMINI_CLI_NO_RELAUNCH",
+    "GEMINI_SESSION_ID",
+];
+
 /// The variables that agents may get from the server. For places that are not this machine there are none.
 #[derive(Clone, Debug, Default)]
 pub struct Environment(BTreeMap<String, EnvValue>);
@@ -36,7 +84,7 @@ pub struct Environment(BTreeMap<String, EnvValue>);
 impl Environment {
     /// What may be handed on of these variables. The server's own never may.
     pub fn of(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        let foreign = |(name, _): &(String, String)| !name.starts_with(OWN_PREFIX);
+        let foreign = |(name, _): &(String, String)| !name.starts_with(OWN_PREFIX) && !is_parents(name);
         Self(variables.into_iter().filter(foreign).map(|(name, value)| (name, value.into())).collect())
     }
 
@@ -54,6 +102,13 @@ impl Environment {
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(EnvValue::expose)
     }
+}
+
+/// Whether a variable says in which program the server was started.
+fn is_parents(name: &str) -> bool {
+    PARENT.contains(&name)
+        || PARENT_SESSION.contains(&name)
+        || PARENT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn is_common(name: &str) -> bool {
@@ -89,5 +144,24 @@ mod tests {
         expected.sort_unstable();
         assert_eq!(inherited.keys().map(String::as_str).collect::<Vec<_>>(), expected);
         assert_eq!(environment.get("PARALLAX_API_TOKEN"), None);
+    }
+
+    #[test]
+    fn an_agent_is_nobodys_child() {
+        let marks = [
+            "CLAUDECODE",
+            "CLAUDE_CODE_CHILD_SESSION",
+            "CLAUDE_CODE_ENTRYPOINT",
+            "CLAUDE_CODE_SSE_PORT",
+            "CODEX_SANDBOX_NETWORK_DISABLED",
+            "GEMINI_CLI",
+            "TMUX",
+            "VSCODE_IPC_HOOK_CLI",
+        ];
+        let configures = ["CLAUDE_CODE_MAX_RETRIES", "CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CONFIG_DIR"];
+        let names = marks.iter().chain(&configures).map(|name| ((*name).to_owned(), "1".to_owned()));
+        let profile = "name = 'x'\ntitle = 'X'\n[start]\nprogram = 'x'\ninherit = ['CLAUDE*', 'CODEX_*', 'GEMINI_*', 'T*', 'VSCODE_*']\n";
+        let inherited = Environment::of(names).inherited_by(&Profile::parse(profile).unwrap());
+        assert_eq!(inherited.keys().map(String::as_str).collect::<Vec<_>>(), configures);
     }
 }

@@ -1,7 +1,7 @@
 //! What is shown of an agent.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use parallax_api::{Agent, AttentionKind};
+use parallax_api::Agent;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -132,10 +132,7 @@ impl ParallaxAgentStatus {
         let status = Some(agent.status.to_string());
         self.agent = Some(AgentState { id: agent.id.to_string(), status });
         self.attention = agent.attention.as_ref().map(|attention| AttentionState {
-            kind: match attention.kind {
-                AttentionKind::Login => "login".into(),
-                AttentionKind::Question => "question".into(),
-            },
+            kind: attention.kind.as_str().into(),
             text: shortened(&attention.text),
             login_url: attention.login_url.clone(),
         });

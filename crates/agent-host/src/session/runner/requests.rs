@@ -7,7 +7,7 @@ use parallax_api::host::HostSend;
 use parallax_api::message::AnswerRequest;
 use parallax_api::observe::{Metrics, StatusReport};
 use parallax_api::terminal::InputRequest;
-use parallax_api::{AgentStatus, AttentionKind, Code, Problem, TerminalSize, WhenBusy};
+use parallax_api::{AgentStatus, Attention, AttentionKind, Code, Problem, TerminalSize, WhenBusy};
 use parallax_profile::DetectorInput;
 use parallax_screen::keys;
 
@@ -76,15 +76,14 @@ impl Runner {
         }
         let agent = self.publisher.agent();
         if let Some(attention) = agent.attention {
-            return Err(match attention.kind {
-                AttentionKind::Login => auth_required(attention.login_url.as_deref(), &attention.text),
-                AttentionKind::Question => {
-                    let detail =
-                        format!("the agent asks first: {}; answer it with `/answer`", attention.text);
-                    let problem = Problem::new(Code::QuestionPending, detail);
-                    problem.with("attention", serde_json::to_value(attention).unwrap_or_default())
+            match attention.kind {
+                AttentionKind::Login => {
+                    return Err(auth_required(attention.login_url.as_deref(), &attention.text));
                 }
-            });
+                kind if kind.is_question() => return Err(question_pending(&attention)),
+                // The message waits.
+                _ => {}
+            }
         }
         // Once the answer is there the turn is over, also while it takes a moment until `ready` is certain.
         let runs = agent.status == AgentStatus::Busy && !self.messaging.turn().is_over();
@@ -156,8 +155,23 @@ impl Runner {
         if self.lifecycle.is_finished() {
             return drop(reply.send(Err(agent_stopped())));
         }
+        if let Err(problem) = self.names_question(&request) {
+            return drop(reply.send(Err(problem)));
+        }
         let needed = self.process.detector.observation().attention.as_ref();
         self.dialogs.answer(request, needed, reply, Instant::now());
+    }
+
+    /// Whether the answer is for the question that stands now.
+    fn names_question(&self, request: &AnswerRequest) -> Result<(), Problem> {
+        let Some(id) = &request.attention_id else { return Ok(()) };
+        let attention = self.publisher.agent().attention;
+        if attention.as_ref().is_some_and(|attention| attention.id == *id) {
+            return Ok(());
+        }
+        let detail = "that question is over; `attention` has the one that stands now, if any";
+        let problem = Problem::new(Code::QuestionChanged, detail);
+        Err(problem.with("attention", serde_json::to_value(attention).unwrap_or_default()))
     }
 
     fn on_interrupt(&mut self, reply: Reply<()>) {
@@ -249,4 +263,10 @@ impl Runner {
             cost_usd: self.usage.cost_usd,
         }
     }
+}
+
+fn question_pending(attention: &Attention) -> Problem {
+    let detail = format!("the agent asks first: {}; answer it with `/answer`", attention.text);
+    let problem = Problem::new(Code::QuestionPending, detail);
+    problem.with("attention", serde_json::to_value(attention).unwrap_or_default())
 }

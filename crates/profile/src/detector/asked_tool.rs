@@ -1,0 +1,186 @@
+//! What hooks report of a tool that the agent asks to use: the whole question, whatever the width of the screen.
+
+use parallax_api::{AttentionKind, AttentionOption, AttentionQuestion, AttentionTool};
+use serde_json::Value;
+
+use super::option_rows::slug;
+use crate::observation::{AttentionRequest, DialogOption};
+
+/// Tools that are kept: several may be asked for at once.
+pub(super) const MAX_ASKED: usize = 16;
+/// A text of a tool's input by which its dialog is known, in characters.
+const KEY_CHARS: usize = 24;
+/// How much of an input stands in a question that does not show it.
+const INPUT_CHARS: usize = 2000;
+
+/// A tool that the agent asks to use.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct AskedTool {
+    pub tool: AttentionTool,
+    questions: Vec<AttentionQuestion>,
+    plan: Option<String>,
+    /// The text under which its dialog was published first: the screen may become narrower.
+    text: Option<String>,
+    /// Its dialog was on the screen.
+    pub is_shown: bool,
+}
+
+impl AskedTool {
+    pub fn new(tool: AttentionTool) -> Self {
+        let questions =
+            tool.input.get("questions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let mut ids: Vec<String> = Vec::new();
+        let questions = questions.iter().filter_map(|value| question(value, &mut ids)).collect();
+        let plan = tool.input.get("plan").and_then(Value::as_str).map(Into::into);
+        Self { tool, questions, plan, text: None, is_shown: false }
+    }
+
+    /// Whether a dialog with this text is about it.
+    fn is_shown_in(&self, squeezed_text: &str) -> bool {
+        texts(&self.tool.input).iter().any(|text| {
+            let key: String = squeezed(text).chars().take(KEY_CHARS).collect();
+            key.chars().count() >= 2 && squeezed_text.contains(&key)
+        })
+    }
+
+    /// The request with everything that the hook reported.
+    pub fn complete(&mut self, mut needed: AttentionRequest) -> AttentionRequest {
+        self.is_shown |= needed.on_screen;
+        if !self.questions.is_empty() {
+            self.complete_question(&mut needed);
+            return needed;
+        }
+        needed.plan.clone_from(&self.plan);
+        if self.plan.is_some() {
+            needed.kind = AttentionKind::Plan;
+        } else if needed.kind == AttentionKind::Question {
+            needed.kind = AttentionKind::Permission;
+        }
+        if !needed.on_screen {
+            needed.text = self.text.clone().unwrap_or_else(|| self.described(&needed.text));
+        } else if let Some(text) = &self.text {
+            needed.text.clone_from(text);
+        } else {
+            needed.text = self.described(&needed.text);
+            self.text = Some(needed.text.clone());
+        }
+        needed.tool = Some(self.tool.clone());
+        needed
+    }
+
+    /// The question of the pane on the screen, in the words of the hook.
+    fn complete_question(&self, needed: &mut AttentionRequest) {
+        needed.kind = AttentionKind::Question;
+        needed.questions.clone_from(&self.questions);
+        let shown = squeezed(&needed.text);
+        let question = self.questions.iter().find(|question| {
+            let key: String = squeezed(&question.text).chars().take(KEY_CHARS).collect();
+            // The review of all answers repeats the questions.
+            let is_offered = |option: &DialogOption| {
+                question.options.iter().any(|known| squeezed(&known.label) == squeezed(&option.label))
+            };
+            shown.contains(&key) && needed.options.iter().any(is_offered)
+        });
+        let Some(question) = question else { return };
+        needed.text.clone_from(&question.text);
+        for option in &mut needed.options {
+            let is_it = |known: &&AttentionOption| squeezed(&known.label) == squeezed(&option.label);
+            if let Some(known) = question.options.iter().find(is_it) {
+                option.label.clone_from(&known.label);
+                option.description.clone_from(&known.description);
+                option.preview.clone_from(&known.preview);
+            }
+        }
+    }
+
+    /// The text of a dialog, with the tool and its input where the dialog does not show them whole.
+    fn described(&self, text: &str) -> String {
+        let shown = squeezed(text);
+        let is_whole = texts(&self.tool.input).iter().all(|part| shown.contains(&squeezed(part)));
+        if is_whole {
+            return text.to_owned();
+        }
+        let input: Vec<String> = match &self.tool.input {
+            Value::Object(fields) => {
+                fields.iter().map(|(name, value)| format!("{name}: {}", plain(value))).collect()
+            }
+            other => vec![plain(other)],
+        };
+        let input: String = input.join("\n").chars().take(INPUT_CHARS).collect();
+        format!("{}\n{input}\n{text}", self.tool.name)
+    }
+}
+
+/// The tool that this dialog is about: the one whose input it shows, else the newest.
+pub(super) fn of_dialog<'a>(
+    asked: &'a mut [AskedTool],
+    needed: &AttentionRequest,
+) -> Option<&'a mut AskedTool> {
+    if !needed.kind.is_question() {
+        return None;
+    }
+    let shown = squeezed(&needed.text);
+    let at =
+        asked.iter().rposition(|tool| tool.is_shown_in(&shown)).or_else(|| asked.len().checked_sub(1))?;
+    asked.get_mut(at)
+}
+
+fn question(value: &Value, ids: &mut Vec<String>) -> Option<AttentionQuestion> {
+    let text = value.get("question")?.as_str()?.to_owned();
+    let header = value.get("header").and_then(Value::as_str).map(String::from);
+    let word = slug(header.as_deref().unwrap_or(&text));
+    let numbered = (2..100).map(|number| format!("{word}-{number}"));
+    let id = std::iter::once(word.clone()).chain(numbered).find(|id| !ids.contains(id))?;
+    ids.push(id.clone());
+    let options = value.get("options").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    Some(AttentionQuestion {
+        id,
+        text,
+        header,
+        multiple: value.get("multiSelect").and_then(Value::as_bool).unwrap_or_default(),
+        options: options.iter().filter_map(option).collect(),
+        free_text: true,
+    })
+}
+
+fn option(value: &Value) -> Option<AttentionOption> {
+    let text = |name: &str| value.get(name).and_then(Value::as_str).map(String::from);
+    let label = text("label")?;
+    Some(AttentionOption {
+        id: slug(&label),
+        label,
+        description: text("description"),
+        preview: text("preview"),
+        selected: None,
+    })
+}
+
+impl From<&AttentionOption> for DialogOption {
+    fn from(option: &AttentionOption) -> Self {
+        Self {
+            id: option.id.clone(),
+            label: option.label.clone(),
+            description: option.description.clone(),
+            preview: option.preview.clone(),
+            ..Self::default()
+        }
+    }
+}
+
+/// All texts in a value.
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(items) => items.iter().flat_map(texts).collect(),
+        Value::Object(fields) => fields.values().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), String::from)
+}
+
+fn squeezed(text: &str) -> String {
+    text.chars().filter(|char| char.is_alphanumeric()).collect()
+}
