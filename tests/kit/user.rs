@@ -185,6 +185,7 @@ impl Spawned {
             message,
             expect_response: true,
             timeout_ms: Some(60_000),
+            on_question: parallax_api::message::OnQuestion::Wait,
             ..SendRequest::default()
         };
         let answer = within("an answer", Duration::from_secs(70), self.client.send(&self.id, &request)).await;

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use parallax_api::message::{MessageSource, MessageState, MessagesQuery};
+use parallax_api::message::{MessageProgress, MessageSource, MessageState, MessagesQuery};
 use parallax_api::{AgentId, Code, Message, Problem, Role, Time};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -304,6 +304,11 @@ impl Inbox {
                 return MessageOutcome::Failed(Problem::internal("the conversation is gone"));
             }
         }
+    }
+
+    /// A message and its answer. Fails with `NOT_FOUND`.
+    pub fn progress(&self, id: &str) -> Result<MessageProgress, Problem> {
+        MessageProgress::find(id, &self.lock().messages)
     }
 
     /// The conversation, oldest first. Fails as [`MessagesQuery::page`] does.

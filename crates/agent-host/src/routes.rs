@@ -15,7 +15,7 @@ use axum::{Json, Router};
 pub use host::Host;
 use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::host::{HookReport, HostSend};
-use parallax_api::message::{AnswerRequest, MessageList, MessagesQuery};
+use parallax_api::message::{AnswerRequest, MessageList, MessageProgress, MessageQuery, MessagesQuery};
 use parallax_api::observe::{Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::{Agent, AgentStatus, Code, Problem, SendResponse};
@@ -33,6 +33,7 @@ pub fn router(host: Host) -> Router {
         .route("/events", get(events::events))
         .route("/send", post(send))
         .route("/messages", get(messages))
+        .route("/messages/{id}", get(message))
         .route("/screen", get(screen))
         .route("/status", get(status))
         .route("/metrics", get(metrics))
@@ -65,6 +66,15 @@ async fn messages(
 ) -> Answer<MessageList> {
     let query = query.map_err(|error| Problem::invalid("query", error.body_text()))?;
     Ok(Json(MessageList { messages: host.session.inbox().list(&query)? }))
+}
+
+async fn message(
+    State(host): State<Host>,
+    axum::extract::Path(id): axum::extract::Path<String>,
+    query: Result<axum::extract::Query<MessageQuery>, axum::extract::rejection::QueryRejection>,
+) -> Answer<MessageProgress> {
+    let query = query.map_err(|error| Problem::invalid("query", error.body_text()))?;
+    host.session.message(&id, query.duration()?).await.map(Json)
 }
 
 async fn screen(State(host): State<Host>) -> Answer<Screen> {

@@ -21,10 +21,10 @@ mod usage;
 use bytes::Bytes;
 use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::host::{HookReport, HostSend};
-use parallax_api::message::{AnswerRequest, DEFAULT_TIMEOUT_MS};
+use parallax_api::message::{AnswerRequest, DEFAULT_TIMEOUT_MS, MessageProgress, OnQuestion};
 use parallax_api::observe::{Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, Screen};
-use parallax_api::{Agent, Code, Problem, SendResponse, TerminalSize};
+use parallax_api::{Agent, Attention, AttentionKind, Code, Problem, SendResponse, TerminalSize};
 use parallax_profile::Launch;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -105,18 +105,65 @@ impl Session {
     pub async fn send(&self, message: HostSend) -> Result<SendResponse, Problem> {
         let id = message.message_id.clone();
         let expect = message.request.expect_response;
+        let on_question = message.request.on_question;
         let timeout_ms = message.request.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS);
         self.ask(|reply| Command::Send { message, reply }).await?;
         if !expect {
             return Ok(SendResponse { sent: true, message_id: id, response: None });
         }
         let patience = std::time::Duration::from_millis(timeout_ms);
-        match tokio::time::timeout(patience, self.inbox.outcome(&id)).await {
+        let outcome = async {
+            tokio::select! {
+                biased;
+                outcome = self.inbox.outcome(&id) => outcome,
+                attention = self.person_needed(), if on_question == OnQuestion::Return => {
+                    MessageOutcome::Failed(waits_for_person(&attention))
+                }
+            }
+        };
+        match tokio::time::timeout(patience, outcome).await {
             Ok(MessageOutcome::Answered(answer)) => {
                 Ok(SendResponse { sent: true, message_id: id, response: Some(answer) })
             }
             Ok(MessageOutcome::Failed(problem)) => Err(problem.with("messageId", id)),
             Err(_) => Err(self.no_answer_yet(&id, timeout_ms)),
+        }
+    }
+
+    /// How far a message has come. Waits until it has ended, or a person is needed. Fails with `NOT_FOUND`.
+    pub async fn message(&self, id: &str, wait: std::time::Duration) -> Result<MessageProgress, Problem> {
+        if self.inbox.get(id).is_none() {
+            return Err(Problem::new(Code::NotFound, "no message of this agent has that id"));
+        }
+        let change = async {
+            tokio::select! {
+                _ = self.inbox.outcome(id) => {}
+                _ = self.person_needed() => {}
+            }
+        };
+        // However it ends, what is so then is told.
+        drop(tokio::time::timeout(wait, change).await);
+        let attention = self.agent().attention;
+        self.inbox.progress(id).map(|progress| MessageProgress { attention, ..progress })
+    }
+
+    /// Resolves when a person is needed.
+    async fn person_needed(&self) -> Attention {
+        let needs = |agent: &Agent| {
+            let asks = |attention: &&Attention| {
+                attention.kind.is_question() || attention.kind == AttentionKind::Login
+            };
+            agent.attention.as_ref().filter(asks).cloned()
+        };
+        let mut agent_rx = self.agent_rx.clone();
+        loop {
+            if let Some(attention) = needs(&agent_rx.borrow_and_update()) {
+                return attention;
+            }
+            if agent_rx.changed().await.is_err() {
+                // The agent has ended; so do its messages.
+                std::future::pending::<()>().await;
+            }
         }
     }
 
@@ -204,4 +251,17 @@ impl Session {
         self.commands_tx.send(command(reply)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
+}
+
+/// The refusal for a caller who waits for an answer while a person is needed.
+fn waits_for_person(attention: &Attention) -> Problem {
+    if attention.kind == AttentionKind::Login {
+        return runner::auth_required(attention.login_url.as_deref(), &attention.text);
+    }
+    let detail = format!(
+        "the agent asks: {}; answer it with `/answer`, then wait for the message with `/messages/ID?wait=SECONDS`",
+        attention.text
+    );
+    let problem = Problem::new(Code::QuestionPending, detail);
+    problem.with("attention", serde_json::to_value(attention).unwrap_or_default())
 }

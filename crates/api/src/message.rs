@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::agent::MAX_MESSAGE;
 use crate::text::is_blank;
-use crate::{AgentId, Problem, Time};
+use crate::{AgentId, Attention, Code, Problem, Time};
 
 /// What to do with a message when the agent works on another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -44,6 +44,70 @@ pub struct SendRequest {
     /// What to do when the agent is busy.
     #[serde(default)]
     pub when_busy: WhenBusy,
+    /// What to do when a person is needed while `expectResponse` waits.
+    #[serde(default)]
+    pub on_question: OnQuestion,
+}
+
+/// What to do when a person is needed while an answer is awaited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnQuestion {
+    /// Answer at once with `QUESTION_PENDING` or `AUTH_REQUIRED`; the message goes on.
+    #[default]
+    Return,
+    /// Wait on.
+    Wait,
+}
+
+/// The query of one message.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct MessageQuery {
+    /// Wait so many seconds, at most 3600, for its answer or for a person to be needed. Default: do not wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<u64>,
+}
+
+impl MessageQuery {
+    /// How long to wait. Fails with `VALIDATION_ERROR` for more than an hour.
+    pub fn duration(&self) -> Result<std::time::Duration, Problem> {
+        let seconds = self.wait.unwrap_or_default();
+        if seconds > MAX_TIMEOUT_MS / 1000 {
+            return Err(Problem::invalid("wait", format!("at most {} seconds", MAX_TIMEOUT_MS / 1000)));
+        }
+        Ok(std::time::Duration::from_secs(seconds))
+    }
+}
+
+/// How far one message has come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MessageProgress {
+    /// The message, with its `state`.
+    pub message: Message,
+    /// The agent's answer to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response: Option<Message>,
+    /// What a person is needed for now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attention: Option<Attention>,
+}
+
+impl MessageProgress {
+    /// The message with this id and its answer, in a conversation. Fails with `NOT_FOUND`.
+    pub fn find<'a>(id: &str, messages: impl IntoIterator<Item = &'a Message>) -> Result<Self, Problem> {
+        let (mut message, mut response) = (None, None);
+        for one in messages {
+            if one.id == id {
+                message = Some(one.clone());
+            } else if one.in_reply_to.as_deref() == Some(id) {
+                response = Some(one.clone());
+            }
+        }
+        let no_message = || Problem::new(Code::NotFound, "no message of this agent has that id");
+        Ok(Self { message: message.ok_or_else(no_message)?, response, attention: None })
+    }
 }
 
 impl SendRequest {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use parallax_api::agent::MAX_MESSAGE;
-use parallax_api::message::MAX_TIMEOUT_MS;
+use parallax_api::message::{MAX_TIMEOUT_MS, OnQuestion};
 use parallax_api::{SendRequest, WhenBusy};
 
 use crate::context::Context;
@@ -54,6 +54,8 @@ impl SendArgs {
             expect_response: !self.no_wait,
             timeout_ms: (!self.no_wait).then_some(timeout_ms),
             when_busy: self.when_busy,
+            // A person who waits here is shown the question, and the answer comes all the same.
+            on_question: OnQuestion::Wait,
         };
         request.check()?;
         let agent = find::agent(&context.client, &self.agent).await?;

@@ -82,6 +82,7 @@ pub async fn interrupts_when_told(backend: &impl TestBackend) {
         when_busy: WhenBusy::Interrupt,
         expect_response: true,
         timeout_ms: Some(30_000),
+        ..SendRequest::default()
     };
     let sent = agent.client.send(&agent.id, &request).await.expect("an answer");
     assert_eq!(sent.response.expect("a response").content, "echo: at once");

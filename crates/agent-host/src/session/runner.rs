@@ -264,7 +264,7 @@ fn agent_stopped() -> Problem {
     )
 }
 
-fn auth_required(login_url: Option<&str>, text: &str) -> Problem {
+pub(super) fn auth_required(login_url: Option<&str>, text: &str) -> Problem {
     let problem = Problem::new(
         Code::AuthRequired,
         format!("a person must log in first ({text}); attach to the terminal to do it"),

@@ -10,7 +10,9 @@ use serde_json::Value;
 
 use super::{ANSWER_TIMEOUT, Client, ListFilter};
 use crate::agent::{AgentList, RestartRequest, StopRequest};
-use crate::message::{AnswerRequest, DEFAULT_TIMEOUT_MS, MessageList, MessagesQuery};
+use crate::message::{
+    AnswerRequest, DEFAULT_TIMEOUT_MS, MessageList, MessageProgress, MessageQuery, MessagesQuery,
+};
 use crate::observe::{Logs, LogsQuery, Metrics, StatusReport};
 use crate::runtime::{RuntimeList, RuntimeStatus, StorageStatus};
 use crate::terminal::{InputRequest, Screen};
@@ -80,6 +82,18 @@ impl Client {
         message: &SendRequest,
     ) -> Result<SendResponse, Problem> {
         self.fetch(self.sending(id, message).header("idempotency-key", key)).await
+    }
+
+    /// `GET …/:id/messages/:messageId`: one message, waiting for its end as long as the query says.
+    pub async fn message(
+        &self,
+        id: &AgentId,
+        message: &str,
+        query: &MessageQuery,
+    ) -> Result<MessageProgress, Problem> {
+        let limit = query.duration()?.saturating_add(ANSWER_TIMEOUT);
+        let call = self.agent(Method::GET, id, &format!("/messages/{message}")).query(query);
+        self.fetch(call.timeout(limit)).await
     }
 
     /// `GET …/:id/messages`: the conversation, oldest first.

@@ -1,5 +1,6 @@
 //! One request to one agent, built from the caller's request.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -21,7 +22,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub struct Call {
     method: Method,
     /// The path below the agent: `/send`, or nothing.
-    rest: &'static str,
+    rest: Cow<'static, str>,
     /// As it came, without the ticket.
     query: String,
     headers: HeaderMap,
@@ -32,10 +33,10 @@ pub struct Call {
 
 impl Call {
     /// A call without query, headers and body.
-    pub fn new(method: Method, rest: &'static str) -> Self {
+    pub fn new(method: Method, rest: impl Into<Cow<'static, str>>) -> Self {
         Self {
             method,
-            rest,
+            rest: rest.into(),
             query: String::new(),
             headers: HeaderMap::new(),
             body: Bytes::new(),

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use parallax_api::message::{DEFAULT_TIMEOUT_MS, MAX_TIMEOUT_MS};
-use parallax_api::{AgentId, Problem, SendRequest};
+use parallax_api::message::{DEFAULT_TIMEOUT_MS, MAX_TIMEOUT_MS, MessageProgress, MessageQuery};
+use parallax_api::{AgentId, Code, Problem, SendRequest};
+use parallax_service::extract::Query;
 use reqwest::Method;
 
 use super::extract::{Body, Id};
@@ -41,6 +42,31 @@ pub async fn messages(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     proxy(&app, &id, Call::new(Method::GET, "/messages").query(query)).await
+}
+
+/// One message: how far it has come, and its answer. With `wait`, as soon as it has ended or a person is needed.
+#[utoipa::path(
+    get, path = "/api/managed-agents/{id}/messages/{message_id}", tag = "conversation",
+    params(("id" = String, Path), ("message_id" = String, Path), MessageQuery),
+    responses(
+        (status = 200, body = MessageProgress),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn message(
+    State(app): State<App>,
+    Path((id, message)): Path<(String, String)>,
+    Query(query): Query<MessageQuery>,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, Problem> {
+    let id: AgentId = id.parse()?;
+    let fits =
+        message.len() <= 100 && message.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if !fits {
+        return Err(Problem::new(Code::NotFound, "no message of this agent has that id"));
+    }
+    let call = Call::new(Method::GET, format!("/messages/{message}")).query(raw).taking(query.duration()?);
+    proxy(&app, &id, call).await
 }
 
 /// Press keys: `text` as it stands, or named `keys`.

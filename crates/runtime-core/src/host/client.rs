@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::compat::{self, AnyVersion};
 use parallax_api::host::HostSend;
-use parallax_api::message::{AnswerRequest, MessageList, MessagesQuery};
+use parallax_api::message::{AnswerRequest, MessageList, MessageProgress, MessageQuery, MessagesQuery};
 use parallax_api::observe::{LogsQuery, Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::{Agent, Code, Problem, SendRequest, SendResponse};
@@ -77,6 +77,14 @@ impl HostClient {
         }
         let AnyMessages { messages } = self.get(&with_query("/messages", query)?).await?;
         Ok(MessageList { messages: messages.into_iter().filter_map(compat::message).collect() })
+    }
+
+    /// One message; waits as long as the query does.
+    pub async fn message(&self, message: &str, query: &MessageQuery) -> Result<MessageProgress, Problem> {
+        let path = with_query(&format!("/messages/{message}"), query)?;
+        let limit = query.duration()? + MARGIN;
+        let call = async { read(self.call(Method::GET, &path, None, limit).await?).await };
+        within(limit, call).await
     }
 
     /// What a person would see now.

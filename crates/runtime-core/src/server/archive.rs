@@ -16,7 +16,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
 use parallax_api::compat;
-use parallax_api::message::{MessageList, MessagesQuery};
+use parallax_api::message::{MessageList, MessageProgress, MessagesQuery};
 use parallax_api::observe::{LogFormat, LogPosition, Logs, LogsQuery, Metrics, StatusReport};
 use parallax_api::terminal::Screen;
 use parallax_api::{AgentId, Message, Problem, TerminalSize};
@@ -82,6 +82,11 @@ impl Archive {
     /// The conversation.
     pub(super) fn messages(&self, id: &AgentId, query: &MessagesQuery) -> Result<MessageList, Problem> {
         Ok(MessageList { messages: query.page(&self.remains(id)?.messages)? })
+    }
+
+    /// One message.
+    pub(super) fn message(&self, id: &AgentId, message: &str) -> Result<MessageProgress, Problem> {
+        MessageProgress::find(message, &self.remains(id)?.messages)
     }
 
     /// The last screen. An agent that was lost with its host has an empty one.

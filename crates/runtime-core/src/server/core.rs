@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parallax_api::agent::{AgentList, RestartRequest, StopRequest};
-use parallax_api::message::{AnswerRequest, MessageList, MessagesQuery};
+use parallax_api::message::{AnswerRequest, MessageList, MessageProgress, MessageQuery, MessagesQuery};
 use parallax_api::observe::{LogsQuery, Metrics, StatusReport};
 use parallax_api::runtime::RuntimeStatus;
 use parallax_api::terminal::{InputRequest, Screen};
@@ -122,6 +122,17 @@ impl RuntimeCore {
         let (ended_id, ended_query) = (id.clone(), query.clone());
         let ended = move |archive: &Archive| archive.messages(&ended_id, &ended_query);
         self.read(id, async |host| host.messages(query).await, ended).await
+    }
+
+    pub(super) async fn message(
+        &self,
+        id: &AgentId,
+        message: &str,
+        query: &MessageQuery,
+    ) -> Result<MessageProgress, Problem> {
+        let (ended_id, ended_message) = (id.clone(), message.to_owned());
+        let ended = move |archive: &Archive| archive.message(&ended_id, &ended_message);
+        self.read(id, async |host| host.message(message, query).await, ended).await
     }
 
     pub(super) async fn screen(&self, id: &AgentId) -> Result<Screen, Problem> {

@@ -1,12 +1,12 @@
 //! The verbs on core.
 
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use parallax_api::agent::{AgentList, RestartRequest, StopRequest};
-use parallax_api::message::{AnswerRequest, MessageList, MessagesQuery};
+use parallax_api::message::{AnswerRequest, MessageList, MessageProgress, MessageQuery, MessagesQuery};
 use parallax_api::observe::{Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, Screen};
-use parallax_api::{Agent, Problem, SendRequest, SpawnRequest};
+use parallax_api::{Agent, Code, Problem, SendRequest, SpawnRequest};
 use parallax_service::extract::{Json, Query};
 use parallax_service::idempotency::{IdempotencyKey, StoredResponse};
 use parallax_service::listing::AgentsQuery;
@@ -73,6 +73,26 @@ pub(super) async fn messages(
     Query(query): Query<MessagesQuery>,
 ) -> Result<Json<MessageList>, Problem> {
     app.core.messages(&id, &query).await.map(Json)
+}
+
+/// One message: how far it has come, and its answer.
+#[utoipa::path(
+    get, path = "/api/agents/{id}/messages/{message_id}", tag = "agents",
+    params(("id" = String, Path), ("message_id" = String, Path), MessageQuery),
+    responses((status = 200, body = MessageProgress), (status = "4XX", body = Problem))
+)]
+pub(super) async fn message(
+    State(app): State<App>,
+    Path((id, message)): Path<(String, String)>,
+    Query(query): Query<MessageQuery>,
+) -> Result<Json<MessageProgress>, Problem> {
+    app.core.message(&id.parse()?, &word(message)?, &query).await.map(Json)
+}
+
+/// A message's id becomes part of a path.
+fn word(id: String) -> Result<String, Problem> {
+    let fits = id.len() <= 100 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if fits { Ok(id) } else { Err(Problem::new(Code::NotFound, "no message of this agent has that id")) }
 }
 
 /// What a person would see now.
