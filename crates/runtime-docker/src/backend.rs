@@ -67,6 +67,10 @@ impl AgentBackend for DockerBackend {
         host_files::host_files(&self.context, id, scratch).await
     }
 
+    async fn kill(&self, id: &AgentId) -> Result<(), Problem> {
+        removal::kill(&self.context, id).await
+    }
+
     async fn remove(&self, id: &AgentId, grace: Duration) -> Result<(), Problem> {
         removal::remove(&self.context, id, grace).await
     }

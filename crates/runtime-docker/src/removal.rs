@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::query_parameters::{
-    ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions,
+    KillContainerOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveVolumeOptions,
 };
 use parallax_api::{AgentId, Problem};
 use parallax_runtime_core::host::HostClient;
@@ -37,6 +38,17 @@ pub(crate) async fn remove(context: &Context, id: &AgentId, grace: Duration) -> 
             }
             Err(error) => return Err(engine::problem("remove the agent's container", &error)),
         }
+    }
+}
+
+/// Kills the container and keeps it, with the files of its host. One that is gone or does not run is dead already.
+pub(crate) async fn kill(context: &Context, id: &AgentId) -> Result<(), Problem> {
+    let options = KillContainerOptionsBuilder::default().signal("SIGKILL").build();
+    match context.docker()?.kill_container(&container_name(id), Some(options)).await {
+        Err(error) if !engine::is_missing(&error) && !engine::is_conflict(&error) => {
+            Err(engine::problem("kill the agent's container", &error))
+        }
+        _ => Ok(()),
     }
 }
 
