@@ -97,7 +97,7 @@ pub(super) fn agent(name: &str, phase: &str) -> Value {
     json!({
         "apiVersion": "parallax.io/v1alpha1", "kind": "ParallaxAgent",
         "metadata": {"name": name, "namespace": "team", "resourceVersion": "7", "generation": 1,
-            "uid": "0f4e2d6b-0000-4000-8000-000000000000", "finalizers": ["parallax.io/agent"]},
+            "uid": "0f4e2d6b-0000-4000-8000-000000000000"},
         "spec": {"type": "fake"},
         "status": {"phase": phase},
     })

@@ -31,10 +31,9 @@ pub(super) async fn reconcile(
     if resource.meta().deletion_timestamp.is_some() {
         return cleanup::cleanup(context, resource, &id).await;
     }
-    if resource.finalizers().iter().any(|name| name == FINALIZER)
-        && !cleanup::remove_finalizer(context, resource).await?
-    {
-        return Ok(Action::requeue(CONFLICT_INTERVAL));
+    if resource.finalizers().iter().any(|name| name == FINALIZER) {
+        let removed = cleanup::remove_finalizer(context, resource).await?;
+        return Ok(if removed { Action::await_change() } else { Action::requeue(CONFLICT_INTERVAL) });
     }
     let (update, action) = transition(context, resource, &id).await?;
     let patched = status::patch_status(context, resource, &id, update).await?;
