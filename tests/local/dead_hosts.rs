@@ -73,7 +73,6 @@ async fn a_killed_host_leaves_everything_readable() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_restart_of_the_machine_every_agent_is_readable() {
     let mut program = Program::start();
-    let mut events = program.events("0").await;
     let ids = [talked(&program, "one").await, talked(&program, "two").await];
     program.kill();
     for id in &ids {
@@ -90,6 +89,8 @@ async fn after_a_restart_of_the_machine_every_agent_is_readable() {
     }
     program.start_again();
     for (id, printed) in ids.iter().zip(["one", "two"]) {
+        // From the start for each: they end in any order.
+        let mut events = program.events("0").await;
         assert_eq!(stop_reason(&mut events, id).await, "machine_restarted");
         is_readable(&program, id, printed).await;
     }
@@ -113,8 +114,9 @@ async fn a_forged_file_kills_nobody() {
     let mut program = Program::start();
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let mut bystander = bystander();
-    for forged in [bystander.id(), std::process::id(), program.pid(), 1] {
-        for server_restarts in [false, true] {
+    for server_restarts in [false, true] {
+        for whom in 0..4 {
+            let forged = [bystander.id(), std::process::id(), program.pid(), 1][whom];
             let id = program.bash().await.id;
             let host = program.host(&id);
             let file = program.agent_dir(&id).join("process");
@@ -140,6 +142,7 @@ async fn a_forged_file_kills_nobody() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_directory_full_of_traps_is_read_like_any_other() {
     let program = Program::start();
+    let mut events = program.events("0").await;
     let id = talked(&program, "printed").await;
     let dir = program.agent_dir(&id);
     let host = program.host(&id);
@@ -151,6 +154,7 @@ async fn a_directory_full_of_traps_is_read_like_any_other() {
     }
     assert!(Command::new("mkfifo").arg(dir.join("resume.json")).status().unwrap().success());
     kill(host).unwrap();
+    assert_eq!(stop_reason(&mut events, &id).await, "host_lost");
     eventually("its directory to go", || !dir.exists()).await;
     is_readable(&program, &id, "printed").await;
     assert!(!program.output(&id).await.contains("TOP-SECRET"));
