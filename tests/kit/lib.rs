@@ -11,7 +11,7 @@
 //! - [`pattern_run`]: a run of a pattern, followed
 //! - [`fake_agent`]: a small scripted TUI, the program `parallax-fake-agent`
 //! - [`models`]: scripted models for the three model APIs, so that the real CLIs run without an account
-//! - [`real_cli`]: the real CLIs and what every one of them must do
+//! - [`real_cli`](mod@real_cli): the real CLIs and what every one of them must do
 //! - [`awkward_messages`]: messages of every shape that has gone wrong on the way into a terminal
 //! - [`wait`]: bounded waits
 //! - [`processes`], [`programs`]: the processes of this machine; the built programs
