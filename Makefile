@@ -97,40 +97,40 @@ test: debug ## Every test that a clone alone can run
 
 .PHONY: test-clis
 test-clis: debug clis ## The real Claude Code, Codex and Gemini CLI against the scripted models
-	PATH="$(CLIS)/bin:$$PATH" $(CARGO) nextest run -p parallax-tests --locked --run-ignored only -E 'binary(clis) - test(/^in_/)'
+	PATH="$(CLIS)/bin:$$PATH" $(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(clis) - test(/^in_/)'
 
 .PHONY: test-chaos
 test-chaos: debug ## Full disks (as root), damaged files, killed hosts; PARALLAX_CHAOS_ROUNDS, PARALLAX_CHAOS_SEED
-	$(CARGO) nextest run -p parallax-tests --locked --run-ignored only --no-fail-fast -E 'binary(chaos)'
+	$(CARGO) nextest run --workspace --locked --run-ignored only --no-fail-fast -E 'binary(chaos)'
 
 # For each of the targets; an hour by hand is FUZZ_SECONDS=450.
 FUZZ_SECONDS ?= 8
 .PHONY: fuzz
-fuzz: ## Mutated input for everything that reads what others wrote: FUZZ_SECONDS a target, FUZZ_SEED
-	$(CARGO) run --locked --quiet -p parallax-fuzz -- --seconds $(FUZZ_SECONDS) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
+fuzz: debug ## Mutated input for everything that reads what others wrote: FUZZ_SECONDS a target, FUZZ_SEED
+	$(TARGET)/debug/parallax-fuzz --seconds $(FUZZ_SECONDS) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
 .PHONY: test-browser
 test-browser: debug $(BROWSER_STAMP) ## The xterm.js page in headless Chromium
 	PARALLAX_BROWSER_MODULES="$(BROWSER)/node_modules" \
-	$(CARGO) nextest run -p parallax-tests --locked --run-ignored only -E 'binary(browser) - test(docker)'
+	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(browser) - test(docker)'
 
 .PHONY: test-terminal
 test-terminal: $(TERMINAL_STAMP) ## The terminal held against xterm.js: generated streams, every code point
 	PARALLAX_TERMINAL_MODULES="$(TERMINAL)/node_modules" \
-	$(CARGO) nextest run -p parallax-tests --locked --run-ignored only -E 'binary(terminal)'
+	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(terminal)'
 
 .PHONY: test-docker-browser
 test-docker-browser: debug host test-images $(BROWSER_STAMP) ## The same page with an agent in a container
 	PARALLAX_BROWSER_MODULES="$(BROWSER)/node_modules" \
-	$(CARGO) nextest run -p parallax-tests --locked --run-ignored only -E 'binary(browser) & test(docker)'
+	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(browser) & test(docker)'
 
 .PHONY: test-docker-clis
 test-docker-clis: debug host images-agents ## The real CLIs in their images, against scripted models
-	$(CARGO) nextest run -p parallax-tests --locked --run-ignored only -E 'binary(clis) & test(/^in_docker::/)'
+	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(clis) & test(/^in_docker::/)'
 
 .PHONY: test-engine
 test-engine: debug host test-images ## The suite that restarts the Docker engine of this machine, and what runs on it
-	PARALLAX_TEST_RESTARTS_ENGINE=1 $(CARGO) nextest run -p parallax-tests --locked --run-ignored only -E 'binary(engine)'
+	PARALLAX_TEST_RESTARTS_ENGINE=1 $(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(engine)'
 
 IMAGES_TEST := tests/images
 # Debian's package of that name.
@@ -148,18 +148,18 @@ test-images: debug host ## The images that the Docker and Kubernetes suites use:
 
 .PHONY: test-docker
 test-docker: debug host test-images ## The suites that need a Docker engine (DOCKER_HOST, or the local one)
-	$(CARGO) nextest run -p parallax-tests --locked --run-ignored only -E 'binary(docker)'
+	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(docker)'
 
 .PHONY: test-k8s
 test-k8s: debug host test-images ## The suites that need a Kubernetes cluster (KUBECONFIG) whose node is this machine
 	kubectl apply -f deploy/kubernetes/definition/crd.yaml
 	kubectl wait --for=condition=Established --timeout=30s crd/parallaxagents.parallax.io
-	$(CARGO) nextest run -p parallax-tests --locked --run-ignored only -E 'binary(kubernetes)'
+	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(kubernetes)'
 
 .PHONY: test-k8s-clis
 test-k8s-clis: debug host test-images images-agents ## The real CLIs in pods, against scripted models
 	kubectl apply -f deploy/kubernetes/definition/crd.yaml
-	$(CARGO) nextest run -p parallax-tests --locked --run-ignored only -E 'binary(clis) & test(/^in_kubernetes::/)'
+	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(clis) & test(/^in_kubernetes::/)'
 
 .PHONY: crd
 crd: ## Bring deploy/kubernetes/definition/crd.yaml up to date with the types it is made from
