@@ -128,7 +128,7 @@ async fn send_prints_the_answer() {
     assert_eq!(run.out, "# Yes\nwell\n");
     parallax(&url, &["send", ID, "--", "--dash"]).await;
     let seen = bodies.lock().unwrap().clone();
-    let common = |message: &str, ms: u64| json!({"message": message, "expectResponse": true, "timeoutMs": ms, "whenBusy": "queue"});
+    let common = |message: &str, ms: u64| json!({"message": message, "expectResponse": true, "timeoutMs": ms, "whenBusy": "queue", "onQuestion": "wait"});
     assert_eq!(seen, [common("is it?", 600_000), common("two\nlines\n", 5000)]);
     assert_eq!(parallax(&url, &["send", "one", " "]).await.code, 2, "an empty message is not sent");
 }
