@@ -45,7 +45,8 @@ pub struct SendRequest {
     #[serde(default)]
     pub when_busy: WhenBusy,
     /// What to do when a person is needed while `expectResponse` waits.
-    #[serde(default)]
+    // Left out where it says nothing: older servers and hosts refuse fields they do not know.
+    #[serde(default, skip_serializing_if = "OnQuestion::is_return")]
     pub on_question: OnQuestion,
 }
 
@@ -58,6 +59,13 @@ pub enum OnQuestion {
     Return,
     /// Wait on.
     Wait,
+}
+
+impl OnQuestion {
+    /// Whether it is the default.
+    fn is_return(&self) -> bool {
+        *self == Self::Return
+    }
 }
 
 /// The query of one message.

@@ -13,7 +13,9 @@ use hyper_util::rt::TokioIo;
 use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::compat::{self, AnyVersion};
 use parallax_api::host::HostSend;
-use parallax_api::message::{AnswerRequest, MessageList, MessageProgress, MessageQuery, MessagesQuery};
+use parallax_api::message::{
+    AnswerRequest, MessageList, MessageProgress, MessageQuery, MessagesQuery, OnQuestion,
+};
 use parallax_api::observe::{LogsQuery, Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::{Agent, Code, Problem, SendRequest, SendResponse};
@@ -66,7 +68,14 @@ impl HostClient {
             // Without an answer to wait for, `whenBusy: interrupt` may still wait for the turn to end.
             false => TYPING,
         };
-        self.post("/send", &HostSend { message_id, request }, wait + MARGIN).await
+        let mut send = HostSend { message_id, request };
+        let answer = self.post("/send", &send, wait + MARGIN).await;
+        if !answer.as_ref().is_err_and(|problem| is_unknown_field(problem, "onQuestion")) {
+            return answer;
+        }
+        // A host that is older than the field waits through questions anyway.
+        send.request.on_question = OnQuestion::default();
+        self.post("/send", &send, wait + MARGIN).await
     }
 
     /// The conversation.
@@ -115,7 +124,17 @@ impl HostClient {
 
     /// Answers the pending question.
     pub async fn answer(&self, request: &AnswerRequest) -> Result<Agent, Problem> {
-        self.post("/answer", request, TYPING).await.map(|AnyVersion(agent)| agent)
+        let mut answered = self.post("/answer", request, TYPING).await;
+        if answered.as_ref().is_err_and(|problem| is_unknown_field(problem, "attentionId")) {
+            // The host is older than the field, so it cannot check it: this looks once before.
+            let asked = self.agent().await?.attention.map(|attention| attention.id);
+            if asked != request.attention_id {
+                return Err(Problem::new(Code::QuestionChanged, "another question stands by now"));
+            }
+            let request = AnswerRequest { attention_id: None, ..request.clone() };
+            answered = self.post("/answer", &request, TYPING).await;
+        }
+        answered.map(|AnyVersion(agent)| agent)
     }
 
     /// Stops the current turn.
@@ -246,6 +265,11 @@ pub(super) async fn accepted(answer: Response<Incoming>) -> Result<Response<Inco
         .unwrap_or_else(|_| Problem::internal(format!("the agent's host answered {status}"))))
 }
 
+/// Whether a host refused a request because it is older than this field of it.
+fn is_unknown_field(problem: &Problem, field: &str) -> bool {
+    problem.code == Code::Validation && problem.detail.contains(&format!("unknown field `{field}`"))
+}
+
 async fn read<T: DeserializeOwned>(answer: Response<Incoming>) -> Result<T, Problem> {
     let body = collect(accepted(answer).await?).await?;
     serde_json::from_slice(&body).map_err(|cause| {
@@ -261,4 +285,27 @@ async fn collect(answer: Response<Incoming>) -> Result<Bytes, Problem> {
 pub(super) fn with_query(path: &str, query: &impl Serialize) -> Result<String, Problem> {
     let query = serde_html_form::to_string(query).map_err(Problem::internal)?;
     Ok(if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_host_names_the_field_it_does_not_know() {
+        // As hosts of version 0.1.0 say it.
+        let detail = "Failed to deserialize the JSON body into the target type: request: unknown field `onQuestion`, expected one of \
+                      `message`, `expectResponse`, `timeoutMs`, `whenBusy` at line 1 column 90";
+        let problem = Problem::new(Code::Validation, detail);
+        assert!(is_unknown_field(&problem, "onQuestion"));
+        assert!(!is_unknown_field(&problem, "attentionId"));
+        assert!(!is_unknown_field(&Problem::new(Code::Conflict, detail), "onQuestion"));
+    }
+
+    #[test]
+    fn an_older_host_is_not_sent_what_says_nothing() {
+        let send = HostSend { message_id: "m".into(), request: SendRequest::default() };
+        let sent = serde_json::to_value(&send).expect("JSON");
+        assert!(sent["request"].get("onQuestion").is_none(), "{sent}");
+    }
 }
