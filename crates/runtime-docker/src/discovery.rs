@@ -11,8 +11,8 @@ use parallax_runtime_core::FoundHost;
 
 use crate::context::Context;
 use crate::engine;
+use crate::host_volume::remove_filler;
 use crate::layout::{container_name, label};
-use crate::removal::remove_filler;
 
 /// How the engine writes a time that never was.
 const NEVER: &str = "0001-";
@@ -32,7 +32,7 @@ pub(crate) async fn list_hosts(context: &Context) -> Result<Vec<FoundHost>, Prob
     for summary in found {
         let id = summary.labels.and_then(|mut labels| labels.remove(label::AGENT));
         let Some(id) = id.and_then(|id| id.parse::<AgentId>().ok()) else {
-            remove_filler(context, &summary.id.unwrap_or_default()).await;
+            remove_filler(context.docker()?, &summary.id.unwrap_or_default()).await;
             continue;
         };
         // A paused container does not answer, and is not dead.

@@ -260,6 +260,14 @@ impl Write for Hasher {
     }
 }
 
+/// Removes a container that filled the host volume and whose server died meanwhile.
+pub(crate) async fn remove_filler(docker: &Docker, container: &str) {
+    let options = RemoveContainerOptionsBuilder::default().force(true).build();
+    if let Err(error) = docker.remove_container(container, Some(options)).await {
+        tracing::warn!(container, error = engine::words(&error), "failed to remove a left-over container");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

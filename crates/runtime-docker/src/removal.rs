@@ -70,12 +70,3 @@ async fn remove_volumes(context: &Context, id: &AgentId) -> Result<(), Problem> 
     }
     Ok(())
 }
-
-/// Removes a container that filled the host volume and whose server died meanwhile.
-pub(crate) async fn remove_filler(context: &Context, container: &str) {
-    let Ok(docker) = context.docker() else { return };
-    let options = RemoveContainerOptionsBuilder::default().force(true).build();
-    if let Err(error) = docker.remove_container(container, Some(options)).await {
-        tracing::warn!(container, error = engine::words(&error), "failed to remove a left-over container");
-    }
-}

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use crate::attr::{bg, color};
 use crate::buffer::Buffer;
 use crate::line::Line;
-use crate::screen::Terminal;
 use crate::sgr::Look;
+use crate::terminal::Terminal;
 
 /// One line for what stands once, then one a row, oldest first. Attributes stand where they change.
 pub(crate) fn inspect(terminal: &Terminal) -> String {

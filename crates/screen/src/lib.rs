@@ -35,11 +35,13 @@ mod screen;
 mod sgr;
 mod snapshot;
 mod splitter;
+mod terminal;
 mod viewer;
 mod width;
 
 pub use report::{ProgramStatus, TerminalReport};
 pub use row::{Cell, Color, Row};
-pub use screen::{Fed, Modes, Screen};
+pub use screen::{Modes, Screen};
 pub use snapshot::RESET;
+pub use terminal::Fed;
 pub use viewer::ViewerInput;

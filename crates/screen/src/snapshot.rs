@@ -7,8 +7,8 @@ use crate::buffer::{Buffer, Saved};
 use crate::charset::{self, Charset};
 use crate::emulator::{Emulator, Encoding, Mouse};
 use crate::painter::Painter;
-use crate::screen::Terminal;
 use crate::sgr::Look;
+use crate::terminal::Terminal;
 
 /// Rows of scrollback that a late viewer gets at most.
 const HISTORY: usize = 1000;

@@ -8,8 +8,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 use parallax_api::{AgentId, Code, Problem};
 
-use super::reconcile::Transition;
-use super::status::StatusUpdate;
+use super::status::{StatusUpdate, Transition};
 use crate::context::Context;
 use crate::names::{self, MANAGER};
 use crate::pod;

@@ -11,8 +11,7 @@ use parallax_runtime_core::BackendEvent;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::reconcile::Transition;
-use super::status::StatusUpdate;
+use super::status::{StatusUpdate, Transition};
 use crate::context::Context;
 use crate::launch_tracker::LaunchState;
 use crate::removal;

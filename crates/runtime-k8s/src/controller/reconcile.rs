@@ -7,7 +7,7 @@ use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt as _};
 use parallax_api::{AgentId, Problem};
 
-use super::status::{self, StatusUpdate};
+use super::status::{self, StatusUpdate, Transition};
 use super::{cleanup, create, pending, starting, suspend};
 use crate::context::Context;
 use crate::launch_tracker::LaunchState;
@@ -16,9 +16,6 @@ use crate::resource::{ParallaxAgent, Phase};
 
 /// When a resource is read again that changed while it was reconciled.
 const CONFLICT_INTERVAL: Duration = Duration::from_millis(300);
-
-/// What a step came to: the status to show, and when to look again.
-pub(super) type Transition = Result<(StatusUpdate, Action), Problem>;
 
 pub(super) async fn reconcile(
     context: &Arc<Context>,

@@ -8,8 +8,7 @@ use parallax_api::AgentId;
 use parallax_runtime_core::host::HostClient;
 use parallax_runtime_core::{BackendEvent, FoundHost};
 
-use super::reconcile::Transition;
-use super::status::StatusUpdate;
+use super::status::{StatusUpdate, Transition};
 use crate::context::Context;
 use crate::launch::wait::start_failure;
 use crate::pod_state::{self, PodState};

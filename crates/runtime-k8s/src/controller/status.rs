@@ -1,6 +1,7 @@
 //! Writing a resource's status: only when it differs, and only over the version that was read.
 
 use kube::api::{Patch, PatchParams};
+use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 use kube::{Resource as _, ResourceExt as _};
 use parallax_api::{AgentId, Problem};
@@ -39,6 +40,9 @@ impl StatusUpdate {
         Self::phase(Phase::Failed).with_problem(problem)
     }
 }
+
+/// What a step came to: the status to show, and when to look again.
+pub(super) type Transition = Result<(StatusUpdate, Action), Problem>;
 
 /// Writes the status. False: the resource has changed meanwhile, and nothing was written.
 pub(super) async fn patch_status(

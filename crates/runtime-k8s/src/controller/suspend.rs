@@ -7,8 +7,7 @@ use parallax_api::agent::StopRequest;
 use parallax_api::{AgentId, Problem};
 use parallax_runtime_core::host::HostClient;
 
-use super::reconcile::Transition;
-use super::status::StatusUpdate;
+use super::status::{StatusUpdate, Transition};
 use crate::context::Context;
 use crate::pod_state::{self, PodState};
 use crate::removal::remove_pod;
