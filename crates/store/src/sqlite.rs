@@ -12,6 +12,7 @@ mod attempts;
 mod boot;
 mod connection;
 mod database;
+mod databases;
 mod errors;
 mod events;
 mod idempotency;
@@ -37,7 +38,7 @@ use idempotency::Keys;
 /// # Errors
 /// When another server has the directory, or it cannot be used.
 pub async fn open_control_plane(dir: &Path) -> Result<ControlPlaneStores, StoreError> {
-    let database = Database::open(dir, &schema::CONTROL_PLANE).await?;
+    let database = Database::open(dir, &databases::CONTROL_PLANE).await?;
     Ok(ControlPlaneStores {
         events: Arc::new(database.clone()),
         idempotency: Arc::new(Keys::new(database.clone())),
@@ -54,7 +55,7 @@ pub async fn open_control_plane(dir: &Path) -> Result<ControlPlaneStores, StoreE
 /// # Errors
 /// When another server has the directory, or it cannot be used.
 pub async fn open_runtime(dir: &Path) -> Result<RuntimeStores, StoreError> {
-    let database = Database::open(dir, &schema::RUNTIME).await?;
+    let database = Database::open(dir, &databases::RUNTIME).await?;
     Ok(RuntimeStores {
         events: Arc::new(database.clone()),
         idempotency: Arc::new(Keys::new(database.clone())),

@@ -205,7 +205,7 @@ fn run(
     let boot = BootMark::set(&path);
     if boot.was_lost {
         tracing::warn!("the machine went down under the last server: event ids that were given out are void");
-        if let Err(error) = super::events::after_copy(&opened.connection, false) {
+        if let Err(error) = (schema.after_loss)(&opened.connection, false) {
             tracing::error!(%error, "failed to give the event log a new name");
         }
     }

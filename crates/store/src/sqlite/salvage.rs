@@ -12,7 +12,6 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
 use super::errors::{OpenError, is_busy, is_full};
-use super::events;
 use super::migrate;
 use super::schema::{Schema, Table};
 use crate::StorageHealth;
@@ -142,7 +141,7 @@ fn copy(path: &Path, new: &Path, schema: &Schema, why: &OpenError) -> Result<Vec
         Err(error) => tracing::error!(%error, "nothing can be read of the damaged database"),
     }
     // A newer file is whole. A damaged one may have lost its last events, whose numbers are given out again.
-    events::after_copy(&transaction, matches!(why, OpenError::Newer { .. }))?;
+    (schema.after_loss)(&transaction, matches!(why, OpenError::Newer { .. }))?;
     transaction.commit()?;
     target.close().map_err(|(_, error)| error)?;
     Ok(copied)

@@ -1,6 +1,6 @@
-//! The parts and tables of the two databases.
+//! What a database consists of.
 
-use super::{agents, attempts, events, idempotency, patterns, published, run_servers, runs};
+use rusqlite::Connection;
 
 /// A database.
 #[derive(Debug)]
@@ -11,6 +11,9 @@ pub(super) struct Schema {
     pub parts: &'static [(&'static str, &'static [&'static str])],
     /// Its tables.
     pub tables: &'static [&'static Table],
+    /// What is done when rows may be missing: they were copied from another database (`true` when all were), or the machine
+    /// went down.
+    pub after_loss: fn(&Connection, bool) -> rusqlite::Result<()>,
 }
 
 /// A table, as far as repairing it needs to know.
@@ -22,36 +25,3 @@ pub(super) struct Table {
     /// Every column, and `rowid` where its value has a meaning.
     pub columns: &'static [&'static str],
 }
-
-/// The database of a control plane. The migrations of its own tables are one part, called `main`.
-pub(super) const CONTROL_PLANE: Schema = Schema {
-    name: "control-plane",
-    parts: &[
-        ("main", &[published::MIGRATION, attempts::MIGRATION, patterns::MIGRATION, run_servers::MIGRATION]),
-        ("events", &[events::MIGRATION]),
-        ("idempotency", &[idempotency::MIGRATION]),
-    ],
-    tables: &[
-        &events::LOG,
-        &events::EVENTS,
-        &events::SOURCES,
-        &idempotency::TABLE,
-        &published::TABLE,
-        &attempts::TABLE,
-        &patterns::TABLE,
-        &runs::RUNS,
-        &runs::EVENTS,
-        &run_servers::TABLE,
-    ],
-};
-
-/// The database of a runtime server.
-pub(super) const RUNTIME: Schema = Schema {
-    name: "runtime",
-    parts: &[
-        ("main", &[agents::MIGRATION]),
-        ("events", &[events::MIGRATION]),
-        ("idempotency", &[idempotency::MIGRATION]),
-    ],
-    tables: &[&events::LOG, &events::EVENTS, &events::SOURCES, &idempotency::TABLE, &agents::TABLE],
-};

@@ -1,0 +1,39 @@
+//! The parts and tables of the two databases.
+
+use super::schema::Schema;
+use super::{agents, attempts, events, idempotency, patterns, published, run_servers, runs};
+
+/// The database of a control plane. The migrations of its own tables are one part, called `main`.
+pub(super) const CONTROL_PLANE: Schema = Schema {
+    name: "control-plane",
+    parts: &[
+        ("main", &[published::MIGRATION, attempts::MIGRATION, patterns::MIGRATION, run_servers::MIGRATION]),
+        ("events", &[events::MIGRATION]),
+        ("idempotency", &[idempotency::MIGRATION]),
+    ],
+    tables: &[
+        &events::LOG,
+        &events::EVENTS,
+        &events::SOURCES,
+        &idempotency::TABLE,
+        &published::TABLE,
+        &attempts::TABLE,
+        &patterns::TABLE,
+        &runs::RUNS,
+        &runs::EVENTS,
+        &run_servers::TABLE,
+    ],
+    after_loss: events::after_copy,
+};
+
+/// The database of a runtime server.
+pub(super) const RUNTIME: Schema = Schema {
+    name: "runtime",
+    parts: &[
+        ("main", &[agents::MIGRATION]),
+        ("events", &[events::MIGRATION]),
+        ("idempotency", &[idempotency::MIGRATION]),
+    ],
+    tables: &[&events::LOG, &events::EVENTS, &events::SOURCES, &idempotency::TABLE, &agents::TABLE],
+    after_loss: events::after_copy,
+};
