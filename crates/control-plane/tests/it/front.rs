@@ -136,7 +136,8 @@ async fn the_description_names_every_route() {
     ]
     .map(str::to_owned)
     .into();
-    let reads = ["", "/messages", "/logs", "/screen", "/status", "/metrics", "/terminal"];
+    let reads =
+        ["", "/messages", "/messages/{message_id}", "/logs", "/screen", "/status", "/metrics", "/terminal"];
     expected.extend(reads.map(|rest| format!("get {agent}{rest}")));
     let writes = ["/send", "/input", "/answer", "/interrupt", "/restart"];
     expected.extend(writes.map(|rest| format!("post {agent}{rest}")));
