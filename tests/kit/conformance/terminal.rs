@@ -28,12 +28,21 @@ pub async fn the_five_lines(backend: &impl TestBackend) {
     viewer.send("\r").await;
     viewer.until("the answer", |screen| screen.contains("* echo: typed by hand")).await;
 
-    viewer.send(r#"{"type":"resize"}"#).await;
+    // A resize to no size that makes sense is no keyboard input either.
+    for insane in [
+        r#"{"type":"resize"}"#,
+        r#"{"type":"resize","cols":"91","rows":31}"#,
+        r#"{"type":"resize","cols":80,"rows":0}"#,
+    ] {
+        viewer.send(insane).await;
+    }
+    viewer.send(r#"{"type":"other"}"#).await;
     viewer
-        .until("JSON that is no resize to be typed", |screen| screen.contains(r#"❯ {"type":"resize"}"#))
+        .until("JSON that is no resize to be typed", |screen| screen.contains(r#"❯ {"type":"other"}"#))
         .await;
     viewer.send_binary(br#"{"type":"resize","cols":50,"rows":20}"#).await;
     viewer.until("a binary frame to be typed", |screen| screen.contains(r#""cols":50"#)).await;
+    assert!(!viewer.text().contains(r#""rows":0"#) && !viewer.text().contains("91"));
     viewer.send_binary(b"\x15").await;
 
     viewer.send(r#"{"type":"resize","cols":100,"rows":30}"#).await;
