@@ -4,9 +4,9 @@
 //! subscription to a client as SSE or WebSocket. A subscriber that falls behind reads on from the store: it misses
 //! nothing, and nothing waits for it.
 //!
-//! One task, the [`writer`], appends. It gives the numbers, and publishes an event after the commit that stored it, so the
+//! One task, the `writer`, appends. It gives the numbers, and publishes an event after the commit that stored it, so the
 //! order of numbers is the order of commits whatever the store is. While the disk takes no writes the writer goes on from
-//! memory ([`volatile`]).
+//! memory (`volatile`).
 
 mod id;
 pub mod socket;

@@ -1,8 +1,8 @@
 //! The repositories over one SQLite database in the state directory, `NAME.db`.
 //!
-//! [`Database`] is the thread that owns the connection; the other modules are one repository each, with their SQL. The
-//! tables are described once, in their migrations and in [`schema`]; a damaged file is repaired from that description
-//! ([`salvage`]).
+//! `Database` is the thread that owns the connection; the other modules are one repository each, with their SQL. The
+//! tables are described once, in their migrations and in `schema` and `databases`; a damaged file is repaired from that description
+//! (`salvage`).
 //!
 //! A commit survives the death of the process at any moment. It is on the disk for certain with the next checkpoint
 //! only: after a loss of power the last commits may be missing, never half there.
