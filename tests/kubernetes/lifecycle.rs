@@ -72,7 +72,7 @@ async fn an_old_finalizer_is_removed() {
     let namespace = backend.namespace();
     let old = agent("old", "fake", "").replace("{name: old}", "{name: old, finalizers: [parallax.io/agent]}");
     namespace.apply(&old).await.expect("it is taken");
-    namespace.becomes("pa/old", "{.status.phase} {.metadata.finalizers}", "Running ").await;
+    namespace.becomes("pa/old", "{.status.phase}{.metadata.finalizers}", "Running").await;
     namespace.kubectl(&["delete", "pa", "old"]).await.expect("it can be deleted");
     backend.end_server().await;
 }
