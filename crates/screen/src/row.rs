@@ -129,7 +129,8 @@ impl Cell {
         if last_link.as_deref() != uri {
             *last_link = uri.map(Arc::from);
         }
-        let mut cluster = line.cluster(col).unwrap_or_default().chars();
+        let cluster = line.cluster(col).filter(|_| line.is_shown(col)).unwrap_or_default();
+        let mut cluster = cluster.chars();
         let ch = match cluster.next().or(cell.char()) {
             Some(ch) if line.is_shown(col) => ch,
             None if line.is_second_half(col) => Cell::SPACER,
