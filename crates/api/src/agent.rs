@@ -279,7 +279,8 @@ pub struct Agent {
     /// The model, where the request named one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// When anything above last changed.
+    /// When anything above last changed. Later with every change, whatever the clock says: of two copies of an agent, it
+    /// tells the newer.
     pub updated_at: Time,
     /// When it last printed or took something.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -19,6 +19,12 @@ impl Time {
         Self::from_millis(Timestamp::now().as_millisecond())
     }
 
+    /// This point, or the millisecond after `earlier` where it is not later than that: a coarse clock shows two changes at
+    /// once, and one that was set back shows the second before the first.
+    pub fn or_just_after(self, earlier: Time) -> Self {
+        self.max(Self::from_millis(earlier.as_millis().saturating_add(1)))
+    }
+
     /// Milliseconds since the Unix epoch.
     pub fn as_millis(self) -> i64 {
         self.0.as_millisecond()
@@ -48,5 +54,23 @@ impl fmt::Display for Time {
 impl Serialize for Time {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_after_is_later_whatever_the_clock_says() {
+        for (clock, earlier, expected) in [(5, 3, 5), (5, 4, 5), (5, 5, 6), (5, 9, 10), (-7, -7, -6)] {
+            let (clock, earlier) = (Time::from_millis(clock), Time::from_millis(earlier));
+            assert_eq!(clock.or_just_after(earlier), Time::from_millis(expected), "{clock} after {earlier}");
+        }
+        assert_eq!(
+            Time::now().or_just_after(Time(Timestamp::MAX)),
+            Time(Timestamp::MAX),
+            "there is nothing later"
+        );
     }
 }

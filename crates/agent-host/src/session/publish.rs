@@ -242,7 +242,7 @@ impl Publisher {
     fn update(&mut self, change: impl FnOnce(&mut Agent)) {
         self.agent_tx.send_modify(|agent| {
             change(agent);
-            agent.updated_at = Time::now();
+            agent.updated_at = Time::now().or_just_after(agent.updated_at);
         });
     }
 
@@ -312,6 +312,25 @@ mod tests {
         ];
         for (name, observation, published, is_dismissing, expected) in table {
             assert_eq!(published_status(&observation, published, is_dismissing), expected, "{name}");
+        }
+    }
+
+    /// A server that has both copies keeps the newer: two changes within a millisecond are two.
+    #[test]
+    fn every_change_is_later_than_the_one_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(&dir.path().join("journal")).unwrap();
+        let agent = serde_json::json!({
+            "id": "agt_00000000000000000000000001", "name": "a", "type": "shell", "status": "ready", "runtime": "local",
+            "capabilities": [], "createdAt": Time::now(), "updatedAt": Time::now(),
+        });
+        let mut publisher = Publisher::new(serde_json::from_value(agent).unwrap(), journal);
+        let mut last = publisher.agent().updated_at;
+        for round in 0..100 {
+            publisher.update(|agent| agent.queued = round);
+            let now = publisher.agent().updated_at;
+            assert!(now > last, "{now} after {last}");
+            last = now;
         }
     }
 }

@@ -97,7 +97,7 @@ fn lost(mut agent: Agent, now: Time) -> EventData {
     let reason = "lost";
     agent.status = AgentStatus::Stopped;
     agent.attention = None;
-    agent.updated_at = now;
+    agent.updated_at = now.or_just_after(agent.updated_at);
     agent.exit = Some(AgentExit { code: None, signal: None, reason: reason.into(), at: now });
     EventData::AgentStopped { agent: Box::new(agent), reason: reason.into() }
 }

@@ -199,7 +199,7 @@ impl RuntimeCore {
 /// The agent as it ended: as it said itself, or, when it did not come to that, with this exit.
 fn ended(mut agent: Agent, exit: AgentExit) -> Agent {
     if agent.status != AgentStatus::Stopped || agent.exit.is_none() {
-        let at = exit.at.max(agent.updated_at);
+        let at = exit.at.or_just_after(agent.updated_at);
         agent.status = AgentStatus::Stopped;
         agent.attention = None;
         agent.queued = 0;
