@@ -1,6 +1,6 @@
 //! What a spawn request may say, wherever it goes.
 
-use super::{Resources, SpawnRequest};
+use super::spawn::{Resources, SpawnRequest};
 use crate::{Code, Problem};
 
 /// The most capabilities, labels, arguments and variables a spawn request may have, each.

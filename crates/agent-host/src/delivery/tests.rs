@@ -1,0 +1,237 @@
+//! One message, step by step, without a terminal and without waiting.
+
+use std::time::Duration;
+
+use parallax_profile::{ComposerMode, Source};
+use parallax_screen::Modes;
+
+use super::*;
+
+/// A delivery of "hello", and what it is shown.
+struct Bench {
+    delivery: Delivery,
+    observation: Observation,
+    submit: Submit,
+    written: u64,
+    now: Instant,
+    /// Default: it prints all the time.
+    last_output: Option<Instant>,
+    reports_prompts: bool,
+}
+
+impl Bench {
+    fn new(composer: Composer) -> Self {
+        let observation = Observation {
+            status: AgentStatus::Ready,
+            attention: None,
+            error: None,
+            composer,
+            source: Source::Osc7501,
+            rule: String::new(),
+            evidence: String::new(),
+            since: Duration::ZERO,
+            detail: None,
+            composer_mode: None,
+            background: 0,
+        };
+        let now = Instant::now();
+        let mut delivery = Delivery::default();
+        delivery.begin("m".into(), "hello".into(), now);
+        Self {
+            delivery,
+            observation,
+            submit: Submit::default(),
+            written: 0,
+            now,
+            last_output: None,
+            reports_prompts: false,
+        }
+    }
+
+    /// Lets time pass, then one step; what it asks for, in short.
+    fn after(&mut self, millis: u64) -> Vec<String> {
+        self.now += Duration::from_millis(millis);
+        let input = DeliveryInput {
+            observation: &self.observation,
+            written: self.written,
+            modes: &Modes::default(),
+            last_output: self.last_output.unwrap_or(self.now),
+            reports_prompts: self.reports_prompts,
+        };
+        let acts = self.delivery.step(&self.submit, &input, self.now);
+        acts.iter().map(|act| self.note(act)).collect()
+    }
+
+    fn note(&mut self, act: &Act) -> String {
+        match act {
+            Act::Paste(bytes) => {
+                self.delivery.pasted(self.written + bytes.len() as u64, self.now);
+                format!("paste {}", String::from_utf8_lossy(bytes).replace('\x1b', "^["))
+            }
+            Act::Keys(bytes) => format!("keys {bytes:?}"),
+            Act::Typed(_) => "typed".into(),
+            Act::Taken(_) => "taken".into(),
+            Act::Failed(_, problem) => format!("failed {}", problem.code),
+            Act::Unknown(..) => "unknown".into(),
+            Act::Close(_, outcome) => format!("close {outcome:?}"),
+        }
+    }
+
+    fn pasted(&mut self) {
+        assert_eq!(self.after(0), ["paste ^[[200~hello\n^[[201~"]);
+        self.written = 100;
+        self.observation.composer = Composer::Holds("hello".into());
+    }
+
+    fn entered(&mut self) {
+        self.pasted();
+        assert_eq!(self.after(1), [""; 0]);
+        assert_eq!(self.after(150), ["keys [13]", "typed"]);
+    }
+}
+
+#[test]
+fn enter_waits_for_the_echo() {
+    let mut bench = Bench::new(Composer::Empty);
+    assert_eq!(bench.after(0), ["paste ^[[200~hello\n^[[201~"]);
+    assert_eq!(bench.after(1000), [""; 0], "the program has not read the paste");
+    bench.written = 100;
+    assert_eq!(bench.after(1), [""; 0]);
+    assert_eq!(bench.after(500), [""; 0], "nothing is in the composer yet");
+    bench.observation.composer = Composer::Holds("hello".into());
+    assert_eq!(bench.after(1), ["keys [13]", "typed"]);
+}
+
+#[test]
+fn a_swallowed_enter_is_repeated_only_while_the_text_stands_there() {
+    let mut bench = Bench::new(Composer::Empty);
+    bench.entered();
+    assert_eq!(bench.after(1999), [""; 0]);
+    assert_eq!(bench.after(1), ["keys [13]"]);
+    bench.observation.composer = Composer::Empty;
+    assert_eq!(bench.after(2500), [""; 0], "the text is gone: never type it again");
+    bench.observation.status = AgentStatus::Busy;
+    assert_eq!(bench.after(1), ["taken"]);
+}
+
+#[test]
+fn without_any_sign_nobody_knows() {
+    let mut bench = Bench::new(Composer::Empty);
+    bench.entered();
+    bench.observation.composer = Composer::Empty;
+    assert_eq!(bench.after(89_999), [""; 0]);
+    assert_eq!(bench.after(1), ["unknown"]);
+    assert!(!bench.delivery.is_busy());
+    assert!(bench.delivery.prompt_taken(Some("another"), true).is_none());
+    assert!(matches!(bench.delivery.prompt_taken(Some("hello"), true), Some(Act::Taken(_))));
+    assert_eq!(bench.delivery.turn_over().as_deref(), Some("m"), "it is answered after all");
+}
+
+#[test]
+fn a_program_that_prints_nothing_may_compute() {
+    let mut bench = Bench::new(Composer::Empty);
+    bench.entered();
+    bench.last_output = Some(bench.now);
+    bench.observation.composer = Composer::Empty;
+    assert_eq!(bench.after(599_999), [""; 0]);
+    assert_eq!(bench.after(1), ["unknown"]);
+}
+
+#[test]
+fn a_text_that_does_not_show_is_never_entered() {
+    let mut bench = Bench::new(Composer::Empty);
+    assert_eq!(bench.after(0).len(), 1);
+    bench.written = 100;
+    bench.last_output = Some(bench.now);
+    assert_eq!(bench.after(1), [""; 0]);
+    assert_eq!(bench.after(59_999), [""; 0], "a frozen program");
+    let mut seen = bench.after(1);
+    for _ in 0..10 {
+        seen.extend(bench.after(150));
+    }
+    assert_eq!(seen.last().map(String::as_str), Some("failed AGENT_FAILED"));
+    assert!(seen.iter().all(|act| !act.contains("[13]")), "{seen:?}");
+    assert!(seen.contains(&"keys [21]".to_owned()), "what comes late is emptied: {seen:?}");
+}
+
+#[test]
+fn two_messages_are_never_glued() {
+    let mut bench = Bench::new(Composer::Empty);
+    assert_eq!(bench.after(0).len(), 1);
+    bench.written = 100;
+    bench.observation.composer = Composer::Holds("an earlier messagehello".into());
+    assert_eq!(bench.after(1), [""; 0]);
+    assert_eq!(bench.after(2500), [""; 0]);
+    assert_eq!(bench.after(2500), [""; 0]);
+    assert_eq!(bench.after(1), ["keys [21]"], "both are cleared");
+    bench.observation.composer = Composer::Empty;
+    assert_eq!(bench.after(150), ["paste ^[[200~hello\n^[[201~"]);
+}
+
+#[test]
+fn a_paste_that_was_lost_is_pasted_again() {
+    let mut bench = Bench::new(Composer::Empty);
+    assert_eq!(bench.after(0).len(), 1);
+    bench.written = 100;
+    assert_eq!(bench.after(1), [""; 0]);
+    assert_eq!(bench.after(5000), [""; 0]);
+    assert_eq!(bench.after(0), ["paste ^[[200~hello\n^[[201~"]);
+    bench.written = 200;
+    bench.observation.composer = Composer::Holds("hello".into());
+    assert_eq!(bench.after(1), [""; 0]);
+    assert_eq!(bench.after(150), ["keys [13]", "typed"]);
+}
+
+#[test]
+fn the_prompt_that_was_taken_must_be_ours() {
+    let mut bench = Bench::new(Composer::Empty);
+    bench.reports_prompts = true;
+    bench.entered();
+    bench.observation.composer = Composer::Empty;
+    bench.observation.status = AgentStatus::Busy;
+    assert_eq!(bench.after(10), [""; 0], "work may be somebody else's");
+    assert!(bench.delivery.prompt_taken(Some("their own"), true).is_none());
+    assert!(matches!(bench.delivery.prompt_taken(Some(" hello\n"), true), Some(Act::Taken(_))));
+}
+
+#[test]
+fn what_stands_in_the_composer_is_cleared_first() {
+    let mut bench = Bench::new(Composer::Holds("left over".into()));
+    assert_eq!(bench.after(0), ["keys [21]"]);
+    assert_eq!(bench.after(50), [""; 0]);
+    bench.observation.composer = Composer::Empty;
+    assert_eq!(bench.after(100), ["paste ^[[200~hello\n^[[201~"]);
+}
+
+#[test]
+fn a_mode_is_left_first() {
+    let mut bench = Bench::new(Composer::Holds("ls".into()));
+    let leave = vec!["backspace".into()];
+    bench.observation.composer_mode = Some(ComposerMode { name: "shell".into(), leave });
+    assert_eq!(bench.after(0), ["keys [21]"]);
+    bench.observation.composer = Composer::Empty;
+    assert_eq!(bench.after(150), ["keys [127]"]);
+    bench.observation.composer_mode = None;
+    assert_eq!(bench.after(150), ["paste ^[[200~hello\n^[[201~"]);
+}
+
+#[test]
+fn a_turn_that_nobody_saw_end_is_over_when_the_agent_stays_ready() {
+    let mut bench = Bench::new(Composer::Empty);
+    bench.entered();
+    assert!(matches!(bench.delivery.prompt_taken(Some("hello"), true), Some(Act::Taken(_))));
+    bench.observation.composer = Composer::Empty;
+    assert_eq!(bench.after(1000), [""; 0]);
+    assert_eq!(bench.after(4999), [""; 0]);
+    assert_eq!(bench.after(1), ["close Completed"]);
+}
+
+#[test]
+fn a_turn_that_ends_before_enter_is_somebody_elses() {
+    let mut bench = Bench::new(Composer::Empty);
+    bench.pasted();
+    assert_eq!(bench.delivery.turn_over(), None);
+    assert_eq!(bench.after(1), [""; 0]);
+    assert_eq!(bench.after(150), ["keys [13]", "typed"]);
+    assert_eq!(bench.delivery.turn_over().as_deref(), Some("m"));
+}

@@ -1,0 +1,173 @@
+//! The request that spawns an agent.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What to spawn.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SpawnRequest {
+    /// A name for people, 1 to 63 characters.
+    #[schema(min_length = 1, max_length = 63)]
+    pub name: String,
+    /// The agent type: `claude`, `codex`, `gemini`, or another that the runtime has a profile for.
+    #[schema(min_length = 1, max_length = 63)]
+    pub r#type: String,
+    /// What the agent is for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<String>,
+    /// Its working directory. Default: the runtime's own.
+    #[schema(min_length = 1, max_length = 4095)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workdir: Option<String>,
+    /// Environment variables. The values are never shown, logged or listed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, EnvValue>,
+    /// That kind of runtime (or the runtime of that name), or nothing.
+    #[schema(max_length = 253)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<String>,
+    /// Its role in a team.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Labels to list by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// The model, passed to the CLI.
+    #[schema(max_length = 253)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// More arguments for the CLI: 64 of 64 KiB each; with the variables 512 KiB in all.
+    #[schema(max_items = 64)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// What it may do unasked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<Approvals>,
+    /// A first message, sent once when the agent is ready.
+    #[schema(min_length = 1, max_length = 1048576)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// The terminal's size. Default 120 x 40.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<TerminalSize>,
+    /// Limits; a runtime that cannot hold them refuses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// The image, where the runtime has images.
+    #[schema(min_length = 1, max_length = 512)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Stop it after so many seconds without anything printed, taken or asked.
+    #[schema(minimum = 1)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_timeout_seconds: Option<u64>,
+    /// Stop it so many seconds after it was spawned.
+    #[schema(minimum = 1)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_lifetime_seconds: Option<u64>,
+}
+
+/// What the agent may do without asking.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Approvals {
+    /// Ask before each action that the CLI holds to need it.
+    #[default]
+    Ask,
+    /// Edit files of the workdir unasked; ask for the rest.
+    Edits,
+    /// Do everything unasked. For containers and other throw-away places.
+    All,
+}
+
+/// An environment value: shown to nobody, logged by nobody, written on the wire to the agent's place only.
+#[derive(Clone, Deserialize, ToSchema)]
+#[schema(value_type = String)]
+#[serde(transparent)]
+pub struct EnvValue(SecretString);
+
+impl EnvValue {
+    /// The value itself. For the process that gets it, and nobody else.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl From<&str> for EnvValue {
+    fn from(value: &str) -> Self {
+        Self(SecretString::from(value))
+    }
+}
+
+impl From<String> for EnvValue {
+    fn from(value: String) -> Self {
+        Self(SecretString::from(value))
+    }
+}
+
+impl fmt::Debug for EnvValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+impl Serialize for EnvValue {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.expose())
+    }
+}
+
+/// The size of a terminal, in cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TerminalSize {
+    /// Columns, 2 to 1000.
+    #[schema(minimum = 2, maximum = 1000)]
+    pub cols: u16,
+    /// Rows, 2 to 1000.
+    #[schema(minimum = 2, maximum = 1000)]
+    pub rows: u16,
+}
+
+impl TerminalSize {
+    /// Whether both numbers are ones a terminal can have.
+    pub fn is_sane(self) -> bool {
+        (2..=1000).contains(&self.cols) && (2..=1000).contains(&self.rows)
+    }
+}
+
+impl Default for TerminalSize {
+    fn default() -> Self {
+        Self { cols: 120, rows: 40 }
+    }
+}
+
+/// A number of CPUs: a number or a quantity (`0.5`, `"0.5"`, `"500m"`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum CpuQuantity {
+    /// CPUs.
+    Number(f64),
+    /// `"0.5"` or `"500m"`.
+    Text(String),
+}
+
+/// What an agent may use at most.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Resources {
+    /// CPUs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<CpuQuantity>,
+    /// Bytes with a unit: `512m`, `512Mi`, `1.5Gi`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+    /// Processes and threads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pids: Option<u32>,
+}
