@@ -22,7 +22,8 @@ XTERM := 6.0.0
 # The add-on of xterm.js that says how wide characters are.
 GRAPHEMES := 0.4.0
 BROWSER := $(CACHE)/browser
-BROWSER_STAMP := $(BROWSER)/.installed-$(PLAYWRIGHT)-$(XTERM)-$(GRAPHEMES)
+AXE := 4.14.1
+BROWSER_STAMP := $(BROWSER)/.installed-$(PLAYWRIGHT)-$(XTERM)-$(GRAPHEMES)-$(AXE)
 TERMINAL := $(CACHE)/terminal
 TERMINAL_STAMP := $(TERMINAL)/.installed-$(XTERM)-$(GRAPHEMES)
 
@@ -50,7 +51,7 @@ UI := crates/control-plane/ui
 .PHONY: ui
 ui: $(UI)/dist/index.html ## Build the web page that the control plane embeds
 
-$(UI)/dist/index.html: $(wildcard $(UI)/src/* $(UI)/*.json) $(UI)/build.mjs
+$(UI)/dist/index.html: $(shell find $(UI)/src -type f) $(wildcard $(UI)/*.json $(UI)/*.html $(UI)/*.ts)
 	@if command -v npm >/dev/null; then cd $(UI) && npm ci --ignore-scripts --no-audit --no-fund && npm run build; \
 	else echo "SKIPPED: npm is not installed; the control plane will work without its page"; fi
 
@@ -110,7 +111,8 @@ fuzz: debug ## Mutated input for everything that reads what others wrote: FUZZ_S
 	$(TARGET)/debug/parallax-fuzz --seconds $(FUZZ_SECONDS) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
 .PHONY: test-browser
-test-browser: debug $(BROWSER_STAMP) ## The xterm.js page in headless Chromium
+test-browser: ui debug $(BROWSER_STAMP) ## The page, and the example page, in headless Chromium
+	cd $(UI) && npm test
 	PARALLAX_BROWSER_MODULES="$(BROWSER)/node_modules" \
 	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(browser) - test(docker)'
 
@@ -183,7 +185,7 @@ $(CLIS_STAMP):
 $(BROWSER_STAMP):
 	mkdir -p "$(BROWSER)"
 	npm install --prefix "$(BROWSER)" --no-audit --no-fund --loglevel=error \
-	  playwright-core@$(PLAYWRIGHT) @xterm/xterm@$(XTERM) @xterm/addon-unicode-graphemes@$(GRAPHEMES)
+	  playwright-core@$(PLAYWRIGHT) @xterm/xterm@$(XTERM) @xterm/addon-unicode-graphemes@$(GRAPHEMES) axe-core@$(AXE)
 	touch "$@"
 
 $(TERMINAL_STAMP):

@@ -11,7 +11,8 @@ use parallax_testkit::docker::DockerBackend;
 use parallax_testkit::local::LocalBackend;
 use parallax_testkit::wait::{PATIENCE, within};
 use tokio::net::TcpListener;
-use tokio::process::Command;
+
+use crate::script::{self, modules};
 
 /// A process of this machine.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -31,22 +32,9 @@ async fn the_example_page_works_with_docker() {
 
 /// Types, is painted, comes late, resizes.
 async fn use_page(page: &str, backend: impl TestBackend) {
-    let modules = modules();
     let agent = backend.user().spawn_ready(fake("watched", &[])).await;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/terminal.mjs");
-    let run = Command::new("node")
-        .args([
-            script.as_os_str(),
-            modules.as_os_str(),
-            page.as_ref(),
-            backend.url().as_ref(),
-            agent.id.as_str().as_ref(),
-        ])
-        .kill_on_drop(true)
-        .output();
-    let output = within("the browser", PATIENCE * 3, run).await.expect("node runs");
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{out}\n{err}");
+    let args = [page, &backend.url(), agent.id.as_str()];
+    within("the browser", PATIENCE * 3, script::run("terminal.mjs", &args, async |_| ())).await;
     agent.stop().await;
     backend.end_server().await;
 }
@@ -58,10 +46,6 @@ async fn serve_page() -> String {
     let router = Router::new().fallback(file).with_state(modules());
     tokio::spawn(async move { axum::serve(listener, router).await });
     origin
-}
-
-fn modules() -> PathBuf {
-    std::env::var_os("PARALLAX_BROWSER_MODULES").expect("set by `make test-browser`").into()
 }
 
 async fn file(State(modules): State<PathBuf>, uri: Uri) -> Response {

@@ -108,7 +108,7 @@ async fn the_page_comes_with_a_strict_policy() {
     let page = answer.text().await.unwrap();
     assert!(page.contains("<title>Parallax</title>"));
     // Also when the page was not built: no script of its own, and a word on how to build it.
-    assert!(page.contains("/assets/main.js") || page.contains("make ui"), "{page}");
+    assert!(page.contains("src=\"/assets/index-") || page.contains("make ui"), "{page}");
     assert!(!page.contains("<script>"));
     let missing = reqwest::get(plane.url("/assets/../Cargo.toml")).await.unwrap();
     assert_eq!(missing.status(), StatusCode::NOT_FOUND);

@@ -1,0 +1,35 @@
+// What can be asked of agents and runtimes.
+
+import { call } from "./client";
+import type { Agent, AnswerRequest, Message, Metrics, Runtime, SpawnRequest } from "./types";
+
+const AGENTS = "/api/managed-agents";
+const at = (id: string, rest = ""): string => `${AGENTS}/${encodeURIComponent(id)}${rest}`;
+
+/** Every agent there is, page by page. */
+export async function listAgents(): Promise<Agent[]> {
+  const all: Agent[] = [];
+  let cursor = "";
+  do {
+    const page = await call<{ agents: Agent[]; nextCursor?: string }>("GET", `${AGENTS}?limit=500${cursor}`);
+    all.push(...page.agents);
+    cursor = page.nextCursor ? `&cursor=${encodeURIComponent(page.nextCursor)}` : "";
+  } while (cursor);
+  return all;
+}
+
+export const listRuntimes = async (): Promise<Runtime[]> =>
+  (await call<{ runtimes: Runtime[] }>("GET", "/api/runtimes")).runtimes;
+export const spawn = (request: SpawnRequest): Promise<Agent> => call("POST", AGENTS, request);
+export const getAgent = (id: string): Promise<Agent> => call("GET", at(id));
+export const getMetrics = (id: string): Promise<Metrics> => call("GET", at(id, "/metrics"));
+export const stop = (id: string): Promise<Agent> => call("DELETE", at(id));
+export const interrupt = (id: string): Promise<Agent> => call("POST", at(id, "/interrupt"));
+export const restart = (id: string): Promise<Agent> => call("POST", at(id, "/restart"), {});
+export const answer = (id: string, request: AnswerRequest): Promise<Agent> => call("POST", at(id, "/answer"), request);
+export const send = (id: string, message: string): Promise<{ messageId: string }> =>
+  call("POST", at(id, "/send"), { message });
+export const listMessages = async (id: string): Promise<Message[]> =>
+  (await call<{ messages: Message[] }>("GET", at(id, "/messages?limit=200"))).messages;
+export const eventsPath = `${AGENTS}/events`;
+export const terminalPath = (id: string): string => at(id, "/terminal");

@@ -1,0 +1,58 @@
+// Calls and sockets of the control plane.
+
+import { Problem, problemOf } from "./problem";
+import { keepToken, token, tokenOfAnotherTab } from "./token";
+
+/** Asks the person for the token; `wrong` when the last one was refused. Set by the sign-in dialog. */
+let askForToken: (wrong: boolean) => Promise<string> = () => Promise.reject(new Error("nobody can be asked for the token"));
+let asking: Promise<void> | undefined;
+
+/** Says how to ask for the token when the API wants one. */
+export function onTokenNeeded(ask: (wrong: boolean) => Promise<string>): void {
+  askForToken = ask;
+}
+
+/** Asks the API. A body is sent as JSON; text as what `type` says. A token is asked for when one is wanted. */
+export async function call<T>(method: string, path: string, body?: unknown, type = "application/json"): Promise<T> {
+  for (;;) {
+    const used = token();
+    const headers: Record<string, string> = {};
+    if (used) headers["authorization"] = `Bearer ${used}`;
+    if (body !== undefined) headers["content-type"] = type;
+    const sent = body === undefined ? null : typeof body === "string" ? body : JSON.stringify(body);
+    let response: Response;
+    try {
+      response = await fetch(path, { method, headers, body: sent });
+    } catch {
+      throw new Problem(0, "UNREACHABLE", "The server does not answer.");
+    }
+    if (response.status === 401) {
+      await renewToken(used);
+      continue;
+    }
+    if (!response.ok) throw await problemOf(response);
+    return (response.status === 204 ? undefined : await response.json()) as T;
+  }
+}
+
+/** Several calls may find out at once that `used` is refused: one question for all of them. */
+async function renewToken(used: string | undefined): Promise<void> {
+  if (token() !== used) return;
+  asking ??= (async () => {
+    const others = used === undefined ? await tokenOfAnotherTab() : undefined;
+    keepToken(others ?? (await askForToken(used !== undefined)));
+  })().finally(() => (asking = undefined));
+  await asking;
+}
+
+/** The address of a WebSocket; with a token set, it carries a short-lived ticket in its place. */
+export async function socketUrl(path: string, query: Record<string, string | undefined>): Promise<string> {
+  const url = new URL(path, location.href);
+  url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  for (const [key, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(key, value);
+  if (token()) {
+    const { ticket } = await call<{ ticket: string }>("POST", "/api/tickets");
+    url.searchParams.set("ticket", ticket);
+  }
+  return url.href;
+}

@@ -1,0 +1,22 @@
+// What can be asked of patterns and their runs.
+
+import { call } from "./client";
+import type { Pattern, Run, RunAnswer, RunSummary, StoredPattern } from "./types";
+
+const pattern = (name: string, rest = ""): string => `/api/patterns/${encodeURIComponent(name)}${rest}`;
+const run = (id: string, rest = ""): string => `/api/executions/${encodeURIComponent(id)}${rest}`;
+
+export const listPatterns = async (): Promise<Pattern[]> =>
+  (await call<{ patterns: Pattern[] }>("GET", "/api/patterns")).patterns;
+export const getPattern = (name: string): Promise<StoredPattern> => call("GET", pattern(name));
+export const addPattern = (source: string): Promise<Pattern> => call("POST", "/api/patterns", source, "application/yaml");
+export const execute = (
+  name: string,
+  request: { input: Record<string, unknown>; workdir?: string },
+): Promise<{ executionId: string }> => call("POST", pattern(name, "/execute"), request);
+export const listRuns = async (): Promise<RunSummary[]> =>
+  (await call<{ executions: RunSummary[] }>("GET", "/api/executions?limit=200")).executions;
+export const getRun = (id: string): Promise<Run> => call("GET", run(id));
+export const answerRun = (id: string, request: RunAnswer): Promise<Run> => call("POST", run(id, "/answer"), request);
+export const cancelRun = (id: string): Promise<Run> => call("POST", run(id, "/cancel"));
+export const runEventsPath = (id: string): string => run(id, "/events");

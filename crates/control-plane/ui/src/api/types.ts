@@ -1,0 +1,41 @@
+// The types of the API by the names that the page uses. `schema.ts` is made from the API's own description: `npm run api`.
+
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
+
+export type Agent = Schemas["Agent"];
+export type AgentStatus = Schemas["AgentStatus"];
+export type Approvals = Schemas["Approvals"];
+export type Attention = Schemas["Attention"];
+export type AttentionKind = Schemas["AttentionKind"];
+export type AttentionOption = Schemas["AttentionOption"];
+export type AttentionQuestion = Schemas["AttentionQuestion"];
+export type AttentionTool = Schemas["AttentionTool"];
+export type AnswerRequest = Schemas["AnswerRequest"];
+export type Message = Schemas["Message"];
+export type Metrics = Schemas["Metrics"];
+export type SpawnRequest = Schemas["SpawnRequest"];
+export type Runtime = Schemas["RuntimeInfo"];
+export type Pattern = Schemas["PatternInfo"];
+export type StoredPattern = Schemas["StoredPattern"];
+export type PatternInput = Schemas["PatternInput"];
+export type Run = Schemas["Execution"];
+export type RunSummary = Schemas["ExecutionSummary"];
+export type RunStatus = Schemas["ExecutionStatus"];
+export type RunQuestion = Schemas["QuestionView"];
+export type RunAnswer = Schemas["ExecutionAnswer"];
+export type Step = Schemas["StepView"];
+
+/** An event of the stream. Its data is told apart by `event`; a reader passes over events that it does not know. */
+export interface AgentEvent {
+  id: string;
+  event: string;
+  data: { agent?: Agent; message?: Message; reason?: string; question?: string; loginUrl?: string | null };
+  timestamp: string;
+}
+
+/** The agent that an event is about; none for `reset`. */
+export function agentIdOf({ data }: AgentEvent): string | undefined {
+  return data.agent?.id ?? data.message?.agentId;
+}

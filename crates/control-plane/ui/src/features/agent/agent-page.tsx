@@ -1,0 +1,126 @@
+// One agent: its header, what it needs, its terminal, its conversation, what happened and what is known of it.
+
+import * as Tabs from "@radix-ui/react-tabs";
+import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { Suspense, lazy, useEffect } from "react";
+import { getAgent } from "../../api/agents";
+import type { Agent } from "../../api/types";
+import { putAgents, useAgent } from "../../server-state/agents";
+import { useNarrow } from "../../ui/media";
+import { Empty, Loading } from "../../ui/states";
+import { Activity } from "../activity/activity";
+import { statusText } from "../agents/status";
+import { AttentionCard } from "../attention/attention-card";
+import { Conversation } from "../conversation/conversation";
+import { Actions } from "./actions";
+import { Facts } from "./facts";
+import { VIEWS, type View } from "./views";
+
+// xterm.js is larger than the rest of the page.
+const TerminalPane = lazy(async () => ({ default: (await import("../terminal/terminal-pane")).TerminalPane }));
+
+const TITLES: Record<View, string> = { terminal: "Terminal", conversation: "Conversation", activity: "Activity", details: "Details" };
+
+export function AgentPage() {
+  const { id } = useParams({ from: "/agents/$id" });
+  const { agent, isPending } = useAgent(id);
+  useEffect(() => {
+    // What is known may be from before the page's stream began.
+    getAgent(id).then(
+      (agent) => agent.id === id && putAgents([agent]),
+      () => undefined,
+    );
+  }, [id]);
+  if (agent) return <AgentView key={id} agent={agent} />;
+  return (
+    <div className="page">
+      <h1>Agent</h1>
+      {isPending ? (
+        <Loading what="the agent" />
+      ) : (
+        <Empty>No agent has this id. It may have been forgotten: agents that ended are kept for a while.</Empty>
+      )}
+    </div>
+  );
+}
+
+function AgentView({ agent }: { agent: Agent }) {
+  const narrow = useNarrow();
+  const { view } = useSearch({ from: "/agents/$id" });
+  const navigate = useNavigate();
+  const show = (next: string): void => {
+    const chosen = VIEWS.find((known) => known === next);
+    void navigate({ to: ".", search: (search) => ({ ...search, view: chosen }), replace: true });
+  };
+  const aside = view === undefined || view === "terminal" ? "conversation" : view;
+  const current = narrow ? (view ?? "conversation") : aside;
+  const terminal = (
+    <Suspense fallback={<Loading what="the terminal" />}>
+      <TerminalPane agent={agent} />
+    </Suspense>
+  );
+  return (
+    <article className="detail" aria-label={agent.name}>
+      <AgentHeader agent={agent} />
+      {agent.attention && agent.status !== "stopped" && current !== "terminal" && <AttentionCard agent={agent} attention={agent.attention} />}
+      {agent.attention && agent.status !== "stopped" && narrow && current === "terminal" && (
+        <p className="needs-note">
+          It needs you: <button type="button" className="link" onClick={() => show("conversation")}>show the question</button>
+        </p>
+      )}
+      <div className="panes">
+        {!narrow && <section className="terminal-pane" aria-label="Terminal">{terminal}</section>}
+        <Tabs.Root className="tabs" value={current} onValueChange={show}>
+          <Tabs.List className="tab-bar" aria-label="Views of the agent">
+            {VIEWS.filter((known) => narrow || known !== "terminal").map((known) => (
+              <Tabs.Trigger key={known} value={known}>
+                {TITLES[known]}
+              </Tabs.Trigger>
+            ))}
+          </Tabs.List>
+          {narrow && (
+            <Tabs.Content value="terminal" className="tab-panel is-terminal" tabIndex={-1}>
+              {terminal}
+            </Tabs.Content>
+          )}
+          <Tabs.Content value="conversation" className="tab-panel is-conversation" tabIndex={-1}>
+            <Conversation agent={agent} />
+          </Tabs.Content>
+          <Tabs.Content value="activity" className="tab-panel">
+            <Activity agentId={agent.id} />
+          </Tabs.Content>
+          <Tabs.Content value="details" className="tab-panel">
+            <Facts agent={agent} />
+          </Tabs.Content>
+        </Tabs.Root>
+      </div>
+    </article>
+  );
+}
+
+function AgentHeader({ agent }: { agent: Agent }) {
+  const { error, exit } = agent;
+  return (
+    <>
+      <header className="detail-head">
+        <div className="detail-title">
+          <div className="title-row">
+            <h1>{agent.name}</h1>
+            <span role="status" className={`badge ${agent.stale ? "stale" : agent.status}`}>
+              {statusText(agent)}
+            </span>
+          </div>
+          <p className="subtitle">{[agent.type, agent.model, agent.role, agent.runtime, agent.workdir].filter(Boolean).join(" · ")}</p>
+        </div>
+        <Actions agent={agent} />
+      </header>
+      {error && <p className="trouble failed">{`${error.code}: ${error.message}`}</p>}
+      {exit && (
+        <p className={`trouble ${exit.reason === "stopped" ? "" : "failed"}`}>
+          {`Ended: ${exit.reason}`}
+          {exit.signal ? `, signal ${exit.signal}` : exit.code != null ? `, exit code ${exit.code}` : ""}
+        </p>
+      )}
+    </>
+  );
+}

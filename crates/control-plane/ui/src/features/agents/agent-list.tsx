@@ -1,0 +1,197 @@
+// The list of agents: virtual, and still under the pointer.
+
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { type KeyboardEvent, memo, useEffect, useMemo, useRef, useState } from "react";
+import type { Agent } from "../../api/types";
+import { useAgents } from "../../server-state/agents";
+import { Empty, Failed, Loading } from "../../ui/states";
+import { ENDED, GROUPINGS, type Grouping, type Row, arrange, heldStill } from "./order";
+import { Needs, StatusDot, statusText } from "./status";
+
+/** Heights in pixels; the style sheet has the same numbers. */
+const ROW_HEIGHT = 54;
+const HEAD_HEIGHT = 34;
+/** How long after a touch the list stays still, in milliseconds: a finger hovers nowhere. */
+const TOUCH_HOLDS_MS = 1500;
+
+/** `isPage`: nothing else is shown. */
+export function AgentList({ onSpawn, isPage }: { onSpawn: () => void; isPage: boolean }) {
+  const Heading = isPage ? "h1" : "h2";
+  const { data: agents, isPending, error, refetch } = useAgents();
+  const { q = "", by = "none", ended = false } = useSearch({ from: "__root__" });
+  const navigate = useNavigate();
+  const setSearch = (next: { q?: string | undefined; by?: Grouping | undefined; ended?: true | undefined }): void =>
+    void navigate({ to: ".", search: (search) => ({ ...search, ...next }), replace: true });
+  return (
+    <nav className="sidebar" aria-label="Agents">
+      <div className="sidebar-head">
+        <Heading>
+          Agents <span className="count">{agents?.size ?? ""}</span>
+        </Heading>
+        <button type="button" className="primary" onClick={onSpawn}>
+          Spawn
+        </button>
+      </div>
+      <div className="filters">
+        <input
+          type="search"
+          placeholder="Filter"
+          aria-label="Filter agents by name, type, status, role or label"
+          value={q}
+          onChange={(event) => setSearch({ q: event.target.value || undefined })}
+        />
+        <select
+          aria-label="Group by"
+          value={by}
+          onChange={(event) => {
+            const chosen = GROUPINGS.find((grouping) => grouping === event.target.value) ?? "none";
+            setSearch({ by: chosen === "none" ? undefined : chosen });
+          }}
+        >
+          {GROUPINGS.map((grouping) => (
+            <option key={grouping} value={grouping}>
+              {grouping === "none" ? "no groups" : `by ${grouping}`}
+            </option>
+          ))}
+        </select>
+      </div>
+      {error && !agents ? (
+        <Failed error={error} retry={refetch} />
+      ) : isPending || !agents ? (
+        <Loading what="agents" />
+      ) : agents.size === 0 ? (
+        <Empty>No agents yet. Spawn the first one.</Empty>
+      ) : (
+        <Rows agents={agents} filter={q} grouping={by} showsEnded={ended} toggleEnded={() => setSearch({ ended: ended ? undefined : true })} />
+      )}
+    </nav>
+  );
+}
+
+function Rows(props: {
+  agents: ReadonlyMap<string, Agent>;
+  filter: string;
+  grouping: Grouping;
+  showsEnded: boolean;
+  toggleEnded: () => void;
+}) {
+  const { agents, filter, grouping, showsEnded } = props;
+  const selected = useParams({ strict: false }).id;
+  const box = useRef<HTMLDivElement>(null);
+  const wanted = useMemo(() => arrange(agents.values(), filter, grouping, showsEnded), [agents, filter, grouping, showsEnded]);
+  const rows = useStill(box, wanted, agents, `${filter}\n${grouping}\n${showsEnded}`);
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => box.current,
+    estimateSize: (index) => (rows[index]?.kind === "head" ? HEAD_HEIGHT : ROW_HEIGHT),
+    getItemKey: (index) => rows[index]?.key ?? index,
+    overscan: 8,
+  });
+  // Heights go with the rows.
+  const kinds = rows.map(({ kind }) => kind[0]).join("");
+  useEffect(() => virtual.measure(), [virtual, kinds]);
+  return (
+    <div className="agent-list" ref={box} onKeyDown={moveFocus} role="list" aria-label="Agents">
+      {rows.length === 0 && <Empty>No agent matches.</Empty>}
+      <div role="presentation" style={{ height: virtual.getTotalSize(), position: "relative" }}>
+        {virtual.getVirtualItems().map(({ index, key, start }) => {
+          const row = rows[index];
+          return row ? (
+            <div
+              key={key}
+              role="listitem"
+              aria-setsize={rows.length}
+              aria-posinset={index + 1}
+              className="agent-slot"
+              style={{ transform: `translateY(${start}px)` }}
+            >
+              {row.kind === "agent" ? (
+                <AgentRow agent={row.agent} isSelected={row.key === selected} />
+              ) : (
+                <Head row={row} isOpen={showsEnded} toggle={props.toggleEnded} />
+              )}
+            </div>
+          ) : null;
+        })}
+      </div>
+    </div>
+  );
+}
+
+function Head({ row, isOpen, toggle }: { row: Row & { kind: "head" }; isOpen: boolean; toggle: () => void }) {
+  const text = (
+    <>
+      {row.label} <span className="count">{row.count}</span>
+    </>
+  );
+  return row.key === ENDED ? (
+    <button type="button" className="list-head" aria-expanded={isOpen} onClick={toggle}>
+      {isOpen ? "▾" : "▸"} {text}
+    </button>
+  ) : (
+    <p className="list-head">{text}</p>
+  );
+}
+
+const AgentRow = memo(function AgentRow({ agent, isSelected }: { agent: Agent; isSelected: boolean }) {
+  return (
+    <Link to="/agents/$id" params={{ id: agent.id }} className="agent-row" aria-current={isSelected ? "page" : undefined} draggable={false}>
+      <StatusDot agent={agent} />
+      <span className="agent-row-text">
+        <span className="agent-name">{agent.name}</span>
+        <span className="agent-sub">{[agent.role ?? agent.type, agent.runtime, statusText(agent)].join(" · ")}</span>
+      </span>
+      <Needs agent={agent} />
+    </Link>
+  );
+});
+
+/** The rows, held still while the pointer is over the list or a finger was just on it. `ask` is what the person asked for. */
+function useStill(
+  box: React.RefObject<HTMLDivElement | null>,
+  wanted: Row[],
+  agents: ReadonlyMap<string, Agent>,
+  ask: string,
+): Row[] {
+  const [isHeld, setHeld] = useState(false);
+  const shown = useRef<{ rows: Row[]; ask: string }>({ rows: [], ask });
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    let release: ReturnType<typeof setTimeout> | undefined;
+    const hold = ({ pointerType }: PointerEvent): void => {
+      clearTimeout(release);
+      setHeld(true);
+      if (pointerType !== "mouse") release = setTimeout(() => setHeld(false), TOUCH_HOLDS_MS);
+    };
+    const leave = ({ pointerType }: PointerEvent): void => {
+      if (pointerType === "mouse") setHeld(false);
+    };
+    element.addEventListener("pointermove", hold);
+    element.addEventListener("pointerdown", hold);
+    element.addEventListener("pointerleave", leave);
+    return () => {
+      clearTimeout(release);
+      element.removeEventListener("pointermove", hold);
+      element.removeEventListener("pointerdown", hold);
+      element.removeEventListener("pointerleave", leave);
+    };
+  }, [box]);
+  const rows = isHeld && shown.current.ask === ask ? heldStill(shown.current.rows, wanted, agents) : wanted;
+  useEffect(() => {
+    shown.current = { rows, ask };
+  }, [rows, ask]);
+  return rows;
+}
+
+/** Up and down move through the list, as in any list. */
+function moveFocus(event: KeyboardEvent<HTMLDivElement>): void {
+  const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+  if (step === 0) return;
+  const rows = [...event.currentTarget.querySelectorAll<HTMLElement>("a, button")].sort(
+    (a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top,
+  );
+  rows[rows.indexOf(document.activeElement as HTMLElement) + step]?.focus();
+  event.preventDefault();
+}

@@ -1,0 +1,58 @@
+import { expect, test } from "vitest";
+import type { Agent } from "../../api/types";
+import { arrange, heldStill, matches } from "./order";
+
+const agent = (id: string, more: Partial<Agent> = {}): Agent => ({
+  id,
+  name: id,
+  type: "claude",
+  status: "ready",
+  runtime: "local",
+  createdAt: `2026-01-01T00:00:0${id.length}.000Z`,
+  updatedAt: "2026-01-01T00:00:00.000Z",
+  ...more,
+});
+const keysOf = (rows: { key: string }[]): string[] => rows.map(({ key }) => key);
+const byId = (...agents: Agent[]): Map<string, Agent> => new Map(agents.map((agent) => [agent.id, agent]));
+
+test("the newest is first, and who needs somebody stays where it was", () => {
+  const attention = { id: "q", kind: "question", text: "?", since: "2026-01-01T00:00:00.000Z" } as const;
+  const rows = arrange([agent("a", { attention }), agent("aaa"), agent("aa")], "", "none", false);
+  expect(keysOf(rows)).toEqual(["aaa", "aa", "a"]);
+});
+
+test("those that have ended are folded at the end", () => {
+  const agents = [agent("a"), agent("aa", { status: "stopped" })];
+  expect(keysOf(arrange(agents, "", "none", false))).toEqual(["a", "head:ended"]);
+  expect(keysOf(arrange(agents, "", "none", true))).toEqual(["a", "head:ended", "aa"]);
+});
+
+test("groups have a head and a fixed order", () => {
+  const agents = [agent("a"), agent("aa", { status: "busy" }), agent("aaa", { status: "error" })];
+  expect(keysOf(arrange(agents, "", "status", false))).toEqual(["head:error", "aaa", "head:busy", "aa", "head:ready", "a"]);
+});
+
+test.each([
+  ["", true],
+  ["CLAUDE", true],
+  ["local a", true],
+  ["team=core", true],
+  ["docker", false],
+])("the filter %j fits: %s", (filter, fits) => {
+  expect(matches(agent("a", { labels: { team: "core" } }), filter)).toBe(fits);
+});
+
+test("under the pointer nothing moves: what is new comes at the end, what ended stays, what is gone is gone", () => {
+  const before = arrange([agent("aaa"), agent("aa"), agent("a")], "", "none", false);
+  const all = byId(agent("a"), agent("aa", { status: "stopped" }), agent("aaaa"));
+  const wanted = arrange(all.values(), "", "none", false);
+  expect(keysOf(wanted)).toEqual(["aaaa", "a", "head:ended"]);
+  expect(keysOf(heldStill(before, wanted, all))).toEqual(["aa", "a", "aaaa", "head:ended"]);
+});
+
+test("under the pointer a group stays that has nobody left, and its agents where they were", () => {
+  const before = arrange([agent("a"), agent("aa", { status: "busy" })], "", "status", false);
+  const all = byId(agent("a", { status: "busy" }), agent("aa", { status: "starting" }));
+  const still = heldStill(before, arrange(all.values(), "", "status", false), all);
+  expect(keysOf(still)).toEqual(["head:busy", "aa", "head:ready", "a"]);
+});

@@ -1,0 +1,88 @@
+// What one agent needs a person for, whole, with the ways to answer.
+
+import { Link } from "@tanstack/react-router";
+import type { KeyboardEvent } from "react";
+import { interrupt } from "../../api/agents";
+import type { Agent, Attention } from "../../api/types";
+import { putAgents } from "../../server-state/agents";
+import { WebLink } from "../../ui/links";
+import { Markdown } from "../../ui/markdown";
+import { Since } from "../../ui/time";
+import { attempt } from "../../ui/toasts";
+import { AnswerForm } from "./answer-form";
+import { wordsOf } from "./kinds";
+import { ToolInput } from "./tool-input";
+
+/** `withAgent` says whose it is, where that is not plain. */
+export function AttentionCard({ agent, attention, withAgent }: { agent: Agent; attention: Attention; withAgent?: boolean }) {
+  const { title } = wordsOf(attention.kind);
+  const label = `${agent.name}: ${title}`;
+  return (
+    <section className={`attention is-${attention.kind}`} aria-label={label} tabIndex={withAgent ? 0 : undefined} onKeyDown={chooseByDigit}>
+      <header className="attention-head">
+        <h2>
+          {withAgent && (
+            <>
+              <Link to="/agents/$id" params={{ id: agent.id }}>
+                {agent.name}
+              </Link>{" "}
+            </>
+          )}
+          <span className="tag">{title}</span>
+        </h2>
+        <span className="muted">
+          {withAgent && `${agent.type} · ${agent.runtime} · `}
+          <Since time={attention.since} />
+        </span>
+      </header>
+      <AttentionBody attention={attention} />
+      {attention.kind === "stalled" || attention.kind === "unknown" ? (
+        <div className="options">
+          <Link className="button" to="/agents/$id" params={{ id: agent.id }} search={{ view: "terminal" }}>
+            Open the terminal
+          </Link>
+          <button type="button" onClick={() => void attempt(async () => putAgents([await interrupt(agent.id)]))}>
+            Interrupt
+          </button>
+        </div>
+      ) : agent.stale ? (
+        <p className="hint">Its runtime is away: it cannot be answered now.</p>
+      ) : (
+        <AnswerForm key={attention.id} agent={agent} attention={attention} />
+      )}
+    </section>
+  );
+}
+
+function AttentionBody({ attention }: { attention: Attention }) {
+  const { tool, plan, questions = [], loginUrl, text } = attention;
+  // Several questions say themselves what they ask.
+  const isSaidBelow = questions.length > 1 || questions.some(({ multiple }) => multiple);
+  return (
+    <>
+      {!isSaidBelow && text !== plan && (
+        <pre className="attention-text" tabIndex={0} aria-label="What it says">
+          {text}
+        </pre>
+      )}
+      {tool && !plan && questions.length === 0 && <ToolInput tool={tool} />}
+      {plan && (
+        <div className="plan" tabIndex={0} role="region" aria-label="Plan">
+          <Markdown text={plan} />
+        </div>
+      )}
+      {loginUrl && (
+        <p className="login-url">
+          <WebLink url={loginUrl} />
+        </p>
+      )}
+    </>
+  );
+}
+
+/** The digit of an option chooses it, when the card has the focus and nobody is writing. */
+function chooseByDigit(event: KeyboardEvent<HTMLElement>): void {
+  if (event.target !== event.currentTarget || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!/^[1-9]$/.test(event.key)) return;
+  event.currentTarget.querySelector<HTMLButtonElement>(`[data-option="${event.key}"]:not(:disabled)`)?.click();
+}

@@ -1,0 +1,66 @@
+// What the tool that an agent asks to use would be called with. All of it is text of the agent.
+
+import type { AttentionTool } from "../../api/types";
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Fields that hold what would be done, by the names that the CLIs give them; the rest is shown below. */
+const COMMANDS = ["command", "cmd", "script"];
+const PATHS = ["file_path", "path", "notebook_path", "url", "pattern"];
+const BEFORE = ["old_string", "old_str", "old_text"];
+const AFTER = ["new_string", "new_str", "new_text", "content"];
+
+export function ToolInput({ tool }: { tool: AttentionTool }) {
+  const input = isRecord(tool.input) ? tool.input : { input: tool.input };
+  const rest = { ...input };
+  const take = (names: string[]): string | undefined => {
+    const name = names.find((name) => typeof rest[name] === "string");
+    if (name === undefined) return undefined;
+    const value = rest[name] as string;
+    delete rest[name];
+    return value;
+  };
+  const command = take(COMMANDS);
+  const path = take(PATHS);
+  const before = take(BEFORE);
+  const after = take(AFTER);
+  const others = Object.entries(rest).filter(([, value]) => value !== null && value !== "");
+  return (
+    <div className="tool">
+      <p className="tool-head">
+        <span className="tool-name">{tool.name}</span>
+        {path !== undefined && <code>{path}</code>}
+      </p>
+      {command !== undefined && (
+        <pre className="tool-text" tabIndex={0} aria-label="Command">
+          {command}
+        </pre>
+      )}
+      {(before !== undefined || after !== undefined) && (
+        <pre className="tool-text diff" tabIndex={0} aria-label="Change">
+          {before !== undefined && <Lines text={before} sign="-" />}
+          {after !== undefined && <Lines text={after} sign="+" />}
+        </pre>
+      )}
+      {others.length > 0 && (
+        <dl className="facts">
+          {others.map(([name, value]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>{typeof value === "string" ? value : <code>{JSON.stringify(value, null, 1)}</code>}</dd>
+            </div>
+          ))}
+        </dl>
+      )}
+    </div>
+  );
+}
+
+function Lines({ text, sign }: { text: string; sign: "+" | "-" }) {
+  return text.split("\n").map((line, index) => (
+    <span key={index} className={sign === "+" ? "added" : "removed"}>
+      {`${sign} ${line}\n`}
+    </span>
+  ));
+}

@@ -1,0 +1,133 @@
+// The messages of one agent, and the box that sends one.
+
+import { type FormEvent, type KeyboardEvent, type RefObject, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { send } from "../../api/agents";
+import type { Agent, Message } from "../../api/types";
+import { refreshMessages, useMessages } from "../../server-state/messages";
+import { Markdown } from "../../ui/markdown";
+import { Empty, Failed, Loading } from "../../ui/states";
+import { Clock } from "../../ui/time";
+import { attempt } from "../../ui/toasts";
+import { draftOf, keepDraft } from "./drafts";
+
+/** Nearer to the end than this, in pixels, the list follows what is new. */
+const AT_END_PX = 40;
+
+export function Conversation({ agent }: { agent: Agent }) {
+  const { data: messages, error, isPending, refetch } = useMessages(agent.id);
+  const list = useRef<HTMLDivElement>(null);
+  useFollowEnd(list);
+  return (
+    <div className="conversation">
+      <div className="messages" ref={list} tabIndex={0} role="log" aria-label="Messages">
+        {error && !messages ? (
+          <Failed error={error} retry={refetch} />
+        ) : isPending ? (
+          <Loading what="messages" />
+        ) : messages?.length === 0 ? (
+          <Empty>No messages yet.</Empty>
+        ) : (
+          messages?.map((message) => <Bubble key={message.id} message={message} />)
+        )}
+      </div>
+      <SendForm agent={agent} />
+    </div>
+  );
+}
+
+/** While the newest message is in view it stays there, whatever comes or takes room. */
+function useFollowEnd(list: RefObject<HTMLDivElement | null>): void {
+  useLayoutEffect(() => {
+    const element = list.current;
+    if (!element) return;
+    let atEnd = true;
+    const follow = (): void => {
+      if (atEnd) element.scrollTop = element.scrollHeight;
+    };
+    const onScroll = (): void => {
+      atEnd = element.scrollHeight - element.scrollTop - element.clientHeight < AT_END_PX;
+    };
+    const sizes = new ResizeObserver(follow);
+    const contents = new MutationObserver(follow);
+    sizes.observe(element);
+    contents.observe(element, { childList: true, subtree: true, characterData: true });
+    element.addEventListener("scroll", onScroll);
+    return () => {
+      sizes.disconnect();
+      contents.disconnect();
+      element.removeEventListener("scroll", onScroll);
+    };
+  }, [list]);
+}
+
+const STATES: Record<NonNullable<Message["state"]>, string> = {
+  accepted: "waiting",
+  typed: "typed",
+  taken: "taken",
+  answered: "answered",
+  failed: "failed",
+  unknown: "not known whether it arrived",
+};
+
+function Bubble({ message }: { message: Message }) {
+  return (
+    <article className={`message ${message.role}`}>
+      <p className="message-head">
+        {message.role === "user" ? "You" : "Agent"} · <Clock time={message.timestamp} />
+        {message.state && <span className={`message-state ${message.state}`}> · {STATES[message.state] ?? message.state}</span>}
+        {message.interrupted && " · interrupted"}
+      </p>
+      {message.role === "agent" && message.source !== "output" && message.source !== "screen" ? (
+        <Markdown text={message.content} />
+      ) : (
+        <div className={message.role === "agent" ? "plain mono" : "plain"}>{message.content}</div>
+      )}
+      {message.failure && <p className="message-failure">{message.failure}</p>}
+    </article>
+  );
+}
+
+function SendForm({ agent }: { agent: Agent }) {
+  const [text, setText] = useState(() => draftOf(agent.id));
+  const [sending, setSending] = useState(false);
+  const form = useRef<HTMLFormElement>(null);
+  const ended = agent.status === "stopped" || agent.stale === true;
+  useEffect(() => keepDraft(agent.id, text), [agent.id, text]);
+
+  const submit = async (event: FormEvent): Promise<void> => {
+    event.preventDefault();
+    if (text.trim() === "" || sending) return;
+    setSending(true);
+    const sent = await attempt(async () => {
+      await send(agent.id, text);
+      await refreshMessages(agent.id);
+    });
+    if (sent) setText("");
+    setSending(false);
+  };
+  const onKeyDown = (event: KeyboardEvent): void => {
+    // While a word is being composed (Japanese, Chinese, …) Enter belongs to that.
+    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+    event.preventDefault();
+    form.current?.requestSubmit();
+  };
+  return (
+    <form className="send-form" ref={form} onSubmit={(event) => void submit(event)}>
+      <textarea
+        rows={3}
+        value={text}
+        onChange={(event) => setText(event.target.value)}
+        onKeyDown={onKeyDown}
+        disabled={ended}
+        placeholder={ended ? "The agent cannot take messages now" : "Message the agent"}
+        aria-label="Message"
+      />
+      <div className="send-row">
+        <span className="hint">Enter sends, Shift+Enter breaks the line</span>
+        <button type="submit" className="primary" disabled={ended || sending || text.trim() === ""}>
+          Send
+        </button>
+      </div>
+    </form>
+  );
+}

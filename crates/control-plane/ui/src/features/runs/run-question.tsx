@@ -1,0 +1,104 @@
+// A question of a run that waits for a person.
+
+import { Link } from "@tanstack/react-router";
+import { useState } from "react";
+import { answerRun } from "../../api/runs";
+import { inWords } from "../../api/problem";
+import type { RunAnswer } from "../../api/types";
+import type { OpenRunQuestion } from "../../server-state/runs";
+import { keys, store } from "../../server-state/store";
+import { WebLink } from "../../ui/links";
+import { Markdown } from "../../ui/markdown";
+import { Since } from "../../ui/time";
+
+const APPROVAL = [
+  { id: "approve", label: "Approve" },
+  { id: "reject", label: "Reject" },
+];
+
+export function RunQuestionCard({ runId, pattern, question, withRun }: OpenRunQuestion & { withRun?: boolean }) {
+  const [sending, setSending] = useState(false);
+  const [refusal, setRefusal] = useState<string>();
+  const [text, setText] = useState("");
+  const isApproval = question.kind === "approval";
+  const options = question.options?.length ? question.options : isApproval ? APPROVAL : [];
+  const reply = async (answer: RunAnswer): Promise<void> => {
+    setSending(true);
+    setRefusal(undefined);
+    const comment = text.trim() === "" ? {} : { text };
+    try {
+      const run = await answerRun(runId, { questionId: question.id, ...comment, ...answer });
+      store.setQueryData(keys.run(runId), run);
+      void store.invalidateQueries({ queryKey: keys.runs });
+    } catch (error) {
+      setRefusal(inWords(error));
+      setSending(false);
+    }
+  };
+  return (
+    <section className="attention is-run" aria-label={`Run of ${pattern}: ${question.kind}`}>
+      <header className="attention-head">
+        <h2>
+          {withRun && (
+            <>
+              <Link to="/runs/$id" params={{ id: runId }}>
+                Run of {pattern}
+              </Link>{" "}
+            </>
+          )}
+          <span className="tag">{isApproval ? "Wants your approval" : `A ${question.kind}`}</span>
+        </h2>
+        <span className="muted">
+          {question.role && `${question.role} · `}
+          <Since time={question.since} />
+        </span>
+      </header>
+      <div className="plan" tabIndex={0} role="region" aria-label="What it says">
+        <Markdown text={question.text} />
+      </div>
+      {question.loginUrl && <WebLink url={question.loginUrl} />}
+      <form
+        className="answer"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (!isApproval && text.trim() !== "") void reply({ text });
+        }}
+      >
+        <div className="inline-form">
+          <input
+            value={text}
+            onChange={(event) => setText(event.target.value)}
+            placeholder={isApproval ? "A comment, if you like" : "An answer of your own"}
+            aria-label={isApproval ? "Comment" : "An answer of your own"}
+            disabled={sending}
+            autoComplete="off"
+          />
+          {!isApproval && (
+            <button type="submit" disabled={sending || text.trim() === ""}>
+              Answer
+            </button>
+          )}
+        </div>
+        <ul className="options">
+          {options.map(({ id, label }) => (
+            <li key={id}>
+              <button
+                type="button"
+                className={`option ${id === "approve" || id === "yes" ? "primary" : id === "reject" || id === "no" ? "refuse" : ""}`}
+                disabled={sending}
+                onClick={() => void reply({ option: id })}
+              >
+                {label}
+              </button>
+            </li>
+          ))}
+        </ul>
+        {refusal && (
+          <p className="form-error" role="alert">
+            {refusal}
+          </p>
+        )}
+      </form>
+    </section>
+  );
+}

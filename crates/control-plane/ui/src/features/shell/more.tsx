@@ -1,0 +1,57 @@
+// Runtimes and settings, and on a phone the way to what the bar has no room for.
+
+import { Link } from "@tanstack/react-router";
+import { useSyncExternalStore } from "react";
+import { keepToken, onToken, token } from "../../api/token";
+import { canNotify, setNotifies, useNotifies } from "../inbox/notify";
+import { Runtimes } from "../runtimes/runtimes";
+import { THEMES, setTheme, useTheme } from "../theme/theme";
+
+export function More() {
+  const theme = useTheme();
+  const notifies = useNotifies();
+  const isSignedIn = useSyncExternalStore(onToken, token) !== undefined;
+  return (
+    <div className="page">
+      <h1>Settings</h1>
+      <nav className="more-links" aria-label="More pages">
+        <Link className="button" to="/runs">
+          Patterns and runs
+        </Link>
+        <Link className="button" to="/activity">
+          Activity
+        </Link>
+      </nav>
+      <fieldset className="themes">
+        <legend>Theme</legend>
+        {THEMES.map((name) => (
+          <label key={name} className="choice">
+            <input type="radio" name="theme" checked={theme === name} onChange={() => setTheme(name)} />
+            <span>{name}</span>
+          </label>
+        ))}
+      </fieldset>
+      {canNotify && (
+        <label className="check">
+          <input type="checkbox" checked={notifies} onChange={(event) => void setNotifies(event.target.checked)} />
+          Notify me when somebody waits and I look elsewhere
+        </label>
+      )}
+      {isSignedIn && (
+        <p>
+          <button
+            type="button"
+            onClick={() => {
+              keepToken(undefined);
+              location.reload();
+            }}
+          >
+            Sign out
+          </button>
+        </p>
+      )}
+      <h2>Runtimes</h2>
+      <Runtimes />
+    </div>
+  );
+}

@@ -1,0 +1,122 @@
+// The frame of the page: head, list of agents, what is looked at; on a phone one of them at a time, and a bar at the bottom.
+
+import { Link, Outlet, useParams, useRouterState } from "@tanstack/react-router";
+import { Suspense, lazy, useEffect, useState } from "react";
+import { useAgent } from "../../server-state/agents";
+import { useConnection } from "../../server-state/connection";
+import { useNarrow } from "../../ui/media";
+import { Toasts } from "../../ui/toasts";
+import { AgentList } from "../agents/agent-list";
+import { useNotifications } from "../inbox/notify";
+import { useTitle } from "../inbox/title";
+import { useWaiting } from "../inbox/waiting";
+import { RuntimePills } from "../runtimes/runtimes";
+import { SignIn } from "../session/sign-in";
+import { SpawnDialog } from "../spawn/spawn-dialog";
+
+const Palette = lazy(async () => ({ default: (await import("../palette/palette")).Palette }));
+
+export function Shell() {
+  const [spawning, setSpawning] = useState(false);
+  const [commanding, setCommanding] = useState(false);
+  const path = useRouterState({ select: ({ location }) => location.pathname });
+  const all = useWaiting();
+  const waiting = all.length;
+  useNotifications(all);
+  // On a phone the first page is the list of agents alone.
+  const isList = useNarrow() && path === "/";
+  const { id } = useParams({ strict: false });
+  useTitle(useAgent(path.startsWith("/agents/") ? (id ?? "") : "").agent?.name, waiting);
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent): void => {
+      if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey) return;
+      // In a terminal Ctrl+K is the agent's.
+      if (event.ctrlKey && (event.target as Element | null)?.closest(".xterm")) return;
+      event.preventDefault();
+      setCommanding(true);
+    };
+    window.addEventListener("keydown", onKey);
+    return () => window.removeEventListener("keydown", onKey);
+  }, []);
+  return (
+    <div className="app" data-pane={path === "/" ? "list" : "main"}>
+      <button type="button" className="skip" onClick={() => document.querySelector<HTMLElement>("#main")?.focus()}>
+        Skip to the content
+      </button>
+      <header className="top">
+        <Link to="/" className="brand">
+          Parallax
+        </Link>
+        <nav className="top-links" aria-label="Pages">
+          <Link to="/inbox">
+            Inbox {waiting > 0 && <span className="needs">{waiting}</span>}
+          </Link>
+          <Link to="/runs">Runs</Link>
+          <Link to="/activity">Activity</Link>
+          <Link to="/more">Settings</Link>
+        </nav>
+        <RuntimePills />
+        <button type="button" className="palette-button" onClick={() => setCommanding(true)}>
+          Commands <kbd>Ctrl K</kbd>
+        </button>
+        <ConnectionState />
+      </header>
+      <div className="columns" role={isList ? "main" : undefined}>
+        <AgentList onSpawn={() => setSpawning(true)} isPage={isList} />
+        <main id="main" tabIndex={-1} hidden={isList}>
+          <Outlet />
+        </main>
+      </div>
+      <BottomBar waiting={waiting} path={path} agentId={id} />
+      <SpawnDialog open={spawning} onOpenChange={setSpawning} />
+      {commanding && (
+        <Suspense>
+          <Palette open onOpenChange={setCommanding} onSpawn={() => setSpawning(true)} />
+        </Suspense>
+      )}
+      <SignIn />
+      <Toasts />
+    </div>
+  );
+}
+
+const CONNECTION = { connecting: "connecting …", live: "live", lost: "not connected: what is shown may be old" } as const;
+
+function ConnectionState() {
+  const connection = useConnection();
+  return (
+    <span role="status" className={`connection ${connection}`}>
+      {CONNECTION[connection]}
+    </span>
+  );
+}
+
+/** The agent that was looked at last: the terminal of the bar is its terminal. */
+let lastAgent: string | undefined;
+
+function BottomBar({ waiting, path, agentId }: { waiting: number; path: string; agentId: string | undefined }) {
+  const isTerminal = useRouterState({ select: ({ location }) => (location.search as { view?: string }).view === "terminal" });
+  if (path.startsWith("/agents/") && agentId) lastAgent = agentId;
+  const current = path === "/inbox" ? "inbox" : path.startsWith("/agents/") ? (isTerminal ? "terminal" : "agents") : path === "/" ? "agents" : "more";
+  const mark = (name: string) => (current === name ? { "aria-current": "page" as const } : {});
+  return (
+    <nav className="bottom-bar" aria-label="Panes">
+      <Link to="/inbox" {...mark("inbox")}>
+        Inbox {waiting > 0 && <span className="needs">{waiting}</span>}
+      </Link>
+      <Link to="/" {...mark("agents")}>
+        Agents
+      </Link>
+      {lastAgent ? (
+        <Link to="/agents/$id" params={{ id: lastAgent }} search={{ view: "terminal" }} {...mark("terminal")}>
+          Terminal
+        </Link>
+      ) : (
+        <span aria-disabled="true">Terminal</span>
+      )}
+      <Link to="/more" {...mark("more")}>
+        More
+      </Link>
+    </nav>
+  );
+}

@@ -1,0 +1,129 @@
+// The socket of one agent's terminal, `parallax.terminal.v1`: tells the size, resumes by offset, comes back by itself.
+
+import { terminalPath } from "../../api/agents";
+import { socketUrl } from "../../api/client";
+
+const PROTOCOL = "parallax.terminal.v1";
+/** Length of the offset in front of each output frame, in bytes. */
+const OFFSET_BYTES = 8;
+/** Close codes after which connecting again makes no sense. */
+const FINAL_CODES = [4000, 4404];
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 4000;
+
+type ServerFrame =
+  | { type: "hello"; offset: number; epoch: string; cols: number; rows: number; mode: "interactive" | "view" }
+  | { type: "snapshot"; offset: number; data: string }
+  | { type: "resize"; cols: number; rows: number }
+  | { type: "skip"; from: number; to: number }
+  | { type: "exit"; exit: { code?: number; signal?: string; reason: string } };
+
+/** Who shows the terminal. */
+export interface Screen {
+  /** Nothing that was shown counts any more. */
+  reset(): void;
+  write(output: string | Uint8Array): void;
+  resize(cols: number, rows: number): void;
+  /** A word about the connection; empty when all is well. */
+  say(note: string): void;
+}
+
+export class TerminalConnection {
+  private socket: WebSocket | undefined;
+  private offset: bigint | undefined;
+  private epoch = "";
+  private wait = FIRST_WAIT_MS;
+  private retry: ReturnType<typeof setTimeout> | undefined;
+  private closed = false;
+
+  constructor(
+    private readonly agentId: string,
+    private readonly viewOnly: boolean,
+    private readonly screen: Screen,
+  ) {
+    void this.connect();
+  }
+
+  /** Types; nothing while there is no connection. */
+  type(input: string | Uint8Array<ArrayBuffer>): void {
+    if (this.viewOnly || this.socket?.readyState !== WebSocket.OPEN) return;
+    // A binary frame is always typed, also when it looks like a control frame.
+    this.socket.send(typeof input === "string" ? new TextEncoder().encode(input) : input);
+  }
+
+  /** Makes the agent's terminal so large, for everybody. */
+  resize(cols: number, rows: number): void {
+    if (this.viewOnly || this.socket?.readyState !== WebSocket.OPEN) return;
+    this.socket.send(JSON.stringify({ type: "resize", cols, rows }));
+  }
+
+  close(): void {
+    this.closed = true;
+    clearTimeout(this.retry);
+    this.socket?.close(1000);
+  }
+
+  private async connect(): Promise<void> {
+    clearTimeout(this.retry);
+    let url: string;
+    try {
+      const mode = this.viewOnly ? "view" : undefined;
+      url = await socketUrl(terminalPath(this.agentId), { mode, since: this.offset?.toString() });
+    } catch {
+      return this.connectLater();
+    }
+    if (this.closed) return;
+    const socket = new WebSocket(url, [PROTOCOL]);
+    socket.binaryType = "arraybuffer";
+    socket.onmessage = ({ data }) => {
+      if (this.closed) return;
+      if (typeof data === "string") this.takeFrame(JSON.parse(data) as ServerFrame);
+      else this.takeOutput(data as ArrayBuffer);
+    };
+    socket.onclose = ({ code, reason }) => {
+      if (this.closed) return;
+      this.socket = undefined;
+      if (FINAL_CODES.includes(code)) this.screen.say(reason || "The agent has ended.");
+      else this.connectLater();
+    };
+    this.socket = socket;
+  }
+
+  private connectLater(): void {
+    if (this.closed) return;
+    this.screen.say("Connection lost. Trying again …");
+    this.retry = setTimeout(() => void this.connect(), this.wait);
+    this.wait = Math.min(this.wait * 2, LONGEST_WAIT_MS);
+  }
+
+  private takeOutput(frame: ArrayBuffer): void {
+    const bytes = new Uint8Array(frame, OFFSET_BYTES);
+    this.offset = new DataView(frame).getBigUint64(0) + BigInt(bytes.length);
+    this.screen.write(bytes);
+  }
+
+  private takeFrame(frame: ServerFrame): void {
+    switch (frame.type) {
+      case "hello":
+        this.wait = FIRST_WAIT_MS;
+        this.screen.say("");
+        if (frame.epoch !== this.epoch || BigInt(frame.offset) !== this.offset) this.screen.reset();
+        this.epoch = frame.epoch;
+        this.offset = BigInt(frame.offset);
+        this.screen.resize(frame.cols, frame.rows);
+        break;
+      case "snapshot":
+        this.screen.reset();
+        this.screen.write(frame.data);
+        this.offset = BigInt(frame.offset);
+        break;
+      case "resize":
+        this.screen.resize(frame.cols, frame.rows);
+        break;
+      case "skip":
+        break; // a snapshot follows
+      case "exit":
+        this.screen.say(`The agent has ended: ${frame.exit.reason}`);
+    }
+  }
+}

@@ -1,0 +1,215 @@
+// The live terminal of one agent. Looking at it changes nothing: it is shown in the size that it has.
+
+import { type KeyboardEvent, type RefObject, useEffect, useRef, useState } from "react";
+import type { Agent } from "../../api/types";
+import { useNarrow } from "../../ui/media";
+import { TerminalConnection } from "./connection";
+import { Emulator, FONT } from "./emulator";
+import { type Key, KeyRow, withControl } from "./key-row";
+import { scrollByTouch } from "./touch";
+import "./terminal.css";
+
+interface Session {
+  emulator: Emulator;
+  connection: TerminalConnection;
+}
+
+export function TerminalPane({ agent }: { agent: Agent }) {
+  const narrow = useNarrow();
+  const box = useRef<HTMLDivElement>(null);
+  const session = useRef<Session>(undefined);
+  const [viewOnly, setViewOnly] = useState(false);
+  const [note, setNote] = useState("Connecting …");
+  const [size, setSize] = useState({ cols: 0, rows: 0 });
+  const [searching, setSearching] = useState(false);
+  const [ctrl, setCtrl] = useState(false);
+  const ctrlHeld = useRef(ctrl);
+  ctrlHeld.current = ctrl;
+  // Of the letters, in pixels; undefined: as large as there is room for.
+  const [letters, setLetters] = useState<number>();
+  const smallest = narrow ? FONT.smallestNarrow : FONT.smallest;
+  // An agent that was restarted has another terminal.
+  const life = agent.status === "stopped" ? "ended" : "lives";
+
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const emulator = new Emulator();
+    const { terminal } = emulator;
+    emulator.open(element);
+    const connection = new TerminalConnection(agent.id, viewOnly, {
+      reset: () => terminal.reset(),
+      write: (output) => terminal.write(output),
+      resize: (cols, rows) => {
+        terminal.resize(cols, rows);
+        setSize({ cols, rows });
+      },
+      say: setNote,
+    });
+    terminal.onData((text) => {
+      connection.type(ctrlHeld.current ? withControl(text) : text);
+      if (ctrlHeld.current) setCtrl(false);
+    });
+    terminal.onBinary((text) => connection.type(Uint8Array.from(text, (char) => char.charCodeAt(0))));
+    terminal.attachCustomKeyEventHandler((event) => {
+      if (event.key === "F6" && event.ctrlKey) {
+        if (event.type === "keydown") leave(element);
+        return false;
+      }
+      if (event.key.toLowerCase() === "f" && event.ctrlKey && event.shiftKey) {
+        if (event.type === "keydown") setSearching(true);
+        event.preventDefault();
+        return false;
+      }
+      return true;
+    });
+    const stopTouch = scrollByTouch(element, terminal);
+    session.current = { emulator, connection };
+    return () => {
+      stopTouch();
+      connection.close();
+      terminal.dispose();
+      session.current = undefined;
+    };
+  }, [agent.id, viewOnly, life]);
+
+  useLetters(box, session, letters, smallest, size);
+
+  const fitToWindow = (): void => {
+    const room = session.current?.emulator.roomFor();
+    if (room) session.current?.connection.resize(room.cols, room.rows);
+  };
+  const press = (key: Key): void => {
+    const { emulator, connection } = session.current ?? {};
+    if (!emulator || !connection) return;
+    connection.type(bytesOf(key, emulator));
+    setCtrl(false);
+  };
+  const changeLetters = (by: number): void => {
+    const now = session.current?.emulator.terminal.options.fontSize ?? FONT.usual;
+    setLetters(Math.max(FONT.smallest, Math.min(FONT.largest, Math.round(now) + by)));
+  };
+  return (
+    <div className="terminal">
+      {searching && <Search session={session} close={() => setSearching(false)} />}
+      <div className="terminal-box">
+        <div className="terminal-screen" ref={box} />
+        {note !== "" && (
+          <p className="terminal-note" role="status">
+            {note}
+          </p>
+        )}
+      </div>
+      {narrow && !viewOnly && <KeyRow ctrl={ctrl} setCtrl={setCtrl} press={press} />}
+      <div className="terminal-bar">
+        <label className="check">
+          <input type="checkbox" checked={viewOnly} onChange={(event) => setViewOnly(event.target.checked)} />
+          Watch only
+        </label>
+        <span className="hint terminal-size" title="Columns and rows of the agent's terminal">
+          {size.cols > 0 && `${size.cols}×${size.rows}`}
+        </span>
+        <button type="button" title="Gives the agent's terminal the size of this window, for everybody" disabled={viewOnly || life === "ended"} onClick={fitToWindow}>
+          Fit to my window
+        </button>
+        <span className="button-group">
+          <button type="button" aria-label="A−, smaller letters" onClick={() => changeLetters(-1)}>
+            A−
+          </button>
+          <button type="button" aria-label="A+, larger letters" onClick={() => changeLetters(1)}>
+            A+
+          </button>
+        </span>
+        <button type="button" aria-label="Search in the terminal" title="Ctrl+Shift+F" onClick={() => setSearching(!searching)}>
+          Search
+        </button>
+        {!narrow && <span className="hint">Ctrl+F6 leaves the terminal</span>}
+      </div>
+    </div>
+  );
+}
+
+/** Keeps the letters as large as wanted, or as there is room for. */
+function useLetters(
+  box: RefObject<HTMLDivElement | null>,
+  session: RefObject<Session | undefined>,
+  wanted: number | undefined,
+  smallest: number,
+  size: { cols: number; rows: number },
+): void {
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const set = (): void => {
+      const emulator = session.current?.emulator;
+      if (!emulator) return;
+      if (wanted === undefined) emulator.fitLetters(element, smallest);
+      else emulator.terminal.options.fontSize = wanted;
+    };
+    set();
+    const sizes = new ResizeObserver(set);
+    sizes.observe(element);
+    return () => sizes.disconnect();
+  }, [box, session, wanted, smallest, size]);
+}
+
+/** Out of the terminal by keyboard: to what comes behind it. */
+function leave(element: HTMLElement): void {
+  const pane = element.closest(".terminal");
+  pane?.querySelector<HTMLElement>(".terminal-bar input, .terminal-bar button")?.focus();
+}
+
+function bytesOf(key: Key, emulator: Emulator): string {
+  switch (key) {
+    case "esc":
+      return "\x1b";
+    case "tab":
+      return "\t";
+    case "enter":
+      return "\r";
+    case "slash":
+      return "/";
+    case "interrupt":
+      return "\x03";
+    case "up":
+      return emulator.arrow("A");
+    case "down":
+      return emulator.arrow("B");
+    case "right":
+      return emulator.arrow("C");
+    case "left":
+      return emulator.arrow("D");
+  }
+}
+
+function Search({ session, close }: { session: RefObject<Session | undefined>; close: () => void }) {
+  const [text, setText] = useState("");
+  const find = (backwards: boolean): void => {
+    const search = session.current?.emulator.search;
+    if (backwards) search?.findPrevious(text);
+    else search?.findNext(text);
+  };
+  const end = (): void => {
+    session.current?.emulator.search.clearDecorations();
+    session.current?.emulator.terminal.focus();
+    close();
+  };
+  const onKeyDown = (event: KeyboardEvent): void => {
+    if (event.key === "Enter") find(!event.shiftKey);
+    if (event.key === "Escape") end();
+  };
+  return (
+    <div className="terminal-search" role="search">
+      <input autoFocus aria-label="Search in the terminal" placeholder="Search" value={text} onChange={(event) => setText(event.target.value)} onKeyDown={onKeyDown} />
+      <button type="button" aria-label="Further up" onClick={() => find(true)}>
+        ↑
+      </button>
+      <button type="button" aria-label="Further down" onClick={() => find(false)}>
+        ↓
+      </button>
+      <button type="button" aria-label="Close the search" onClick={end}>
+        ×
+      </button>
+    </div>
+  );
+}

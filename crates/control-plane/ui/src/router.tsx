@@ -1,0 +1,68 @@
+// The addresses of the page. They stand behind the #: the server has one page.
+
+import { createHashHistory, createRootRoute, createRoute, createRouter, redirect, retainSearchParams } from "@tanstack/react-router";
+import { Activity } from "./features/activity/activity";
+import { GROUPINGS, type Grouping } from "./features/agents/order";
+import { AgentPage } from "./features/agent/agent-page";
+import { VIEWS, type View } from "./features/agent/views";
+import { Inbox } from "./features/inbox/inbox";
+import { RunPage } from "./features/runs/run-page";
+import { RunsPage } from "./features/runs/runs-page";
+import { More } from "./features/shell/more";
+import { Overview } from "./features/shell/overview";
+import { Shell } from "./features/shell/shell";
+import { Empty, Failed } from "./ui/states";
+
+/** How the list of agents is shown, wherever one is. */
+interface ListSearch {
+  q?: string | undefined;
+  by?: Grouping | undefined;
+  ended?: true | undefined;
+}
+
+const root = createRootRoute({
+  component: Shell,
+  validateSearch: ({ q, by, ended }: Record<string, unknown>): ListSearch => ({
+    ...(q !== undefined && q !== "" ? { q: String(q) } : {}),
+    ...(by === undefined ? {} : { by: GROUPINGS.find((known) => known === by) }),
+    ...(ended === true ? { ended } : {}),
+  }),
+  search: { middlewares: [retainSearchParams<ListSearch>(["q", "by", "ended"])] },
+  notFoundComponent: () => <Empty>There is nothing at this address.</Empty>,
+  errorComponent: ({ error }) => <Failed error={error} />,
+});
+
+const routes = [
+  createRoute({ getParentRoute: () => root, path: "/", component: Overview }),
+  createRoute({ getParentRoute: () => root, path: "/inbox", component: () => <div className="page"><Inbox /></div> }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/agents/$id",
+    validateSearch: ({ view }: Record<string, unknown>): { view?: View | undefined } => ({ view: VIEWS.find((known) => known === view) }),
+    component: AgentPage,
+  }),
+  createRoute({ getParentRoute: () => root, path: "/runs", component: RunsPage }),
+  createRoute({ getParentRoute: () => root, path: "/runs/$id", component: RunPage }),
+  createRoute({ getParentRoute: () => root, path: "/activity", component: () => <div className="page"><h1>Activity</h1><Activity /></div> }),
+  createRoute({ getParentRoute: () => root, path: "/more", component: More }),
+  // Addresses of the page before it had routes: the agent's id alone.
+  createRoute({
+    getParentRoute: () => root,
+    path: "/$id",
+    beforeLoad: ({ params: { id } }) => {
+      throw redirect({ to: "/agents/$id", params: { id } });
+    },
+  }),
+] as const;
+
+export const router = createRouter({
+  routeTree: root.addChildren(routes),
+  history: createHashHistory(),
+  scrollRestoration: false,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

@@ -1,0 +1,50 @@
+// The agents that there are, by id.
+
+import { useQuery } from "@tanstack/react-query";
+import { listAgents } from "../api/agents";
+import type { Agent } from "../api/types";
+import { keys, store } from "./store";
+
+export type Agents = ReadonlyMap<string, Agent>;
+
+/** What the stream or calls told while the list was on its way. */
+const toldMeanwhile = new Map<string, Agent>();
+
+const query = {
+  queryKey: keys.agents,
+  structuralSharing: false,
+  queryFn: async (): Promise<Agents> => {
+    toldMeanwhile.clear();
+    const listed = new Map((await listAgents()).map((agent) => [agent.id, agent]));
+    return merged(listed, [...toldMeanwhile.values()]);
+  },
+} as const;
+
+/** All agents, and whether they are known yet. */
+export const useAgents = () => useQuery(query);
+
+/** One agent; a component that shows it is drawn again only when this one changed. */
+export function useAgent(id: string): { agent: Agent | undefined; isPending: boolean } {
+  const { data, isPending } = useQuery({ ...query, select: (agents) => agents.get(id) });
+  return { agent: data, isPending };
+}
+
+/** What is known now, outside of a component. */
+export const knownAgents = (): Agents => store.getQueryData<Agents>(keys.agents) ?? new Map<string, Agent>();
+
+/** Takes agents as somebody told them, in order, unless what is known is newer. Before the list is there they wait for it. */
+export function putAgents(told: readonly Agent[]): void {
+  if (told.length === 0) return;
+  for (const agent of told) toldMeanwhile.set(agent.id, agent);
+  store.setQueryData<Agents>(keys.agents, (known) => known && merged(known, told));
+}
+
+function merged(known: Agents, told: readonly Agent[]): Agents {
+  const next = new Map(known);
+  for (const agent of told) if (!isOlder(agent, next.get(agent.id))) next.set(agent.id, agent);
+  return next;
+}
+
+/** Whether what is known of an agent is newer. What was last known of a runtime that is away is newer than nothing. */
+const isOlder = (agent: Agent, known: Agent | undefined): boolean =>
+  known !== undefined && !known.stale && known.updatedAt > agent.updatedAt;

@@ -1,0 +1,62 @@
+// Dialogs: one that holds a form, one that asks whether to go on.
+
+import * as AlertDialog from "@radix-ui/react-alert-dialog";
+import * as Dialog from "@radix-ui/react-dialog";
+import { type ReactNode, useState } from "react";
+
+export function Modal(props: {
+  open: boolean;
+  onOpenChange: (open: boolean) => void;
+  title: string;
+  children: ReactNode;
+}) {
+  return (
+    <Dialog.Root open={props.open} onOpenChange={props.onOpenChange}>
+      <Dialog.Portal>
+        <Dialog.Overlay className="overlay" />
+        <Dialog.Content className="dialog" aria-describedby={undefined}>
+          <Dialog.Title>{props.title}</Dialog.Title>
+          {props.children}
+        </Dialog.Content>
+      </Dialog.Portal>
+    </Dialog.Root>
+  );
+}
+
+/** A button that asks first. */
+export function ConfirmButton(props: {
+  label: string;
+  title: string;
+  question: string;
+  explanation: string;
+  danger?: boolean;
+  disabled?: boolean;
+  action: () => Promise<unknown>;
+}) {
+  const [busy, setBusy] = useState(false);
+  const act = async (): Promise<void> => {
+    setBusy(true);
+    await props.action();
+    setBusy(false);
+  };
+  return (
+    <AlertDialog.Root>
+      <AlertDialog.Trigger className={props.danger ? "danger" : undefined} title={props.title} disabled={props.disabled || busy}>
+        {props.label}
+      </AlertDialog.Trigger>
+      <AlertDialog.Portal>
+        <AlertDialog.Overlay className="overlay" />
+        <AlertDialog.Content className="dialog">
+          <AlertDialog.Title>{props.question}</AlertDialog.Title>
+          <AlertDialog.Description className="muted">{props.explanation}</AlertDialog.Description>
+          <div className="form-actions">
+            <AlertDialog.Cancel>Cancel</AlertDialog.Cancel>
+            <AlertDialog.Action className={props.danger ? "danger-solid" : "primary"} onClick={() => void act()}>
+              {props.label}
+            </AlertDialog.Action>
+          </div>
+        </AlertDialog.Content>
+      </AlertDialog.Portal>
+    </AlertDialog.Root>
+  );
+}

@@ -1,0 +1,29 @@
+// What is shown where there is nothing to show, not yet, or not any more.
+
+import type { ReactNode } from "react";
+import { inWords } from "../api/problem";
+
+export function Empty({ children }: { children: ReactNode }) {
+  return <p className="empty">{children}</p>;
+}
+
+export function Loading({ what }: { what: string }) {
+  return (
+    <p className="empty" role="status">
+      Loading {what} …
+    </p>
+  );
+}
+
+export function Failed({ error, retry }: { error: unknown; retry?: () => unknown }) {
+  return (
+    <div className="failed-box" role="alert">
+      <p>{inWords(error)}</p>
+      {retry && (
+        <button type="button" onClick={() => void retry()}>
+          Try again
+        </button>
+      )}
+    </div>
+  );
+}

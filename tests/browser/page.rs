@@ -1,0 +1,68 @@
+//! The page of the control plane in headless Chromium, over `parallax up` with fake agents: `make test-browser`.
+//!
+//! Each test is a script of `page/`. It asks for what only this side can do by printing a line: `kill` kills the servers, `start`
+//! starts them again.
+
+use parallax_api::client::ListFilter;
+use parallax_testkit::local::Directory;
+use parallax_testkit::up::Up;
+use parallax_testkit::wait::{PATIENCE, within};
+
+use crate::script;
+
+/// Plays the script with a server of its own, and leaves no agent.
+async fn play(name: &str, env: &[(&str, String)]) {
+    let directory = Directory::new();
+    let mut up = Up::start(&directory, env).await;
+    let url = up.server.url();
+    let server = &mut up.server;
+    let args = [url.as_str()];
+    let script = script::run(name, &args, async |line| match line {
+        "kill" => server.kill().await,
+        "start" => server.start(&[]).await,
+        _ => (),
+    });
+    within("the browser", PATIENCE * 8, script).await;
+    let user = up.user();
+    if env.is_empty() {
+        for agent in user.client.list_all(&ListFilter::default()).await.expect("a list") {
+            user.follow(agent.id).await.stop().await;
+        }
+    }
+    up.server.end().await;
+}
+
+macro_rules! pages {
+    ($($(#[$doc:meta])* $name:ident: $script:literal;)*) => {
+        $($(#[$doc])*
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        #[ignore = "needs a browser: make test-browser"]
+        async fn $name() {
+            play(concat!("page/", $script), &[]).await;
+        })*
+    };
+}
+
+pages! {
+    /// Spawns by the form, talks, reads Markdown that runs nothing, watches the terminal, stops after being asked.
+    an_agent_from_the_form_to_its_end: "agent.mjs";
+    /// Many events a second: no click on the list is lost, and no row moves under the pointer.
+    no_click_is_lost: "clicks.mjs";
+    /// Answers each kind of question in the inbox; is told when somebody else was quicker.
+    answers_in_the_inbox: "inbox.mjs";
+    /// A permission in three taps, keys that a phone lacks, a finger that scrolls, and the terminal's size as it was.
+    a_phone: "phone.mjs";
+    /// The servers are killed and come back: the page says so, and shows what is.
+    the_server_goes_and_comes_back: "server_away.mjs";
+    /// A pattern is added, run, and approved.
+    a_run_of_a_pattern: "runs.mjs";
+    /// No finding of axe on any view, light and dark, desk and phone.
+    nothing_in_the_way_of_anybody: "axe.mjs";
+}
+
+/// A token is asked for, a wrong one is told, and another tab needs none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a browser: make test-browser"]
+async fn signs_in_with_a_token() {
+    play("page/sign_in.mjs", &[("PARALLAX_API_TOKEN", "let-me-in-to-this-server".to_owned())]).await;
+}

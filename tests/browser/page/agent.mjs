@@ -1,0 +1,63 @@
+// One agent, from the form to its end.
+import assert from "node:assert/strict";
+import { DESK, agent, inBrowser, is, open, screenOf, until } from "./kit.mjs";
+
+await inBrowser(async (browser) => {
+  const page = await open(await browser(DESK));
+  await page.getByText("No agents yet.").waitFor();
+  await page.getByRole("button", { name: "Spawn" }).click();
+  const form = page.getByRole("dialog", { name: "Spawn an agent" });
+  await form.getByLabel("Name").fill("from-the-form");
+  await form.getByLabel("Type").selectOption("fake");
+  await form.getByText("More", { exact: true }).click();
+  await form.getByLabel("Labels").fill("team=core");
+  await form.getByRole("button", { name: "Spawn" }).click();
+  await page.getByRole("heading", { name: "from-the-form" }).waitFor();
+  const id = /agents\/([^?]+)/.exec(page.url())[1];
+  assert.deepEqual((await agent(id)).labels, { team: "core" });
+  await page.locator(".badge.ready").waitFor();
+
+  // Markdown is Markdown, and what is in it runs nothing and goes nowhere by itself.
+  const box = page.getByLabel("Message", { exact: true });
+  await box.fill("**bold** <img src=x onerror=alert(1)> [bad](javascript:alert(1)) ![pic](http://127.0.0.1:9/pic.png) [web](http://example.com)");
+  await box.press("Enter");
+  const reply = page.locator(".message.agent .markdown");
+  await reply.locator("strong", { hasText: "bold" }).waitFor();
+  assert.equal(await reply.locator("img, script").count(), 0);
+  assert.match(await reply.innerText(), /<img src=x onerror=alert\(1\)>/);
+  assert.notEqual(await reply.getByText("bad").getAttribute("href"), "javascript:alert(1)");
+  assert.equal(await reply.getByText("web").getAttribute("rel"), "noopener noreferrer");
+  await page.locator(".message.user", { hasText: "answered" }).waitFor();
+
+  // Typing goes into the terminal; looking at it changed no size.
+  assert.deepEqual((await screenOf(id)).size, { cols: 120, rows: 40 });
+  await page.locator(".xterm-helper-textarea").focus();
+  await page.keyboard.type("typed here");
+  await until("the terminal to have it", async () => (await screenOf(id)).lines.some((line) => line.includes("❯ typed here")) || (await screenOf(id)).lines);
+  // A key leads out of it again.
+  await page.keyboard.press("Control+F6");
+  await until("the focus to leave", async () => is(await page.evaluate(() => document.activeElement.closest(".xterm") === null), true));
+  // Asked for, it takes the size of the window.
+  await page.getByRole("button", { name: "Fit to my window" }).click();
+  await until("another size", async () => ((await screenOf(id)).size.cols !== 120 ? true : (await screenOf(id)).size));
+
+  await page.getByRole("tab", { name: "Activity" }).click();
+  await page.locator(".event-name", { hasText: "agent_started" }).waitFor();
+  await page.getByRole("tab", { name: "Details" }).click();
+  await page.locator(".facts", { hasText: id }).waitFor();
+
+  // Restart and stop ask first.
+  await page.getByRole("button", { name: "Restart" }).click();
+  await page.getByRole("alertdialog").getByRole("button", { name: "Cancel" }).click();
+  await page.getByRole("button", { name: "Stop" }).click();
+  assert.notEqual((await agent(id)).status, "stopped");
+  await page.getByRole("alertdialog").getByRole("button", { name: "Stop" }).click();
+  await page.locator(".badge.stopped").waitFor();
+  await page.getByText("Ended: stopped").waitFor();
+  assert.equal(await page.getByRole("button", { name: "Restart" }).count(), 0, "what has ended cannot be restarted");
+  await page.getByRole("button", { name: /ended 1/ }).waitFor();
+
+  // The address of the page before it had others.
+  const old = await open(page.context(), id);
+  await old.getByRole("heading", { name: "from-the-form" }).waitFor();
+});

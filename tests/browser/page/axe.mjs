@@ -1,0 +1,61 @@
+// axe finds nothing on any view, light and dark, on a desk and on a phone.
+import assert from "node:assert/strict";
+import { DESK, PHONE, agent, api, inBrowser, is, open, require, spawnFake, tell, until } from "./kit.mjs";
+
+const { source } = require("axe-core");
+
+await inBrowser(async (browser) => {
+  const [asker, writer, ended] = [await spawnFake("asker", { role: "reviewer" }), await spawnFake("writer"), await spawnFake("ended")];
+  await tell(asker, "do ask rm -rf build");
+  await tell(writer, "| a | b |\n|---|---|\n| `c` | d |\n\n> quoted\n\n```\ncode\n```");
+  await api("DELETE", `/managed-agents/${ended}`);
+  await until("a question", async () => is((await agent(asker)).attention !== undefined, true));
+  const views = {
+    overview: "/",
+    inbox: "/inbox",
+    "with a question": `/agents/${asker}`,
+    conversation: `/agents/${writer}`,
+    terminal: `/agents/${writer}?view=terminal`,
+    activity: `/agents/${writer}?view=activity`,
+    details: `/agents/${writer}?view=details`,
+    "has ended": `/agents/${ended}`,
+    nowhere: "/agents/none",
+    runs: "/runs",
+    "all activity": "/activity",
+    more: "/more",
+  };
+  const found = [];
+  for (const [screen, kind] of [
+    ["desk", DESK],
+    ["phone", PHONE],
+  ])
+    for (const colorScheme of ["light", "dark"]) {
+      const context = await browser(kind, { colorScheme, reducedMotion: "reduce" });
+      const page = await open(context);
+      await page.locator(".agent-row").nth(1).waitFor();
+      await page.evaluate(source);
+      const look = async (view) => {
+        const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
+        for (const { id, nodes } of violations) found.push({ where: `${view}, ${screen}, ${colorScheme}`, id, nodes: nodes.slice(0, 3).map(({ html, any }) => [html.slice(0, 160), any[0]?.message]) });
+      };
+      for (const [view, address] of Object.entries(views)) {
+        await page.goto(new URL(`#${address}`, page.url()).href);
+        await page.waitForLoadState("networkidle").catch(() => undefined);
+        await until("all to be loaded", async () => is(await page.locator("main .empty", { hasText: "Loading" }).count(), 0));
+        if (view === "terminal") await page.locator(".xterm").waitFor();
+        await look(view);
+      }
+      if (screen === "desk") {
+        await page.getByRole("button", { name: "Spawn" }).click();
+        await page.getByRole("dialog").waitFor();
+        await look("spawn");
+        await page.keyboard.press("Escape");
+        await page.keyboard.press("Control+k");
+        await page.getByPlaceholder("Go to an agent").waitFor();
+        await look("palette");
+        await page.keyboard.press("Escape");
+      }
+      await context.close();
+    }
+  assert.deepEqual(found, []);
+});

@@ -1,0 +1,89 @@
+// What the scripts of the page are made of: a browser, the API, waiting for what happens.
+//
+//   node SCRIPT MODULES URL
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+
+export const [modules, url] = process.argv.slice(2);
+export const require = createRequire(`${modules}/`);
+const { chromium } = require("playwright-core");
+
+export const DESK = { viewport: { width: 1440, height: 900 } };
+export const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
+
+/** Runs `play` with a function that opens a browser context for a kind of screen. An error on any page fails it. */
+export async function inBrowser(play) {
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+  });
+  const errors = [];
+  try {
+    await play(async (screen, options = {}) => {
+      const context = await browser.newContext({ ...screen, ...options });
+      context.setDefaultTimeout(20_000);
+      context.on("weberror", (error) => errors.push(String(error.error())));
+      // What the policy of the page refuses would be a mistake of the page.
+      context.on("console", (message) => {
+        if (message.type() === "error" && /Content Security Policy/.test(message.text())) errors.push(message.text());
+      });
+      return context;
+    });
+  } finally {
+    await browser.close();
+  }
+  assert.deepEqual(errors, [], "errors on the pages");
+  process.stdin.destroy();
+}
+
+/** Opens an address of the page (what stands behind the #). */
+export async function open(context, address = "/") {
+  const page = await context.newPage();
+  await page.goto(`${url}/#${address}`);
+  return page;
+}
+
+/** Asks the API. */
+export async function api(method, path, body) {
+  const response = await fetch(`${url}/api${path}`, {
+    method,
+    headers: body === undefined ? {} : { "content-type": "application/json" },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  assert.ok(response.ok, `${method} ${path}: ${response.status} ${await response.clone().text()}`);
+  return response.status === 204 ? undefined : response.json();
+}
+
+/** A fake agent that is ready. */
+export async function spawnFake(name, more = {}) {
+  const { id } = await api("POST", "/managed-agents", { name, type: "fake", ...more });
+  if (more.args === undefined) await until(`${name} to be ready`, async () => is((await agent(id)).status, "ready"));
+  return id;
+}
+
+export const agent = (id) => api("GET", `/managed-agents/${id}`);
+export const tell = (id, message) => api("POST", `/managed-agents/${id}/send`, { message });
+export const screenOf = (id) => api("GET", `/managed-agents/${id}/screen`);
+
+/** True, or what is there in its place. */
+export const is = (seen, wanted) => (seen === wanted ? true : seen ?? "nothing");
+
+/** Waits for `look` to be true; fails with what it saw last. */
+export async function until(what, look) {
+  const deadline = Date.now() + 20_000;
+  for (;;) {
+    const seen = await look();
+    if (seen === true) return;
+    assert.ok(Date.now() < deadline, `waited in vain for ${what}; last seen: ${JSON.stringify(seen, null, 1)}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+
+/** Asks the other side to do something, and waits for it. */
+export async function demand(what) {
+  console.log(what);
+  await answers.next();
+}
