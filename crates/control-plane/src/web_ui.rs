@@ -1,10 +1,11 @@
 //! The web UI, compiled in from `ui/dist`.
 //!
-//! `make ui` builds it. Without that the server works all the same, and says at `/` how to get the page.
+//! `make ui` builds it. Without that the server works all the same, and says at `/` how to get the page. Beside each text file the
+//! build puts the same compressed (`.gz`), which is what a browser gets; a browser that has the file gets 304.
 
 use axum::Router;
 use axum::extract::Path;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use parallax_api::{Code, Problem};
@@ -29,22 +30,62 @@ pub fn routes() -> Router {
     Router::new().route("/", get(index)).route("/assets/{*path}", get(asset))
 }
 
-async fn index() -> Response {
-    match Dist::get("index.html") {
-        Some(page) => file(page, "text/html; charset=utf-8"),
-        None => guarded(StatusCode::OK, "text/html; charset=utf-8", NOT_BUILT),
-    }
+async fn index(headers: HeaderMap) -> Response {
+    sent("index.html", &headers)
+        .unwrap_or_else(|| guarded(StatusCode::OK, "text/html; charset=utf-8", NOT_BUILT))
 }
 
-async fn asset(Path(path): Path<String>) -> Response {
-    match Dist::get(&format!("assets/{path}")) {
-        Some(asset) => file(asset, media_type(&path)),
-        None => Problem::new(Code::NotFound, format!("there is nothing at /assets/{path}")).into_response(),
-    }
+async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
+    sent(&format!("assets/{path}"), &headers).unwrap_or_else(|| {
+        Problem::new(Code::NotFound, format!("there is nothing at /assets/{path}")).into_response()
+    })
 }
 
-fn file(file: EmbeddedFile, media_type: &'static str) -> Response {
-    guarded(StatusCode::OK, media_type, file.data.into_owned())
+/// The file as this client wants it: compressed where it can read that, or the word that it has it already. None without the file.
+fn sent(name: &str, asked: &HeaderMap) -> Option<Response> {
+    let plain = Dist::get(name)?;
+    let compressed = if takes_gzip(asked) { Dist::get(&format!("{name}.gz")) } else { None };
+    let is_compressed = compressed.is_some();
+    let tag = entity_tag(&plain, is_compressed);
+    let is_known = asked.get(header::IF_NONE_MATCH).is_some_and(|known| names(known, &tag));
+    let mut response = if is_known {
+        guarded(StatusCode::NOT_MODIFIED, media_type(name), ())
+    } else {
+        let file = compressed.unwrap_or(plain);
+        guarded(StatusCode::OK, media_type(name), file.data.into_owned())
+    };
+    let headers = response.headers_mut();
+    if is_compressed && !is_known {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    Some(response)
+}
+
+/// Names these bytes: the contents and how they are sent.
+fn entity_tag(file: &EmbeddedFile, is_compressed: bool) -> String {
+    let digest: String =
+        file.metadata.sha256_hash().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{digest}{}\"", if is_compressed { "-gzip" } else { "" })
+}
+
+/// Whether `If-None-Match` has the tag, weak or not.
+fn names(known: &HeaderValue, tag: &str) -> bool {
+    known.to_str().is_ok_and(|known| {
+        known.split(',').map(str::trim).any(|one| one == "*" || one.trim_start_matches("W/") == tag)
+    })
+}
+
+fn takes_gzip(asked: &HeaderMap) -> bool {
+    asked.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+        value.split(',').any(|coding| {
+            let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+            name.trim().eq_ignore_ascii_case("gzip") && weight.replace(' ', "") != "q=0"
+        })
+    })
 }
 
 fn guarded(status: StatusCode, media_type: &'static str, body: impl IntoResponse) -> Response {
@@ -52,7 +93,7 @@ fn guarded(status: StatusCode, media_type: &'static str, body: impl IntoResponse
     let headers = response.headers_mut();
     for (name, value) in [
         (header::CONTENT_TYPE, media_type),
-        // The names of the files do not change with their contents.
+        // A browser asks each time whether it has the newest; most of the answers are 304.
         (header::CACHE_CONTROL, "no-cache"),
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -68,6 +109,7 @@ fn media_type(path: &str) -> &'static str {
     match path.rsplit('.').next() {
         Some("js") => "text/javascript; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
+        Some("html") => "text/html; charset=utf-8",
         Some("svg") => "image/svg+xml",
         _ => "text/plain; charset=utf-8",
     }

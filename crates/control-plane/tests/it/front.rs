@@ -114,6 +114,41 @@ async fn the_page_comes_with_a_strict_policy() {
     assert_eq!(missing.status(), StatusCode::NOT_FOUND);
 }
 
+/// Where the page was built: its script comes compressed and once.
+#[tokio::test]
+async fn the_page_comes_compressed_and_only_when_it_changed() {
+    let (_dir, _runtime, plane) = one_runtime().await;
+    let get = async |path: &str, headers: &[(&str, &str)]| {
+        let mut request = reqwest::Client::new().get(plane.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.unwrap()
+    };
+    let page = get("/", &[]).await.text().await.unwrap();
+    let Some((_, script)) = page.split_once("src=\"/assets/") else { return };
+    let path = format!("/assets/{}", script.split('"').next().unwrap());
+
+    let plain = get(&path, &[("accept-encoding", "br, gzip;q=0")]).await;
+    assert!(plain.headers().get("content-encoding").is_none());
+    let plain_tag = plain.headers()["etag"].to_str().unwrap().to_owned();
+    let size = plain.bytes().await.unwrap().len();
+    let compressed = get(&path, &[("accept-encoding", "br, gzip")]).await;
+    assert_eq!(compressed.headers()["content-encoding"], "gzip");
+    assert_eq!(compressed.headers()["vary"], "accept-encoding");
+    let tag = compressed.headers()["etag"].to_str().unwrap().to_owned();
+    assert_ne!(tag, plain_tag, "other bytes, another tag");
+    let bytes = compressed.bytes().await.unwrap();
+    assert!(bytes.starts_with(&[0x1f, 0x8b]) && bytes.len() * 2 < size, "{} of {size} bytes", bytes.len());
+    assert!(bytes.len() < 250_000, "the first load is {} bytes", bytes.len());
+
+    let again =
+        get(&path, &[("accept-encoding", "gzip"), ("if-none-match", &format!("W/{tag}, \"other\""))]).await;
+    assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+    assert_eq!(again.headers()["etag"].to_str().unwrap(), tag);
+    assert!(again.bytes().await.unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn the_description_names_every_route() {
     let (_dir, _runtime, plane) = one_runtime().await;
