@@ -81,7 +81,7 @@ macro_rules! conformance {
         });
         $crate::conformance!($backend, [$($meta)?], terminal {
             the_five_lines, a_late_viewer_sees_the_same, a_viewer_only_watches, resumes_by_offset,
-            the_last_size_counts, queries_are_answered_once, a_slow_viewer_slows_nobody, an_unknown_agent_is_closed,
+            the_size_is_held_and_comes_back, queries_are_answered_once, a_slow_viewer_slows_nobody, an_unknown_agent_is_closed,
             everything_comes_before_the_end, logs_in_every_format,
         });
         $crate::conformance!($backend, [$($meta)?], events {

@@ -11,4 +11,5 @@ mod refusals;
 mod shell_runtime;
 mod shells;
 mod survival;
+mod typing;
 mod up;

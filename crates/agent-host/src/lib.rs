@@ -1,7 +1,7 @@
 //! One process per agent. The host owns the agent's terminal, conversation and history, and outlives the servers.
 //!
 //! How output moves: [`terminal`] reads the PTY → [`session`] feeds the screen, the output [`log`] and the
-//! [`viewers`], and runs the detector → what changed is published and appended to the [`journal`].
+//! [`viewers`] (one of which may hold the [`lease`] on its size), and runs the detector → what changed is published and appended to the [`journal`].
 //!
 //! How a message moves: [`routes`] → [`session`] → [`inbox`] (queue) → [`delivery`] (typed, entered, proved) →
 //! [`turn`] (its output) → [`inbox`] again, and the journal.
@@ -26,6 +26,7 @@ pub mod hook;
 pub mod inbox;
 pub mod install;
 pub mod journal;
+pub mod lease;
 pub mod log;
 pub mod message_log;
 pub mod ndjson;

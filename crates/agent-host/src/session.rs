@@ -16,6 +16,7 @@ mod messaging;
 mod output;
 mod publish;
 mod runner;
+mod seat;
 mod usage;
 
 use bytes::Bytes;
@@ -24,7 +25,7 @@ use parallax_api::host::{HookReport, HostSend};
 use parallax_api::message::{AnswerRequest, DEFAULT_TIMEOUT_MS, MessageProgress, OnQuestion};
 use parallax_api::observe::{Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, Screen};
-use parallax_api::{Agent, Attention, AttentionKind, Code, Problem, SendResponse, TerminalSize};
+use parallax_api::{Agent, Attention, AttentionKind, Code, Problem, SendResponse};
 use parallax_profile::Launch;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -34,6 +35,7 @@ use crate::log::LogReader;
 pub use command::View;
 use command::{Command, Reply};
 pub use context::SessionContext;
+pub use seat::Seat;
 
 /// Requests that may wait for the session's task.
 const MAX_COMMANDS: usize = 256;
@@ -183,16 +185,19 @@ impl Session {
         self.ask(|reply| Command::Input { request, reply }).await
     }
 
-    /// Types what a viewer typed. Waits when the session has much to do: only that viewer's socket.
-    pub async fn type_bytes(&self, bytes: Bytes) {
+    /// Types what a viewer typed. Waits when the session has much to do: only that viewer's socket. The answer comes when
+    /// the program's terminal has taken the bytes, or is `RESOURCE_LIMIT`; there is none after the session's end.
+    /// Dropping the future before it resolves types nothing.
+    pub async fn type_bytes(&self, bytes: Bytes) -> oneshot::Receiver<Result<(), Problem>> {
+        let (taken, answer) = oneshot::channel();
         // After the session's end there is no terminal.
-        drop(self.commands_tx.send(Command::Type(bytes)).await);
+        drop(self.commands_tx.send(Command::Type { bytes, taken }).await);
+        answer
     }
 
-    /// Resizes the terminal.
-    pub async fn resize(&self, size: TerminalSize) {
-        // After the session's end there is nothing to resize.
-        drop(self.commands_tx.send(Command::Resize(size)).await);
+    /// A place for one viewer more, which may hold the size.
+    pub fn seat(&self) -> Seat {
+        Seat::new(self.commands_tx.clone())
     }
 
     /// Answers the pending question. Fails with `CONFLICT` when there is none, `VALIDATION_ERROR` for an unknown option.

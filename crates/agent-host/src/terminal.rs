@@ -11,7 +11,8 @@ use bytes::Bytes;
 use parallax_api::{Code, Problem, TerminalSize};
 use parallax_profile::Command;
 use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
 
 /// Bytes read from the PTY at once.
 const CHUNK: usize = 64 * 1024;
@@ -25,9 +26,15 @@ const INPUT_BYTES: u64 = 8 * 1024 * 1024;
 /// A program on a PTY. Dropping it closes the terminal; the process is ended by [`crate::process_tree`], not here.
 pub struct Terminal {
     master: Box<dyn MasterPty + Send>,
-    input_tx: mpsc::Sender<Bytes>,
+    input_tx: mpsc::Sender<Input>,
     counters: Arc<Counters>,
     pid: u32,
+}
+
+/// Bytes for the program, and who wants to know that its terminal has taken them.
+struct Input {
+    bytes: Bytes,
+    taken: Option<oneshot::Sender<Result<(), Problem>>>,
 }
 
 #[derive(Default)]
@@ -77,15 +84,26 @@ impl Terminal {
     /// Hands `bytes` to the writer; never waits. Answers the input offset that is reached when the program's terminal
     /// has taken them all. Fails with `RESOURCE_LIMIT` when the program has not read for too long.
     pub fn write(&self, bytes: impl Into<Bytes>) -> Result<u64, Problem> {
-        let bytes = bytes.into();
-        let len = bytes.len() as u64;
-        let waiting = self.counters.queued.load(Ordering::Acquire) - self.written();
-        if waiting + len > INPUT_BYTES || self.input_tx.try_send(bytes).is_err() {
-            return Err(Problem::new(
-                Code::ResourceLimit,
-                "the program does not read its input; interrupt or stop it, or try again later",
-            ));
+        self.queue(Input { bytes: bytes.into(), taken: None }).map_err(|_| unread())
+    }
+
+    /// The same, and `taken` hears of it: when the program's terminal has taken them, or that it does not.
+    pub fn type_through(&self, bytes: Bytes, taken: oneshot::Sender<Result<(), Problem>>) {
+        if let Err(Input { taken: Some(taken), .. }) = self.queue(Input { bytes, taken: Some(taken) })
+            && !self.input_tx.is_closed()
+        {
+            // Who left does not want to know.
+            drop(taken.send(Err(unread())));
         }
+    }
+
+    fn queue(&self, input: Input) -> Result<u64, Input> {
+        let len = input.bytes.len() as u64;
+        let waiting = self.counters.queued.load(Ordering::Acquire) - self.written();
+        if waiting + len > INPUT_BYTES {
+            return Err(input);
+        }
+        self.input_tx.try_send(input).map_err(TrySendError::into_inner)?;
         Ok(self.counters.queued.fetch_add(len, Ordering::AcqRel) + len)
     }
 
@@ -130,13 +148,22 @@ fn read_all(mut reader: Box<dyn Read + Send>, output_tx: &mpsc::Sender<Bytes>) {
     }
 }
 
-fn write_all(mut writer: Box<dyn Write + Send>, mut input_rx: mpsc::Receiver<Bytes>, counters: &Counters) {
-    while let Some(bytes) = input_rx.blocking_recv() {
+fn write_all(mut writer: Box<dyn Write + Send>, mut input_rx: mpsc::Receiver<Input>, counters: &Counters) {
+    while let Some(Input { bytes, taken }) = input_rx.blocking_recv() {
         // A write fails only when the terminal is gone: nothing reads the rest.
         let gone = writer.write_all(&bytes).and_then(|()| writer.flush()).is_err();
         counters.written.fetch_add(bytes.len() as u64, Ordering::AcqRel);
         if gone {
             return;
         }
+        if let Some(taken) = taken {
+            // Who left does not want to know.
+            drop(taken.send(Ok(())));
+        }
     }
+}
+
+fn unread() -> Problem {
+    let detail = "the program does not read its input; interrupt or stop it, or try again later";
+    Problem::new(Code::ResourceLimit, detail)
 }

@@ -8,6 +8,8 @@ use parallax_api::terminal::MAX_VIEWERS;
 use parallax_api::{Code, Problem, TerminalSize};
 use tokio::sync::Notify;
 
+use crate::lease::ViewerId;
+
 /// Bytes that may wait for one viewer. Beyond it the queue is dropped and the viewer gets a fresh screen.
 const MAX_QUEUED: usize = 1024 * 1024;
 
@@ -22,6 +24,8 @@ pub enum FeedItem {
     Output(Bytes),
     /// The terminal has a new size.
     Resized(TerminalSize),
+    /// This viewer, or nobody, holds the size now.
+    Leased(Option<ViewerId>),
     /// The viewer was too slow and needs a fresh screen.
     Lagged,
     /// The end of the terminal.
@@ -73,6 +77,11 @@ impl Viewers {
     /// Queues the new size for every viewer.
     pub fn resized(&mut self, size: TerminalSize) {
         self.each(|queue| queue.waiting.push_back(FeedItem::Resized(size)));
+    }
+
+    /// Queues for every viewer who holds the size.
+    pub fn leased(&mut self, holder: Option<ViewerId>) {
+        self.each(|queue| queue.waiting.push_back(FeedItem::Leased(holder)));
     }
 
     /// Ends every queue; what is queued is still delivered.

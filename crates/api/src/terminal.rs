@@ -3,9 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Code;
-use crate::TerminalSize;
 use crate::agent::AgentExit;
+use crate::{Code, Problem, TerminalSize};
 
 /// The WebSocket subprotocol for programs: output in binary frames with offsets, control as JSON text frames.
 pub const TERMINAL_V1: &str = "parallax.terminal.v1";
@@ -21,8 +20,10 @@ pub const CLOSE_GOING_AWAY: u16 = 1001;
 pub const CLOSE_TRY_AGAIN_LATER: u16 = 1013;
 /// Viewers of one agent's terminal at once, at its host and at its runtime server.
 pub const MAX_VIEWERS: usize = 64;
-/// The longest message a viewer may send, in bytes: a paste is cut into smaller ones by every terminal.
-pub const MAX_VIEWER_MESSAGE: usize = 1024 * 1024;
+/// The longest message a viewer may send, in bytes: a large paste is one message.
+pub const MAX_VIEWER_MESSAGE: usize = 16 * 1024 * 1024;
+/// The longest control frame a viewer may send in `parallax.terminal.v1`, in bytes.
+pub const MAX_CONTROL_FRAME: usize = 64 * 1024;
 
 /// The code a terminal socket is closed with where a request would be refused so.
 pub fn close_code(code: Code) -> u16 {
@@ -121,6 +122,9 @@ pub enum ServerFrame {
         size: TerminalSize,
         /// Whether this viewer may type.
         mode: TerminalMode,
+        /// Who holds the size. None: the agent's host is of a version that knows no lease, and takes a `resize`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lease: Option<LeaseHolder>,
     },
     /// The screen as it stands at `offset`: write it to a terminal that was reset.
     Snapshot {
@@ -135,6 +139,11 @@ pub enum ServerFrame {
         #[serde(flatten)]
         size: TerminalSize,
     },
+    /// Somebody else, or nobody, holds the size by now.
+    Lease {
+        /// Who.
+        holder: LeaseHolder,
+    },
     /// The bytes from `from` to `to` are passed over (the viewer was too slow, or they are no longer kept); a
     /// snapshot follows.
     Skip {
@@ -143,6 +152,13 @@ pub enum ServerFrame {
         /// Where output goes on.
         to: u64,
     },
+    /// A frame of the viewer was refused; the connection goes on.
+    Error {
+        /// Why, for programs.
+        code: Code,
+        /// Why, for people.
+        detail: String,
+    },
     /// The agent ended; everything it printed has been sent.
     Exit {
         /// How.
@@ -150,22 +166,56 @@ pub enum ServerFrame {
     },
 }
 
-/// A control frame from a viewer. In the plain protocol, a text frame that is this and nothing else.
+/// Who holds the size of a terminal, as one viewer is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LeaseHolder {
+    /// This viewer.
+    You,
+    /// Another one.
+    Other,
+    /// Nobody: the terminal has the size it was spawned with.
+    None,
+}
+
+/// A control frame from a viewer, in `parallax.terminal.v1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum ViewerFrame {
-    /// Resize the terminal.
+    /// Take the size, from whoever holds it, until this viewer leaves.
+    Lease {
+        /// The size the terminal gets.
+        #[serde(flatten)]
+        size: TerminalSize,
+    },
+    /// This viewer's window has another size. Who never took the size is refused.
     Resize {
         /// The new size.
         #[serde(flatten)]
         size: TerminalSize,
     },
+    /// Give the size back.
+    Release,
 }
 
-/// What a viewer's text frame is.
+impl ViewerFrame {
+    /// Reads a text frame. Fails with `VALIDATION_ERROR`.
+    pub fn read(text: &str) -> Result<Self, Problem> {
+        let frame =
+            serde_json::from_str(text).map_err(|error| Problem::invalid("frame", error.to_string()))?;
+        match frame {
+            Self::Lease { size } | Self::Resize { size } if !size.is_sane() => {
+                Err(Problem::invalid("size", "2 to 1000 columns and rows"))
+            }
+            frame => Ok(frame),
+        }
+    }
+}
+
+/// What a text frame is in the plain protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ViewerText {
-    /// It resizes the terminal.
+    /// It takes the size of the terminal.
     Resize(TerminalSize),
     /// It means to resize, to a size that no terminal has: what a page computes for a hidden pane. Never typed.
     Refused,
@@ -180,9 +230,11 @@ impl ViewerText {
         struct Typed {
             r#type: String,
         }
-        if let Ok(ViewerFrame::Resize { size }) = serde_json::from_str(text)
-            && size.is_sane()
-        {
+        // A paste is not parsed twice.
+        if !text.trim_start().starts_with('{') {
+            return Self::Typed;
+        }
+        if let Ok(ViewerFrame::Resize { size }) = ViewerFrame::read(text) {
             return Self::Resize(size);
         }
         match serde_json::from_str(text) {
@@ -223,5 +275,28 @@ mod tests {
         ] {
             assert_eq!(ViewerText::read(typed), ViewerText::Typed, "{typed}");
         }
+    }
+    #[test]
+    fn programs_take_keep_and_give_back_the_size() {
+        let size = TerminalSize { cols: 80, rows: 24 };
+        for (text, frame) in [
+            (r#"{"type":"lease","cols":80,"rows":24}"#, ViewerFrame::Lease { size }),
+            (r#"{"type":"resize","cols":80,"rows":24}"#, ViewerFrame::Resize { size }),
+            (r#"{"type":"release"}"#, ViewerFrame::Release),
+        ] {
+            assert_eq!(ViewerFrame::read(text), Ok(frame));
+        }
+        for text in
+            ["", "x", r#"{"type":"lease"}"#, r#"{"type":"lease","cols":2,"rows":1}"#, r#"{"type":"other"}"#]
+        {
+            assert_eq!(
+                ViewerFrame::read(text).map_err(|problem| problem.code),
+                Err(Code::Validation),
+                "{text}"
+            );
+        }
+        // In the plain protocol these are typed, as any JSON is.
+        assert_eq!(ViewerText::read(r#"{"type":"release"}"#), ViewerText::Typed);
+        assert_eq!(ViewerText::read(r#"{"type":"lease","cols":80,"rows":24}"#), ViewerText::Typed);
     }
 }

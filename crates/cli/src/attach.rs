@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use clap::Args;
 use parallax_api::client::{Client, TerminalItem, TerminalOptions, TerminalSocket};
-use parallax_api::terminal::TerminalMode;
+use parallax_api::terminal::{LeaseHolder, TerminalMode};
 use parallax_api::{Agent, AgentExit, AgentId, Problem, TerminalSize};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
@@ -98,6 +98,9 @@ pub(crate) async fn attach(context: &Context, agent: &Agent, options: AttachOpti
         terminal: RawTerminal::enter()?,
         scanner: KeyScanner::new(options.key.clone()),
         key_deadline: None,
+        knows_lease: true,
+        holds_size: mode == TerminalMode::Interactive,
+        has_taken_size: false,
         lost: None,
         loss_shown: false,
     };
@@ -146,6 +149,12 @@ struct Attachment<'a> {
     scanner: KeyScanner,
     /// When the beginning of a key's sequence that nothing follows is a key of its own.
     key_deadline: Option<Instant>,
+    /// Whether the agent's host knows leases; older ones take a `resize` from anybody.
+    knows_lease: bool,
+    /// Whether this terminal decides on the size.
+    holds_size: bool,
+    /// Whether the size was taken on a connection before its hello.
+    has_taken_size: bool,
     /// Since when the connection is lost.
     lost: Option<(Instant, Problem)>,
     /// Whether the screen shows a line about that.
@@ -165,7 +174,6 @@ impl Attachment<'_> {
             }
         }
         self.terminal.make_room()?;
-        self.resize().await;
         loop {
             let show_loss =
                 self.lost.as_ref().filter(|_| !self.loss_shown).map(|(since, _)| *since + SHORT_LOSS);
@@ -198,8 +206,9 @@ impl Attachment<'_> {
                 let since = self.lost.take().map_or_else(Instant::now, |(since, _)| since);
                 self.lost = Some((since, problem));
             }
-            Ok(Some(TerminalItem::Hello { .. })) => self.on_connected().await,
-            Ok(Some(TerminalItem::Resize(_) | TerminalItem::Skip { .. })) => {}
+            Ok(Some(TerminalItem::Hello { lease, .. })) => self.on_connected(lease).await,
+            Ok(Some(TerminalItem::Lease(holder))) => self.holds_size = holder == LeaseHolder::You,
+            Ok(Some(TerminalItem::Resize(_) | TerminalItem::Skip { .. } | TerminalItem::Refused(_))) => {}
             Ok(Some(TerminalItem::Exit(exit))) => return Ok(Some(Ended::Exited(exit))),
             Ok(None) => return Ok(Some(Ended::NotRunning)),
             Err(problem) => return Ok(Some(Ended::Refused(problem))),
@@ -209,17 +218,22 @@ impl Attachment<'_> {
 
     /// The connection stands. After a loss the output goes on exactly where it stopped; only where our own line has
     /// spoilt the screen meanwhile, a new one is asked for.
-    async fn on_connected(&mut self) {
-        if self.lost.take().is_some() {
-            if std::mem::take(&mut self.loss_shown) {
-                let options = TerminalOptions { mode: self.mode, ..Default::default() };
-                // Lost again meanwhile: the old socket goes on trying, and the agent's next redraw covers our line.
-                if let Ok(socket) = self.client.terminal(self.id, options).await {
-                    self.socket = socket;
-                }
+    async fn on_connected(&mut self, lease: Option<LeaseHolder>) {
+        self.knows_lease = lease.is_some();
+        if std::mem::take(&mut self.has_taken_size) {
+            return;
+        }
+        if self.lost.take().is_some() && std::mem::take(&mut self.loss_shown) {
+            let options = TerminalOptions { mode: self.mode, ..Default::default() };
+            // Lost again meanwhile: the old socket goes on trying, and the agent's next redraw covers our line.
+            if let Ok(socket) = self.client.terminal(self.id, options).await {
+                self.socket = socket;
+                self.has_taken_size = true;
             }
-            // The size may have changed while the connection was lost.
-            self.resize().await;
+        }
+        // Attaching takes it; after a loss it is taken again by who held it, whose window may have changed meanwhile.
+        if self.holds_size {
+            self.take_size().await;
         }
     }
 
@@ -255,15 +269,28 @@ impl Attachment<'_> {
         }
     }
 
-    async fn resize(&self) {
-        if self.mode == TerminalMode::Interactive
-            && let Ok((cols, rows)) = crossterm::terminal::size()
-        {
-            let size = TerminalSize { cols, rows };
-            if size.is_sane() {
-                self.socket.input().resize(size).await;
+    /// The agent's terminal gets the size of this one.
+    async fn take_size(&self) {
+        if let Some(size) = self.own_size() {
+            match self.knows_lease {
+                true => self.socket.input().lease(size).await,
+                false => self.socket.input().resize(size).await,
             }
         }
+    }
+
+    /// This window has another size: who took the size decides on it.
+    async fn resize(&self) {
+        if let Some(size) = self.own_size() {
+            self.socket.input().resize(size).await;
+        }
+    }
+
+    /// The size of this terminal; none for who only watches.
+    fn own_size(&self) -> Option<TerminalSize> {
+        let (cols, rows) = crossterm::terminal::size().ok()?;
+        let size = TerminalSize { cols, rows };
+        (self.mode == TerminalMode::Interactive && size.is_sane()).then_some(size)
     }
 }
 

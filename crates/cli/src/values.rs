@@ -27,8 +27,8 @@ pub(crate) fn size(text: &str) -> Result<TerminalSize, String> {
         Some(TerminalSize { cols: cols.trim().parse().ok()?, rows: rows.trim().parse().ok()? })
     });
     parsed
-        .filter(|size| size.is_sane())
-        .ok_or_else(|| format!("`{text}` is no size such as 120x40 (2 to 1000 each)"))
+        .filter(|size| size.is_sane() && *size == size.for_agent())
+        .ok_or_else(|| format!("`{text}` is no size such as 120x40 (at least 40x10, at most 1000x1000)"))
 }
 
 /// `KEY=VALUE`.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures::StreamExt;
 use parallax_api::client::{Retry, TerminalItem, TerminalOptions, TerminalSocket};
 use parallax_api::observe::{LogFormat, LogsQuery};
-use parallax_api::terminal::{CLOSE_AGENT_ENDED, CLOSE_UNKNOWN_AGENT};
-use parallax_api::{AgentId, TerminalSize};
+use parallax_api::terminal::{CLOSE_AGENT_ENDED, CLOSE_UNKNOWN_AGENT, LeaseHolder};
+use parallax_api::{AgentId, Problem, TerminalSize};
 
 use crate::backend::{TestBackend, fake};
 use crate::user::Spawned;
@@ -111,16 +111,78 @@ pub async fn resumes_by_offset(backend: &impl TestBackend) {
     assert_eq!(String::from_utf8_lossy(&bytes), String::from_utf8_lossy(&raw_log(&agent).await));
 }
 
-/// The last interactive viewer that resized decides.
-pub async fn the_last_size_counts(backend: &impl TestBackend) {
+/// One viewer holds the size; when it leaves, the size from before comes back. Who looks resizes nothing.
+pub async fn the_size_is_held_and_comes_back(backend: &impl TestBackend) {
     let agent = backend.user().spawn_ready(fake("watched", &[])).await;
+    let size = |cols, rows| TerminalSize { cols, rows };
+    let mut watcher = Program::watch(&agent).await;
+    assert_eq!(watcher.holder, LeaseHolder::None);
+    // A page that lays itself out, on a phone.
+    watcher.socket.input().resize(size(45, 60)).await;
+    watcher.until("a refusal", |program| program.refused.take().map(|problem| problem.code)).await;
+
     let mut one = Viewer::connect(&backend.url(), &agent.id, "").await;
-    let mut two = Viewer::connect(&backend.url(), &agent.id, "").await;
     one.send(r#"{"type":"resize","cols":90,"rows":25}"#).await;
-    has_size(&agent, TerminalSize { cols: 90, rows: 25 }).await;
+    watcher.sees(LeaseHolder::Other, size(90, 25)).await;
+    let mut two = Viewer::connect(&backend.url(), &agent.id, "").await;
     two.send(r#"{"type":"resize","cols":140,"rows":50}"#).await;
-    has_size(&agent, TerminalSize { cols: 140, rows: 50 }).await;
+    watcher.sees(LeaseHolder::Other, size(140, 50)).await;
     assert_eq!(agent.say("do size").await, "140x50");
+    drop(two);
+    watcher.sees(LeaseHolder::Other, size(90, 25)).await;
+
+    watcher.socket.input().lease(size(20, 5)).await;
+    watcher.sees(LeaseHolder::You, size(40, 10)).await;
+    watcher.socket.input().resize(size(80, 24)).await;
+    watcher.sees(LeaseHolder::You, size(80, 24)).await;
+    watcher.socket.input().release().await;
+    watcher.sees(LeaseHolder::Other, size(90, 25)).await;
+    drop(one);
+    watcher.sees(LeaseHolder::None, size(120, 40)).await;
+    assert_eq!(agent.say("do size").await, "120x40");
+}
+
+/// A program that watches, and what it was told.
+struct Program {
+    socket: TerminalSocket,
+    holder: LeaseHolder,
+    size: TerminalSize,
+    refused: Option<Problem>,
+}
+
+impl Program {
+    async fn watch(agent: &Spawned) -> Self {
+        let options = TerminalOptions { retry: Retry::NEVER, ..TerminalOptions::default() };
+        let mut socket = agent.client.terminal(&agent.id, options).await.expect("a terminal");
+        match within("a hello", PATIENCE, socket.next()).await {
+            Ok(Some(TerminalItem::Hello { lease: Some(holder), size, .. })) => {
+                Self { socket, holder, size, refused: None }
+            }
+            other => panic!("{other:?} instead of a hello that names the holder"),
+        }
+    }
+
+    async fn until<T>(&mut self, what: &str, mut found: impl FnMut(&mut Self) -> Option<T>) -> T {
+        let search = async {
+            loop {
+                if let Some(found) = found(self) {
+                    return found;
+                }
+                match self.socket.next().await.expect("the connection holds").expect("the agent lives") {
+                    TerminalItem::Resize(size) => self.size = size,
+                    TerminalItem::Lease(holder) => self.holder = holder,
+                    TerminalItem::Refused(problem) => self.refused = Some(problem),
+                    _ => {}
+                }
+            }
+        };
+        within(what, PATIENCE, search).await
+    }
+
+    async fn sees(&mut self, holder: LeaseHolder, size: TerminalSize) {
+        let what = format!("{holder:?} to hold {size:?}");
+        self.until(&what, |program| (program.holder == holder && program.size == size).then_some(())).await;
+    }
 }
 
 /// Queries get one answer: from the host, with no viewer and with viewers whose terminals answer as well.

@@ -1,24 +1,31 @@
 //! The terminal socket, in both protocols: plain frames for xterm.js, `parallax.terminal.v1` for programs.
 
+mod keyboard;
+mod typing;
+mod violation;
+
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures::stream::SplitSink;
+use futures::{SinkExt as _, StreamExt as _};
 use parallax_api::terminal::{
-    CLOSE_AGENT_ENDED, CLOSE_GOING_AWAY, ServerFrame, TERMINAL_V1, TerminalMode, TerminalQuery, ViewerText,
+    CLOSE_AGENT_ENDED, CLOSE_GOING_AWAY, CLOSE_TRY_AGAIN_LATER, LeaseHolder, MAX_VIEWER_MESSAGE, ServerFrame,
+    TERMINAL_V1, TerminalMode, TerminalQuery,
 };
 use parallax_api::{Code, TerminalSize};
-use parallax_screen::ViewerInput;
+use tokio::sync::mpsc;
 
 use super::host::Host;
 use crate::characters;
+use crate::lease::ViewerId;
 use crate::session::{Session, View};
 use crate::viewers::{Feed, FeedItem};
+use keyboard::Keyboard;
 
-/// Bytes of one frame from a viewer.
-const MAX_FRAME: usize = 1024 * 1024;
-/// Close code: there is no room for this viewer now (RFC 6455's registry: try again later).
-const CLOSE_TRY_AGAIN: u16 = 1013;
+/// Refusals that may wait for a viewer that does not read. Until there is room its frames wait.
+const REFUSALS: usize = 16;
 /// Bytes read from the log at once for a viewer that resumes.
 const CATCH_UP: usize = 256 * 1024;
 
@@ -28,20 +35,44 @@ pub async fn terminal(
     Query(query): Query<TerminalQuery>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    let upgrade = upgrade.protocols([TERMINAL_V1]).max_message_size(MAX_FRAME).max_frame_size(MAX_FRAME);
+    let upgrade = upgrade
+        .protocols([TERMINAL_V1])
+        .max_message_size(MAX_VIEWER_MESSAGE)
+        .max_frame_size(MAX_VIEWER_MESSAGE);
     let v1 = upgrade.selected_protocol().is_some();
+    let released = host.released.clone();
     upgrade
-        .on_upgrade(move |socket| async move {
-            let mode = query.mode.unwrap_or_default();
-            let released = host.released.clone();
-            let viewer = Viewer { socket, session: host.session, v1, mode, offset: 0, carry: Vec::new() };
+        .on_upgrade(async move |socket| {
             tokio::select! {
-                // A viewer that leaves is no failure.
-                _ = viewer.serve(query.since) => {}
+                () = serve(socket, host.session, v1, query) => {}
                 () = released.cancelled() => {}
             }
         })
         .into_response()
+}
+
+/// Shows the terminal and takes what is typed, both at once: a viewer that does not read still types.
+async fn serve(socket: WebSocket, session: Session, v1: bool, query: TerminalQuery) {
+    let (sink, mut stream) = socket.split();
+    let (refusals_tx, refusals) = mpsc::channel(REFUSALS);
+    let seat = session.seat();
+    let mode = query.mode.unwrap_or_default();
+    let (viewer, carry) = (seat.viewer(), Vec::new());
+    let mut output = Viewer { sink, session: session.clone(), viewer, v1, mode, offset: 0, carry };
+    let mut keyboard = Keyboard::new(session, seat, v1, mode, refusals_tx);
+    let closed = tokio::select! {
+        shown = output.serve(query.since, refusals) => shown,
+        left = keyboard.serve(&mut stream) => left,
+    };
+    if let Ok(Closing { code, reason }) = closed {
+        let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
+        if output.sink.send(close).await.is_ok() {
+            // The other side answers with its own close frame; until then what we sent is on its way.
+            while let Some(Ok(_)) = stream.next().await {}
+        }
+    }
+    // What a viewer typed before it left is typed.
+    keyboard.finish().await;
 }
 
 /// The viewer has disconnected.
@@ -53,9 +84,23 @@ impl From<axum::Error> for Gone {
     }
 }
 
+/// Why this side closes the connection.
+struct Closing {
+    code: u16,
+    reason: String,
+}
+
+impl Closing {
+    fn new(code: u16, reason: impl Into<String>) -> Self {
+        Self { code, reason: reason.into() }
+    }
+}
+
+/// What one viewer sees.
 struct Viewer {
-    socket: WebSocket,
+    sink: SplitSink<WebSocket, Message>,
     session: Session,
+    viewer: ViewerId,
     v1: bool,
     mode: TerminalMode,
     /// The next byte this viewer gets.
@@ -65,31 +110,32 @@ struct Viewer {
 }
 
 impl Viewer {
-    async fn serve(mut self, since: Option<u64>) -> Result<(), Gone> {
-        let mut input = ViewerInput::new();
+    async fn serve(
+        &mut self,
+        since: Option<u64>,
+        mut refusals: mpsc::Receiver<ServerFrame>,
+    ) -> Result<Closing, Gone> {
         let mut feed = match self.session.view().await {
             Ok(view) => self.welcome(view, since).await?,
             Err(problem) if problem.code == Code::AgentStopped => return self.farewell(since).await,
-            Err(problem) => return self.close(CLOSE_TRY_AGAIN, &problem.detail).await,
+            Err(problem) => return Ok(Closing::new(CLOSE_TRY_AGAIN_LATER, problem.detail)),
         };
         loop {
             tokio::select! {
                 item = feed.next() => match item {
                     FeedItem::Output(bytes) => self.output(bytes).await?,
                     FeedItem::Resized(size) => self.control(&ServerFrame::Resize { size }).await?,
-                    FeedItem::Ended => return self.close_ended().await,
+                    FeedItem::Leased(holder) => self.tell_holder(holder).await?,
+                    FeedItem::Ended => return self.ending().await,
                     FeedItem::Lagged => match self.session.view().await {
                         Ok(view) => feed = self.skip(view).await?,
                         Err(problem) if problem.code == Code::AgentStopped => {
                             return self.farewell(Some(self.offset)).await;
                         }
-                        Err(problem) => return self.close(CLOSE_TRY_AGAIN, &problem.detail).await,
+                        Err(problem) => return Ok(Closing::new(CLOSE_TRY_AGAIN_LATER, problem.detail)),
                     },
                 },
-                frame = self.socket.recv() => match frame {
-                    Some(frame) => self.typed(frame?, &mut input).await?,
-                    None => return Err(Gone),
-                }
+                Some(refusal) = refusals.recv() => self.control(&refusal).await?,
             }
         }
     }
@@ -103,7 +149,7 @@ impl Viewer {
             *since <= view.offset && is_kept && is_whole()
         });
         let offset = resume.unwrap_or(view.offset);
-        self.control(&self.hello(offset, view.size)).await?;
+        self.control(&self.hello(offset, view.size, view.holder)).await?;
         self.offset = offset;
         match resume {
             Some(_) => self.catch_up(view.offset).await?,
@@ -119,25 +165,39 @@ impl Viewer {
 
     async fn skip(&mut self, view: View) -> Result<Feed, Gone> {
         self.control(&ServerFrame::Skip { from: self.offset, to: view.offset }).await?;
+        self.tell_holder(view.holder).await?;
         self.control(&ServerFrame::Resize { size: view.size }).await?;
         self.paint(view.snapshot, view.offset).await?;
         Ok(view.feed)
     }
 
     /// The agent has ended: what it printed, from the byte to resume at or as its last screen, then the end.
-    async fn farewell(&mut self, since: Option<u64>) -> Result<(), Gone> {
+    async fn farewell(&mut self, since: Option<u64>) -> Result<Closing, Gone> {
         let Ok(screen) = self.session.screen().await else {
-            return self.close(CLOSE_GOING_AWAY, "the agent is gone").await;
+            return Ok(Closing::new(CLOSE_GOING_AWAY, "the agent is gone"));
         };
         let start = self.session.log().start().unwrap_or(0);
         self.offset = since.unwrap_or(start).clamp(start, screen.offset);
-        self.control(&self.hello(self.offset, screen.size)).await?;
+        self.control(&self.hello(self.offset, screen.size, None)).await?;
         self.catch_up(screen.offset).await?;
-        self.close_ended().await
+        self.ending().await
     }
 
-    fn hello(&self, offset: u64, size: TerminalSize) -> ServerFrame {
-        ServerFrame::Hello { offset, epoch: self.session.epoch().into(), size, mode: self.mode }
+    fn hello(&self, offset: u64, size: TerminalSize, holder: Option<ViewerId>) -> ServerFrame {
+        let (epoch, lease) = (self.session.epoch().into(), Some(self.holder(holder)));
+        ServerFrame::Hello { offset, epoch, size, mode: self.mode, lease }
+    }
+
+    fn holder(&self, holder: Option<ViewerId>) -> LeaseHolder {
+        match holder {
+            None => LeaseHolder::None,
+            Some(viewer) if viewer == self.viewer => LeaseHolder::You,
+            Some(_) => LeaseHolder::Other,
+        }
+    }
+
+    async fn tell_holder(&mut self, holder: Option<ViewerId>) -> Result<(), Gone> {
+        self.control(&ServerFrame::Lease { holder: self.holder(holder) }).await
     }
 
     /// Sends the log up to `end`; what is no longer kept, or lost, is sent as a `skip`.
@@ -145,7 +205,8 @@ impl Viewer {
         while self.offset < end {
             let limit = usize::try_from(end - self.offset).unwrap_or(usize::MAX).min(CATCH_UP);
             let Ok((from, bytes)) = self.session.log().read(self.offset, limit) else {
-                return self.close(CLOSE_GOING_AWAY, "the output log cannot be read").await.and(Err(Gone));
+                tracing::warn!("the output log cannot be read; a viewer is cut off");
+                return Err(Gone);
             };
             if bytes.is_empty() {
                 return Ok(());
@@ -171,14 +232,14 @@ impl Viewer {
             let mut frame = Vec::with_capacity(8 + bytes.len());
             frame.extend_from_slice(&offset.to_be_bytes());
             frame.extend_from_slice(&bytes);
-            self.socket.send(Message::Binary(frame.into())).await?;
+            self.sink.send(Message::Binary(frame.into())).await?;
             return Ok(());
         }
         self.carry.extend_from_slice(&bytes);
         let rest = self.carry.split_off(characters::complete_len(&self.carry));
         let text = String::from_utf8_lossy(&std::mem::replace(&mut self.carry, rest)).into_owned();
         if !text.is_empty() {
-            self.socket.send(Message::Text(text.into())).await?;
+            self.sink.send(Message::Text(text.into())).await?;
         }
         Ok(())
     }
@@ -189,7 +250,7 @@ impl Viewer {
         if self.v1 {
             return self.control(&ServerFrame::Snapshot { offset, data: snapshot }).await;
         }
-        self.socket.send(Message::Text(snapshot.into())).await?;
+        self.sink.send(Message::Text(snapshot.into())).await?;
         Ok(())
     }
 
@@ -197,55 +258,21 @@ impl Viewer {
     async fn control(&mut self, frame: &ServerFrame) -> Result<(), Gone> {
         if self.v1 {
             let text = serde_json::to_string(frame).expect("wire types are JSON");
-            self.socket.send(Message::Text(text.into())).await?;
+            self.sink.send(Message::Text(text.into())).await?;
         }
         Ok(())
     }
 
-    async fn typed(&mut self, frame: Message, input: &mut ViewerInput) -> Result<(), Gone> {
-        match frame {
-            Message::Text(text) => {
-                match (ViewerText::read(&text), self.mode) {
-                    (_, TerminalMode::View) | (ViewerText::Refused, _) => {}
-                    (ViewerText::Resize(size), _) => self.session.resize(size).await,
-                    // In the protocol for programs text is control only.
-                    (ViewerText::Typed, _) if self.v1 => {}
-                    (ViewerText::Typed, _) => self.type_bytes(text.as_bytes(), input).await,
-                }
-            }
-            Message::Binary(bytes) if self.mode == TerminalMode::Interactive => {
-                self.type_bytes(&bytes, input).await;
-            }
-            Message::Close(_) => return Err(Gone),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    async fn type_bytes(&mut self, bytes: &[u8], input: &mut ViewerInput) {
-        let typed = input.filter(bytes);
-        if !typed.is_empty() {
-            self.session.type_bytes(typed.into()).await;
-        }
-    }
-
-    async fn close_ended(&mut self) -> Result<(), Gone> {
+    /// The agent has ended: what is left, and how it ended.
+    async fn ending(&mut self) -> Result<Closing, Gone> {
         if !self.carry.is_empty() {
             let text = String::from_utf8_lossy(&std::mem::take(&mut self.carry)).into_owned();
-            self.socket.send(Message::Text(text.into())).await?;
+            self.sink.send(Message::Text(text.into())).await?;
         }
         let exit = self.session.agent().exit;
         if let Some(exit) = exit.clone() {
             self.control(&ServerFrame::Exit { exit }).await?;
         }
-        let reason = exit.map_or_else(|| "ended".into(), |exit| exit.reason);
-        self.close(CLOSE_AGENT_ENDED, &reason).await
-    }
-
-    async fn close(&mut self, code: u16, reason: &str) -> Result<(), Gone> {
-        self.socket.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await?;
-        // The other side answers with its own close frame; until then what we sent is on its way.
-        while let Some(Ok(_)) = self.socket.recv().await {}
-        Ok(())
+        Ok(Closing::new(CLOSE_AGENT_ENDED, exit.map_or_else(|| "ended".into(), |exit| exit.reason)))
     }
 }

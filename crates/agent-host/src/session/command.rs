@@ -9,6 +9,7 @@ use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::{Problem, TerminalSize};
 use tokio::sync::oneshot;
 
+use crate::lease::{Claim, ViewerId};
 use crate::viewers::Feed;
 
 /// A new viewer's screen at an offset, and the feed of all that comes after it.
@@ -19,6 +20,8 @@ pub struct View {
     pub offset: u64,
     /// The terminal's size.
     pub size: TerminalSize,
+    /// Who holds it.
+    pub holder: Option<ViewerId>,
     /// What follows the snapshot.
     pub feed: Feed,
 }
@@ -29,8 +32,8 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, Problem>>;
 pub(super) enum Command {
     Send { message: HostSend, reply: Reply<()> },
     Input { request: InputRequest, reply: Reply<()> },
-    Type(Bytes),
-    Resize(TerminalSize),
+    Type { bytes: Bytes, taken: Reply<()> },
+    Claim { viewer: ViewerId, claim: Claim, reply: Reply<()> },
     Answer { request: AnswerRequest, reply: Reply<()> },
     Interrupt { reply: Reply<()> },
     Restart { request: RestartRequest, reply: Reply<()> },

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parallax_api::Problem;
 
+use super::command::Reply;
 use crate::terminal::Terminal;
 
 /// Between two keys that answer a dialog: closer ones can be taken for one key.
@@ -61,6 +62,14 @@ impl Input {
         self.bytes += len;
         self.last_at = now;
         Ok(target)
+    }
+
+    /// Writes what a person typed. `taken` hears when the program's terminal has taken it, or why it does not; after the
+    /// end of the terminal, nothing.
+    pub(super) fn type_through(&mut self, terminal: &Terminal, bytes: Bytes, taken: Reply<()>, now: Instant) {
+        self.bytes += bytes.len() as u64;
+        self.last_at = now;
+        terminal.type_through(bytes, taken);
     }
 
     /// Queues keys, each a write of its own.

@@ -8,6 +8,7 @@ use parallax_api::{Problem, TerminalSize, Time};
 use parallax_screen::{Screen, TerminalReport};
 
 use super::command::View;
+use crate::lease::{Claim, Lease, ViewerId};
 use crate::log::{LogReader, OutputLog};
 use crate::viewers::Viewers;
 
@@ -28,6 +29,7 @@ pub(super) struct Output {
     screen: Screen,
     log: OutputLog,
     viewers: Viewers,
+    lease: Lease,
     /// Since when the screen shows something that was not scanned.
     unscanned_since: Option<Instant>,
     last_at: Instant,
@@ -47,6 +49,7 @@ impl Output {
             screen: Screen::new(size, SCROLLBACK),
             log,
             viewers: Viewers::default(),
+            lease: Lease::new(size),
             unscanned_since: None,
             last_at: now,
         }
@@ -103,17 +106,35 @@ impl Output {
         self.last_at = now;
     }
 
-    pub(super) fn resize(&mut self, size: TerminalSize, now: Instant) {
+    /// Takes what a viewer wants of the size, and tells every viewer what came of it. Answers the new size, for the
+    /// program. Fails as [`Lease::claim`] does.
+    pub(super) fn claim(
+        &mut self,
+        viewer: ViewerId,
+        claim: Claim,
+        now: Instant,
+    ) -> Result<Option<TerminalSize>, Problem> {
+        let holder = self.lease.holder();
+        self.lease.claim(viewer, claim)?;
+        if self.lease.holder() != holder {
+            self.viewers.leased(self.lease.holder());
+        }
+        let size = self.lease.size();
+        if size == self.size() {
+            return Ok(None);
+        }
         self.screen.resize(size);
         self.viewers.resized(size);
         self.unscanned_since.get_or_insert(now);
         self.last_at = now;
+        Ok(Some(size))
     }
 
     /// Adds a viewer. Fails with `RESOURCE_LIMIT`.
     pub(super) fn join(&mut self) -> Result<View, Problem> {
         let feed = self.viewers.join()?;
-        Ok(View { snapshot: self.screen.snapshot(), offset: self.end(), size: self.size(), feed })
+        let (offset, size, holder) = (self.end(), self.size(), self.lease.holder());
+        Ok(View { snapshot: self.screen.snapshot(), offset, size, holder, feed })
     }
 
     /// The end of the output: closes the log, and every viewer's feed.

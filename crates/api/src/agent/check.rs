@@ -65,8 +65,11 @@ impl SpawnRequest {
                 format!("a directory has 1 to {MAX_PATH} bytes, none of them NUL"),
             ));
         }
-        if self.terminal.is_some_and(|size| !size.is_sane()) {
-            return Err(Problem::invalid("terminal", "a terminal has 2 to 1000 columns and rows"));
+        if self.terminal.is_some_and(|size| !size.is_sane() || size != size.for_agent()) {
+            return Err(Problem::invalid(
+                "terminal",
+                "a terminal has 40 to 1000 columns and 10 to 1000 rows",
+            ));
         }
         if self.prompt.as_ref().is_some_and(|prompt| prompt.trim().is_empty() || prompt.len() > MAX_MESSAGE) {
             return Err(Problem::invalid("prompt", format!("a prompt has 1 to {MAX_MESSAGE} bytes")));

@@ -126,15 +126,23 @@ impl Serialize for EnvValue {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TerminalSize {
-    /// Columns, 2 to 1000.
-    #[schema(minimum = 2, maximum = 1000)]
+    /// Columns, 40 to 1000.
+    #[schema(minimum = 40, maximum = 1000)]
     pub cols: u16,
-    /// Rows, 2 to 1000.
-    #[schema(minimum = 2, maximum = 1000)]
+    /// Rows, 10 to 1000.
+    #[schema(minimum = 10, maximum = 1000)]
     pub rows: u16,
 }
 
 impl TerminalSize {
+    /// The smallest size that an agent gets: CLIs make no sense of less.
+    pub const SMALLEST: Self = Self { cols: 40, rows: 10 };
+
+    /// This size, or as much larger as it must be for an agent.
+    pub fn for_agent(self) -> Self {
+        Self { cols: self.cols.max(Self::SMALLEST.cols), rows: self.rows.max(Self::SMALLEST.rows) }
+    }
+
     /// Whether both numbers are ones a terminal can have.
     pub fn is_sane(self) -> bool {
         (2..=1000).contains(&self.cols) && (2..=1000).contains(&self.rows)

@@ -13,7 +13,7 @@ use super::retry::Reconnect;
 use super::websocket::{PING_EVERY, WebSocket, WebSocketSink, lost, next_message};
 use super::{Client, Retry};
 use crate::agent::AgentExit;
-use crate::terminal::{ServerFrame, TERMINAL_V1, TerminalMode, TerminalQuery, ViewerFrame};
+use crate::terminal::{LeaseHolder, ServerFrame, TERMINAL_V1, TerminalMode, TerminalQuery, ViewerFrame};
 use crate::{AgentId, Problem, TerminalSize};
 
 /// Items read ahead of the caller. When full, the connection is not read, and the server passes over what the
@@ -49,6 +49,8 @@ pub enum TerminalItem {
         size: TerminalSize,
         /// Whether this viewer may type.
         mode: TerminalMode,
+        /// Who holds the size; none: a host of a version that knows no lease.
+        lease: Option<LeaseHolder>,
     },
     /// The screen as it stands at `offset`: reset the terminal, then write this.
     Snapshot {
@@ -66,6 +68,10 @@ pub enum TerminalItem {
     },
     /// The terminal has a new size.
     Resize(TerminalSize),
+    /// Somebody else, or nobody, holds the size by now.
+    Lease(LeaseHolder),
+    /// What was asked for was refused.
+    Refused(Problem),
     /// The bytes from `from` to `to` are passed over; a snapshot follows.
     Skip {
         /// First byte not sent.
@@ -146,9 +152,23 @@ impl TerminalInput {
         self.0.send(Message::Binary(bytes.into())).await.ok();
     }
 
-    /// Resizes the terminal.
+    /// Takes the size of the terminal, from whoever holds it, until the connection ends.
+    pub async fn lease(&self, size: TerminalSize) {
+        self.control(ViewerFrame::Lease { size }).await;
+    }
+
+    /// Sets the size, when this viewer took it before.
     pub async fn resize(&self, size: TerminalSize) {
-        let frame = serde_json::to_string(&ViewerFrame::Resize { size }).expect("a size is JSON");
+        self.control(ViewerFrame::Resize { size }).await;
+    }
+
+    /// Gives the size back.
+    pub async fn release(&self) {
+        self.control(ViewerFrame::Release).await;
+    }
+
+    async fn control(&self, frame: ViewerFrame) {
+        let frame = serde_json::to_string(&frame).expect("a frame is JSON");
         self.0.send(Message::Text(frame.into())).await.ok();
     }
 }
@@ -287,7 +307,7 @@ impl Watch {
 
     fn control(&mut self, frame: ServerFrame) -> Result<TerminalItem, Problem> {
         Ok(match frame {
-            ServerFrame::Hello { offset, epoch, size, mode } => {
+            ServerFrame::Hello { offset, epoch, size, mode, lease } => {
                 if self.epoch.as_ref().is_some_and(|known| *known != epoch) {
                     // Another log: our offset means nothing there, so the next connection begins with the screen.
                     (self.epoch, self.next) = (None, None);
@@ -295,13 +315,15 @@ impl Watch {
                 }
                 self.epoch = Some(epoch.clone());
                 self.next.get_or_insert(offset);
-                TerminalItem::Hello { offset, epoch, size, mode }
+                TerminalItem::Hello { offset, epoch, size, mode, lease }
             }
             ServerFrame::Snapshot { offset, data } => {
                 self.next = Some(offset);
                 TerminalItem::Snapshot { offset, data }
             }
             ServerFrame::Resize { size } => TerminalItem::Resize(size),
+            ServerFrame::Lease { holder } => TerminalItem::Lease(holder),
+            ServerFrame::Error { code, detail } => TerminalItem::Refused(Problem::new(code, detail)),
             ServerFrame::Skip { from, to } => {
                 self.next = Some(to);
                 TerminalItem::Skip { from, to }

@@ -9,7 +9,7 @@ use axum::routing::get;
 use parallax_api::agent::AgentExit;
 use parallax_api::client::{Client, TerminalItem, TerminalOptions};
 use parallax_api::terminal::{
-    CLOSE_AGENT_ENDED, CLOSE_UNKNOWN_AGENT, ServerFrame, TERMINAL_V1, TerminalMode,
+    CLOSE_AGENT_ENDED, CLOSE_UNKNOWN_AGENT, LeaseHolder, ServerFrame, TERMINAL_V1, TerminalMode,
 };
 use parallax_api::{AgentId, Code, TerminalSize, Time};
 
@@ -22,7 +22,8 @@ fn control(frame: &ServerFrame) -> Message {
 }
 
 fn hello(offset: u64, epoch: &str) -> Message {
-    control(&ServerFrame::Hello { offset, epoch: epoch.into(), size: SIZE, mode: TerminalMode::Interactive })
+    let (epoch, mode) = (epoch.into(), TerminalMode::Interactive);
+    control(&ServerFrame::Hello { offset, epoch, size: SIZE, mode, lease: Some(LeaseHolder::None) })
 }
 
 fn output(offset: u64, bytes: &str) -> Message {

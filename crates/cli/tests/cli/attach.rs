@@ -7,7 +7,7 @@ use axum::extract::RawQuery;
 use axum::extract::ws::{Message, WebSocketUpgrade};
 use axum::routing::get;
 use parallax_api::TerminalSize;
-use parallax_api::terminal::{ServerFrame, TERMINAL_V1, TerminalMode};
+use parallax_api::terminal::{LeaseHolder, ServerFrame, TERMINAL_V1, TerminalMode};
 use parallax_testkit::parallax::{parallax, program};
 use parallax_testkit::pty::Terminal;
 use parallax_testkit::wait::PATIENCE;
@@ -65,7 +65,8 @@ fn control(frame: &ServerFrame) -> Do {
 
 fn hello(offset: u64) -> Do {
     let size = TerminalSize { cols: 120, rows: 40 };
-    control(&ServerFrame::Hello { offset, epoch: "e".into(), size, mode: TerminalMode::Interactive })
+    let (epoch, mode) = ("e".into(), TerminalMode::Interactive);
+    control(&ServerFrame::Hello { offset, epoch, size, mode, lease: Some(LeaseHolder::None) })
 }
 
 fn output(offset: u64, text: &str) -> Do {
@@ -78,6 +79,11 @@ async fn next(seen: &mut mpsc::Receiver<Seen>) -> Seen {
 
 fn resize(cols: u16, rows: u16) -> Seen {
     let text = json!({"type": "resize", "cols": cols, "rows": rows}).to_string();
+    Seen::Sent(Message::Text(text.into()))
+}
+
+fn lease(cols: u16, rows: u16) -> Seen {
+    let text = json!({"type": "lease", "cols": cols, "rows": rows}).to_string();
     Seen::Sent(Message::Text(text.into()))
 }
 
@@ -101,7 +107,7 @@ async fn attached(args: &[&str]) -> (Terminal, mpsc::Receiver<Seen>, mpsc::Sende
 #[tokio::test]
 async fn typing_resizing_and_detaching() {
     let (mut terminal, mut seen, script) = attached(&[]).await;
-    assert_eq!(next(&mut seen).await, resize(80, 24));
+    assert_eq!(next(&mut seen).await, lease(80, 24));
     assert!(!terminal.is_cooked());
 
     // Control characters are the agent's, also those that would be signals.
@@ -126,7 +132,7 @@ async fn typing_resizing_and_detaching() {
 #[tokio::test]
 async fn another_detach_key_in_another_encoding() {
     let (mut terminal, mut seen, _script) = attached(&["--detach-key", "ctrl-q"]).await;
-    assert_eq!(next(&mut seen).await, resize(80, 24));
+    assert_eq!(next(&mut seen).await, lease(80, 24));
     terminal.types(b"\x1d");
     assert_eq!(next(&mut seen).await, typed(b"\x1d"), "the usual key is the agent's now");
     terminal.types(b"\x1b[113;5u");
@@ -164,14 +170,14 @@ async fn watching_changes_nothing() {
 #[tokio::test]
 async fn a_lost_connection_goes_on_where_it_stopped() {
     let (mut terminal, mut seen, script) = attached(&[]).await;
-    assert_eq!(next(&mut seen).await, resize(80, 24));
+    assert_eq!(next(&mut seen).await, lease(80, 24));
     script.send(output(100, "before|")).await.ok();
     script.send(Do::Drop).await.ok();
     assert_eq!(next(&mut seen).await, Seen::Connected("since=107".into()));
     script.send(hello(107)).await.ok();
     script.send(output(107, "after")).await.ok();
     terminal.shows("before|after").await;
-    assert_eq!(next(&mut seen).await, resize(80, 24), "the size may have changed meanwhile");
+    assert_eq!(next(&mut seen).await, lease(80, 24), "the size may have changed meanwhile");
     terminal.types(b"x");
     assert_eq!(next(&mut seen).await, typed(b"x"));
     terminal.types(b"\x1d");
@@ -181,14 +187,14 @@ async fn a_lost_connection_goes_on_where_it_stopped() {
 #[tokio::test]
 async fn a_long_loss_is_told_and_the_screen_painted_anew() {
     let (mut terminal, mut seen, script) = attached(&[]).await;
-    assert_eq!(next(&mut seen).await, resize(80, 24));
+    assert_eq!(next(&mut seen).await, lease(80, 24));
     script.send(Do::Drop).await.ok();
     // Connected, but the server says nothing yet.
     assert_eq!(next(&mut seen).await, Seen::Connected("since=100".into()));
     terminal.shows("connecting again, Ctrl-] detaches: ").await;
     script.send(hello(100)).await.ok();
     assert_eq!(next(&mut seen).await, Seen::Connected(String::new()), "a new screen is asked for");
-    assert_eq!(next(&mut seen).await, resize(80, 24));
+    assert_eq!(next(&mut seen).await, lease(80, 24));
     script.send(hello(120)).await.ok();
     script.send(control(&ServerFrame::Snapshot { offset: 120, data: "ANEW".into() })).await.ok();
     terminal.shows("ANEW").await;
@@ -208,7 +214,7 @@ async fn the_agents_end_is_the_end() {
 #[tokio::test]
 async fn a_signal_restores_the_terminal() {
     let (terminal, mut seen, _script) = attached(&[]).await;
-    assert_eq!(next(&mut seen).await, resize(80, 24));
+    assert_eq!(next(&mut seen).await, lease(80, 24));
     terminal.signal("TERM");
     terminal.shows("\u{1b}[?1049l").await;
     terminal.shows("\u{1b}[?1000l").await;

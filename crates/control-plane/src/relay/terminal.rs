@@ -54,7 +54,7 @@ pub async fn relay(
     let (mut to_agent, from_agent) = upstream.split();
     let ending = tokio::select! {
         ending = output(from_agent, &mut to_viewer, &runtime) => ending,
-        ending = input(from_viewer, &mut to_agent) => ending,
+        ending = input(from_viewer, &mut to_agent, protocol.is_some()) => ending,
         () = shutdown.begun() => Some(websocket::close_frame(CLOSE_GOING_AWAY, "the server is going away")),
     };
     let closed = async {
@@ -114,6 +114,7 @@ async fn output(
 async fn input(
     mut from_viewer: SplitStream<Viewer>,
     to_agent: &mut SplitSink<Upstream, tungstenite::Message>,
+    v1: bool,
 ) -> Option<CloseFrame> {
     let mut ping = tokio::time::interval(PING_INTERVAL);
     let mut dead_at = Instant::now() + SILENCE_TIMEOUT;
@@ -125,24 +126,26 @@ async fn input(
                 continue;
             }
         };
-        dead_at = Instant::now() + SILENCE_TIMEOUT;
-        let violation = match &heard {
-            Ok(Some(Ok(Message::Text(text)))) => websocket::too_long(text.len()),
-            Ok(Some(Ok(Message::Binary(bytes)))) => websocket::too_long(bytes.len()),
-            Ok(Some(Err(error))) => websocket::violation(error),
-            _ => None,
+        let frame = match heard {
+            Ok(Some(Ok(Message::Close(_))) | None) | Err(_) => return None,
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(error))) => return websocket::violation(&error),
         };
+        let violation = websocket::too_long(&frame, v1);
         if violation.is_some() {
             return violation;
         }
-        match heard {
-            Ok(Some(Ok(Message::Text(text)))) => {
-                send(to_agent, tungstenite::Message::Text(Utf8Bytes::from(text.as_str()))).await;
+        for piece in websocket::pieces(frame) {
+            match piece {
+                Message::Text(text) => {
+                    send(to_agent, tungstenite::Message::Text(Utf8Bytes::from(text.as_str()))).await;
+                }
+                Message::Binary(bytes) => send(to_agent, tungstenite::Message::Binary(bytes)).await,
+                Message::Ping(_) | Message::Pong(_) | Message::Close(_) => {}
             }
-            Ok(Some(Ok(Message::Binary(bytes)))) => send(to_agent, tungstenite::Message::Binary(bytes)).await,
-            Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => {}
-            Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) | Err(_) => return None,
         }
+        // However long the agent took: the viewer was not silent.
+        dead_at = Instant::now() + SILENCE_TIMEOUT;
     }
 }
 

@@ -56,7 +56,7 @@ async fn frames_pass_both_ways_as_they_are() {
         let mut socket = open(&plane, path, protocol).await;
         let hello = json_of(&next(&mut socket).await);
         assert_eq!(hello, json!({"protocol": protocol, "query": "mode=view&since=7"}));
-        let large = "x".repeat(300_000);
+        let large = "x".repeat(60_000);
         for message in [
             Message::text("\u{1b}[31m🙂\u{0}"),
             Message::text(r#"{"type":"resize","cols":120,"rows":40}"#),

@@ -112,22 +112,18 @@ impl Viewing {
         };
         let typed = async {
             while let Some(frame) = viewer_rx.next().await {
-                let violation = match &frame {
-                    Ok(Message::Text(text)) => websocket::too_long(text.len()),
-                    Ok(Message::Binary(bytes)) => websocket::too_long(bytes.len()),
-                    Ok(_) => None,
-                    Err(error) => match websocket::violation(error) {
-                        None => return End::Left,
-                        violation => violation,
-                    },
+                let frame = match frame {
+                    Ok(frame) => frame,
+                    Err(error) => return websocket::violation(&error).map_or(End::Left, End::Violation),
                 };
-                if let Some(violation) = violation {
+                if let Some(violation) = websocket::too_long(&frame, self.v1) {
                     return End::Violation(violation);
                 }
-                let Some(frame) = frame.ok().and_then(to_host) else { continue };
-                if host_tx.send(frame).await.is_err() {
-                    // What the host still had to say is on its way: `shown` ends with it.
-                    std::future::pending::<()>().await;
+                for piece in websocket::pieces(frame).filter_map(to_host) {
+                    if host_tx.send(piece).await.is_err() {
+                        // What the host still had to say is on its way: `shown` ends with it.
+                        std::future::pending::<()>().await;
+                    }
                 }
             }
             End::Left

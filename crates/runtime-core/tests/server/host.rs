@@ -353,6 +353,7 @@ async fn view(
             epoch: "e1".into(),
             size: TerminalSize::default(),
             mode,
+            lease: None,
         };
         socket.send(Frame::text(serde_json::to_string(&hello).unwrap())).await?;
     }

@@ -2,18 +2,20 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::host::HostSend;
 use parallax_api::message::AnswerRequest;
 use parallax_api::observe::{Metrics, StatusReport};
 use parallax_api::terminal::InputRequest;
-use parallax_api::{AgentStatus, Attention, AttentionKind, Code, Problem, TerminalSize, WhenBusy};
+use parallax_api::{AgentStatus, Attention, AttentionKind, Code, Problem, WhenBusy};
 use parallax_profile::DetectorInput;
 use parallax_screen::keys;
 
 use super::super::agent_process::AgentProcess;
 use super::super::command::{Command, Reply, View};
 use super::{Runner, agent_stopped, auth_required};
+use crate::lease::{Claim, ViewerId};
 use crate::process_tree;
 
 /// Input in one request, in bytes, and keys.
@@ -33,12 +35,8 @@ impl Runner {
                 drop(reply.send(accepted));
             }
             Command::Input { request, reply } => drop(reply.send(self.on_input(&request))),
-            Command::Type(bytes) => {
-                self.input.person_typed(Instant::now());
-                // A viewer sees on the screen that nothing was taken.
-                drop(self.write(bytes));
-            }
-            Command::Resize(size) => self.on_resize(size),
+            Command::Type { bytes, taken } => self.on_type(bytes, taken),
+            Command::Claim { viewer, claim, reply } => drop(reply.send(self.on_claim(viewer, claim))),
             Command::Answer { request, reply } => self.on_answer(request, reply),
             Command::Interrupt { reply } => self.on_interrupt(reply),
             Command::Restart { request, reply } => self.on_restart(request, reply),
@@ -141,14 +139,23 @@ impl Runner {
         Ok(())
     }
 
-    fn on_resize(&mut self, size: TerminalSize) {
-        if self.lifecycle.is_finished() || !size.is_sane() || size == self.output.size() {
-            return;
+    fn on_type(&mut self, bytes: Bytes, taken: Reply<()>) {
+        let now = Instant::now();
+        self.input.person_typed(now);
+        self.input.type_through(&self.process.terminal, bytes, taken, now);
+        self.publisher.mark_active();
+    }
+
+    fn on_claim(&mut self, viewer: ViewerId, claim: Claim) -> Result<(), Problem> {
+        if self.lifecycle.is_finished() {
+            return Err(agent_stopped());
         }
-        self.output.resize(size, Instant::now());
-        if let Err(problem) = self.process.terminal.resize(size) {
+        if let Some(size) = self.output.claim(viewer, claim, Instant::now())?
+            && let Err(problem) = self.process.terminal.resize(size)
+        {
             tracing::warn!(%problem, "the terminal could not be resized");
         }
+        Ok(())
     }
 
     fn on_answer(&mut self, request: AnswerRequest, reply: Reply<()>) {

@@ -2,7 +2,7 @@
 
 use axum::extract::ws::{Message, WebSocket};
 use parallax_api::Problem;
-use parallax_api::terminal::{CLOSE_AGENT_ENDED, ServerFrame, TerminalMode};
+use parallax_api::terminal::{CLOSE_AGENT_ENDED, LeaseHolder, ServerFrame, TerminalMode};
 use tokio::io::AsyncReadExt;
 
 use super::{STUCK, Viewing, close};
@@ -47,7 +47,8 @@ impl Viewing {
     /// None: the viewer left.
     async fn show(&self, socket: &mut WebSocket, output: Output) -> Option<()> {
         let Output { mut offset, epoch, size, file } = output;
-        self.control(socket, &ServerFrame::Hello { offset, epoch, size, mode: TerminalMode::View }).await?;
+        let (mode, lease) = (TerminalMode::View, Some(LeaseHolder::None));
+        self.control(socket, &ServerFrame::Hello { offset, epoch, size, mode, lease }).await?;
         let mut file = tokio::fs::File::from_std(file);
         let mut piece = Vec::with_capacity(PIECE);
         while (&mut file).take((PIECE - piece.len()) as u64).read_to_end(&mut piece).await.ok()? > 0 {
