@@ -11,8 +11,18 @@ const FINAL_CODES = [4000, 4404];
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 4000;
 
+/** Who holds the size of the terminal. Hosts of older versions do not say. */
+export type Holder = "you" | "other" | "none";
+
+interface Size {
+  cols: number;
+  rows: number;
+}
+
 type ServerFrame =
-  | { type: "hello"; offset: number; epoch: string; cols: number; rows: number; mode: "interactive" | "view" }
+  | { type: "hello"; offset: number; epoch: string; cols: number; rows: number; mode: "interactive" | "view"; lease?: Holder }
+  | { type: "lease"; holder: Holder }
+  | { type: "error"; code: string; detail: string }
   | { type: "snapshot"; offset: number; data: string }
   | { type: "resize"; cols: number; rows: number }
   | { type: "skip"; from: number; to: number }
@@ -24,6 +34,10 @@ export interface Screen {
   reset(): void;
   write(output: string | Uint8Array): void;
   resize(cols: number, rows: number): void;
+  /** Who holds the size by now. */
+  heldBy(holder: Holder | undefined): void;
+  /** Something that was asked for was not done. */
+  refused(why: string): void;
   /** A word about the connection; empty when all is well. */
   say(note: string): void;
 }
@@ -35,6 +49,9 @@ export class TerminalConnection {
   private wait = FIRST_WAIT_MS;
   private retry: ReturnType<typeof setTimeout> | undefined;
   private closed = false;
+  private holder: Holder | undefined;
+  /** The size that was taken and not given back: it is taken again after a break. */
+  private taken: Size | undefined;
 
   constructor(
     private readonly agentId: string,
@@ -51,10 +68,30 @@ export class TerminalConnection {
     this.socket.send(typeof input === "string" ? new TextEncoder().encode(input) : input);
   }
 
-  /** Makes the agent's terminal so large, for everybody. */
-  resize(cols: number, rows: number): void {
+  /** Makes the agent's terminal so large, for everybody, until this viewer leaves or another one takes the size. */
+  takeSize(size: Size): void {
+    this.taken = size;
+    // Before there were leases, the last who resized had it.
+    this.control({ type: this.holder === undefined ? "resize" : "lease", ...size });
+  }
+
+  /** The room has another size; counts while the size is this viewer's. */
+  roomChanged(size: Size): void {
+    if (this.taken === undefined || this.holder !== "you") return;
+    if (size.cols === this.taken.cols && size.rows === this.taken.rows) return;
+    this.taken = size;
+    this.control({ type: "resize", ...size });
+  }
+
+  /** Gives the size back. */
+  giveSizeBack(): void {
+    this.taken = undefined;
+    this.control({ type: "release" });
+  }
+
+  private control(frame: object): void {
     if (this.viewOnly || this.socket?.readyState !== WebSocket.OPEN) return;
-    this.socket.send(JSON.stringify({ type: "resize", cols, rows }));
+    this.socket.send(JSON.stringify(frame));
   }
 
   close(): void {
@@ -96,6 +133,11 @@ export class TerminalConnection {
     this.wait = Math.min(this.wait * 2, LONGEST_WAIT_MS);
   }
 
+  private hold(holder: Holder | undefined): void {
+    this.holder = holder;
+    this.screen.heldBy(holder);
+  }
+
   private takeOutput(frame: ArrayBuffer): void {
     const bytes = new Uint8Array(frame, OFFSET_BYTES);
     this.offset = new DataView(frame).getBigUint64(0) + BigInt(bytes.length);
@@ -111,6 +153,16 @@ export class TerminalConnection {
         this.epoch = frame.epoch;
         this.offset = BigInt(frame.offset);
         this.screen.resize(frame.cols, frame.rows);
+        this.hold(frame.lease);
+        if (this.taken && frame.lease !== undefined) this.takeSize(this.taken);
+        break;
+      case "lease":
+        // Another one took it: it is not taken back from there.
+        if (frame.holder === "other") this.taken = undefined;
+        this.hold(frame.holder);
+        break;
+      case "error":
+        this.screen.refused(frame.detail);
         break;
       case "snapshot":
         this.screen.reset();

@@ -3,7 +3,8 @@
 import { type KeyboardEvent, type RefObject, useEffect, useRef, useState } from "react";
 import type { Agent } from "../../api/types";
 import { useNarrow } from "../../ui/media";
-import { TerminalConnection } from "./connection";
+import { toast } from "../../ui/toasts";
+import { type Holder, TerminalConnection } from "./connection";
 import { Emulator, FONT } from "./emulator";
 import { type Key, KeyRow, withControl } from "./key-row";
 import { scrollByTouch } from "./touch";
@@ -21,6 +22,7 @@ export function TerminalPane({ agent }: { agent: Agent }) {
   const [viewOnly, setViewOnly] = useState(false);
   const [note, setNote] = useState("Connecting …");
   const [size, setSize] = useState({ cols: 0, rows: 0 });
+  const [holder, setHolder] = useState<Holder>();
   const [searching, setSearching] = useState(false);
   const [ctrl, setCtrl] = useState(false);
   const ctrlHeld = useRef(ctrl);
@@ -44,6 +46,8 @@ export function TerminalPane({ agent }: { agent: Agent }) {
         terminal.resize(cols, rows);
         setSize({ cols, rows });
       },
+      heldBy: setHolder,
+      refused: (why) => toast(why, "error"),
       say: setNote,
     });
     terminal.onData((text) => {
@@ -74,10 +78,30 @@ export function TerminalPane({ agent }: { agent: Agent }) {
   }, [agent.id, viewOnly, life]);
 
   useLetters(box, session, letters, smallest, size);
+  useEffect(() => {
+    const element = box.current;
+    if (!element || holder !== "you") return;
+    const sizes = new ResizeObserver(() => {
+      const room = session.current?.emulator.roomFor();
+      if (room) session.current?.connection.roomChanged(room);
+    });
+    sizes.observe(element);
+    return () => sizes.disconnect();
+  }, [holder]);
 
   const fitToWindow = (): void => {
-    const room = session.current?.emulator.roomFor();
-    if (room) session.current?.connection.resize(room.cols, room.rows);
+    const { emulator, connection } = session.current ?? {};
+    if (!emulator || !connection) return;
+    // In letters that stay as they are: they would follow the size, and the size them.
+    const kept = letters ?? FONT.usual;
+    emulator.terminal.options.fontSize = kept;
+    setLetters(kept);
+    const room = emulator.roomFor();
+    if (room) connection.takeSize(room);
+  };
+  const giveSizeBack = (): void => {
+    session.current?.connection.giveSizeBack();
+    setLetters(undefined);
   };
   const press = (key: Key): void => {
     const { emulator, connection } = session.current ?? {};
@@ -109,9 +133,20 @@ export function TerminalPane({ agent }: { agent: Agent }) {
         <span className="hint terminal-size" title="Columns and rows of the agent's terminal">
           {size.cols > 0 && `${size.cols}×${size.rows}`}
         </span>
-        <button type="button" title="Gives the agent's terminal the size of this window, for everybody" disabled={viewOnly || life === "ended"} onClick={fitToWindow}>
-          Fit to my window
-        </button>
+        {holder === "you" ? (
+          <button type="button" title="The terminal gets the size back that it had" onClick={giveSizeBack}>
+            Give the size back
+          </button>
+        ) : (
+          <button
+            type="button"
+            title={`Gives the agent's terminal the size of this window, for everybody${holder === "other" ? "; somebody else has given it theirs" : ""}`}
+            disabled={viewOnly || life === "ended"}
+            onClick={fitToWindow}
+          >
+            Fit to my window
+          </button>
+        )}
         <span className="button-group">
           <button type="button" aria-label="A−, smaller letters" onClick={() => changeLetters(-1)}>
             A−
