@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use parallax_api::AttentionKind;
 use parallax_profile::AttentionRequest;
 
 /// Delay before the first key: a dialog that has just been painted may not read keys yet.
@@ -20,6 +21,8 @@ pub struct AutoDismiss {
     current: Option<Current>,
     dismissed: HashSet<String>,
     last_gone: Option<Instant>,
+    /// Somebody has begun to log in.
+    is_login_answered: bool,
 }
 
 struct Current {
@@ -29,8 +32,17 @@ struct Current {
 }
 
 impl AutoDismiss {
+    /// A person answered this dialog. How to log in is theirs to say from then on: a CLI that does not take a key asks for
+    /// the way again, and its default is another account.
+    pub fn answered(&mut self, needed: &AttentionRequest) {
+        self.is_login_answered |= needed.kind == AttentionKind::Login;
+    }
+
     /// The names of the keys to press now.
     pub fn step<'a>(&mut self, needed: Option<&'a AttentionRequest>, now: Instant) -> &'a [String] {
+        let is_theirs =
+            |needed: &AttentionRequest| self.is_login_answered && needed.kind == AttentionKind::Login;
+        let needed = needed.filter(|needed| !is_theirs(needed));
         self.last_gone = self.last_gone.filter(|gone| needed.is_none() && now < *gone + NEXT_DIALOG_TIMEOUT);
         let text = needed.map(|needed| needed.text.as_str());
         let is_offered = needed.is_some_and(|needed| !needed.pass.is_empty());
@@ -85,8 +97,6 @@ impl AutoDismiss {
 
 #[cfg(test)]
 mod tests {
-    use parallax_api::AttentionKind;
-
     use super::*;
 
     fn theme() -> AttentionRequest {
@@ -110,6 +120,30 @@ mod tests {
             "a person went back to it"
         );
         assert!(!dismiss.is_dismissing(&needed));
+    }
+
+    #[test]
+    fn how_to_log_in_is_not_chosen_for_who_has_begun_to() {
+        let (mut dismiss, now) = (AutoDismiss::default(), Instant::now());
+        let key = AttentionRequest::new(AttentionKind::Login, "Enter your key");
+        let way = AttentionRequest {
+            pass: vec!["enter".into()],
+            ..AttentionRequest::new(AttentionKind::Login, "How would you like to log in?")
+        };
+        dismiss.answered(&theme());
+        assert_eq!(dismiss.step(Some(&way), now), [""; 0]);
+        assert_eq!(dismiss.step(Some(&way), now + FIRST_DELAY), ["enter"], "a theme is no login");
+        dismiss = AutoDismiss::default();
+        dismiss.answered(&key);
+        assert_eq!(dismiss.step(Some(&way), now), [""; 0]);
+        assert_eq!(dismiss.step(Some(&way), now + FIRST_DELAY), [""; 0]);
+        assert!(!dismiss.is_dismissing(&way), "it is asked");
+        assert_eq!(dismiss.step(Some(&theme()), now), [""; 0]);
+        assert_eq!(
+            dismiss.step(Some(&theme()), now + FIRST_DELAY),
+            ["enter"],
+            "what is no login is dismissed"
+        );
     }
 
     #[test]

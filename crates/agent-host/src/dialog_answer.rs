@@ -4,9 +4,9 @@
 use std::time::{Duration, Instant};
 
 use parallax_api::message::AnswerRequest;
-use parallax_api::{AttentionQuestion, Code, Problem};
+use parallax_api::{AttentionKind, AttentionQuestion, Code, Problem};
 use parallax_profile::{AttentionRequest, DialogOption};
-use parallax_screen::{Modes, keys};
+use parallax_screen::{Modes, Screen, keys};
 use tokio::sync::oneshot;
 
 /// How long the dialog may take to appear on the screen and, after each key, to change.
@@ -14,6 +14,15 @@ const DIALOG_TIMEOUT: Duration = Duration::from_secs(8);
 /// A dialog that has just been painted may not read keys yet (Claude Code drops them). When the same dialog is still on
 /// the screen after this time the keys were lost and are pressed again.
 const RETRY_INTERVAL: Duration = Duration::from_millis(1200);
+/// Text that is not to be seen, on a screen that has changed since it was typed, is entered after this time: the dialog may
+/// show it in a way of its own.
+const ECHO_TIMEOUT: Duration = Duration::from_secs(1);
+/// Text of which the screen shows nothing at all was not read, and is typed again, so often at most.
+const MAX_TYPED: u32 = 4;
+/// The characters of a text that must be seen: its end, as a narrow field scrolls.
+const SEEN_CHARACTERS: usize = 12;
+/// What fields for secrets show for a character.
+const MASKS: [char; 3] = ['*', '•', '●'];
 /// What ends a dialog in which several options were ticked, or several questions answered.
 const SUBMIT: [&str; 3] = ["submit", "next", REVIEW];
 /// The option of the review that follows.
@@ -26,7 +35,23 @@ pub struct DialogAnswer {
     /// The dialog as it was when the answer began.
     question: AttentionRequest,
     pressed: Option<Pressed>,
+    entry: Option<Entry>,
     until: Instant,
+}
+
+/// A text that was typed and not yet entered: Enter before the text has arrived would enter nothing.
+struct Entry {
+    /// The dialog: its kind and the first line of what it says.
+    kind: AttentionKind,
+    title: Option<String>,
+    text: String,
+    /// The keys that enter it.
+    enter: Vec<Vec<u8>>,
+    /// The screen when it was typed.
+    before: String,
+    writes: Vec<Vec<u8>>,
+    typed_at: Instant,
+    typed: u32,
 }
 
 /// What was pressed last.
@@ -40,8 +65,9 @@ struct Pressed {
 /// Keys to press, and what they are for.
 struct Press {
     what: String,
-    is_text: bool,
     writes: Vec<Vec<u8>>,
+    /// A text among them, with what enters it once it is to be seen.
+    text: Option<(String, Vec<Vec<u8>>)>,
 }
 
 impl DialogAnswer {
@@ -61,7 +87,7 @@ impl DialogAnswer {
         match check(&request, needed) {
             Ok(()) => {
                 let (question, until) = (needed.clone(), now + DIALOG_TIMEOUT);
-                Ok(Self { request, reply, question, pressed: None, until })
+                Ok(Self { request, reply, question, pressed: None, entry: None, until })
             }
             Err(problem) => Err((problem, reply)),
         }
@@ -76,9 +102,21 @@ impl DialogAnswer {
     pub fn step(
         &mut self,
         needed: Option<&AttentionRequest>,
-        modes: &Modes,
+        screen: &Screen,
         now: Instant,
     ) -> Result<Vec<Vec<u8>>, Result<(), Problem>> {
+        if let Some(entry) = self.entry.as_mut().filter(|_| now < self.until) {
+            if needed.is_some_and(|needed| !entry.is_of(needed)) {
+                // What would be entered now is an answer to something else.
+                return Err(Ok(()));
+            }
+            let (writes, is_entered) = entry.step(screen, now);
+            if is_entered {
+                self.entry = None;
+                self.until = now + DIALOG_TIMEOUT;
+            }
+            return Ok(writes);
+        }
         let Some(needed) = needed.filter(|needed| !self.is_answered(needed)) else {
             // Gone or another dialog: this one was answered, by us or by a person at the terminal.
             return Err(Ok(()));
@@ -95,10 +133,11 @@ impl DialogAnswer {
             return Ok(Vec::new());
         }
         // Computed each time: the keys depend on where the dialog's cursor stands.
-        let press = press(&self.request, needed, modes).map_err(Err)?;
+        let press = press(&self.request, needed, &screen.modes()).map_err(Err)?;
+        let is_text = press.text.is_some();
         if let Some(pressed) = &mut self.pressed
             && pressed.what == press.what
-            && (press.is_text || now < pressed.at + RETRY_INTERVAL)
+            && (is_text || now < pressed.at + RETRY_INTERVAL)
         {
             return Ok(Vec::new());
         }
@@ -106,7 +145,17 @@ impl DialogAnswer {
         if self.pressed.as_ref().is_none_or(|pressed| pressed.what != press.what) {
             self.until = now + DIALOG_TIMEOUT;
         }
-        self.pressed = Some(Pressed { at: now, what: press.what, is_text: press.is_text });
+        self.pressed = Some(Pressed { at: now, what: press.what, is_text });
+        self.entry = press.text.filter(|(_, enter)| !enter.is_empty()).map(|(text, enter)| Entry {
+            kind: needed.kind,
+            title: needed.text.lines().next().map(str::to_owned),
+            text,
+            enter,
+            before: shown(screen),
+            writes: press.writes.clone(),
+            typed_at: now,
+            typed: 1,
+        });
         Ok(press.writes)
     }
 
@@ -137,6 +186,9 @@ impl DialogAnswer {
 
     /// Only options are retried: of a text it is unknown which part was read.
     fn retry_at(&self) -> Option<Instant> {
+        if let Some(entry) = &self.entry {
+            return Some(entry.typed_at + ECHO_TIMEOUT);
+        }
         self.pressed.as_ref().filter(|pressed| !pressed.is_text).map(|pressed| pressed.at + RETRY_INTERVAL)
     }
 
@@ -145,6 +197,46 @@ impl DialogAnswer {
         // A caller that no longer waits sees the result in `attention`.
         drop(self.reply.send(result));
     }
+}
+
+impl Entry {
+    /// Whether this is still the dialog in which it was typed. The text may have become part of what that says.
+    fn is_of(&self, needed: &AttentionRequest) -> bool {
+        needed.kind == self.kind && needed.text.lines().next() == self.title.as_deref()
+    }
+
+    /// What to type now, and whether that enters the text.
+    fn step(&mut self, screen: &Screen, now: Instant) -> (Vec<Vec<u8>>, bool) {
+        let shown = shown(screen);
+        let is_late = now >= self.typed_at + ECHO_TIMEOUT;
+        if self.is_seen(&shown) || is_late && shown != self.before {
+            return (std::mem::take(&mut self.enter), true);
+        }
+        if !is_late || self.typed == MAX_TYPED {
+            return (Vec::new(), false);
+        }
+        (self.typed, self.typed_at) = (self.typed + 1, now);
+        (self.writes.clone(), false)
+    }
+
+    /// Whether the end of the text came on the screen, or a mask in its place.
+    fn is_seen(&self, shown: &str) -> bool {
+        let compact: String = self.text.chars().filter(|ch| !ch.is_whitespace()).collect();
+        let length = compact.chars().count();
+        let end: String = compact.chars().skip(length.saturating_sub(SEEN_CHARACTERS)).collect();
+        let came = |what: &str| shown.matches(what).count() > self.before.matches(what).count();
+        let masked = MASKS.map(|mask| mask.to_string().repeat(length.clamp(1, SEEN_CHARACTERS)));
+        came(&end) || masked.iter().any(|masked| came(masked))
+    }
+}
+
+/// The text of a screen without blanks: a text may be wrapped anywhere.
+fn shown(screen: &Screen) -> String {
+    screen
+        .rows()
+        .iter()
+        .flat_map(|row| row.text.chars().filter(|ch| !ch.is_whitespace()).collect::<Vec<_>>())
+        .collect()
 }
 
 /// Whether the request fits the question.
@@ -202,7 +294,7 @@ fn press_part(request: &AnswerRequest, needed: &AttentionRequest, modes: &Modes)
     let (Some(question), Some(answers)) = (question, answers) else {
         return match submit(needed) {
             Some(submit) => Ok(pressed(needed, submit, modes)),
-            None => Ok(Press { what: needed.text.clone(), is_text: false, writes: Vec::new() }),
+            None => Ok(Press { what: needed.text.clone(), writes: Vec::new(), text: None }),
         };
     };
     let chosen = answers.as_slice();
@@ -249,13 +341,16 @@ fn press_text(text: &str, needed: &AttentionRequest, modes: &Modes) -> Result<Pr
     })?;
     let mut writes = keys::encode_all(&entry.before, modes);
     writes.push(if modes.bracketed_paste { keys::paste(text) } else { text.as_bytes().to_vec() });
-    writes.extend(keys::encode_all(&entry.after, modes));
-    Ok(Press { what: format!("{} text", needed.text), is_text: true, writes })
+    let mut enter = keys::encode_all(&entry.after, modes);
+    if !entry.is_echoed {
+        writes.append(&mut enter);
+    }
+    Ok(Press { what: format!("{} text", needed.text), writes, text: Some((text.to_owned(), enter)) })
 }
 
 fn pressed(needed: &AttentionRequest, option: &DialogOption, modes: &Modes) -> Press {
     let what = format!("{} {} {:?}", needed.text, option.id, option.selected);
-    Press { what, is_text: false, writes: keys::encode_all(&option.keys, modes) }
+    Press { what, writes: keys::encode_all(&option.keys, modes), text: None }
 }
 
 fn find<'a>(needed: &'a AttentionRequest, option: &str) -> Option<&'a DialogOption> {
@@ -271,7 +366,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use parallax_api::message::Answers;
-    use parallax_api::{AttentionKind, AttentionOption};
+    use parallax_api::{AttentionOption, TerminalSize};
+    use parallax_profile::TextEntry;
 
     use super::*;
 
@@ -313,7 +409,17 @@ mod tests {
     }
 
     fn step(answer: &mut DialogAnswer, needed: &AttentionRequest, now: Instant) -> Option<String> {
-        let writes = answer.step(Some(needed), &Modes::default(), now).ok()?;
+        let screen = Screen::new(TerminalSize { cols: 40, rows: 6 }, 0);
+        typed(answer, needed, &screen, now)
+    }
+
+    fn typed(
+        answer: &mut DialogAnswer,
+        needed: &AttentionRequest,
+        screen: &Screen,
+        now: Instant,
+    ) -> Option<String> {
+        let writes = answer.step(Some(needed), screen, now).ok()?;
         Some(writes.iter().map(|write| String::from_utf8_lossy(write).into_owned()).collect())
     }
 
@@ -358,7 +464,7 @@ mod tests {
         assert_eq!(step(&mut answer, &second(false, false), now).as_deref(), Some("2"));
         assert_eq!(step(&mut answer, &second(false, true), now).as_deref(), Some("9"));
         assert_eq!(step(&mut answer, &review, now).as_deref(), Some("1"));
-        assert!(answer.step(None, &Modes::default(), now).is_err(), "it is over");
+        assert!(answer.step(None, &Screen::new(TerminalSize::default(), 0), now).is_err(), "it is over");
     }
 
     #[test]
@@ -372,5 +478,47 @@ mod tests {
             let request = AnswerRequest { answers, ..AnswerRequest::default() };
             assert!(check(&request, &needed).is_err(), "{id}");
         }
+    }
+
+    #[test]
+    fn a_text_is_entered_when_it_is_to_be_seen() {
+        let asked = AttentionRequest {
+            takes_text: Some(TextEntry { before: vec![], after: vec!["enter".into()], is_echoed: true }),
+            ..AttentionRequest::new(AttentionKind::Login, "Enter a key\nThe key is kept.")
+        };
+        let size = TerminalSize { cols: 20, rows: 6 };
+        let key = "an-invented-key-0123456789";
+        let now = Instant::now();
+        let later = now + ECHO_TIMEOUT;
+        // What the screen shows at once and a second later, and what is pressed then.
+        for (shown, at_once, a_second_later) in [
+            ("", "", key),
+            (key, "\r", ""),
+            ("key: ***************************", "\r", ""),
+            ("ey-0123456789", "\r", ""),
+            ("27 characters", "", "\r"),
+        ] {
+            let mut screen = Screen::new(size, 0);
+            let mut answer =
+                begin(AnswerRequest { text: Some(key.into()), ..AnswerRequest::default() }, &asked, now);
+            assert_eq!(typed(&mut answer, &asked, &screen, now).as_deref(), Some(key), "{shown}");
+            screen.feed(shown.as_bytes());
+            assert_eq!(typed(&mut answer, &asked, &screen, now).as_deref(), Some(at_once), "{shown}");
+            assert_eq!(
+                typed(&mut answer, &asked, &screen, later).as_deref(),
+                Some(a_second_later),
+                "{shown}"
+            );
+        }
+        let screen = Screen::new(size, 0);
+        let mut answer =
+            begin(AnswerRequest { text: Some(key.into()), ..AnswerRequest::default() }, &asked, now);
+        typed(&mut answer, &asked, &screen, now);
+        let other = AttentionRequest::new(AttentionKind::Permission, "May it run this?");
+        assert_eq!(
+            typed(&mut answer, &other, &screen, later),
+            None,
+            "nothing is entered into another dialog"
+        );
     }
 }

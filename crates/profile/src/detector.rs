@@ -31,9 +31,7 @@ use asked_tool::{AskedTool, MAX_ASKED};
 use claims::{Claim, Claims};
 use reports::{ReportFields, status_claim, title_claim};
 use screen_scan::ScreenScan;
-use timing::{
-    BACKGROUND_ALONE, DIALOG_WAIT, FIRST_COMPOSER, LAST_WORDS, SCREEN_ALONE, SETTLE, STALL_AFTER, START_UP,
-};
+use timing::{BACKGROUND_ALONE, DIALOG_WAIT, LAST_WORDS, SCREEN_ALONE, SETTLE, STALL_AFTER, START_UP};
 pub use tokens::Tokens;
 use turn::Turn;
 
@@ -369,7 +367,7 @@ impl Detector {
         });
         let ready_again = self.failed_at.map(|at| at + SETTLE);
         let typed_in = self.composer_since.filter(|_| self.observation.status == AgentStatus::Starting);
-        let first_ready = typed_in.map(|since| since + FIRST_COMPOSER);
+        let first_ready = typed_in.map(|since| since + self.first_composer());
         let screen_alone = self.composer_since.map(|since| since + SCREEN_ALONE);
         let cleared = self.dialog_gone.map(|at| at + SETTLE);
         let turn = self.turn.due();

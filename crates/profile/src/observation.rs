@@ -116,6 +116,8 @@ pub struct TextEntry {
     pub before: Vec<String>,
     /// Keys that end it.
     pub after: Vec<String>,
+    /// The screen shows what is typed, or a mask in its place: `after` can wait for that.
+    pub is_echoed: bool,
 }
 
 /// Where a message is typed.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use parallax_api::message::AnswerRequest;
 use parallax_api::{Code, Problem};
 use parallax_profile::AttentionRequest;
-use parallax_screen::{Modes, keys};
+use parallax_screen::{Modes, Screen, keys};
 
 use super::command::Reply;
 use crate::auto_dismiss::AutoDismiss;
@@ -52,6 +52,9 @@ impl Dialogs {
         } else {
             match DialogAnswer::new(request, needed, reply, now) {
                 Ok(answer) => {
+                    if let Some(needed) = needed {
+                        self.auto_dismiss.answered(needed);
+                    }
                     self.answer = Some(answer);
                     return;
                 }
@@ -97,12 +100,12 @@ impl Dialogs {
     pub(super) fn step(
         &mut self,
         needed: Option<&AttentionRequest>,
-        modes: &Modes,
+        screen: &Screen,
         now: Instant,
     ) -> Vec<Vec<u8>> {
-        let mut pressed = keys::encode_all(self.auto_dismiss.step(needed, now), modes);
+        let mut pressed = keys::encode_all(self.auto_dismiss.step(needed, now), &screen.modes());
         if let Some(answer) = &mut self.answer {
-            match answer.step(needed, modes, now) {
+            match answer.step(needed, screen, now) {
                 Ok(keys) => pressed.extend(keys),
                 Err(result) => {
                     if let Some(answer) = self.answer.take() {

@@ -8,8 +8,8 @@ use super::Detector;
 use super::asked_tool;
 use super::claims::Claim;
 use super::timing::{
-    BACKGROUND_ALONE, DIALOG_WAIT, FIRST_COMPOSER, LAST_WORDS, SCREEN_ALONE, SETTLE, START_UP, UNKNOWN_START,
-    UNKNOWN_WAIT,
+    BACKGROUND_ALONE, BEFORE_VERSION, DIALOG_WAIT, FIRST_COMPOSER, LAST_WORDS, SCREEN_ALONE, SETTLE,
+    START_UP, UNKNOWN_START, UNKNOWN_WAIT,
 };
 use crate::observation::{AttentionRequest, DetectorEvent, DialogOption, Outcome, Source, TextEntry};
 use crate::profile::answer_source::AnswerSource;
@@ -95,8 +95,12 @@ impl Detector {
             {
                 let text = claim.message.clone().unwrap_or_else(|| claim.evidence.clone());
                 self.explain(claim.source, claim.rule.clone(), claim.evidence.clone());
-                let takes_text =
-                    is_plain.then(|| TextEntry { before: Vec::new(), after: vec!["enter".into()] });
+                // A prompt for a password shows nothing of it.
+                let takes_text = is_plain.then(|| TextEntry {
+                    before: Vec::new(),
+                    after: vec!["enter".into()],
+                    is_echoed: false,
+                });
                 let request = AttentionRequest::new(kind, text);
                 self.observation.attention =
                     Some(self.with_tool(AttentionRequest { on_screen: is_plain, takes_text, ..request }));
@@ -250,7 +254,7 @@ impl Detector {
         let is_settled = match claim.source {
             Source::Osc7501 => true,
             Source::Screen => now >= composer_since + SCREEN_ALONE,
-            _ => !is_first || now >= composer_since + FIRST_COMPOSER,
+            _ => !is_first || now >= composer_since + self.first_composer(),
         } && self.has_settled(now, claim)
             && self.failed_at.is_none_or(|at| now >= at + SETTLE);
         if is_settled && self.observation.attention.is_none() && self.observation.status != AgentStatus::Ready
@@ -258,6 +262,12 @@ impl Detector {
             self.has_begun = true;
             self.set_status(now, AgentStatus::Ready, claim);
         }
+    }
+
+    /// How long the first composer must have stood when the CLI does not report its own state.
+    pub(super) fn first_composer(&self) -> Duration {
+        let tells_version = self.profile.screen.version.is_some();
+        if tells_version && !self.is_version_reported { BEFORE_VERSION } else { FIRST_COMPOSER }
     }
 
     /// Whether the reason of a failure is known, or was waited for long enough.

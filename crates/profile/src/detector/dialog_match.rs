@@ -73,7 +73,7 @@ fn asked(profile: &Profile, dialog: &DialogRule, rows: &[Row], lines: &[Line], w
             Some(label) => options.iter().find(|choice| label.is_match(&choice.label))?.keys.clone(),
             None => Vec::new(),
         };
-        Some(TextEntry { before, after: vec!["enter".into()] })
+        Some(TextEntry { before, after: vec!["enter".into()], is_echoed: true })
     });
     let passed =
         dialog.pass.as_ref().and_then(|label| options.iter().find(|choice| label.is_match(&choice.label)));

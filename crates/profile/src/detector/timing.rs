@@ -10,6 +10,9 @@ pub(super) const START_UP: Duration = Duration::from_millis(300);
 /// The first composer must have stood so long when the CLI does not report its own state: Gemini paints it for a moment
 /// before its start-up dialogs.
 pub(super) const FIRST_COMPOSER: Duration = Duration::from_millis(500);
+/// … and so long when the row with its version has not been seen: Gemini CLI paints that once it is logged in, and asks for a
+/// login in place of it.
+pub(super) const BEFORE_VERSION: Duration = Duration::from_secs(3);
 /// A composer on the screen is ready after so long when nothing else ever tells: Codex paints it before its own start.
 pub(super) const SCREEN_ALONE: Duration = Duration::from_secs(5);
 /// A reported question is published when its dialog is on the screen, or after this long without one.

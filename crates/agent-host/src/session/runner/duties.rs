@@ -116,7 +116,7 @@ impl Runner {
     fn press_in_dialogs(&mut self, now: Instant) {
         let modes = self.output.screen().modes();
         let needed = self.process.detector.observation().attention.as_ref();
-        let mut keys = self.dialogs.step(needed, &modes, now);
+        let mut keys = self.dialogs.step(needed, self.output.screen(), now);
         let waits = self.messaging.inbox().queued() > 0 && self.input.typing_until(now).is_none();
         keys.extend(self.dialogs.close_menu(needed.filter(|_| waits), &modes, now));
         self.input.press(keys);
