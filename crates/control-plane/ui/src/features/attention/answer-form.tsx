@@ -116,15 +116,17 @@ function Questionnaire(props: {
   };
   return (
     <form className="questionnaire" onSubmit={submit}>
-      {props.questions.map((question) => (
-        <QuestionPart
-          key={question.id}
-          question={question}
-          choice={choiceOf(question.id)}
-          disabled={props.disabled}
-          onChange={(choice) => setChoices({ ...choices, [question.id]: choice })}
-        />
-      ))}
+      <div className="questions">
+        {props.questions.map((question) => (
+          <QuestionPart
+            key={question.id}
+            question={question}
+            choice={choiceOf(question.id)}
+            disabled={props.disabled}
+            onChange={(choice) => setChoices({ ...choices, [question.id]: choice })}
+          />
+        ))}
+      </div>
       <div className="form-actions">
         <button type="submit" className="primary" disabled={props.disabled || !props.questions.every(isAnswered)}>
           Answer all

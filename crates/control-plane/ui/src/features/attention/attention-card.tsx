@@ -58,14 +58,24 @@ function AttentionBody({ attention }: { attention: Attention }) {
   const { tool, plan, questions = [], loginUrl, text } = attention;
   // Several questions say themselves what they ask.
   const isSaidBelow = questions.length > 1 || questions.some(({ multiple }) => multiple);
+  const showsTool = tool && !plan && questions.length === 0;
+  const asShown = (
+    <pre className="attention-text" tabIndex={0} aria-label="What it says">
+      {text}
+    </pre>
+  );
   return (
     <>
-      {!isSaidBelow && text !== plan && (
-        <pre className="attention-text" tabIndex={0} aria-label="What it says">
-          {text}
-        </pre>
+      {showsTool && <ToolInput tool={tool} />}
+      {showsTool || plan ? (
+        // The tool and the plan are what the agent reported; what its screen said of them is much the same.
+        <details>
+          <summary>As the agent shows it</summary>
+          {asShown}
+        </details>
+      ) : (
+        !isSaidBelow && asShown
       )}
-      {tool && !plan && questions.length === 0 && <ToolInput tool={tool} />}
       {plan && (
         <div className="plan" tabIndex={0} role="region" aria-label="Plan">
           <Markdown text={plan} />

@@ -11,7 +11,7 @@ interface Words {
 
 const KINDS: Record<AttentionKind, Words> = {
   login: { short: "log in", title: "Log in to go on" },
-  permission: { short: "permission", title: "Asks for permission" },
+  permission: { short: "allow?", title: "Asks for permission" },
   question: { short: "asks", title: "Asks" },
   plan: { short: "plan", title: "Has a plan" },
   stalled: { short: "stalled", title: "Seems to be stalled" },

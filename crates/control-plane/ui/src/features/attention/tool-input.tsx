@@ -58,7 +58,7 @@ export function ToolInput({ tool }: { tool: AttentionTool }) {
 }
 
 function Lines({ text, sign }: { text: string; sign: "+" | "-" }) {
-  return text.split("\n").map((line, index) => (
+  return text.replace(/\n$/, "").split("\n").map((line, index) => (
     <span key={index} className={sign === "+" ? "added" : "removed"}>
       {`${sign} ${line}\n`}
     </span>

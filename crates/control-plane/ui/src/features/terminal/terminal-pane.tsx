@@ -158,7 +158,7 @@ export function TerminalPane({ agent }: { agent: Agent }) {
         <button type="button" aria-label="Search in the terminal" title="Ctrl+Shift+F" onClick={() => setSearching(!searching)}>
           Search
         </button>
-        {!narrow && <span className="hint">Ctrl+F6 leaves the terminal</span>}
+        {!narrow && <span className="hint">Ctrl+F6 leaves</span>}
       </div>
     </div>
   );
