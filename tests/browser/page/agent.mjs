@@ -40,6 +40,20 @@ await inBrowser(async (browser) => {
   // Asked for, it takes the size of the window.
   await page.getByRole("button", { name: "Fit to my window" }).click();
   await until("another size", async () => ((await screenOf(id)).size.cols !== 120 ? true : (await screenOf(id)).size));
+  // Given back, and left with the page, it is as it was.
+  const before = { cols: 120, rows: 40 };
+  const asBefore = async () => {
+    const { size } = await screenOf(id);
+    return size.cols === before.cols && size.rows === before.rows ? true : size;
+  };
+  await page.getByRole("button", { name: "Give the size back" }).click();
+  await until("the size that it had", asBefore);
+  const other = await open(page.context(), `/agents/${id}`);
+  await other.getByRole("button", { name: "Fit to my window" }).click();
+  await other.getByRole("button", { name: "Give the size back" }).waitFor();
+  await until("another size", async () => ((await asBefore()) === true ? before : true));
+  await other.close();
+  await until("the size that it had", asBefore);
 
   await page.getByRole("tab", { name: "Activity" }).click();
   await page.locator(".event-name", { hasText: "agent_started" }).waitFor();

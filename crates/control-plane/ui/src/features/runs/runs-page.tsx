@@ -1,16 +1,15 @@
 // The library of patterns and the runs of them.
 
-import { Link, useNavigate } from "@tanstack/react-router";
-import { type FormEvent, useState } from "react";
-import { addPattern, execute } from "../../api/runs";
-import { Problem, inWords } from "../../api/problem";
-import type { Pattern, PatternInput, RunSummary } from "../../api/types";
+import { Link } from "@tanstack/react-router";
+import { useState } from "react";
+import type { Pattern, RunSummary } from "../../api/types";
 import { usePatterns, useRuns } from "../../server-state/runs";
-import { keys, store } from "../../server-state/store";
 import { Modal } from "../../ui/modal";
 import { Empty, Failed, Loading } from "../../ui/states";
 import { Clock } from "../../ui/time";
+import { AddForm } from "./add-form";
 import { RunBadge } from "./run-badge";
+import { StartForm } from "./start-form";
 
 export function RunsPage() {
   const patterns = usePatterns();
@@ -90,143 +89,5 @@ function RunList({ runs }: { runs: RunSummary[] }) {
         </li>
       ))}
     </ul>
-  );
-}
-
-function StartForm({ pattern, close }: { pattern: Pattern; close: () => void }) {
-  const navigate = useNavigate();
-  const [busy, setBusy] = useState(false);
-  const [refusal, setRefusal] = useState<string>();
-  const inputs = Object.entries(pattern.inputs);
-  const submit = async (event: FormEvent<HTMLFormElement>): Promise<void> => {
-    event.preventDefault();
-    const form = new FormData(event.currentTarget);
-    const text = (name: string): string => String(form.get(name) ?? "");
-    const given = inputs.flatMap(([name, input]) => {
-      const value = valueOf(input, text(`input.${name}`));
-      return value === undefined ? [] : [[name, value] as const];
-    });
-    const workdir = text("workdir").trim();
-    setBusy(true);
-    setRefusal(undefined);
-    try {
-      const request = { input: Object.fromEntries(given), ...(workdir === "" ? {} : { workdir }) };
-      const { executionId } = await execute(pattern.name, request);
-      void store.invalidateQueries({ queryKey: keys.runs });
-      close();
-      await navigate({ to: "/runs/$id", params: { id: executionId } });
-    } catch (error) {
-      setRefusal(inWords(error));
-      setBusy(false);
-    }
-  };
-  return (
-    <form className="form" onSubmit={(event) => void submit(event)}>
-      {pattern.description && <p className="muted">{pattern.description}</p>}
-      {inputs.map(([name, input]) => (
-        <InputField key={name} name={name} input={input} />
-      ))}
-      <label className="field">
-        <span>Working directory</span>
-        <input name="workdir" placeholder="the runtime's own" spellCheck={false} />
-      </label>
-      {refusal && (
-        <p className="form-error" role="alert">
-          {refusal}
-        </p>
-      )}
-      <div className="form-actions">
-        <button type="button" onClick={close}>
-          Cancel
-        </button>
-        <button type="submit" className="primary" disabled={busy}>
-          Run
-        </button>
-      </div>
-    </form>
-  );
-}
-
-function InputField({ name, input }: { name: string; input: PatternInput }) {
-  const common = { name: `input.${name}`, required: input.required };
-  return (
-    <label className="field">
-      <span>
-        {name}
-        {input.description && ` (${input.description})`}
-        {!input.required && ", optional"}
-      </span>
-      {input.type === "boolean" ? (
-        <select {...common}>
-          {!input.required && <option value="">as the pattern has it</option>}
-          <option value="true">yes</option>
-          <option value="false">no</option>
-        </select>
-      ) : input.type === "number" ? (
-        <input {...common} type="number" step="any" />
-      ) : (
-        <textarea {...common} rows={3} />
-      )}
-    </label>
-  );
-}
-
-/** What a field says; nothing when it was left empty. */
-function valueOf({ type, required }: PatternInput, text: string): unknown {
-  if (text === "" && !required) return undefined;
-  if (type === "number") return Number(text);
-  return type === "boolean" ? text === "true" : text;
-}
-
-function AddForm({ close }: { close: () => void }) {
-  const [source, setSource] = useState("");
-  const [busy, setBusy] = useState(false);
-  const [refusal, setRefusal] = useState<unknown>();
-  const submit = async (event: FormEvent): Promise<void> => {
-    event.preventDefault();
-    setBusy(true);
-    setRefusal(undefined);
-    try {
-      await addPattern(source);
-      await store.invalidateQueries({ queryKey: keys.patterns });
-      close();
-    } catch (error) {
-      setRefusal(error);
-      setBusy(false);
-    }
-  };
-  const findings = refusal instanceof Problem ? (refusal.body.errors ?? []) : [];
-  return (
-    <form className="form" onSubmit={(event) => void submit(event)}>
-      <input
-        type="file"
-        accept=".yaml,.yml,.json"
-        aria-label="A pattern file"
-        onChange={(event) => void event.target.files?.[0]?.text().then(setSource)}
-      />
-      <label className="field">
-        <span>The file (YAML)</span>
-        <textarea className="mono" rows={14} required spellCheck={false} value={source} onChange={(event) => setSource(event.target.value)} />
-      </label>
-      {refusal !== undefined && (
-        <div className="form-error" role="alert">
-          {findings.length === 0
-            ? inWords(refusal)
-            : findings.map(({ line, column, field, message, suggestion }) => (
-                <p key={`${line}:${column}:${message}`}>
-                  Line {line}, {field}: {message} {suggestion}
-                </p>
-              ))}
-        </div>
-      )}
-      <div className="form-actions">
-        <button type="button" onClick={close}>
-          Cancel
-        </button>
-        <button type="submit" className="primary" disabled={busy}>
-          Add
-        </button>
-      </div>
-    </form>
   );
 }

@@ -1,12 +1,13 @@
 // The live terminal of one agent. Looking at it changes nothing: it is shown in the size that it has.
 
-import { type KeyboardEvent, type RefObject, useEffect, useRef, useState } from "react";
+import { type RefObject, useEffect, useRef, useState } from "react";
 import type { Agent } from "../../api/types";
 import { useNarrow } from "../../ui/media";
 import { toast } from "../../ui/toasts";
 import { type Holder, TerminalConnection } from "./connection";
 import { Emulator, FONT } from "./emulator";
 import { type Key, KeyRow, withControl } from "./key-row";
+import { Search } from "./search";
 import { scrollByTouch } from "./touch";
 import "./terminal.css";
 
@@ -115,7 +116,7 @@ export function TerminalPane({ agent }: { agent: Agent }) {
   };
   return (
     <div className="terminal">
-      {searching && <Search session={session} close={() => setSearching(false)} />}
+      {searching && <Search emulator={session.current?.emulator} close={() => setSearching(false)} />}
       <div className="terminal-box">
         <div className="terminal-screen" ref={box} />
         {note !== "" && (
@@ -215,36 +216,4 @@ function bytesOf(key: Key, emulator: Emulator): string {
     case "left":
       return emulator.arrow("D");
   }
-}
-
-function Search({ session, close }: { session: RefObject<Session | undefined>; close: () => void }) {
-  const [text, setText] = useState("");
-  const find = (backwards: boolean): void => {
-    const search = session.current?.emulator.search;
-    if (backwards) search?.findPrevious(text);
-    else search?.findNext(text);
-  };
-  const end = (): void => {
-    session.current?.emulator.search.clearDecorations();
-    session.current?.emulator.terminal.focus();
-    close();
-  };
-  const onKeyDown = (event: KeyboardEvent): void => {
-    if (event.key === "Enter") find(!event.shiftKey);
-    if (event.key === "Escape") end();
-  };
-  return (
-    <div className="terminal-search" role="search">
-      <input autoFocus aria-label="Search in the terminal" placeholder="Search" value={text} onChange={(event) => setText(event.target.value)} onKeyDown={onKeyDown} />
-      <button type="button" aria-label="Further up" onClick={() => find(true)}>
-        ↑
-      </button>
-      <button type="button" aria-label="Further down" onClick={() => find(false)}>
-        ↓
-      </button>
-      <button type="button" aria-label="Close the search" onClick={end}>
-        ×
-      </button>
-    </div>
-  );
 }
