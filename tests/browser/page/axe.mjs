@@ -1,6 +1,6 @@
 // axe finds nothing on any view, light and dark, on a desk and on a phone.
 import assert from "node:assert/strict";
-import { DESK, PHONE, agent, api, inBrowser, is, open, require, spawnFake, tell, until } from "./kit.mjs";
+import { DESK, PHONE, agent, api, inBrowser, is, open, require, spawnFake, tell, until, url } from "./kit.mjs";
 
 const { source } = require("axe-core");
 
@@ -10,6 +10,20 @@ await inBrowser(async (browser) => {
   await tell(writer, "| a | b |\n|---|---|\n| `c` | d |\n\n> quoted\n\n```\ncode\n```");
   await api("DELETE", `/managed-agents/${ended}`);
   await until("a question", async () => is((await agent(asker)).attention !== undefined, true));
+  const pattern = `name: one-step
+inputs:
+  task: {description: What to say}
+structure:
+  roles:
+    writer: {agentType: fake, managed: true, briefing: false}
+workflow:
+  steps:
+    - {id: write, type: assign, role: writer, task: "do say \${input.task}"}
+    - {id: check, type: approve, approver: user, subject: "\${write}"}
+`;
+  await fetch(`${url}/api/patterns/one-step`, { method: "PUT", headers: { "content-type": "application/yaml" }, body: pattern });
+  const { executionId: run } = await api("POST", "/patterns/one-step/execute", { input: { task: "hello" } });
+  await until("an approval to wait", async () => is((await api("GET", `/executions/${run}`)).questions.length, 1));
   const views = {
     overview: "/",
     inbox: "/inbox",
@@ -21,6 +35,7 @@ await inBrowser(async (browser) => {
     "has ended": `/agents/${ended}`,
     nowhere: "/agents/none",
     runs: "/runs",
+    "a run": `/runs/${run}`,
     "all activity": "/activity",
     more: "/more",
   };
@@ -46,9 +61,14 @@ await inBrowser(async (browser) => {
         await look(view);
       }
       if (screen === "desk") {
+        await page.goto(new URL(`#/agents/${writer}`, page.url()).href);
         await page.getByRole("button", { name: "Spawn" }).click();
         await page.getByRole("dialog").waitFor();
         await look("spawn");
+        await page.keyboard.press("Escape");
+        await page.getByRole("button", { name: "Stop" }).click();
+        await page.getByRole("alertdialog").waitFor();
+        await look("stop");
         await page.keyboard.press("Escape");
         await page.keyboard.press("Control+k");
         await page.getByPlaceholder("Go to an agent").waitFor();

@@ -60,6 +60,17 @@ await inBrowser(async (browser) => {
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390, address);
   }
   assert.deepEqual((await screenOf(id)).size, { cols: 120, rows: 40 }, "looking resizes nothing");
+  // On its side the terminal is taller than its room: the row where one types is in it.
+  await page.setViewportSize({ width: 844, height: 390 });
+  await page.goto(new URL(`#/agents/${id}?view=terminal`, page.url()).href);
+  await until("the composer to be in view", () =>
+    page.evaluate(() => {
+      const box = document.querySelector(".terminal-screen")?.getBoundingClientRect();
+      const row = [...document.querySelectorAll(".xterm-rows > div")].findLast(({ textContent }) => textContent.startsWith("❯"))?.getBoundingClientRect();
+      return box && row && row.top >= box.top && row.bottom <= box.bottom ? true : { box, row };
+    }),
+  );
+  await page.setViewportSize(PHONE.viewport);
   // Back goes back.
   await page.goto(new URL("#/", page.url()).href);
   await page.locator(".agent-row").tap();

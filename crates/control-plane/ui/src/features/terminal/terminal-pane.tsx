@@ -6,6 +6,7 @@ import { useNarrow } from "../../ui/media";
 import { toast } from "../../ui/toasts";
 import { type Holder, TerminalConnection } from "./connection";
 import { Emulator, FONT } from "./emulator";
+import { followCursor } from "./follow";
 import { type Key, KeyRow, withControl } from "./key-row";
 import { Search } from "./search";
 import { scrollByTouch } from "./touch";
@@ -69,9 +70,11 @@ export function TerminalPane({ agent }: { agent: Agent }) {
       return true;
     });
     const stopTouch = scrollByTouch(element, terminal);
+    const stopFollowing = followCursor(element, terminal);
     session.current = { emulator, connection };
     return () => {
       stopTouch();
+      stopFollowing();
       connection.close();
       terminal.dispose();
       session.current = undefined;

@@ -16,6 +16,10 @@ export function scrollByTouch(box: HTMLElement, terminal: Terminal): () => void 
   /** Pixels that are no whole line yet. */
   let rest = 0;
   const turn = (moved: number, at: { x: number; y: number }): void => {
+    // A terminal that is taller than its box is moved in it first.
+    const before = box.scrollTop;
+    box.scrollTop += moved;
+    if (box.scrollTop !== before) return;
     const screen = box.querySelector(".xterm-screen");
     const height = (screen?.clientHeight ?? 0) / terminal.rows;
     if (!screen || height === 0) return;
