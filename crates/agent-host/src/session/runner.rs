@@ -214,10 +214,13 @@ impl Runner {
                 self.messaging.answered(text, id, source);
             }
             DetectorEvent::Said { text, .. } => self.said_meanwhile(text),
-            DetectorEvent::TurnOver { outcome } => match self.messaging.turn_over() {
-                Some(id) => self.close(&id, outcome),
-                None => self.close_foreign_turn(outcome),
-            },
+            DetectorEvent::TurnOver { outcome } => {
+                self.interrupts.turn_over();
+                match self.messaging.turn_over() {
+                    Some(id) => self.close(&id, outcome),
+                    None => self.close_foreign_turn(outcome),
+                }
+            }
             DetectorEvent::Tokens { input, output } => {
                 self.usage.tokens = Some(parallax_api::observe::Tokens { input, output });
             }

@@ -124,7 +124,9 @@ impl Runner {
 
     fn end_interrupts(&mut self, now: Instant) {
         let is_working = self.is_working();
-        self.interrupts.step(is_working, now);
+        if self.interrupts.step(is_working, self.output.last_at(), now) {
+            self.press_interrupt_keys();
+        }
     }
 
     fn start_deadline(&self) -> Option<Instant> {

@@ -53,7 +53,7 @@ impl Runner {
         self.messaging.abandon(restart.is_some(), unanswered);
         self.input.clear();
         // A turn that ended with the program is interrupted.
-        self.interrupts.step(false, Instant::now());
+        self.interrupts.step(false, self.output.last_at(), Instant::now());
         self.dialogs.abandon(agent_stopped());
         match (restart, termination) {
             (Some(conversation), Some(termination)) => self.start_again(&conversation, termination),

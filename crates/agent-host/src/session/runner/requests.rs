@@ -194,10 +194,14 @@ impl Runner {
 
     fn press_interrupt(&mut self) {
         if self.interrupts.may_press(Instant::now()) {
-            let modes = self.output.screen().modes();
-            let names = self.profile.interrupt_keys().iter();
-            self.input.press(names.filter_map(|key| keys::encode(key, &modes)));
+            self.press_interrupt_keys();
         }
+    }
+
+    pub(super) fn press_interrupt_keys(&mut self) {
+        let modes = self.output.screen().modes();
+        let names = self.profile.interrupt_keys().iter();
+        self.input.press(names.filter_map(|key| keys::encode(key, &modes)));
     }
 
     fn on_restart(&mut self, request: RestartRequest, reply: Reply<()>) {
