@@ -19,9 +19,12 @@ use composer::{clear_or_paste, empty};
 pub use step::{Act, DeliveryInput};
 use step::{Current, Phase};
 use timing::{
-    CLEAR_WAIT, ECHO_LIMIT, ENTER_TRIES, IDLE_LIMIT, LOST_AFTER, PASTE_LIMIT, PASTE_POLL, PASTES,
-    PROOF_LIMIT, SILENT_PROOF_LIMIT, TALL_LINES, WORK_IS_PROOF, echo_timeout, next_of, proof_timeout, settle,
+    CLEAR_PATIENCE, CLEAR_WAIT, ECHO_LIMIT, ENTER_TRIES, IDLE_LIMIT, LOST_AFTER, PASTE_LIMIT, PASTE_POLL,
+    PASTES, PROOF_LIMIT, SILENT_PROOF_LIMIT, TALL_LINES, WORK_IS_PROOF, echo_timeout, next_of, proof_timeout,
+    settle,
 };
+
+use crate::cpu_watch;
 
 /// The message in hand, if any, and how far it is.
 #[derive(Default)]
@@ -112,7 +115,8 @@ impl Delivery {
     /// When to look again though nothing happened.
     pub fn deadline(&self, submit: &Submit, now: Instant) -> Option<Instant> {
         Some(match self.current.as_ref()?.phase {
-            Phase::Clearing { again_at, .. } => again_at,
+            Phase::Clearing { again_at, .. } if again_at > now => again_at,
+            Phase::Clearing { again_at, .. } => (again_at + CLEAR_PATIENCE).max(now + CLEAR_WAIT),
             Phase::Pasting { .. } => now + PASTE_POLL,
             Phase::Settling { since } => {
                 next_of(now, since, &[settle(submit), echo_timeout(submit), LOST_AFTER, ECHO_LIMIT])
@@ -120,7 +124,7 @@ impl Delivery {
             Phase::Entered { since, busy_since, .. } => {
                 let proof = busy_since.map(|at| at + WORK_IS_PROOF).filter(|at| *at > now);
                 let limits = [proof_timeout(submit), PROOF_LIMIT, SILENT_PROOF_LIMIT];
-                let next = next_of(now, since, &limits);
+                let next = next_of(now, since, &limits).min(now + cpu_watch::INTERVAL);
                 proof.map_or(next, |at| at.min(next))
             }
             Phase::Emptying { again_at, .. } => again_at,
@@ -203,8 +207,10 @@ impl Delivery {
                     let works = input.observation.status == AgentStatus::Busy && !holds;
                     let busy_since = works.then(|| busy_since.unwrap_or(now));
                     current.phase = Phase::Entered { since, tries, busy_since };
+                    // A program that computes has not refused anything.
+                    let idle = now - input.computed_at.map_or(since, |at| at.max(since));
                     let silent = input.last_output <= since;
-                    let limit = if silent { SILENT_PROOF_LIMIT } else { PROOF_LIMIT };
+                    let gives_up = waited >= SILENT_PROOF_LIMIT || !silent && idle >= PROOF_LIMIT;
                     if busy_since.is_some_and(|at| !input.reports_prompts || now - at >= WORK_IS_PROOF) {
                         current.phase = Phase::Taken { idle_since: None };
                         acts.push(Act::Taken(current.id.clone()));
@@ -216,7 +222,7 @@ impl Delivery {
                         } else {
                             current.phase = Phase::Emptying { tries: 0, again_at: now, entered: true };
                         }
-                    } else if waited >= limit && !asks {
+                    } else if gives_up && !asks {
                         self.unknown = Some((current.id.clone(), current.text.clone()));
                         acts.push(Act::Unknown(current.id.clone(), problems::no_sign()));
                     }

@@ -18,6 +18,7 @@ pub mod asciicast;
 pub mod auto_dismiss;
 pub mod characters;
 pub mod container;
+pub mod cpu_watch;
 pub mod delivery;
 pub mod diagnostics;
 pub mod dialog_answer;

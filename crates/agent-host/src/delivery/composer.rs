@@ -7,7 +7,7 @@ use parallax_screen::keys;
 
 use super::problems;
 use super::step::{Act, Current, DeliveryInput, Phase};
-use super::timing::{CLEAR_TRIES, CLEAR_WAIT, PASTE_POLL};
+use super::timing::{CLEAR_PATIENCE, CLEAR_TRIES, CLEAR_WAIT, PASTE_POLL};
 
 /// Only into an empty composer: what stands there would become part of the message.
 pub(super) fn clear_or_paste(
@@ -24,6 +24,10 @@ pub(super) fn clear_or_paste(
     }
     let mode = input.observation.composer_mode.as_ref();
     let holds = matches!(input.observation.composer, Composer::Holds(_));
+    let is_unread = tries > 0 && input.last_output + CLEAR_WAIT <= again_at;
+    if (holds || mode.is_some()) && is_unread && now < again_at + CLEAR_PATIENCE {
+        return;
+    }
     if !holds && mode.is_none() {
         let text = if submit.final_newline { format!("{}\n", current.text) } else { current.text.clone() };
         acts.push(Act::Paste(keys::paste(&text)));

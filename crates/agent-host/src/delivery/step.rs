@@ -72,6 +72,8 @@ pub struct DeliveryInput<'a> {
     pub modes: &'a parallax_screen::Modes,
     /// When the program last printed something.
     pub last_output: Instant,
+    /// When the program was last seen to compute, as far as that was looked at.
+    pub computed_at: Option<Instant>,
     /// Whether the CLI says which prompt it took.
     pub reports_prompts: bool,
 }

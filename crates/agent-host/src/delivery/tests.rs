@@ -16,6 +16,7 @@ struct Bench {
     now: Instant,
     /// Default: it prints all the time.
     last_output: Option<Instant>,
+    computed_at: Option<Instant>,
     reports_prompts: bool,
 }
 
@@ -44,6 +45,7 @@ impl Bench {
             written: 0,
             now,
             last_output: None,
+            computed_at: None,
             reports_prompts: false,
         }
     }
@@ -56,6 +58,7 @@ impl Bench {
             written: self.written,
             modes: &Modes::default(),
             last_output: self.last_output.unwrap_or(self.now),
+            computed_at: self.computed_at,
             reports_prompts: self.reports_prompts,
         };
         let acts = self.delivery.step(&self.submit, &input, self.now);
@@ -135,6 +138,29 @@ fn a_program_that_prints_nothing_may_compute() {
     bench.observation.composer = Composer::Empty;
     assert_eq!(bench.after(599_999), [""; 0]);
     assert_eq!(bench.after(1), ["unknown"]);
+}
+
+#[test]
+fn a_program_that_computes_is_waited_for() {
+    let mut bench = Bench::new(Composer::Empty);
+    bench.entered();
+    bench.observation.composer = Composer::Empty;
+    assert_eq!(bench.after(89_000), [""; 0]);
+    bench.computed_at = Some(bench.now);
+    assert_eq!(bench.after(89_999), [""; 0], "it printed something, and computes since");
+    assert_eq!(bench.after(1), ["unknown"], "it computed, and has stopped");
+}
+
+#[test]
+fn keys_that_clear_are_not_counted_until_they_are_read() {
+    let mut bench = Bench::new(Composer::Holds("left over".into()));
+    bench.last_output = Some(bench.now);
+    assert_eq!(bench.after(0), ["keys [21]"]);
+    assert_eq!(bench.after(1999), [""; 0], "it is busy");
+    bench.last_output = None;
+    assert_eq!(bench.after(1), ["keys [21]"]);
+    bench.observation.composer = Composer::Empty;
+    assert_eq!(bench.after(150).len(), 1, "it is clear: the paste");
 }
 
 #[test]

@@ -10,14 +10,16 @@ pub(super) const PASTE_POLL: Duration = Duration::from_millis(5);
 pub(super) const PASTE_LIMIT: Duration = Duration::from_secs(60);
 /// Between two attempts to clear the composer.
 pub(super) const CLEAR_WAIT: Duration = Duration::from_millis(150);
+/// … when the program has printed something meanwhile. One that is busy reads the keys later.
+pub(super) const CLEAR_PATIENCE: Duration = Duration::from_secs(2);
 /// Attempts to clear the composer; each clears a line or all.
 pub(super) const CLEAR_TRIES: u32 = 20;
 /// Enters that are tried while the text still stands in the composer.
 pub(super) const ENTER_TRIES: u32 = 3;
 /// With the text gone from the composer and no proof: how long the turn may take to show.
 pub(super) const PROOF_LIMIT: Duration = Duration::from_secs(90);
-/// … and while the program prints nothing at all: Gemini computes for minutes over a single line of 100 kB when the
-/// machine is busy, and takes it then.
+/// … and while the program prints nothing at all, or computes: Gemini does for minutes over a single line of 100 kB when
+/// the machine is busy, and takes it then.
 pub(super) const SILENT_PROOF_LIMIT: Duration = Duration::from_secs(600);
 /// Without the CLI's own word for the prompt that it took, work that goes on for so long is the proof.
 pub(super) const WORK_IS_PROOF: Duration = Duration::from_secs(3);

@@ -53,6 +53,11 @@ impl Messaging {
         self.delivery.is_entered()
     }
 
+    /// Whether Enter was pressed for the message in hand, and nothing shows that it was taken.
+    pub(super) fn awaits_proof(&self) -> bool {
+        self.delivery.is_entered() && !self.delivery.is_taken()
+    }
+
     /// Whether the message in hand was taken and its turn is not over.
     pub(super) fn is_taken(&self) -> bool {
         self.delivery.is_taken()

@@ -27,6 +27,7 @@ use super::messaging::Messaging;
 use super::output::Output;
 use super::publish::Publisher;
 use super::usage::Usage;
+use crate::cpu_watch::CpuWatch;
 use crate::inbox::{Inbox, KeptMessages};
 use crate::journal::Journal;
 use crate::log::{LogReader, OutputLog};
@@ -48,6 +49,7 @@ pub struct Runner {
     messaging: Messaging,
     dialogs: Dialogs,
     interrupts: Interrupts,
+    cpu_watch: CpuWatch,
     lifecycle: Lifecycle,
     usage: Usage,
 }
@@ -113,6 +115,7 @@ impl Runner {
             messaging: Messaging::new(inbox, conversation_id, has_conversed),
             dialogs: Dialogs::default(),
             interrupts: Interrupts::default(),
+            cpu_watch: CpuWatch::default(),
             lifecycle: Lifecycle::default(),
             usage,
             launch,

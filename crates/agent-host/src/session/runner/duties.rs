@@ -9,7 +9,9 @@ use parallax_profile::{Composer, DetectorInput};
 use super::super::messaging::Messaging;
 use super::super::publish::{Desired, published_status};
 use super::Runner;
+use crate::cpu_watch::CpuWatch;
 use crate::delivery::DeliveryInput;
+use crate::process_tree;
 
 /// When a duty is due, and its work. `step` runs after every event and returns at once when nothing is due.
 struct Duty {
@@ -100,12 +102,20 @@ impl Runner {
         if free && !typing && Messaging::would_take(observation) {
             self.messaging.begin_next(|text| self.profile.submit().guarded(text), now);
         }
+        let computed_at = if self.messaging.awaits_proof() {
+            let cpu_seconds = || process_tree::descendants().iter().map(|process| process.cpu_seconds).sum();
+            self.cpu_watch.step(cpu_seconds, now)
+        } else {
+            self.cpu_watch = CpuWatch::default();
+            None
+        };
         let modes = self.output.screen().modes();
         let input = DeliveryInput {
             observation: self.process.detector.observation(),
             written: self.process.terminal.written(),
             modes: &modes,
             last_output: self.output.last_at(),
+            computed_at,
             reports_prompts: self.profile.reports_prompts(),
         };
         for act in self.messaging.step(self.profile.submit(), &input, now) {
