@@ -27,6 +27,9 @@ impl Detector {
             match claim.means {
                 ReportedState::Working if self.has_begun || now >= claim.at + START_UP => {
                     self.is_entered = false;
+                    if self.profile.reports_prompts() {
+                        self.turn.goes_on();
+                    }
                     if self.observation.status != AgentStatus::Busy {
                         self.observation.error = None;
                         self.set_status(now, AgentStatus::Busy, &claim);
@@ -227,6 +230,10 @@ impl Detector {
                 && (outcome == Outcome::Interrupted || !self.tells_whole_answers()) =>
             {
                 Duration::ZERO
+            }
+            // Its prompt may still be on the way to it: Codex says `idle` once more when it starts.
+            Outcome::Interrupted if self.profile.reports_prompts() && !self.turn.is_prompted() => {
+                Duration::from_millis(answer.wait_ms)
             }
             Outcome::Interrupted => Duration::from_millis(answer.wait_ms).min(LAST_WORDS),
             Outcome::Completed => Duration::from_millis(answer.wait_ms),

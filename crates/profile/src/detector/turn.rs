@@ -116,6 +116,18 @@ impl Turn {
         }
     }
 
+    /// Whether its prompt was reported.
+    pub fn is_prompted(&self) -> bool {
+        self.prompted
+    }
+
+    /// Work goes on after all: the CLI was idle for a moment before it came to the prompt.
+    pub fn goes_on(&mut self) {
+        if self.open && !self.prompted && matches!(self.closing, Some((Outcome::Interrupted, _))) {
+            self.closing = None;
+        }
+    }
+
     /// As [`Self::close`], also when it is closing already.
     pub fn close_again(&mut self, outcome: Outcome, due: Duration) {
         self.closing = Some((outcome, due));
@@ -233,6 +245,19 @@ mod tests {
         turn.answer("hello".into(), None, Source::Hook);
         assert_eq!(turn.over(Outcome::Completed), [over(Outcome::Completed)]);
         assert_eq!(turn.tick(NOW), [], "it is over once");
+    }
+
+    #[test]
+    fn idle_before_the_prompt_is_no_end() {
+        let mut turn = Turn::default();
+        turn.begin(None);
+        turn.close(Outcome::Interrupted, NOW);
+        turn.goes_on();
+        assert_eq!(turn.tick(NOW), [], "it starts up");
+        turn.begin(Some("hi".into()));
+        turn.close(Outcome::Interrupted, NOW);
+        turn.goes_on();
+        assert_eq!(turn.tick(NOW), [over(Outcome::Interrupted)], "what came to its prompt was interrupted");
     }
 
     #[test]
