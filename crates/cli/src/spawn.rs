@@ -72,6 +72,9 @@ pub(crate) struct SpawnArgs {
     /// Stop it so long after it was spawned
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     max_lifetime: Option<Duration>,
+    /// Ask for a person when it works and nothing of it was seen for so long [default: 15m]
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    stall: Option<Duration>,
     /// Wait until it is ready for a message or needs a person
     #[arg(long)]
     wait: bool,
@@ -140,6 +143,7 @@ impl SpawnArgs {
             image: self.image,
             idle_timeout_seconds: self.idle_timeout.map(seconds),
             max_lifetime_seconds: self.max_lifetime.map(seconds),
+            stall_seconds: self.stall.map(seconds),
         };
         request.check()?;
         Ok(request)

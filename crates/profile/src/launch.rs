@@ -38,6 +38,9 @@ pub struct Launch {
     pub idle_timeout_seconds: Option<u64>,
     /// Stop it after so many seconds.
     pub max_lifetime_seconds: Option<u64>,
+    /// It is stalled when it works and nothing of it was seen for so many seconds.
+    #[serde(default)]
+    pub stall_seconds: Option<u64>,
     /// The image, where the runtime has images.
     pub image: Option<String>,
     /// Its limits.

@@ -41,6 +41,7 @@ fn launch(profile: &Profile, approvals: Approvals, env: &[(&str, &str)]) -> Laun
         terminal: TerminalSize::default(),
         idle_timeout_seconds: None,
         max_lifetime_seconds: None,
+        stall_seconds: None,
         image: None,
         resources: Resources::default(),
         log_limit: parallax_profile::launch::DEFAULT_LOG_LIMIT,

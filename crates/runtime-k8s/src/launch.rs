@@ -63,6 +63,7 @@ async fn create_resource(
         mount: _,
         idle_timeout_seconds,
         max_lifetime_seconds,
+        stall_seconds,
         image,
         resources,
         // In the Secret, where the host reads them.
@@ -101,6 +102,7 @@ async fn create_resource(
         image_pull_secrets: Vec::new(),
         idle_timeout_seconds: seconds(idle_timeout_seconds),
         max_lifetime_seconds: seconds(max_lifetime_seconds),
+        stall_seconds: seconds(stall_seconds),
         suspended: false,
     };
     let mut resource = ParallaxAgent::new(id.as_str(), spec);

@@ -127,6 +127,10 @@ pub struct ParallaxAgentSpec {
     #[schemars(range(min = 1, max = 31_536_000))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_lifetime_seconds: Option<u32>,
+    /// Ask for a person when it works and nothing of it was seen for so many seconds. Default 900.
+    #[schemars(range(min = 1, max = 31_536_000))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stall_seconds: Option<u32>,
     /// True takes the pod away and keeps the workspace, which must be on a claim; false brings the agent back with the
     /// same conversation.
     #[serde(default)]
@@ -222,6 +226,7 @@ impl ParallaxAgentSpec {
             image: self.image.clone(),
             idle_timeout_seconds: self.idle_timeout_seconds.map(Into::into),
             max_lifetime_seconds: self.max_lifetime_seconds.map(Into::into),
+            stall_seconds: self.stall_seconds.map(Into::into),
             ..SpawnRequest::default()
         }
     }

@@ -63,6 +63,7 @@ fn refuse_unsupported(launch: &Launch) -> Result<(), Problem> {
         terminal: _,
         idle_timeout_seconds: _,
         max_lifetime_seconds: _,
+        stall_seconds: _,
         log_limit: _,
         // Set by backends that mount or listen; this one has a directory of the machine and a socket.
         mount: _,

@@ -134,6 +134,7 @@ pub async fn bad_fields(backend: &impl TestBackend) {
         ),
         ("capabilities", SpawnRequest { capabilities: vec!["c".into(); 65], ..named("a") }),
         ("maxLifetimeSeconds", SpawnRequest { max_lifetime_seconds: Some(0), ..named("a") }),
+        ("stallSeconds", SpawnRequest { stall_seconds: Some(0), ..named("a") }),
     ] {
         let problem = user.spawn_refused(&request).await;
         assert_eq!(

@@ -69,10 +69,14 @@ impl AgentProcess {
         let session_file = command.record.clone().map(|source| SessionFile::follow(source, id));
         let oom_kills = context.in_container.then(out_of_memory_kills).flatten();
         let (terminal, output_rx) = Terminal::spawn(&command, &launch.workdir, size)?;
+        let mut detector = Detector::new(profile.clone());
+        if let Some(seconds) = launch.stall_seconds {
+            detector.set_stall_after(Duration::from_secs(seconds));
+        }
         Ok(Self {
             ended_rx: context.reaper.ended(terminal.pid()),
             terminal,
-            detector: Detector::new(profile.clone()),
+            detector,
             session_file,
             spawned: Instant::now(),
             ended: None,

@@ -88,6 +88,9 @@ impl SpawnRequest {
         if self.max_lifetime_seconds == Some(0) {
             return Err(Problem::invalid("maxLifetimeSeconds", "must be at least 1"));
         }
+        if self.stall_seconds == Some(0) {
+            return Err(Problem::invalid("stallSeconds", "must be at least 1"));
+        }
         Ok(())
     }
 }

@@ -70,6 +70,11 @@ pub struct SpawnRequest {
     #[schema(minimum = 1)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_lifetime_seconds: Option<u64>,
+    /// Ask for a person (`attention.kind` `stalled`) when it works and nothing of it was seen for so many seconds.
+    /// Default 900.
+    #[schema(minimum = 1)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stall_seconds: Option<u64>,
 }
 
 /// What the agent may do without asking.

@@ -162,6 +162,7 @@ impl RuntimeCore {
             terminal: request.terminal.unwrap_or_default(),
             idle_timeout_seconds: request.idle_timeout_seconds,
             max_lifetime_seconds: request.max_lifetime_seconds,
+            stall_seconds: request.stall_seconds,
             image: request.image,
             resources: request.resources.unwrap_or_default(),
             log_limit: self.config.log_limit,

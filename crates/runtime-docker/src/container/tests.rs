@@ -42,6 +42,7 @@ pub(crate) fn launch(id: &AgentId) -> Launch {
         terminal: TerminalSize::default(),
         idle_timeout_seconds: None,
         max_lifetime_seconds: None,
+        stall_seconds: None,
         image: None,
         resources: Resources::default(),
         log_limit: 1,
