@@ -79,6 +79,13 @@ pub struct AgentExit {
     pub at: Time,
 }
 
+/// What goes on beside an agent's turns. It takes messages meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Activity {
+    /// Commands and tasks of the agent that run on in the background, as its CLI said at the end of its last turn.
+    pub background: usize,
+}
+
 /// An agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -125,6 +132,9 @@ pub struct Agent {
     /// When it last printed or took something.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_activity_at: Option<Time>,
+    /// What goes on beside its turns, while something does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activity: Option<Activity>,
     /// Messages that wait.
     #[serde(default)]
     pub queued: usize,

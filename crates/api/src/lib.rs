@@ -34,8 +34,8 @@ pub mod text;
 pub mod time;
 
 pub use agent::{
-    Agent, AgentError, AgentExit, AgentId, AgentStatus, Approvals, Attention, AttentionKind, AttentionOption,
-    AttentionQuestion, AttentionTool, SpawnRequest, TerminalSize,
+    Activity, Agent, AgentError, AgentExit, AgentId, AgentStatus, Approvals, Attention, AttentionKind,
+    AttentionOption, AttentionQuestion, AttentionTool, SpawnRequest, TerminalSize,
 };
 pub use event::{Event, EventData};
 pub use message::{Message, Role, SendRequest, SendResponse, WhenBusy};

@@ -120,6 +120,8 @@ fn print(details: &AgentDetails, output: &Output, now: Time) -> std::io::Result<
     row("created", &format!("{} ({})", agent.created_at, ago(agent.created_at, now)))?;
     row("active", &agent.last_activity_at.map(|at| ago(at, now)).unwrap_or_default())?;
     row("queued", &if agent.queued > 0 { agent.queued.to_string() } else { String::new() })?;
+    let background = agent.activity.as_ref().map_or(0, |activity| activity.background);
+    row("background", &if background > 0 { background.to_string() } else { String::new() })?;
     if let Some(metrics) = &details.metrics {
         row("usage", &usage(metrics))?;
     }

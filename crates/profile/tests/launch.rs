@@ -26,6 +26,7 @@ fn launch(profile: &Profile, approvals: Approvals, env: &[(&str, &str)]) -> Laun
         model: None,
         updated_at: Time::now(),
         last_activity_at: None,
+        activity: None,
         queued: 0,
         stale: false,
     };

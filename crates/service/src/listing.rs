@@ -132,6 +132,7 @@ mod tests {
             model: None,
             updated_at: Time::now(),
             last_activity_at: None,
+            activity: None,
             queued: 0,
             stale: false,
         }

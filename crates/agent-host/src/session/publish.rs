@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use parallax_api::agent::{AgentExit, AttentionOption};
+use parallax_api::agent::{Activity, AgentExit, AttentionOption};
 use parallax_api::observe::StatusChange;
 use parallax_api::{Agent, AgentError, AgentStatus, Attention, AttentionKind, EventData, Message, Time};
 use parallax_profile::{AttentionRequest, Composer, Observation};
@@ -150,6 +150,7 @@ impl Publisher {
         self.change(AgentStatus::Stopped, "process", "ended", |agent| {
             agent.attention = None;
             agent.exit = Some(exit);
+            agent.activity = None;
             agent.queued = 0;
         });
         self.emit(|agent| EventData::AgentStopped { agent, reason });
@@ -160,16 +161,19 @@ impl Publisher {
         self.active = true;
     }
 
-    /// Publishes the length of the queue and the time of the last activity, without an event.
-    pub fn touch(&mut self, queued: usize, now: Instant) {
+    /// Publishes the length of the queue, how many tasks run in the background, and the time of the last activity,
+    /// without an event.
+    pub fn touch(&mut self, queued: usize, background: usize, now: Instant) {
         let active = std::mem::take(&mut self.active);
         let due = active && self.activity_published_at.is_none_or(|at| now - at >= ACTIVITY_INTERVAL);
         if due {
             self.activity_published_at = Some(now);
         }
         self.agent_tx.send_if_modified(|agent| {
-            let changed = due || agent.queued != queued;
+            let activity = (background > 0).then_some(Activity { background });
+            let changed = due || agent.queued != queued || agent.activity != activity;
             agent.queued = queued;
+            agent.activity = activity;
             if due {
                 agent.last_activity_at = Some(Time::now());
             }

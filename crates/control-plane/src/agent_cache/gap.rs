@@ -141,6 +141,7 @@ mod tests {
             updated_at: at,
             last_activity_at: None,
             queued: 0,
+            activity: None,
             stale: false,
         }
     }

@@ -145,6 +145,7 @@ impl RuntimeCore {
             model: request.model,
             updated_at: now,
             last_activity_at: None,
+            activity: None,
             queued: 0,
             stale: false,
         };

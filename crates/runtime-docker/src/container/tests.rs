@@ -27,6 +27,7 @@ pub(crate) fn launch(id: &AgentId) -> Launch {
         model: None,
         updated_at: now,
         last_activity_at: None,
+        activity: None,
         queued: 0,
         stale: false,
     };

@@ -219,7 +219,8 @@ impl Runner {
         if !self.lifecycle.is_terminating() {
             self.publisher.apply(&desired, now);
         }
-        self.publisher.touch(self.messaging.inbox().queued(), now);
+        let background = self.observation().background;
+        self.publisher.touch(self.messaging.inbox().queued(), background, now);
     }
 
     /// When to write again what the disk did not take.

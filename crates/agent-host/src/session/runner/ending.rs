@@ -96,7 +96,7 @@ impl Runner {
         };
         self.messaging.inbox().fail_queued(&agent_stopped());
         self.write_resume_state(self.messaging.inbox().keep());
-        self.publisher.touch(0, Instant::now());
+        self.publisher.touch(0, 0, Instant::now());
         self.publisher.stopped(AgentExit {
             code: exit.code,
             signal: exit.signal.and_then(signal_name),

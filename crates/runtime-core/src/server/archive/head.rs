@@ -81,6 +81,7 @@ impl Archive {
             model: None,
             updated_at: at,
             last_activity_at: None,
+            activity: None,
             queued: 0,
             stale: false,
         }
