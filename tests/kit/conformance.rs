@@ -77,7 +77,7 @@ macro_rules! conformance {
             permission_is_asked_and_given, permission_is_refused, a_choice_takes_an_option,
             a_choice_takes_text, a_dialog_at_the_start, a_login_with_its_whole_url,
             credentials_need_no_login, what_is_approved_is_not_asked, a_question_comes_before_messages,
-            what_was_not_asked_is_not_answered,
+            what_was_not_asked_is_not_answered, an_answer_names_its_question, a_stalled_agent_needs_a_person,
         });
         $crate::conformance!($backend, [$($meta)?], terminal {
             the_five_lines, a_late_viewer_sees_the_same, a_viewer_only_watches, resumes_by_offset,

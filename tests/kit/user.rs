@@ -242,7 +242,15 @@ impl Spawned {
 
     /// Answers the pending question with the option of this id.
     pub async fn choose(&self, option: &str) -> Result<Agent, Problem> {
-        let answer = AnswerRequest::option(option);
+        self.answer(AnswerRequest::option(option)).await
+    }
+
+    /// Answers the question that stands now, and no other.
+    pub async fn answer(&self, answer: AnswerRequest) -> Result<Agent, Problem> {
+        let answer = match self.agent().await.attention {
+            Some(attention) => answer.to(attention.id),
+            None => answer,
+        };
         within("the answer to be taken", PATIENCE, self.client.answer(&self.id, &answer)).await
     }
 
@@ -255,8 +263,7 @@ impl Spawned {
 
     /// Answers the pending question or login with text.
     pub async fn reply(&self, text: &str) -> Result<Agent, Problem> {
-        let answer = AnswerRequest::text(text);
-        within("the answer to be taken", PATIENCE, self.client.answer(&self.id, &answer)).await
+        self.answer(AnswerRequest::text(text)).await
     }
 
     /// Presses keys.

@@ -1,5 +1,6 @@
 //! What a person is needed for: questions and logins.
 
+use parallax_api::message::AnswerRequest;
 use parallax_api::{AgentStatus, Approvals, AttentionKind, Code, EventData, SendRequest, SpawnRequest};
 
 use crate::backend::{TestBackend, fake};
@@ -134,4 +135,45 @@ pub async fn what_was_not_asked_is_not_answered(backend: &impl TestBackend) {
     assert_eq!(problem.code, Code::Validation, "{problem:?}");
     agent.chooses("no").await;
     assert_eq!(agent.answer_to(&id).await.content, "refused");
+}
+
+/// An answer that does not say which question it is for is refused when the question has just come, or follows another.
+pub async fn an_answer_names_its_question(backend: &impl TestBackend) {
+    let mut agent = backend.user().spawn_ready(fake("asking", &[])).await;
+    let id = agent.tell("do ask one thing && ask another").await;
+    agent.asks(AttentionKind::Question).await;
+    agent.chooses("yes").await;
+    let second = agent
+        .is("asking for another", |agent| {
+            let attention = agent.attention.clone()?;
+            (attention.text.contains("another") && !attention.options.is_empty()).then_some(attention)
+        })
+        .await;
+    let unnamed = AnswerRequest::option("no");
+    let refused = agent.client.answer(&agent.id, &unnamed).await.expect_err("another one stood there");
+    assert_eq!((refused.code, refused.status), (Code::QuestionChanged, 409));
+    assert_eq!(refused.more["attention"]["id"], second.id.as_str(), "{refused:?}");
+    // The longest that a person may be in doubt about it.
+    let taken =
+        crate::wait::until("an answer without a name to be taken", crate::wait::PATIENCE, async || {
+            agent.client.answer(&agent.id, &unnamed).await.map(drop)
+        });
+    taken.await;
+    assert_eq!(agent.answer_to(&id).await.content, "permitted\nrefused");
+}
+
+/// An agent that works, and of which nothing is seen for as long as the request allows, needs a person; it goes on.
+pub async fn a_stalled_agent_needs_a_person(backend: &impl TestBackend) {
+    let request = SpawnRequest { stall_seconds: Some(1), ..fake("stuck", &[]) };
+    let mut agent = backend.user().spawn_ready(request).await;
+    let id = agent.tell("do gate && say done").await;
+    agent
+        .is("stalled", |agent| {
+            agent.attention.as_ref().filter(|attention| attention.kind == AttentionKind::Stalled).map(drop)
+        })
+        .await;
+    assert_eq!(agent.agent().await.status, AgentStatus::Busy);
+    agent.press(&["ctrl-g"]).await;
+    assert_eq!(agent.answer_to(&id).await.content, "done");
+    agent.becomes(AgentStatus::Ready).await;
 }

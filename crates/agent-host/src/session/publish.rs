@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use parallax_api::agent::{Activity, AgentExit, AttentionOption};
+use parallax_api::agent::{Activity, AgentExit, AttentionOption, AttentionQuestion};
 use parallax_api::observe::StatusChange;
 use parallax_api::{Agent, AgentError, AgentStatus, Attention, AttentionKind, EventData, Message, Time};
 use parallax_profile::{AttentionRequest, Composer, Observation};
@@ -16,6 +16,10 @@ const MAX_HISTORY: usize = 32;
 /// A question is published with its options, which appear on the screen a moment after the CLI's own report. Without
 /// them it is published after this time.
 const OPTIONS_TIMEOUT: Duration = Duration::from_millis(1500);
+/// An answer that does not name its question is for the one that has stood for so long …
+const STANDS: Duration = Duration::from_secs(1);
+/// … if no other one stood within this time: the caller may have seen that.
+const ALONE: Duration = Duration::from_secs(2);
 /// How often activity alone is published.
 const ACTIVITY_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -26,6 +30,10 @@ pub struct Publisher {
     history: VecDeque<StatusChange>,
     /// A question that waits for its options.
     held_since: Option<Instant>,
+    /// Since when the published request stands.
+    asked_at: Option<Instant>,
+    /// When the request before it ended, and the questions of which it was one.
+    last_asked: Option<(Instant, Vec<AttentionQuestion>)>,
     /// Something was printed or typed since the last `touch`.
     active: bool,
     activity_published_at: Option<Instant>,
@@ -75,6 +83,8 @@ impl Publisher {
             journal,
             history: VecDeque::from([first]),
             held_since: None,
+            asked_at: None,
+            last_asked: None,
             active: false,
             activity_published_at: None,
         }
@@ -138,6 +148,16 @@ impl Publisher {
         }
     }
 
+    /// Whether an answer that names no question can only be meant for the one that is published. The parts of one
+    /// question are one.
+    pub fn is_unmistakable(&self, now: Instant) -> bool {
+        let attention = self.agent_tx.borrow().attention.clone();
+        let questions = attention.map(|attention| attention.questions).unwrap_or_default();
+        let is_part = |others: &[AttentionQuestion]| !questions.is_empty() && *others == questions;
+        let stands = self.asked_at.is_some_and(|at| now >= at + STANDS);
+        stands && self.last_asked.as_ref().is_none_or(|(at, others)| now >= *at + ALONE || is_part(others))
+    }
+
     /// Publishes what the agent said.
     pub fn said(&mut self, message: Message) {
         self.append(EventData::Message { message });
@@ -184,7 +204,9 @@ impl Publisher {
     fn apply_attention(&mut self, before: &Agent, needed: Option<&AttentionRequest>, now: Instant) {
         let Some(needed) = needed else {
             self.held_since = None;
-            if before.attention.is_some() {
+            if let Some(shown) = &before.attention {
+                self.last_asked = Some((now, shown.questions.clone()));
+                self.asked_at = None;
                 self.update(|agent| agent.attention = None);
                 self.emit(|agent| EventData::AttentionCleared { agent });
             }
@@ -215,6 +237,12 @@ impl Publisher {
         };
         if shown == Some(&attention) {
             return;
+        }
+        if same.is_none() {
+            self.asked_at = Some(now);
+            if let Some(shown) = shown {
+                self.last_asked = Some((now, shown.questions.clone()));
+            }
         }
         let is_new = same.is_none_or(|same| same.login_url != attention.login_url);
         let (text, login_url) = (attention.text.clone(), attention.login_url.clone());
@@ -324,11 +352,7 @@ mod tests {
     fn every_change_is_later_than_the_one_before() {
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::open(&dir.path().join("journal")).unwrap();
-        let agent = serde_json::json!({
-            "id": "agt_00000000000000000000000001", "name": "a", "type": "shell", "status": "ready", "runtime": "local",
-            "capabilities": [], "createdAt": Time::now(), "updatedAt": Time::now(),
-        });
-        let mut publisher = Publisher::new(serde_json::from_value(agent).unwrap(), journal);
+        let mut publisher = Publisher::new(agent(), journal);
         let mut last = publisher.agent().updated_at;
         for round in 0..100 {
             publisher.update(|agent| agent.queued = round);
@@ -336,5 +360,56 @@ mod tests {
             assert!(now > last, "{now} after {last}");
             last = now;
         }
+    }
+
+    fn question(text: &str, set: &str) -> AttentionRequest {
+        let questions = if set.is_empty() { Vec::new() } else { vec![one_of(set)] };
+        AttentionRequest { questions, ..AttentionRequest::new(AttentionKind::Question, text) }
+    }
+
+    fn one_of(set: &str) -> AttentionQuestion {
+        AttentionQuestion {
+            id: set.into(),
+            text: set.into(),
+            header: None,
+            multiple: false,
+            options: Vec::new(),
+            free_text: true,
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_name_is_for_the_only_question() {
+        let dir = tempfile::tempdir().unwrap();
+        let start = Instant::now();
+        let at = |millis: u64| start + Duration::from_millis(millis);
+        let (first, second) = (question("first", ""), question("second", ""));
+        let (part, next_part) = (question("part", "parts"), question("next part", "parts"));
+        let table = [
+            ("it has stood for a second", vec![(0, Some(&first))], 1000, true),
+            ("it has just come", vec![(0, Some(&first))], 999, false),
+            ("nothing is asked", vec![(0, Some(&first)), (5000, None)], 9000, false),
+            ("another one stood there", vec![(0, Some(&first)), (5000, Some(&second))], 6999, false),
+            ("… two seconds ago", vec![(0, Some(&first)), (5000, Some(&second))], 7000, true),
+            ("… and went", vec![(0, Some(&first)), (5000, None), (5500, Some(&second))], 6900, false),
+            ("the other was a part of it", vec![(0, Some(&part)), (5000, Some(&next_part))], 6000, true),
+        ];
+        for (index, (name, shown, asked, expected)) in table.into_iter().enumerate() {
+            let journal = Journal::open(&dir.path().join(format!("{index}.ndjson"))).unwrap();
+            let mut publisher = Publisher::new(agent(), journal);
+            for (millis, needed) in shown {
+                let (status, source, rule) = (AgentStatus::Busy, "screen", "dialog");
+                publisher.apply(&Desired { status, needed, error: None, source, rule }, at(millis));
+            }
+            assert_eq!(publisher.is_unmistakable(at(asked)), expected, "{name}");
+        }
+    }
+
+    fn agent() -> Agent {
+        let agent = serde_json::json!({
+            "id": "a", "name": "a", "type": "claude", "status": "busy", "runtime": "local",
+            "createdAt": Time::now(), "updatedAt": Time::now(),
+        });
+        serde_json::from_value(agent).expect("an agent")
     }
 }

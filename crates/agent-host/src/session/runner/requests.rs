@@ -171,12 +171,16 @@ impl Runner {
 
     /// Whether the answer is for the question that stands now.
     fn names_question(&self, request: &AnswerRequest) -> Result<(), Problem> {
-        let Some(id) = &request.attention_id else { return Ok(()) };
         let attention = self.publisher.agent().attention;
-        if attention.as_ref().is_some_and(|attention| attention.id == *id) {
-            return Ok(());
-        }
-        let detail = "that question is over; `attention` has the one that stands now, if any";
+        let detail = match (&request.attention_id, &attention) {
+            (Some(id), Some(attention)) if attention.id == *id => return Ok(()),
+            (None, None) => return Ok(()),
+            (None, Some(_)) if self.publisher.is_unmistakable(Instant::now()) => return Ok(()),
+            (Some(_), _) => "that question is over; `attention` has the one that stands now, if any",
+            (None, Some(_)) => {
+                "this question has just come; say with `attentionId` that it is the one you have seen"
+            }
+        };
         let problem = Problem::new(Code::QuestionChanged, detail);
         Err(problem.with("attention", serde_json::to_value(attention).unwrap_or_default()))
     }
