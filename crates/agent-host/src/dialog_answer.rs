@@ -1,6 +1,7 @@
 //! Answers a question by pressing keys, and only while the dialog is on the screen: otherwise they would land in the
 //! composer.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use parallax_api::message::AnswerRequest;
@@ -23,8 +24,10 @@ const MAX_TYPED: u32 = 4;
 const SEEN_CHARACTERS: usize = 12;
 /// What fields for secrets show for a character.
 const MASKS: [char; 3] = ['*', '•', '●'];
+/// How far a list is scrolled for one answer, in keys.
+const MAX_SCROLLS: u32 = 60;
 /// What ends a dialog in which several options were ticked, or several questions answered.
-const SUBMIT: [&str; 3] = ["submit", "next", REVIEW];
+const SUBMIT: [&str; 4] = ["submit", "next", "done", REVIEW];
 /// The option of the review that follows.
 const REVIEW: &str = "submit-answers";
 
@@ -36,6 +39,9 @@ pub struct DialogAnswer {
     question: AttentionRequest,
     pressed: Option<Pressed>,
     entry: Option<Entry>,
+    /// Options that were seen ticked as they should be, by their question: they may have been scrolled away since.
+    ticked: HashSet<(String, String)>,
+    scrolls: u32,
     until: Instant,
 }
 
@@ -65,6 +71,7 @@ struct Pressed {
 /// Keys to press, and what they are for.
 struct Press {
     what: String,
+    is_scroll: bool,
     writes: Vec<Vec<u8>>,
     /// A text among them, with what enters it once it is to be seen.
     text: Option<(String, Vec<Vec<u8>>)>,
@@ -87,7 +94,16 @@ impl DialogAnswer {
         match check(&request, needed) {
             Ok(()) => {
                 let (question, until) = (needed.clone(), now + DIALOG_TIMEOUT);
-                Ok(Self { request, reply, question, pressed: None, entry: None, until })
+                Ok(Self {
+                    request,
+                    reply,
+                    question,
+                    pressed: None,
+                    entry: None,
+                    ticked: HashSet::new(),
+                    scrolls: 0,
+                    until,
+                })
             }
             Err(problem) => Err((problem, reply)),
         }
@@ -132,14 +148,25 @@ impl DialogAnswer {
         if !needed.on_screen {
             return Ok(Vec::new());
         }
+        // A choice of own words has them as its label once they stand there: it is not looked for again.
+        let is_typed = |pressed: &Pressed| pressed.is_text && pressed.what == text_of(needed);
+        if self.pressed.as_ref().is_some_and(is_typed) {
+            return Ok(Vec::new());
+        }
         // Computed each time: the keys depend on where the dialog's cursor stands.
-        let press = press(&self.request, needed, &screen.modes()).map_err(Err)?;
+        self.note_ticks(needed);
+        let press = press(&self.request, needed, &self.ticked, &screen.modes()).map_err(Err)?;
         let is_text = press.text.is_some();
-        if let Some(pressed) = &mut self.pressed
+        if let Some(pressed) = &self.pressed
             && pressed.what == press.what
-            && (is_text || now < pressed.at + RETRY_INTERVAL)
+            && now < pressed.at + RETRY_INTERVAL
         {
             return Ok(Vec::new());
+        }
+        self.scrolls += u32::from(press.is_scroll);
+        if self.scrolls > MAX_SCROLLS {
+            let why = "the option did not come into view; look at the agent's screen";
+            return Err(Err(Problem::new(Code::Timeout, why)));
         }
         // Each step of a longer answer has its own time.
         if self.pressed.as_ref().is_none_or(|pressed| pressed.what != press.what) {
@@ -157,6 +184,20 @@ impl DialogAnswer {
             typed: 1,
         });
         Ok(press.writes)
+    }
+
+    /// Notes which options of the question on the screen are ticked as the answer wants them.
+    fn note_ticks(&mut self, needed: &AttentionRequest) {
+        let question = needed.questions.iter().find(|question| question.text == needed.text);
+        let Some(answers) = question.and_then(|question| self.request.answers.get(&question.id)) else {
+            return;
+        };
+        let chosen = answers.as_slice();
+        for option in &needed.options {
+            if option.selected.is_some_and(|selected| selected == is_among(option, chosen)) {
+                self.ticked.insert((needed.text.clone(), option.id.clone()));
+            }
+        }
     }
 
     /// Whether the dialog on the screen shows that the answer was taken.
@@ -246,7 +287,8 @@ fn check(request: &AnswerRequest, needed: &AttentionRequest) -> Result<(), Probl
         return Err(Problem::invalid("option", "give one of `option`, `text` and `answers`"));
     }
     if request.answers.is_empty() {
-        return if needed.on_screen { press(request, needed, &Modes::default()).map(drop) } else { Ok(()) };
+        let fits = || press(request, needed, &HashSet::new(), &Modes::default()).map(drop);
+        return if needed.on_screen { fits() } else { Ok(()) };
     }
     let ids: Vec<&str> = needed.questions.iter().map(|question| question.id.as_str()).collect();
     if let Some(unknown) = request.answers.keys().find(|id| !ids.contains(&id.as_str())) {
@@ -279,22 +321,35 @@ fn offers(question: &AttentionQuestion, answer: &str) -> bool {
 }
 
 /// The keys of this answer in the dialog as it stands.
-fn press(request: &AnswerRequest, needed: &AttentionRequest, modes: &Modes) -> Result<Press, Problem> {
+fn press(
+    request: &AnswerRequest,
+    needed: &AttentionRequest,
+    ticked: &HashSet<(String, String)>,
+    modes: &Modes,
+) -> Result<Press, Problem> {
     match (&request.option, &request.text) {
         (Some(option), _) => press_option(option, needed, modes),
         (None, Some(text)) => press_text(text, needed, modes),
-        (None, None) => press_part(request, needed, modes),
+        (None, None) => press_part(request, needed, ticked, modes),
     }
 }
 
 /// The next keys of an answer to several questions: those of the question on the screen, or what submits them all.
-fn press_part(request: &AnswerRequest, needed: &AttentionRequest, modes: &Modes) -> Result<Press, Problem> {
+fn press_part(
+    request: &AnswerRequest,
+    needed: &AttentionRequest,
+    ticked: &HashSet<(String, String)>,
+    modes: &Modes,
+) -> Result<Press, Problem> {
     let question = needed.questions.iter().find(|question| question.text == needed.text);
     let answers = question.and_then(|question| request.answers.get(&question.id));
     let (Some(question), Some(answers)) = (question, answers) else {
         return match submit(needed) {
             Some(submit) => Ok(pressed(needed, submit, modes)),
-            None => Ok(Press { what: needed.text.clone(), writes: Vec::new(), text: None }),
+            None => {
+                let what = needed.text.clone();
+                Ok(Press { what, is_scroll: false, writes: Vec::new(), text: None })
+            }
         };
     };
     let chosen = answers.as_slice();
@@ -306,22 +361,38 @@ fn press_part(request: &AnswerRequest, needed: &AttentionRequest, modes: &Modes)
     if !question.multiple {
         return press_option(chosen.first().map_or("", String::as_str), needed, modes);
     }
-    let is_chosen =
-        |option: &DialogOption| chosen.iter().any(|answer| option.id == *answer || option.label == *answer);
     let differs =
-        |option: &&DialogOption| option.selected.is_some_and(|selected| selected != is_chosen(option));
+        |option: &&DialogOption| option.selected.is_some_and(|selected| selected != is_among(option, chosen));
     let is_of_question = |option: &&DialogOption| offers(question, &option.label);
-    let next = needed.options.iter().filter(is_of_question).find(differs).or_else(|| submit(needed));
-    match next {
-        Some(option) => Ok(pressed(needed, option, modes)),
+    if let Some(option) = needed.options.iter().filter(is_of_question).find(differs) {
+        return Ok(pressed(needed, option, modes));
+    }
+    let is_unseen = |option: &&DialogOption| {
+        option.keys.is_empty()
+            && is_among(option, chosen)
+            && !ticked.contains(&(needed.text.clone(), option.id.clone()))
+    };
+    let hidden = needed.options.iter().find(is_unseen).filter(|_| !needed.scroll.is_empty());
+    match submit(needed).filter(|_| hidden.is_none()) {
+        Some(submit) => Ok(pressed(needed, submit, modes)),
+        None if !needed.scroll.is_empty() => Ok(scrolled(needed, modes)),
         None => {
             Err(Problem::new(Code::Timeout, "the dialog shows no way to submit; look at the agent's screen"))
         }
     }
 }
 
+fn is_among(option: &DialogOption, answers: &[String]) -> bool {
+    answers.iter().any(|answer| option.id == *answer || option.label == *answer)
+}
+
 fn press_option(option: &str, needed: &AttentionRequest, modes: &Modes) -> Result<Press, Problem> {
     let review = || submit(needed).filter(|_| SUBMIT.contains(&option));
+    let is_multiple = needed.options.iter().any(|option| option.selected.is_some());
+    if find(needed, option).is_none() && is_multiple && SUBMIT.contains(&option) && !needed.scroll.is_empty()
+    {
+        return Ok(scrolled(needed, modes));
+    }
     let choice = find(needed, option).or_else(review).ok_or_else(|| {
         let known: Vec<&str> = needed.options.iter().map(|choice| choice.id.as_str()).collect();
         let detail = match known.as_slice() {
@@ -330,6 +401,14 @@ fn press_option(option: &str, needed: &AttentionRequest, modes: &Modes) -> Resul
         };
         Problem::invalid("option", detail).with("options", known)
     })?;
+    if needed.takes_text.as_ref().is_some_and(|entry| !entry.before.is_empty() && entry.before == choice.keys)
+    {
+        let detail = format!("`{option}` is an answer in own words; send them as `text`");
+        return Err(Problem::invalid("option", detail));
+    }
+    if choice.keys.is_empty() {
+        return Ok(scrolled(needed, modes));
+    }
     Ok(pressed(needed, choice, modes))
 }
 
@@ -340,17 +419,33 @@ fn press_text(text: &str, needed: &AttentionRequest, modes: &Modes) -> Result<Pr
             .with("options", known)
     })?;
     let mut writes = keys::encode_all(&entry.before, modes);
-    writes.push(if modes.bracketed_paste { keys::paste(text) } else { text.as_bytes().to_vec() });
+    let is_digit = entry.in_list && text.len() == 1 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let typed = if is_digit { format!("{text} ") } else { text.to_owned() };
+    writes.push(if modes.bracketed_paste { keys::paste(&typed) } else { typed.into_bytes() });
     let mut enter = keys::encode_all(&entry.after, modes);
     if !entry.is_echoed {
         writes.append(&mut enter);
     }
-    Ok(Press { what: format!("{} text", needed.text), writes, text: Some((text.to_owned(), enter)) })
+    let text = Some((text.to_owned(), enter));
+    Ok(Press { what: text_of(needed), is_scroll: false, writes, text })
+}
+
+/// What a text is typed for.
+fn text_of(needed: &AttentionRequest) -> String {
+    format!("{} text", needed.text)
+}
+
+/// Shows more of the list. What it shows now is part of `what`: the same again is a retry.
+fn scrolled(needed: &AttentionRequest, modes: &Modes) -> Press {
+    let shown = needed.options.iter().filter(|option| !option.keys.is_empty());
+    let shown: Vec<&str> = shown.map(|option| option.id.as_str()).collect();
+    let what = format!("{} scroll {shown:?} {:?}", needed.text, needed.marked);
+    Press { what, is_scroll: true, writes: keys::encode_all(&needed.scroll, modes), text: None }
 }
 
 fn pressed(needed: &AttentionRequest, option: &DialogOption, modes: &Modes) -> Press {
     let what = format!("{} {} {:?}", needed.text, option.id, option.selected);
-    Press { what, writes: keys::encode_all(&option.keys, modes), text: None }
+    Press { what, is_scroll: false, writes: keys::encode_all(&option.keys, modes), text: None }
 }
 
 fn find<'a>(needed: &'a AttentionRequest, option: &str) -> Option<&'a DialogOption> {
@@ -468,6 +563,54 @@ mod tests {
     }
 
     #[test]
+    fn a_list_is_scrolled_to_what_it_does_not_show() {
+        let now = Instant::now();
+        let both = Answers::Several(vec!["small".into(), "large".into()]);
+        let red = Answers::One("red".into());
+        let answers = BTreeMap::from([("size".to_owned(), both), ("colour".to_owned(), red)]);
+        let request = AnswerRequest { answers, ..AnswerRequest::default() };
+        let hidden = |id: &str| DialogOption { id: id.into(), label: id.into(), ..Default::default() };
+        let view = |options: Vec<DialogOption>| AttentionRequest {
+            scroll: vec!["down".into()],
+            ..pane("Which size?", options)
+        };
+        let top = |ticked| view(vec![option("small", "1", Some(ticked)), hidden("large")]);
+        let below = |ticked| view(vec![option("large", "2", Some(ticked)), hidden("small")]);
+        let end = view(vec![option("done", "9", None), hidden("small"), hidden("large")]);
+        let mut answer = begin(request, &top(false), now);
+        let down = Some("\u{1b}[B");
+        assert_eq!(step(&mut answer, &top(false), now).as_deref(), Some("1"));
+        assert_eq!(step(&mut answer, &top(true), now).as_deref(), down);
+        assert_eq!(step(&mut answer, &below(false), now).as_deref(), Some("2"));
+        assert_eq!(step(&mut answer, &below(true), now).as_deref(), down, "what was ticked stays ticked");
+        assert_eq!(step(&mut answer, &end, now).as_deref(), Some("9"));
+    }
+
+    #[test]
+    fn own_words_are_no_option() {
+        let before = vec!["3".into()];
+        let entry = TextEntry { before, in_list: false, after: vec!["enter".into()], is_echoed: false };
+        let options = vec![option("yes", "1", None), option("tell-what-to-change", "3", None)];
+        let needed = AttentionRequest { takes_text: Some(entry), ..pane("Go on?", options) };
+        assert!(check(&AnswerRequest::option("tell-what-to-change"), &needed).is_err());
+        let now = Instant::now();
+        let mut answer = begin(AnswerRequest::text("smaller"), &needed, now);
+        assert_eq!(step(&mut answer, &needed, now).as_deref(), Some("3smaller\r"));
+        let typed_in = AttentionRequest { takes_text: None, ..needed };
+        assert_eq!(step(&mut answer, &typed_in, now).as_deref(), Some(""), "the words stand there");
+    }
+
+    #[test]
+    fn a_digit_is_no_choice() {
+        let after = vec!["enter".into()];
+        let entry = TextEntry { before: Vec::new(), in_list: true, after, is_echoed: false };
+        let needed =
+            AttentionRequest { takes_text: Some(entry), ..pane("How many?", vec![option("one", "1", None)]) };
+        let mut answer = begin(AnswerRequest::text("1"), &needed, Instant::now());
+        assert_eq!(step(&mut answer, &needed, Instant::now()).as_deref(), Some("1 \r"));
+    }
+
+    #[test]
     fn answers_must_fit_the_questions() {
         let needed = pane("Which colour?", vec![option("red", "1", None)]);
         for (id, given) in
@@ -483,7 +626,12 @@ mod tests {
     #[test]
     fn a_text_is_entered_when_it_is_to_be_seen() {
         let asked = AttentionRequest {
-            takes_text: Some(TextEntry { before: vec![], after: vec!["enter".into()], is_echoed: true }),
+            takes_text: Some(TextEntry {
+                before: vec![],
+                in_list: false,
+                after: vec!["enter".into()],
+                is_echoed: true,
+            }),
             ..AttentionRequest::new(AttentionKind::Login, "Enter a key\nThe key is kept.")
         };
         let size = TerminalSize { cols: 20, rows: 6 };

@@ -47,6 +47,10 @@ pub struct AttentionRequest {
     pub options: Vec<DialogOption>,
     /// The dialog itself is on the screen: keys reach it.
     pub on_screen: bool,
+    /// The keys that show more options, when there are more than those on the screen.
+    pub scroll: Vec<String>,
+    /// The option that the marker stands at, by its place among those on the screen.
+    pub marked: Option<usize>,
     /// How free text is entered, when it takes some.
     pub takes_text: Option<TextEntry>,
     /// The keys of the choice that the profile makes by itself, once. Empty: it is a person's.
@@ -59,6 +63,8 @@ pub struct AttentionRequest {
     pub questions: Vec<AttentionQuestion>,
     /// The plan to be approved.
     pub plan: Option<String>,
+    /// What the CLI warns of.
+    pub danger: Option<String>,
 }
 
 impl AttentionRequest {
@@ -70,12 +76,15 @@ impl AttentionRequest {
             login_url: None,
             options: Vec::new(),
             on_screen: true,
+            scroll: Vec::new(),
+            marked: None,
             takes_text: None,
             pass: Vec::new(),
             close: Vec::new(),
             tool: None,
             questions: Vec::new(),
             plan: None,
+            danger: None,
         }
     }
 }
@@ -87,7 +96,8 @@ pub struct DialogOption {
     pub id: String,
     /// What the CLI shows.
     pub label: String,
-    /// Key names for `keys::encode`, or text to type as it stands: one write each, 50 ms or more apart.
+    /// Key names for `keys::encode`, or text to type as it stands: one write each, 50 ms or more apart. None: the list must
+    /// be scrolled to it first.
     pub keys: Vec<String>,
     /// What the agent says about it.
     pub description: Option<String>,
@@ -114,6 +124,8 @@ impl From<&DialogOption> for AttentionOption {
 pub struct TextEntry {
     /// Keys that open the entry.
     pub before: Vec<String>,
+    /// The paste itself opens it, in a list. A single digit would choose from the list instead.
+    pub in_list: bool,
     /// Keys that end it.
     pub after: Vec<String>,
     /// The screen shows what is typed, or a mask in its place: `after` can wait for that.

@@ -233,6 +233,7 @@ impl Publisher {
             tool: needed.tool.clone(),
             questions: needed.questions.clone(),
             plan: needed.plan.clone(),
+            danger: needed.danger.clone(),
             since: same.map_or_else(Time::now, |same| same.since),
         };
         if shown == Some(&attention) {

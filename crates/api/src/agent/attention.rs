@@ -116,6 +116,9 @@ pub struct Attention {
     /// The plan to be approved (Markdown).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
+    /// What the CLI itself warns of, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub danger: Option<String>,
     /// Since when.
     pub since: Time,
 }

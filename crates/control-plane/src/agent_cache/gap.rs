@@ -129,6 +129,7 @@ mod tests {
                 tool: None,
                 questions: vec![],
                 plan: None,
+                danger: None,
                 since: at,
             }),
             error: None,
@@ -140,8 +141,8 @@ mod tests {
             model: None,
             updated_at: at,
             last_activity_at: None,
-            queued: 0,
             activity: None,
+            queued: 0,
             stale: false,
         }
     }

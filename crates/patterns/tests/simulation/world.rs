@@ -378,6 +378,7 @@ fn dialog(dice: &mut Rng, key: &str, from: Instant) -> Dialog {
         tool: None,
         questions: Vec::new(),
         plan: None,
+        danger: None,
         since: Time::from_millis(0),
     };
     Dialog { attention, from, answered: false }

@@ -10,6 +10,8 @@ use crate::observation::{AttentionRequest, DialogOption};
 pub(super) const MAX_ASKED: usize = 16;
 /// A text of a tool's input by which its dialog is known, in characters.
 const KEY_CHARS: usize = 24;
+/// The shortest line of a dialog by which a program is known, in letters and digits.
+const LINE_CHARS: usize = 4;
 /// How much of an input stands in a question that does not show it.
 const INPUT_CHARS: usize = 2000;
 
@@ -36,11 +38,28 @@ impl AskedTool {
     }
 
     /// Whether a dialog with this text is about it.
-    fn is_shown_in(&self, squeezed_text: &str) -> bool {
+    fn is_shown_in(&self, text: &str) -> bool {
+        if let Value::String(program) = &self.tool.input {
+            // A program in which the dialog's command stands somewhere.
+            let program = squeezed(program);
+            let mut lines = text.lines().map(squeezed).filter(|line| line.chars().count() >= LINE_CHARS);
+            return lines.any(|line| program.contains(&line));
+        }
+        let shown = squeezed(text);
         texts(&self.tool.input).iter().any(|text| {
             let key: String = squeezed(text).chars().take(KEY_CHARS).collect();
-            key.chars().count() >= 2 && squeezed_text.contains(&key)
+            key.chars().count() >= 2 && shown.contains(&key)
         })
+    }
+
+    /// Whether a dialog of this kind can be about it, though nothing of it is shown.
+    fn fits(&self, needed: &AttentionRequest) -> bool {
+        let is_program = self.tool.input.is_string();
+        match needed.kind {
+            _ if !needed.on_screen => !is_program,
+            AttentionKind::Question => !self.questions.is_empty(),
+            _ => self.questions.is_empty() && !is_program,
+        }
     }
 
     /// The request with everything that the hook reported.
@@ -91,13 +110,26 @@ impl AskedTool {
                 option.preview.clone_from(&known.preview);
             }
         }
+        if !needed.scroll.is_empty() {
+            let is_shown = |known: &&AttentionOption| {
+                needed.options.iter().any(|option| squeezed(&option.label) == squeezed(&known.label))
+            };
+            let hidden = question.options.iter().filter(|known| !is_shown(known)).map(DialogOption::from);
+            let hidden: Vec<DialogOption> = hidden.collect();
+            needed.options.extend(hidden);
+        }
     }
 
     /// The text of a dialog, with the tool and its input where the dialog does not show them whole.
     fn described(&self, text: &str) -> String {
         let shown = squeezed(text);
+        if let Some(plan) = &self.plan {
+            let is_whole = shown.contains(&squeezed(plan));
+            return if is_whole { text.to_owned() } else { format!("{plan}\n{text}") };
+        }
         let is_whole = texts(&self.tool.input).iter().all(|part| shown.contains(&squeezed(part)));
-        if is_whole {
+        // Of a program the dialog shows the command that it runs.
+        if is_whole || self.tool.input.is_string() {
             return text.to_owned();
         }
         let input: Vec<String> = match &self.tool.input {
@@ -111,7 +143,7 @@ impl AskedTool {
     }
 }
 
-/// The tool that this dialog is about: the one whose input it shows, else the newest.
+/// The tool that this dialog is about: the one whose input it shows, else the newest of its kind.
 pub(super) fn of_dialog<'a>(
     asked: &'a mut [AskedTool],
     needed: &AttentionRequest,
@@ -119,9 +151,8 @@ pub(super) fn of_dialog<'a>(
     if !needed.kind.is_question() {
         return None;
     }
-    let shown = squeezed(&needed.text);
-    let at =
-        asked.iter().rposition(|tool| tool.is_shown_in(&shown)).or_else(|| asked.len().checked_sub(1))?;
+    let shown = asked.iter().rposition(|tool| tool.is_shown_in(&needed.text));
+    let at = shown.or_else(|| asked.iter().rposition(|tool| tool.fits(needed)))?;
     asked.get_mut(at)
 }
 
@@ -133,14 +164,24 @@ fn question(value: &Value, ids: &mut Vec<String>) -> Option<AttentionQuestion> {
     let id = std::iter::once(word.clone()).chain(numbered).find(|id| !ids.contains(id))?;
     ids.push(id.clone());
     let options = value.get("options").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    // Gemini CLI has kinds of questions that need no options, or have their own.
+    let options = match value.get("type").and_then(Value::as_str) {
+        Some("text") => Vec::new(),
+        Some("yesno") => ["Yes", "No"].map(named).to_vec(),
+        _ => options.iter().filter_map(option).collect(),
+    };
     Some(AttentionQuestion {
         id,
         text,
         header,
         multiple: value.get("multiSelect").and_then(Value::as_bool).unwrap_or_default(),
-        options: options.iter().filter_map(option).collect(),
+        options,
         free_text: true,
     })
+}
+
+fn named(label: &str) -> AttentionOption {
+    AttentionOption { id: slug(label), label: label.into(), ..AttentionOption::default() }
 }
 
 fn option(value: &Value) -> Option<AttentionOption> {

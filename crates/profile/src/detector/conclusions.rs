@@ -101,6 +101,7 @@ impl Detector {
                 // A prompt for a password shows nothing of it.
                 let takes_text = is_plain.then(|| TextEntry {
                     before: Vec::new(),
+                    in_list: false,
                     after: vec!["enter".into()],
                     is_echoed: false,
                 });

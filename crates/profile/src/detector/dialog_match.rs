@@ -5,10 +5,11 @@ use parallax_screen::Row;
 
 use super::block::{Line, says_something, unframed};
 use super::link::{Link, last_link};
-use super::option_rows::{self, option_rows};
+use super::option_rows::{self, OptionRow, is_scrolled, option_rows};
 use crate::observation::{AttentionRequest, DialogOption, TextEntry};
 use crate::profile::Profile;
-use crate::profile::dialog_rule::DialogRule;
+use crate::profile::dialog_rule::{DialogRule, TextRule};
+use crate::profile::pattern::Pattern;
 
 /// The dialog that stands on the screen.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,18 +50,18 @@ fn block(dialog: &DialogRule, rows: &[Row], width: usize) -> Option<Vec<Line>> {
 }
 
 fn asked(profile: &Profile, dialog: &DialogRule, rows: &[Row], lines: &[Line], width: usize) -> DialogMatch {
-    let is_entry = dialog.text.as_ref().is_some_and(|rule| rule.choice.is_none());
+    let is_entry = dialog.text.as_ref().is_some_and(TextRule::is_open);
     let rows_of_options = if is_entry { Vec::new() } else { option_rows(profile, lines) };
     let screen_rows = lines[0].row..rows.len();
     let link = dialog
         .address
         .as_ref()
         .and_then(|address| last_link(rows, screen_rows, width).filter(|link| address.is_match(&link.url)));
-    let text = text(
-        dialog,
-        &lines[..rows_of_options.first().map_or(lines.len(), |offer| offer.line)],
-        link.as_ref(),
-    );
+    let told = &lines[..rows_of_options.first().map_or(lines.len(), |offer| offer.line)];
+    let mut text = text(dialog, told, link.as_ref());
+    if let Some(advice) = dialog.advice.as_ref().filter(|_| link.is_some()) {
+        text = format!("{text}\n{advice}");
+    }
     let mut options = option_rows::options(profile, dialog, &rows_of_options, lines);
     options.extend(dialog.keys.iter().map(|choice| DialogOption {
         id: choice.id.clone(),
@@ -68,12 +69,16 @@ fn asked(profile: &Profile, dialog: &DialogRule, rows: &[Row], lines: &[Line], w
         keys: choice.keys.clone(),
         ..DialogOption::default()
     }));
+    // It is no option but the way to own words.
+    if let Some(rule) = dialog.text.as_ref().filter(|rule| rule.in_list) {
+        options.retain(|option| rule.choice.as_ref().is_none_or(|label| !label.is_match(&option.label)));
+    }
     let takes_text = dialog.text.as_ref().and_then(|rule| {
-        let before = match &rule.choice {
+        let before = match rule.choice.as_ref().filter(|_| !rule.in_list) {
             Some(label) => options.iter().find(|choice| label.is_match(&choice.label))?.keys.clone(),
             None => Vec::new(),
         };
-        Some(TextEntry { before, after: vec!["enter".into()], is_echoed: true })
+        Some(TextEntry { before, in_list: rule.in_list, after: vec!["enter".into()], is_echoed: true })
     });
     let passed =
         dialog.pass.as_ref().and_then(|label| options.iter().find(|choice| label.is_match(&choice.label)));
@@ -82,8 +87,11 @@ fn asked(profile: &Profile, dialog: &DialogRule, rows: &[Row], lines: &[Line], w
     let needed = dialog.asks.map(|kind| AttentionRequest {
         login_url: link.map(|link| link.url),
         options,
+        scroll: if is_scrolled(lines) { vec!["down".into()] } else { Vec::new() },
+        marked: rows_of_options.iter().position(OptionRow::is_marked),
         takes_text,
         pass,
+        danger: dialog.danger.as_ref().and_then(|danger| warning(danger, told)),
         ..AttentionRequest::new(kind, text.clone())
     });
     let evidence = match dialog.asks {
@@ -92,6 +100,15 @@ fn asked(profile: &Profile, dialog: &DialogRule, rows: &[Row], lines: &[Line], w
         _ => last_rows(lines),
     };
     DialogMatch { rule: format!("dialog {}", dialog.name), needed, error, evidence }
+}
+
+/// The first row that warns, with the rows that it goes on in.
+fn warning(danger: &Pattern, lines: &[Line]) -> Option<String> {
+    let first = lines.iter().position(|line| danger.is_match(line.text.trim()))?;
+    let further = lines[first..].windows(2).take_while(|pair| pair[0].continues_in(&pair[1]));
+    let further = further.map(|pair| pair[1].text.trim());
+    let rows: Vec<&str> = std::iter::once(lines[first].text.trim()).chain(further).collect();
+    Some(rows.join(" "))
 }
 
 fn last_rows(lines: &[Line]) -> String {
@@ -226,6 +243,114 @@ mod tests {
         .unwrap();
         assert_eq!(choices_of(&asked), pairs(&[("yes", "1"), ("always", "2"), ("no", "3")]));
         assert_eq!(asked.needed.unwrap().text, "? Shell  touch a\ntouch a\nAllow execution of [Shell]?");
+    }
+
+    /// A box of Gemini CLI around these lines.
+    fn boxed(lines: &[&str]) -> Vec<String> {
+        let side = "─".repeat(usize::from(WIDTH) - 2);
+        let inner = lines.iter().map(|line| format!("│ {line:<56} │"));
+        std::iter::once(format!("╭{side}╮")).chain(inner).chain([format!("╰{side}╯")]).collect()
+    }
+
+    fn asked_in_box(lines: &[&str]) -> AttentionRequest {
+        let lines = boxed(lines);
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        asked_by("gemini", &lines).expect("a dialog").needed.expect("it asks")
+    }
+
+    #[test]
+    fn a_question_may_want_a_text() {
+        let asked = asked_in_box(&[
+            "Answer Questions",
+            "",
+            "What name?",
+            "",
+            "> a name",
+            "",
+            "Enter to submit · Esc to cancel",
+        ]);
+        assert_eq!((asked.kind, asked.text.as_str()), (AttentionKind::Question, "What name?"));
+        assert_eq!(asked.options, []);
+        assert_eq!(asked.takes_text.expect("a text").after, ["enter"]);
+    }
+
+    #[test]
+    fn a_long_list_is_told_as_far_as_it_shows() {
+        let rows = |first: &str, second: &str| {
+            asked_in_box(&[
+                "Answer Questions",
+                "",
+                "← □ Targets │ □ Name │ ≡ Review →",
+                "",
+                "Which targets?",
+                "(Select all that apply)",
+                "",
+                "▲",
+                first,
+                second,
+                "▼",
+                "",
+                "Enter to select · ←/→ to switch questions · Esc to cancel",
+            ])
+        };
+        let asked = rows("● 1. [ ] macOS", "  2. [x] Linux");
+        assert_eq!(asked.text, "Which targets?");
+        let ticks: Vec<_> =
+            asked.options.iter().map(|option| (option.id.as_str(), option.selected)).collect();
+        assert_eq!(ticks, [("macos", Some(false)), ("linux", Some(true))]);
+        assert_eq!(asked.scroll, ["down"]);
+        assert!(asked.takes_text.is_some_and(|entry| entry.in_list), "own words");
+        let further = rows("  3. [ ] Windows", "● Done");
+        assert_eq!(further.options[0].id, "windows");
+    }
+
+    #[test]
+    fn answers_are_reviewed_and_plans_approved() {
+        let asked = asked_in_box(&[
+            "Answer Questions",
+            "Review your answers:",
+            "Targets → Linux",
+            "Enter to submit · Tab/Shift+Tab to edit answers",
+        ]);
+        assert_eq!(asked.options[0].id, "submit-answers");
+        let asked = asked_in_box(&[
+            "Ready to start implementation?",
+            "1. Look",
+            "2. Do",
+            "",
+            "● 1.  Yes, automatically accept edits",
+            "  2.  Yes, manually accept edits",
+            "  3.  Type your feedback...",
+            "",
+            "Enter to select · ↑/↓ to navigate · Esc to cancel",
+        ]);
+        assert_eq!(asked.kind, AttentionKind::Plan);
+        assert_eq!(asked.text, "1. Look\n2. Do");
+        assert_eq!(asked.options.len(), 2, "the third is for own words: {:?}", asked.options);
+    }
+
+    #[test]
+    fn what_the_cli_warns_of_is_the_danger() {
+        let asked = asked_by(
+            "claude",
+            &[
+                "---",
+                " Bash command",
+                " rm -rf $(cat nowhere.txt)/x",
+                " A nested command in this command can't be checked before it",
+                " runs",
+                " Do you want to proceed?",
+                " ❯ 1. Yes",
+                "   2. No",
+                "",
+                " Esc to cancel · Tab to amend",
+            ],
+        );
+        let danger = asked.and_then(|asked| asked.needed).and_then(|needed| needed.danger);
+        assert_eq!(
+            danger.as_deref(),
+            Some("A nested command in this command can't be checked before it runs")
+        );
     }
 
     #[test]

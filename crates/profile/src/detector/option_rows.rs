@@ -19,12 +19,28 @@ pub(super) struct OptionRow {
     has_preview: bool,
 }
 
+impl OptionRow {
+    /// Whether the marker stands at it.
+    pub fn is_marked(&self) -> bool {
+        self.marked
+    }
+}
+
+/// What stands above and below a list that is longer than its room.
+const SCROLLED: [&str; 2] = ["▲", "▼"];
+
+/// Whether a list has more options than it shows.
+pub(super) fn is_scrolled(lines: &[Line]) -> bool {
+    lines.iter().any(|line| SCROLLED.contains(&line.text.trim()))
+}
+
 /// What ends a list in which several options may be ticked.
-const SUBMIT: [&str; 2] = ["Submit", "Next"];
+const SUBMIT: [&str; 3] = ["Submit", "Next", "Done"];
 /// What frames a preview beside the options.
 const FRAME: [char; 7] = ['┌', '│', '└', '├', '╭', '╰', '┐'];
 
-/// The options in a block: the last list numbered from one, or the rows in line with the marked one.
+/// The options in a block: the last list numbered from one (or from where it is scrolled to), or the rows in line with the
+/// marked one.
 pub(super) fn option_rows(profile: &Profile, lines: &[Line]) -> Vec<OptionRow> {
     let all: Vec<OptionRow> = lines
         .iter()
@@ -36,7 +52,10 @@ pub(super) fn option_rows(profile: &Profile, lines: &[Line]) -> Vec<OptionRow> {
     for row in all {
         match row.number {
             Some(1) => numbered = vec![row],
-            Some(number) if number == numbered.len() + 1 && number > 1 => numbered.push(row),
+            Some(number) if numbered.last().is_some_and(|last| last.number == Some(number - 1)) => {
+                numbered.push(row);
+            }
+            Some(_) if row.line > 0 && lines[row.line - 1].text.trim() == SCROLLED[0] => numbered = vec![row],
             Some(_) => {}
             None => unnumbered.push(row),
         }
@@ -83,7 +102,7 @@ fn option_row(marks: &[String], line: usize, text: &str) -> Option<OptionRow> {
     let ticked = ["[✔] ", "[x] ", "[X] "].iter().find_map(|tick| rest.strip_prefix(tick));
     let unticked = rest.strip_prefix("[ ] ").filter(|_| number.is_some());
     let selected = ticked.filter(|_| number.is_some()).map(|_| true).or(unticked.map(|_| false));
-    rest = ticked.or(unticked).filter(|_| number.is_some()).unwrap_or(rest);
+    rest = ticked.or(unticked).filter(|_| number.is_some()).unwrap_or(rest).trim_start();
     let bare = without_preview(rest);
     let has_preview = bare.len() < rest.len();
     let label = bare.trim_end().trim_end_matches(" ✔").to_owned();

@@ -90,7 +90,7 @@ impl ReportFields {
             version: at(&reading.version),
             tool: at(&reading.tool).map(|name| {
                 let input = reading.tool_input.as_ref().and_then(|pointer| value.pointer(pointer));
-                AttentionTool { name, input: input.cloned().unwrap_or_default() }
+                AttentionTool { name, input: input.map(structured).unwrap_or_default() }
             }),
             continued: reading.continued.as_ref().and_then(|pointer| value.pointer(pointer)?.as_bool())
                 == Some(true),
@@ -101,6 +101,12 @@ impl ReportFields {
             cost: reading.cost.as_ref().and_then(|pointer| value.pointer(pointer)?.as_f64()),
         }
     }
+}
+
+/// What a tool is called with. Some CLIs have it as JSON in a text.
+fn structured(input: &Value) -> Value {
+    let parsed = input.as_str().and_then(|text| serde_json::from_str(text).ok());
+    parsed.filter(Value::is_object).unwrap_or_else(|| input.clone())
 }
 
 /// A text that is not empty.

@@ -32,6 +32,12 @@ pub struct DialogRule {
     /// Rows that say nothing to a person.
     #[serde(default)]
     pub skip: Option<Pattern>,
+    /// Rows that warn of what is asked for: the first is told as its danger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub danger: Option<Pattern>,
+    /// What a person can do with the address of its login, beside what the CLI says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
     /// How the address of its login begins. Without this, addresses in it are not for logging in.
     #[serde(default)]
     pub address: Option<Pattern>,
@@ -69,6 +75,16 @@ pub struct TextRule {
     /// The choice that opens the entry, by its label. Default: it is open.
     #[serde(default)]
     pub choice: Option<Pattern>,
+    /// What is pasted while the list stands opens it. The choice is then no option.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_list: bool,
+}
+
+impl TextRule {
+    /// Whether the entry is open, so that the dialog has no list.
+    pub fn is_open(&self) -> bool {
+        self.choice.is_none() && !self.in_list
+    }
 }
 
 /// A choice without a number: a key.
