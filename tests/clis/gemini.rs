@@ -2,3 +2,7 @@
 
 parallax_testkit::real_cli!(parallax_testkit::real_cli::RealCli::Gemini);
 parallax_testkit::real_cli!(parallax_testkit::real_cli::RealCli::Gemini; a_login_makes_it_ready);
+parallax_testkit::real_cli!(
+    parallax_testkit::real_cli::RealCli::Gemini;
+    several_questions_are_answered_in_one_call, a_question_wants_a_text, own_words_are_an_answer,
+);

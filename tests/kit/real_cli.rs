@@ -6,6 +6,7 @@
 
 pub mod cases;
 pub mod provider;
+pub mod questions;
 
 use std::fs;
 use std::path::Path;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::RealCli;
 use super::provider::Provider;
+pub use super::questions::*;
 use crate::awkward_messages::{as_taken, fifty};
 use crate::backend::{ServerOptions, TestBackend};
 use crate::local::Directory;
@@ -88,6 +89,8 @@ pub async fn permission_is_given(cli: RealCli) {
     let id = agent.tell("Please make the file").await;
     let attention = agent.asks(AttentionKind::Question).await;
     assert!(attention.text.contains("touch made.txt"), "{attention:?}");
+    let tool = attention.tool.clone().expect("the tool is told");
+    assert!(tool.input.to_string().contains("touch made.txt"), "{tool:?}");
     let options: Vec<&str> = attention.options.iter().map(|option| option.id.as_str()).collect();
     assert!(options.contains(&"yes") && options.contains(&"no"), "{attention:?}");
     assert!(!made(&backend), "it waits");
@@ -258,7 +261,7 @@ pub async fn a_code_makes_it_ready(cli: RealCli) {
     finish(backend).await;
 }
 
-async fn scripted(replies: Vec<Reply>) -> Models {
+pub(super) async fn scripted(replies: Vec<Reply>) -> Models {
     let defaults = Pace { chunk_chars: Some(16), chunk_delay_ms: Some(2), first_delay_ms: Some(5) };
     let scenario = Scenario { defaults, replies, ..Scenario::default() };
     Models::start(scenario).await.expect("the loopback interface has a free port")
@@ -276,7 +279,7 @@ async fn asking_models(cli: RealCli) -> Models {
     .await
 }
 
-fn is_gate(entry: &crate::models::log::Entry) -> bool {
+pub(super) fn is_gate(entry: &crate::models::log::Entry) -> bool {
     matches!(entry.event, crate::models::log::LogEvent::GateWait { .. })
 }
 
@@ -289,7 +292,7 @@ fn squeezed(text: &str) -> String {
 }
 
 /// Ends everything and looks for what is left.
-async fn finish(backend: crate::local::LocalBackend) {
+pub(super) async fn finish(backend: crate::local::LocalBackend) {
     let user = backend.user();
     for agent in user.client.list_all(&Default::default()).await.expect("the server lists its agents") {
         user.follow(agent.id).await.stop().await;
@@ -309,7 +312,7 @@ macro_rules! real_cli {
         $crate::real_cli!($cli;
             the_two_calls, fifty_messages, permission_is_given, permission_is_refused,
             a_restart_keeps_the_conversation, an_answer_survives_the_server, a_turn_is_interrupted,
-            an_error_is_told, a_stranger_must_log_in,
+            an_error_is_told, a_stranger_must_log_in, interrupts_in_a_row,
         );
     };
     ($cli:expr; $($case:ident),+ $(,)?) => {
