@@ -100,6 +100,14 @@ test: debug ## Every test that a clone alone can run
 test-clis: debug clis ## The real Claude Code, Codex and Gemini CLI against the scripted models
 	PATH="$(CLIS)/bin:$$PATH" $(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(clis) - test(/^in_/)'
 
+# The newest releases, beside the pinned ones.
+.PHONY: drift
+drift: debug clis ## Run that suite on the pinned and the newest CLIs, and write docs/clis.md
+	$(MAKE) clis XDG_CACHE_HOME="$(CACHE)/newest" \
+	  CLAUDE="$$(npm view @anthropic-ai/claude-code version)" CODEX="$$(npm view @openai/codex version)" \
+	  GEMINI="$$(npm view @google/gemini-cli version)"
+	CARGO="$(CARGO)" bash tests/clis/drift.sh "$(CLIS)" "$(CACHE)/newest/parallax/clis"
+
 .PHONY: test-chaos
 test-chaos: debug ## Full disks (as root), damaged files, killed hosts; PARALLAX_CHAOS_ROUNDS, PARALLAX_CHAOS_SEED
 	$(CARGO) nextest run --workspace --locked --run-ignored only --no-fail-fast -E 'binary(chaos)'
