@@ -40,8 +40,10 @@ impl AutoDismiss {
 
     /// The names of the keys to press now.
     pub fn step<'a>(&mut self, needed: Option<&'a AttentionRequest>, now: Instant) -> &'a [String] {
-        let is_theirs =
-            |needed: &AttentionRequest| self.is_login_answered && needed.kind == AttentionKind::Login;
+        // What only wants Enter is no choice: Claude Code says so when a login was made.
+        let is_theirs = |needed: &AttentionRequest| {
+            self.is_login_answered && needed.kind == AttentionKind::Login && needed.options.len() > 1
+        };
         let needed = needed.filter(|needed| !is_theirs(needed));
         self.last_gone = self.last_gone.filter(|gone| needed.is_none() && now < *gone + NEXT_DIALOG_TIMEOUT);
         let text = needed.map(|needed| needed.text.as_str());
@@ -97,6 +99,8 @@ impl AutoDismiss {
 
 #[cfg(test)]
 mod tests {
+    use parallax_profile::DialogOption;
+
     use super::*;
 
     fn theme() -> AttentionRequest {
@@ -128,6 +132,7 @@ mod tests {
         let key = AttentionRequest::new(AttentionKind::Login, "Enter your key");
         let way = AttentionRequest {
             pass: vec!["enter".into()],
+            options: vec![DialogOption::default(), DialogOption::default()],
             ..AttentionRequest::new(AttentionKind::Login, "How would you like to log in?")
         };
         dismiss.answered(&theme());
@@ -138,6 +143,12 @@ mod tests {
         assert_eq!(dismiss.step(Some(&way), now), [""; 0]);
         assert_eq!(dismiss.step(Some(&way), now + FIRST_DELAY), [""; 0]);
         assert!(!dismiss.is_dismissing(&way), "it is asked");
+        let made = AttentionRequest {
+            options: vec![DialogOption::default()],
+            ..AttentionRequest { text: "Login successful".into(), ..way.clone() }
+        };
+        assert_eq!(dismiss.step(Some(&made), now), [""; 0]);
+        assert_eq!(dismiss.step(Some(&made), now + FIRST_DELAY), ["enter"], "that is no choice");
         assert_eq!(dismiss.step(Some(&theme()), now), [""; 0]);
         assert_eq!(
             dismiss.step(Some(&theme()), now + FIRST_DELAY),
