@@ -24,6 +24,8 @@ const MAX_TYPED: u32 = 4;
 const SEEN_CHARACTERS: usize = 12;
 /// What fields for secrets show for a character.
 const MASKS: [char; 3] = ['*', '•', '●'];
+/// When the Enter behind a text is pressed again.
+const ENTER_INTERVAL: Duration = Duration::from_millis(2500);
 /// How far a list is scrolled for one answer, in keys.
 const MAX_SCROLLS: u32 = 60;
 /// What ends a dialog in which several options were ticked, or several questions answered.
@@ -66,6 +68,8 @@ struct Pressed {
     /// The dialog and the option: the same again is a retry.
     what: String,
     is_text: bool,
+    /// What ends a text.
+    enter: Vec<Vec<u8>>,
 }
 
 /// Keys to press, and what they are for.
@@ -149,9 +153,15 @@ impl DialogAnswer {
             return Ok(Vec::new());
         }
         // A choice of own words has them as its label once they stand there: it is not looked for again.
-        let is_typed = |pressed: &Pressed| pressed.is_text && pressed.what == text_of(needed);
-        if self.pressed.as_ref().is_some_and(is_typed) {
-            return Ok(Vec::new());
+        let is_typed = |pressed: &&mut Pressed| pressed.is_text && pressed.what == text_of(needed);
+        if let Some(pressed) = self.pressed.as_mut().filter(is_typed) {
+            // An Enter that came too soon after it became a line break.
+            let is_due = self.question.kind.is_question() && now >= pressed.at + ENTER_INTERVAL;
+            if !is_due {
+                return Ok(Vec::new());
+            }
+            pressed.at = now;
+            return Ok(pressed.enter.clone());
         }
         // Computed each time: the keys depend on where the dialog's cursor stands.
         self.note_ticks(needed);
@@ -172,7 +182,8 @@ impl DialogAnswer {
         if self.pressed.as_ref().is_none_or(|pressed| pressed.what != press.what) {
             self.until = now + DIALOG_TIMEOUT;
         }
-        self.pressed = Some(Pressed { at: now, what: press.what, is_text });
+        let enter = press.text.as_ref().map(|(_, enter)| enter.clone()).unwrap_or_default();
+        self.pressed = Some(Pressed { at: now, what: press.what, is_text, enter });
         self.entry = press.text.filter(|(_, enter)| !enter.is_empty()).map(|(text, enter)| Entry {
             kind: needed.kind,
             title: needed.text.lines().next().map(str::to_owned),
@@ -225,12 +236,16 @@ impl DialogAnswer {
         self.request.option.as_deref().is_some_and(|option| SUBMIT.contains(&option) && option != REVIEW)
     }
 
-    /// Only options are retried: of a text it is unknown which part was read.
+    /// A text is not typed again once it was entered, only its Enter is pressed: it is unknown which part was read.
     fn retry_at(&self) -> Option<Instant> {
         if let Some(entry) = &self.entry {
             return Some(entry.typed_at + ECHO_TIMEOUT);
         }
-        self.pressed.as_ref().filter(|pressed| !pressed.is_text).map(|pressed| pressed.at + RETRY_INTERVAL)
+        let wait = |pressed: &Pressed| match pressed.is_text {
+            false => Some(RETRY_INTERVAL),
+            true => self.question.kind.is_question().then_some(ENTER_INTERVAL),
+        };
+        self.pressed.as_ref().and_then(|pressed| Some(pressed.at + wait(pressed)?))
     }
 
     /// Answers the request.
