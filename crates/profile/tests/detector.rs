@@ -156,7 +156,7 @@ fn idle_without_a_composer_is_not_ready() {
 #[test]
 fn a_moment_between_two_messages_is_not_the_end() {
     let mut gemini = Session::new("gemini");
-    gemini.prints(GEMINI_COMPOSER).prints("\x1b]0;◇  Ready (dir)\x07").passes(1000);
+    gemini.prints(GEMINI_COMPOSER).prints("\x1b]0;◇  Ready (dir)\x07").passes(4000);
     gemini.prints("\x1b]0;✦  Working… (dir)\x07").passes(1000).prints("\x1b]0;◇  Ready (dir)\x07").passes(40);
     gemini.prints("\x1b]0;✦  Working… (dir)\x07").passes(1000);
     assert_eq!(gemini.statuses, [AgentStatus::Starting, AgentStatus::Ready, AgentStatus::Busy]);

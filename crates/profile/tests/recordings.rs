@@ -40,6 +40,11 @@ const KNOWN: &[(&str, &str, &str)] = &[
         "the choice of a login, for 150 ms until a key typed ahead answered it",
     ),
     ("gemini/screen_reader_permission", "+busy", "nobody noted it"),
+    (
+        "gemini/screen_reader_permission",
+        "-ready",
+        "a flat screen has no version, so its composer is believed late",
+    ),
 ];
 
 const STATES: [&str; 7] = ["starting", "login_required", "question", "ready", "busy", "error", "stopped"];
