@@ -10,8 +10,8 @@ export CARGO_TERM_COLOR ?= auto
 # The agents' own programs, outside of the clone: several gigabytes of other people's code.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/parallax
 CLIS := $(CACHE)/clis
-CLAUDE := 2.1.330
-CODEX := 0.169.0
+CLAUDE := 2.1.332
+CODEX := 0.171.0
 GEMINI := 0.61.0
 # What the image of Gemini CLI brings along.
 NODE := 22.23.3
