@@ -249,10 +249,12 @@ impl Detector {
         hooks.chain(lines).any(|reading| reading.answer.is_some())
     }
 
-    /// Whether `idle` has held. A title says it while a permission dialog is on its way: then the screen still shows work.
+    /// Whether `idle` has held; `done` is a CLI's word that a turn is over and need not. A title says `idle` while a permission
+    /// dialog is on its way: then the screen still shows work.
     fn has_settled(&self, now: Duration, claim: &Claim) -> bool {
-        let shows_work = claim.source != Source::Osc7501 && self.scan.busy.is_some();
-        now >= claim.at + SETTLE && !shows_work
+        let is_own_word = claim.source == Source::Osc7501;
+        let holds = is_own_word && claim.means == ReportedState::Done || now >= claim.at + SETTLE;
+        holds && (is_own_word || self.scan.busy.is_none())
     }
 
     /// Ready once `idle` has held, a message can be typed, and nobody is asked anything.
