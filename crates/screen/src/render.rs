@@ -7,7 +7,7 @@ use crate::emulator::Emulator;
 use crate::line::Line;
 use crate::painter::Painter;
 use crate::row::{Row, goes_on, length};
-use crate::screen::{Screen, join};
+use crate::screen::Screen;
 use crate::splitter::{Piece, Splitter};
 
 /// Rows a rendered log has at most; older ones are forgotten.
@@ -28,15 +28,28 @@ pub struct Resize {
 /// screen stands where it left it.
 pub fn text_lines(bytes: &[u8], start: u64, resizes: &[Resize]) -> Vec<String> {
     let rows = Replay::new(start, resizes).run(bytes, start, resizes);
-    let rows: Vec<Row> = with_next(&rows).map(|(row, next)| Row::read(row, next)).collect();
-    without_blank_end(join(&rows))
+    lines(rows, |rows| with_next(rows).map(|(row, next)| Row::read(row, next).text).collect())
 }
 
 /// The same with colours and attributes; each line stands alone.
 pub fn ansi_lines(bytes: &[u8], start: u64, resizes: &[Resize]) -> Vec<String> {
     let rows = Replay::new(start, resizes).run(bytes, start, resizes);
-    let lines = rows.chunk_by(|_, next| goes_on(Some(next)));
-    without_blank_end(lines.map(|rows| Painter::line(with_next(rows))).collect())
+    lines(rows, |rows| Painter::line(with_next(rows)))
+}
+
+/// The lines that rows make, without blank ones at the end. One line's rows are unpacked at a time: all of them would be a
+/// hundred times the text.
+fn lines(rows: impl Iterator<Item = Line>, text: impl Fn(&[Line]) -> String) -> Vec<String> {
+    let mut rows = rows.peekable();
+    let mut lines = Vec::new();
+    while let Some(first) = rows.next() {
+        let mut line = vec![first];
+        while let Some(next) = rows.next_if(|next| goes_on(Some(next))) {
+            line.push(next);
+        }
+        lines.push(text(&line));
+    }
+    without_blank_end(lines)
 }
 
 fn with_next(rows: &[Line]) -> impl Iterator<Item = (&Line, Option<&Line>)> {
@@ -68,7 +81,7 @@ impl Replay {
     }
 
     /// All rows there are in the end, oldest first.
-    fn run(mut self, bytes: &[u8], start: u64, resizes: &[Resize]) -> Vec<Line> {
+    fn run(mut self, bytes: &[u8], start: u64, resizes: &[Resize]) -> impl Iterator<Item = Line> + use<> {
         let (mut rest, mut at) = (bytes, start);
         for resize in resizes.iter().filter(|resize| resize.offset > start) {
             let length = usize::try_from(resize.offset.saturating_sub(at)).unwrap_or(usize::MAX);
@@ -79,12 +92,20 @@ impl Replay {
         }
         self.feed(rest);
         let Replay { screen, left, .. } = self;
-        let mut rows = all(&screen.terminal.emulator, isize::MIN);
-        if let Some((above, left)) = left {
-            let at = above.min(rows.len());
-            rows.splice(at..at, left);
-        }
-        rows
+        let above = screen.terminal.emulator.history_len();
+        let (at, left) = left.unwrap_or_default();
+        let at = at.min(above + usize::from(screen.size().rows));
+        let (mut left, mut index) = (left.into_iter(), 0_usize);
+        std::iter::from_fn(move || {
+            if index == at
+                && let Some(row) = left.next()
+            {
+                return Some(row);
+            }
+            let row = index.cast_signed() - above.cast_signed();
+            index += 1;
+            screen.terminal.emulator.lines(row..row + 1).pop()
+        })
     }
 
     fn feed(&mut self, bytes: &[u8]) {

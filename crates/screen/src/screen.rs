@@ -161,7 +161,7 @@ impl Screen {
 }
 
 /// The lines that rows make: those that are wrapped go on in the next.
-pub(crate) fn join(rows: &[Row]) -> Vec<String> {
+fn join(rows: &[Row]) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut goes_on = false;
     for row in rows {
