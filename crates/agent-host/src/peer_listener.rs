@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
+use parallax_api::terminal::SEND_BUFFER;
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -52,6 +54,9 @@ impl PeerListener {
 
     /// The connection, unless its kind has too many.
     fn admit(&mut self, stream: UnixStream) -> Option<(PeerStream, Peer)> {
+        if let Err(error) = set_socket_send_buffer_size(&stream, SEND_BUFFER) {
+            tracing::debug!(%error, "a socket keeps its large buffer");
+        }
         let process = peer_process(&stream);
         let peer = match process {
             Some(process) if self.trusted == Some(process) => Peer::Trusted,

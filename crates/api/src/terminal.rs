@@ -25,6 +25,14 @@ pub const MAX_VIEWER_MESSAGE: usize = 16 * 1024 * 1024;
 /// The longest control frame a viewer may send in `parallax.terminal.v1`, in bytes.
 pub const MAX_CONTROL_FRAME: usize = 64 * 1024;
 
+/// Bytes read at once from a viewer: keys. The libraries' default, 128 KiB, is cleared for every read and kept for every viewer.
+pub const VIEWER_READ: usize = 4 * 1024;
+/// Bytes read at once from a server: output.
+pub const OUTPUT_READ: usize = 16 * 1024;
+/// Bytes that the system may hold back for a socket of a terminal: what a slow viewer sees late when it interrupts a program.
+/// The system takes twice as many, for its own needs.
+pub const SEND_BUFFER: usize = 32 * 1024;
+
 /// The code a terminal socket is closed with where a request would be refused so.
 pub fn close_code(code: Code) -> u16 {
     match code {

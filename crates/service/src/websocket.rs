@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade, close_code};
 use axum::response::Response;
 use parallax_api::Problem;
-use parallax_api::terminal::{self, MAX_CONTROL_FRAME, MAX_VIEWER_MESSAGE, TERMINAL_V1};
+use parallax_api::terminal::{self, MAX_CONTROL_FRAME, MAX_VIEWER_MESSAGE, TERMINAL_V1, VIEWER_READ};
 use tokio_tungstenite::tungstenite::Error as ProtocolError;
 
 /// The longest reason a close frame holds, in bytes (RFC 6455: 125 with the code).
@@ -20,7 +20,11 @@ const PIECE: usize = 64 * 1024;
 
 /// The upgrade of a terminal socket.
 pub fn terminal(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
-    upgrade.protocols([TERMINAL_V1]).max_message_size(MAX_READ).max_frame_size(MAX_READ)
+    upgrade
+        .protocols([TERMINAL_V1])
+        .max_message_size(MAX_READ)
+        .max_frame_size(MAX_READ)
+        .read_buffer_size(VIEWER_READ)
 }
 
 /// The close frame with this code and the beginning of this reason.

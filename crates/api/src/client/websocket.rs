@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use super::Client;
 use crate::terminal::{
     CLOSE_AGENT_ENDED, CLOSE_GOING_AWAY, CLOSE_RUNTIME_UNAVAILABLE, CLOSE_TRY_AGAIN_LATER,
-    CLOSE_UNKNOWN_AGENT,
+    CLOSE_UNKNOWN_AGENT, OUTPUT_READ,
 };
 use crate::{Code, Problem};
 
@@ -83,8 +83,10 @@ impl Client {
             return Err(Problem::internal(format!("{} does not speak the WebSocket of `{path}`", self.base)));
         }
         let socket = response.upgrade().await.map_err(|error| self.unreachable(&error))?;
-        let config =
-            WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(MAX_MESSAGE))
+            .max_frame_size(Some(MAX_MESSAGE))
+            .read_buffer_size(OUTPUT_READ);
         Ok(WebSocketStream::from_raw_socket(socket, Role::Client, Some(config)).await)
     }
 }

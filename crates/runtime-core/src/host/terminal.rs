@@ -3,11 +3,12 @@
 use axum::http::HeaderValue;
 use axum::http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use futures::StreamExt;
-use parallax_api::terminal::{ServerFrame, TERMINAL_V1, TerminalMode, TerminalQuery};
+use parallax_api::terminal::{OUTPUT_READ, ServerFrame, TERMINAL_V1, TerminalMode, TerminalQuery};
 use parallax_api::{Code, Problem};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{WebSocketStream, client_async};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::HostClient;
 use super::client::{QUICK, away, with_query};
@@ -31,7 +32,8 @@ impl HostClient {
         }
         let open = async {
             let stream = self.address().dial().await.map_err(away)?;
-            match client_async(request, stream).await {
+            let config = WebSocketConfig::default().read_buffer_size(OUTPUT_READ);
+            match client_async_with_config(request, stream, Some(config)).await {
                 Ok((socket, _)) => Ok(socket),
                 Err(tungstenite::Error::Http(answer)) => Err(refusal(&answer)),
                 Err(cause) => Err(away(cause)),

@@ -6,11 +6,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use parallax_api::problem::PROBLEM_JSON;
+use parallax_api::terminal::SEND_BUFFER;
 use parallax_api::{Code, Problem};
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::connections::Connection;
+
+/// How the answer begins that makes a connection a WebSocket: what is behind on it is to be with its reader, not here.
+const SWITCHING: &[u8] = b"HTTP/1.1 101 ";
 
 pub(super) struct Socket {
     stream: TcpStream,
@@ -58,6 +63,11 @@ impl AsyncRead for Socket {
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.refusal.is_none() {
+            if bytes.starts_with(SWITCHING)
+                && let Err(error) = set_socket_send_buffer_size(&self.stream, SEND_BUFFER)
+            {
+                tracing::debug!(%error, "a socket keeps its large buffer");
+            }
             match refusal_for(bytes) {
                 None => return Pin::new(&mut self.stream).poll_write(cx, bytes),
                 Some(refusal) => self.refusal = Some((refusal, 0)),
