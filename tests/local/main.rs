@@ -4,6 +4,7 @@ mod cli;
 mod conformance;
 mod control_plane;
 mod dead_hosts;
+mod delivery;
 mod models;
 mod patterns;
 mod quick_start;

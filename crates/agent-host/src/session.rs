@@ -24,7 +24,7 @@ use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::host::{HookReport, HostSend};
 use parallax_api::message::{AnswerRequest, DEFAULT_TIMEOUT_MS, MessageProgress, OnQuestion};
 use parallax_api::observe::{Metrics, StatusReport};
-use parallax_api::terminal::{InputRequest, Screen};
+use parallax_api::terminal::{InputRequest, Screen, TerminalMode};
 use parallax_api::{Agent, Attention, AttentionKind, Code, Problem, SendResponse};
 use parallax_profile::Launch;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -231,8 +231,8 @@ impl Session {
     }
 
     /// Lets one viewer more in.
-    pub async fn view(&self) -> Result<View, Problem> {
-        self.ask(|reply| Command::View { reply }).await
+    pub async fn view(&self, mode: TerminalMode) -> Result<View, Problem> {
+        self.ask(|reply| Command::View { mode, reply }).await
     }
 
     /// What a person would see now.

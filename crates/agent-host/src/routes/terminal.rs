@@ -12,7 +12,7 @@ use futures::stream::SplitSink;
 use futures::{SinkExt as _, StreamExt as _};
 use parallax_api::terminal::{
     CLOSE_AGENT_ENDED, CLOSE_GOING_AWAY, CLOSE_TRY_AGAIN_LATER, LeaseHolder, MAX_VIEWER_MESSAGE, ServerFrame,
-    TERMINAL_V1, TerminalMode, TerminalQuery,
+    TERMINAL_V1, TerminalMode, TerminalQuery, VIEWER_READ,
 };
 use parallax_api::{Code, TerminalSize};
 use tokio::sync::mpsc;
@@ -38,7 +38,8 @@ pub async fn terminal(
     let upgrade = upgrade
         .protocols([TERMINAL_V1])
         .max_message_size(MAX_VIEWER_MESSAGE)
-        .max_frame_size(MAX_VIEWER_MESSAGE);
+        .max_frame_size(MAX_VIEWER_MESSAGE)
+        .read_buffer_size(VIEWER_READ);
     let v1 = upgrade.selected_protocol().is_some();
     let released = host.released.clone();
     upgrade
@@ -115,7 +116,7 @@ impl Viewer {
         since: Option<u64>,
         mut refusals: mpsc::Receiver<ServerFrame>,
     ) -> Result<Closing, Gone> {
-        let mut feed = match self.session.view().await {
+        let mut feed = match self.session.view(self.mode).await {
             Ok(view) => self.welcome(view, since).await?,
             Err(problem) if problem.code == Code::AgentStopped => return self.farewell(since).await,
             Err(problem) => return Ok(Closing::new(CLOSE_TRY_AGAIN_LATER, problem.detail)),
@@ -127,7 +128,7 @@ impl Viewer {
                     FeedItem::Resized(size) => self.control(&ServerFrame::Resize { size }).await?,
                     FeedItem::Leased(holder) => self.tell_holder(holder).await?,
                     FeedItem::Ended => return self.ending().await,
-                    FeedItem::Lagged => match self.session.view().await {
+                    FeedItem::Lagged => match self.session.view(self.mode).await {
                         Ok(view) => feed = self.skip(view).await?,
                         Err(problem) if problem.code == Code::AgentStopped => {
                             return self.farewell(Some(self.offset)).await;

@@ -98,11 +98,12 @@ impl AgentProcess {
         })
     }
 
-    /// The next event. Cancel-safe. Pending for ever once the program has ended and its output is complete.
-    pub async fn next(&mut self) -> ProcessEvent {
+    /// The next event, of output only while `reads`. Cancel-safe. Pending for ever once the program has ended and its
+    /// output is complete.
+    pub async fn next(&mut self, reads: bool) -> ProcessEvent {
         let ended = self.ended.is_some();
         tokio::select! {
-            chunk = next_chunk(&mut self.output_rx) => match chunk {
+            chunk = next_chunk(&mut self.output_rx), if reads => match chunk {
                 Some(bytes) => ProcessEvent::Output(bytes),
                 None => {
                     self.output_rx = None;

@@ -5,7 +5,7 @@ use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::host::{HookReport, HostSend};
 use parallax_api::message::AnswerRequest;
 use parallax_api::observe::{Metrics, StatusReport};
-use parallax_api::terminal::{InputRequest, Screen};
+use parallax_api::terminal::{InputRequest, Screen, TerminalMode};
 use parallax_api::{Problem, TerminalSize};
 use tokio::sync::oneshot;
 
@@ -39,7 +39,7 @@ pub(super) enum Command {
     Restart { request: RestartRequest, reply: Reply<()> },
     Stop { request: StopRequest, reply: Reply<()> },
     Report(HookReport),
-    View { reply: Reply<View> },
+    View { mode: TerminalMode, reply: Reply<View> },
     Screen { reply: Reply<Screen> },
     Status { reply: Reply<StatusReport> },
     Metrics { reply: Reply<Metrics> },

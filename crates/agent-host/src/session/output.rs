@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use parallax_api::terminal::Screen as ScreenView;
+use parallax_api::terminal::{Screen as ScreenView, TerminalMode};
 use parallax_api::{Problem, TerminalSize, Time};
 use parallax_screen::{Screen, TerminalReport};
 
@@ -131,10 +131,25 @@ impl Output {
     }
 
     /// Adds a viewer. Fails with `RESOURCE_LIMIT`.
-    pub(super) fn join(&mut self) -> Result<View, Problem> {
-        let feed = self.viewers.join()?;
+    pub(super) fn join(&mut self, mode: TerminalMode) -> Result<View, Problem> {
+        let feed = self.viewers.join(mode)?;
         let (offset, size, holder) = (self.end(), self.size(), self.lease.holder());
         Ok(View { snapshot: self.screen.snapshot(), offset, size, holder, feed })
+    }
+
+    /// The program is interrupted: viewers that are behind get a fresh screen.
+    pub(super) fn interrupted(&mut self) {
+        self.viewers.interrupted();
+    }
+
+    /// Until when the program waits for a viewer, unless that catches up before.
+    pub(super) fn held_until(&self, now: Instant) -> Option<Instant> {
+        self.viewers.held_until(now)
+    }
+
+    /// Resolves when a viewer that the program waited for has caught up or left. Cancel-safe.
+    pub(super) fn caught_up(&self) -> impl Future<Output = ()> + use<> {
+        self.viewers.caught_up()
     }
 
     /// The end of the output: closes the log, and every viewer's feed.

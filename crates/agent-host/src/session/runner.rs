@@ -34,6 +34,9 @@ use crate::log::{LogReader, OutputLog};
 use crate::message_log::MessageLog;
 use crate::resume::ResumeState;
 
+/// Ctrl-C.
+const INTERRUPT: u8 = 0x03;
+
 /// Owner of everything that belongs to one agent. Each part is an owner of its own state; what connects them is here.
 pub struct Runner {
     launch: Launch,
@@ -146,17 +149,30 @@ impl Runner {
     pub async fn run(mut self, started_tx: oneshot::Sender<Result<(), Problem>>) {
         self.lifecycle.notify_started(started_tx);
         loop {
-            let wake = self.deadline(Instant::now());
+            let now = Instant::now();
+            let held = self.held_until(now);
+            let wake = self.deadline(now).into_iter().chain(held).min();
+            let caught_up = self.output.caught_up();
             tokio::select! {
                 command = self.commands_rx.recv() => match command {
                     Some(command) => self.on_command(command),
                     None => return,
                 },
-                event = self.process.next(), if !self.lifecycle.is_finished() => self.on_process_event(event),
+                event = self.process.next(held.is_none()), if !self.lifecycle.is_finished() => {
+                    self.on_process_event(event);
+                }
+                () = caught_up, if held.is_some() => {}
                 () = sleep_until(wake) => {}
             }
             self.step(Instant::now());
         }
+    }
+
+    /// Until when the program's output is not read, because a viewer is to read first. A program that is to end, or has
+    /// ended, waits for nobody.
+    fn held_until(&self, now: Instant) -> Option<Instant> {
+        let ends = self.process.ended.is_some() || self.lifecycle.is_terminating();
+        self.output.held_until(now).filter(|_| !ends)
     }
 
     fn on_process_event(&mut self, event: ProcessEvent) {
@@ -248,7 +264,16 @@ impl Runner {
         self.observation().status == AgentStatus::Busy || self.messaging.is_entered()
     }
 
+    /// What is typed may interrupt the program: then its viewers are to see the prompt at once.
+    fn note_interrupt(&mut self, typed: &Bytes) {
+        if typed.contains(&INTERRUPT) {
+            self.output.interrupted();
+        }
+    }
+
     fn write(&mut self, bytes: impl Into<Bytes>) -> Result<u64, Problem> {
+        let bytes = bytes.into();
+        self.note_interrupt(&bytes);
         let target = self.input.write(&self.process.terminal, bytes, Instant::now())?;
         self.publisher.mark_active();
         Ok(target)

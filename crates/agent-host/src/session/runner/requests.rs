@@ -7,7 +7,7 @@ use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::host::HostSend;
 use parallax_api::message::AnswerRequest;
 use parallax_api::observe::{Metrics, StatusReport};
-use parallax_api::terminal::InputRequest;
+use parallax_api::terminal::{InputRequest, TerminalMode};
 use parallax_api::{AgentStatus, Attention, AttentionKind, Code, Problem, WhenBusy};
 use parallax_profile::DetectorInput;
 use parallax_screen::keys;
@@ -46,7 +46,7 @@ impl Runner {
                     self.observe(DetectorInput::Hook { name: &report.hook, payload: &report.payload });
                 }
             }
-            Command::View { reply } => drop(reply.send(self.on_view())),
+            Command::View { mode, reply } => drop(reply.send(self.on_view(mode))),
             Command::Screen { reply } => drop(reply.send(Ok(self.output.view()))),
             Command::Status { reply } => drop(reply.send(Ok(self.on_status()))),
             Command::Metrics { reply } => drop(reply.send(Ok(self.on_metrics()))),
@@ -142,6 +142,7 @@ impl Runner {
     fn on_type(&mut self, bytes: Bytes, taken: Reply<()>) {
         let now = Instant::now();
         self.input.person_typed(now);
+        self.note_interrupt(&bytes);
         self.input.type_through(&self.process.terminal, bytes, taken, now);
         self.publisher.mark_active();
     }
@@ -232,11 +233,11 @@ impl Runner {
         self.lifecycle.stop(grace, reply, Instant::now());
     }
 
-    fn on_view(&mut self) -> Result<View, Problem> {
+    fn on_view(&mut self, mode: TerminalMode) -> Result<View, Problem> {
         if self.lifecycle.is_finished() {
             return Err(agent_stopped());
         }
-        self.output.join()
+        self.output.join(mode)
     }
 
     fn on_status(&self) -> StatusReport {
