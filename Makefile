@@ -118,6 +118,13 @@ FUZZ_SECONDS ?= 8
 fuzz: debug ## Mutated input for everything that reads what others wrote: FUZZ_SECONDS a target, FUZZ_SEED
 	$(TARGET)/debug/parallax-fuzz --seconds $(FUZZ_SECONDS) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
+# On a quiet machine: five rounds take a quarter of an hour. Of peers it measures those that are on the PATH.
+ROUNDS ?= 5
+.PHONY: bench
+bench: ## Measure speed, memory and delivery, ours beside peers and the bare limit: writes docs/benchmarks.md; ROUNDS
+	$(CARGO) build --release --locked -p parallax-cli -p parallax-agent-host -p parallax-bench
+	$(TARGET)/release/parallax-bench figures --programs $(TARGET)/release --rounds $(ROUNDS) --out docs/benchmarks.md
+
 .PHONY: test-browser
 test-browser: ui debug $(BROWSER_STAMP) ## The page, and the example page, in headless Chromium
 	cd $(UI) && npm test

@@ -1,7 +1,16 @@
 //! Measurements, beside peers where they are installed. Never shipped, and no test: run one by hand on a quiet machine.
+//!
+//! `figures` (`make bench`) starts what it measures itself ([`subject`]), looks at it through the same [`viewer`], and writes
+//! what came out into a [`report`]. The others look at a system that runs.
 
 mod docker_start;
+mod figures;
+mod paint;
+mod process;
 mod read_agents;
+mod report;
+mod subject;
+mod viewer;
 
 use clap::{Parser, Subcommand};
 
@@ -15,22 +24,43 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum What {
+    /// Everything that this machine can measure, ours beside peers and the bare limit
+    Figures(figures::Figures),
     /// From a spawn request to the first output, beside `docker run` of the same image
     DockerStart(docker_start::DockerStart),
     /// Reads of one agent over many connections, and of the list, at a running control plane
     ReadAgents(read_agents::ReadAgents),
+    #[command(hide = true)]
+    Limit(subject::Limit),
+    #[command(hide = true)]
+    Paint(paint::Paint),
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().what {
+        What::Figures(measure) => measure.run().await,
         What::DockerStart(measure) => measure.run().await,
         What::ReadAgents(measure) => measure.run().await,
+        What::Limit(server) => server.run().await,
+        What::Paint(program) => program.run(),
     }
 }
 
 /// The value in the middle.
-fn median(mut values: Vec<f64>) -> f64 {
+fn median(values: Vec<f64>) -> f64 {
+    percentile(values, 0.5)
+}
+
+/// The value that this share of all is below.
+fn percentile(mut values: Vec<f64>, share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an index"
+    )]
+    let index = (values.len() as f64 * share) as usize;
+    values.get(index.min(values.len().saturating_sub(1))).copied().unwrap_or_default()
 }

@@ -1,0 +1,101 @@
+//! The figures: what is measured in each round. Subjects take turns within a round, so that each has the same machine.
+
+mod delivery;
+mod echo;
+mod idle;
+mod interrupt;
+mod logs;
+mod reads;
+mod spawn;
+mod turns;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::report::Report;
+use crate::subject::{Programs, Subject};
+
+/// What to measure, and how often.
+#[derive(Args)]
+pub(crate) struct Figures {
+    /// Where `parallax` and `parallax-agent-host` are, built for use
+    #[arg(long, default_value = "target/release")]
+    programs: PathBuf,
+    /// Rounds; the report has their medians
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Agents that idle, and that lists have
+    #[arg(long, default_value_t = 100)]
+    agents: usize,
+    /// Only these figures: echo, lines, repaint, spawn, turns, interrupt, logs, idle, reads [default: all]
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// The report; standard output otherwise
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+impl Figures {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let home = tempfile::tempdir()?;
+        let programs =
+            Programs { ours: self.programs.canonicalize()?, sandbox_agent: on_path("sandbox-agent") };
+        let subjects = Subject::all(&programs, home.path()).await?;
+        let mut report = Report::new(subjects.iter().map(Subject::name).collect(), self.rounds);
+        for round in 1..=self.rounds {
+            eprintln!("round {round} of {}", self.rounds);
+            for subject in &subjects {
+                self.round(subject, &mut report).await?;
+            }
+        }
+        if self.wants("idle") {
+            idle::measure(&subjects, self.agents, &mut report).await?;
+        }
+        if self.wants("reads") {
+            reads::measure(&subjects, self.agents, &mut report).await?;
+        }
+        drop(subjects);
+        match self.out {
+            Some(file) => std::fs::write(file, report.document()?)?,
+            None => println!("{}", report.document()?),
+        }
+        Ok(())
+    }
+
+    async fn round(&self, subject: &Subject, report: &mut Report) -> anyhow::Result<()> {
+        if self.wants("echo") {
+            echo::measure(subject, report).await?;
+        }
+        for viewers in if subject.has_viewers() { &[0, 1, 10][..] } else { &[1] } {
+            if self.wants("lines") {
+                delivery::lines(subject, *viewers, report).await?;
+            }
+            if self.wants("repaint") && *viewers < 10 {
+                delivery::repaint(subject, *viewers, report).await?;
+            }
+        }
+        if self.wants("spawn") {
+            spawn::measure(subject, report).await?;
+        }
+        if self.wants("interrupt") {
+            interrupt::measure(subject, report).await?;
+        }
+        if self.wants("turns") {
+            turns::measure(subject, report).await?;
+        }
+        if self.wants("logs") {
+            logs::measure(subject, report).await?;
+        }
+        Ok(())
+    }
+
+    fn wants(&self, figure: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == figure)
+    }
+}
+
+fn on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
+}

@@ -1,0 +1,70 @@
+//! What agents and viewers cost that do nothing.
+
+use std::time::Duration;
+
+use crate::process;
+use crate::report::Report;
+use crate::subject::Subject;
+use crate::viewer::Viewer;
+
+/// How long they are watched.
+const WATCH: Duration = Duration::from_secs(10);
+/// After the last thing that was done.
+const SETTLE: Duration = Duration::from_secs(8);
+/// Viewers of each agent, so that no limit is met.
+const VIEWERS_EACH: usize = 10;
+
+pub(super) async fn measure(subjects: &[Subject], agents: usize, report: &mut Report) -> anyhow::Result<()> {
+    for subject in subjects.iter().filter(|subject| !matches!(subject, Subject::Limit(_))) {
+        // The control plane is in the same process as the runtime.
+        if matches!(subject, Subject::ControlPlane(_)) {
+            continue;
+        }
+        one(subject, agents, report).await?;
+    }
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "small numbers")]
+async fn one(subject: &Subject, agents: usize, report: &mut Report) -> anyhow::Result<()> {
+    let mut shells = vec![subject.shell().await?];
+    let server = subject.processes(&shells[0])[0];
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    report.add("servers, idle, MB (PSS)", subject, process::proportional_mb(server));
+    let before = process::private_mb(server);
+    report.add("servers, idle, MB (private)", subject, before);
+    while shells.len() < agents {
+        shells.push(subject.shell().await?);
+    }
+    tokio::time::sleep(SETTLE).await;
+    let mut all: Vec<u32> = shells.iter().flat_map(|shell| subject.processes(shell)).collect();
+    all.sort_unstable();
+    all.dedup();
+    let memory = |pids: &[u32]| pids.iter().map(|pid| process::private_mb(*pid)).sum::<f64>();
+    let each = (memory(&all) - before) / shells.len() as f64;
+    report.add("each idle agent, private MB, host included", subject, each);
+    let (cpu, switches) = (process::cpu_seconds(&all), process::context_switches(&all));
+    tokio::time::sleep(WATCH).await;
+    let seconds = WATCH.as_secs_f64();
+    let cpu = (process::cpu_seconds(&all) - cpu) * 1000.0 / seconds;
+    report.add(&format!("CPU of {agents} idle agents, ms/s"), subject, cpu);
+    let switches = (process::context_switches(&all) - switches) as f64 / seconds;
+    report.add(&format!("context switches of {agents} idle agents, 1/s"), subject, switches);
+    let without = memory(&all);
+    let mut viewers = Vec::new();
+    for shell in shells.iter().take(10) {
+        for _ in 0..VIEWERS_EACH {
+            let mut viewer = Viewer::connect(&shell.place).await?;
+            viewer.settle(Duration::from_millis(5)).await?;
+            viewers.push(viewer);
+        }
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let each = (memory(&all) - without) * 1000.0 / viewers.len() as f64;
+    report.add("each idle viewer, kB", subject, each);
+    drop(viewers);
+    for shell in shells {
+        subject.end(shell).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! Reading agents: one over many connections, and the list. Ours only.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parallax_api::AgentId;
+use parallax_api::client::{Client, ListFilter};
+use tokio::task::JoinSet;
+
+use crate::median;
+use crate::report::Report;
+use crate::subject::{Stack, Subject};
+
+/// Connections that ask for one agent at once, and for how long.
+const CONNECTIONS: usize = 50;
+const ASKED_FOR: Duration = Duration::from_secs(3);
+/// Lists that are measured.
+const LISTS: usize = 100;
+
+pub(super) async fn measure(subjects: &[Subject], agents: usize, report: &mut Report) -> anyhow::Result<()> {
+    let stack = subjects.iter().find_map(|subject| match subject {
+        Subject::Runtime(stack) => Some(stack.clone()),
+        _ => None,
+    });
+    let Some(stack) = stack else { return Ok(()) };
+    let mut shells = Vec::new();
+    while shells.len() < agents {
+        shells.push(stack.shell(false).await?);
+    }
+    // Until they have settled, agents change.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let id: AgentId = shells[0].id.parse()?;
+    for subject in subjects {
+        let client = match subject {
+            Subject::Runtime(_) => &stack.runtime,
+            Subject::ControlPlane(_) => &stack.control_plane,
+            _ => continue,
+        };
+        report.add("GET one agent, 50 connections, 1/s", subject, one(client, &id).await?);
+        report.add(&format!("list of {agents} agents, ms"), subject, list(client).await?);
+    }
+    end(&stack, shells.into_iter().map(|shell| shell.id)).await
+}
+
+async fn one(client: &Client, id: &AgentId) -> anyhow::Result<f64> {
+    let (read, until) = (Arc::new(AtomicU64::new(0)), Instant::now() + ASKED_FOR);
+    let mut readers = JoinSet::new();
+    for _ in 0..CONNECTIONS {
+        let (client, id, read) = (client.clone(), id.clone(), read.clone());
+        readers.spawn(async move {
+            while Instant::now() < until {
+                client.get(&id).await?;
+                read.fetch_add(1, Ordering::Relaxed);
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(reader) = readers.join_next().await {
+        reader??;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a count")]
+    let read = read.load(Ordering::Relaxed) as f64;
+    Ok(read / ASKED_FOR.as_secs_f64())
+}
+
+async fn list(client: &Client) -> anyhow::Result<f64> {
+    let mut times = Vec::with_capacity(LISTS);
+    for _ in 0..LISTS {
+        let began = Instant::now();
+        client.list_all(&ListFilter::default()).await?;
+        times.push(began.elapsed().as_secs_f64() * 1000.0);
+    }
+    Ok(median(times))
+}
+
+async fn end(stack: &Arc<Stack>, ids: impl Iterator<Item = String>) -> anyhow::Result<()> {
+    let mut ends = JoinSet::new();
+    for id in ids {
+        let stack = stack.clone();
+        ends.spawn(async move { stack.end(&id).await });
+    }
+    ends.join_all().await.into_iter().collect()
+}

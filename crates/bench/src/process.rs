@@ -1,0 +1,63 @@
+//! What processes use, as the kernel counts it.
+
+use std::fs;
+
+/// CPU time of these processes so far, in seconds, by the scheduler's clock.
+pub(crate) fn cpu_seconds(pids: &[u32]) -> f64 {
+    let nanos: u64 = tasks(pids).filter_map(|task| first_number(&format!("{task}/schedstat"))).sum();
+    #[expect(clippy::cast_precision_loss, reason = "a measurement")]
+    let nanos = nanos as f64;
+    nanos / 1e9
+}
+
+/// How often these processes were put aside for another, or slept, so far.
+pub(crate) fn context_switches(pids: &[u32]) -> u64 {
+    tasks(pids)
+        .filter_map(|task| sum_of(&format!("{task}/status"), |key| key.ends_with("ctxt_switches")))
+        .sum()
+}
+
+/// Memory that only this process has, in megabytes.
+pub(crate) fn private_mb(pid: u32) -> f64 {
+    kilobytes(pid, |key| key.starts_with("Private_"))
+}
+
+/// Memory of this process, with its share of what several have, in megabytes.
+pub(crate) fn proportional_mb(pid: u32) -> f64 {
+    kilobytes(pid, |key| key == "Pss")
+}
+
+/// The processes whose command line contains all of these words.
+pub(crate) fn with_command(words: &[&str]) -> Vec<u32> {
+    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+    pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            words.iter().all(|word| line.contains(word))
+        })
+        .collect()
+}
+
+fn tasks(pids: &[u32]) -> impl Iterator<Item = String> {
+    let entries = pids.iter().flat_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten());
+    entries.flatten().map(|entry| entry.path().to_string_lossy().into_owned())
+}
+
+fn kilobytes(pid: u32, wanted: impl Fn(&str) -> bool) -> f64 {
+    let sum = sum_of(&format!("/proc/{pid}/smaps_rollup"), wanted).unwrap_or_default();
+    #[expect(clippy::cast_precision_loss, reason = "a measurement")]
+    let sum = sum as f64;
+    sum / 1024.0
+}
+
+fn first_number(file: &str) -> Option<u64> {
+    fs::read_to_string(file).ok()?.split_whitespace().next()?.parse().ok()
+}
+
+/// The sum of the lines `key: number` whose key is wanted.
+fn sum_of(file: &str, wanted: impl Fn(&str) -> bool) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
+    let values = text.lines().filter_map(|line| line.split_once(':')).filter(|(key, _)| wanted(key));
+    Some(values.filter_map(|(_, value)| value.split_whitespace().next()?.parse::<u64>().ok()).sum())
+}

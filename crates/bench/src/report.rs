@@ -1,0 +1,90 @@
+//! The report: a table of medians, with the machine and what was measured.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::process::Command;
+
+use crate::median;
+use crate::subject::Subject;
+
+/// Values by figure and subject.
+pub(crate) struct Report {
+    subjects: Vec<&'static str>,
+    rounds: usize,
+    figures: Vec<String>,
+    values: BTreeMap<(String, &'static str), Vec<f64>>,
+}
+
+impl Report {
+    pub(crate) fn new(subjects: Vec<&'static str>, rounds: usize) -> Self {
+        Self { subjects, rounds, figures: Vec::new(), values: BTreeMap::new() }
+    }
+
+    /// Adds one value; figures stand in the order of their first.
+    pub(crate) fn add(&mut self, figure: &str, subject: &Subject, value: f64) {
+        eprintln!("{:<60} {:<14} {}", figure, subject.name(), rounded(value));
+        if !self.figures.iter().any(|known| known == figure) {
+            self.figures.push(figure.to_owned());
+        }
+        self.values.entry((figure.to_owned(), subject.name())).or_default().push(value);
+    }
+
+    /// The document.
+    pub(crate) fn document(&self) -> anyhow::Result<String> {
+        let mut text = include_str!("report/head.md").to_owned();
+        writeln!(text, "\n| | |\n|---|---|")?;
+        for (name, value) in machine() {
+            writeln!(text, "| {name} | {value} |")?;
+        }
+        writeln!(text, "| rounds | {} |", self.rounds)?;
+        write!(text, "\n| figure |")?;
+        self.subjects.iter().try_for_each(|subject| write!(text, " {subject} |"))?;
+        writeln!(text, "\n|---|{}", "---|".repeat(self.subjects.len()))?;
+        for figure in &self.figures {
+            write!(text, "| {figure} |")?;
+            for subject in &self.subjects {
+                let values = self.values.get(&(figure.clone(), *subject));
+                let cell = values.map_or_else(|| "–".into(), |values| rounded(median(values.clone())));
+                write!(text, " {cell} |")?;
+            }
+            writeln!(text)?;
+        }
+        Ok(text)
+    }
+}
+
+/// Three digits that mean something.
+fn rounded(value: f64) -> String {
+    match value.abs() {
+        at_least if at_least >= 100.0 => format!("{value:.0}"),
+        at_least if at_least >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+fn machine() -> Vec<(&'static str, String)> {
+    let first = |file: &str, key: &str| {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with(key));
+        line.and_then(|line| line.split_once(':'))
+            .map(|(_, value)| value.trim().to_owned())
+            .unwrap_or_default()
+    };
+    let said = |program: &str, args: &[&str]| {
+        let output = Command::new(program).args(args).output().ok();
+        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        text.filter(|text| !text.is_empty()).unwrap_or_else(|| "not installed".into())
+    };
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
+    vec![
+        ("date", said("date", &["-u", "+%Y-%m-%d %H:%M UTC"])),
+        ("commit", said("git", &["describe", "--always", "--dirty"])),
+        ("processor", format!("{cores} cores of {}", first("/proc/cpuinfo", "model name"))),
+        ("memory", first("/proc/meminfo", "MemTotal")),
+        ("kernel", said("uname", &["-sr"])),
+        ("load at the end (1, 5, 15 minutes)", load),
+        ("sandbox-agent", said("sandbox-agent", &["--version"])),
+    ]
+}

@@ -1,0 +1,104 @@
+//! What is measured: our servers, peers where they are installed, and the bare limit.
+
+mod limit;
+mod parallax;
+mod sandbox_agent;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub(crate) use limit::Limit;
+pub(crate) use parallax::Stack;
+use sandbox_agent::SandboxAgent;
+
+use crate::process;
+use crate::viewer::Place;
+
+/// Where programs are.
+pub(crate) struct Programs {
+    /// The directory of `parallax` and `parallax-agent-host`.
+    pub(crate) ours: PathBuf,
+    /// `sandbox-agent`, when it is installed.
+    pub(crate) sandbox_agent: Option<PathBuf>,
+}
+
+/// One column of the report.
+#[derive(Clone)]
+pub(crate) enum Subject {
+    /// A PTY between two threads and a WebSocket: each viewer has its own.
+    Limit(Arc<limit::Server>),
+    /// Rivet's sandbox-agent.
+    SandboxAgent(Arc<SandboxAgent>),
+    /// Our runtime server, asked directly.
+    Runtime(Arc<Stack>),
+    /// The same through the control plane.
+    ControlPlane(Arc<Stack>),
+}
+
+/// A shell that runs at a subject.
+pub(crate) struct Shell {
+    pub(crate) id: String,
+    pub(crate) place: Place,
+}
+
+impl Subject {
+    /// All that can be measured here, in a directory of their own.
+    pub(crate) async fn all(programs: &Programs, home: &Path) -> anyhow::Result<Vec<Self>> {
+        let mut all = vec![Self::Limit(Arc::new(limit::Server::start().await?))];
+        match &programs.sandbox_agent {
+            Some(program) => {
+                all.push(Self::SandboxAgent(Arc::new(SandboxAgent::start(program, home).await?)))
+            }
+            None => eprintln!("skipped: sandbox-agent is not on the PATH (npm install @sandbox-agent/cli)"),
+        }
+        let stack = Arc::new(Stack::start(&programs.ours, home).await?);
+        all.extend([Self::Runtime(stack.clone()), Self::ControlPlane(stack)]);
+        Ok(all)
+    }
+
+    /// The head of its column.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Limit(_) => "bare limit",
+            Self::SandboxAgent(_) => "sandbox-agent",
+            Self::Runtime(_) => "runtime",
+            Self::ControlPlane(_) => "control plane",
+        }
+    }
+
+    /// Whether several viewers can watch one shell.
+    pub(crate) fn has_viewers(&self) -> bool {
+        !matches!(self, Self::Limit(_))
+    }
+
+    /// Starts a shell.
+    pub(crate) async fn shell(&self) -> anyhow::Result<Shell> {
+        match self {
+            Self::Limit(server) => Ok(server.shell()),
+            Self::SandboxAgent(server) => server.shell().await,
+            Self::Runtime(stack) => stack.shell(false).await,
+            Self::ControlPlane(stack) => stack.shell(true).await,
+        }
+    }
+
+    /// Ends it.
+    pub(crate) async fn end(&self, shell: Shell) -> anyhow::Result<()> {
+        match self {
+            // It has ended with its viewer.
+            Self::Limit(_) => Ok(()),
+            Self::SandboxAgent(server) => server.end(&shell.id).await,
+            Self::Runtime(stack) | Self::ControlPlane(stack) => stack.end(&shell.id).await,
+        }
+    }
+
+    /// The processes that work for this shell, without the shell.
+    pub(crate) fn processes(&self, shell: &Shell) -> Vec<u32> {
+        match self {
+            Self::Limit(server) => vec![server.pid()],
+            Self::SandboxAgent(server) => vec![server.pid()],
+            Self::Runtime(stack) | Self::ControlPlane(stack) => {
+                [vec![stack.pid()], process::with_command(&["parallax-agent-host", &shell.id])].concat()
+            }
+        }
+    }
+}
