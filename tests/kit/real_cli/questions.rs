@@ -42,8 +42,8 @@ fn choice(header: &str, multiple: bool, labels: &[&str]) -> Value {
 
 /// What the model got for its last tool.
 fn tool_result(models: &Models) -> String {
-    let requests = models.log().into_iter().filter_map(Entry::into_request);
-    requests.filter(|request| request.tool_result).last().expect("the tool had a result").body
+    let mut requests = models.log().into_iter().filter_map(Entry::into_request);
+    requests.rfind(|request| request.tool_result).expect("the tool had a result").body
 }
 
 /// Several questions at once, one with several choices, answered in one call.
