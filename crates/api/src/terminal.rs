@@ -138,8 +138,19 @@ pub enum ServerFrame {
     Snapshot {
         /// The offset it stands at.
         offset: u64,
-        /// What paints it.
+        /// What paints it, or its beginning.
         data: String,
+        /// Whether it is too large for one frame, and goes on in the next.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        more: bool,
+    },
+    /// A snapshot goes on: to be written behind what came of it. Nothing else comes between.
+    Continued {
+        /// The next part.
+        data: String,
+        /// Whether this is not the last part.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        more: bool,
     },
     /// The terminal has a new size.
     Resize {

@@ -12,9 +12,9 @@ use crate::terminal::Terminal;
 
 /// Rows of scrollback that a late viewer gets at most.
 const HISTORY: usize = 1000;
-/// Scrollback is left out when the snapshot would have more bytes than this, in UTF-8. The screen itself is always
-/// whole.
-const SIZE_LIMIT: usize = 1024 * 1024;
+/// Scrollback is left out when the snapshot would have more bytes than this, in UTF-8: as JSON it fits into 1 MiB. The
+/// screen itself is always whole.
+const SIZE_LIMIT: usize = 512 * 1024;
 
 /// Everything back to the start, whatever the terminal was in the middle of; then what xterm.js keeps over that: LNM,
 /// the cursor's visibility and blinking, the title, the colours.

@@ -1,6 +1,7 @@
 //! The terminal socket, in both protocols: plain frames for xterm.js, `parallax.terminal.v1` for programs.
 
 mod keyboard;
+mod parts;
 mod typing;
 mod violation;
 
@@ -248,10 +249,17 @@ impl Viewer {
     async fn paint(&mut self, snapshot: String, offset: u64) -> Result<(), Gone> {
         self.offset = offset;
         self.carry.clear();
-        if self.v1 {
-            return self.control(&ServerFrame::Snapshot { offset, data: snapshot }).await;
+        let (mut rest, mut is_first) = (snapshot.as_str(), true);
+        while is_first || !rest.is_empty() {
+            let (part, behind) = rest.split_at(parts::first(rest));
+            let (data, more) = (part.to_owned(), !behind.is_empty());
+            match (self.v1, is_first) {
+                (true, true) => self.control(&ServerFrame::Snapshot { offset, data, more }).await?,
+                (true, false) => self.control(&ServerFrame::Continued { data, more }).await?,
+                (false, _) => self.sink.send(Message::Text(data.into())).await?,
+            }
+            (rest, is_first) = (behind, false);
         }
-        self.sink.send(Message::Text(snapshot.into())).await?;
         Ok(())
     }
 

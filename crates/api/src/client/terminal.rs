@@ -21,6 +21,8 @@ use crate::{AgentId, Problem, TerminalSize};
 const ITEMS: usize = 64;
 /// Typed frames ahead of the connection. When full, [`TerminalInput::send`] waits.
 const INPUTS: usize = 64;
+/// Bytes of a screen: of the largest terminal, every cell with colours of its own, and combining marks.
+const MAX_SNAPSHOT: usize = 256 * 1024 * 1024;
 
 /// How long [`TerminalSocket::close`] waits for the server.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -109,6 +111,7 @@ impl Client {
             options,
             next: options.since,
             epoch: None,
+            begun: None,
         };
         let socket = watch.connect().await?;
         let (items_tx, items) = mpsc::channel(ITEMS);
@@ -181,6 +184,8 @@ struct Watch {
     /// The offset of the next byte to give out; none before the first.
     next: Option<u64>,
     epoch: Option<String>,
+    /// The beginning of a snapshot that comes in parts, and its offset.
+    begun: Option<(u64, String)>,
 }
 
 /// Why a connection is left.
@@ -276,7 +281,7 @@ impl Watch {
         match message {
             Message::Binary(frame) => self.output(frame),
             Message::Text(text) => match serde_json::from_str(&text) {
-                Ok(frame) => self.control(frame).map(Some),
+                Ok(frame) => self.control(frame),
                 // A kind of frame that this client does not know.
                 Err(_) => Ok(None),
             },
@@ -305,8 +310,8 @@ impl Watch {
         Ok(Some(TerminalItem::Output { offset: expected, bytes }))
     }
 
-    fn control(&mut self, frame: ServerFrame) -> Result<TerminalItem, Problem> {
-        Ok(match frame {
+    fn control(&mut self, frame: ServerFrame) -> Result<Option<TerminalItem>, Problem> {
+        Ok(Some(match frame {
             ServerFrame::Hello { offset, epoch, size, mode, lease } => {
                 if self.epoch.as_ref().is_some_and(|known| *known != epoch) {
                     // Another log: our offset means nothing there, so the next connection begins with the screen.
@@ -314,12 +319,34 @@ impl Watch {
                     return Err(lost(self.client.url(), "the agent has begun a new log"));
                 }
                 self.epoch = Some(epoch.clone());
+                self.begun = None;
                 self.next.get_or_insert(offset);
                 TerminalItem::Hello { offset, epoch, size, mode, lease }
             }
-            ServerFrame::Snapshot { offset, data } => {
+            ServerFrame::Snapshot { offset, data, more: false } => {
                 self.next = Some(offset);
                 TerminalItem::Snapshot { offset, data }
+            }
+            ServerFrame::Snapshot { offset, data, more: true } => {
+                // Half a screen is none: should the connection be lost now, the next one begins with the screen.
+                self.next = None;
+                self.begun = Some((offset, data));
+                return Ok(None);
+            }
+            ServerFrame::Continued { data, more } => {
+                let Some((offset, mut begun)) = self.begun.take() else {
+                    return Err(lost(self.client.url(), "a screen went on that had not begun"));
+                };
+                if begun.len() + data.len() > MAX_SNAPSHOT {
+                    return Err(lost(self.client.url(), "a screen was too large"));
+                }
+                begun.push_str(&data);
+                if more {
+                    self.begun = Some((offset, begun));
+                    return Ok(None);
+                }
+                self.next = Some(offset);
+                TerminalItem::Snapshot { offset, data: begun }
             }
             ServerFrame::Resize { size } => TerminalItem::Resize(size),
             ServerFrame::Lease { holder } => TerminalItem::Lease(holder),
@@ -329,7 +356,7 @@ impl Watch {
                 TerminalItem::Skip { from, to }
             }
             ServerFrame::Exit { exit } => TerminalItem::Exit(exit),
-        })
+        }))
     }
 }
 

@@ -62,7 +62,7 @@ async fn every_byte_comes_once_across_losses() {
     let client = scripted(|connection, query| match connection {
         0 => {
             assert_eq!(query.unwrap_or_default(), "");
-            let snapshot = ServerFrame::Snapshot { offset: 100, data: "SCREEN".into() };
+            let snapshot = ServerFrame::Snapshot { offset: 100, data: "SCREEN".into(), more: false };
             vec![hello(100, "e1"), control(&snapshot), output(100, "abc")]
         }
         // Overlaps with what was seen, then skips ahead without saying so.
@@ -92,13 +92,45 @@ async fn every_byte_comes_once_across_losses() {
 }
 
 #[tokio::test]
+async fn a_large_screen_is_one_whatever_its_frames() {
+    let client = scripted(|connection, query| {
+        let begun = control(&ServerFrame::Snapshot { offset: 9, data: "one ".into(), more: true });
+        let goes_on = |data: &str, more| control(&ServerFrame::Continued { data: data.into(), more });
+        match connection {
+            0 => vec![hello(9, "e1"), begun, goes_on("lost", true)],
+            _ => {
+                assert_eq!(query.unwrap_or_default(), "", "half a screen is none");
+                let exit = control(&ServerFrame::Exit { exit: exit() });
+                vec![
+                    hello(9, "e1"),
+                    begun,
+                    goes_on("two ", true),
+                    goes_on("three", false),
+                    output(9, "!"),
+                    exit,
+                ]
+            }
+        }
+    })
+    .await;
+    let mut terminal = client.terminal(&id(), TerminalOptions::default()).await.expect("terminal");
+    let mut screens = Vec::new();
+    while let Some(item) = terminal.next().await.expect("goes on") {
+        if let TerminalItem::Snapshot { offset, data } = item {
+            screens.push((offset, data));
+        }
+    }
+    assert_eq!(screens, [(9, "one two three".to_owned())]);
+}
+
+#[tokio::test]
 async fn another_log_begins_with_its_screen() {
     let client = scripted(|connection, query| match connection {
         0 => vec![hello(5, "e1"), output(5, "old")],
         1 => vec![hello(8, "e2"), output(8, "?")],
         _ => {
             assert_eq!(query.unwrap_or_default(), "", "an offset of the old log means nothing");
-            let snapshot = ServerFrame::Snapshot { offset: 3, data: "new".into() };
+            let snapshot = ServerFrame::Snapshot { offset: 3, data: "new".into(), more: false };
             vec![hello(3, "e2"), control(&snapshot), control(&ServerFrame::Exit { exit: exit() })]
         }
     })

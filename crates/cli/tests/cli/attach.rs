@@ -99,7 +99,7 @@ async fn attached(args: &[&str]) -> (Terminal, mpsc::Receiver<Seen>, mpsc::Sende
     assert!(matches!(next(&mut seen).await, Seen::Connected(_)));
     script.send(hello(100)).await.ok();
     let screen = "\u{1b}[?1049h\u{1b}[?1000h\u{1b}[?2004h\u{1b}[>7uSCREEN";
-    script.send(control(&ServerFrame::Snapshot { offset: 100, data: screen.into() })).await.ok();
+    script.send(control(&ServerFrame::Snapshot { offset: 100, data: screen.into(), more: false })).await.ok();
     terminal.shows("SCREEN").await;
     (terminal, seen, script)
 }
@@ -196,7 +196,7 @@ async fn a_long_loss_is_told_and_the_screen_painted_anew() {
     assert_eq!(next(&mut seen).await, Seen::Connected(String::new()), "a new screen is asked for");
     assert_eq!(next(&mut seen).await, lease(80, 24));
     script.send(hello(120)).await.ok();
-    script.send(control(&ServerFrame::Snapshot { offset: 120, data: "ANEW".into() })).await.ok();
+    script.send(control(&ServerFrame::Snapshot { offset: 120, data: "ANEW".into(), more: false })).await.ok();
     terminal.shows("ANEW").await;
     terminal.types(b"\x1d");
     assert_eq!(terminal.ends().await, 0);
