@@ -1,11 +1,13 @@
 //! Prometheus metrics: a registry every part of a server adds to, and the counting of HTTP requests.
 
+mod exposition;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{Method, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -17,6 +19,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+
+use exposition::ExpositionFormat;
 
 /// Seconds; from a look-up in memory to an answer somebody waited for.
 const BUCKETS: [f64; 10] = [0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 5.0, 20.0, 60.0, 300.0];
@@ -77,12 +81,13 @@ impl Metrics {
     }
 }
 
-async fn show(State(metrics): State<Metrics>) -> Result<Response, Problem> {
+async fn show(State(metrics): State<Metrics>, headers: HeaderMap) -> Result<Response, Problem> {
     let mut text = String::new();
     let registry = metrics.registry.lock().unwrap_or_else(PoisonError::into_inner);
     encode(&mut text, &registry).map_err(Problem::internal)?;
-    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
-        .into_response())
+    let format = ExpositionFormat::accepted(&headers);
+    let headers = [(header::CONTENT_TYPE, format.media_type()), (header::VARY, "accept")];
+    Ok((headers, format.write(text)).into_response())
 }
 
 async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {

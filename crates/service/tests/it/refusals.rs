@@ -184,9 +184,19 @@ async fn requests_are_counted_under_their_templates() {
     for path in ["/orders/1", "/orders/2", "/orders/x", "/what", "/ever"] {
         server.get(path).send().await.unwrap();
     }
+    let media_type =
+        |response: &reqwest::Response| response.headers()["content-type"].to_str().unwrap().to_owned();
+    let response =
+        server.get("/metrics").header("accept", "application/openmetrics-text").send().await.unwrap();
+    assert!(media_type(&response).starts_with("application/openmetrics-text"));
+    assert!(response.text().await.unwrap().ends_with("\n# EOF\n"));
     let response = server.get("/metrics").send().await.unwrap();
-    assert!(response.headers()["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
+    assert!(media_type(&response).starts_with("text/plain; version=0.0.4"));
     let text = response.text().await.unwrap();
+    assert!(
+        text.contains("# TYPE parallax_http_requests_total counter") && !text.contains("# EOF"),
+        "{text}"
+    );
     for line in [
         r#"parallax_http_requests_total{method="GET",route="/orders/{number}",status="200"} 2"#,
         r#"parallax_http_requests_total{method="GET",route="/orders/{number}",status="400"} 1"#,
