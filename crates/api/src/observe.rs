@@ -18,6 +18,9 @@ pub enum LogFormat {
     Raw,
     /// An asciicast v2 recording with times.
     Asciicast,
+    /// An asciicast v3 recording.
+    #[serde(rename = "asciicast-v3")]
+    AsciicastV3,
 }
 
 /// The query of `logs`.
@@ -25,7 +28,7 @@ pub enum LogFormat {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct LogsQuery {
-    /// The last so many lines; 1 to 10000, default 100.
+    /// The last so many lines; 1 to 10000, default 100; of raw bytes and recordings, all.
     #[param(minimum = 1, maximum = 10000)]
     #[serde(default, alias = "lines", skip_serializing_if = "Option::is_none")]
     pub tail: Option<usize>,

@@ -16,13 +16,13 @@ pub(crate) struct LogsArgs {
     /// Go on with what comes, until the agent ends
     #[arg(short, long)]
     follow: bool,
-    /// How many of the last lines, 1 to 10000 [default: 100]
+    /// How many of the last lines, 1 to 10000 [default: 100; raw and recordings: all]
     #[arg(short = 'n', long, value_name = "N")]
     tail: Option<usize>,
     /// Only what was printed after this time (RFC 3339), or from this byte offset on
     #[arg(long, value_name = "WHEN")]
     since: Option<String>,
-    /// text, ansi (with colours), raw (the bytes) or asciicast (a recording)
+    /// text, ansi (with colours), raw (the bytes), asciicast or asciicast-v3 (a recording)
     #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = values::word::<LogFormat>)]
     format: LogFormat,
 }

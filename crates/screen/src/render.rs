@@ -52,6 +52,25 @@ fn lines(rows: impl Iterator<Item = Line>, text: impl Fn(&[Line]) -> String) -> 
     without_blank_end(lines)
 }
 
+/// What paints the terminal as a log leaves it. What the log's end cut off of a sequence or a character stands behind it,
+/// as it is: what follows the log may be written behind that.
+pub fn snapshot(bytes: &[u8], start: u64, resizes: &[Resize]) -> Vec<u8> {
+    let before = resizes.iter().take_while(|resize| resize.offset <= start).last();
+    let mut screen = Screen::new(before.map_or_else(TerminalSize::default, |resize| resize.size), SCROLLBACK);
+    let (mut rest, mut at) = (bytes, start);
+    for resize in resizes.iter().filter(|resize| resize.offset > start) {
+        let length = usize::try_from(resize.offset.saturating_sub(at)).unwrap_or(usize::MAX);
+        let Some((now, later)) = rest.split_at_checked(length) else { break };
+        screen.feed(now);
+        screen.resize(resize.size);
+        (rest, at) = (later, resize.offset.max(at));
+    }
+    screen.feed(rest);
+    let mut painted = screen.snapshot().into_bytes();
+    painted.extend_from_slice(screen.held());
+    painted
+}
+
 fn with_next(rows: &[Line]) -> impl Iterator<Item = (&Line, Option<&Line>)> {
     rows.iter().enumerate().map(|(index, row)| (row, rows.get(index + 1)))
 }

@@ -84,6 +84,11 @@ impl Screen {
         painted
     }
 
+    /// What is kept back of a sequence or character that is not complete.
+    pub fn held(&self) -> &[u8] {
+        self.splitter.held()
+    }
+
     /// All that there is to know, as text, for tests that hold this terminal against another. Its form may change.
     pub fn inspect(&self) -> String {
         inspect::inspect(&self.terminal)

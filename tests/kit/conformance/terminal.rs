@@ -265,6 +265,7 @@ pub async fn logs_in_every_format(backend: &impl TestBackend) {
         (&header["version"], &header["width"], &header["height"]),
         (&2.into(), &120.into(), &40.into())
     );
+    records_from_anywhere(&agent).await;
     let raw = raw_log(&agent).await;
     assert!(raw.starts_with(b"\x1b[?2004h"), "the first bytes are kept, without the queries");
     assert!(String::from_utf8_lossy(&body(&agent, LogFormat::Ansi).await).contains("line 50"));
@@ -282,6 +283,7 @@ pub async fn logs_in_every_format(backend: &impl TestBackend) {
     })
     .await;
     assert!(String::from_utf8_lossy(&followed).contains("echo: followed to the end"));
+    records_from_anywhere(&agent).await;
 }
 
 /// Every byte of a terminal that was opened at its beginning, to its end, over connections that break.
@@ -339,6 +341,53 @@ async fn collect(terminal: &mut TerminalSocket, count: usize) -> Vec<u8> {
         collected
     })
     .await
+}
+
+/// A recording from a byte, or of the last lines, begins with the screen as it was there.
+async fn records_from_anywhere(agent: &Spawned) {
+    let raw = raw_log(agent).await;
+    let whole = played(&recorded(agent, LogFormat::AsciicastV3, &LogsQuery::default()).await);
+    for format in [LogFormat::Asciicast, LogFormat::AsciicastV3] {
+        let since = LogsQuery { since: Some((raw.len() / 2).to_string()), ..LogsQuery::default() };
+        let tail = LogsQuery { tail: Some(3), ..LogsQuery::default() };
+        for query in [since, tail] {
+            let cast = recorded(agent, format, &query).await;
+            let opening = cast[1][2].as_str().expect("an event");
+            assert!(opening.starts_with("\u{1b}c"), "{query:?} begins with {opening:?}");
+            assert_eq!(played(&cast), whole, "{query:?}");
+        }
+    }
+    let tail = LogsQuery { tail: Some(3), format: Some(LogFormat::Raw), ..LogsQuery::default() };
+    let parts: Vec<_> = agent.client.log_stream(&agent.id, &tail).await.expect("a log").collect().await;
+    let last: Vec<u8> = parts.into_iter().flat_map(|part| part.expect("a log to its end").to_vec()).collect();
+    let lines = |bytes: &[u8]| {
+        bytes.strip_suffix(b"\n").unwrap_or(bytes).iter().filter(|byte| **byte == b'\n').count()
+    };
+    assert!(raw.ends_with(&last) && lines(&last) == 2, "{:?}", String::from_utf8_lossy(&last));
+}
+
+async fn recorded(agent: &Spawned, format: LogFormat, query: &LogsQuery) -> Vec<serde_json::Value> {
+    let query = LogsQuery { format: Some(format), ..query.clone() };
+    let parts: Vec<_> = agent.client.log_stream(&agent.id, &query).await.expect("a log").collect().await;
+    let bytes: Vec<u8> =
+        parts.into_iter().flat_map(|part| part.expect("a log to its end").to_vec()).collect();
+    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| serde_json::from_slice(line).expect("JSON lines")).collect()
+}
+
+/// What the terminal shows after a recording.
+fn played(cast: &[serde_json::Value]) -> Vec<String> {
+    let number =
+        |value: &serde_json::Value| u16::try_from(value.as_u64().expect("a number")).expect("a size");
+    let (cols, rows) = match cast[0]["version"].as_u64() {
+        Some(3) => (&cast[0]["term"]["cols"], &cast[0]["term"]["rows"]),
+        _ => (&cast[0]["width"], &cast[0]["height"]),
+    };
+    let mut screen = parallax_screen::Screen::new(TerminalSize { cols: number(cols), rows: number(rows) }, 0);
+    for event in cast[1..].iter().filter(|event| event[1] == "o") {
+        screen.feed(event[2].as_str().expect("text").as_bytes());
+    }
+    screen.view(0).lines
 }
 
 async fn has_size(agent: &Spawned, size: TerminalSize) {

@@ -16,7 +16,7 @@ use parallax_api::observe::{LogFormat, LogPosition, Logs, LogsQuery};
 use parallax_screen::render;
 
 use super::host::Host;
-use crate::asciicast;
+use crate::asciicast::{Recording, Version};
 use crate::excerpt::Excerpt;
 use crate::log::{Gap, IndexEntry, LogReader};
 use crate::plain::Plain;
@@ -49,11 +49,18 @@ pub async fn logs(
     let index = log.index().map_err(Problem::internal)?;
     let from = since(query.since()?, &index).min(end);
     let lines = query.lines()?;
-    let follow = query.follow.unwrap_or(false);
     let format = query.format.unwrap_or_default();
+    let is_rendered = matches!(format, LogFormat::Text | LogFormat::Ansi);
+    let start = log.start().map_err(Problem::internal)?;
+    let from = if is_rendered || query.tail.is_none() {
+        from
+    } else {
+        last_lines_start(&log, from.max(start), end, lines).map_err(Problem::internal)?
+    };
+    let follow = query.follow.unwrap_or(false);
     match format {
         LogFormat::Raw => {
-            let from = from.max(log.start().map_err(Problem::internal)?);
+            let from = from.max(start);
             let gaps = log.gaps(from, end).map_err(Problem::internal)?;
             let pieces = Follow { session, log, offset: from, end, follow }.pieces();
             let mut response = bytes_body("application/octet-stream", pieces);
@@ -62,10 +69,13 @@ pub async fn logs(
             }
             Ok(response)
         }
-        LogFormat::Asciicast => {
-            let title = session.agent().name;
+        LogFormat::Asciicast | LogFormat::AsciicastV3 => {
+            let version = if format == LogFormat::Asciicast { Version::V2 } else { Version::V3 };
+            let from = from.max(start);
+            let opening = if from > start { opening(&log, &index, from)? } else { Vec::new() };
+            let recording = Recording { version, title: session.agent().name, index, from, opening };
             let pieces = Follow { session, log, offset: from, end, follow }.pieces();
-            Ok(bytes_body("application/x-asciicast", asciicast::encode(title, index, from, pieces)))
+            Ok(bytes_body("application/x-asciicast", recording.encode(pieces)))
         }
         LogFormat::Text | LogFormat::Ansi => {
             let last = last_lines(&log, &index, from, end, lines, format)?;
@@ -81,6 +91,34 @@ pub async fn logs(
             Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], joined(&last)).into_response())
         }
     }
+}
+
+/// Where the last lines begin, as line feeds count them.
+fn last_lines_start(log: &LogReader, from: u64, end: u64, lines: usize) -> std::io::Result<u64> {
+    let (mut to, mut left) = (end, lines);
+    while to > from {
+        let start = from.max(to.saturating_sub(PIECE as u64));
+        for (offset, piece) in log.pieces(start, to)?.into_iter().rev() {
+            for (index, _) in piece.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n') {
+                let behind = offset + index as u64 + 1;
+                // The last line feed ends the last line.
+                if behind < end {
+                    left -= 1;
+                }
+                if left == 0 {
+                    return Ok(behind);
+                }
+            }
+        }
+        to = start;
+    }
+    Ok(from)
+}
+
+/// What paints the terminal as it stood at `from`, which may be in the middle of a sequence: played from the log before.
+fn opening(log: &LogReader, index: &[IndexEntry], from: u64) -> Result<Vec<u8>, Problem> {
+    let excerpt = Excerpt::read(log, from.saturating_sub(MAX_RENDERED), from).map_err(Problem::internal)?;
+    Ok(render::snapshot(excerpt.bytes(), 0, &excerpt.resizes(index)))
 }
 
 /// The last lines as a person would have seen them.

@@ -7,12 +7,14 @@
 mod cast;
 mod collect;
 mod dead_host;
+mod excerpt;
 mod files;
 mod head;
 mod recover;
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
 use parallax_api::compat;
@@ -25,9 +27,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(super) use self::dead_host::DeadHost;
+use self::excerpt::Excerpt;
 
 /// Bytes that are rendered for lines: the newest.
 const MAX_RENDERED: u64 = 8 * 1024 * 1024;
+/// Bytes that are searched for line feeds at once.
+const PIECE: u64 = 256 * 1024;
 
 /// The directory of all that remains.
 #[derive(Clone, Debug)]
@@ -64,6 +69,8 @@ pub(super) enum LogAnswer {
         /// What it holds.
         media_type: &'static str,
     },
+    /// A recording, written anew as it is read.
+    Recording(Excerpt),
 }
 
 /// The output of an ended agent.
@@ -110,7 +117,7 @@ impl Archive {
         let since = query.since()?;
         let remains = self.remains(id)?;
         let format = query.format.unwrap_or_default();
-        if format == LogFormat::Asciicast {
+        if format == LogFormat::Asciicast && since.is_none() && query.tail.is_none() {
             return Ok(LogAnswer::File {
                 file: self.file(id, "output.cast")?,
                 media_type: "application/x-asciicast",
@@ -125,8 +132,15 @@ impl Archive {
                 remains.start + cast::bytes_before(self.file(id, "output.cast")?, time)?
             }
         };
-        if format != LogFormat::Raw {
+        if matches!(format, LogFormat::Text | LogFormat::Ansi) {
             from = from.max(end.saturating_sub(MAX_RENDERED));
+        } else if query.tail.is_some() {
+            let start = last_lines_start(&output, from - remains.start, tail).map_err(Problem::internal)?;
+            from = remains.start + start;
+        }
+        if matches!(format, LogFormat::Asciicast | LogFormat::AsciicastV3) {
+            let cast = self.file(id, "output.cast")?;
+            return Ok(LogAnswer::Recording(Excerpt::new(cast, format, from - remains.start)));
         }
         output.seek(SeekFrom::Start(from - remains.start)).map_err(Problem::internal)?;
         if format == LogFormat::Raw {
@@ -168,6 +182,29 @@ impl Archive {
         }
         .map_err(Problem::internal)
     }
+}
+
+/// Where the last lines of what is behind `from` begin, as line feeds count them.
+fn last_lines_start(output: &File, from: u64, lines: usize) -> io::Result<u64> {
+    let end = output.metadata()?.len();
+    let (mut to, mut left) = (end, lines);
+    while to > from {
+        let start = from.max(to.saturating_sub(PIECE));
+        let mut piece = vec![0; usize::try_from(to - start).unwrap_or(usize::MAX)];
+        output.read_exact_at(&mut piece, start)?;
+        for (index, _) in piece.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n') {
+            let behind = start + index as u64 + 1;
+            // The last line feed ends the last line.
+            if behind < end {
+                left -= 1;
+            }
+            if left == 0 {
+                return Ok(behind);
+            }
+        }
+        to = start;
+    }
+    Ok(from)
 }
 
 impl ArchivedAgent {

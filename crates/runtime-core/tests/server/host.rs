@@ -298,7 +298,7 @@ async fn logs(State(host): Shared, Query(query): Query<LogsQuery>) -> Response {
     let text = String::from_utf8_lossy(&output).into_owned();
     match query.format.unwrap_or_default() {
         LogFormat::Raw => output.into_response(),
-        LogFormat::Asciicast => {
+        LogFormat::Asciicast | LogFormat::AsciicastV3 => {
             let header = json!({"version": 2, "width": 120, "height": 40, "timestamp": 1000});
             format!("{header}\n{}\n", json!([1.0, "o", text])).into_response()
         }

@@ -6,16 +6,19 @@ use parallax_api::{Problem, TerminalSize, Time};
 use serde::Deserialize;
 use serde_json::Value;
 
+/// The first line of a recording.
 #[derive(Deserialize)]
-struct Header {
-    width: u16,
-    height: u16,
+pub(super) struct Header {
+    pub(super) width: u16,
+    pub(super) height: u16,
     #[serde(default)]
-    timestamp: Option<f64>,
+    pub(super) timestamp: Option<f64>,
+    #[serde(default)]
+    pub(super) title: String,
 }
 
 /// One line after the header: seconds since the start, what, and its text.
-type Line = (f64, String, Value);
+pub(super) type Line = (f64, String, Value);
 
 /// The sizes of the terminal, each with the number of recorded bytes before it. The first is the size at the start.
 pub(super) fn sizes(cast: impl Read) -> Vec<(u64, TerminalSize)> {
@@ -52,7 +55,8 @@ pub(super) fn bytes_before(cast: impl Read, time: Time) -> Result<u64, Problem> 
         .sum())
 }
 
-fn size(text: &str) -> Option<TerminalSize> {
+/// The size that an `r` event names.
+pub(super) fn size(text: &str) -> Option<TerminalSize> {
     let (cols, rows) = text.split_once('x')?;
     let size = TerminalSize { cols: cols.parse().ok()?, rows: rows.parse().ok()? };
     size.is_sane().then_some(size)
