@@ -3,6 +3,7 @@
 //! Nothing here has behaviour beyond parsing and checking itself. Read in this order:
 //!
 //! - [`agent`]: an agent as everyone sees it, and the request that spawns one
+//! - [`workspace`]: a git checkout of an agent's own
 //! - [`message`]: what is sent to an agent and what it answers
 //! - [`terminal`]: keys, screens, and the frames of the terminal WebSocket
 //! - [`event`]: what is told about agents as it happens
@@ -32,6 +33,7 @@ pub mod runtime;
 pub mod terminal;
 pub mod text;
 pub mod time;
+pub mod workspace;
 
 pub use agent::{
     Activity, Agent, AgentError, AgentExit, AgentId, AgentStatus, Approvals, Attention, AttentionKind,

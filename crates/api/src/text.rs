@@ -15,6 +15,19 @@ pub fn is_blank(text: &str) -> bool {
     text.chars().all(|char| char.is_whitespace() || is_invisible(char) || char == '\u{2800}')
 }
 
+/// Whether text holds nothing that controls a terminal or turns the direction of what is shown beside it.
+pub fn is_plain(text: &str) -> bool {
+    text.chars().all(is_plain_char)
+}
+
+/// Whether a character neither controls a terminal nor turns the direction of text.
+pub fn is_plain_char(c: char) -> bool {
+    let turns =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let breaks_line = matches!(c, '\u{2028}' | '\u{2029}');
+    !c.is_control() && !turns && !breaks_line
+}
+
 /// The categories Cf and Mn of Unicode, as far as terminal programs drop or merge them, and the letters that show nothing.
 const INVISIBLE: [(char, char); 35] = [
     ('\u{ad}', '\u{ad}'),

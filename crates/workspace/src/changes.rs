@@ -1,57 +1,13 @@
 //! What was changed in a workspace since it was made.
 
-use serde::Serialize;
+use parallax_api::workspace::{Changes, FileChange};
 
 use crate::error::WorkspaceError;
 use crate::git::Git;
 use crate::workspace::Workspace;
 
 /// Files that are listed at most; `truncated` says when there are more.
-const MAX_FILES: usize = 5000;
-
-/// What was changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Changes {
-    /// The branch that is checked out; none when it is no branch.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub branch: Option<String>,
-    /// The commit that the workspace began with.
-    pub base: String,
-    /// The commit that is checked out.
-    pub head: String,
-    /// Commits since the base.
-    pub ahead: u64,
-    /// Commits that the branch of the base has got since.
-    pub behind: u64,
-    /// Whether something is not committed.
-    pub dirty: bool,
-    /// Whether a merge is unfinished.
-    pub conflicted: bool,
-    /// The files that differ from the base, committed or not, by path.
-    pub files: Vec<FileChange>,
-    /// Whether more files than are listed differ.
-    pub truncated: bool,
-}
-
-/// One file that differs from the base.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct FileChange {
-    /// Its path in the workspace. Bytes that are no UTF-8 are replaced.
-    pub path: String,
-    /// Its path before, when it was renamed or copied.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub from: Option<String>,
-    /// `A`, `M`, `D`, `R`, `C`, `T` or `U`, as git has it.
-    pub status: char,
-    /// Lines added; none for a binary file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub added: Option<u64>,
-    /// Lines removed; none for a binary file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub removed: Option<u64>,
-}
+pub(crate) const MAX_FILES: usize = 5000;
 
 impl Workspace {
     /// What was changed since it was made: commits, and files compared with the base.
@@ -62,7 +18,7 @@ impl Workspace {
         let base = &self.record().base;
         let (git, _scratch) = self.git_with_new_files().await?;
         let head = git.line(["rev-parse", "--verify", "HEAD"]).await?;
-        let branch = git.line(["symbolic-ref", "--quiet", "--short", "HEAD"]).await.ok();
+        let branch = self.current_branch(&git).await?;
         let ahead = count(&git, &format!("{base}..HEAD")).await?;
         let behind = match &self.record().base_branch {
             // It may be gone by now.

@@ -12,6 +12,12 @@ pub enum WorkspaceError {
     /// There is no such workspace.
     #[error("there is no workspace `{0}`")]
     NotFound(String),
+    /// Not in this state of the workspace or of its repository.
+    #[error("{0}")]
+    Conflict(String),
+    /// It cannot be merged: these files conflict.
+    #[error("{} files conflict, the first is `{}`", .0.len(), .0.first().map_or("", String::as_str))]
+    Unmergeable(Vec<String>),
     /// `git` refused, in its own words.
     #[error("git refused: {0}")]
     Refused(String),
@@ -21,6 +27,9 @@ pub enum WorkspaceError {
     /// `git` said more than is read.
     #[error("the answer is longer than {0} bytes: ask for less")]
     TooLong(usize),
+    /// There is no program `git`.
+    #[error("the program `git` cannot be started: {0}")]
+    NoGit(io::Error),
     /// The file system.
     #[error("failed to use the workspace's files")]
     Io(#[from] io::Error),

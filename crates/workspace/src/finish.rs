@@ -2,26 +2,13 @@
 
 use std::ffi::OsStr;
 
-use serde::{Deserialize, Serialize};
+use parallax_api::workspace::WorkspaceKeep;
 
 use crate::changes::STATUS;
 use crate::error::WorkspaceError;
 use crate::git::Git;
 use crate::workspace::Workspace;
 use crate::workspaces::Workspaces;
-
-/// What stays of a workspace when its agent has ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Keep {
-    /// Nothing, whatever is in it.
-    Never,
-    /// All of it, when something is not committed, or its commits are on no other branch.
-    #[default]
-    Changed,
-    /// All of it.
-    Always,
-}
 
 /// What became of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,26 +23,29 @@ impl Workspaces {
     /// Ends a workspace whose agent has ended.
     ///
     /// # Errors
-    /// `NotFound` when there is none, otherwise what git says: it stays then.
-    pub async fn finish(&self, id: &str, keep: Keep) -> Result<Outcome, WorkspaceError> {
-        let workspace = self.get(id)?;
-        if keep == Keep::Always {
+    /// What git says: it stays then. One that is gone already is no error.
+    pub async fn finish(&self, id: &str, keep: WorkspaceKeep) -> Result<Outcome, WorkspaceError> {
+        let workspace = match self.get(id) {
+            Err(WorkspaceError::NotFound(_)) => return self.finish_missing(id).await,
+            found => found?,
+        };
+        if keep == WorkspaceKeep::Always {
             return Ok(Outcome::Kept("it was asked for".into()));
         }
         let _changing = self.changing().await;
         let git = workspace.git().await?;
-        if keep == Keep::Changed
+        if keep == WorkspaceKeep::Changed
             && let Some(reason) = worth_keeping(&git, &workspace).await?
         {
             return Ok(Outcome::Kept(reason));
         }
         let branch = format!("refs/heads/{}", workspace.record().branch);
         let tip = git.line(["rev-parse", "--verify", "--quiet", "--end-of-options", &branch]).await.ok();
-        let outside = Git::open(&workspace.record().repository).await?;
+        let outside = Git::open(&workspace.record().git_directory).await?;
         let directory = workspace.directory().as_os_str();
         outside.run::<&OsStr>(["worktree".as_ref(), "unlock".as_ref(), "--".as_ref(), directory]).await?;
         let mut remove: Vec<&OsStr> = vec!["worktree".as_ref(), "remove".as_ref()];
-        if keep == Keep::Never {
+        if keep == WorkspaceKeep::Never {
             remove.push("--force".as_ref());
         }
         remove.extend::<[&OsStr; 2]>(["--".as_ref(), directory]);
@@ -66,6 +56,38 @@ impl Workspaces {
             outside.succeeds(["update-ref", "-d", &branch, &tip]).await?;
         }
         self.forget(id)?;
+        Ok(Outcome::Removed)
+    }
+
+    /// Why a workspace would be kept at the end of its agent; none when it would go.
+    ///
+    /// # Errors
+    /// What git says.
+    pub async fn worth_keeping(&self, workspace: &Workspace) -> Result<Option<String>, WorkspaceError> {
+        match (workspace.record().keep, self.get(workspace.record().id.as_str())) {
+            (WorkspaceKeep::Always, Ok(_)) => Ok(Some("it was asked for".into())),
+            (WorkspaceKeep::Changed, Ok(found)) => worth_keeping(&found.git().await?, &found).await,
+            (WorkspaceKeep::Never, _) | (_, Err(WorkspaceError::NotFound(_))) => Ok(None),
+            (_, Err(error)) => Err(error),
+        }
+    }
+
+    /// The directory is not there: it never was, or somebody removed it. Its branch goes only when nothing was committed on it.
+    async fn finish_missing(&self, id: &str) -> Result<Outcome, WorkspaceError> {
+        let workspace = match self.recorded(id) {
+            Err(WorkspaceError::NotFound(_)) => return Ok(Outcome::Removed),
+            found => found?,
+        };
+        if workspace.directory().symlink_metadata().is_ok() {
+            let detail = format!("`{}` is no directory any more", workspace.directory().display());
+            return Err(WorkspaceError::Invalid(detail));
+        }
+        let _changing = self.changing().await;
+        match Git::open(&workspace.record().git_directory).await {
+            Ok(git) => self.clean_up(&git, workspace.record()).await,
+            // The repository is gone, too.
+            Err(_) => self.forget(id)?,
+        }
         Ok(Outcome::Removed)
     }
 }

@@ -1,8 +1,8 @@
 //! The `git` program, called so that a hostile repository runs nothing and an endless one ends.
 //!
 //! - The environment is empty but for a few variables, so that none of the caller's leads elsewhere.
-//! - Hooks, file system monitors, external diffs and text conversions are off; filters are switched off by their names, as the
-//!   repository's configuration has them.
+//! - Hooks, file system monitors, external diffs and text conversions are off; filters and merge drivers are switched off by their
+//!   names, as the repository's configuration has them.
 //! - Only ordinary protocols are allowed, nobody is prompted, and pathspecs are literal.
 //! - Every call has a time limit and an output limit; the whole process group ends with it.
 
@@ -22,8 +22,8 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 pub const MAX_OUTPUT: usize = 8 * 1024 * 1024;
 /// The longest complaint that is passed on, in bytes.
 const MAX_COMPLAINT: usize = 4096;
-/// Filters of a repository at most; one with more is refused.
-const MAX_FILTERS: usize = 64;
+/// Filters and merge drivers of a repository at most; one with more is refused.
+const MAX_PROGRAMS: usize = 64;
 
 /// Configuration of every call. It wins over that of the repository, the user and the system.
 const CONFIG: &[&str] = &[
@@ -43,6 +43,9 @@ const CONFIG: &[&str] = &[
     "fetch.recurseSubmodules=false",
     "gc.auto=0",
     "maintenance.auto=false",
+    "merge.conflictStyle=merge",
+    "merge.default=text",
+    "merge.renames=true",
     "protocol.ext.allow=never",
     "status.renames=true",
     "submodule.recurse=false",
@@ -69,50 +72,63 @@ const ENVIRONMENT: &[(&str, &str)] = &[
 #[derive(Clone, Debug)]
 pub struct Git {
     directory: OsString,
-    /// Configuration that switches the repository's filters off.
-    filters: Vec<String>,
-    index: Option<OsString>,
+    /// Configuration that switches the repository's filters and merge drivers off.
+    programs_off: Vec<String>,
+    /// Variables of this one beside those of every call.
+    variables: Vec<(&'static str, OsString)>,
 }
 
 impl Git {
-    /// Git in `directory`, with the filters of the repository there switched off.
+    /// Git in `directory`, with the filters and merge drivers of the repository there switched off.
     ///
     /// # Errors
-    /// When it has too many filters, or git does not start.
+    /// When it has too many of them, or git does not start.
     pub async fn open(directory: &Path) -> Result<Self, WorkspaceError> {
-        let mut git = Self { directory: directory.into(), filters: Vec::new(), index: None };
-        let found = git.try_run(["config", "--name-only", "-z", "--get-regexp", "^filter\\."]).await?;
+        let mut git = Self { directory: directory.into(), programs_off: Vec::new(), variables: Vec::new() };
+        let found = git.answer(["config", "--name-only", "-z", "--get-regexp", "^(filter|merge)\\."]).await?;
         // Without a match the status is 1, and the output empty.
-        let mut names: Vec<&str> = std::str::from_utf8(&found.stdout)
+        let mut names: Vec<(&str, &str)> = std::str::from_utf8(&found.stdout)
             .map_err(|_| WorkspaceError::Invalid("the repository's configuration is not UTF-8".into()))?
             .split('\0')
-            .filter_map(|key| key.strip_prefix("filter.")?.rsplit_once('.').map(|(name, _)| name))
+            .filter_map(|key| {
+                let (section, rest) = key.split_once('.')?;
+                Some((section, rest.rsplit_once('.')?.0))
+            })
             .collect();
         names.sort_unstable();
         names.dedup();
-        if names.len() > MAX_FILTERS {
+        if names.len() > MAX_PROGRAMS {
             return Err(WorkspaceError::Invalid(format!(
-                "the repository has more than {MAX_FILTERS} filters"
+                "the repository has more than {MAX_PROGRAMS} filters and merge drivers"
             )));
         }
-        if let Some(odd) = names.iter().find(|name| name.contains(['=', '\n'])) {
+        if let Some((_, odd)) = names.iter().find(|(_, name)| name.contains(['=', '\n'])) {
             return Err(WorkspaceError::Invalid(format!(
-                "the repository has a filter with an odd name: {odd:?}"
+                "the repository has a filter or merge driver with an odd name: {odd:?}"
             )));
         }
-        git.filters = names
-            .iter()
-            .flat_map(|name| {
-                ["clean=", "smudge=", "process=", "required=false"].map(|off| format!("filter.{name}.{off}"))
-            })
-            .collect();
+        let off = |(section, name): &(&str, &str)| {
+            // An empty filter is none. A driver must be something: this one fails, which is a conflict.
+            let keys: &[&str] = match *section {
+                "filter" => &["clean=", "smudge=", "process=", "required=false"],
+                _ => &["driver=false"],
+            };
+            keys.iter().map(|key| format!("{section}.{name}.{key}")).collect::<Vec<_>>()
+        };
+        git.programs_off = names.iter().flat_map(off).collect();
         Ok(git)
     }
 
     /// The same with an index of its own.
     #[must_use]
-    pub fn with_index(mut self, index: &Path) -> Self {
-        self.index = Some(index.into());
+    pub fn with_index(self, index: &Path) -> Self {
+        self.with_variable("GIT_INDEX_FILE", index)
+    }
+
+    /// The same with another variable.
+    #[must_use]
+    pub(crate) fn with_variable(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.variables.push((name, value.into()));
         self
     }
 
@@ -124,8 +140,8 @@ impl Git {
         &self,
         args: impl IntoIterator<Item = S>,
     ) -> Result<Vec<u8>, WorkspaceError> {
-        let output = self.try_run(args).await?;
-        if output.success {
+        let output = self.answer(args).await?;
+        if output.code == Some(0) {
             return Ok(output.stdout);
         }
         Err(WorkspaceError::Refused(output.complaint))
@@ -153,10 +169,11 @@ impl Git {
         &self,
         args: impl IntoIterator<Item = S>,
     ) -> Result<bool, WorkspaceError> {
-        Ok(self.try_run(args).await?.success)
+        Ok(self.answer(args).await?.code == Some(0))
     }
 
-    async fn try_run<S: AsRef<OsStr>>(
+    /// What git answers, whether it is a success or not.
+    pub(crate) async fn answer<S: AsRef<OsStr>>(
         &self,
         args: impl IntoIterator<Item = S>,
     ) -> Result<Output, WorkspaceError> {
@@ -168,16 +185,14 @@ impl Git {
             }
         }
         command.envs(ENVIRONMENT.iter().copied());
-        if let Some(index) = &self.index {
-            command.env("GIT_INDEX_FILE", index);
-        }
-        for entry in CONFIG.iter().copied().chain(self.filters.iter().map(String::as_str)) {
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        for entry in CONFIG.iter().copied().chain(self.programs_off.iter().map(String::as_str)) {
             command.args(["-c", entry]);
         }
         command.arg("-C").arg(&self.directory).args(args);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0).kill_on_drop(true);
-        let mut group = Group(command.spawn()?);
+        let mut group = Group(command.spawn().map_err(WorkspaceError::NoGit)?);
         let stdout = group.0.stdout.take();
         let stderr = group.0.stderr.take();
         let reading = async {
@@ -189,7 +204,7 @@ impl Git {
             }
             let status = group.0.wait().await?;
             let complaint = String::from_utf8_lossy(&stderr?.0).trim().to_owned();
-            Ok(Output { success: status.success(), stdout, complaint })
+            Ok(Output { code: status.code(), stdout, complaint })
         };
         tokio::time::timeout(CALL_TIMEOUT, reading)
             .await
@@ -197,10 +212,13 @@ impl Git {
     }
 }
 
-struct Output {
-    success: bool,
-    stdout: Vec<u8>,
-    complaint: String,
+/// What git answered.
+pub(crate) struct Output {
+    /// Its exit code; none when it was killed.
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: Vec<u8>,
+    /// What it said on standard error.
+    pub(crate) complaint: String,
 }
 
 /// Ends git and what it started, unless it has ended.

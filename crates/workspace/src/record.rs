@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use parallax_api::workspace::WorkspaceKeep;
+use parallax_api::{AgentId, Time};
 use serde::{Deserialize, Serialize};
 
 /// The largest record that is read, in bytes.
@@ -13,9 +15,14 @@ const MAX_RECORD: u64 = 64 * 1024;
 #[serde(rename_all = "camelCase")]
 pub struct Record {
     /// The id: that of its agent.
-    pub id: String,
+    pub id: AgentId,
+    /// The agent's name.
+    #[serde(default)]
+    pub name: String,
     /// The repository, or the worktree, that it was made from.
     pub repository: PathBuf,
+    /// The git directory that all worktrees of the repository share. It outlives the worktree that `repository` may be.
+    pub git_directory: PathBuf,
     /// Its branch.
     pub branch: String,
     /// The commit that it began with.
@@ -23,6 +30,11 @@ pub struct Record {
     /// The branch that this commit was taken from, if it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_branch: Option<String>,
+    /// What stays of it when its agent has ended.
+    #[serde(default)]
+    pub keep: WorkspaceKeep,
+    /// When it was made.
+    pub created_at: Time,
 }
 
 impl Record {
@@ -38,6 +50,12 @@ impl Record {
         if std::fs::symlink_metadata(path)?.len() > MAX_RECORD {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the record is too long"));
         }
-        Ok(serde_json::from_slice(&std::fs::read(path)?)?)
+        let record: Self = serde_json::from_slice(&std::fs::read(path)?)?;
+        // They become arguments of git, and whoever may write here may have changed them.
+        if record.base.bytes().all(|byte| byte.is_ascii_hexdigit()) && !record.branch.starts_with('-') {
+            Ok(record)
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidData, "the record names no commit or no branch"))
+        }
     }
 }

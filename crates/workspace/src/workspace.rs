@@ -36,13 +36,20 @@ impl Workspace {
         Ok(git)
     }
 
+    /// The branch that is checked out.
+    pub(crate) async fn current_branch(&self, git: &Git) -> Result<Option<String>, WorkspaceError> {
+        let answer = git.answer(["symbolic-ref", "--quiet", "--short", "HEAD"]).await?;
+        let name = String::from_utf8(answer.stdout)
+            .map_err(|_| WorkspaceError::Invalid("the name of the branch is not UTF-8".into()))?;
+        Ok(Some(name.trim_end_matches('\n').to_owned()).filter(|name| !name.is_empty()))
+    }
+
     /// Git with a copy of the index in which files that git does not know yet are to be added, so that they are compared as well.
     /// The agent's own index is not touched. The copy goes with what is returned.
     pub(crate) async fn git_with_new_files(&self) -> Result<(Git, ScratchIndex), WorkspaceError> {
         let git = self.git().await?;
-        let index = git.line(["rev-parse", "--path-format=absolute", "--git-path", "index"]).await?;
-        let scratch = ScratchIndex::copy(Path::new(&index))?;
-        let git = git.with_index(&scratch.0);
+        let scratch = ScratchIndex::of(&git).await?;
+        let git = git.with_index(scratch.path());
         // A file that cannot be read is left out.
         git.succeeds(["add", "--intent-to-add", "--ignore-errors", "--", "."]).await?;
         Ok((git, scratch))
@@ -53,6 +60,17 @@ impl Workspace {
 pub(crate) struct ScratchIndex(PathBuf);
 
 impl ScratchIndex {
+    /// A copy of the index of a worktree.
+    pub(crate) async fn of(git: &Git) -> Result<Self, WorkspaceError> {
+        let index = git.line(["rev-parse", "--path-format=absolute", "--git-path", "index"]).await?;
+        Self::copy(Path::new(&index))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     fn copy(index: &Path) -> Result<Self, WorkspaceError> {
         let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let scratch = Self(index.with_extension(format!("parallax-{}-{number}", std::process::id())));

@@ -1,12 +1,16 @@
 //! The workspaces of one server: made, found again, removed.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use parallax_api::workspace::WorkspaceKeep;
+use parallax_api::{AgentId, Time};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::error::WorkspaceError;
 use crate::git::Git;
 use crate::record::Record;
+use crate::scratch;
 use crate::workspace::Workspace;
 
 /// Characters of a name in a branch.
@@ -25,8 +29,8 @@ pub struct Workspaces {
 /// A workspace to make.
 #[derive(Clone, Debug)]
 pub struct NewWorkspace {
-    /// The agent's id: letters, digits and `-`.
-    pub id: String,
+    /// The agent's id.
+    pub id: AgentId,
     /// The agent's name, for the branch.
     pub name: String,
     /// The repository, or a worktree of it: its top directory.
@@ -35,17 +39,22 @@ pub struct NewWorkspace {
     pub reference: Option<String>,
     /// The new branch. Default: `parallax/<name>-<short id>`.
     pub branch: Option<String>,
+    /// What stays of it when its agent has ended.
+    pub keep: WorkspaceKeep,
 }
 
 impl Workspaces {
-    /// Those below `root`, which is made if need be.
+    /// Those below `root`, which is made if need be, and is this one's alone.
     ///
     /// # Errors
     /// When the directory cannot be made.
     pub fn open(root: &Path) -> Result<Self, WorkspaceError> {
-        std::fs::create_dir_all(root)?;
+        // What agents write is their owner's alone.
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root)?;
         // Git knows worktrees by their real paths.
-        Ok(Self { root: root.canonicalize()?, changing: Mutex::new(()) })
+        let root = root.canonicalize()?;
+        scratch::sweep(&root)?;
+        Ok(Self { root, changing: Mutex::new(()) })
     }
 
     /// Makes a worktree on a new branch. The repository's own checkout is not touched.
@@ -53,7 +62,7 @@ impl Workspaces {
     /// # Errors
     /// `Invalid` for a request that cannot be met, with what to do; otherwise what git says.
     pub async fn create(&self, new: &NewWorkspace) -> Result<Workspace, WorkspaceError> {
-        let id = checked_id(&new.id)?;
+        let id = checked_id(new.id.as_str())?;
         let git = open_repository(&new.repository).await?;
         let reference = new.reference.as_deref().unwrap_or("HEAD");
         let base = resolve(&git, reference).await?;
@@ -64,11 +73,18 @@ impl Workspaces {
         check_branch(&git, &branch).await?;
         let base_branch = base_branch(&git, reference).await?;
         let record = Record {
-            id: id.to_owned(),
+            id: new.id.clone(),
+            name: new.name.clone(),
             repository: new.repository.canonicalize()?,
+            git_directory: git
+                .line(["rev-parse", "--path-format=absolute", "--git-common-dir"])
+                .await?
+                .into(),
             branch,
             base,
             base_branch,
+            keep: new.keep,
+            created_at: Time::now(),
         };
         let _changing = self.changing().await;
         let directory = self.directory(id);
@@ -94,15 +110,17 @@ impl Workspaces {
     /// # Errors
     /// `NotFound` when there is none.
     pub fn get(&self, id: &str) -> Result<Workspace, WorkspaceError> {
-        let id = checked_id(id)?;
-        let missing = || WorkspaceError::NotFound(id.to_owned());
-        let record = Record::read(&self.record(id)).map_err(|_| missing())?;
-        let directory = self.directory(id);
-        let is_directory = directory.symlink_metadata().is_ok_and(|found| found.is_dir());
-        if record.id == id && is_directory { Ok(Workspace { directory, record }) } else { Err(missing()) }
+        let workspace = self.recorded(id)?;
+        let is_directory = workspace.directory.symlink_metadata().is_ok_and(|found| found.is_dir());
+        if is_directory { Ok(workspace) } else { Err(WorkspaceError::NotFound(id.to_owned())) }
     }
 
-    /// Every workspace. Records that cannot be read are passed over.
+    /// The directory of all of them.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Every workspace, those included whose directory is gone. Records that cannot be read are passed over.
     ///
     /// # Errors
     /// When the directory cannot be read.
@@ -111,13 +129,21 @@ impl Workspaces {
         for entry in std::fs::read_dir(&self.root)? {
             let name = entry?.file_name();
             if let Some(id) = name.to_str().and_then(|name| name.strip_suffix(".json"))
-                && let Ok(workspace) = self.get(id)
+                && let Ok(workspace) = self.recorded(id)
             {
                 found.push(workspace);
             }
         }
         found.sort_by(|a, b| a.record.id.cmp(&b.record.id));
         Ok(found)
+    }
+
+    /// What is known of a workspace whose directory may be gone.
+    pub(crate) fn recorded(&self, id: &str) -> Result<Workspace, WorkspaceError> {
+        let id = checked_id(id)?;
+        let record = Record::read(&self.record(id)).ok().filter(|record| record.id.as_str() == id);
+        let record = record.ok_or_else(|| WorkspaceError::NotFound(id.to_owned()))?;
+        Ok(Workspace { directory: self.directory(id), record })
     }
 
     /// Waits until no other worktree is added or removed.
@@ -130,9 +156,9 @@ impl Workspaces {
         std::fs::remove_file(self.record(id))
     }
 
-    /// After a worktree that could not be made: nothing of it is left.
-    async fn clean_up(&self, git: &Git, record: &Record) {
-        let directory = self.directory(&record.id);
+    /// After a worktree that was not made, or is gone: nothing of it is left but commits.
+    pub(crate) async fn clean_up(&self, git: &Git, record: &Record) {
+        let directory = self.directory(record.id.as_str());
         let directory = directory.as_os_str();
         let remove =
             ["worktree".as_ref(), "remove".as_ref(), "--force".as_ref(), "--force".as_ref(), "--".as_ref()];
@@ -140,16 +166,17 @@ impl Workspaces {
         let _ = git.succeeds(remove.into_iter().chain([directory])).await;
         let reference = format!("refs/heads/{}", record.branch);
         let _ = git.succeeds(["update-ref", "-d", &reference, &record.base]).await;
-        if let Err(error) = self.forget(&record.id) {
+        if let Err(error) = self.forget(record.id.as_str()) {
             tracing::warn!(
-                agent.id = record.id,
+                agent.id = %record.id,
                 error = &error as &dyn std::error::Error,
                 "a record is left"
             );
         }
     }
 
-    fn directory(&self, id: &str) -> PathBuf {
+    /// Where the workspace of this agent is, or would be.
+    pub fn directory(&self, id: &str) -> PathBuf {
         self.root.join(id)
     }
 
@@ -188,7 +215,7 @@ async fn open_repository(path: &Path) -> Result<Git, WorkspaceError> {
     Ok(git)
 }
 
-async fn resolve(git: &Git, reference: &str) -> Result<String, WorkspaceError> {
+pub(crate) async fn resolve(git: &Git, reference: &str) -> Result<String, WorkspaceError> {
     let commit = format!("{reference}^{{commit}}");
     git.line(["rev-parse", "--verify", "--quiet", "--end-of-options", &commit]).await.map_err(|_| {
         WorkspaceError::Invalid(format!("the repository has no commit `{reference:.100}` to begin with"))
@@ -203,11 +230,18 @@ async fn base_branch(git: &Git, reference: &str) -> Result<Option<String>, Works
     Ok(name.starts_with("refs/").then_some(name))
 }
 
-async fn check_branch(git: &Git, branch: &str) -> Result<(), WorkspaceError> {
+/// Fails with `Invalid` for what cannot be the name of a branch.
+pub(crate) async fn check_branch_name(git: &Git, branch: &str) -> Result<(), WorkspaceError> {
     let reference = format!("refs/heads/{branch}");
     if branch.starts_with('-') || !git.succeeds(["check-ref-format", &reference]).await? {
         return Err(WorkspaceError::Invalid(format!("`{branch:.100}` cannot be the name of a branch")));
     }
+    Ok(())
+}
+
+async fn check_branch(git: &Git, branch: &str) -> Result<(), WorkspaceError> {
+    check_branch_name(git, branch).await?;
+    let reference = format!("refs/heads/{branch}");
     if git.succeeds(["rev-parse", "--verify", "--quiet", "--end-of-options", &reference]).await? {
         return Err(WorkspaceError::Invalid(format!("there is a branch `{branch:.100}` already")));
     }

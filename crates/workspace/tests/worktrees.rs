@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use futures::future::join_all;
-use parallax_workspace::{
-    Against, DiffRequest, Keep, NewWorkspace, Outcome, Workspace, WorkspaceError, Workspaces,
-};
+use parallax_api::workspace::{DiffAgainst, DiffQuery, WorkspaceKeep};
+use parallax_workspace::{NewWorkspace, Outcome, Workspace, WorkspaceError, Workspaces};
 use tempfile::TempDir;
 
 /// A repository with one commit, and a place for workspaces outside of it.
@@ -39,11 +38,12 @@ impl Bed {
 
     fn request(&self, id: &str) -> NewWorkspace {
         NewWorkspace {
-            id: id.into(),
+            id: id.parse().unwrap(),
             name: "The Developer!".into(),
             repository: self.repository.clone(),
             reference: None,
             branch: None,
+            keep: WorkspaceKeep::Changed,
         }
     }
 
@@ -108,7 +108,7 @@ async fn eight_at_once_are_on_eight_branches_of_one_commit() {
     assert_eq!((bed.worktrees(), bed.branches().len()), (8, 9));
     let listed = Workspaces::open(&bed.root).unwrap().list().unwrap();
     assert_eq!(
-        listed.iter().map(|one| one.record().id.clone()).collect::<Vec<_>>(),
+        listed.iter().map(|one| one.record().id.to_string()).collect::<Vec<_>>(),
         ids,
         "for the next server, too"
     );
@@ -154,7 +154,7 @@ async fn changes_and_diff_are_those_of_plain_git() {
     let top = workspace.directory();
     let clean = workspace.changes().await.unwrap();
     assert!(clean.files.is_empty() && !clean.dirty && clean.ahead == 0, "{clean:?}");
-    assert_eq!(workspace.diff(&DiffRequest::default()).await.unwrap(), b"");
+    assert_eq!(workspace.diff(&DiffQuery::default()).await.unwrap(), b"");
 
     fs::write(top.join("common.txt"), "one\n2\nthree\nfour\n").unwrap();
     fs::rename(top.join("old name.txt"), top.join("new name.txt")).unwrap();
@@ -194,25 +194,25 @@ async fn changes_and_diff_are_those_of_plain_git() {
         "the agent's index is its own"
     );
 
-    let diff = String::from_utf8(workspace.diff(&DiffRequest::default()).await.unwrap()).unwrap();
+    let diff = String::from_utf8(workspace.diff(&DiffQuery::default()).await.unwrap()).unwrap();
     assert!(diff.contains("+/etc/passwd") && !diff.contains("root:"), "a link is shown, not followed");
-    let of_file = DiffRequest { file: Some("-rf".into()), ..DiffRequest::default() };
+    let of_file = DiffQuery { file: Some("-rf".into()), ..DiffQuery::default() };
     let of_file = String::from_utf8(workspace.diff(&of_file).await.unwrap()).unwrap();
     assert!(of_file.contains("+dash") && of_file.matches("diff --git").count() == 1, "{of_file}");
-    let head = DiffRequest { against: Against::Head, ..DiffRequest::default() };
+    let head = DiffQuery { against: Some(DiffAgainst::Head), ..DiffQuery::default() };
     assert!(!String::from_utf8(workspace.diff(&head).await.unwrap()).unwrap().contains("common.txt"));
     // Everything known to git: the same as plain git has it.
     git(top, &["add", "--all"]);
-    let context = DiffRequest { context: Some(0), ..DiffRequest::default() };
+    let context = DiffQuery { context: Some(0), ..DiffQuery::default() };
     let plain = git(top, &["diff", "--unified=0", "--find-renames", &workspace.record().base]);
     assert_eq!(String::from_utf8(workspace.diff(&context).await.unwrap()).unwrap().trim_end(), plain);
     for path in ["../a/common.txt", "/etc/passwd", "inner/../../x"] {
-        let out = DiffRequest { file: Some(path.into()), ..DiffRequest::default() };
+        let out = DiffQuery { file: Some(path.into()), ..DiffQuery::default() };
         assert!(invalid(workspace.diff(&out).await).contains("out of the workspace"), "{path}");
     }
 
     fs::write(top.join("large"), "0123456789\n".repeat(1_000_000)).unwrap();
-    assert!(matches!(workspace.diff(&DiffRequest::default()).await, Err(WorkspaceError::TooLong(_))));
+    assert!(matches!(workspace.diff(&DiffQuery::default()).await, Err(WorkspaceError::TooLong(_))));
     assert_eq!(workspace.changes().await.unwrap().files.len(), 8);
 }
 
@@ -263,15 +263,15 @@ async fn at_the_end_only_what_is_elsewhere_goes() {
     // As the next server.
     let workspaces = Workspaces::open(&bed.root).unwrap();
     for (id, keep, expected) in [
-        ("clean", Keep::Changed, None),
-        ("untracked", Keep::Changed, Some("not committed")),
-        ("modified", Keep::Changed, Some("not committed")),
-        ("committed", Keep::Changed, Some("1 of its commits")),
-        ("merged", Keep::Changed, None),
-        ("pushed", Keep::Changed, None),
-        ("never", Keep::Never, None),
-        ("always", Keep::Always, Some("asked for")),
-        ("moved", Keep::Changed, Some("1 of its commits")),
+        ("clean", WorkspaceKeep::Changed, None),
+        ("untracked", WorkspaceKeep::Changed, Some("not committed")),
+        ("modified", WorkspaceKeep::Changed, Some("not committed")),
+        ("committed", WorkspaceKeep::Changed, Some("1 of its commits")),
+        ("merged", WorkspaceKeep::Changed, None),
+        ("pushed", WorkspaceKeep::Changed, None),
+        ("never", WorkspaceKeep::Never, None),
+        ("always", WorkspaceKeep::Always, Some("asked for")),
+        ("moved", WorkspaceKeep::Changed, Some("1 of its commits")),
     ] {
         let outcome = workspaces.finish(id, keep).await.unwrap();
         match (&outcome, expected) {
@@ -328,10 +328,10 @@ async fn a_hostile_repository_runs_nothing() {
     fs::write(workspace.directory().join("common.txt"), "changed\n").unwrap();
     fs::write(workspace.directory().join("new"), "new\n").unwrap();
     workspace.changes().await.unwrap();
-    let diff = String::from_utf8(workspace.diff(&DiffRequest::default()).await.unwrap()).unwrap();
+    let diff = String::from_utf8(workspace.diff(&DiffQuery::default()).await.unwrap()).unwrap();
     assert!(diff.contains("+changed") && diff.contains("+new"), "{diff}");
-    bed.workspaces.finish("a", Keep::Changed).await.unwrap();
-    bed.workspaces.finish("a", Keep::Never).await.unwrap();
+    bed.workspaces.finish("a", WorkspaceKeep::Changed).await.unwrap();
+    bed.workspaces.finish("a", WorkspaceKeep::Never).await.unwrap();
     assert!(!sprung.exists(), "{}", fs::read_to_string(&sprung).unwrap());
 }
 
@@ -343,8 +343,10 @@ async fn an_agent_that_bends_its_checkout_costs_only_itself() {
     fs::write(victim.directory().join("precious"), "p").unwrap();
     // Its `.git` leads to the neighbour.
     fs::copy(victim.directory().join(".git"), workspace.directory().join(".git")).unwrap();
-    assert!(bed.workspaces.finish("a", Keep::Changed).await.is_err() || workspace.directory().exists());
-    drop(bed.workspaces.finish("a", Keep::Never).await);
+    assert!(
+        bed.workspaces.finish("a", WorkspaceKeep::Changed).await.is_err() || workspace.directory().exists()
+    );
+    drop(bed.workspaces.finish("a", WorkspaceKeep::Never).await);
     assert!(victim.directory().join("precious").exists());
     // Its directory is a link to somewhere else.
     let outside = bed.repository.with_file_name("outside");
@@ -381,7 +383,7 @@ async fn what_cannot_be_is_refused_and_leaves_nothing() {
         assert!(invalid(bed.workspaces.create(&request).await).contains("no commit"), "{reference}");
     }
     for id in ["", "../a", "-a", "a/b", "a.json"] {
-        assert!(invalid(bed.workspaces.create(&bed.request(id)).await).contains("an id has"), "{id}");
+        assert!(invalid(bed.workspaces.get(id)).contains("an id has"), "{id}");
     }
     bed.create("a").await;
     assert!(invalid(bed.workspaces.create(&bed.request("a")).await).contains("already"));

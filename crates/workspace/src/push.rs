@@ -1,0 +1,83 @@
+//! Pushing what is committed in a workspace.
+
+use std::path::Path;
+
+use parallax_api::workspace::{PushRequest, Pushed};
+
+use crate::error::WorkspaceError;
+use crate::git::Git;
+use crate::scratch::Scratch;
+use crate::workspace::Workspace;
+use crate::workspaces::{Workspaces, check_branch_name};
+
+/// How git receives in a repository of this machine: its hooks are none of those that were chosen to run here.
+const RECEIVE_HERE: &str = "--receive-pack=git -c core.hooksPath=/dev/null -c core.alternateRefsCommand=false -c gc.auto=0 receive-pack";
+
+impl Workspaces {
+    /// Pushes the commit that is checked out to a branch of a remote. The remote's address is read from the repository; the
+    /// rest of its configuration, which an agent may have written, says nothing: credentials and the like are the user's own.
+    ///
+    /// # Errors
+    /// `Invalid` when there is no such remote, otherwise what git says.
+    pub async fn push(&self, workspace: &Workspace, request: &PushRequest) -> Result<Pushed, WorkspaceError> {
+        let own = workspace.git().await?;
+        let commit = own.line(["rev-parse", "--verify", "HEAD"]).await?;
+        let branch = match &request.branch {
+            Some(branch) => Some(branch.clone()),
+            None => workspace.current_branch(&own).await?,
+        };
+        let branch = branch.ok_or_else(|| {
+            WorkspaceError::Conflict("no branch is checked out in the workspace: name a `branch`".into())
+        })?;
+        let git = Git::open(&workspace.record().git_directory).await?;
+        check_branch_name(&git, &branch).await?;
+        let remote = request.remote.as_deref().unwrap_or("origin");
+        let url = address(&git, remote).await?;
+        let is_here = is_path(&url) || url.starts_with("file://");
+        let url = match is_path(&url) {
+            // As git has it: relative to the repository.
+            true => workspace.record().repository.join(url).to_string_lossy().into_owned(),
+            false => url,
+        };
+        let scratch = Scratch::make(self.root(), &workspace.record().git_directory).await?;
+        let target = format!("{}{commit}:refs/heads/{branch}", if request.force { "+" } else { "" });
+        let mut args = vec!["push", "--quiet", "--no-verify", "--no-signed"];
+        if is_here {
+            args.push(RECEIVE_HERE);
+        }
+        args.extend(["--", &url, &target]);
+        let mut pushing = scratch.git().clone();
+        if let Some(agent) = std::env::var_os("SSH_AUTH_SOCK") {
+            pushing = pushing.with_variable("SSH_AUTH_SOCK", agent);
+        }
+        pushing.run(args).await?;
+        // As a push of the repository itself would have noted.
+        let noted = format!("refs/remotes/{remote}/{branch}");
+        if !git.succeeds(["update-ref", &noted, &commit]).await? {
+            tracing::warn!(agent.id = %workspace.record().id, "what was pushed could not be noted");
+        }
+        Ok(Pushed { remote: remote.to_owned(), branch, commit })
+    }
+}
+
+/// Where a remote is pushed to.
+async fn address(git: &Git, remote: &str) -> Result<String, WorkspaceError> {
+    for key in ["pushurl", "url"] {
+        let found = git.answer(["config", "--get", &format!("remote.{remote}.{key}")]).await?;
+        let url = String::from_utf8_lossy(&found.stdout).trim_end_matches('\n').to_owned();
+        if found.code == Some(0) && !url.is_empty() {
+            if url.starts_with('-') || url.contains(['\0', '\n']) || url.contains("::") {
+                return Err(WorkspaceError::Invalid(format!(
+                    "the address of the remote `{remote:.100}` is none"
+                )));
+            }
+            return Ok(url);
+        }
+    }
+    Err(WorkspaceError::Invalid(format!("the repository has no remote `{remote:.100}`")))
+}
+
+/// Whether this is a path of this machine, as git sees it: neither `scheme://…` nor `host:path`.
+fn is_path(url: &str) -> bool {
+    Path::new(url).is_absolute() || url.split('/').next().is_some_and(|first| !first.contains(':'))
+}

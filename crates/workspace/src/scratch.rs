@@ -1,0 +1,99 @@
+//! A repository of ours that borrows the objects of another: what is computed in it changes nothing there, and the
+//! configuration of the other, which agents can write, says nothing in it.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::WorkspaceError;
+use crate::git::Git;
+
+/// A bare repository, removed when it is dropped.
+pub(crate) struct Scratch {
+    directory: PathBuf,
+    lender: PathBuf,
+    git: Git,
+}
+
+/// What the names of all of them begin with.
+const PREFIX: &str = ".scratch-";
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+impl Scratch {
+    /// One below `root` that has the objects of the repository with this git directory.
+    pub(crate) async fn make(root: &Path, git_directory: &Path) -> Result<Self, WorkspaceError> {
+        let lender = Git::open(git_directory).await?;
+        let format = lender.line(["rev-parse", "--show-object-format"]).await?;
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let directory = root.join(format!("{PREFIX}{}-{number}", std::process::id()));
+        std::fs::create_dir(&directory)?;
+        let git = match Git::open(&directory).await {
+            Ok(git) => {
+                git.with_variable("GIT_ALTERNATE_OBJECT_DIRECTORIES", quoted(&git_directory.join("objects")))
+            }
+            Err(error) => {
+                remove(&directory);
+                return Err(error);
+            }
+        };
+        // From here on dropping it takes it away.
+        let scratch = Self { lender: git_directory.join("objects"), git, directory };
+        let format = format!("--object-format={format}");
+        scratch.git.run(["init", "--quiet", "--bare", "--template=", &format]).await?;
+        Ok(scratch)
+    }
+
+    /// Git in it.
+    pub(crate) fn git(&self) -> &Git {
+        &self.git
+    }
+
+    /// The same, so that new objects go to the lender.
+    pub(crate) fn lender_git(&self) -> Git {
+        self.git.clone().with_variable("GIT_OBJECT_DIRECTORY", &self.lender)
+    }
+
+    /// Another git (of a worktree of the lender), so that its new objects go into this.
+    pub(crate) fn storing_here(&self, git: Git) -> Git {
+        git.with_variable("GIT_OBJECT_DIRECTORY", self.directory.join("objects"))
+            .with_variable("GIT_ALTERNATE_OBJECT_DIRECTORIES", quoted(&self.lender))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        remove(&self.directory);
+    }
+}
+
+/// A path in a list of object directories. Quoted, any will do.
+fn quoted(path: &Path) -> OsString {
+    let mut quoted = Vec::from(*b"\"");
+    for byte in path.as_os_str().as_bytes() {
+        if matches!(byte, b'"' | b'\\') {
+            quoted.push(b'\\');
+        }
+        quoted.push(*byte);
+    }
+    quoted.push(b'"');
+    OsString::from_vec(quoted)
+}
+
+/// Removes what a server that was killed left.
+pub(crate) fn sweep(root: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(root)? {
+        let entry = entry?;
+        if entry.file_name().as_bytes().starts_with(PREFIX.as_bytes()) {
+            remove(&entry.path());
+        }
+    }
+    Ok(())
+}
+
+fn remove(directory: &Path) {
+    if let Err(error) = std::fs::remove_dir_all(directory) {
+        tracing::warn!(error = &error as &dyn std::error::Error, "a scratch repository is left");
+    }
+}
