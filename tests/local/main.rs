@@ -14,3 +14,4 @@ mod shells;
 mod survival;
 mod typing;
 mod up;
+mod workspaces;

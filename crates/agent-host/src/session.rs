@@ -17,6 +17,7 @@ mod output;
 mod publish;
 mod runner;
 mod seat;
+mod setup;
 mod usage;
 
 use bytes::Bytes;
@@ -52,11 +53,11 @@ pub struct Session {
 }
 
 impl Session {
-    /// Starts the agent. Answers when its process runs. Fails with `SPAWN_FAILED`, with the CLI's last words when it
-    /// ended at once.
+    /// Runs the launch's set-up command, then starts the agent. Answers when its process runs. Fails with `SPAWN_FAILED`, with
+    /// the CLI's last words when it ended at once.
     pub async fn start(launch: Launch, context: SessionContext) -> Result<Self, Problem> {
         let (commands_tx, commands_rx) = mpsc::channel(MAX_COMMANDS);
-        let runner = runner::Runner::start(launch, context, commands_rx)?;
+        let runner = runner::Runner::start(launch, context, commands_rx).await?;
         let session = Self {
             commands_tx,
             agent_rx: runner.agent_rx(),

@@ -19,6 +19,7 @@ pub use requests::{RestartRequest, StopRequest};
 pub use spawn::{Approvals, CpuQuantity, EnvValue, Resources, SpawnRequest, TerminalSize};
 
 use crate::Time;
+use crate::workspace::{AgentWorkspace, WorkspaceEnd};
 
 /// What an agent is doing. An agent that waits for a person keeps its status and says so in [`Agent::attention`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -77,6 +78,16 @@ pub struct AgentExit {
     pub reason: String,
     /// When.
     pub at: Time,
+    /// What became of its workspace, where it had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<WorkspaceEnd>,
+}
+
+impl AgentExit {
+    /// The end of a process without code and signal, for `reason`.
+    pub fn for_reason(reason: impl Into<String>, at: Time) -> Self {
+        Self { code: None, signal: None, reason: reason.into(), at, workspace: None }
+    }
 }
 
 /// What goes on beside an agent's turns. It takes messages meanwhile.
@@ -123,6 +134,9 @@ pub struct Agent {
     /// Its working directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workdir: Option<String>,
+    /// The git checkout that its working directory is, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<AgentWorkspace>,
     /// The model, where the request named one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,

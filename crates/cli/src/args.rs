@@ -5,8 +5,8 @@ mod examples;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
-    answer, attach, doctor, events, lifecycle, list, logs, manual, patterns, run, runs, runtimes, send, show,
-    spawn, up,
+    answer, attach, changes, doctor, events, lifecycle, list, logs, manual, patterns, run, runs, runtimes,
+    send, show, spawn, up, workspaces,
 };
 
 /// Spawns and manages CLI agents (Claude Code, Codex, Gemini CLI).
@@ -58,6 +58,24 @@ pub(crate) enum Command {
     /// Follow what happens
     #[command(after_help = examples::EVENTS)]
     Events(events::EventsArgs),
+    /// List the files an agent changed in its checkout
+    #[command(after_help = examples::CHANGES)]
+    Changes(changes::ChangesArgs),
+    /// Print what an agent changed in its checkout as a diff
+    #[command(after_help = examples::DIFF)]
+    Diff(changes::DiffArgs),
+    /// List the files in which an agent's work and another's would conflict
+    Conflicts(changes::ConflictsArgs),
+    /// Commit everything in an agent's checkout
+    #[command(after_help = examples::COMMIT)]
+    Commit(changes::CommitArgs),
+    /// Push what is committed in an agent's checkout
+    Push(changes::PushArgs),
+    /// Merge what is committed in an agent's checkout into a branch
+    Merge(changes::MergeArgs),
+    /// List agents' checkouts, or remove those in which nothing would be lost
+    #[command(after_help = examples::WORKSPACES)]
+    Workspaces(workspaces::WorkspacesArgs),
     /// Answer the question an agent asks
     #[command(after_help = examples::ANSWER)]
     Answer(answer::AnswerArgs),

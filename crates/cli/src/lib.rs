@@ -8,6 +8,7 @@
 //! | piece | holds |
 //! |---|---|
 //! | `spawn`, `list`, `show`, `send`, `answer`, `logs`, `events`, `lifecycle` | one command each (`lifecycle`: interrupt, restart, stop) |
+//! | `changes`, `workspaces` | what an agent did in its checkout; all checkouts |
 //! | `run`, `runs`, `patterns` | a pattern, followed to its end; runs and patterns listed and shown |
 //! | `runtimes` | the runtimes of the control plane |
 //! | `attach` | the agent's terminal in the user's: raw mode, modes, keys, resume |
@@ -22,6 +23,7 @@
 mod answer;
 mod args;
 mod attach;
+mod changes;
 mod context;
 mod doctor;
 mod error;
@@ -43,6 +45,7 @@ mod show;
 mod spawn;
 mod up;
 mod values;
+mod workspaces;
 
 use std::process::ExitCode;
 
@@ -83,6 +86,13 @@ async fn command(cli: Cli, output: &Output) -> Result<(), CliError> {
         Command::Send(args) => args.run(&context()?).await,
         Command::Logs(args) => args.run(&context()?).await,
         Command::Events(args) => args.run(&context()?).await,
+        Command::Changes(args) => args.run(&context()?).await,
+        Command::Diff(args) => args.run(&context()?).await,
+        Command::Conflicts(args) => args.run(&context()?).await,
+        Command::Commit(args) => args.run(&context()?).await,
+        Command::Push(args) => args.run(&context()?).await,
+        Command::Merge(args) => args.run(&context()?).await,
+        Command::Workspaces(args) => args.run(&context()?).await,
         Command::Answer(args) => args.run(&context()?).await,
         Command::Interrupt(args) => args.run(&context()?).await,
         Command::Restart(args) => args.run(&context()?).await,

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::find;
 use crate::list::how_ended;
-use crate::output::clean;
+use crate::output::{clean, one_line};
 use crate::values;
 
 /// Agents that are stopped at the same time.
@@ -104,6 +104,10 @@ async fn stop_all(context: &Context, agents: Vec<Agent>, request: StopRequest) -
 fn print_agent(context: &Context, agent: &Agent) -> std::io::Result<()> {
     if context.output.json() {
         return context.output.json_line(agent);
+    }
+    if let Some(end) = agent.exit.as_ref().and_then(|exit| exit.workspace.as_ref()).filter(|end| end.kept) {
+        let reason = end.reason.as_deref().unwrap_or("changed");
+        context.output.note(&one_line(&format!("its checkout stays in {} ({reason})", end.path)));
     }
     let how = agent.exit.as_ref().map(|exit| format!(" ({})", how_ended(exit))).unwrap_or_default();
     context.output.line(format!("{} is {}{}", clean(&agent.name), agent.status, clean(&how)))

@@ -112,6 +112,13 @@ fn print(details: &AgentDetails, output: &Output, now: Time) -> std::io::Result<
         &format!("{}{}", one_line(&agent.runtime), if agent.stale { " (away: last known)" } else { "" }),
     )?;
     row("workdir", &words(&agent.workdir))?;
+    if let Some(workspace) = &agent.workspace {
+        row("branch", &one_line(&format!("{} of {}", workspace.branch, workspace.repo)))?;
+    }
+    if let Some(end) = agent.exit.as_ref().and_then(|exit| exit.workspace.as_ref()) {
+        let stays = end.reason.as_deref().unwrap_or("it stays");
+        row("checkout", &if end.kept { one_line(stays) } else { "gone: nothing was lost".into() })?;
+    }
     row("model", &words(&agent.model))?;
     row("role", &words(&agent.role))?;
     row("capabilities", &one_line(&agent.capabilities.join(", ")))?;

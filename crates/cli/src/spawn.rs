@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use parallax_api::agent::{CpuQuantity, Resources};
 use parallax_api::client::{Client, EventsOptions, ListFilter};
+use parallax_api::workspace::{WorkspaceKeep, WorkspaceRequest};
 use parallax_api::{Agent, AgentStatus, Approvals, Code, Problem, SpawnRequest, TerminalSize};
 
 use crate::attach::{self, AttachOptions};
@@ -27,6 +28,8 @@ pub(crate) struct SpawnArgs {
     /// Working directory [default: the current one when the control plane is on this machine]
     #[arg(short, long, value_name = "DIR")]
     workdir: Option<PathBuf>,
+    #[command(flatten)]
+    workspace: WorkspaceArgs,
     /// First message, sent once when the agent is ready
     #[arg(short, long, value_name = "TEXT")]
     prompt: Option<String>,
@@ -120,8 +123,10 @@ impl SpawnArgs {
             Resources { cpu: self.cpu.map(CpuQuantity::Text), memory: self.memory, pids: self.pids };
         let here = is_loopback_url(client.url());
         let local = self.runtime.as_deref().is_none_or(|runtime| runtime == "local");
+        let workspace = self.workspace.request(here)?;
         let workdir = match self.workdir {
             Some(dir) if here => Some(std::path::absolute(dir)?),
+            None if workspace.is_some() => None,
             None if here && local => Some(std::env::current_dir()?),
             given => given,
         };
@@ -130,6 +135,7 @@ impl SpawnArgs {
             r#type: self.r#type,
             capabilities: self.capabilities,
             workdir: workdir.as_deref().map(text_of).transpose()?,
+            workspace,
             env: self.env.into_iter().map(|(key, value)| (key, value.into())).collect(),
             runtime: self.runtime,
             role: self.role,
@@ -147,6 +153,43 @@ impl SpawnArgs {
         };
         request.check()?;
         Ok(request)
+    }
+}
+
+/// A git checkout of the agent's own.
+#[derive(Args, Debug)]
+struct WorkspaceArgs {
+    /// Git repository to work on, in a checkout of the agent's own
+    #[arg(long, value_name = "DIR", conflicts_with = "workdir")]
+    repo: Option<PathBuf>,
+    /// The checkout's new branch [default: parallax/NAME-ID]
+    #[arg(long, value_name = "BRANCH", requires = "repo")]
+    branch: Option<String>,
+    /// Branch, tag or commit to begin with [default: what is checked out in the repository]
+    #[arg(long, value_name = "REF", requires = "repo")]
+    r#ref: Option<String>,
+    /// Command that runs in the checkout first; should it fail, nothing is spawned
+    #[arg(long, value_name = "COMMAND", requires = "repo")]
+    setup: Option<String>,
+    /// What stays of the checkout at the end: never, changed or always [default: changed]
+    #[arg(long, value_name = "WHAT", requires = "repo", value_parser = values::word::<WorkspaceKeep>)]
+    keep: Option<WorkspaceKeep>,
+}
+
+impl WorkspaceArgs {
+    /// `here`: paths mean the same to the server.
+    fn request(self, here: bool) -> Result<Option<WorkspaceRequest>, CliError> {
+        let Some(repo) = self.repo else { return Ok(None) };
+        // Without its links: `.` is the directory itself.
+        let repo = if here { repo.canonicalize()? } else { repo };
+        Ok(Some(WorkspaceRequest {
+            repo: text_of(&repo)?,
+            branch: self.branch,
+            r#ref: self.r#ref,
+            setup: self.setup,
+            keep: self.keep.unwrap_or_default(),
+            ..WorkspaceRequest::default()
+        }))
     }
 }
 

@@ -7,11 +7,13 @@ mod operations;
 mod patterns;
 mod runs;
 mod streams;
+mod workspaces;
 
 use axum::Router;
 use axum::routing::{get, post};
 use parallax_api::observe::LogFormat;
 use parallax_api::terminal::TerminalMode;
+use parallax_api::workspace::DiffAgainst;
 use parallax_service::openapi;
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
@@ -25,7 +27,7 @@ use crate::web_ui;
 #[openapi(
     paths(parallax_service::access::ticket::create),
     // Those that only queries use.
-    components(schemas(LogFormat, TerminalMode)),
+    components(schemas(DiffAgainst, LogFormat, TerminalMode)),
     info(
         title = "Parallax control plane",
         description = "Spawns and manages CLI agents on every runtime. Refusals are `application/problem+json` with a `code`."
@@ -34,6 +36,7 @@ use crate::web_ui;
         (name = "agents", description = "Spawn, list, stop"),
         (name = "conversation", description = "Messages, keys, answers"),
         (name = "observation", description = "Screens, logs, metrics, reasons"),
+        (name = "workspaces", description = "Checkouts of agents: what was changed, commit, push, merge"),
         (name = "streams", description = "Terminals and events"),
         (name = "patterns", description = "Org-chart patterns and their runs"),
         (name = "operations", description = "For whoever runs the server"),
@@ -78,6 +81,12 @@ fn agents() -> Router<App> {
         .route("/api/managed-agents/{id}/screen", get(calls::screen))
         .route("/api/managed-agents/{id}/status", get(calls::status))
         .route("/api/managed-agents/{id}/metrics", get(calls::metrics))
+        .route("/api/managed-agents/{id}/changes", get(workspaces::changes))
+        .route("/api/managed-agents/{id}/diff", get(workspaces::diff))
+        .route("/api/managed-agents/{id}/conflicts", get(workspaces::conflicts))
+        .route("/api/managed-agents/{id}/commit", post(workspaces::commit))
+        .route("/api/managed-agents/{id}/push", post(workspaces::push))
+        .route("/api/managed-agents/{id}/merge", post(workspaces::merge))
 }
 
 fn described() -> OpenApiRouter<App> {
@@ -95,6 +104,8 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(runs::events))
         .routes(routes!(runs::answer))
         .routes(routes!(runs::cancel))
+        .routes(routes!(workspaces::list))
+        .routes(routes!(workspaces::gc))
         .routes(routes!(operations::runtimes))
         .routes(routes!(operations::health))
         .routes(routes!(operations::ready))

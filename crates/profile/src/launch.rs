@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use parallax_api::agent::{EnvValue, Resources};
 use parallax_api::{Agent, Approvals, TerminalSize};
@@ -25,6 +26,9 @@ pub struct Launch {
     pub approvals: Approvals,
     /// A first message.
     pub prompt: Option<String>,
+    /// A command of `sh` that runs in the agent's terminal, once, before its program.
+    #[serde(default)]
+    pub setup: Option<String>,
     /// Its environment: what the server hands on, and what the request sets.
     pub env: BTreeMap<String, EnvValue>,
     /// Its working directory, as it sees it.
@@ -71,6 +75,9 @@ pub enum MountSource {
     /// A named volume (Docker) or an existing claim (Kubernetes).
     Volume(String),
 }
+
+/// How long the set-up command may take: less than a spawn may.
+pub const SETUP_TIMEOUT: Duration = Duration::from_mins(4);
 
 /// How many bytes of output are kept by default: 64 MiB.
 pub const DEFAULT_LOG_LIMIT: u64 = 64 * 1024 * 1024;

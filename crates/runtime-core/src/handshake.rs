@@ -5,9 +5,16 @@ use std::time::Duration;
 use parallax_api::host::HostStarted;
 use parallax_api::{Code, Problem};
 use parallax_profile::Launch;
+use parallax_profile::launch::SETUP_TIMEOUT;
 
 /// How long a host may take to start its agent.
 pub const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a host may take to start this agent.
+pub fn start_timeout(launch: &Launch) -> Duration {
+    let setup = if launch.setup.is_some() { SETUP_TIMEOUT } else { Duration::ZERO };
+    START_TIMEOUT + setup
+}
+
 /// The longest line a host has for how its start went, in bytes: an agent's last words are in it.
 pub const MAX_STARTED: usize = 1024 * 1024;
 /// How much of the standard error of a host that failed is reported, in bytes.

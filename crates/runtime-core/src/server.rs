@@ -22,6 +22,7 @@ mod routes;
 mod spawn;
 mod viewing;
 mod workdir;
+mod workspaces;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,6 +81,7 @@ impl RuntimeServer {
             log: EventLog::open(stores.events, DEFAULT_KEEP).await.context("failed to open the event log")?,
             table: stores.agents,
             storage: stores.health,
+            workspaces: workspaces::open(&config).context("failed to open the workspaces")?,
             health: HealthCache::default(),
             metrics: RuntimeMetrics::new(&metrics),
             config,

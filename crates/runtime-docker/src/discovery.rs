@@ -94,7 +94,7 @@ fn exit(state: &ContainerState) -> Option<AgentExit> {
     // The engine also sets the flag when any other process was ever killed for want of memory.
     let is_oom = state.oom_killed == Some(true) && code == SIGNAL_BASE + 9;
     let reason = if is_oom { "oom" } else { "container_ended" };
-    Some(AgentExit { code: i32::try_from(code).ok(), signal, reason: reason.into(), at })
+    Some(AgentExit { code: i32::try_from(code).ok(), signal, reason: reason.into(), at, workspace: None })
 }
 
 #[cfg(test)]

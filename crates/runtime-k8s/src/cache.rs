@@ -229,12 +229,7 @@ impl ClusterCache {
 
     fn remember_exit(&self, pod: &Pod) {
         let Some(id) = agent_of(pod) else { return };
-        let exit = pod_state::exit(pod).unwrap_or_else(|| AgentExit {
-            code: None,
-            signal: None,
-            reason: "pod_deleted".into(),
-            at: Time::now(),
-        });
+        let exit = pod_state::exit(pod).unwrap_or_else(|| AgentExit::for_reason("pod_deleted", Time::now()));
         self.0.exits.push(id, exit);
     }
 }

@@ -46,9 +46,7 @@ async fn found_host(context: &Context, id: &AgentId, pod: &Pod) -> Option<FoundH
     let alive = |address| Some(FoundHost { id: id.clone(), address: Some(address), ended: None });
     match pod_state::of(pod) {
         PodState::Terminated => ended(pod_state::exit(pod)?),
-        PodState::Running(_) if node_is_lost(pod) => {
-            ended(AgentExit { code: None, signal: None, reason: "node_lost".into(), at: Time::now() })
-        }
+        PodState::Running(_) if node_is_lost(pod) => ended(AgentExit::for_reason("node_lost", Time::now())),
         PodState::Running(ip) => alive(context.connector.address(id, ip.as_deref()).await),
         PodState::Pending(_) => {
             let ip = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref());

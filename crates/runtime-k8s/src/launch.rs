@@ -70,6 +70,7 @@ async fn create_resource(
         profile: _,
         args: _,
         prompt: _,
+        setup: _,
         env: _,
         terminal: _,
         log_limit: _,

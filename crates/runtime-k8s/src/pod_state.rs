@@ -89,6 +89,7 @@ pub(crate) fn exit(pod: &Pod) -> Option<AgentExit> {
         signal: code.and_then(signal),
         reason: reason(status, end.as_ref()).into(),
         at: at.unwrap_or_else(Time::now),
+        workspace: None,
     })
 }
 

@@ -40,12 +40,7 @@ impl LocalBackend {
     fn found(id: &AgentId, dir: &AgentDir, host: Option<Process>) -> Option<FoundHost> {
         // A host that was started before the machine was is dead, and that is why.
         let restarted = host.is_none() && dir.is_of_another_boot();
-        let ended = restarted.then(|| AgentExit {
-            code: None,
-            signal: None,
-            reason: "machine_restarted".into(),
-            at: Time::now(),
-        });
+        let ended = restarted.then(|| AgentExit::for_reason("machine_restarted", Time::now()));
         let address = host.map(|_| HostAddress::Unix(dir.socket()));
         dir.exists().then(|| FoundHost { id: id.clone(), address, ended })
     }

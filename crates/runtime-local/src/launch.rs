@@ -12,7 +12,7 @@ use parallax_api::{AgentId, Code, Problem};
 use parallax_profile::Launch;
 use parallax_runtime_core::HostAddress;
 use parallax_runtime_core::handshake::{
-    MAX_STARTED, START_TIMEOUT, launch_line, parse_started, start_failed, start_timed_out,
+    MAX_STARTED, launch_line, parse_started, start_failed, start_timed_out, start_timeout,
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
@@ -40,7 +40,7 @@ pub(crate) async fn launch(
     let line = launch_line(launch)?;
     let failed = |error: anyhow::Error| start_failed(&format!("{error:#}"), &dir.last_words());
     let child = start(program, dir, id, launch).map_err(failed)?;
-    match tokio::time::timeout(START_TIMEOUT, converse(child, dir, &line)).await {
+    match tokio::time::timeout(start_timeout(launch), converse(child, dir, &line)).await {
         Ok(Ok(HostStarted::Ready { .. })) => Ok(HostAddress::Unix(dir.socket())),
         Ok(Ok(HostStarted::Failed(problem))) => Err(problem),
         Ok(Err(error)) => Err(failed(error)),
@@ -58,6 +58,7 @@ fn refuse_unsupported(launch: &Launch) -> Result<(), Problem> {
         args: _,
         approvals: _,
         prompt: _,
+        setup: _,
         env: _,
         workdir: _,
         terminal: _,

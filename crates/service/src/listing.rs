@@ -129,6 +129,7 @@ mod tests {
             role: None,
             labels: [(word("n"), n.to_string()), (word("team"), word("x"))].into(),
             workdir: None,
+            workspace: None,
             model: None,
             updated_at: Time::now(),
             last_activity_at: None,

@@ -172,7 +172,7 @@ async fn next_chunk(output_rx: &mut Option<mpsc::Receiver<Bytes>>) -> Option<Byt
 }
 
 /// The command to run, its whole environment included.
-fn resolve(
+pub(super) fn resolve(
     launch: &Launch,
     conversation: &Conversation,
     context: &SessionContext,

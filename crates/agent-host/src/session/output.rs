@@ -24,6 +24,9 @@ const FRAME_TIMEOUT: Duration = Duration::from_millis(500);
 const DRAIN_QUIET: Duration = Duration::from_millis(100);
 /// … or for this long in all.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(700);
+/// Lines of its last output that a failed start reports.
+const MAX_LAST_LINES: usize = 20;
+
 /// Screen, output log and viewers.
 pub(super) struct Output {
     screen: Screen,
@@ -104,6 +107,22 @@ impl Output {
         self.screen = Screen::new(self.screen.size(), SCROLLBACK);
         self.emit(parallax_screen::RESET.into());
         self.last_at = now;
+    }
+
+    /// Moves what the screen shows into its history: the next program starts on an empty one, with everything as it is at first.
+    pub(super) fn turn_page(&mut self) {
+        let lines = "\r\n".repeat(self.size().rows.into());
+        let page = format!("\x1b[?1049l\x1b[!p\x1b[0m{lines}\x1b[H\x1b[J");
+        let fed = self.screen.feed(page.as_bytes());
+        self.emit(fed.output);
+    }
+
+    /// The last lines that are not blank, for a refusal.
+    pub(super) fn last_lines(&self) -> String {
+        let rows = self.screen.history(MAX_LAST_LINES).into_iter().chain(self.screen.rows());
+        let mut lines: Vec<String> =
+            rows.map(|row| row.text).filter(|text| !text.trim().is_empty()).collect();
+        lines.split_off(lines.len().saturating_sub(MAX_LAST_LINES)).join("\n")
     }
 
     /// Takes what a viewer wants of the size, and tells every viewer what came of it. Answers the new size, for the

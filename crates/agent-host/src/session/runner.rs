@@ -26,6 +26,7 @@ use super::lifecycle::Lifecycle;
 use super::messaging::Messaging;
 use super::output::Output;
 use super::publish::Publisher;
+use super::setup;
 use super::usage::Usage;
 use crate::cpu_watch::CpuWatch;
 use crate::inbox::{Inbox, KeptMessages};
@@ -58,8 +59,8 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Starts the program and everything that watches it.
-    pub fn start(
+    /// Starts the program, after what sets up its place, and everything that watches it.
+    pub async fn start(
         launch: Launch,
         context: SessionContext,
         commands_rx: mpsc::Receiver<Command>,
@@ -83,6 +84,9 @@ impl Runner {
         let start = start.unwrap_or_else(|| Conversation::New { id: uuid::Uuid::new_v4().to_string() });
         let now = Instant::now();
         let mut output = Output::new(log, launch.terminal, now);
+        if resume.is_none() {
+            setup::run(&launch, &start, &mut output, &context).await?;
+        }
         let mut process = AgentProcess::spawn(&launch, &profile, &start, launch.terminal, &context)?;
         let (Conversation::New { id: conversation_id } | Conversation::Resume { id: conversation_id }) =
             start;

@@ -1,6 +1,8 @@
 //! What a spawn request may say, wherever it goes.
 
 use super::spawn::{Resources, SpawnRequest};
+use crate::text::{is_plain, is_plain_char};
+use crate::workspace::WorkspaceRequest;
 use crate::{Code, Problem};
 
 /// The most capabilities, labels, arguments and variables a spawn request may have, each.
@@ -65,6 +67,10 @@ impl SpawnRequest {
                 format!("a directory has 1 to {MAX_PATH} bytes, none of them NUL"),
             ));
         }
+        if self.workdir.is_some() && self.workspace.is_some() {
+            return Err(Problem::invalid("workspace", "name a `workdir` or a `workspace`, not both"));
+        }
+        self.workspace.iter().try_for_each(WorkspaceRequest::check)?;
         if self.terminal.is_some_and(|size| !size.is_sane() || size != size.for_agent()) {
             return Err(Problem::invalid(
                 "terminal",
@@ -130,18 +136,6 @@ impl SpawnRequest {
     }
 }
 
-/// Whether text holds nothing that controls a terminal or turns the direction of what is shown beside it.
-fn is_plain(text: &str) -> bool {
-    text.chars().all(is_plain_char)
-}
-
-fn is_plain_char(c: char) -> bool {
-    let turns =
-        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let breaks_line = matches!(c, '\u{2028}' | '\u{2029}');
-    !c.is_control() && !turns && !breaks_line
-}
-
 /// Whether this can be an image reference. It becomes part of a path in an engine's API: nothing may lead elsewhere there.
 fn is_image(image: &str) -> bool {
     let is_word = |c: char| c.is_ascii_alphanumeric() || "._-:@".contains(c);
@@ -205,6 +199,36 @@ mod tests {
         let many = (0..20).map(|n| (format!("A{n}"), long(MAX_STRING).into())).collect();
         assert_eq!(field_of(|request| request.env = many).as_deref(), Some("env"));
         assert_eq!(field_of(|request| request.workdir = Some(long(5000))).as_deref(), Some("workdir"));
+    }
+
+    #[test]
+    fn a_workspace_is_one_place_with_plain_names() {
+        let workspace = |change: fn(&mut WorkspaceRequest)| {
+            let mut workspace = WorkspaceRequest { repo: "/a".into(), ..WorkspaceRequest::default() };
+            change(&mut workspace);
+            field_of(|request| request.workspace = Some(workspace))
+        };
+        assert_eq!(workspace(|_| {}), None);
+        assert_eq!(workspace(|one| one.setup = Some("make\nmake test".into())), None);
+        for (change, field) in [
+            ((|one| one.repo = String::new()) as fn(&mut WorkspaceRequest), "workspace.repo"),
+            (|one| one.repo = "--upload-pack=x".into(), "workspace.repo"),
+            (|one| one.repo = "/a\nb".into(), "workspace.repo"),
+            (|one| one.r#ref = Some("--output=x".into()), "workspace.ref"),
+            (|one| one.r#ref = Some("x".repeat(256)), "workspace.ref"),
+            (|one| one.branch = Some("-b".into()), "workspace.branch"),
+            (|one| one.branch = Some("a\u{202e}b".into()), "workspace.branch"),
+            (|one| one.setup = Some("  ".into()), "workspace.setup"),
+            (|one| one.setup = Some("x".repeat(16 * 1024 + 1)), "workspace.setup"),
+            (|one| one.depth = Some(0), "workspace.depth"),
+        ] {
+            assert_eq!(workspace(change).as_deref(), Some(field));
+        }
+        let both = field_of(|request| {
+            request.workdir = Some("/a".into());
+            request.workspace = Some(WorkspaceRequest { repo: "/a".into(), ..WorkspaceRequest::default() });
+        });
+        assert_eq!(both.as_deref(), Some("workspace"));
     }
 
     #[test]

@@ -16,10 +16,16 @@ use crate::message::{
 use crate::observe::{Logs, LogsQuery, Metrics, StatusReport};
 use crate::runtime::{RuntimeList, RuntimeStatus, StorageStatus};
 use crate::terminal::{InputRequest, Screen};
+use crate::workspace::{
+    Changes, CommitRequest, Committed, Conflicts, ConflictsQuery, DiffQuery, MergeRequest, Merged,
+    PushRequest, Pushed, WorkspaceCleanup, WorkspaceList,
+};
 use crate::{Agent, AgentId, Message, Problem, SendRequest, SendResponse, SpawnRequest};
 
 /// A spawn may have to fetch an image first.
 const SPAWN_TIMEOUT: Duration = Duration::from_secs(300);
+/// Git may have much to read, or somebody far away to ask.
+const GIT_TIMEOUT: Duration = Duration::from_secs(180);
 /// A restart stops and starts.
 const RESTART_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -159,6 +165,48 @@ impl Client {
     pub async fn stop(&self, id: &AgentId, stop: &StopRequest) -> Result<Agent, Problem> {
         let limit = Duration::from_millis(stop.grace_ms).saturating_add(ANSWER_TIMEOUT);
         self.fetch(self.agent(Method::DELETE, id, "").query(stop).timeout(limit)).await
+    }
+
+    /// `GET …/:id/changes`: what was changed in its workspace.
+    pub async fn changes(&self, id: &AgentId) -> Result<Changes, Problem> {
+        self.fetch(self.agent(Method::GET, id, "/changes").timeout(GIT_TIMEOUT)).await
+    }
+
+    /// `GET …/:id/diff`: the same as a unified diff.
+    pub async fn diff(&self, id: &AgentId, query: &DiffQuery) -> Result<Bytes, Problem> {
+        let call = self.agent(Method::GET, id, "/diff").query(query).timeout(GIT_TIMEOUT);
+        self.body(self.succeed(call).await?).await
+    }
+
+    /// `GET …/:id/conflicts`: what would conflict with another agent's work, or a branch.
+    pub async fn conflicts(&self, id: &AgentId, with: &str) -> Result<Conflicts, Problem> {
+        let query = ConflictsQuery { with: with.into() };
+        self.fetch(self.agent(Method::GET, id, "/conflicts").query(&query).timeout(GIT_TIMEOUT)).await
+    }
+
+    /// `POST …/:id/commit`: commits everything in its workspace.
+    pub async fn commit(&self, id: &AgentId, request: &CommitRequest) -> Result<Committed, Problem> {
+        self.fetch(self.agent(Method::POST, id, "/commit").json(request).timeout(GIT_TIMEOUT)).await
+    }
+
+    /// `POST …/:id/push`: pushes what is committed in its workspace.
+    pub async fn push(&self, id: &AgentId, request: &PushRequest) -> Result<Pushed, Problem> {
+        self.fetch(self.agent(Method::POST, id, "/push").json(request).timeout(GIT_TIMEOUT)).await
+    }
+
+    /// `POST …/:id/merge`: merges what is committed in its workspace into a branch.
+    pub async fn merge(&self, id: &AgentId, request: &MergeRequest) -> Result<Merged, Problem> {
+        self.fetch(self.agent(Method::POST, id, "/merge").json(request).timeout(GIT_TIMEOUT)).await
+    }
+
+    /// `GET /api/workspaces`: every workspace, also of agents that are forgotten.
+    pub async fn workspaces(&self) -> Result<WorkspaceList, Problem> {
+        self.fetch(self.request(Method::GET, "/api/workspaces").timeout(GIT_TIMEOUT)).await
+    }
+
+    /// `POST /api/workspaces/gc`: removes those of ended agents in which nothing would be lost.
+    pub async fn clean_workspaces(&self) -> Result<WorkspaceCleanup, Problem> {
+        self.fetch(self.request(Method::POST, "/api/workspaces/gc").timeout(GIT_TIMEOUT)).await
     }
 
     /// `GET /api/runtimes` of a control plane: every runtime and how it is.

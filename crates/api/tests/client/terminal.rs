@@ -31,7 +31,13 @@ fn output(offset: u64, bytes: &str) -> Message {
 }
 
 fn exit() -> AgentExit {
-    AgentExit { code: Some(0), signal: None, reason: "exited".into(), at: Time::from_millis(0) }
+    AgentExit {
+        code: Some(0),
+        signal: None,
+        reason: "exited".into(),
+        at: Time::from_millis(0),
+        workspace: None,
+    }
 }
 
 async fn send(socket: &mut WebSocket, frames: impl IntoIterator<Item = Message>) {

@@ -11,6 +11,7 @@ Examples:
   parallax spawn claude reviewer --wait
   parallax spawn codex --workdir ~/project --prompt \"Fix the failing test\" --approvals edits
   parallax spawn gemini -e GEMINI_API_KEY --runtime docker --memory 2Gi
+  parallax spawn claude --repo . --branch fix-login --setup \"npm ci\"
   parallax spawn claude -- --add-dir ../other";
 
 pub(super) const LS: &str = "\
@@ -28,6 +29,28 @@ Examples:
   parallax send reviewer \"What does this project do?\"
   git diff | parallax send reviewer -
   parallax send reviewer \"Stop that\" --when-busy interrupt";
+
+pub(super) const CHANGES: &str = "\
+Examples:
+  parallax changes developer
+  parallax conflicts developer reviewer";
+
+pub(super) const DIFF: &str = "\
+Examples:
+  parallax diff developer src/main.rs
+  parallax diff developer --against head
+  parallax diff developer | git apply";
+
+pub(super) const COMMIT: &str = "\
+Examples:
+  parallax commit developer -m \"Fix the login\"
+  parallax push developer
+  parallax merge developer next --strategy squash";
+
+pub(super) const WORKSPACES: &str = "\
+Examples:
+  parallax workspaces
+  parallax workspaces gc";
 
 pub(super) const LOGS: &str = "\
 Examples:

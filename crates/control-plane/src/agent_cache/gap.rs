@@ -98,7 +98,7 @@ fn lost(mut agent: Agent, now: Time) -> EventData {
     agent.status = AgentStatus::Stopped;
     agent.attention = None;
     agent.updated_at = now.or_just_after(agent.updated_at);
-    agent.exit = Some(AgentExit { code: None, signal: None, reason: reason.into(), at: now });
+    agent.exit = Some(AgentExit::for_reason(reason, now));
     EventData::AgentStopped { agent: Box::new(agent), reason: reason.into() }
 }
 
@@ -138,6 +138,7 @@ mod tests {
             role: None,
             labels: Default::default(),
             workdir: None,
+            workspace: None,
             model: None,
             updated_at: at,
             last_activity_at: None,

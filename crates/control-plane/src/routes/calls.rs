@@ -130,7 +130,7 @@ pub async fn metrics(State(app): State<App>, Id(id): Id) -> Result<Response, Pro
 }
 
 /// Proxies a call; the response comes back as it is.
-async fn proxy(app: &App, id: &AgentId, call: Call) -> Result<Response, Problem> {
+pub(super) async fn proxy(app: &App, id: &AgentId, call: Call) -> Result<Response, Problem> {
     let runtime = app.locator.locate(id).await?;
     let reads_only = call.reads_only();
     let answer = call.send(&runtime, id).await;

@@ -165,6 +165,8 @@ async fn the_description_names_every_route() {
         "get /api/managed-agents",
         "get /api/managed-agents/events",
         "get /api/runtimes",
+        "get /api/workspaces",
+        "post /api/workspaces/gc",
         "post /api/tickets",
         "get /health",
         "get /ready",
@@ -174,7 +176,8 @@ async fn the_description_names_every_route() {
     let reads =
         ["", "/messages", "/messages/{message_id}", "/logs", "/screen", "/status", "/metrics", "/terminal"];
     expected.extend(reads.map(|rest| format!("get {agent}{rest}")));
-    let writes = ["/send", "/input", "/answer", "/interrupt", "/restart"];
+    expected.extend(["/changes", "/diff", "/conflicts"].map(|rest| format!("get {agent}{rest}")));
+    let writes = ["/send", "/input", "/answer", "/interrupt", "/restart", "/commit", "/push", "/merge"];
     expected.extend(writes.map(|rest| format!("post {agent}{rest}")));
     expected.insert(format!("delete {agent}"));
     let patterns = [

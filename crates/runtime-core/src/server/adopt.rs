@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use futures::StreamExt;
+use parallax_api::workspace::WorkspaceKeep;
 use parallax_api::{Agent, AgentId, AgentStatus, Problem};
 use parallax_store::AgentRow;
 
@@ -33,7 +34,7 @@ impl RuntimeCore {
             let address = host.as_ref().and_then(|host| host.address.clone());
             if !launched && !self.has_started(&agent.id, address.as_ref()).await {
                 // Nobody got an answer, and a retry may use its id: it must be gone before we serve.
-                self.undo(&agent.id).await;
+                self.undo(&agent.id, WorkspaceKeep::Changed).await;
                 continue;
             }
             if exit.is_some() && address.is_none() && self.archive.holds(&agent.id) {

@@ -14,6 +14,7 @@ use parallax_service::events::EventLog;
 use parallax_service::listing::AgentsQuery;
 use parallax_service::shutdown::Shutdown;
 use parallax_store::{AgentTable, StorageHealth};
+use parallax_workspace::Workspaces;
 
 use super::archive::{Archive, LogAnswer};
 use super::config::RuntimeConfig;
@@ -25,6 +26,8 @@ use crate::host::{HostAnswer, HostClient};
 
 /// How long a call waits for an agent that just ended to be in the archive, before its host counts as away.
 const END_PATIENCE: Duration = Duration::from_secs(3);
+/// How long `stop` waits to tell what became of the agent's workspace.
+const WORKSPACE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long `stop` waits for the stop event after it killed a host that does not answer.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -35,6 +38,8 @@ pub(super) struct RuntimeCore {
     pub(super) registry: Arc<Registry>,
     pub(super) table: Arc<dyn AgentTable>,
     pub(super) storage: StorageHealth,
+    /// Where agents work in directories of this machine.
+    pub(super) workspaces: Option<Workspaces>,
     pub(super) archive: Archive,
     pub(super) log: EventLog,
     pub(super) health: HealthCache,
@@ -113,6 +118,11 @@ impl RuntimeCore {
                 self.backend.kill(id).await?;
                 let ended = tokio::time::timeout(KILL_TIMEOUT, entry.ended()).await;
                 ended.map(|()| entry.agent()).map_err(|_| problem)
+            }
+            Ok(agent) if agent.workspace.is_some() => {
+                // Who stops it wants to know whether something stays. The event tells it in any case.
+                let _ = tokio::time::timeout(WORKSPACE_TIMEOUT, entry.workspace_ended()).await;
+                Ok(entry.agent())
             }
             answer => answer,
         }

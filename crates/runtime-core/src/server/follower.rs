@@ -8,7 +8,8 @@ use std::time::Duration;
 use parallax_api::agent::AgentExit;
 use parallax_api::host::{HostEvent, HostLine};
 use parallax_api::retry::Backoff;
-use parallax_api::{AgentId, AgentStatus, EventData, Problem};
+use parallax_api::workspace::WorkspaceEnd;
+use parallax_api::{Agent, AgentId, AgentStatus, EventData, Problem, Time};
 use tracing::Instrument;
 
 use self::ending::Retired;
@@ -38,6 +39,8 @@ struct Follower {
     entry: Arc<Entry>,
     /// The last end in the event log.
     published_exit: Option<AgentExit>,
+    /// What became of the agent's workspace.
+    workspace_end: Option<WorkspaceEnd>,
     backoff: Backoff,
 }
 
@@ -47,8 +50,13 @@ impl RuntimeCore {
     pub(super) fn follow(self: &Arc<Self>, entry: Arc<Entry>, published_exit: Option<AgentExit>) {
         let span = tracing::info_span!("follow", agent.id = %entry.id());
         let shutdown = self.shutdown.clone();
-        let follower =
-            Follower { core: self.clone(), entry: entry.clone(), published_exit, backoff: BACKOFF };
+        let follower = Follower {
+            core: self.clone(),
+            entry: entry.clone(),
+            published_exit,
+            workspace_end: None,
+            backoff: BACKOFF,
+        };
         let following = async move {
             let mut following = std::pin::pin!(follower.run());
             tokio::select! {
@@ -139,7 +147,10 @@ impl Follower {
     }
 
     /// Appends an event to the log, in one transaction with the agent as the event shows it.
-    async fn publish(&mut self, event: HostEvent) -> Result<(), Problem> {
+    async fn publish(&mut self, mut event: HostEvent) -> Result<(), Problem> {
+        if let Some(agent) = event.data.agent_mut() {
+            self.end_workspace(agent).await;
+        }
         let agent = event.data.agent().cloned();
         // First, so that a subscriber that is woken by the event finds the agent as the event says.
         if let Some(agent) = &agent {
@@ -154,6 +165,21 @@ impl Follower {
             self.published_exit = exit;
         }
         Ok(())
+    }
+
+    /// Ends the workspace of an agent that has ended, and says in the agent's exit what became of it.
+    async fn end_workspace(&mut self, agent: &mut Agent) {
+        if agent.exit.as_ref().is_none_or(|exit| exit.workspace.is_some()) {
+            return;
+        }
+        if self.workspace_end.is_none() {
+            self.workspace_end = self.core.end_workspace(agent).await;
+        }
+        if let (Some(exit), Some(_)) = (&mut agent.exit, &self.workspace_end) {
+            exit.workspace.clone_from(&self.workspace_end);
+            // Newer than what the host said of the end.
+            agent.updated_at = Time::now().or_just_after(agent.updated_at);
+        }
     }
 
     /// Asks the backend for the host.

@@ -135,8 +135,9 @@ impl Entry {
         self.replace(agent, |_, _| true);
     }
 
-    fn replace(&self, agent: Agent, wanted: impl FnOnce(&Agent, &Agent) -> bool) {
+    fn replace(&self, mut agent: Agent, wanted: impl FnOnce(&Agent, &Agent) -> bool) {
         self.agent_tx.send_if_modified(|known| {
+            keep_workspace_end(&mut agent, known);
             if agent == *known || !wanted(&agent, known) {
                 return false;
             }
@@ -171,6 +172,13 @@ impl Entry {
     pub(super) async fn ended(&self) {
         // The sender lives in `self`.
         let _ = self.agent_tx.subscribe().wait_for(|agent| agent.status == AgentStatus::Stopped).await;
+    }
+
+    /// Waits until it is known what became of the workspace of an agent that has ended.
+    pub(super) async fn workspace_ended(&self) {
+        let is_told = |agent: &Agent| agent.exit.as_ref().is_some_and(|exit| exit.workspace.is_some());
+        // The sender lives in `self`.
+        let _ = self.agent_tx.subscribe().wait_for(is_told).await;
     }
 
     /// Waits until the agent has ended and everything of it is in the archive.
@@ -216,6 +224,18 @@ impl Entry {
             _ if slot.is_none() => *slot = Some(self.slots.take_anyway()),
             _ => {}
         }
+    }
+}
+
+/// What became of a workspace is found out by this server: a host that tells of the same end once more does not know it.
+fn keep_workspace_end(agent: &mut Agent, known: &Agent) {
+    let updated_at = known.updated_at;
+    if let (Some(exit), Some(known)) = (&mut agent.exit, &known.exit)
+        && exit.at == known.at
+        && exit.workspace.is_none()
+    {
+        exit.workspace.clone_from(&known.workspace);
+        agent.updated_at = agent.updated_at.max(updated_at);
     }
 }
 

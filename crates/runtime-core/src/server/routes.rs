@@ -5,6 +5,7 @@ mod events;
 mod logs;
 mod ops;
 mod terminal;
+mod workspaces;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use axum::http::request::Parts;
 use axum::routing::{get, post};
 use parallax_api::observe::LogFormat;
 use parallax_api::terminal::TerminalMode;
+use parallax_api::workspace::DiffAgainst;
 use parallax_api::{AgentId, Problem};
 use parallax_service::extract::Path;
 use parallax_service::idempotency::Idempotency;
@@ -35,7 +37,7 @@ pub(super) struct App {
 #[derive(OpenApi)]
 #[openapi(
     paths(parallax_service::access::ticket::create),
-    components(schemas(LogFormat, TerminalMode)),
+    components(schemas(DiffAgainst, LogFormat, TerminalMode)),
     info(
         title = "Parallax runtime",
         description = "Runs CLI agents on one backend. Refusals are `application/problem+json` with a `code`."
@@ -44,6 +46,7 @@ pub(super) struct App {
         (name = "agents", description = "Spawn, list, stop"),
         (name = "conversation", description = "Messages, keys, answers"),
         (name = "observation", description = "Screens, logs, metrics, reasons"),
+        (name = "workspaces", description = "Checkouts of agents: what was changed, commit, push, merge"),
         (name = "streams", description = "Terminals and events"),
         (name = "operations", description = "For whoever runs the server"),
     )
@@ -57,6 +60,8 @@ pub(super) fn router(app: App) -> (Router, Document) {
         .routes(routes!(events::sse))
         .routes(routes!(events::websocket))
         .routes(routes!(terminal::terminal))
+        .routes(routes!(workspaces::list))
+        .routes(routes!(workspaces::gc))
         .routes(routes!(ops::health))
         .routes(routes!(ops::ready))
         .split_for_parts();
@@ -84,6 +89,12 @@ fn agents() -> Router<App> {
         .route("/api/agents/{id}/interrupt", post(agents::interrupt))
         .route("/api/agents/{id}/restart", post(agents::restart))
         .route("/api/agents/{id}/logs", get(logs::logs))
+        .route("/api/agents/{id}/changes", get(workspaces::changes))
+        .route("/api/agents/{id}/diff", get(workspaces::diff))
+        .route("/api/agents/{id}/conflicts", get(workspaces::conflicts))
+        .route("/api/agents/{id}/commit", post(workspaces::commit))
+        .route("/api/agents/{id}/push", post(workspaces::push))
+        .route("/api/agents/{id}/merge", post(workspaces::merge))
 }
 
 /// The agent's id in the path. Text that cannot be an id names no agent.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parallax_api::runtime::RuntimeKind;
+use parallax_api::workspace::WorkspaceKeep;
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, SpawnRequest, Time};
 use parallax_profile::Launch;
 
@@ -46,11 +47,18 @@ impl RuntimeCore {
     }
 
     async fn start(self: &Arc<Self>, id: AgentId, request: SpawnRequest) -> Result<Agent, Problem> {
-        let launch = self.resolve(&id, request)?;
+        let workspace = request.workspace.clone();
+        let mut launch = self.resolve(&id, request)?;
         let slot = self.registry.take_slot()?;
         // Before the launch: should this server die in it, the next one knows whose host it finds.
         self.table.insert_pending(&launch.agent).await?;
-        let launched = tokio::time::timeout(LAUNCH_TIMEOUT, self.backend.launch(&id, &launch)).await;
+        let launching = async {
+            if let Some(asked) = &workspace {
+                self.make_workspace(&mut launch, asked).await?;
+            }
+            self.backend.launch(&id, &launch).await
+        };
+        let launched = tokio::time::timeout(LAUNCH_TIMEOUT, launching).await;
         let late = || {
             Problem::new(
                 Code::SpawnFailed,
@@ -76,7 +84,8 @@ impl RuntimeCore {
             }
             Err(problem) => {
                 tracing::warn!(agent.id = %id, agent.kind = launch.agent.r#type, code = %problem.code, "spawn failed");
-                self.undo(&id).await;
+                // Nobody was given it: what is in the workspace is its set-up's.
+                self.undo(&id, WorkspaceKeep::Never).await;
                 Err(problem)
             }
         }
@@ -84,13 +93,13 @@ impl RuntimeCore {
 
     /// Takes away what a launch left that failed, or that a server did not live to see. A place that does not answer now is
     /// asked again until it does; should this server go first, the next one finds the record.
-    pub(super) async fn undo(self: &Arc<Self>, id: &AgentId) {
-        if self.try_undo(id).await.is_ok() {
+    pub(super) async fn undo(self: &Arc<Self>, id: &AgentId, keep: WorkspaceKeep) {
+        if self.try_undo(id, keep).await.is_ok() {
             return;
         }
         let (core, id, begun) = (self.clone(), id.clone(), self.shutdown.clone());
         let trying = async move {
-            while core.try_undo(&id).await.is_err() {
+            while core.try_undo(&id, keep).await.is_err() {
                 tokio::time::sleep(UNDO_AGAIN).await;
             }
         };
@@ -102,12 +111,13 @@ impl RuntimeCore {
         });
     }
 
-    async fn try_undo(&self, id: &AgentId) -> Result<(), Problem> {
+    async fn try_undo(&self, id: &AgentId, keep: WorkspaceKeep) -> Result<(), Problem> {
         let removed = tokio::time::timeout(CLEAN_TIMEOUT, self.backend.remove(id, Duration::ZERO)).await;
         let removed = removed.unwrap_or_else(|_| Err(Problem::internal("not within thirty seconds")));
         removed.inspect_err(
             |error| tracing::error!(agent.id = %id, %error, "failed to remove what a failed spawn left"),
         )?;
+        self.undo_workspace(id, keep).await;
         self.table
             .delete(id)
             .await
@@ -126,7 +136,10 @@ impl RuntimeCore {
         if let Some(name) = RESERVED.iter().find(|name| request.env.contains_key(**name)) {
             return Err(Problem::invalid("env", format!("`{name}` is set by the agent's host")));
         }
-        let workdir = self.config.workdirs.resolve(request.workdir.as_deref())?;
+        let workdir = match &request.workspace {
+            None => self.config.workdirs.resolve(request.workdir.as_deref())?,
+            Some(asked) => self.workspace_place(id, asked)?,
+        };
         let now = Time::now();
         let agent = Agent {
             id: id.clone(),
@@ -142,6 +155,7 @@ impl RuntimeCore {
             role: request.role,
             labels: request.labels,
             workdir: Some(workdir.shown),
+            workspace: None,
             model: request.model,
             updated_at: now,
             last_activity_at: None,
@@ -157,6 +171,7 @@ impl RuntimeCore {
             args: request.args,
             approvals: request.approvals.unwrap_or_default(),
             prompt: request.prompt,
+            setup: request.workspace.and_then(|asked| asked.setup),
             env,
             workdir: workdir.path,
             mount: workdir.mount,

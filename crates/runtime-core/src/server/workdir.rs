@@ -45,7 +45,7 @@ impl Workdirs {
     pub fn resolve(&self, asked: Option<&str>) -> Result<Workdir, Problem> {
         match self {
             Self::Here { default, roots } => {
-                let path = here(asked.map_or(default.as_path(), Path::new), roots)?;
+                let path = here("workdir", asked.map_or(default.as_path(), Path::new), roots)?;
                 Ok(Workdir { shown: path.display().to_string(), path, mount: None })
             }
             Self::Mounted { at, roots } => {
@@ -55,20 +55,30 @@ impl Workdirs {
             }
         }
     }
+
+    /// A repository that workspaces may be made of, without links and dots. `None`: agents work elsewhere than on this machine.
+    ///
+    /// Fails with `VALIDATION_ERROR`, `WORKDIR_NOT_FOUND` or `WORKDIR_FORBIDDEN`.
+    pub(super) fn repository(&self, asked: &str) -> Option<Result<PathBuf, Problem>> {
+        match self {
+            Self::Here { roots, .. } => Some(here("workspace.repo", Path::new(asked), roots)),
+            Self::Mounted { .. } => None,
+        }
+    }
 }
 
 /// A directory of this machine that exists under one of the roots.
-fn here(path: &Path, roots: &[PathBuf]) -> Result<PathBuf, Problem> {
+fn here(field: &str, path: &Path, roots: &[PathBuf]) -> Result<PathBuf, Problem> {
     if !path.is_absolute() || path.as_os_str().as_encoded_bytes().contains(&0) {
-        return Err(Problem::invalid("workdir", "a working directory is an absolute path"));
+        return Err(Problem::invalid(field, "a directory to work in is an absolute path"));
     }
-    let real = path.canonicalize().map_err(|cause| missing(path, &cause))?;
+    let real = path.canonicalize().map_err(|cause| missing(field, path, &cause))?;
     let under = |root: &PathBuf| root.canonicalize().is_ok_and(|root| real.starts_with(root));
     if !roots.iter().any(under) {
-        return Err(forbidden(path, roots));
+        return Err(forbidden(field, path, roots));
     }
     if !real.is_dir() {
-        return Err(missing(path, &io::ErrorKind::NotADirectory.into()));
+        return Err(missing(field, path, &io::ErrorKind::NotADirectory.into()));
     }
     Ok(real)
 }
@@ -79,7 +89,7 @@ fn mount(asked: &str, roots: &[PathBuf]) -> Result<Mount, Problem> {
         None => (asked.strip_suffix(":rw").unwrap_or(asked), false),
     };
     let source = if source.starts_with('/') {
-        MountSource::Directory(here(Path::new(source), roots)?)
+        MountSource::Directory(here("workdir", Path::new(source), roots)?)
     } else if is_volume_name(source) {
         MountSource::Volume(source.into())
     } else {
@@ -107,15 +117,15 @@ fn spelled(mount: &Mount) -> String {
     if mount.read_only { format!("{source}:ro") } else { source }
 }
 
-fn missing(path: &Path, cause: &io::Error) -> Problem {
+fn missing(field: &str, path: &Path, cause: &io::Error) -> Problem {
     Problem::new(
         Code::WorkdirNotFound,
         format!("{} cannot be worked in: {cause}; make the directory first, or name another", path.display()),
     )
-    .with("field", "workdir")
+    .with("field", field)
 }
 
-fn forbidden(path: &Path, roots: &[PathBuf]) -> Problem {
+fn forbidden(field: &str, path: &Path, roots: &[PathBuf]) -> Problem {
     let roots: Vec<String> = roots.iter().map(|root| root.display().to_string()).collect();
     Problem::new(
         Code::WorkdirForbidden,
@@ -125,7 +135,7 @@ fn forbidden(path: &Path, roots: &[PathBuf]) -> Problem {
             roots.join(", ")
         ),
     )
-    .with("field", "workdir")
+    .with("field", field)
     .with("allowed", roots)
 }
 

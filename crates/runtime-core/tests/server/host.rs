@@ -133,7 +133,13 @@ impl Host {
 
     /// The agent's process ends by itself.
     pub fn exit(&self, code: i32) {
-        self.end(AgentExit { code: Some(code), signal: None, reason: "exited".into(), at: Time::now() });
+        self.end(AgentExit {
+            code: Some(code),
+            signal: None,
+            reason: "exited".into(),
+            at: Time::now(),
+            workspace: None,
+        });
     }
 
     fn end(&self, exit: AgentExit) {
@@ -315,6 +321,7 @@ async fn stop(State(host): Shared) -> Json<Agent> {
         signal: Some("SIGTERM".into()),
         reason: "stopped".into(),
         at: Time::now(),
+        workspace: None,
     });
     Json(host.state.borrow().agent.clone())
 }

@@ -7,6 +7,10 @@ use parallax_api::agent::{AgentList, RestartRequest, StopRequest};
 use parallax_api::message::{AnswerRequest, MessageList, MessagesQuery};
 use parallax_api::observe::{Logs, LogsQuery, Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, Screen};
+use parallax_api::workspace::{
+    Changes, CommitRequest, Committed, Conflicts, ConflictsQuery, DiffQuery, MergeRequest, Merged,
+    PushRequest, Pushed,
+};
 use parallax_api::{Agent, Problem, SendRequest, SendResponse, SpawnRequest};
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
@@ -37,7 +41,8 @@ pub fn paths(prefix: &str) -> Vec<String> {
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(
-    spawn, list, get, stop, send, messages, input, answer, interrupt, restart, logs, screen, status, metrics
+    spawn, list, get, stop, send, messages, input, answer, interrupt, restart, logs, screen, status, metrics,
+    changes, diff, conflicts, commit, push, merge
 ))]
 struct Agents;
 
@@ -188,3 +193,61 @@ fn status() {}
     responses((status = 200, description = "The numbers", body = Metrics), (status = "4XX", body = Problem))
 )]
 fn metrics() {}
+
+/// What was changed in the agent's workspace since it was made, committed or not.
+///
+/// An agent that was spawned without a `workspace`, or whose workspace is gone, has none: 404.
+#[utoipa::path(
+    get, path = "/api/agents/{id}/changes", tag = "workspaces",
+    params(("id" = String, Path, description = "The agent's id")),
+    responses((status = 200, description = "The changes", body = Changes), (status = "4XX", body = Problem), (status = "5XX", body = Problem))
+)]
+fn changes() {}
+
+/// The difference itself, as a unified diff, files that git does not know yet included. At most 8 MiB.
+#[utoipa::path(
+    get, path = "/api/agents/{id}/diff", tag = "workspaces",
+    params(("id" = String, Path, description = "The agent's id"), DiffQuery),
+    responses(
+        (status = 200, description = "The diff", body = String, content_type = "text/x-diff"),
+        (status = "4XX", body = Problem), (status = "5XX", body = Problem),
+    )
+)]
+fn diff() {}
+
+/// The files that would conflict if this agent's work were merged with another's, or with a branch. Nothing is merged.
+#[utoipa::path(
+    get, path = "/api/agents/{id}/conflicts", tag = "workspaces",
+    params(("id" = String, Path, description = "The agent's id"), ConflictsQuery),
+    responses((status = 200, description = "The files", body = Conflicts), (status = "4XX", body = Problem), (status = "5XX", body = Problem))
+)]
+fn conflicts() {}
+
+/// Commit everything in the workspace.
+#[utoipa::path(
+    post, path = "/api/agents/{id}/commit", tag = "workspaces",
+    params(("id" = String, Path, description = "The agent's id")),
+    request_body = CommitRequest,
+    responses((status = 200, description = "The commit", body = Committed), (status = "4XX", body = Problem), (status = "5XX", body = Problem))
+)]
+fn commit() {}
+
+/// Push the commit that is checked out in the workspace.
+#[utoipa::path(
+    post, path = "/api/agents/{id}/push", tag = "workspaces",
+    params(("id" = String, Path, description = "The agent's id")),
+    request_body = Option<PushRequest>,
+    responses((status = 200, description = "What was pushed", body = Pushed), (status = "4XX", body = Problem), (status = "5XX", body = Problem))
+)]
+fn push() {}
+
+/// Merge what is committed in the workspace into a branch of its repository that is checked out nowhere.
+///
+/// 409 with `files` when it conflicts.
+#[utoipa::path(
+    post, path = "/api/agents/{id}/merge", tag = "workspaces",
+    params(("id" = String, Path, description = "The agent's id")),
+    request_body = MergeRequest,
+    responses((status = 200, description = "What the branch is now", body = Merged), (status = "4XX", body = Problem), (status = "5XX", body = Problem))
+)]
+fn merge() {}

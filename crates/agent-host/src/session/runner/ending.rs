@@ -17,8 +17,6 @@ use crate::termination::Termination;
 
 /// The signal of the out-of-memory killer.
 const SIGKILL: i32 = rustix::process::Signal::KILL.as_raw();
-/// Lines of its last output that a failed start reports.
-const MAX_LAST_LINES: usize = 20;
 
 impl Runner {
     /// The CLI's exit command, one write each, while the program would read it.
@@ -102,6 +100,7 @@ impl Runner {
             signal: exit.signal.and_then(signal_name),
             reason,
             at: Time::now(),
+            workspace: None,
         });
         self.output.close();
         self.journal.close();
@@ -127,11 +126,6 @@ impl Runner {
     }
 
     fn start_failure(&self, exit: ProcessExit) -> Problem {
-        let screen = self.output.screen();
-        let rows = screen.history(MAX_LAST_LINES).into_iter().chain(screen.rows());
-        let mut lines: Vec<String> =
-            rows.map(|row| row.text).filter(|text| !text.trim().is_empty()).collect();
-        let output = lines.split_off(lines.len().saturating_sub(MAX_LAST_LINES)).join("\n");
         let how = match (exit.code, exit.signal.and_then(signal_name)) {
             (_, Some(signal)) => format!("was killed by {signal}"),
             (Some(code), None) => format!("exited with code {code}"),
@@ -141,7 +135,7 @@ impl Runner {
             "`{}` {how} as soon as it was started; `output` has its last words",
             self.launch.agent.r#type
         );
-        Problem::new(Code::SpawnFailed, detail).with("output", output)
+        Problem::new(Code::SpawnFailed, detail).with("output", self.output.last_lines())
     }
 }
 

@@ -63,7 +63,7 @@ impl Archive {
         let at = made
             .and_then(|made| i64::try_from(made.as_millis()).ok())
             .map_or_else(Time::now, Time::from_millis);
-        let exit = AgentExit { code: None, signal: None, reason: "unknown".into(), at };
+        let exit = AgentExit::for_reason("unknown", at);
         Agent {
             id: id.clone(),
             name: format!("recovered-{}", &id.as_str()[..id.as_str().len().min(8)]),
@@ -78,6 +78,7 @@ impl Archive {
             role: None,
             labels: Default::default(),
             workdir: None,
+            workspace: None,
             model: None,
             updated_at: at,
             last_activity_at: None,

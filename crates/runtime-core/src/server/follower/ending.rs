@@ -62,12 +62,7 @@ impl Follower {
     /// The host is dead: publishes what it had not said yet and how its agent ended, and saves what lies on its disk.
     pub(super) async fn bury(mut self, exit: Option<AgentExit>) {
         tracing::warn!("the agent's host is dead");
-        let exit = exit.unwrap_or_else(|| AgentExit {
-            code: None,
-            signal: None,
-            reason: "host_lost".into(),
-            at: Time::now(),
-        });
+        let exit = exit.unwrap_or_else(|| AgentExit::for_reason("host_lost", Time::now()));
         let since = self.core.log.source_seq(self.entry.id().as_str()).await.unwrap_or(0);
         let (core, agent, last_exit) = (self.core.clone(), self.entry.agent(), exit.clone());
         let mut saving = tokio::spawn(async move { core.save_dead_host(agent, last_exit, since).await });
@@ -77,7 +72,11 @@ impl Follower {
         for event in saved.ok().and_then(Result::ok).unwrap_or_default() {
             self.publish_until_stored(event).await;
         }
-        let agent = ended(self.entry.agent(), exit);
+        let mut agent = ended(self.entry.agent(), exit);
+        // Until everything is saved, something of the agent may still write there.
+        if is_saved {
+            self.end_workspace(&mut agent).await;
+        }
         self.entry.publish(agent.clone());
         if agent.exit != self.published_exit {
             self.publish_exit(agent).await;

@@ -1,0 +1,84 @@
+//! The set-up command: runs once, in the agent's terminal, before the agent's program.
+
+use std::time::Instant;
+
+use parallax_api::{Code, Problem};
+use parallax_profile::launch::SETUP_TIMEOUT;
+use parallax_profile::{Command, Conversation, Launch};
+
+use super::agent_process::resolve;
+use super::context::SessionContext;
+use super::output::Output;
+use crate::reaper::ProcessExit;
+use crate::terminal::Terminal;
+
+/// Runs the launch's set-up command, if it has one, to its end. What it prints is the first of the agent's output.
+///
+/// Fails with `SPAWN_FAILED` and its last words.
+pub(super) async fn run(
+    launch: &Launch,
+    conversation: &Conversation,
+    output: &mut Output,
+    context: &SessionContext,
+) -> Result<(), Problem> {
+    let Some(setup) = &launch.setup else { return Ok(()) };
+    // The environment is the agent's own: what is set up is found by it.
+    let command = Command {
+        program: "/bin/sh".into(),
+        args: vec!["-c".into(), setup.clone()],
+        ..resolve(launch, conversation, context)?
+    };
+    let (terminal, mut output_rx) = Terminal::spawn(&command, &launch.workdir, output.size())?;
+    let mut ended_rx = context.reaper.ended(terminal.pid());
+    let timeout = tokio::time::sleep(SETUP_TIMEOUT);
+    let mut timeout = std::pin::pin!(timeout);
+    let mut is_open = true;
+    let exit = loop {
+        tokio::select! {
+            chunk = output_rx.recv(), if is_open => match chunk {
+                Some(bytes) => print(output, &terminal, &bytes),
+                None => is_open = false,
+            },
+            // The reaper outlives every process.
+            exit = &mut ended_rx => break exit.unwrap_or(ProcessExit { code: None, signal: None }),
+            () = &mut timeout => {
+                let detail = format!("`setup` did not end within {} seconds", SETUP_TIMEOUT.as_secs());
+                return Err(failed(&detail, output));
+            }
+        }
+    };
+    // What it started may go on and hold the terminal: its own last words are there by then.
+    let ended = Instant::now();
+    while is_open {
+        let drained_at = output.drained_at(ended);
+        match tokio::time::timeout_at(drained_at.into(), output_rx.recv()).await {
+            Ok(Some(bytes)) => print(output, &terminal, &bytes),
+            Ok(None) | Err(_) => is_open = false,
+        }
+    }
+    output.flush();
+    match exit {
+        ProcessExit { code: Some(0), .. } => {
+            output.turn_page();
+            Ok(())
+        }
+        ProcessExit { code: Some(code), .. } => {
+            Err(failed(&format!("`setup` ended with the code {code}"), output))
+        }
+        ProcessExit { .. } => Err(failed("`setup` was killed", output)),
+    }
+}
+
+fn print(output: &mut Output, terminal: &Terminal, bytes: &[u8]) {
+    let fed = output.feed(bytes, Instant::now());
+    if !fed.replies.is_empty() {
+        // A program that does not read its input does not miss the reply either.
+        drop(terminal.write(fed.replies));
+    }
+}
+
+fn failed(how: &str, output: &Output) -> Problem {
+    Problem::new(Code::SpawnFailed, format!("{how}; `output` has its last words"))
+        .with("field", "workspace.setup")
+        .with("output", output.last_lines())
+}

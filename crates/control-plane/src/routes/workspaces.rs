@@ -1,0 +1,137 @@
+//! Calls to the checkout of one agent, proxied to its runtime, and the workspaces of all runtimes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use futures::future::join_all;
+use parallax_api::client::Client;
+use parallax_api::workspace::{WorkspaceCleanup, WorkspaceInfo, WorkspaceList};
+use parallax_api::{Code, Problem};
+use parallax_service::extract::Json;
+use reqwest::Method;
+
+use super::calls::proxy;
+use super::extract::{Body, Id};
+use crate::app::App;
+use crate::relay::Call;
+use crate::runtimes::Runtime;
+
+/// How much longer than other calls one of git may take: some of its own calls follow each other.
+const GIT_TIME: Duration = Duration::from_secs(150);
+
+/// What was changed in the agent's workspace since it was made.
+pub async fn changes(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
+    proxy(&app, &id, Call::new(Method::GET, "/changes").taking(GIT_TIME)).await
+}
+
+/// The difference itself, as a unified diff.
+pub async fn diff(
+    State(app): State<App>,
+    Id(id): Id,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    proxy(&app, &id, Call::new(Method::GET, "/diff").query(query).taking(GIT_TIME)).await
+}
+
+/// The files that would conflict.
+pub async fn conflicts(
+    State(app): State<App>,
+    Id(id): Id,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    proxy(&app, &id, Call::new(Method::GET, "/conflicts").query(query).taking(GIT_TIME)).await
+}
+
+/// Commit everything in the workspace.
+pub async fn commit(
+    State(app): State<App>,
+    Id(id): Id,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    proxy(&app, &id, Call::new(Method::POST, "/commit").body(&headers, body.0).taking(GIT_TIME)).await
+}
+
+/// Push the commit that is checked out in the workspace.
+pub async fn push(
+    State(app): State<App>,
+    Id(id): Id,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    proxy(&app, &id, Call::new(Method::POST, "/push").body(&headers, body.0).taking(GIT_TIME)).await
+}
+
+/// Merge what is committed in the workspace into a branch.
+pub async fn merge(
+    State(app): State<App>,
+    Id(id): Id,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    proxy(&app, &id, Call::new(Method::POST, "/merge").body(&headers, body.0).taking(GIT_TIME)).await
+}
+
+/// Every workspace of every runtime, also of agents that are forgotten.
+#[utoipa::path(get, path = "/api/workspaces", tag = "workspaces", responses((status = 200, body = WorkspaceList)))]
+pub async fn list(State(app): State<App>) -> Result<Json<WorkspaceList>, Problem> {
+    let mut all = WorkspaceList::default();
+    for (runtime, list) in ask_all(&app, |client| async move { client.workspaces().await }).await {
+        match list? {
+            Some(list) => all.workspaces.extend(named(&runtime, list.workspaces)),
+            None => all.runtimes_away.push(runtime.name().to_owned()),
+        }
+    }
+    Ok(Json(all))
+}
+
+/// Removes the workspaces of agents that have ended in which nothing would be lost.
+#[utoipa::path(
+    post, path = "/api/workspaces/gc", tag = "workspaces",
+    responses((status = 200, body = WorkspaceCleanup))
+)]
+pub async fn gc(State(app): State<App>) -> Result<Json<WorkspaceCleanup>, Problem> {
+    let mut all = WorkspaceCleanup::default();
+    for (runtime, done) in ask_all(&app, |client| async move { client.clean_workspaces().await }).await {
+        match done? {
+            Some(done) => {
+                all.removed.extend(named(&runtime, done.removed));
+                all.kept.extend(named(&runtime, done.kept));
+            }
+            None => all.runtimes_away.push(runtime.name().to_owned()),
+        }
+    }
+    Ok(Json(all))
+}
+
+/// Each runtime's answer; none of one that is away. One that has no workspaces, or is older than they are, is left out.
+async fn ask_all<T, F: Future<Output = Result<T, Problem>>>(
+    app: &App,
+    ask: impl Fn(Client) -> F,
+) -> Vec<(Arc<Runtime>, Result<Option<T>, Problem>)> {
+    let ask = &ask;
+    let asked = app.runtimes.iter().cloned().map(|runtime| async move {
+        let answer = match runtime.is_reachable() {
+            true => ask(runtime.client().clone()).await.map(Some),
+            false => Ok(None),
+        };
+        let answer = match answer {
+            Err(problem) if matches!(problem.code, Code::Unsupported | Code::NotFound) => return None,
+            Err(problem) if problem.code == Code::RuntimeUnavailable => Ok(None),
+            answer => answer,
+        };
+        Some((runtime, answer))
+    });
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
+/// A runtime may have another name for itself.
+fn named(runtime: &Runtime, mut workspaces: Vec<WorkspaceInfo>) -> Vec<WorkspaceInfo> {
+    for workspace in &mut workspaces {
+        runtime.name().clone_into(&mut workspace.runtime);
+    }
+    workspaces
+}

@@ -1,0 +1,264 @@
+//! Checkouts of agents: made before an agent starts, ended after it has.
+
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt};
+use parallax_api::workspace::{
+    AgentWorkspace, Changes, CommitRequest, Committed, Conflicts, ConflictsQuery, DiffQuery, MergeRequest,
+    Merged, PushRequest, Pushed, WorkspaceCleanup, WorkspaceEnd, WorkspaceInfo, WorkspaceKeep, WorkspaceList,
+    WorkspaceMode, WorkspaceRequest,
+};
+use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, Time};
+use parallax_profile::Launch;
+use parallax_workspace::{NewWorkspace, Other, Outcome, Workspace, WorkspaceError, Workspaces};
+
+use super::config::RuntimeConfig;
+use super::core::RuntimeCore;
+use super::workdir::{Workdir, Workdirs};
+
+/// How long the event of an agent's end waits for its workspace.
+const END_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Workspaces that are looked at at the same time.
+const AT_ONCE: usize = 4;
+/// A workspace that is younger, in milliseconds, may be that of a spawn under way: longer than one may take.
+const SPAWNING_MS: i64 = 600_000;
+
+/// The workspaces of a server whose agents work in directories of this machine.
+pub(super) fn open(config: &RuntimeConfig) -> Result<Option<Workspaces>, WorkspaceError> {
+    match config.workdirs {
+        Workdirs::Here { .. } => Workspaces::open(&config.state_dir.join("workspaces")).map(Some),
+        Workdirs::Mounted { .. } => Ok(None),
+    }
+}
+
+impl RuntimeCore {
+    /// Where the agent will work. Refuses what cannot be made here.
+    pub(super) fn workspace_place(&self, id: &AgentId, asked: &WorkspaceRequest) -> Result<Workdir, Problem> {
+        let workspaces = self.workspaces()?;
+        if asked.repo.contains("://") {
+            return Err(unsupported("workspace.repo", "a URL is not cloned yet: name a directory"));
+        }
+        if asked.mode == WorkspaceMode::Clone {
+            return Err(unsupported("workspace.mode", "`clone` is not there yet: leave it out"));
+        }
+        if asked.depth.is_some() {
+            return Err(Problem::invalid("workspace.depth", "a worktree has the history of its repository"));
+        }
+        let path = workspaces.directory(id.as_str());
+        Ok(Workdir { shown: path.display().to_string(), path, mount: None })
+    }
+
+    /// Makes the workspace that the launch works in.
+    pub(super) async fn make_workspace(
+        &self,
+        launch: &mut Launch,
+        asked: &WorkspaceRequest,
+    ) -> Result<(), Problem> {
+        let repository = self.config.workdirs.repository(&asked.repo).ok_or_else(not_here)??;
+        let new = NewWorkspace {
+            id: launch.agent.id.clone(),
+            name: launch.agent.name.clone(),
+            repository,
+            reference: asked.r#ref.clone(),
+            branch: asked.branch.clone(),
+            keep: asked.keep,
+        };
+        let made = self.workspaces()?.create(&new).await.map_err(problem)?;
+        let record = made.record();
+        launch.agent.workspace = Some(AgentWorkspace {
+            repo: record.repository.display().to_string(),
+            branch: record.branch.clone(),
+            base: record.base.clone(),
+        });
+        Ok(())
+    }
+
+    /// After a spawn that failed.
+    pub(super) async fn undo_workspace(&self, id: &AgentId, keep: WorkspaceKeep) {
+        let Some(workspaces) = &self.workspaces else { return };
+        match workspaces.finish(id.as_str(), keep).await {
+            Ok(Outcome::Removed) => {}
+            Ok(Outcome::Kept(reason)) => {
+                tracing::warn!(agent.id = %id, reason, "the workspace of a failed spawn is kept");
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(agent.id = %id, error, "failed to remove the workspace of a failed spawn");
+            }
+        }
+    }
+
+    /// Ends the workspace of an agent that has ended, as it was asked for when it was made: what became of it. `None`: the agent
+    /// has none. Asked again, it tells the same.
+    pub(super) async fn end_workspace(&self, agent: &Agent) -> Option<WorkspaceEnd> {
+        let (asked, workspaces) = (agent.workspace.as_ref()?, self.workspaces.as_ref()?);
+        let id = agent.id.as_str();
+        let end = async {
+            match workspaces.get(id) {
+                Ok(workspace) => workspaces.finish(id, workspace.record().keep).await,
+                // Taken away before this server or by somebody else: what is left of it goes, too.
+                Err(_) => workspaces.finish(id, WorkspaceKeep::Changed).await,
+            }
+        };
+        let reason = match tokio::time::timeout(END_TIMEOUT, end).await {
+            Ok(Ok(Outcome::Removed)) => None,
+            Ok(Ok(Outcome::Kept(reason))) => Some(reason),
+            Ok(Err(error)) => Some(unseen(&error)),
+            Err(_) => Some("it could not be looked at in time".into()),
+        };
+        if let Some(reason) = &reason {
+            tracing::info!(agent.id = id, reason, "the agent's workspace is kept");
+        }
+        Some(WorkspaceEnd {
+            kept: reason.is_some(),
+            reason,
+            path: workspaces.directory(id).display().to_string(),
+            branch: asked.branch.clone(),
+        })
+    }
+
+    pub(super) async fn changes(&self, id: &AgentId) -> Result<Changes, Problem> {
+        self.workspace(id)?.changes().await.map_err(problem)
+    }
+
+    pub(super) async fn diff(&self, id: &AgentId, query: &DiffQuery) -> Result<Vec<u8>, Problem> {
+        self.workspace(id)?.diff(query).await.map_err(problem)
+    }
+
+    pub(super) async fn conflicts(&self, id: &AgentId, query: &ConflictsQuery) -> Result<Conflicts, Problem> {
+        if query.with.is_empty() || query.with.len() > 255 {
+            return Err(Problem::invalid("with", "name an agent's id, or a branch, tag or commit"));
+        }
+        let (workspaces, workspace) = (self.workspaces()?, self.workspace(id)?);
+        let other = query.with.parse().ok().and_then(|other: AgentId| workspaces.get(other.as_str()).ok());
+        let other = other.as_ref().map_or(Other::Commit(&query.with), Other::Workspace);
+        workspaces.conflicts(&workspace, other).await.map_err(problem)
+    }
+
+    pub(super) async fn commit(&self, id: &AgentId, request: &CommitRequest) -> Result<Committed, Problem> {
+        request.check()?;
+        self.workspace(id)?.commit(request).await.map_err(problem)
+    }
+
+    pub(super) async fn push(&self, id: &AgentId, request: &PushRequest) -> Result<Pushed, Problem> {
+        request.check()?;
+        self.workspaces()?.push(&self.workspace(id)?, request).await.map_err(problem)
+    }
+
+    pub(super) async fn merge(&self, id: &AgentId, request: &MergeRequest) -> Result<Merged, Problem> {
+        request.check()?;
+        self.workspaces()?.merge(&self.workspace(id)?, request).await.map_err(problem)
+    }
+
+    /// Every workspace here, also of agents that are forgotten.
+    pub(super) async fn list_workspaces(&self) -> Result<WorkspaceList, Problem> {
+        let workspaces = self.workspaces()?;
+        let all = workspaces.list().map_err(problem)?;
+        let looked_at = all.into_iter().map(|workspace| async move {
+            let mut info = self.info(&workspace);
+            info.reason = match workspaces.worth_keeping(&workspace).await {
+                Ok(reason) => reason,
+                Err(error) => Some(unseen(&error)),
+            };
+            info
+        });
+        let looked_at = stream::iter(looked_at).buffered(AT_ONCE).collect().await;
+        Ok(WorkspaceList { workspaces: looked_at, runtimes_away: Vec::new() })
+    }
+
+    /// Ends the workspaces of agents that have ended, as each was asked for.
+    pub(super) async fn clean_workspaces(&self) -> Result<WorkspaceCleanup, Problem> {
+        let workspaces = self.workspaces()?;
+        let mut done = WorkspaceCleanup::default();
+        for workspace in workspaces.list().map_err(problem)? {
+            let mut info = self.info(&workspace);
+            if info.in_use {
+                done.kept.push(info);
+                continue;
+            }
+            match workspaces.finish(info.id.as_str(), workspace.record().keep).await {
+                Ok(Outcome::Removed) => done.removed.push(info),
+                Ok(Outcome::Kept(reason)) => {
+                    info.reason = Some(reason);
+                    done.kept.push(info);
+                }
+                Err(error) => {
+                    info.reason = Some(unseen(&error));
+                    done.kept.push(info);
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    fn info(&self, workspace: &Workspace) -> WorkspaceInfo {
+        let record = workspace.record();
+        let id = AgentId::clone(&record.id);
+        let in_use = match self.registry.get(&id) {
+            Ok(entry) => entry.agent().status != AgentStatus::Stopped,
+            // It may be the one of a spawn under way.
+            Err(_) => Time::now().as_millis().saturating_sub(record.created_at.as_millis()) < SPAWNING_MS,
+        };
+        WorkspaceInfo {
+            id,
+            name: record.name.clone(),
+            runtime: self.config.name.clone(),
+            in_use,
+            repo: record.repository.display().to_string(),
+            branch: record.branch.clone(),
+            path: workspace.directory().display().to_string(),
+            keep: record.keep,
+            reason: None,
+            created_at: record.created_at,
+        }
+    }
+
+    /// The workspace of an agent, living or ended.
+    fn workspace(&self, id: &AgentId) -> Result<Workspace, Problem> {
+        self.registry.get(id)?;
+        let found = self.workspaces.as_ref().and_then(|workspaces| workspaces.get(id.as_str()).ok());
+        found.ok_or_else(|| {
+            Problem::new(
+                Code::NotFound,
+                "the agent has no workspace: it was spawned without one, or it went with the agent",
+            )
+        })
+    }
+
+    fn workspaces(&self) -> Result<&Workspaces, Problem> {
+        self.workspaces.as_ref().ok_or_else(not_here)
+    }
+}
+
+fn unseen(error: &WorkspaceError) -> String {
+    format!("it could not be looked at: {error}")
+}
+
+fn not_here() -> Problem {
+    unsupported(
+        "workspace",
+        "this runtime does not make workspaces yet: ask for a `workdir`, or for the local runtime",
+    )
+}
+
+fn unsupported(field: &str, detail: &str) -> Problem {
+    Problem::new(Code::Unsupported, detail).with("field", field)
+}
+
+/// The same failure for a caller of the API.
+pub(super) fn problem(error: WorkspaceError) -> Problem {
+    let said = error.to_string();
+    match error {
+        WorkspaceError::Invalid(_) => Problem::invalid("workspace", said),
+        WorkspaceError::NotFound(_) => Problem::new(Code::NotFound, said),
+        WorkspaceError::Unmergeable(files) => Problem::new(Code::Conflict, said).with("files", files),
+        WorkspaceError::Conflict(_) | WorkspaceError::Refused(_) => Problem::new(Code::Conflict, said),
+        WorkspaceError::Timeout(_) => Problem::new(Code::Timeout, said),
+        WorkspaceError::TooLong(_) => Problem::new(Code::PayloadTooLarge, said),
+        WorkspaceError::NoGit(_) => Problem::new(Code::CliNotFound, said)
+            .with("program", "git")
+            .with("install", "install git 2.39 or newer on the runtime's machine"),
+        WorkspaceError::Io(cause) => Problem::internal(format!("{said}: {cause}")),
+    }
+}
