@@ -5,6 +5,7 @@ mod conformance;
 mod control_plane;
 mod dead_hosts;
 mod delivery;
+mod files;
 mod models;
 mod patterns;
 mod quick_start;

@@ -23,6 +23,7 @@ pub mod delivery;
 pub mod diagnostics;
 pub mod dialog_answer;
 pub mod excerpt;
+pub mod files;
 pub mod hook;
 pub mod inbox;
 pub mod install;

@@ -1,6 +1,7 @@
 //! The API of one agent, as listed in [`parallax_api::host`]. Each handler extracts, asks the session and answers.
 
 mod events;
+mod files;
 mod host;
 mod logs;
 mod terminal;
@@ -38,6 +39,7 @@ pub fn router(host: Host) -> Router {
         .route("/status", get(status))
         .route("/metrics", get(metrics))
         .route("/logs", get(logs::logs))
+        .route("/files", get(files::get).put(files::put).delete(files::delete))
         .route("/input", post(input))
         .route("/answer", post(answer))
         .route("/interrupt", post(interrupt))

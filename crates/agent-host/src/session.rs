@@ -30,6 +30,7 @@ use parallax_api::{Agent, Attention, AttentionKind, Code, Problem, SendResponse}
 use parallax_profile::Launch;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::files::Files;
 use crate::inbox::{Inbox, MessageOutcome};
 use crate::journal::Journal;
 use crate::log::LogReader;
@@ -49,6 +50,7 @@ pub struct Session {
     inbox: Inbox,
     journal: Journal,
     log: LogReader,
+    files: Files,
     epoch: String,
 }
 
@@ -56,6 +58,11 @@ impl Session {
     /// Runs the launch's set-up command, then starts the agent. Answers when its process runs. Fails with `SPAWN_FAILED`, with
     /// the CLI's last words when it ended at once.
     pub async fn start(launch: Launch, context: SessionContext) -> Result<Self, Problem> {
+        // Before the agent runs: afterwards another directory may stand in its place.
+        let files = Files::open(&launch.workdir).map_err(|error| {
+            let detail = format!("{} cannot be worked in: {error}", launch.workdir.display());
+            Problem::new(Code::WorkdirNotFound, detail).with("field", "workdir")
+        })?;
         let (commands_tx, commands_rx) = mpsc::channel(MAX_COMMANDS);
         let runner = runner::Runner::start(launch, context, commands_rx).await?;
         let session = Self {
@@ -64,6 +71,7 @@ impl Session {
             inbox: runner.inbox(),
             journal: runner.journal(),
             log: runner.log(),
+            files,
             epoch: runner.agent_rx().borrow().id.to_string(),
         };
         let (started_tx, started_rx) = oneshot::channel();
@@ -95,6 +103,11 @@ impl Session {
     /// The output.
     pub fn log(&self) -> &LogReader {
         &self.log
+    }
+
+    /// The files of its working directory.
+    pub fn files(&self) -> &Files {
+        &self.files
     }
 
     /// Names the output log.

@@ -8,6 +8,7 @@
 //! | `GET /messages` | `MessagesQuery` | `MessageList` |
 //! | `GET /screen`, `GET /status`, `GET /metrics` | – | `Screen`, `StatusReport`, `Metrics` |
 //! | `GET /logs` | `LogsQuery` | `Logs`, or the other formats as a body; `follow` streams |
+//! | `GET`, `PUT`, `DELETE /files?path=` | [`crate::files::FileQuery`], `Range`; the content | `FileList`, or the file's bytes; 201, 204 |
 //! | `POST /input`, `/answer`, `/interrupt`, `/restart`, `/stop` | as in the runtime's API | 204 or `Agent` |
 //! | `GET /terminal` (WebSocket) | `TerminalQuery` | the terminal socket, both subprotocols |
 //! | `POST /report` | [`HookReport`] | 204; the body is what the hook prints, when it prints something |

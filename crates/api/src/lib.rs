@@ -4,6 +4,7 @@
 //!
 //! - [`agent`]: an agent as everyone sees it, and the request that spawns one
 //! - [`workspace`]: a git checkout of an agent's own
+//! - [`files`]: files of its working directory
 //! - [`message`]: what is sent to an agent and what it answers
 //! - [`terminal`]: keys, screens, and the frames of the terminal WebSocket
 //! - [`event`]: what is told about agents as it happens
@@ -22,6 +23,7 @@ pub mod client;
 pub mod compat;
 pub mod event;
 pub mod execution;
+pub mod files;
 pub mod host;
 pub mod message;
 pub mod observe;

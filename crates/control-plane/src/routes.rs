@@ -3,6 +3,7 @@
 mod agents;
 mod calls;
 mod extract;
+mod files;
 mod operations;
 mod patterns;
 mod runs;
@@ -36,6 +37,7 @@ use crate::web_ui;
         (name = "agents", description = "Spawn, list, stop"),
         (name = "conversation", description = "Messages, keys, answers"),
         (name = "observation", description = "Screens, logs, metrics, reasons"),
+        (name = "files", description = "Files of working directories"),
         (name = "workspaces", description = "Checkouts of agents: what was changed, commit, push, merge"),
         (name = "streams", description = "Terminals and events"),
         (name = "patterns", description = "Org-chart patterns and their runs"),
@@ -81,6 +83,11 @@ fn agents() -> Router<App> {
         .route("/api/managed-agents/{id}/screen", get(calls::screen))
         .route("/api/managed-agents/{id}/status", get(calls::status))
         .route("/api/managed-agents/{id}/metrics", get(calls::metrics))
+        .route("/api/managed-agents/{id}/files", get(files::root))
+        .route(
+            "/api/managed-agents/{id}/files/{*path}",
+            get(files::get).put(files::put).delete(files::delete),
+        )
         .route("/api/managed-agents/{id}/changes", get(workspaces::changes))
         .route("/api/managed-agents/{id}/diff", get(workspaces::diff))
         .route("/api/managed-agents/{id}/conflicts", get(workspaces::conflicts))

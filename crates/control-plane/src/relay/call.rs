@@ -14,7 +14,8 @@ use crate::runtimes::{Runtime, Unanswered};
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Headers of a request that go on to the runtime.
-const REQUEST_HEADERS: [HeaderName; 3] = [header::CONTENT_TYPE, header::ACCEPT, IDEMPOTENCY_KEY];
+const REQUEST_HEADERS: [HeaderName; 4] =
+    [header::CONTENT_TYPE, header::ACCEPT, header::RANGE, IDEMPOTENCY_KEY];
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// One call to one agent.

@@ -11,9 +11,11 @@ use crate::agent_cache::AgentCache;
 use crate::runtimes::Runtime;
 
 /// Headers of a response that go back to the caller.
-const RESPONSE_HEADERS: [HeaderName; 5] = [
+const RESPONSE_HEADERS: [HeaderName; 7] = [
     header::CONTENT_TYPE,
     header::CONTENT_DISPOSITION,
+    header::CONTENT_RANGE,
+    header::ACCEPT_RANGES,
     header::CACHE_CONTROL,
     header::RETRY_AFTER,
     HeaderName::from_static("idempotency-replayed"),

@@ -60,6 +60,9 @@ async fn a_token_opens_what_its_scope_says() {
         (Method::GET, agents, Some("viewer"), 200),
         (Method::POST, agents, Some("viewer"), 403),
         (Method::POST, agents, Some("operator"), 201),
+        (Method::GET, "/api/managed-agents/none/files", Some("viewer"), 403),
+        (Method::GET, "/api/managed-agents/none/files/x", Some("viewer"), 403),
+        (Method::GET, "/api/managed-agents/none/files/x", Some("operator"), 404),
         (Method::GET, "/health", None, 200),
         (Method::GET, "/ready", None, 200),
         (Method::GET, "/", None, 200),
@@ -176,10 +179,14 @@ async fn the_description_names_every_route() {
     let reads =
         ["", "/messages", "/messages/{message_id}", "/logs", "/screen", "/status", "/metrics", "/terminal"];
     expected.extend(reads.map(|rest| format!("get {agent}{rest}")));
-    expected.extend(["/changes", "/diff", "/conflicts"].map(|rest| format!("get {agent}{rest}")));
+    expected.extend(
+        ["/changes", "/diff", "/conflicts", "/files", "/files/{path}"]
+            .map(|rest| format!("get {agent}{rest}")),
+    );
     let writes = ["/send", "/input", "/answer", "/interrupt", "/restart", "/commit", "/push", "/merge"];
     expected.extend(writes.map(|rest| format!("post {agent}{rest}")));
     expected.insert(format!("delete {agent}"));
+    expected.extend(["put", "delete"].map(|verb| format!("{verb} {agent}/files/{{path}}")));
     let patterns = [
         "get /api/patterns",
         "post /api/patterns",

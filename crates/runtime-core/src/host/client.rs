@@ -4,14 +4,15 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
-use axum::http::{Method, Request, Response, StatusCode};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, RANGE};
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode, request};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::compat::{self, AnyVersion};
+use parallax_api::files::FileQuery;
 use parallax_api::host::HostSend;
 use parallax_api::message::{
     AnswerRequest, MessageList, MessageProgress, MessageQuery, MessagesQuery, OnQuestion,
@@ -30,6 +31,8 @@ use super::dial::Dial;
 pub(super) const QUICK: Duration = Duration::from_secs(10);
 /// How long typing keys, answering or interrupting may take: the host waits for the screen between keys.
 const TYPING: Duration = Duration::from_secs(30);
+/// How long a file may take to be opened or written.
+const FILE: Duration = Duration::from_secs(20);
 /// How long a restart may take: the old process is asked, then killed, and the new one must start.
 const RESTART: Duration = Duration::from_secs(60);
 /// How long a host that was asked to go may take beyond the grace.
@@ -114,6 +117,31 @@ impl HostClient {
     /// The log in the form that was asked for, streamed; a refusal is a [`Problem`].
     pub async fn logs(&self, query: &LogsQuery) -> Result<HostAnswer, Problem> {
         let answer = self.call(Method::GET, &with_query("/logs", query)?, None, QUICK).await?;
+        Ok(accepted(answer).await?.map(Body::new))
+    }
+
+    /// A file or a directory of the agent: read (with the `Range` of HTTP), written or removed. The answer is the host's own, a
+    /// range that the file does not have included.
+    pub async fn file(
+        &self,
+        method: Method,
+        path: &str,
+        range: Option<&HeaderValue>,
+        content: Bytes,
+    ) -> Result<HostAnswer, Problem> {
+        let query = FileQuery { path: path.to_owned() };
+        let mut request = Request::builder().method(method).uri(with_query("/files", &query)?);
+        if let Some(range) = range {
+            request = request.header(RANGE, range);
+        }
+        let answer = self.exchange(request, content, FILE).await?;
+        if answer.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+            return Ok(answer.map(Body::new));
+        }
+        if answer.status() == StatusCode::NOT_FOUND && !answer.headers().contains_key(CONTENT_TYPE) {
+            let detail = "the agent was started by a version of Parallax that did not have files";
+            return Err(Problem::new(Code::Unsupported, detail));
+        }
         Ok(accepted(answer).await?.map(Body::new))
     }
 
@@ -209,16 +237,24 @@ impl HostClient {
         body: Option<Vec<u8>>,
         wait: Duration,
     ) -> Result<Response<Incoming>, Problem> {
-        let mut request =
-            Request::builder().method(method).uri(path).header(HOST, "host").header(ACCEPT, "*/*");
-        if let Some(value) = self.authorization() {
-            request = request.header(AUTHORIZATION, value);
-        }
+        let mut request = Request::builder().method(method).uri(path);
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
-        let body = Full::new(Bytes::from(body.unwrap_or_default()));
-        let request = request.body(body).map_err(Problem::internal)?;
+        self.exchange(request, Bytes::from(body.unwrap_or_default()), wait).await
+    }
+
+    async fn exchange(
+        &self,
+        request: request::Builder,
+        body: Bytes,
+        wait: Duration,
+    ) -> Result<Response<Incoming>, Problem> {
+        let mut request = request.header(HOST, "host").header(ACCEPT, "*/*");
+        if let Some(value) = self.authorization() {
+            request = request.header(AUTHORIZATION, value);
+        }
+        let request = request.body(Full::new(body)).map_err(Problem::internal)?;
         let exchange = async {
             let stream = self.address.dial().await.map_err(away)?;
             let (mut sender, connection) =

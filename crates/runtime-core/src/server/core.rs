@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::http::{HeaderValue, Method};
+use bytes::Bytes;
 use parallax_api::agent::{AgentList, RestartRequest, StopRequest};
 use parallax_api::message::{AnswerRequest, MessageList, MessageProgress, MessageQuery, MessagesQuery};
 use parallax_api::observe::{LogsQuery, Metrics, StatusReport};
@@ -182,6 +184,18 @@ impl RuntimeCore {
         let (ended_id, ended_query) = (id.clone(), query.clone());
         let ended = move |archive: &Archive| archive.logs(&ended_id, &ended_query).map(LogSource::Archive);
         self.read(id, live, ended).await
+    }
+
+    /// A file or a directory of the agent: read, written or removed by its host.
+    pub(super) async fn file(
+        &self,
+        id: &AgentId,
+        method: Method,
+        path: &str,
+        range: Option<&HeaderValue>,
+        content: Bytes,
+    ) -> Result<HostAnswer, Problem> {
+        self.ask(id, async |host| host.file(method, path, range, content).await).await
     }
 
     /// The state of this runtime.

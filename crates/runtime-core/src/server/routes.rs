@@ -2,6 +2,7 @@
 
 mod agents;
 mod events;
+mod files;
 mod logs;
 mod ops;
 mod terminal;
@@ -46,6 +47,7 @@ pub(super) struct App {
         (name = "agents", description = "Spawn, list, stop"),
         (name = "conversation", description = "Messages, keys, answers"),
         (name = "observation", description = "Screens, logs, metrics, reasons"),
+        (name = "files", description = "Files of working directories"),
         (name = "workspaces", description = "Checkouts of agents: what was changed, commit, push, merge"),
         (name = "streams", description = "Terminals and events"),
         (name = "operations", description = "For whoever runs the server"),
@@ -89,6 +91,8 @@ fn agents() -> Router<App> {
         .route("/api/agents/{id}/interrupt", post(agents::interrupt))
         .route("/api/agents/{id}/restart", post(agents::restart))
         .route("/api/agents/{id}/logs", get(logs::logs))
+        .route("/api/agents/{id}/files", get(files::root))
+        .route("/api/agents/{id}/files/{*path}", get(files::get).put(files::put).delete(files::delete))
         .route("/api/agents/{id}/changes", get(workspaces::changes))
         .route("/api/agents/{id}/diff", get(workspaces::diff))
         .route("/api/agents/{id}/conflicts", get(workspaces::conflicts))

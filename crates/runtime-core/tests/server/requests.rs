@@ -131,6 +131,8 @@ async fn the_server_describes_itself() {
         ("/api/agents/{id}/answer", vec!["post"]),
         ("/api/agents/{id}/interrupt", vec!["post"]),
         ("/api/agents/{id}/restart", vec!["post"]),
+        ("/api/agents/{id}/files", vec!["get"]),
+        ("/api/agents/{id}/files/{path}", vec!["delete", "get", "put"]),
         ("/api/agents/{id}/changes", vec!["get"]),
         ("/api/agents/{id}/diff", vec!["get"]),
         ("/api/agents/{id}/conflicts", vec!["get"]),

@@ -4,6 +4,7 @@
 #![expect(dead_code, reason = "the functions only carry the descriptions")]
 
 use parallax_api::agent::{AgentList, RestartRequest, StopRequest};
+use parallax_api::files::FileList;
 use parallax_api::message::{AnswerRequest, MessageList, MessagesQuery};
 use parallax_api::observe::{Logs, LogsQuery, Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, Screen};
@@ -41,8 +42,30 @@ pub fn paths(prefix: &str) -> Vec<String> {
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(
-    spawn, list, get, stop, send, messages, input, answer, interrupt, restart, logs, screen, status, metrics,
-    changes, diff, conflicts, commit, push, merge
+    spawn,
+    list,
+    get,
+    stop,
+    send,
+    messages,
+    input,
+    answer,
+    interrupt,
+    restart,
+    logs,
+    screen,
+    status,
+    metrics,
+    changes,
+    diff,
+    conflicts,
+    commit,
+    push,
+    merge,
+    files,
+    file,
+    put_file,
+    delete_file
 ))]
 struct Agents;
 
@@ -251,3 +274,54 @@ fn push() {}
     responses((status = 200, description = "What the branch is now", body = Merged), (status = "4XX", body = Problem), (status = "5XX", body = Problem))
 )]
 fn merge() {}
+
+/// What is in the agent's working directory. Needs the scope `operate`.
+#[utoipa::path(
+    get, path = "/api/agents/{id}/files", tag = "files",
+    params(("id" = String, Path, description = "The agent's id")),
+    responses((status = 200, description = "The directory", body = FileList), (status = "4XX", body = Problem))
+)]
+fn files() {}
+
+/// A directory below it as a list, a file as its bytes; with `Range`, some of them. Needs the scope `operate`.
+#[utoipa::path(
+    get, path = "/api/agents/{id}/files/{path}", tag = "files",
+    params(
+        ("id" = String, Path, description = "The agent's id"),
+        ("path" = String, Path, description = "Below the working directory; may hold slashes"),
+        ("range" = Option<String>, Header, description = "One range of bytes"),
+    ),
+    responses(
+        (status = 200, description = "The directory, or the whole file", content(
+            (FileList = "application/json"),
+            (String = "application/octet-stream"),
+        )),
+        (status = 206, description = "A part of the file", body = String, content_type = "application/octet-stream"),
+        (status = 416, description = "The file has nothing of the range"),
+        (status = "4XX", body = Problem),
+    )
+)]
+fn file() {}
+
+/// Make a file, or replace one, whole or not at all. Its directory must be there. At most 8 MiB.
+#[utoipa::path(
+    put, path = "/api/agents/{id}/files/{path}", tag = "files",
+    params(
+        ("id" = String, Path, description = "The agent's id"),
+        ("path" = String, Path, description = "Below the working directory; may hold slashes"),
+    ),
+    request_body(content = String, content_type = "application/octet-stream"),
+    responses((status = 201, description = "It is new"), (status = 204, description = "It was replaced"), (status = "4XX", body = Problem))
+)]
+fn put_file() {}
+
+/// Remove a file, a link, or an empty directory.
+#[utoipa::path(
+    delete, path = "/api/agents/{id}/files/{path}", tag = "files",
+    params(
+        ("id" = String, Path, description = "The agent's id"),
+        ("path" = String, Path, description = "Below the working directory; may hold slashes"),
+    ),
+    responses((status = 204, description = "It is gone"), (status = "4XX", body = Problem))
+)]
+fn delete_file() {}
