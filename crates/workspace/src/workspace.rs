@@ -76,9 +76,14 @@ impl ScratchIndex {
         let scratch = Self(index.with_extension(format!("parallax-{}-{number}", std::process::id())));
         // No index: nothing was ever added.
         match std::fs::copy(index, &scratch.0) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-            _ => Ok(scratch),
-        }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(scratch),
+            copied => copied?,
+        };
+        // As old as the original: git looks into files that are as young as the index. One that was changed in the second in which
+        // it was checked out, and is as long as before, would pass for unchanged.
+        let written = std::fs::metadata(index)?.modified()?;
+        std::fs::File::options().write(true).open(&scratch.0)?.set_modified(written)?;
+        Ok(scratch)
     }
 }
 

@@ -156,6 +156,9 @@ async fn changes_and_diff_are_those_of_plain_git() {
     assert!(clean.files.is_empty() && !clean.dirty && clean.ahead == 0, "{clean:?}");
     assert_eq!(workspace.diff(&DiffQuery::default()).await.unwrap(), b"");
 
+    // As long as before, most likely within the second of the checkout.
+    fs::write(top.join("common.txt"), "one\nTWO\nthree\n").unwrap();
+    assert_eq!(workspace.changes().await.unwrap().files.len(), 1);
     fs::write(top.join("common.txt"), "one\n2\nthree\nfour\n").unwrap();
     fs::rename(top.join("old name.txt"), top.join("new name.txt")).unwrap();
     commit(top, "work");
