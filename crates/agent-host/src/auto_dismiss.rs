@@ -32,7 +32,7 @@ struct Current {
 }
 
 impl AutoDismiss {
-    /// A person answered this dialog. How to log in is theirs to say from then on: a CLI that does not take a key asks for
+    /// A person answered this dialog, or typed into it. How to log in is theirs to say from then on: a CLI that does not take a key asks for
     /// the way again, and its default is another account.
     pub fn answered(&mut self, needed: &AttentionRequest) {
         self.is_login_answered |= needed.kind == AttentionKind::Login;

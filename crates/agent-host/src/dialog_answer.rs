@@ -18,6 +18,8 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(1200);
 /// Text that is not to be seen, on a screen that has changed since it was typed, is entered after this time: the dialog may
 /// show it in a way of its own.
 const ECHO_TIMEOUT: Duration = Duration::from_secs(1);
+/// Between a text on the screen and its Enter: Gemini CLI paints a text before Enter would find it.
+const ENTER_DELAY: Duration = Duration::from_millis(800);
 /// Text of which the screen shows nothing at all was not read, and is typed again, so often at most.
 const MAX_TYPED: u32 = 4;
 /// The characters of a text that must be seen: its end, as a narrow field scrolls.
@@ -60,6 +62,7 @@ struct Entry {
     writes: Vec<Vec<u8>>,
     typed_at: Instant,
     typed: u32,
+    seen_at: Option<Instant>,
 }
 
 /// What was pressed last.
@@ -193,6 +196,7 @@ impl DialogAnswer {
             writes: press.writes.clone(),
             typed_at: now,
             typed: 1,
+            seen_at: None,
         });
         Ok(press.writes)
     }
@@ -239,7 +243,7 @@ impl DialogAnswer {
     /// A text is not typed again once it was entered, only its Enter is pressed: it is unknown which part was read.
     fn retry_at(&self) -> Option<Instant> {
         if let Some(entry) = &self.entry {
-            return Some(entry.typed_at + ECHO_TIMEOUT);
+            return Some(entry.seen_at.map_or(entry.typed_at + ECHO_TIMEOUT, |seen| seen + ENTER_DELAY));
         }
         let wait = |pressed: &Pressed| match pressed.is_text {
             false => Some(RETRY_INTERVAL),
@@ -266,8 +270,11 @@ impl Entry {
         let shown = shown(screen);
         let is_late = now >= self.typed_at + ECHO_TIMEOUT;
         if self.is_seen(&shown) || is_late && shown != self.before {
-            return (std::mem::take(&mut self.enter), true);
+            let seen_at = *self.seen_at.get_or_insert(now);
+            let is_due = now >= seen_at + ENTER_DELAY;
+            return if is_due { (std::mem::take(&mut self.enter), true) } else { (Vec::new(), false) };
         }
+        self.seen_at = None;
         if !is_late || self.typed == MAX_TYPED {
             return (Vec::new(), false);
         }
@@ -653,25 +660,22 @@ mod tests {
         let key = "an-invented-key-0123456789";
         let now = Instant::now();
         let later = now + ECHO_TIMEOUT;
-        // What the screen shows at once and a second later, and what is pressed then.
-        for (shown, at_once, a_second_later) in [
-            ("", "", key),
-            (key, "\r", ""),
-            ("key: ***************************", "\r", ""),
-            ("ey-0123456789", "\r", ""),
-            ("27 characters", "", "\r"),
+        // What the screen shows, and what is pressed at once, a moment later, a second later, and a moment after that.
+        for (shown, pressed) in [
+            ("", ["", "", key, ""]),
+            (key, ["", "\r", "", ""]),
+            ("key: ***************************", ["", "\r", "", ""]),
+            ("ey-0123456789", ["", "\r", "", ""]),
+            ("27 characters", ["", "", "", "\r"]),
         ] {
             let mut screen = Screen::new(size, 0);
-            let mut answer =
-                begin(AnswerRequest { text: Some(key.into()), ..AnswerRequest::default() }, &asked, now);
+            let request = AnswerRequest { text: Some(key.into()), ..AnswerRequest::default() };
+            let mut answer = begin(request, &asked, now);
             assert_eq!(typed(&mut answer, &asked, &screen, now).as_deref(), Some(key), "{shown}");
             screen.feed(shown.as_bytes());
-            assert_eq!(typed(&mut answer, &asked, &screen, now).as_deref(), Some(at_once), "{shown}");
-            assert_eq!(
-                typed(&mut answer, &asked, &screen, later).as_deref(),
-                Some(a_second_later),
-                "{shown}"
-            );
+            let times = [now, now + ENTER_DELAY, later, later + ENTER_DELAY];
+            let found = times.map(|now| typed(&mut answer, &asked, &screen, now).unwrap_or_default());
+            assert_eq!(found, pressed, "{shown}");
         }
         let screen = Screen::new(size, 0);
         let mut answer =

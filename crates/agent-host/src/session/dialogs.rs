@@ -52,9 +52,7 @@ impl Dialogs {
         } else {
             match DialogAnswer::new(request, needed, reply, now) {
                 Ok(answer) => {
-                    if let Some(needed) = needed {
-                        self.auto_dismiss.answered(needed);
-                    }
+                    self.typed_into(needed);
                     self.answer = Some(answer);
                     return;
                 }
@@ -64,6 +62,13 @@ impl Dialogs {
         let (problem, reply) = refused;
         // A caller that no longer waits needs no answer.
         drop(reply.send(Err(problem)));
+    }
+
+    /// A person types while this dialog is on the screen.
+    pub(super) fn typed_into(&mut self, needed: Option<&AttentionRequest>) {
+        if let Some(needed) = needed {
+            self.auto_dismiss.answered(needed);
+        }
     }
 
     /// The program has ended with a dialog open.
