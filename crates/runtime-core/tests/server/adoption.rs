@@ -2,13 +2,13 @@
 
 use parallax_api::{AgentStatus, EventData, SendRequest};
 
-use crate::bed::{Bed, eventually, next, shell};
+use crate::server::{TestServer, eventually, next, shell};
 
 #[tokio::test]
 async fn every_event_is_told_once_across_servers() {
-    let mut bed = Bed::new().await;
-    let agent = bed.client().spawn(&shell("talker")).await.unwrap();
-    let host = bed.place.host(&agent.id);
+    let mut server = TestServer::new().await;
+    let agent = server.client().spawn(&shell("talker")).await.unwrap();
+    let host = server.backend.host(&agent.id);
     let talker = std::thread::spawn({
         let host = host.clone();
         move || {
@@ -21,15 +21,15 @@ async fn every_event_is_told_once_across_servers() {
     let mut told = vec![];
     let mut last = "0".to_owned();
     for take in [50, 120, 200, 230] {
-        let mut events = bed.events(&last).await;
+        let mut events = server.events(&last).await;
         while told.len() < take + 1 || (take == 230 && told.len() < 601) {
             let event = next(&mut events).await;
             last = event.id.clone();
             told.push(event.data);
         }
         if take < 230 {
-            bed.kill();
-            bed.start().await;
+            server.kill();
+            server.start().await;
         }
     }
     talker.join().unwrap();
@@ -45,34 +45,34 @@ async fn every_event_is_told_once_across_servers() {
 
 #[tokio::test]
 async fn the_next_server_has_the_agents() {
-    let mut bed = Bed::new().await;
-    let agent = bed.ready_agent().await;
-    bed.end().await;
-    assert!(bed.place.host(&agent.id).lives(), "SIGTERM ends no agent");
-    bed.start().await;
-    let again = bed.client().get(&agent.id).await.unwrap();
+    let mut server = TestServer::new().await;
+    let agent = server.ready_agent().await;
+    server.end().await;
+    assert!(server.backend.host(&agent.id).lives(), "SIGTERM ends no agent");
+    server.start().await;
+    let again = server.client().get(&agent.id).await.unwrap();
     assert_eq!((again.id.clone(), again.status), (agent.id.clone(), AgentStatus::Ready));
     let send = SendRequest { message: "hi".into(), expect_response: true, ..Default::default() };
-    let sent = bed.client().send(&agent.id, &send).await.unwrap();
+    let sent = server.client().send(&agent.id, &send).await.unwrap();
     assert_eq!(sent.response.unwrap().content, "echo: hi");
 }
 
 #[tokio::test]
 async fn what_happened_while_no_server_was_there_is_told() {
-    let mut bed = Bed::new().await;
-    let ends = bed.ready_agent().await;
-    let dies = bed.ready_agent().await;
-    let mut events = bed.events("0").await;
+    let mut server = TestServer::new().await;
+    let ends = server.ready_agent().await;
+    let dies = server.ready_agent().await;
+    let mut events = server.events("0").await;
     let mut last = next(&mut events).await;
     for _ in 0..3 {
         last = next(&mut events).await;
     }
-    bed.kill();
-    bed.place.host(&ends.id).say("the last word");
-    bed.place.host(&ends.id).exit(3);
-    bed.place.host(&dies.id).die();
-    bed.start().await;
-    let mut events = bed.events(&last.id).await;
+    server.kill();
+    server.backend.host(&ends.id).say("the last word");
+    server.backend.host(&ends.id).exit(3);
+    server.backend.host(&dies.id).die();
+    server.start().await;
+    let mut events = server.events(&last.id).await;
     let mut told =
         vec![next(&mut events).await.data, next(&mut events).await.data, next(&mut events).await.data];
     told.sort_by_key(|data| data.agent_id() == Some(&dies.id));
@@ -82,48 +82,48 @@ async fn what_happened_while_no_server_was_there_is_told() {
     );
     assert!(matches!(&told[1], EventData::AgentStopped { reason, .. } if reason == "exited"), "{told:?}");
     assert!(matches!(&told[2], EventData::AgentStopped { reason, .. } if reason == "host_lost"), "{told:?}");
-    eventually("both places are given back", || bed.place.count() == 0).await;
+    eventually("both slots are given back", || server.backend.count() == 0).await;
 }
 
 #[tokio::test]
 async fn an_agent_without_a_record_is_adopted() {
-    let mut bed = Bed::new().await;
-    let agent = bed.ready_agent().await;
-    bed.kill();
-    eventually("the state can be taken away", || std::fs::remove_dir_all(&bed.config.state_dir).is_ok())
+    let mut server = TestServer::new().await;
+    let agent = server.ready_agent().await;
+    server.kill();
+    eventually("the state can be taken away", || std::fs::remove_dir_all(&server.config.state_dir).is_ok())
         .await;
-    bed.start().await;
-    assert_eq!(bed.client().get(&agent.id).await.unwrap().name, agent.name);
-    let mut events = bed.events("0").await;
+    server.start().await;
+    assert_eq!(server.client().get(&agent.id).await.unwrap().name, agent.name);
+    let mut events = server.events("0").await;
     assert_eq!(next(&mut events).await.data.name(), "agent_started");
     assert_eq!(next(&mut events).await.data.name(), "agent_ready");
 }
 
 #[tokio::test]
 async fn a_spawn_that_a_server_died_in_is_undone_or_adopted() {
-    let mut bed = Bed::new().await;
-    *bed.place.hangs.lock().unwrap() = true;
-    let client = bed.client();
+    let mut server = TestServer::new().await;
+    *server.backend.hangs.lock().unwrap() = true;
+    let client = server.client();
     let spawns: Vec<_> = ["lives", "died"]
         .map(|name| {
             let client = client.clone();
             tokio::spawn(async move { client.spawn_once(name, &shell(name)).await })
         })
         .into();
-    eventually("both hosts run", || bed.place.count() == 2).await;
-    let launches = bed.place.launches.lock().unwrap().clone();
+    eventually("both hosts run", || server.backend.count() == 2).await;
+    let launches = server.backend.launches.lock().unwrap().clone();
     let id = |name: &str| launches.iter().find(|launch| launch.agent.name == name).unwrap().agent.id.clone();
-    bed.place.host(&id("died")).die();
-    bed.kill();
+    server.backend.host(&id("died")).die();
+    server.kill();
     for spawn in spawns {
         assert!(spawn.await.unwrap().is_err());
     }
-    *bed.place.hangs.lock().unwrap() = false;
-    bed.start().await;
-    let listed = bed.client().list_all(&Default::default()).await.unwrap();
+    *server.backend.hangs.lock().unwrap() = false;
+    server.start().await;
+    let listed = server.client().list_all(&Default::default()).await.unwrap();
     assert_eq!(listed.iter().map(|agent| agent.name.as_str()).collect::<Vec<_>>(), ["lives"]);
     // The retries: the one that lives is the same agent; the other is spawned now.
-    assert_eq!(bed.client().spawn_once("lives", &shell("lives")).await.unwrap().id, id("lives"));
-    assert_eq!(bed.client().spawn_once("died", &shell("died")).await.unwrap().id, id("died"));
-    assert_eq!(bed.place.launches.lock().unwrap().len(), 3);
+    assert_eq!(server.client().spawn_once("lives", &shell("lives")).await.unwrap().id, id("lives"));
+    assert_eq!(server.client().spawn_once("died", &shell("died")).await.unwrap().id, id("died"));
+    assert_eq!(server.backend.launches.lock().unwrap().len(), 3);
 }

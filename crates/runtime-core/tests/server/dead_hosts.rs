@@ -9,7 +9,7 @@ use parallax_api::observe::{LogFormat, LogsQuery};
 use parallax_api::{Agent, AgentStatus, EventData, Message, Time};
 use serde_json::json;
 
-use crate::bed::{Bed, eventually, next};
+use crate::server::{TestServer, eventually, next};
 
 /// An index record of a host's log.
 fn index(offset: u64, at: i64, cols: u16, rows: u16) -> Vec<u8> {
@@ -57,23 +57,23 @@ fn write_files(dir: &Path, agent: &Agent) {
 #[tokio::test]
 async fn what_lies_on_its_disk_stays_readable() {
     for server_sees_it in [true, false] {
-        let mut bed = Bed::new().await;
-        let agent = bed.ready_agent().await;
+        let mut server = TestServer::new().await;
+        let agent = server.ready_agent().await;
         let id = agent.id.clone();
         let files = tempfile::tempdir().unwrap();
         write_files(files.path(), &agent);
-        bed.place.files.lock().unwrap().insert(id.clone(), files.path().into());
-        let mut events = bed.events("0").await;
+        server.backend.files.lock().unwrap().insert(id.clone(), files.path().into());
+        let mut events = server.events("0").await;
         for name in ["agent_started", "agent_ready"] {
             assert_eq!(next(&mut events).await.data.name(), name);
         }
         if server_sees_it {
-            bed.place.host(&id).die();
+            server.backend.host(&id).die();
         } else {
-            bed.kill();
-            bed.place.host(&id).die();
-            bed.start().await;
-            events = bed.events("0").await;
+            server.kill();
+            server.backend.host(&id).die();
+            server.start().await;
+            events = server.events("0").await;
             next(&mut events).await;
             next(&mut events).await;
         }
@@ -88,14 +88,14 @@ async fn what_lies_on_its_disk_stays_readable() {
             matches!(&stopped, EventData::AgentStopped { reason, .. } if reason == "host_lost"),
             "{stopped:?}"
         );
-        eventually("its host is removed", || bed.place.count() == 0).await;
+        eventually("its host is removed", || server.backend.count() == 0).await;
 
         for restarted in [false, true] {
             if restarted {
-                bed.end().await;
-                bed.start().await;
+                server.end().await;
+                server.start().await;
             }
-            let client = bed.client();
+            let client = server.client();
             let ended = client.get(&id).await.unwrap();
             assert_eq!(
                 (ended.status, ended.exit.unwrap().reason.as_str()),
@@ -126,37 +126,37 @@ async fn what_lies_on_its_disk_stays_readable() {
 /// The database is gone, and the host died meanwhile: its journal says whose it was.
 #[tokio::test]
 async fn a_dead_host_without_a_row_is_adopted() {
-    let mut bed = Bed::new().await;
-    let agent = bed.ready_agent().await;
+    let mut server = TestServer::new().await;
+    let agent = server.ready_agent().await;
     let files = tempfile::tempdir().unwrap();
     write_files(files.path(), &agent);
     let journal = std::fs::read_to_string(files.path().join("journal.ndjson")).unwrap();
     let ready = line(2, EventData::AgentReady { agent: Box::new(agent.clone()) });
     std::fs::write(files.path().join("journal.ndjson"), ready + &journal).unwrap();
-    bed.place.files.lock().unwrap().insert(agent.id.clone(), files.path().into());
-    bed.kill();
-    bed.place.host(&agent.id).die();
-    eventually("the state can be taken away", || std::fs::remove_dir_all(&bed.config.state_dir).is_ok())
+    server.backend.files.lock().unwrap().insert(agent.id.clone(), files.path().into());
+    server.kill();
+    server.backend.host(&agent.id).die();
+    eventually("the state can be taken away", || std::fs::remove_dir_all(&server.config.state_dir).is_ok())
         .await;
-    bed.start().await;
-    let ended = bed.until(&agent.id, "its end", |agent| agent.status == AgentStatus::Stopped).await;
+    server.start().await;
+    let ended = server.until(&agent.id, "its end", |agent| agent.status == AgentStatus::Stopped).await;
     assert_eq!(ended.name, agent.name);
-    eventually("its host is removed", || bed.place.count() == 0).await;
-    let logs = bed.client().logs(&agent.id, &LogsQuery::default()).await.unwrap();
+    eventually("its host is removed", || server.backend.count() == 0).await;
+    let logs = server.client().logs(&agent.id, &LogsQuery::default()).await.unwrap();
     assert_eq!(logs.logs, ["first", "second", "third héllo"]);
 }
 
 #[tokio::test]
 async fn stopping_a_host_that_does_not_answer_keeps_what_it_wrote() {
-    let bed = Bed::new().await;
-    let agent = bed.ready_agent().await;
+    let server = TestServer::new().await;
+    let agent = server.ready_agent().await;
     let files = tempfile::tempdir().unwrap();
     write_files(files.path(), &agent);
-    bed.place.files.lock().unwrap().insert(agent.id.clone(), files.path().into());
-    bed.place.host(&agent.id).die();
-    let stopped = bed.client().stop(&agent.id, &Default::default()).await.unwrap();
+    server.backend.files.lock().unwrap().insert(agent.id.clone(), files.path().into());
+    server.backend.host(&agent.id).die();
+    let stopped = server.client().stop(&agent.id, &Default::default()).await.unwrap();
     assert_eq!(stopped.status, AgentStatus::Stopped);
-    eventually("its host is removed", || bed.place.count() == 0).await;
-    let logs = bed.client().logs(&agent.id, &LogsQuery::default()).await.unwrap();
+    eventually("its host is removed", || server.backend.count() == 0).await;
+    let logs = server.client().logs(&agent.id, &LogsQuery::default()).await.unwrap();
     assert_eq!(logs.logs, ["first", "second", "third héllo"]);
 }

@@ -7,26 +7,26 @@ use parallax_api::agent::StopRequest;
 use parallax_api::observe::{LogFormat, LogsQuery};
 use parallax_api::{AgentStatus, Code, EventData, SendRequest};
 
-use crate::bed::{Bed, eventually, next, shell};
+use crate::server::{TestServer, eventually, next, shell};
 
 #[tokio::test]
 async fn an_ended_agent_stays_readable() {
-    let mut bed = Bed::new().await;
-    let agent = bed.ready_agent().await;
-    let (client, id) = (bed.client(), agent.id);
+    let mut server = TestServer::new().await;
+    let agent = server.ready_agent().await;
+    let (client, id) = (server.client(), agent.id);
     client.send(&id, &SendRequest { message: "hi".into(), ..Default::default() }).await.unwrap();
-    let host = bed.place.host(&id);
+    let host = server.backend.host(&id);
     host.print("first\r\nsecond\r\n\x1b[31mthird\x1b[m héllo\r\n");
     host.exit(7);
-    eventually("the place is given back", || bed.place.count() == 0).await;
+    eventually("its slot is given back", || server.backend.count() == 0).await;
     assert!(host.released());
 
     for restarted in [false, true] {
         if restarted {
-            bed.end().await;
-            bed.start().await;
+            server.end().await;
+            server.start().await;
         }
-        let client = bed.client();
+        let client = server.client();
         let agent = client.get(&id).await.unwrap();
         assert_eq!((agent.status, agent.exit.unwrap().code), (AgentStatus::Stopped, Some(7)));
         let logs = client.logs(&id, &LogsQuery { tail: Some(2), ..Default::default() }).await.unwrap();
@@ -61,29 +61,29 @@ async fn an_ended_agent_stays_readable() {
 
 #[tokio::test]
 async fn a_lost_host_is_told_within_a_second() {
-    let bed = Bed::new().await;
-    let agent = bed.ready_agent().await;
-    let mut events = bed.events("0").await;
+    let server = TestServer::new().await;
+    let agent = server.ready_agent().await;
+    let mut events = server.events("0").await;
     assert_eq!(next(&mut events).await.data.name(), "agent_started");
     assert_eq!(next(&mut events).await.data.name(), "agent_ready");
-    bed.place.host(&agent.id).die();
+    server.backend.host(&agent.id).die();
     let died = Instant::now();
     let told = next(&mut events).await.data;
     assert!(died.elapsed() < Duration::from_secs(1), "{:?}", died.elapsed());
     assert!(matches!(&told, EventData::AgentStopped { reason, .. } if reason == "host_lost"), "{told:?}");
-    assert_eq!(bed.place.count(), 0, "what remained was removed first");
-    let agent = bed.client().get(&agent.id).await.unwrap();
+    assert_eq!(server.backend.count(), 0, "what remained was removed first");
+    let agent = server.client().get(&agent.id).await.unwrap();
     assert_eq!((agent.status, agent.exit.unwrap().reason.as_str()), (AgentStatus::Stopped, "host_lost"));
-    let logs = bed.client().logs(&agent.id, &Default::default()).await.unwrap();
+    let logs = server.client().logs(&agent.id, &Default::default()).await.unwrap();
     assert_eq!(logs.logs, Vec::<String>::new());
-    let refused = bed.client().screen(&agent.id).await.unwrap_err();
+    let refused = server.client().screen(&agent.id).await.unwrap_err();
     assert_eq!(refused.code, Code::AgentStopped);
 }
 
 #[tokio::test]
 async fn a_slot_is_given_back_at_the_end() {
-    let bed = Bed::with(|settings| settings.max_agents = 2).await;
-    let client = bed.client();
+    let server = TestServer::with(|settings| settings.max_agents = 2).await;
+    let client = server.client();
     let first = client.spawn(&shell("1")).await.unwrap();
     let second = client.spawn(&shell("2")).await.unwrap();
     let refused = client.spawn(&shell("3")).await.unwrap_err();
@@ -91,8 +91,8 @@ async fn a_slot_is_given_back_at_the_end() {
     client.stop(&first.id, &StopRequest::default()).await.unwrap();
     let third =
         client.spawn(&shell("3")).await.expect("the slot of a stopped agent is free when stop answers");
-    bed.place.host(&second.id).die();
-    bed.until(&second.id, "its end", |agent| agent.status == AgentStatus::Stopped).await;
+    server.backend.host(&second.id).die();
+    server.until(&second.id, "its end", |agent| agent.status == AgentStatus::Stopped).await;
     client.spawn(&shell("4")).await.expect("the slot of a lost agent is free");
     assert_eq!(client.spawn(&shell("5")).await.unwrap_err().code, Code::ResourceLimit);
     client.stop(&third.id, &StopRequest { force: true, grace_ms: 0 }).await.unwrap();
@@ -101,34 +101,34 @@ async fn a_slot_is_given_back_at_the_end() {
 
 #[tokio::test]
 async fn ended_agents_are_forgotten_in_time() {
-    let bed = Bed::with(|settings| settings.keep.count = 2).await;
-    let client = bed.client();
+    let server = TestServer::with(|settings| settings.keep.count = 2).await;
+    let client = server.client();
     let mut agents = vec![];
     for name in ["1", "2", "3"] {
         let agent = client.spawn(&shell(name)).await.unwrap();
         client.stop(&agent.id, &StopRequest::default()).await.unwrap();
-        eventually("its place is given back", || bed.place.count() == 0).await;
+        eventually("its slot is given back", || server.backend.count() == 0).await;
         agents.push(agent);
     }
-    bed.until_unknown(&agents[0].id).await;
-    let archive = bed.config.state_dir.join("ended");
+    server.until_unknown(&agents[0].id).await;
+    let archive = server.config.state_dir.join("ended");
     eventually("only two remain on disk", || archive.read_dir().unwrap().count() == 2).await;
     assert_eq!(client.get(&agents[2].id).await.unwrap().name, "3");
 
-    let bed = Bed::with(|settings| settings.keep.time = Duration::from_millis(200)).await;
-    let agent = bed.client().spawn(&shell("short")).await.unwrap();
-    bed.client().stop(&agent.id, &StopRequest::default()).await.unwrap();
-    let archive = bed.config.state_dir.join("ended");
-    eventually("it is forgotten", || bed.place.count() == 0 && archive.read_dir().unwrap().count() == 0)
+    let server = TestServer::with(|settings| settings.keep.time = Duration::from_millis(200)).await;
+    let agent = server.client().spawn(&shell("short")).await.unwrap();
+    server.client().stop(&agent.id, &StopRequest::default()).await.unwrap();
+    let archive = server.config.state_dir.join("ended");
+    eventually("it is forgotten", || server.backend.count() == 0 && archive.read_dir().unwrap().count() == 0)
         .await;
-    assert_eq!(bed.client().get(&agent.id).await.unwrap_err().code, Code::AgentNotFound);
+    assert_eq!(server.client().get(&agent.id).await.unwrap_err().code, Code::AgentNotFound);
 }
 
 #[tokio::test]
 async fn an_agent_whose_host_is_dead_can_be_stopped() {
-    let bed = Bed::new().await;
-    let agent = bed.ready_agent().await;
-    bed.place.host(&agent.id).die();
-    let stopped = bed.client().stop(&agent.id, &StopRequest::default()).await.unwrap();
+    let server = TestServer::new().await;
+    let agent = server.ready_agent().await;
+    server.backend.host(&agent.id).die();
+    let stopped = server.client().stop(&agent.id, &StopRequest::default()).await.unwrap();
     assert_eq!(stopped.status, AgentStatus::Stopped);
 }

@@ -5,12 +5,12 @@ use parallax_api::client::ListFilter;
 use parallax_api::{Code, Problem, SendRequest, SpawnRequest};
 use serde_json::{Value, json};
 
-use crate::bed::{Bed, shell};
+use crate::server::{TestServer, shell};
 
 #[tokio::test]
 async fn a_spawn_is_resolved() {
-    let bed = Bed::new().await;
-    let dir = bed.work_dir().join("deep");
+    let server = TestServer::new().await;
+    let dir = server.work_dir().join("deep");
     std::fs::create_dir(&dir).unwrap();
     let request = SpawnRequest {
         workdir: Some(dir.display().to_string()),
@@ -20,7 +20,8 @@ async fn a_spawn_is_resolved() {
         resources: Some(Resources { pids: Some(5), ..Default::default() }),
         ..shell("one")
     };
-    let answer = bed.http().post(format!("{}/api/agents", bed.url())).json(&request).send().await.unwrap();
+    let answer =
+        server.http().post(format!("{}/api/agents", server.url())).json(&request).send().await.unwrap();
     assert_eq!(answer.status(), 201);
     let location = answer.headers()["location"].to_str().unwrap().to_owned();
     let body = answer.text().await.unwrap();
@@ -28,19 +29,19 @@ async fn a_spawn_is_resolved() {
     let agent: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(location, format!("/api/agents/{}", agent["id"].as_str().unwrap()));
     assert_eq!((agent["runtime"].as_str(), agent["status"].as_str()), (Some("local"), Some("starting")));
-    let launch = bed.place.launches.lock().unwrap().pop().unwrap();
+    let launch = server.backend.launches.lock().unwrap().pop().unwrap();
     assert_eq!(launch.workdir, dir.canonicalize().unwrap());
-    assert_eq!(launch.resources.pids, Some(5), "what a place honours is the place's to say");
+    assert_eq!(launch.resources.pids, Some(5), "what a backend honours is for the backend to say");
     let env: Vec<_> = launch.env.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
     assert_eq!(env, [("PATH", "/own"), ("TOKEN", "t0p")], "the request's own win, the server's secrets stay");
 }
 
 #[tokio::test]
 async fn refusals_name_the_field() {
-    let bed = Bed::new().await;
+    let server = TestServer::new().await;
     let refused = async |request: Value| {
-        let url = format!("{}/api/agents", bed.url());
-        let answer = bed.http().post(url).json(&request).send().await.unwrap();
+        let url = format!("{}/api/agents", server.url());
+        let answer = server.http().post(url).json(&request).send().await.unwrap();
         assert_eq!(answer.headers()["content-type"], "application/problem+json", "{request}");
         let problem: Problem = answer.json().await.unwrap();
         (problem.code, problem.more.get("field").and_then(Value::as_str).unwrap_or_default().to_owned())
@@ -63,22 +64,22 @@ async fn refusals_name_the_field() {
     for (request, code, field) in table {
         assert_eq!(refused(request.clone()).await, (code, field.to_owned()), "{request}");
     }
-    assert_eq!(bed.place.launches.lock().unwrap().len(), 0);
-    // What the place refuses leaves nothing behind.
-    *bed.place.refusal.lock().unwrap() =
+    assert_eq!(server.backend.launches.lock().unwrap().len(), 0);
+    // What the backend refuses leaves nothing behind.
+    *server.backend.refusal.lock().unwrap() =
         Some(Problem::new(Code::CliNotFound, "no bash").with("field", "cli"));
     assert_eq!(refused(json!({"name": "a", "type": "shell"})).await, (Code::CliNotFound, "cli".into()));
-    assert!(bed.client().list_all(&ListFilter::default()).await.unwrap().is_empty());
+    assert!(server.client().list_all(&ListFilter::default()).await.unwrap().is_empty());
     let unknown = "01234567-89ab-7cde-8f01-23456789abcd".parse().unwrap();
-    assert_eq!(bed.client().get(&unknown).await.unwrap_err().code, Code::AgentNotFound);
-    let odd = bed.get("/api/agents/Not%20An%20Id/screen").await;
+    assert_eq!(server.client().get(&unknown).await.unwrap_err().code, Code::AgentNotFound);
+    let odd = server.get("/api/agents/Not%20An%20Id/screen").await;
     assert_eq!(odd.json::<Problem>().await.unwrap().code, Code::AgentNotFound);
 }
 
 #[tokio::test]
 async fn the_same_key_is_the_same_agent_and_message() {
-    let mut bed = Bed::new().await;
-    let client = bed.client();
+    let mut server = TestServer::new().await;
+    let client = server.client();
     let request = shell("a");
     let (first, second) = tokio::join!(client.spawn_once("k", &request), client.spawn_once("k", &request));
     let agent = first.unwrap();
@@ -86,12 +87,12 @@ async fn the_same_key_is_the_same_agent_and_message() {
     assert_eq!(client.spawn_once("k", &shell("b")).await.unwrap_err().code, Code::IdempotencyConflict);
     let message = SendRequest { message: "hi".into(), expect_response: true, ..Default::default() };
     let sent = client.send_once("m", &agent.id, &message).await.unwrap();
-    bed.kill();
-    bed.start().await;
-    let again = bed.client().send_once("m", &agent.id, &message).await.unwrap();
+    server.kill();
+    server.start().await;
+    let again = server.client().send_once("m", &agent.id, &message).await.unwrap();
     assert_eq!(sent, again);
     assert_eq!(
-        bed.client().messages(&agent.id, &Default::default()).await.unwrap().len(),
+        server.client().messages(&agent.id, &Default::default()).await.unwrap().len(),
         2,
         "one and its answer"
     );
@@ -99,16 +100,16 @@ async fn the_same_key_is_the_same_agent_and_message() {
 
 #[tokio::test]
 async fn the_server_describes_itself() {
-    let bed = Bed::new().await;
-    bed.client().spawn(&shell("a")).await.unwrap();
-    let ready: Value = bed.get("/ready").await.json().await.unwrap();
+    let server = TestServer::new().await;
+    server.client().spawn(&shell("a")).await.unwrap();
+    let ready: Value = server.get("/ready").await.json().await.unwrap();
     assert_eq!(
         (ready["healthy"].as_bool(), ready["agents"].as_u64(), ready["capacity"].as_u64()),
         (Some(true), Some(1), Some(10))
     );
     assert_eq!(ready["types"][0]["name"], "shell");
-    assert_eq!(bed.get("/health").await.status(), 200);
-    let metrics = bed.get("/metrics").await.text().await.unwrap();
+    assert_eq!(server.get("/health").await.status(), 200);
+    let metrics = server.get("/metrics").await.text().await.unwrap();
     for line in [
         r#"parallax_agents{type="shell",status="starting"} 1"#,
         "parallax_spawns_total 1",
@@ -116,7 +117,7 @@ async fn the_server_describes_itself() {
     ] {
         assert!(metrics.lines().any(|told| told == line), "{line} in\n{metrics}");
     }
-    let document: Value = bed.get("/api/openapi.json").await.json().await.unwrap();
+    let document: Value = server.get("/api/openapi.json").await.json().await.unwrap();
     assert_eq!(document["openapi"], "3.1.0");
     let routes = [
         ("/api/agents", vec!["get", "post"]),
@@ -151,6 +152,7 @@ async fn the_server_describes_itself() {
         described.sort_unstable();
         assert_eq!(described, methods, "{path}");
     }
-    let page = bed.http().get(format!("{}/api/agents", bed.url())).header("origin", "http://evil.example");
+    let page =
+        server.http().get(format!("{}/api/agents", server.url())).header("origin", "http://evil.example");
     assert_eq!(page.send().await.unwrap().status(), 403);
 }

@@ -8,12 +8,12 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::bed::{Bed, eventually, within};
+use crate::server::{TestServer, eventually, within};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-async fn open(bed: &Bed, id: &str, query: &str, v1: bool) -> Socket {
-    let url = format!("{}/ws/agents/{id}/terminal{query}", bed.url().replace("http", "ws"));
+async fn open(server: &TestServer, id: &str, query: &str, v1: bool) -> Socket {
+    let url = format!("{}/ws/agents/{id}/terminal{query}", server.url().replace("http", "ws"));
     let mut request = url.into_client_request().unwrap();
     if v1 {
         request.headers_mut().insert("sec-websocket-protocol", TERMINAL_V1.parse().unwrap());
@@ -42,19 +42,19 @@ async fn closed(socket: &mut Socket) -> (u16, String) {
 
 #[tokio::test]
 async fn frames_go_both_ways() {
-    let bed = Bed::new().await;
-    let agent = bed.ready_agent().await;
-    let host = bed.place.host(&agent.id);
+    let server = TestServer::new().await;
+    let agent = server.ready_agent().await;
+    let host = server.backend.host(&agent.id);
     host.print("hello ");
-    let mut types = open(&bed, agent.id.as_str(), "", false).await;
-    let mut views = open(&bed, agent.id.as_str(), "?mode=view", false).await;
+    let mut types = open(&server, agent.id.as_str(), "", false).await;
+    let mut views = open(&server, agent.id.as_str(), "?mode=view", false).await;
     assert_eq!(read_until(&mut types, "hello ").await, "hello ");
     types.send(Message::text("ls")).await.unwrap();
     types.send(Message::binary("raw")).await.unwrap();
     assert_eq!(read_until(&mut types, "<raw>").await, "[ls]<raw>");
     views.send(Message::text("no")).await.unwrap();
     assert_eq!(read_until(&mut views, "<raw>").await, "hello [ls]<raw>");
-    let metrics = bed.get("/metrics").await.text().await.unwrap();
+    let metrics = server.get("/metrics").await.text().await.unwrap();
     assert!(metrics.contains("parallax_terminal_viewers 2"));
     host.print("bye");
     host.exit(0);
@@ -66,19 +66,19 @@ async fn frames_go_both_ways() {
 
 #[tokio::test]
 async fn an_ended_agent_shows_what_it_printed() {
-    let bed = Bed::new().await;
-    let agent = bed.ready_agent().await;
-    let host = bed.place.host(&agent.id);
+    let server = TestServer::new().await;
+    let agent = server.ready_agent().await;
+    let host = server.backend.host(&agent.id);
     let printed: String = (0..20_000).map(|n| format!("{n} é🦀\r\n")).collect();
     host.print(&printed);
     host.exit(1);
-    eventually("the place is given back", || bed.place.count() == 0).await;
-    let mut plain = open(&bed, agent.id.as_str(), "", false).await;
+    eventually("its slot is given back", || server.backend.count() == 0).await;
+    let mut plain = open(&server, agent.id.as_str(), "", false).await;
     assert!(read_until(&mut plain, "19999 é🦀\r\n").await == printed, "every byte, cut between characters");
     assert_eq!(closed(&mut plain).await, (4000, "exited".into()));
 
     let since = printed.len() - 100;
-    let mut v1 = open(&bed, agent.id.as_str(), &format!("?since={since}"), true).await;
+    let mut v1 = open(&server, agent.id.as_str(), &format!("?since={since}"), true).await;
     let control = async |socket: &mut Socket| match within("a frame", socket.next()).await.unwrap().unwrap() {
         Message::Text(text) => serde_json::from_str::<ServerFrame>(&text).unwrap(),
         other => panic!("{other:?}"),
@@ -99,23 +99,23 @@ async fn an_ended_agent_shows_what_it_printed() {
 
 #[tokio::test]
 async fn closes_say_why() {
-    let mut bed = Bed::new().await;
+    let mut server = TestServer::new().await;
     for unknown in [AgentId::generate().to_string(), "Not%20An%20Id".into()] {
-        let mut socket = open(&bed, &unknown, "", false).await;
+        let mut socket = open(&server, &unknown, "", false).await;
         assert_eq!(closed(&mut socket).await.0, 4404, "{unknown}");
     }
-    let agent = bed.ready_agent().await;
-    let mut lost = open(&bed, agent.id.as_str(), "", false).await;
-    bed.place.host(&agent.id).print("x");
+    let agent = server.ready_agent().await;
+    let mut lost = open(&server, agent.id.as_str(), "", false).await;
+    server.backend.host(&agent.id).print("x");
     read_until(&mut lost, "x").await;
-    bed.place.host(&agent.id).die();
+    server.backend.host(&agent.id).die();
     assert_eq!(closed(&mut lost).await, (4000, "host_lost".into()));
 
-    let agent = bed.ready_agent().await;
-    let mut live = open(&bed, agent.id.as_str(), "", false).await;
-    bed.place.host(&agent.id).print("x");
+    let agent = server.ready_agent().await;
+    let mut live = open(&server, agent.id.as_str(), "", false).await;
+    server.backend.host(&agent.id).print("x");
     read_until(&mut live, "x").await;
     let ending = tokio::spawn(async move { closed(&mut live).await });
-    bed.end().await;
+    server.end().await;
     assert_eq!(ending.await.unwrap().0, 1001);
 }

@@ -3,14 +3,14 @@
 use parallax_api::{AgentStatus, SendRequest};
 use serde_json::json;
 
-use crate::bed::{Bed, next, shell};
+use crate::server::{TestServer, next, shell};
 
 #[tokio::test]
 async fn what_a_host_of_a_later_version_says_is_passed_over() {
-    let mut bed = Bed::new().await;
-    let agent = bed.client().spawn(&shell("newer")).await.unwrap();
-    let host = bed.place.host(&agent.id);
-    bed.kill();
+    let mut server = TestServer::new().await;
+    let agent = server.client().spawn(&shell("newer")).await.unwrap();
+    let host = server.backend.host(&agent.id);
+    server.kill();
     let mut odd = serde_json::to_value(&agent).unwrap();
     odd["status"] = json!("dreaming");
     odd["attention"] = json!({"kind": "telepathy", "text": "?", "since": "2026-11-26T10:00:00Z"});
@@ -27,17 +27,17 @@ async fn what_a_host_of_a_later_version_says_is_passed_over() {
         &state,
         "{\"alive\": true, \"since\": 5}",
     ]);
-    bed.start().await;
-    let mut events = bed.events("0").await;
+    server.start().await;
+    let mut events = server.events("0").await;
     assert_eq!(next(&mut events).await.data.name(), "agent_started");
     host.become_ready();
     assert_eq!(next(&mut events).await.data.name(), "agent_ready");
     host.say("still heard");
     assert_eq!(next(&mut events).await.data.name(), "message");
-    bed.until(&agent.id, "it is ready", |agent| agent.status == AgentStatus::Ready).await;
+    server.until(&agent.id, "it is ready", |agent| agent.status == AgentStatus::Ready).await;
     let send = SendRequest { message: "hi".into(), expect_response: true, ..Default::default() };
-    assert_eq!(bed.client().send(&agent.id, &send).await.unwrap().response.unwrap().content, "echo: hi");
-    let metrics = bed.get("/metrics").await.text().await.unwrap();
+    assert_eq!(server.client().send(&agent.id, &send).await.unwrap().response.unwrap().content, "echo: hi");
+    let metrics = server.get("/metrics").await.text().await.unwrap();
     let counted = metrics.lines().find_map(|line| line.strip_prefix("parallax_host_unknown_lines_total "));
     assert!(counted.is_some_and(|counted| counted.parse::<u64>().unwrap() >= 4), "{counted:?}");
     // Its end is one as any other.

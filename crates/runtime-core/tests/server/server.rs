@@ -12,31 +12,31 @@ use parallax_service::access::AccessConfig;
 use parallax_service::shutdown::Shutdown;
 use tokio::net::TcpListener;
 
-use crate::place::Place;
+use crate::backend::ScriptedBackend;
 
 /// How long anything here may take.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-pub struct Bed {
-    pub place: Arc<Place>,
+pub struct TestServer {
+    pub backend: Arc<ScriptedBackend>,
     pub dir: tempfile::TempDir,
     pub config: RuntimeConfig,
-    server: Option<Server>,
+    running: Option<Running>,
 }
 
-struct Server {
+struct Running {
     runtime: tokio::runtime::Runtime,
     shutdown: Shutdown,
     url: String,
     serving: tokio::task::JoinHandle<()>,
 }
 
-impl Bed {
+impl TestServer {
     pub async fn new() -> Self {
         Self::with(|_| ()).await
     }
 
-    /// A bed whose server is told something else than usual.
+    /// One that is configured otherwise than usual.
     pub async fn with(change: impl FnOnce(&mut RuntimeConfig)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("work");
@@ -55,41 +55,41 @@ impl Bed {
             access: AccessConfig::default(),
         };
         change(&mut config);
-        let mut bed = Self { place: Place::new(), dir, config, server: None };
-        bed.start().await;
-        bed
+        let mut started = Self { backend: ScriptedBackend::new(), dir, config, running: None };
+        started.start().await;
+        started
     }
 
     pub async fn start(&mut self) {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let (config, place, shutdown) = (self.config.clone(), self.place.clone(), Shutdown::new());
+        let (config, backend, shutdown) = (self.config.clone(), self.backend.clone(), Shutdown::new());
         let ending = shutdown.clone();
         let built = runtime.spawn(async move {
-            let server = RuntimeServer::build(config, place, ending).await.unwrap();
+            let server = RuntimeServer::build(config, backend, ending).await.unwrap();
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}", listener.local_addr().unwrap());
             (url, tokio::spawn(async move { server.serve(listener, PATIENCE).await.unwrap() }))
         });
         let (url, serving) = within("the server's start", built).await.unwrap();
-        self.server = Some(Server { runtime, shutdown, url, serving });
+        self.running = Some(Running { runtime, shutdown, url, serving });
     }
 
     /// Ends the server without letting it do anything more.
     pub fn kill(&mut self) {
-        self.server.take().expect("a server runs").runtime.shutdown_background();
+        self.running.take().expect("a server runs").runtime.shutdown_background();
     }
 
     /// Ends the server as SIGTERM does.
     pub async fn end(&mut self) {
-        let Server { runtime, shutdown, serving, .. } = self.server.take().expect("a server runs");
+        let Running { runtime, shutdown, serving, .. } = self.running.take().expect("a server runs");
         shutdown.begin();
         within("the server's end", serving).await.unwrap();
         runtime.shutdown_background();
     }
 
     pub fn url(&self) -> &str {
-        &self.server.as_ref().expect("a server runs").url
+        &self.running.as_ref().expect("a server runs").url
     }
 
     pub fn client(&self) -> Client {
@@ -110,7 +110,7 @@ impl Bed {
     /// An agent that is ready.
     pub async fn ready_agent(&self) -> Agent {
         let agent = self.client().spawn(&shell("one")).await.unwrap();
-        self.place.host(&agent.id).become_ready();
+        self.backend.host(&agent.id).become_ready();
         self.until(&agent.id, "it is ready", |agent| agent.status == AgentStatus::Ready).await
     }
 
@@ -149,9 +149,9 @@ impl Bed {
     }
 }
 
-impl Drop for Bed {
+impl Drop for TestServer {
     fn drop(&mut self) {
-        if self.server.is_some() {
+        if self.running.is_some() {
             self.kill();
         }
     }

@@ -1,4 +1,4 @@
-//! A scripted place: its hosts do what a test tells them.
+//! A scripted backend: its hosts do what a test tells them.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use parallax_runtime_core::{AgentBackend, FoundHost, Health, HostAddress, Usage}
 
 use crate::host::Host;
 
-/// A place whose hosts live as long as it does, or until a test kills them.
-pub struct Place {
+/// A backend whose hosts live as long as it does, or until a test kills them.
+pub struct ScriptedBackend {
     dir: tempfile::TempDir,
     hosts: Mutex<HashMap<AgentId, Arc<Host>>>,
     /// What launches answer instead of starting.
@@ -27,7 +27,7 @@ pub struct Place {
     pub launches: Mutex<Vec<Launch>>,
 }
 
-impl Place {
+impl ScriptedBackend {
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             dir: tempfile::tempdir().unwrap(),
@@ -57,7 +57,7 @@ impl Place {
 }
 
 #[async_trait]
-impl AgentBackend for Place {
+impl AgentBackend for ScriptedBackend {
     fn kind(&self) -> RuntimeKind {
         RuntimeKind::Local
     }
