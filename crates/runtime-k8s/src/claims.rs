@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::ResourceExt as _;
 use kube::api::ListParams;
 use parallax_api::{Code, Problem};
+use parallax_runtime_core::name_pattern;
 
 use crate::cluster::{self, Cluster};
 use crate::names::label;
@@ -34,7 +35,7 @@ pub(crate) async fn check_allowed(
     let name = claim.name_any();
     let is_labelled = claim.labels().get(label::WORKDIR).is_some_and(|value| value == "true");
     let is_agents = claim.labels().contains_key(label::AGENT);
-    if !(is_labelled || is_agents || patterns.iter().any(|pattern| matches(pattern, &name))) {
+    if !(is_labelled || is_agents || patterns.iter().any(|pattern| name_pattern::matches(pattern, &name))) {
         let why = format!(
             "agents of the API may work in claims that were made for an agent, have the label {}=true, or match an \
              --allow-claim of the runtime",
@@ -68,19 +69,6 @@ fn why_protected(claim: &PersistentVolumeClaim, pods: &[Pod]) -> Option<String> 
     let owner = claim.labels().get(label::AGENT);
     let is_owner = |pod: &Pod| owner.is_some() && pod.labels().get(label::AGENT) == owner;
     pods.iter().any(|pod| is_owner(pod) && uses(pod)).then(|| "its agent still runs".into())
-}
-
-/// Whether a name matches a pattern, in which `*` stands for any text.
-fn matches(pattern: &str, name: &str) -> bool {
-    let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
-    let Some(mut name) = name.strip_prefix(first) else { return false };
-    let mut parts: Vec<&str> = rest.split('*').collect();
-    let last = parts.pop().unwrap_or_default();
-    for part in parts {
-        let Some(at) = name.find(part) else { return false };
-        name = &name[at + part.len()..];
-    }
-    name.ends_with(last)
 }
 
 fn forbidden(name: &str, why: &str) -> Problem {
