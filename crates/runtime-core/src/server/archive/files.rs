@@ -118,10 +118,12 @@ impl Draft {
         self.dir.join("output.cast")
     }
 
-    /// Completes the directory and moves it into place.
+    /// Completes the directory, syncs all of it, and moves it to its name. What the host has is removed after this, so a
+    /// loss of power finds either that or the whole archive.
     pub(super) fn publish(self, agent: &Agent, archived: &ArchivedAgent) -> anyhow::Result<()> {
         fs::write(self.dir.join(REMAINS), serde_json::to_vec(archived)?)?;
         head::write(&self.dir, agent)?;
+        sync_files(&self.dir).context("failed to sync what was collected")?;
         // A directory cannot take the place of one that is not empty.
         let old = self.target.with_extension(format!("old.{PARTIAL}"));
         match fs::rename(&self.target, &old) {
@@ -129,6 +131,9 @@ impl Draft {
             moved => moved?,
         }
         fs::rename(&self.dir, &self.target).context("failed to move what was collected into place")?;
+        if let Some(archive) = self.target.parent() {
+            sync(archive).context("failed to sync the archive")?;
+        }
         // It would be removed at the next start at the latest.
         drop(fs::remove_dir_all(old));
         Ok(())
@@ -146,6 +151,18 @@ impl Drop for Scratch {
         // What stays is removed at the next start.
         drop(fs::remove_dir_all(&self.0));
     }
+}
+
+/// Syncs every file of a directory that holds no other directories, and then the directory.
+fn sync_files(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        sync(&entry?.path())?;
+    }
+    sync(dir)
+}
+
+fn sync(path: &Path) -> io::Result<()> {
+    fs::File::open(path)?.sync_all()
 }
 
 /// An empty directory, whatever was there.
