@@ -130,9 +130,7 @@ async fn start(
     let app = router(Host { session: session.clone(), released: released.clone() });
     let mut servers = JoinSet::new();
     if let Some(tcp) = tcp {
-        let (listener, guarded) = tcp.with_auth(app.clone());
-        let closing = released.clone().cancelled_owned();
-        servers.spawn(axum::serve(listener, guarded).with_graceful_shutdown(closing).into_future());
+        servers.spawn(tcp.serve(app.clone(), released.clone()));
     }
     let closing = released.clone().cancelled_owned();
     let app = app.layer(from_fn(peer::authorize)).into_make_service_with_connect_info::<Peer>();

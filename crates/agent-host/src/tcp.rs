@@ -1,6 +1,8 @@
-//! The host's TCP listener: every caller shows the token of the launch.
+//! The host's TCP listener: every caller shows the token of the launch, and says soon what it wants.
 
+use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
@@ -9,11 +11,23 @@ use axum::http::header::AUTHORIZATION;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use parallax_api::agent::EnvValue;
 use parallax_api::{Code, Problem};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How long a caller may take for the head of a request. The runtime server opens a connection for each.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections at once: viewers, followers, calls. More wait in the backlog until others end.
+const MAX_CONNECTIONS: usize = 512;
+/// Pause after the system refused a connection, most often for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// What precedes the hexadecimal digest of a token.
 const DIGEST: &str = "sha256:";
@@ -36,10 +50,50 @@ impl TokenListener {
         Ok(Self { listener, token })
     }
 
-    /// The listener, and `routes` behind the token. `GET /health` alone needs none: it is for container engines.
-    pub fn with_auth(self, routes: Router) -> (TcpListener, Router) {
-        let guarded = routes.layer(from_fn_with_state(self.token, check));
-        (self.listener, guarded.route("/health", get(|| async { "ok" })))
+    /// Serves `routes` behind the token until `closing`, then until open requests have ended. `GET /health` alone needs no
+    /// token: it is for container engines.
+    ///
+    /// # Errors
+    /// None: accepting goes on after every failure.
+    pub async fn serve(self, routes: Router, closing: CancellationToken) -> io::Result<()> {
+        let routes =
+            routes.layer(from_fn_with_state(self.token, check)).route("/health", get(|| async { "ok" }));
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = closing.cancelled() => break,
+                Some(_) = connections.join_next() => {}
+                accepted = self.listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
+                    Ok((stream, _)) => drop(connections.spawn(serve_one(stream, routes.clone(), closing.clone()))),
+                    Err(error) => {
+                        tracing::warn!(%error, "failed to accept a connection");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+        while connections.join_next().await.is_some() {}
+        Ok(())
+    }
+}
+
+/// One connection to its end.
+async fn serve_one(stream: TcpStream, routes: Router, closing: CancellationToken) {
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
+        .with_upgrades();
+    let mut served = std::pin::pin!(served);
+    let ended = tokio::select! {
+        ended = served.as_mut() => ended,
+        () = closing.cancelled() => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended");
     }
 }
 
@@ -65,7 +119,47 @@ async fn check(State(token): State<EnvValue>, request: Request, next: Next) -> R
 
 #[cfg(test)]
 mod tests {
-    use super::is_token;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// What comes back over a new connection for `sent` until it is closed.
+    async fn exchange(address: SocketAddr, sent: &[u8]) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(sent).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_is_dropped() {
+        let listener = TokenListener::bind(([127, 0, 0, 1], 0).into(), Some("t".into())).await.unwrap();
+        let address = listener.listener.local_addr().unwrap();
+        let routes = Router::new().route("/agent", get(|| async { "an agent" }));
+        let closing = CancellationToken::new();
+        let serving = tokio::spawn(listener.serve(routes, closing.clone()));
+        let asks = |token: &str| {
+            format!(
+                "GET /agent HTTP/1.1\r\nhost: h\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\r\n"
+            )
+        };
+        assert!(exchange(address, asks("t").as_bytes()).await.ends_with("an agent"));
+        assert!(exchange(address, asks("x").as_bytes()).await.starts_with("HTTP/1.1 401"));
+        let healthy = b"GET /health HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
+        assert!(exchange(address, healthy).await.starts_with("HTTP/1.1 200"));
+
+        // The clock is the test's: it goes on whenever everything waits for it.
+        tokio::time::pause();
+        for head in ["", "GET /agent HTTP/1.1\r\nhost: "] {
+            let began = tokio::time::Instant::now();
+            let answer = exchange(address, head.as_bytes()).await;
+            assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{head:?}: {answer}");
+            assert!(began.elapsed() >= HEAD_TIMEOUT, "{head:?}: {:?}", began.elapsed());
+        }
+        closing.cancel();
+        serving.await.unwrap().unwrap();
+    }
 
     #[test]
     fn a_digest_is_no_token() {
