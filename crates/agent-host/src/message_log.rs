@@ -27,13 +27,13 @@ impl MessageLog {
     /// Opens the file, with the messages that earlier hosts wrote.
     pub fn open(path: &Path) -> io::Result<(Self, Vec<Message>)> {
         let mut messages: Vec<Message> = Vec::new();
-        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut positions: HashMap<String, usize> = HashMap::new();
         let (file, _) = NdjsonFile::open(path, |line| {
             let Ok(message) = serde_json::from_slice::<Message>(line) else { return false };
-            match places.get(&message.id) {
-                Some(place) => messages[*place] = message,
+            match positions.get(&message.id) {
+                Some(position) => messages[*position] = message,
                 None if messages.len() < MAX_MESSAGES => {
-                    places.insert(message.id.clone(), messages.len());
+                    positions.insert(message.id.clone(), messages.len());
                     messages.push(message);
                 }
                 None => {}

@@ -35,7 +35,7 @@ pub struct PeerListener {
     trusted: Option<ProcessId>,
 }
 
-/// A connection, with its place among those of its kind.
+/// A connection, with its permit among those of its kind.
 pub struct PeerStream {
     stream: UnixStream,
     _permit: Option<OwnedSemaphorePermit>,

@@ -60,7 +60,7 @@ pub struct Fault {
     pub code: String,
     /// What happened.
     pub message: String,
-    /// The step, by its id or else its place.
+    /// The step, by its id or else its path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
 }
@@ -69,7 +69,7 @@ pub struct Fault {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StepView {
-    /// Its place: `2` is the third step of the workflow, `2/0` the first one in it; `#2` marks a second attempt.
+    /// Its path: `2` is the third step of the workflow, `2/0` the first one in it; `#2` marks a second attempt.
     pub path: String,
     /// Its id, when the file gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -121,7 +121,7 @@ pub struct Question {
     pub id: String,
     /// Its kind.
     pub kind: QuestionKind,
-    /// The place of the step it came up in.
+    /// The path of the step it came up in.
     pub step: String,
     /// The role that asks; none for an approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -43,7 +43,7 @@ pub struct LogsQuery {
     pub format: Option<LogFormat>,
 }
 
-/// A place in a log.
+/// A position in a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogPosition {
     /// The byte with this offset.

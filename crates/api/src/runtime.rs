@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// A kind of place for agents.
+/// A kind of backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RuntimeKind {
@@ -75,7 +75,7 @@ pub struct TypeInfo {
 /// What a runtime server says of itself: `GET /ready`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RuntimeStatus {
-    /// The kind of place.
+    /// The kind of its backend.
     pub kind: RuntimeKind,
     /// Whether an agent could be spawned now.
     pub healthy: bool,

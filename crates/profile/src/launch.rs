@@ -33,7 +33,7 @@ pub struct Launch {
     pub env: BTreeMap<String, EnvValue>,
     /// Its working directory, as it sees it.
     pub workdir: PathBuf,
-    /// What is mounted there, in places with file systems of their own. None: what the place gives every agent.
+    /// What is mounted there, where agents have a file system of their own. None: what the runtime gives every agent.
     #[serde(default)]
     pub mount: Option<Mount>,
     /// The terminal's size.

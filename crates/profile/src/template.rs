@@ -99,7 +99,7 @@ impl Template {
             plain.push_str(&rest[..open]);
             rest = &rest[open..];
             let inside =
-                rest.find('}').map(|close| &rest[1..close]).filter(|inside| looks_like_a_place(inside));
+                rest.find('}').map(|close| &rest[1..close]).filter(|inside| looks_like_a_value(inside));
             let Some(inside) = inside else {
                 plain.push('{');
                 rest = &rest[1..];
@@ -108,7 +108,7 @@ impl Template {
             if !plain.is_empty() {
                 parts.push(Part::Text(std::mem::take(&mut plain)));
             }
-            parts.push(place(inside)?);
+            parts.push(value(inside)?);
             rest = &rest[inside.len() + 2..];
         }
         plain.push_str(rest);
@@ -155,13 +155,13 @@ fn filtered(value: String, filters: &[Filter]) -> String {
     })
 }
 
-/// JSON and shell text has braces too: a place is a lower-case word, perhaps with a name and filters.
-fn looks_like_a_place(inside: &str) -> bool {
+/// JSON and shell text has braces too: a value is named by a lower-case word, perhaps with a name and filters.
+fn looks_like_a_value(inside: &str) -> bool {
     inside.starts_with(|c: char| c.is_ascii_lowercase())
         && inside.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.|:".contains(&b))
 }
 
-fn place(inside: &str) -> Result<Part, String> {
+fn value(inside: &str) -> Result<Part, String> {
     let mut words = inside.split('|');
     let name = match words.next().unwrap_or_default() {
         "workdir" => Name::Workdir,

@@ -52,7 +52,7 @@ fn launch(profile: &Profile, approvals: Approvals, env: &[(&str, &str)]) -> Laun
     }
 }
 
-fn place() -> TemplateContext {
+fn context() -> TemplateContext {
     TemplateContext {
         home: "/home/me".into(),
         agent_dir: "/agent".into(),
@@ -70,7 +70,7 @@ fn builtin(name: &str) -> Profile {
 }
 
 fn command(name: &str, approvals: Approvals, env: &[(&str, &str)]) -> Command {
-    launch(&builtin(name), approvals, env).command(&place(), &new()).expect("a command")
+    launch(&builtin(name), approvals, env).command(&context(), &new()).expect("a command")
 }
 
 fn env<'a>(command: &'a Command, name: &str) -> Option<&'a str> {
@@ -106,7 +106,7 @@ fn approvals_become_flags() {
 fn claude_is_told_of_a_sandbox_only_as_root_and_unasked() {
     assert_eq!(env(&command("claude", Approvals::All, &[]), "IS_SANDBOX"), Some("1"));
     assert_eq!(env(&command("claude", Approvals::Edits, &[]), "IS_SANDBOX"), None);
-    let user = TemplateContext { is_root: false, ..place() };
+    let user = TemplateContext { is_root: false, ..context() };
     let command = launch(&builtin("claude"), Approvals::All, &[]).command(&user, &new()).expect("a command");
     assert_eq!(env(&command, "IS_SANDBOX"), None);
 }
@@ -194,7 +194,7 @@ fn the_requests_arguments_come_before_the_conversation() {
     ];
     for (name, conversation, end) in table {
         let command =
-            launch(&builtin(name), Approvals::Ask, &[]).command(&place(), conversation).expect("a command");
+            launch(&builtin(name), Approvals::Ask, &[]).command(&context(), conversation).expect("a command");
         assert!(
             command.args.ends_with(&end.iter().map(ToString::to_string).collect::<Vec<_>>()),
             "{:?}",
@@ -207,7 +207,7 @@ fn the_requests_arguments_come_before_the_conversation() {
 fn what_a_cli_cannot_do_is_refused_by_name() {
     let shell = Profile::parse(include_str!("../../../examples/profiles/shell.toml")).expect("valid");
     let refused = |launch: &Launch, conversation: &Conversation| {
-        let problem = launch.command(&place(), conversation).expect_err("refused");
+        let problem = launch.command(&context(), conversation).expect_err("refused");
         assert_eq!(problem.code, Code::Unsupported);
         problem.more["field"].clone()
     };
@@ -217,7 +217,7 @@ fn what_a_cli_cannot_do_is_refused_by_name() {
     assert_eq!(refused(&launch(&shell, Approvals::All, &[]), &new()), "approvals");
     let resume = Conversation::Resume { id: "x".into() };
     assert_eq!(refused(&launch(&shell, Approvals::Ask, &[]), &resume), "resume");
-    let command = launch(&shell, Approvals::Ask, &[]).command(&place(), &new()).expect("a command");
+    let command = launch(&shell, Approvals::Ask, &[]).command(&context(), &new()).expect("a command");
     assert!(env(&command, "PROMPT_COMMAND").is_some_and(|prompt| prompt.contains("7501;state=done")));
 }
 
@@ -226,7 +226,7 @@ fn a_profile_writes_nothing_that_is_not_the_agents_own() {
     let text = "name = \"x\"\ntitle = \"X\"\nstart.program = \"x\"\n[[prepare]]\n\
                 files = [{ path = \"{home}/.xrc\", contents = \"\" }]";
     let profile = Profile::parse(text).expect("valid");
-    let problem = launch(&profile, Approvals::Ask, &[]).command(&place(), &new()).expect_err("refused");
+    let problem = launch(&profile, Approvals::Ask, &[]).command(&context(), &new()).expect_err("refused");
     assert!(problem.detail.contains("/home/me/.xrc"), "{problem}");
 }
 
@@ -235,7 +235,7 @@ fn a_launch_crosses_a_pipe_as_json() {
     let before = launch(&builtin("claude"), Approvals::All, &[("ANTHROPIC_AUTH_TOKEN", "t")]);
     let text = serde_json::to_string(&before).expect("JSON");
     let after: Launch = serde_json::from_str(&text).expect("a launch");
-    let args = |launch: &Launch| launch.command(&place(), &new()).expect("a command").args;
+    let args = |launch: &Launch| launch.command(&context(), &new()).expect("a command").args;
     assert_eq!(args(&before), args(&after));
     assert!(!format!("{before:?}").contains("\"t\""), "secrets are not shown");
 }

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::host::HostAddress;
 
-/// A kind of place that runs agents: processes of a machine, containers, pods.
+/// What runs agents: processes of a machine, containers, pods.
 ///
 /// An implementation knows how to start, reach, find, measure and remove the *host* of an agent, and nothing else: what the
 /// host's agent does, says or prints is the work of the runtime server and of the host.

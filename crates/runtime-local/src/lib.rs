@@ -1,6 +1,6 @@
 //! Agents as processes of this machine.
 //!
-//! - [`LocalBackend`]: the place. A host is a detached process in a session of its own; it is found again by its directory
+//! - [`LocalBackend`]: the backend. A host is a detached process in a session of its own; it is found again by its directory
 //!   under the state directory, and reached by the Unix socket in it.
 //!   - `launch` starts one; `agent_dir` knows what a directory holds and whether its host lives; `end` takes an agent's
 //!     processes away, to the last one; `types` says which CLIs are installed.

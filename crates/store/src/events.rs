@@ -33,7 +33,7 @@ pub enum Projection {
 pub struct NewEvent {
     /// Where it comes from.
     pub source: String,
-    /// Its place there.
+    /// Its position there.
     pub position: SourcePosition,
     /// What happened.
     pub data: EventData,

@@ -217,8 +217,8 @@ fn find_program(launch: &Launch, command: &Command) -> Result<(), Problem> {
     }
     let install = launch.profile.install();
     let (program, title) = (&command.program, &launch.profile.title);
-    let place = launch.image.as_ref().map_or_else(String::new, |image| format!(" in the image `{image}`"));
-    let detail = format!("`{program}` ({title}) is not on the PATH of the agent{place}; {install}");
+    let image = launch.image.as_ref().map_or_else(String::new, |image| format!(" in the image `{image}`"));
+    let detail = format!("`{program}` ({title}) is not on the PATH of the agent{image}; {install}");
     Err(Problem::new(Code::CliNotFound, detail.trim_end_matches(['\n', ' ', ';']))
         .with("program", program.as_str())
         .with("install", install))

@@ -25,7 +25,7 @@ pub const MAX_IMAGE: usize = 512;
 pub const MAX_MESSAGE: usize = 1024 * 1024;
 
 impl SpawnRequest {
-    /// Checks every bound that does not depend on the place. Fails with `VALIDATION_ERROR` naming the field.
+    /// Checks every bound that does not depend on the runtime. Fails with `VALIDATION_ERROR` naming the field.
     pub fn check(&self) -> Result<(), Problem> {
         let chars = self.name.chars().count();
         let blank = self.name.trim().is_empty();

@@ -95,7 +95,7 @@ pub enum Approvals {
     All,
 }
 
-/// An environment value: shown to nobody, logged by nobody, written on the wire to the agent's place only.
+/// An environment value: shown to nobody, logged by nobody, written on the wire to the agent's runtime and host only.
 #[derive(Clone, Deserialize, ToSchema)]
 #[schema(value_type = String)]
 #[serde(transparent)]

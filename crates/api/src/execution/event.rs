@@ -60,7 +60,7 @@ pub enum ExecutionEventData {
     },
     /// An attempt at a step began.
     StepStarted {
-        /// Its place.
+        /// Its path.
         step: String,
         /// Its id.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,7 +75,7 @@ pub enum ExecutionEventData {
     },
     /// An attempt at a step ended.
     StepEnded {
-        /// Its place.
+        /// Its path.
         step: String,
         /// The attempt.
         attempt: u32,
@@ -93,7 +93,7 @@ pub enum ExecutionEventData {
     },
     /// A `select` step chose.
     RoleSelected {
-        /// The step's place.
+        /// The step's path.
         step: String,
         /// The role.
         role: String,
@@ -136,7 +136,7 @@ pub enum ExecutionEventData {
     MessageSent {
         /// The `Idempotency-Key` it is sent with.
         key: String,
-        /// The place of the attempt it belongs to.
+        /// The path of the attempt it belongs to.
         step: String,
         /// What it is.
         kind: SentKind,

@@ -117,7 +117,7 @@ macro_rules! codes {
 // Each code with its status and title, its class, what it says of the outcome, when the same request may succeed, and
 // which alternatives may.
 codes! {
-    /// The request is malformed; `field` names the place.
+    /// The request is malformed; `field` says where.
     Validation = "VALIDATION_ERROR", 400, "The request is not valid",
         Invalid, Unchanged, Never, [AgentType];
     /// No token, or a wrong one.

@@ -33,19 +33,19 @@ pub async fn follow(
             Problem::invalid("since", "send the id of the last event of this run that you have, or `0`")
         })?,
     };
-    let place = runs.follower()?;
+    let permit = runs.follower()?;
     let events = events(runs.clone(), id, after);
     let shutdown = shutdown.clone();
     Ok(match upgrade {
         Some(Upgrade(upgrade)) => {
             let upgrade = upgrade.max_message_size(MAX_CLIENT_FRAME);
             upgrade.on_upgrade(move |socket| {
-                shutdown.tracker().clone().track_future(send_events(socket, events, place, shutdown))
+                shutdown.tracker().clone().track_future(send_events(socket, events, permit, shutdown))
             })
         }
         None => {
             let frames = events.map(move |event| {
-                let _held_while_streaming = &place;
+                let _held_while_streaming = &permit;
                 let frame = sse::Event::default().id(&event.id).event(event.data.name()).data(json(&event));
                 Ok::<_, Infallible>(frame)
             });

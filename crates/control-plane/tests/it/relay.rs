@@ -159,13 +159,13 @@ async fn lists_filter_and_page_over_all_runtimes() {
     let local = ScriptedRuntime::start(RuntimeKind::Local).await;
     let docker = ScriptedRuntime::start(RuntimeKind::Docker).await;
     let plane = Plane::start(dir.path(), vec![local.spec("local"), docker.spec("east")]).await;
-    for (number, place) in [&local, &docker, &local, &docker, &local].into_iter().enumerate() {
+    for (number, runtime) in [&local, &docker, &local, &docker, &local].into_iter().enumerate() {
         let mut agent = scripted_runtime::agent(&format!("a{number}"), &format!("n{number}"));
         agent.created_at = parallax_api::Time::from_millis(1_000 + i64::try_from(number).unwrap());
         agent.status = if number < 2 { AgentStatus::Ready } else { AgentStatus::Busy };
         agent.capabilities = vec![format!("c{number}"), "code".into()];
         agent.labels = [("team".to_owned(), if number < 3 { "x" } else { "y" }.to_owned())].into();
-        place.script.agents.lock().unwrap().insert(agent.id.to_string(), agent);
+        runtime.script.agents.lock().unwrap().insert(agent.id.to_string(), agent);
     }
     let list = async |query: &str| {
         let answer = reqwest::get(plane.url(&format!("/api/managed-agents?{query}"))).await.unwrap();

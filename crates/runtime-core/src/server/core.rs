@@ -162,7 +162,7 @@ impl RuntimeCore {
         self.read(id, async |host| host.status().await, ended).await
     }
 
-    /// What it uses and has done: as its host counts, and where the place measures, as the place does.
+    /// What it uses and has done: as its host counts, and where the backend measures, as the backend does.
     pub(super) async fn metrics(&self, id: &AgentId) -> Result<Metrics, Problem> {
         let entry = self.registry.get(id)?;
         let ended_id = id.clone();

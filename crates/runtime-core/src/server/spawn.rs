@@ -91,7 +91,7 @@ impl RuntimeCore {
         }
     }
 
-    /// Takes away what a launch left that failed, or that a server did not live to see. A place that does not answer now is
+    /// Takes away what a launch left that failed, or that a server did not live to see. A backend that does not answer now is
     /// asked again until it does; should this server go first, the next one finds the record.
     pub(super) async fn undo(self: &Arc<Self>, id: &AgentId, keep: WorkspaceKeep) {
         if self.try_undo(id, keep).await.is_ok() {
@@ -186,7 +186,7 @@ impl RuntimeCore {
         })
     }
 
-    /// Explicit means that or nothing: never another place in silence.
+    /// Explicit means that or nothing: never another backend in silence.
     fn check_runtime(&self, asked: Option<&str>) -> Result<(), Problem> {
         let kind: RuntimeKind = self.backend.kind();
         match asked {

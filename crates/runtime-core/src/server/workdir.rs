@@ -16,7 +16,7 @@ pub enum Workdirs {
         /// Directories under which agents may work.
         roots: Vec<PathBuf>,
     },
-    /// What is mounted into the agent's own place (a container), as `docker run --volume` names it: a directory of this
+    /// What is mounted into the agent's container, as `docker run --volume` names it: a directory of this
     /// machine under one of the roots, or a volume by its name; with `:ro` behind it the agent may only read. Who names
     /// nothing gets an empty directory of the agent's own.
     Mounted {

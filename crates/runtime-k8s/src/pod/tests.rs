@@ -70,22 +70,22 @@ fn what_cannot_change_is_told_by_field() {
 #[test]
 fn directories_are_where_they_outlive_what_they_should() {
     let id: AgentId = "a".parse().unwrap();
-    let place = |workspace| {
-        let place =
+    let directories = |workspace| {
+        let volume =
             WorkspaceVolume::of(&ParallaxAgentSpec { workspace, ..ParallaxAgentSpec::default() }, &id);
-        let mounts: Vec<String> = place.mounts().into_iter().map(|mount| mount.mount_path).collect();
-        (place.workdir, place.host_dir, mounts.join(" "))
+        let mounts: Vec<String> = volume.mounts().into_iter().map(|mount| mount.mount_path).collect();
+        (volume.workdir, volume.host_dir, mounts.join(" "))
     };
     let of = |a: &str, b: &str, c: &str| (a.to_owned(), b.to_owned(), c.to_owned());
-    assert_eq!(place(None), of("/workspace", "/var/lib/parallax/host", "/workspace /var/lib/parallax"));
-    assert_eq!(place(existing("c", false)), of("/workspace", "/workspace/.parallax/a", "/workspace"));
+    assert_eq!(directories(None), of("/workspace", "/var/lib/parallax/host", "/workspace /var/lib/parallax"));
+    assert_eq!(directories(existing("c", false)), of("/workspace", "/workspace/.parallax/a", "/workspace"));
     assert_eq!(
-        place(existing("c", true)),
+        directories(existing("c", true)),
         of("/workspace", "/var/lib/parallax/host", "/workspace /var/lib/parallax")
     );
     let claim = Some(Claim { size: Quantity("1Gi".into()), storage_class_name: None, retain: false });
     let own = Some(Workspace { claim, ..Workspace::default() });
-    assert_eq!(place(own), of("/data/workspace", "/data/parallax", "/data"));
+    assert_eq!(directories(own), of("/data/workspace", "/data/parallax", "/data"));
 }
 
 #[test]

@@ -20,10 +20,10 @@ use crate::extract::Upgrade;
 use crate::shutdown::Shutdown;
 use crate::websocket;
 
-/// A subscription and its place among those that may be.
+/// A subscription and its permit among those that may be.
 struct Seat {
     subscription: Subscription,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// The stream in whichever form the client asked for: WebSocket if it upgrades, SSE otherwise.
@@ -78,26 +78,26 @@ pub fn websocket(
 
 fn seat(log: &EventLog, query: &EventsQuery) -> Result<Seat, Problem> {
     let agent = query.agent_id.as_deref().map(AgentId::from_str).transpose()?;
-    let place = log.shared.subscribers.clone().try_acquire_owned().map_err(|_| {
+    let permit = log.shared.subscribers.clone().try_acquire_owned().map_err(|_| {
         Problem::new(Code::ResourceLimit, format!("{MAX_SUBSCRIBERS} subscribers follow events already"))
     })?;
     // Before the answer is sent: what happens from now on belongs to the stream.
-    Ok(Seat { subscription: log.subscription(query.since.as_deref(), agent), _place: place })
+    Ok(Seat { subscription: log.subscription(query.since.as_deref(), agent), _permit: permit })
 }
 
 fn frames(seat: Seat) -> impl Stream<Item = Result<axum_sse::Event, Infallible>> + Send {
-    let Seat { subscription, _place: place } = seat;
+    let Seat { subscription, _permit: permit } = seat;
     // An id without data sets what the client resumes from, though nothing happened yet.
     let start = subscription.id().map(|id| axum_sse::Event::default().id(id));
     let events = subscription.into_stream().map(move |event| {
-        let _held_while_streaming = &place;
+        let _held_while_streaming = &permit;
         axum_sse::Event::default().id(&event.id).event(event.data.name()).data(json(&event))
     });
     stream::iter(start).chain(events).map(Ok)
 }
 
 async fn tell(socket: WebSocket, seat: Seat, shutdown: Shutdown) {
-    let Seat { subscription, _place } = seat;
+    let Seat { subscription, _permit } = seat;
     let texts = subscription.into_stream().map(|event| json(&event));
     socket::tell(socket, texts, going_away(), shutdown).await;
 }
