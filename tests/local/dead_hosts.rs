@@ -10,10 +10,10 @@ use std::process::{Child, Command, Stdio};
 use parallax_api::observe::LogsQuery;
 use parallax_api::{AgentId, AgentStatus, SendRequest};
 
-use crate::shell_runtime::{Program, eventually, kill, marked, stop_reason};
+use crate::local_runtime::{LocalRuntime, eventually, kill, marked, stop_reason};
 
 /// The agent's log and conversation are what they were before its host died.
-async fn is_readable(program: &Program, id: &AgentId, printed: &str) {
+async fn is_readable(program: &LocalRuntime, id: &AgentId, printed: &str) {
     let printed = &format!("{printed}-now");
     let client = program.client();
     assert_eq!(client.get(id).await.unwrap().status, AgentStatus::Stopped);
@@ -27,7 +27,7 @@ async fn is_readable(program: &Program, id: &AgentId, printed: &str) {
     assert!(screen.lines.iter().any(|line| line == printed), "{screen:?}");
 }
 
-async fn talked(program: &Program, printed: &str) -> AgentId {
+async fn talked(program: &LocalRuntime, printed: &str) -> AgentId {
     let id = program.bash().await.id;
     // What is typed is not what is printed.
     program.run(&id, &format!("echo {printed}${{SHLVL:+-now}}")).await;
@@ -44,7 +44,7 @@ async fn talked(program: &Program, printed: &str) -> AgentId {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_host_leaves_everything_readable() {
-    let mut program = Program::start();
+    let mut program = LocalRuntime::start();
     let mut events = program.events("0").await;
     let seen = talked(&program, "seen").await;
     let unseen = talked(&program, "unseen").await;
@@ -72,7 +72,7 @@ async fn a_killed_host_leaves_everything_readable() {
 /// Everything is gone at once, and process numbers mean something else afterwards.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_restart_of_the_machine_every_agent_is_readable() {
-    let mut program = Program::start();
+    let mut program = LocalRuntime::start();
     let ids = [talked(&program, "one").await, talked(&program, "two").await];
     program.kill();
     for id in &ids {
@@ -111,7 +111,7 @@ fn start_time(pid: u32) -> String {
 /// An agent can write its host's file: what stands there is checked before anything is killed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_forged_file_kills_nobody() {
-    let mut program = Program::start();
+    let mut program = LocalRuntime::start();
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let mut bystander = bystander();
     for server_restarts in [false, true] {
@@ -141,7 +141,7 @@ async fn a_forged_file_kills_nobody() {
 /// Links, pipes and endless files in an agent's directory hold nobody up.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_directory_full_of_traps_is_read_like_any_other() {
-    let program = Program::start();
+    let program = LocalRuntime::start();
     let mut events = program.events("0").await;
     let id = talked(&program, "printed").await;
     let dir = program.agent_dir(&id);
@@ -164,7 +164,7 @@ async fn a_directory_full_of_traps_is_read_like_any_other() {
 /// A daemon that took off every mark it could, of a host that died.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_daemon_with_a_clean_environment_ends_with_its_agent() {
-    let program = Program::start();
+    let program = LocalRuntime::start();
     let id = program.bash().await.id;
     let group = format!("parallax-agent-{id}");
     let in_group = |pid: u32| {

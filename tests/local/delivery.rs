@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use parallax_testkit::viewer::Viewer;
 
-use crate::shell_runtime::Program;
+use crate::local_runtime::LocalRuntime;
 
 /// Numbered lines, several times what waits for a viewer anywhere.
 const LINES: usize = 200_000;
@@ -15,7 +15,7 @@ const TRIES: usize = 5;
 
 #[tokio::test]
 async fn every_line_reaches_a_viewer_that_reads() {
-    let program = Program::start();
+    let program = LocalRuntime::start();
     let mut came = Vec::new();
     for _ in 0..TRIES {
         let agent = program.bash().await;

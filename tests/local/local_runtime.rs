@@ -1,4 +1,4 @@
-//! The local runtime's program with bash for an agent: started, killed, and cleaned up after.
+//! The local runtime's program in a directory of its own, with bash for an agent: started, killed, and cleaned up after.
 
 #![expect(clippy::unwrap_used, reason = "a test that meets what it did not expect has failed")]
 
@@ -18,14 +18,21 @@ use rustix::process::{Pid, Signal, kill_process};
 /// How long anything here may take.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-pub struct Program {
+pub struct LocalRuntime {
     pub dir: tempfile::TempDir,
     address: SocketAddr,
     child: Option<Child>,
+    /// What runs it, before its own name.
+    wrapper: Vec<String>,
 }
 
-impl Program {
+impl LocalRuntime {
     pub fn start() -> Self {
+        Self::start_under(&[])
+    }
+
+    /// The same, run by a program that becomes it: `setpriv` with its arguments.
+    pub fn start_under(wrapper: &[&str]) -> Self {
         let dir = tempfile::Builder::new().prefix("plx").tempdir().unwrap();
         let profiles = dir.path().join("profiles");
         std::fs::create_dir(&profiles).unwrap();
@@ -41,7 +48,9 @@ impl Program {
         };
         profile("bash", "bash");
         profile("gone", "a-program-that-is-not-installed");
-        let mut this = Self { dir, address: "127.0.0.1:0".parse().unwrap(), child: None };
+        let mut this =
+            Self { dir, address: "127.0.0.1:0".parse().unwrap(), child: None, wrapper: Vec::new() };
+        this.wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();
         this.start_again();
         this
     }
@@ -60,7 +69,15 @@ impl Program {
 
     /// The program with this test's state.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(programs::program("parallax-runtime-local"));
+        let program = programs::program("parallax-runtime-local");
+        let mut command = match self.wrapper.split_first() {
+            None => Command::new(program),
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+        };
         command
             .args(["--listen", &self.address.to_string(), "--log", "info"])
             .arg("--state-dir")
@@ -153,7 +170,7 @@ impl Program {
     }
 }
 
-impl Drop for Program {
+impl Drop for LocalRuntime {
     /// Whatever a test that failed left behind.
     fn drop(&mut self) {
         if self.child.is_some() {

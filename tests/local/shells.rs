@@ -3,11 +3,11 @@
 use parallax_api::agent::{CpuQuantity, Resources, StopRequest};
 use parallax_api::{AgentStatus, Code, SpawnRequest};
 
-use crate::shell_runtime::{Program, eventually, kill, marked, request, stop_reason};
+use crate::local_runtime::{LocalRuntime, eventually, kill, marked, request, stop_reason};
 
 #[tokio::test]
 async fn bash_runs_and_leaves_nothing() {
-    let program = Program::start();
+    let program = LocalRuntime::start();
     let client = program.client();
     let agent = program.bash().await;
     let id = &agent.id;
@@ -35,7 +35,7 @@ async fn bash_runs_and_leaves_nothing() {
 
 #[tokio::test]
 async fn an_exit_is_told_with_its_code() {
-    let program = Program::start();
+    let program = LocalRuntime::start();
     let mut events = program.events("0").await;
     let agent = program.bash().await;
     program.run(&agent.id, "exit 7").await;
@@ -46,7 +46,7 @@ async fn an_exit_is_told_with_its_code() {
 
 #[tokio::test]
 async fn a_killed_host_takes_its_agent_with_it() {
-    let program = Program::start();
+    let program = LocalRuntime::start();
     let mut events = program.events("0").await;
     let agent = program.bash().await;
     let id = &agent.id;
@@ -63,7 +63,7 @@ async fn a_killed_host_takes_its_agent_with_it() {
 
 #[tokio::test]
 async fn what_cannot_be_done_here_is_refused() {
-    let program = Program::start();
+    let program = LocalRuntime::start();
     let client = program.client();
     let refused = async |request: SpawnRequest| client.spawn(&request).await.unwrap_err();
     let problem = refused(request("gone")).await;
@@ -93,7 +93,7 @@ async fn what_cannot_be_done_here_is_refused() {
 
 #[tokio::test]
 async fn many_come_and_go_without_a_trace() {
-    let program = Program::start();
+    let program = LocalRuntime::start();
     let client = program.client();
     let descriptors = || std::fs::read_dir(format!("/proc/{}/fd", program.pid())).unwrap().count();
     let bash = request("bash");

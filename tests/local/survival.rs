@@ -3,12 +3,12 @@
 use parallax_api::client::{TerminalItem, TerminalOptions};
 use parallax_api::{AgentStatus, EventData};
 
-use crate::shell_runtime::{Program, eventually, kill, marked, stop_reason, within};
+use crate::local_runtime::{LocalRuntime, eventually, kill, marked, stop_reason, within};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_byte_and_every_event_comes_once() {
     const LINES: usize = 30_000;
-    let mut program = Program::start();
+    let mut program = LocalRuntime::start();
     let mut events = program.events("0").await;
     let agent = program.bash().await;
     let id = agent.id.clone();
@@ -68,7 +68,7 @@ async fn every_byte_and_every_event_comes_once() {
 
 #[tokio::test]
 async fn sigterm_ends_no_agent() {
-    let mut program = Program::start();
+    let mut program = LocalRuntime::start();
     let agent = program.bash().await;
     let host = program.host(&agent.id);
     program.end();
@@ -81,7 +81,7 @@ async fn sigterm_ends_no_agent() {
 
 #[tokio::test]
 async fn what_died_meanwhile_is_told_and_removed() {
-    let mut program = Program::start();
+    let mut program = LocalRuntime::start();
     let agent = program.bash().await;
     let mut events = program.events("0").await;
     program.kill();
@@ -95,7 +95,7 @@ async fn what_died_meanwhile_is_told_and_removed() {
 
 #[tokio::test]
 async fn a_state_directory_has_one_server() {
-    let program = Program::start();
+    let program = LocalRuntime::start();
     let mut second =
         std::process::Command::new(parallax_testkit::programs::program("parallax-runtime-local"));
     let second = second

@@ -7,15 +7,15 @@ use parallax_testkit::in_process::InProcess;
 use parallax_testkit::viewer::Viewer;
 use sha2::{Digest, Sha256};
 
-use crate::shell_runtime::Program;
+use crate::local_runtime::LocalRuntime;
 
 /// Bytes of a large paste.
 const PASTE: usize = 10_000_000;
 const TOO_LONG: u16 = 1009;
 
 /// A runtime with a bash, behind a control plane.
-async fn servers() -> (Program, InProcess) {
-    let program = Program::start();
+async fn servers() -> (LocalRuntime, InProcess) {
+    let program = LocalRuntime::start();
     let url = program.client().url().to_owned();
     let plane = InProcess::control_plane(
         program.dir.path(),
