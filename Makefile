@@ -24,6 +24,11 @@ GRAPHEMES := 0.4.0
 BROWSER := $(CACHE)/browser
 AXE := 4.14.1
 BROWSER_STAMP := $(BROWSER)/.installed-$(PLAYWRIGHT)-$(XTERM)-$(GRAPHEMES)-$(AXE)
+REDOCLY := 2.77.0
+SCHEMATHESIS := 4.32.5
+OPENAPI_VALIDATOR := 0.9.0
+OPENAPI := $(CACHE)/openapi
+OPENAPI_STAMP := $(OPENAPI)/.installed-$(REDOCLY)-$(SCHEMATHESIS)-$(OPENAPI_VALIDATOR)
 TERMINAL := $(CACHE)/terminal
 TERMINAL_STAMP := $(TERMINAL)/.installed-$(XTERM)-$(GRAPHEMES)
 
@@ -136,6 +141,11 @@ test-terminal: $(TERMINAL_STAMP) ## The terminal held against xterm.js: generate
 	PARALLAX_TERMINAL_MODULES="$(TERMINAL)/node_modules" \
 	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(terminal)'
 
+.PHONY: test-openapi
+test-openapi: debug $(OPENAPI_STAMP) ## The descriptions of both APIs: validated, linted, and held against the servers
+	PARALLAX_OPENAPI_TOOLS="$(OPENAPI)" \
+	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(openapi)'
+
 .PHONY: test-docker-browser
 test-docker-browser: debug host test-images $(BROWSER_STAMP) ## The same page with an agent in a container
 	PARALLAX_BROWSER_MODULES="$(BROWSER)/node_modules" \
@@ -207,6 +217,13 @@ $(TERMINAL_STAMP):
 	mkdir -p "$(TERMINAL)"
 	npm install --prefix "$(TERMINAL)" --no-audit --no-fund --loglevel=error \
 	  @xterm/headless@$(XTERM) @xterm/addon-unicode-graphemes@$(GRAPHEMES)
+	touch "$@"
+
+$(OPENAPI_STAMP):
+	python3 -m venv "$(OPENAPI)"
+	"$(OPENAPI)/bin/pip" install --quiet --disable-pip-version-check \
+	  schemathesis==$(SCHEMATHESIS) openapi-spec-validator==$(OPENAPI_VALIDATOR)
+	npm install --prefix "$(OPENAPI)" --no-audit --no-fund --loglevel=error @redocly/cli@$(REDOCLY)
 	touch "$@"
 
 # What a build trusts beside the usual authorities: those that this machine was told to.

@@ -297,6 +297,7 @@ pub struct ExecutionsQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
     /// At most so many: 1 to 1000, default 100.
+    #[param(minimum = 1, maximum = 1000)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }

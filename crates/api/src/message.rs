@@ -74,6 +74,7 @@ impl OnQuestion {
 #[into_params(parameter_in = Query)]
 pub struct MessageQuery {
     /// Wait so many seconds, at most 3600, for its answer or for a person to be needed. Default: do not wait.
+    #[param(maximum = 3600)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<u64>,
 }

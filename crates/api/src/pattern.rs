@@ -105,6 +105,7 @@ pub struct ExecuteQuery {
     /// Answer when the run has ended, with output, metrics and steps.
     pub wait: bool,
     /// How long to wait, in milliseconds, at most an hour. The run goes on when that is over. Default ten minutes.
+    #[param(minimum = 1, maximum = 3600000)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
 }

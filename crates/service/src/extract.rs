@@ -11,7 +11,7 @@ use parallax_api::{Code, Problem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A JSON body; also an answer. `Option<Json<T>>` takes a request without a body as none.
+/// A JSON body; also an answer. `Option<Json<T>>` takes a request without a body, or with `null`, as none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Json<T>(pub T);
 
@@ -48,7 +48,8 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
         if request.body().is_end_stream() {
             return Ok(None);
         }
-        <Self as FromRequest<S>>::from_request(request, state).await.map(Some)
+        let Json(value) = <Json<Option<T>> as FromRequest<S>>::from_request(request, state).await?;
+        Ok(value.map(Json))
     }
 }
 
@@ -159,5 +160,29 @@ fn unfit(path: &str, words: &str) -> Problem {
     match field.as_str() {
         "." | "" => Problem::new(Code::Validation, format!("the request does not fit: {words}")),
         field => Problem::invalid(field, format!("`{field}` does not fit: {words}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_may_be_left_out_may_be_null() {
+        let read = async |body: &'static str| {
+            let request = Request::builder().header(header::CONTENT_TYPE, "application/json");
+            let request = request.body(Body::from(body)).unwrap();
+            let read = <Json<Vec<u8>> as OptionalFromRequest<()>>::from_request(request, &()).await;
+            read.map(|value| value.map(|Json(value)| value))
+                .map_err(|problem| problem.more.get("field").cloned())
+        };
+        assert_eq!(read("").await, Ok(None));
+        assert_eq!(read("null").await, Ok(None));
+        assert_eq!(read("[1]").await, Ok(Some(vec![1])));
+        assert_eq!(read("[null]").await, Err(Some(Value::from("[0]"))));
+        assert_eq!(read("nul").await, Err(None));
     }
 }

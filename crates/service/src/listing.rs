@@ -31,6 +31,7 @@ pub struct AgentsQuery {
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
     /// `nextCursor` of the page before.
+    #[param(pattern = r"^[0-9]{1,18}\.[0-9a-z-]{1,63}$")]
     pub cursor: Option<String>,
     /// A short-lived ticket, for browsers.
     pub ticket: Option<String>,
@@ -51,14 +52,15 @@ impl AgentsQuery {
         if !(1..=MAX_PAGE).contains(&limit) {
             return Err(Problem::invalid("limit", format!("a page has 1 to {MAX_PAGE} agents")));
         }
-        let after: Option<Place> = self.cursor.as_deref().map(str::parse).transpose()?;
+        let after: Option<PageCursor> = self.cursor.as_deref().map(str::parse).transpose()?;
         agents.retain(|agent| {
-            self.lets_through(agent, &is_on) && after.as_ref().is_none_or(|after| Place::of(agent) > *after)
+            self.lets_through(agent, &is_on)
+                && after.as_ref().is_none_or(|after| PageCursor::of(agent) > *after)
         });
-        agents.sort_by_cached_key(Place::of);
+        agents.sort_by_cached_key(PageCursor::of);
         let more = agents.len() > limit;
         agents.truncate(limit);
-        let next_cursor = agents.last().filter(|_| more).map(|last| Place::of(last).to_string());
+        let next_cursor = agents.last().filter(|_| more).map(|last| PageCursor::of(last).to_string());
         Ok(AgentList { count: agents.len(), agents, next_cursor })
     }
 
@@ -77,26 +79,26 @@ impl AgentsQuery {
     }
 }
 
-/// An agent's place in the order of all.
+/// Where a page ends in the order of all agents.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct PageCursor {
     created_ms: i64,
     id: String,
 }
 
-impl Place {
+impl PageCursor {
     fn of(agent: &Agent) -> Self {
         Self { created_ms: agent.created_at.as_millis(), id: agent.id.to_string() }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for PageCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.created_ms, self.id)
     }
 }
 
-impl FromStr for Place {
+impl FromStr for PageCursor {
     type Err = Problem;
 
     fn from_str(text: &str) -> Result<Self, Problem> {

@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 
 use parallax_api::Problem;
 use parallax_api::problem::PROBLEM_JSON;
+use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::response::Response;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
@@ -53,6 +55,9 @@ fn complete_operation(path: &str, operation: &mut Operation) {
     let responses = &mut operation.responses.responses;
     for (status, response) in responses.iter_mut() {
         let RefOr::T(response) = response else { continue };
+        if let Some(RefOr::T(stream)) = response.content.get_mut("text/event-stream") {
+            stream.schema = stream.schema.take().map(server_sent);
+        }
         if status.starts_with(['4', '5'])
             && let Some(body) = response.content.shift_remove("application/json")
         {
@@ -65,10 +70,12 @@ fn complete_operation(path: &str, operation: &mut Operation) {
             response.description = words(status).into();
         }
     }
-    if !is_open {
-        for range in ["4XX", "5XX"] {
-            responses.entry(range.into()).or_insert_with(|| RefOr::T(refusal(range)));
-        }
+    for range in ["4XX", "5XX"] {
+        responses.entry(range.into()).or_insert_with(|| RefOr::T(refusal(range)));
+    }
+    // A WebSocket has no answer of the usual kind: what does not upgrade is a refusal.
+    if !responses.keys().any(|status| status.starts_with('2')) {
+        responses.entry("default".into()).or_insert_with(|| RefOr::T(refusal("default")));
     }
     operation.security = Some(if is_open {
         Vec::new()
@@ -80,6 +87,21 @@ fn complete_operation(path: &str, operation: &mut Operation) {
             SecurityRequirement::default(),
         ]
     });
+}
+
+/// A server-sent event whose `data` is this as JSON: what a client reads from the stream is lines, and `data` is text.
+fn server_sent(data: RefOr<Schema>) -> RefOr<Schema> {
+    let mut json = Extensions::default();
+    json.insert("contentMediaType".into(), "application/json".into());
+    json.insert("contentSchema".into(), serde_json::to_value(data).unwrap_or_default());
+    let text = |words: &str| ObjectBuilder::new().schema_type(Type::String).description(Some(words));
+    let event = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property("id", text("What to resume after"))
+        .property("event", text("What kind it is of"))
+        .property("data", text("The event, as JSON").extensions(Some(json)))
+        .required("data");
+    RefOr::T(event.into())
 }
 
 fn refers_to(body: &RefOr<Content>, name: &str) -> bool {
@@ -104,6 +126,7 @@ fn words(status: &str) -> &'static str {
         "204" => "Done; there is no body",
         "4XX" => "Refused: `code` says why, `detail` what to do",
         "5XX" => "Failed: `code` says why, `detail` what to do",
+        "default" => "Not upgraded: `code` says why, `detail` what to do",
         _ => "See the body",
     }
 }

@@ -14,12 +14,13 @@ use crate::workspace::WorkspaceRequest;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SpawnRequest {
     /// A name for people, 1 to 63 characters.
-    #[schema(min_length = 1, max_length = 63)]
+    #[schema(min_length = 1, max_length = 63, pattern = r"\S")]
     pub name: String,
     /// The agent type: `claude`, `codex`, `gemini`, or another that the runtime has a profile for.
     #[schema(min_length = 1, max_length = 63)]
     pub r#type: String,
-    /// What the agent is for.
+    /// What the agent is for: at most 64 words of 253 bytes.
+    #[schema(max_items = 64)]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<String>,
     /// Its working directory. Default: the runtime's own.
@@ -33,10 +34,11 @@ pub struct SpawnRequest {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, EnvValue>,
     /// That kind of runtime (or the runtime of that name), or nothing.
-    #[schema(max_length = 253)]
+    #[schema(min_length = 1, max_length = 253)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<String>,
     /// Its role in a team.
+    #[schema(max_length = 253)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
     /// Labels to list by.

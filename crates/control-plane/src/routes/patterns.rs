@@ -62,7 +62,7 @@ pub async fn list(State(app): State<App>) -> Result<Json<PatternList>, Problem> 
 /// What is wrong with it is all in `errors`, each with line, field and suggestion.
 #[utoipa::path(
     post, path = "/api/patterns", tag = "patterns",
-    request_body(content = String, content_type = "application/yaml"),
+    request_body(content = Object, content_type = "application/yaml"),
     responses(
         (status = 201, body = StoredPattern, headers(("location" = String, description = "The pattern"))),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
@@ -76,7 +76,7 @@ pub async fn create(State(app): State<App>, Source(source): Source) -> Result<Re
 /// What is wrong with a pattern file: everything at once. 200 also when something is.
 #[utoipa::path(
     post, path = "/api/patterns/validate", tag = "patterns",
-    request_body(content = String, content_type = "application/yaml"),
+    request_body(content = serde_json::Value, content_type = "application/yaml"),
     responses(
         (status = 200, body = Validation),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
@@ -112,7 +112,7 @@ pub async fn get(State(app): State<App>, Path(name): Path<String>) -> Result<Jso
 /// Add a pattern, or replace it. Runs that are at work go on with the file they began with.
 #[utoipa::path(
     put, path = "/api/patterns/{name}", tag = "patterns", params(("name" = String, Path)),
-    request_body(content = String, content_type = "application/yaml"),
+    request_body(content = Object, content_type = "application/yaml"),
     responses(
         (status = 200, body = StoredPattern), (status = 201, body = StoredPattern),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
@@ -154,7 +154,8 @@ pub async fn delete(State(app): State<App>, Path(name): Path<String>) -> Result<
     post, path = "/api/patterns/{name}/execute", tag = "patterns",
     params(
         ("name" = String, Path), ExecuteQuery,
-        ("idempotency-key" = Option<String>, Header, description = "The same key makes it the same run"),
+        ("idempotency-key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = r"^[!-~]([\t -~]*[!-~])?$",
+            description = "The same key makes it the same run"),
     ),
     request_body = Option<ExecuteRequest>,
     responses(

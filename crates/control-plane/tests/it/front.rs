@@ -245,9 +245,13 @@ async fn the_description_says_of_every_operation_what_generators_need() {
         for (verb, operation) in item.as_object().unwrap() {
             let id = operation["operationId"].as_str().unwrap();
             assert!(ids.insert(id.to_owned()), "{id} is the name of two operations");
-            for (status, response) in operation["responses"].as_object().unwrap() {
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(responses.contains_key("4XX"), "{verb} {path}: any request can be refused");
+            let ends = responses.keys().any(|status| status.starts_with('2') || status == "default");
+            assert!(ends, "{verb} {path}: it has an answer, or says what else comes than an upgrade");
+            for (status, response) in responses {
                 assert!(!response["description"].as_str().unwrap().is_empty(), "{verb} {path} {status}");
-                let is_refusal = status.starts_with(['4', '5']);
+                let is_refusal = status.starts_with(['4', '5']) || status == "default";
                 for media_type in
                     response["content"].as_object().into_iter().flat_map(|content| content.keys())
                 {

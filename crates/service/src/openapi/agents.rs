@@ -75,7 +75,7 @@ struct Agents;
 /// lowest priority number that is healthy, has room and can run the type; when that one cannot after all, the next.
 #[utoipa::path(
     post, path = "/api/agents", tag = "agents",
-    params(("idempotency-key" = Option<String>, Header, max_length = 255, description = "The same key makes it the same agent")),
+    params(("idempotency-key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = r"^[!-~]([\t -~]*[!-~])?$", description = "The same key makes it the same agent")),
     request_body = SpawnRequest,
     responses(
         (status = 201, description = "The agent", body = Agent, headers(("location" = String, description = "Where it is"))),
@@ -123,7 +123,7 @@ fn stop() {}
     post, path = "/api/agents/{id}/send", tag = "conversation",
     params(
         ("id" = String, Path, description = "The agent's id"),
-        ("idempotency-key" = Option<String>, Header, max_length = 255, description = "The same key makes it the same message"),
+        ("idempotency-key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = r"^[!-~]([\t -~]*[!-~])?$", description = "The same key makes it the same message"),
     ),
     request_body = SendRequest,
     responses(
