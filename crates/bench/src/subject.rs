@@ -47,7 +47,7 @@ impl Subject {
         let mut all = vec![Self::Limit(Arc::new(limit::Server::start().await?))];
         match &programs.sandbox_agent {
             Some(program) => {
-                all.push(Self::SandboxAgent(Arc::new(SandboxAgent::start(program, home).await?)))
+                all.push(Self::SandboxAgent(Arc::new(SandboxAgent::start(program, home).await?)));
             }
             None => eprintln!("skipped: sandbox-agent is not on the PATH (npm install @sandbox-agent/cli)"),
         }
