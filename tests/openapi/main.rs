@@ -53,6 +53,18 @@ impl Servers {
         assert!(status.success() && is_content(&text), "{what}: {status}\n{text}");
     }
 
+    /// Stops what the tools spawned: agents outlive their servers.
+    async fn stop_agents(&self) {
+        let client = parallax_testkit::server::reqwest_client();
+        let [_, (_, runtime)] = &self.urls;
+        let agents = client.get(format!("{runtime}/api/agents")).send().await.expect("it answers");
+        let agents: serde_json::Value = agents.json().await.expect("JSON");
+        for agent in agents["agents"].as_array().into_iter().flatten() {
+            let url = format!("{runtime}/api/agents/{}", agent["id"].as_str().expect("an id"));
+            client.delete(url).send().await.expect("it answers");
+        }
+    }
+
     /// The file with the description of the server at `url`.
     async fn description(&self, name: &str, url: &str) -> PathBuf {
         let file = self.directory.path().join(format!("{name}.json"));
@@ -96,6 +108,6 @@ async fn servers_do_what_their_descriptions_say() {
             .args(["--generation-database", "none"]);
         servers.content(name, &mut fuzzer, |_| true);
     }
-    // Agents go with it.
+    servers.stop_agents().await;
     servers.server.end().await;
 }
