@@ -7,6 +7,7 @@ use parallax_api::SpawnRequest;
 use parallax_testkit::backend::fake;
 use parallax_testkit::local::Directory;
 use parallax_testkit::up::Up;
+use parallax_testkit::wait::{PATIENCE, until};
 use reqwest::{Method, Response, StatusCode};
 
 /// Listed, read in part and whole, written, replaced, removed.
@@ -81,5 +82,10 @@ async fn files_of_an_agent() {
         assert_eq!(get(path).await.status(), StatusCode::BAD_REQUEST, "{path}");
     }
     agent.stop().await;
-    assert_eq!(get("/files").await.status(), StatusCode::CONFLICT, "the host went with its agent");
+    // The host serves them until its agent is collected.
+    until("the host to go with its agent", PATIENCE, async || match get("/files").await.status() {
+        StatusCode::CONFLICT => Ok(()),
+        status => Err(status),
+    })
+    .await;
 }
