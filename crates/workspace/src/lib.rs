@@ -1,10 +1,10 @@
 //! Git checkouts of agents: each agent has a worktree of its own, on a branch of its own.
 //!
 //! [`Workspaces`] makes and ends worktrees of repositories on this machine, outside of them. A [`Workspace`] says what was
-//! changed in it ([`Workspace::changes`], [`Workspace::diff`], [`Workspace::conflicts`]), and hands it on
-//! ([`Workspace::commit`], [`Workspace::push`], [`Workspace::merge`]). Everything is done by the `git` program, through [`git`]: with a fixed
-//! configuration, in bounded time and with bounded output. What a repository holds (hooks, filters, attributes, names of
-//! files) is hostile input, and runs nothing here.
+//! changed in it ([`Workspace::changes`], [`Workspace::diff`], [`Workspaces::conflicts`]), and hands it on
+//! ([`Workspace::commit`], [`Workspaces::push`], [`Workspaces::merge`]). Everything is done by the `git` program, through
+//! [`git`]: with a fixed configuration, in bounded time and with bounded output. What a repository holds (hooks, filters,
+//! attributes, names of files) is hostile input, and runs nothing here.
 
 pub mod changes;
 mod commit;

@@ -271,7 +271,7 @@ async fn the_description_says_of_every_operation_what_generators_need() {
     );
     assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
     let size = &document["components"]["schemas"]["TerminalSize"]["properties"]["cols"];
-    assert_eq!((&size["minimum"], &size["maximum"]), (&2.into(), &1000.into()));
+    assert_eq!((&size["minimum"], &size["maximum"]), (&40.into(), &1000.into()));
 }
 
 #[tokio::test]
