@@ -23,7 +23,8 @@ type ServerFrame =
   | { type: "hello"; offset: number; epoch: string; cols: number; rows: number; mode: "interactive" | "view"; lease?: Holder }
   | { type: "lease"; holder: Holder }
   | { type: "error"; code: string; detail: string }
-  | { type: "snapshot"; offset: number; data: string }
+  | { type: "snapshot"; offset: number; data: string; more?: boolean }
+  | { type: "continued"; data: string; more?: boolean }
   | { type: "resize"; cols: number; rows: number }
   | { type: "skip"; from: number; to: number }
   | { type: "exit"; exit: { code?: number; signal?: string; reason: string } };
@@ -45,6 +46,8 @@ export interface Screen {
 export class TerminalConnection {
   private socket: WebSocket | undefined;
   private offset: bigint | undefined;
+  /** Where the screen stands that is still coming in parts. */
+  private partial: bigint | undefined;
   private epoch = "";
   private wait = FIRST_WAIT_MS;
   private retry: ReturnType<typeof setTimeout> | undefined;
@@ -144,6 +147,13 @@ export class TerminalConnection {
     this.screen.write(bytes);
   }
 
+  /** A part of a screen. Half a screen is none: after a break, a whole one is asked for. */
+  private takeSnapshot(data: string, offset: bigint | undefined, more: boolean | undefined): void {
+    this.screen.write(data);
+    this.partial = more ? offset : undefined;
+    this.offset = more ? undefined : offset;
+  }
+
   private takeFrame(frame: ServerFrame): void {
     switch (frame.type) {
       case "hello":
@@ -166,8 +176,10 @@ export class TerminalConnection {
         break;
       case "snapshot":
         this.screen.reset();
-        this.screen.write(frame.data);
-        this.offset = BigInt(frame.offset);
+        this.takeSnapshot(frame.data, BigInt(frame.offset), frame.more);
+        break;
+      case "continued":
+        this.takeSnapshot(frame.data, this.partial, frame.more);
         break;
       case "resize":
         this.screen.resize(frame.cols, frame.rows);
