@@ -287,11 +287,12 @@ impl Engine {
         let answer = match option {
             Some(option) => AnswerRequest::option(option),
             None => AnswerRequest { text, ..AnswerRequest::default() },
-        };
+        }
+        .to(attention.id.clone());
         let given = self.retry_until_certain(|| self.agents.answer(agent, &attention.id, &answer)).await;
         match given {
             Ok(()) => self.delivered(&id).await?,
-            Err(problem) if problem.code == Code::Conflict => {
+            Err(problem) if matches!(problem.code, Code::Conflict | Code::QuestionChanged) => {
                 self.withdraw(&id, "the agent does not show it any more").await?;
             }
             Err(problem) => return Err(Unanswered::Problem(problem)),
