@@ -3,6 +3,7 @@
 pub mod answer_source;
 pub mod credentials;
 pub mod dialog_rule;
+mod nesting;
 pub mod pattern;
 pub mod report;
 pub mod screen;
@@ -135,6 +136,10 @@ pub enum ProfileError {
 impl Profile {
     /// Reads a profile. Fails naming line and field.
     pub fn parse(text: &str) -> Result<Self, ProfileError> {
+        if nesting::depth(text) > nesting::MAX_DEPTH {
+            let why = format!("tables and lists stand in each other more than {} deep", nesting::MAX_DEPTH);
+            return Err(ProfileError::Field { field: "{".into(), why });
+        }
         let profile: Self = toml::from_str(text).map_err(Box::new)?;
         profile.check()?;
         Ok(profile)
