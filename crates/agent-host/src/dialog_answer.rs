@@ -445,7 +445,7 @@ fn press_text(text: &str, needed: &AttentionRequest, modes: &Modes) -> Result<Pr
     let typed = if is_digit { format!("{text} ") } else { text.to_owned() };
     writes.push(if modes.bracketed_paste { keys::paste(&typed) } else { typed.into_bytes() });
     let mut enter = keys::encode_all(&entry.after, modes);
-    if !entry.is_echoed {
+    if !entry.waits_for_echo {
         writes.append(&mut enter);
     }
     let text = Some((text.to_owned(), enter));
@@ -611,7 +611,7 @@ mod tests {
     #[test]
     fn own_words_are_no_option() {
         let before = vec!["3".into()];
-        let entry = TextEntry { before, in_list: false, after: vec!["enter".into()], is_echoed: false };
+        let entry = TextEntry { before, in_list: false, after: vec!["enter".into()], waits_for_echo: false };
         let options = vec![option("yes", "1", None), option("tell-what-to-change", "3", None)];
         let needed = AttentionRequest { takes_text: Some(entry), ..pane("Go on?", options) };
         assert!(check(&AnswerRequest::option("tell-what-to-change"), &needed).is_err());
@@ -625,7 +625,7 @@ mod tests {
     #[test]
     fn a_digit_is_no_choice() {
         let after = vec!["enter".into()];
-        let entry = TextEntry { before: Vec::new(), in_list: true, after, is_echoed: false };
+        let entry = TextEntry { before: Vec::new(), in_list: true, after, waits_for_echo: false };
         let needed =
             AttentionRequest { takes_text: Some(entry), ..pane("How many?", vec![option("one", "1", None)]) };
         let mut answer = begin(AnswerRequest::text("1"), &needed, Instant::now());
@@ -652,7 +652,7 @@ mod tests {
                 before: vec![],
                 in_list: false,
                 after: vec!["enter".into()],
-                is_echoed: true,
+                waits_for_echo: true,
             }),
             ..AttentionRequest::new(AttentionKind::Login, "Enter a key\nThe key is kept.")
         };

@@ -128,8 +128,9 @@ pub struct TextEntry {
     pub in_list: bool,
     /// Keys that end it.
     pub after: Vec<String>,
-    /// The screen shows what is typed, or a mask in its place: `after` can wait for that.
-    pub is_echoed: bool,
+    /// `after` waits until the screen shows what was typed, or a mask in its place: a login is the first thing that a CLI
+    /// shows, and may not read yet. (A prompt for a password shows nothing; own words in a list are read at once.)
+    pub waits_for_echo: bool,
 }
 
 /// Where a message is typed.

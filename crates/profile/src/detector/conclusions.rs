@@ -98,12 +98,11 @@ impl Detector {
             {
                 let text = claim.message.clone().unwrap_or_else(|| claim.evidence.clone());
                 self.explain(claim.source, claim.rule.clone(), claim.evidence.clone());
-                // A prompt for a password shows nothing of it.
                 let takes_text = is_plain.then(|| TextEntry {
                     before: Vec::new(),
                     in_list: false,
                     after: vec!["enter".into()],
-                    is_echoed: false,
+                    waits_for_echo: false,
                 });
                 let request = AttentionRequest::new(kind, text);
                 self.observation.attention =
