@@ -18,8 +18,11 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(1200);
 /// Text that is not to be seen, on a screen that has changed since it was typed, is entered after this time: the dialog may
 /// show it in a way of its own.
 const ECHO_TIMEOUT: Duration = Duration::from_secs(1);
-/// Between a text on the screen and its Enter: Gemini CLI paints a text before Enter would find it.
-const ENTER_DELAY: Duration = Duration::from_millis(800);
+/// Between the keys that open an entry and the text: Claude Code drops what comes while it opens.
+const OPEN_DELAY: Duration = Duration::from_millis(250);
+/// Between a text on the screen and its Enter: Gemini CLI paints a key before Enter would find it.
+const LOGIN_DELAY: Duration = Duration::from_millis(800);
+const ENTER_DELAY: Duration = Duration::from_millis(150);
 /// Text of which the screen shows nothing at all was not read, and is typed again, so often at most.
 const MAX_TYPED: u32 = 4;
 /// The characters of a text that must be seen: its end, as a narrow field scrolls.
@@ -55,14 +58,32 @@ struct Entry {
     kind: AttentionKind,
     title: Option<String>,
     text: String,
+    /// What types it.
+    writes: Vec<Vec<u8>>,
     /// The keys that enter it.
     enter: Vec<Vec<u8>>,
-    /// The screen when it was typed.
+    /// When the keys that open the entry were pressed, and the screen before. None once it is open.
+    opening: Option<(Instant, String)>,
+    /// The screen when the text was typed.
     before: String,
-    writes: Vec<Vec<u8>>,
     typed_at: Instant,
+    /// How often it was typed.
     typed: u32,
     seen_at: Option<Instant>,
+    /// When it is to be looked at again without an event.
+    next_at: Instant,
+}
+
+/// A step of an entry.
+enum EntryStep {
+    /// It has to wait.
+    Wait,
+    /// The entry has to be opened again.
+    Reopen,
+    /// The text is typed.
+    Type(Vec<Vec<u8>>),
+    /// The text is entered.
+    Enter(Vec<Vec<u8>>),
 }
 
 /// What was pressed last.
@@ -80,8 +101,16 @@ struct Press {
     what: String,
     is_scroll: bool,
     writes: Vec<Vec<u8>>,
-    /// A text among them, with what enters it once it is to be seen.
-    text: Option<(String, Vec<Vec<u8>>)>,
+    text: Option<PressedText>,
+}
+
+/// A text that is typed, and entered once it is to be seen.
+struct PressedText {
+    text: String,
+    /// What types it: the last of the writes, where nothing has to be opened before.
+    writes: Vec<Vec<u8>>,
+    enter: Vec<Vec<u8>>,
+    opens: bool,
 }
 
 impl DialogAnswer {
@@ -133,12 +162,17 @@ impl DialogAnswer {
                 // What would be entered now is an answer to something else.
                 return Err(Ok(()));
             }
-            let (writes, is_entered) = entry.step(screen, now);
-            if is_entered {
-                self.entry = None;
-                self.until = now + DIALOG_TIMEOUT;
+            match entry.step(screen, now) {
+                EntryStep::Wait => return Ok(Vec::new()),
+                EntryStep::Type(writes) => return Ok(writes),
+                EntryStep::Enter(writes) => {
+                    self.entry = None;
+                    self.until = now + DIALOG_TIMEOUT;
+                    self.pressed = self.pressed.take().map(|pressed| Pressed { at: now, ..pressed });
+                    return Ok(writes);
+                }
+                EntryStep::Reopen => (self.entry, self.pressed) = (None, None),
             }
-            return Ok(writes);
         }
         let Some(needed) = needed.filter(|needed| !self.is_answered(needed)) else {
             // Gone or another dialog: this one was answered, by us or by a person at the terminal.
@@ -185,18 +219,20 @@ impl DialogAnswer {
         if self.pressed.as_ref().is_none_or(|pressed| pressed.what != press.what) {
             self.until = now + DIALOG_TIMEOUT;
         }
-        let enter = press.text.as_ref().map(|(_, enter)| enter.clone()).unwrap_or_default();
+        let enter = press.text.as_ref().map(|text| text.enter.clone()).unwrap_or_default();
         self.pressed = Some(Pressed { at: now, what: press.what, is_text, enter });
-        self.entry = press.text.filter(|(_, enter)| !enter.is_empty()).map(|(text, enter)| Entry {
+        self.entry = press.text.filter(|text| !text.enter.is_empty()).map(|text| Entry {
             kind: needed.kind,
             title: needed.text.lines().next().map(str::to_owned),
-            text,
-            enter,
+            opening: text.opens.then(|| (now, shown(screen))),
             before: shown(screen),
-            writes: press.writes.clone(),
+            text: text.text,
+            writes: text.writes,
+            enter: text.enter,
             typed_at: now,
             typed: 1,
             seen_at: None,
+            next_at: now + if text.opens { OPEN_DELAY } else { ECHO_TIMEOUT },
         });
         Ok(press.writes)
     }
@@ -243,7 +279,7 @@ impl DialogAnswer {
     /// A text is not typed again once it was entered, only its Enter is pressed: it is unknown which part was read.
     fn retry_at(&self) -> Option<Instant> {
         if let Some(entry) = &self.entry {
-            return Some(entry.seen_at.map_or(entry.typed_at + ECHO_TIMEOUT, |seen| seen + ENTER_DELAY));
+            return Some(entry.next_at);
         }
         let wait = |pressed: &Pressed| match pressed.is_text {
             false => Some(RETRY_INTERVAL),
@@ -265,21 +301,39 @@ impl Entry {
         needed.kind == self.kind && needed.text.lines().next() == self.title.as_deref()
     }
 
-    /// What to type now, and whether that enters the text.
-    fn step(&mut self, screen: &Screen, now: Instant) -> (Vec<Vec<u8>>, bool) {
+    fn enter_delay(&self) -> Duration {
+        if self.kind == AttentionKind::Login { LOGIN_DELAY } else { ENTER_DELAY }
+    }
+
+    /// What to do now.
+    fn step(&mut self, screen: &Screen, now: Instant) -> EntryStep {
         let shown = shown(screen);
+        if let Some((at, before)) = &self.opening {
+            let (at, is_open) = (*at, shown != *before);
+            if is_open && now >= at + OPEN_DELAY {
+                (self.opening, self.before) = (None, shown);
+                return self.type_text(now);
+            }
+            self.next_at = at + if now < at + OPEN_DELAY { OPEN_DELAY } else { RETRY_INTERVAL };
+            return if now < at + RETRY_INTERVAL { EntryStep::Wait } else { EntryStep::Reopen };
+        }
         let is_late = now >= self.typed_at + ECHO_TIMEOUT;
         if self.is_seen(&shown) || is_late && shown != self.before {
-            let seen_at = *self.seen_at.get_or_insert(now);
-            let is_due = now >= seen_at + ENTER_DELAY;
-            return if is_due { (std::mem::take(&mut self.enter), true) } else { (Vec::new(), false) };
+            self.next_at = *self.seen_at.get_or_insert(now) + self.enter_delay();
+            return if now >= self.next_at { EntryStep::Enter(self.enter.clone()) } else { EntryStep::Wait };
         }
         self.seen_at = None;
-        if !is_late || self.typed == MAX_TYPED {
-            return (Vec::new(), false);
+        if is_late && self.typed < MAX_TYPED {
+            self.typed += 1;
+            return self.type_text(now);
         }
-        (self.typed, self.typed_at) = (self.typed + 1, now);
-        (self.writes.clone(), false)
+        self.next_at = self.typed_at + if is_late { DIALOG_TIMEOUT } else { ECHO_TIMEOUT };
+        EntryStep::Wait
+    }
+
+    fn type_text(&mut self, now: Instant) -> EntryStep {
+        (self.typed_at, self.next_at) = (now, now + ECHO_TIMEOUT);
+        EntryStep::Type(self.writes.clone())
     }
 
     /// Whether the end of the text came on the screen, or a mask in its place.
@@ -443,12 +497,16 @@ fn press_text(text: &str, needed: &AttentionRequest, modes: &Modes) -> Result<Pr
     let mut writes = keys::encode_all(&entry.before, modes);
     let is_digit = entry.in_list && text.len() == 1 && text.bytes().all(|byte| byte.is_ascii_digit());
     let typed = if is_digit { format!("{text} ") } else { text.to_owned() };
-    writes.push(if modes.bracketed_paste { keys::paste(&typed) } else { typed.into_bytes() });
+    let typed = if modes.bracketed_paste { keys::paste(&typed) } else { typed.into_bytes() };
+    let opens = entry.waits_for_echo && !writes.is_empty();
+    if !opens {
+        writes.push(typed.clone());
+    }
     let mut enter = keys::encode_all(&entry.after, modes);
     if !entry.waits_for_echo {
         writes.append(&mut enter);
     }
-    let text = Some((text.to_owned(), enter));
+    let text = Some(PressedText { text: text.to_owned(), writes: vec![typed], enter, opens });
     Ok(Press { what: text_of(needed), is_scroll: false, writes, text })
 }
 
@@ -673,7 +731,7 @@ mod tests {
             let mut answer = begin(request, &asked, now);
             assert_eq!(typed(&mut answer, &asked, &screen, now).as_deref(), Some(key), "{shown}");
             screen.feed(shown.as_bytes());
-            let times = [now, now + ENTER_DELAY, later, later + ENTER_DELAY];
+            let times = [now, now + LOGIN_DELAY, later, later + LOGIN_DELAY];
             let found = times.map(|now| typed(&mut answer, &asked, &screen, now).unwrap_or_default());
             assert_eq!(found, pressed, "{shown}");
         }
@@ -687,5 +745,36 @@ mod tests {
             None,
             "nothing is entered into another dialog"
         );
+    }
+
+    #[test]
+    fn a_text_is_typed_once_its_entry_is_open() {
+        let entry = TextEntry {
+            before: vec!["down".into()],
+            in_list: false,
+            after: vec!["enter".into()],
+            waits_for_echo: true,
+        };
+        let asked = AttentionRequest {
+            takes_text: Some(entry),
+            ..AttentionRequest::new(AttentionKind::Question, "Which number?")
+        };
+        let request = AnswerRequest { text: Some("1".into()), ..AnswerRequest::default() };
+        let (mut screen, now) = (Screen::new(TerminalSize { cols: 20, rows: 6 }, 0), Instant::now());
+        screen.feed(b"1. Ten\r\n2. Twenty\r\n3. Type something");
+        let mut answer = begin(request, &asked, now);
+        let mut press = |screen: &Screen, after: Duration| {
+            typed(&mut answer, &asked, screen, now + after).unwrap_or_default()
+        };
+        assert_eq!(press(&screen, Duration::ZERO), "\x1b[B");
+        assert_eq!(press(&screen, OPEN_DELAY), "", "it is not open");
+        assert_eq!(press(&screen, RETRY_INTERVAL), "\x1b[B", "the key was lost");
+        screen.feed(b"\r\x1b[K> 3. ");
+        let open = RETRY_INTERVAL + OPEN_DELAY;
+        assert_eq!(press(&screen, open), "1");
+        assert_eq!(press(&screen, open), "", "it is not to be seen");
+        screen.feed(b"1");
+        assert_eq!(press(&screen, open), "");
+        assert_eq!(press(&screen, open + ENTER_DELAY), "\r");
     }
 }

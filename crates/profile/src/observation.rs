@@ -128,8 +128,8 @@ pub struct TextEntry {
     pub in_list: bool,
     /// Keys that end it.
     pub after: Vec<String>,
-    /// `after` waits until the screen shows what was typed, or a mask in its place: a login is the first thing that a CLI
-    /// shows, and may not read yet. (A prompt for a password shows nothing; own words in a list are read at once.)
+    /// The text waits until the entry is open, and `after` until the screen shows the text, or a mask in its place. A prompt
+    /// for a password shows nothing.
     pub waits_for_echo: bool,
 }
 

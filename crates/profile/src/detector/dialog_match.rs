@@ -78,12 +78,7 @@ fn asked(profile: &Profile, dialog: &DialogRule, rows: &[Row], lines: &[Line], w
             Some(label) => options.iter().find(|choice| label.is_match(&choice.label))?.keys.clone(),
             None => Vec::new(),
         };
-        Some(TextEntry {
-            before,
-            in_list: rule.in_list,
-            after: vec!["enter".into()],
-            waits_for_echo: dialog.asks == Some(AttentionKind::Login),
-        })
+        Some(TextEntry { before, in_list: rule.in_list, after: vec!["enter".into()], waits_for_echo: true })
     });
     let passed =
         dialog.pass.as_ref().and_then(|label| options.iter().find(|choice| label.is_match(&choice.label)));
