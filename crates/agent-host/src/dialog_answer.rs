@@ -38,6 +38,8 @@ pub struct DialogAnswer {
     /// Options that were seen ticked as they should be, by their question: they may have been scrolled away since.
     ticked: HashSet<(String, String)>,
     scrolls: u32,
+    /// The dialog was on the screen when it was looked at last: otherwise nothing is pressed before it comes.
+    is_on_screen: bool,
     until: Instant,
 }
 
@@ -76,6 +78,7 @@ impl DialogAnswer {
                     entry: None,
                     ticked: HashSet::new(),
                     scrolls: 0,
+                    is_on_screen: needed.on_screen,
                     until,
                 })
             }
@@ -85,7 +88,8 @@ impl DialogAnswer {
 
     /// When [`DialogAnswer::step`] is due without an event.
     pub fn deadline(&self) -> Instant {
-        self.retry_at().map_or(self.until, |retry| retry.min(self.until))
+        let retry_at = self.retry_at().filter(|_| self.is_on_screen);
+        retry_at.map_or(self.until, |retry| retry.min(self.until))
     }
 
     /// Returns the keys to press now or, as an error, the result when it is over.
@@ -95,10 +99,14 @@ impl DialogAnswer {
         screen: &Screen,
         now: Instant,
     ) -> Result<Vec<Vec<u8>>, Result<(), Problem>> {
+        self.is_on_screen = needed.is_some_and(|needed| needed.on_screen);
         if let Some(entry) = self.entry.as_mut().filter(|_| now < self.until) {
-            if needed.is_some_and(|needed| !entry.is_of(needed)) {
-                // What would be entered now is an answer to something else.
+            if !needed.is_some_and(|needed| entry.is_of(needed)) {
+                // What would be typed or entered now is an answer to something else, or a message.
                 return Err(Ok(()));
+            }
+            if !self.is_on_screen {
+                return Ok(Vec::new());
             }
             match entry.step(screen, now) {
                 EntryStep::Wait => return Ok(Vec::new()),
@@ -124,7 +132,7 @@ impl DialogAnswer {
             };
             return Err(Err(Problem::new(Code::Timeout, why)));
         }
-        if !needed.on_screen {
+        if !self.is_on_screen {
             return Ok(Vec::new());
         }
         // A choice of own words has them as its label once they stand there: it is not looked for again.

@@ -50,6 +50,7 @@ fn typed(
     now: Instant,
 ) -> Option<String> {
     let writes = answer.step(Some(needed), screen, now).ok()?;
+    assert!(answer.deadline() > now, "the host would not sleep");
     Some(writes.iter().map(|write| String::from_utf8_lossy(write).into_owned()).collect())
 }
 
@@ -224,4 +225,44 @@ fn a_text_is_typed_once_its_entry_is_open() {
     screen.feed(b"1");
     assert_eq!(press(&screen, open), "");
     assert_eq!(press(&screen, open + ENTER_DELAY), "\r");
+}
+
+#[test]
+fn nothing_is_typed_where_the_dialog_is_not() {
+    let entry = |before: &[&str]| TextEntry {
+        before: before.iter().map(|key| (*key).to_owned()).collect(),
+        in_list: false,
+        after: vec!["enter".into()],
+        waits_for_echo: true,
+    };
+    let now = Instant::now();
+    for before in [&[][..], &["down"]] {
+        let asked = AttentionRequest {
+            takes_text: Some(entry(before)),
+            ..AttentionRequest::new(AttentionKind::Question, "Which number?")
+        };
+        let hidden = AttentionRequest { on_screen: false, ..asked.clone() };
+        let request = AnswerRequest { text: Some("seven".into()), ..AnswerRequest::default() };
+        let mut screen = Screen::new(TerminalSize { cols: 20, rows: 6 }, 0);
+        let mut answer = begin(request, &asked, now);
+        assert!(!typed(&mut answer, &asked, &screen, now).unwrap().is_empty());
+        screen.feed(b"> seven");
+        for wait in [OPEN_DELAY, ECHO_TIMEOUT, RETRY_INTERVAL] {
+            assert_eq!(typed(&mut answer, &hidden, &screen, now + wait).as_deref(), Some(""), "{before:?}");
+        }
+        assert_eq!(
+            answer.step(None, &screen, now + RETRY_INTERVAL * 2).err().map(|done| done.is_ok()),
+            Some(true)
+        );
+    }
+}
+
+#[test]
+fn the_host_sleeps_while_a_dialog_is_off_the_screen() {
+    let now = Instant::now();
+    let asked = pane("Which colour?", vec![option("red", "1", None)]);
+    let hidden = AttentionRequest { on_screen: false, ..asked.clone() };
+    let mut answer = begin(AnswerRequest::option("red"), &asked, now);
+    assert_eq!(step(&mut answer, &asked, now).as_deref(), Some("1"));
+    assert_eq!(step(&mut answer, &hidden, now + RETRY_INTERVAL * 2).as_deref(), Some(""));
 }
