@@ -17,6 +17,8 @@ use crate::lease::ViewerId;
 
 /// Bytes that may wait for one viewer. Beyond it the queue is dropped and the viewer gets a fresh screen.
 const MAX_QUEUED: usize = 1024 * 1024;
+/// Items that may wait, so that small ones are bounded too.
+const MAX_ITEMS: usize = 16 * 1024;
 /// A viewer that is behind by more bytes than this makes the program wait …
 const WINDOW: usize = 128 * 1024;
 /// … until it is behind by no more than this …
@@ -96,7 +98,7 @@ impl Viewers {
                 queue.read_at = now;
             }
             queue.bytes += bytes.len();
-            if queue.bytes > MAX_QUEUED {
+            if queue.bytes > MAX_QUEUED || queue.waiting.len() >= MAX_ITEMS {
                 queue.skip();
             } else {
                 queue.is_behind |= queue.bytes > WINDOW;
@@ -116,12 +118,12 @@ impl Viewers {
 
     /// Queues the new size for every viewer.
     pub fn resized(&mut self, size: TerminalSize) {
-        self.each(|queue| queue.waiting.push_back(FeedItem::Resized(size)));
+        self.each(|queue| queue.push_state(FeedItem::Resized(size)));
     }
 
     /// Queues for every viewer who holds the size.
     pub fn leased(&mut self, holder: Option<ViewerId>) {
-        self.each(|queue| queue.waiting.push_back(FeedItem::Leased(holder)));
+        self.each(|queue| queue.push_state(FeedItem::Leased(holder)));
     }
 
     /// Until when the program waits for a viewer, unless that catches up before. None: it does not wait.
@@ -201,6 +203,21 @@ impl Queue {
             read_at: Instant::now(),
             lagged: false,
             ended: false,
+        }
+    }
+
+    /// Queues a state, in place of an older one of its kind with no output in between: a viewer that reads nothing may be told
+    /// of any number.
+    fn push_state(&mut self, state: FeedItem) {
+        let kind = std::mem::discriminant(&state);
+        let states = self.waiting.iter().rev().take_while(|item| !matches!(item, FeedItem::Output(_)));
+        let last = states.take(2).position(|item| std::mem::discriminant(item) == kind);
+        if let Some(back) = last {
+            self.waiting.remove(self.waiting.len() - 1 - back);
+        }
+        self.waiting.push_back(state);
+        if self.waiting.len() > MAX_ITEMS {
+            self.skip();
         }
     }
 
@@ -313,5 +330,24 @@ mod tests {
         viewers.output(&Bytes::from(vec![b'x'; MAX_STALE + 1]));
         viewers.interrupted();
         assert!(matches!(viewer.next().await, FeedItem::Lagged));
+    }
+
+    #[tokio::test]
+    async fn a_viewer_that_reads_nothing_is_told_the_last_state_only() {
+        let mut viewers = Viewers::default();
+        let mut viewer = viewers.join(TerminalMode::Interactive).unwrap();
+        viewers.output(&Bytes::from_static(b"a"));
+        for cols in 40..1000 {
+            viewers.resized(TerminalSize { cols, rows: 24 });
+            viewers.leased(None);
+        }
+        viewers.output(&Bytes::from_static(b"b"));
+        viewers.resized(TerminalSize { cols: 80, rows: 24 });
+        assert_eq!(viewer.0.lock().waiting.len(), 5);
+        assert!(matches!(viewer.next().await, FeedItem::Output(_)));
+        assert!(matches!(viewer.next().await, FeedItem::Resized(size) if size.cols == 999));
+        assert!(matches!(viewer.next().await, FeedItem::Leased(None)));
+        assert!(matches!(viewer.next().await, FeedItem::Output(_)));
+        assert!(matches!(viewer.next().await, FeedItem::Resized(size) if size.cols == 80));
     }
 }
