@@ -10,7 +10,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use parallax_api::files::{FileEntry, FileKind, FileList, MAX_FILE};
 use parallax_api::{Code, Problem, Time};
@@ -24,6 +23,8 @@ use rustix::io::Errno;
 const MAX_ENTRIES: usize = 1000;
 /// Names of a directory that are looked at to find them.
 const MAX_NAMES: usize = 100_000;
+/// How often a path is looked up while its directories are moved.
+const MAX_TRIES: usize = 100;
 /// Permissions of a new file, before the umask.
 const NEW_FILE: u32 = 0o666;
 
@@ -39,8 +40,6 @@ pub enum Found {
     /// A plain file, open for reading, and how many bytes it has.
     File(File, u64),
 }
-
-static NEXT: AtomicU64 = AtomicU64::new(0);
 
 impl Files {
     /// Those below `directory`.
@@ -89,7 +88,8 @@ impl Files {
             Some((FileType::RegularFile, mode)) => Some(mode & 0o777),
             _ => None,
         };
-        let fresh = format!(".parallax-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        // Hosts in containers have the same process number, and may share a volume.
+        let fresh = format!(".parallax-{}", uuid::Uuid::new_v4());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(&directory, &fresh, flags, Mode::from_raw_mode(NEW_FILE)).map_err(failed)?;
         let write = || {
@@ -133,13 +133,14 @@ impl Files {
 
     fn beneath(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        loop {
+        for _ in 0..MAX_TRIES {
             match openat2(self.0.as_fd(), path, flags, Mode::empty(), resolve) {
-                // Something above it was renamed meanwhile: the kernel could not tell.
+                // Something above it was renamed meanwhile: the kernel could not tell. An agent may do that without end.
                 Err(Errno::AGAIN) => {}
                 opened => return opened,
             }
         }
+        Err(Errno::AGAIN)
     }
 }
 
@@ -205,7 +206,10 @@ fn refusal(path: &Path, errno: Errno) -> Problem {
             Problem::new(Code::Conflict, format!("the agent's user may not do this with `{path}`"))
         }
         Errno::NOTEMPTY | Errno::EXIST => Problem::new(Code::Conflict, format!("`{path}` is not empty")),
-        Errno::NOSPC | Errno::DQUOT => Problem::new(Code::ResourceLimit, "the disk is full"),
+        Errno::NOSPC | Errno::DQUOT => Problem::new(Code::StorageFull, "the disk is full"),
+        Errno::AGAIN => {
+            Problem::new(Code::Conflict, format!("the directories of `{path}` are being moved; try again"))
+        }
         Errno::NAMETOOLONG => Problem::invalid("path", "a name in it is too long"),
         Errno::NOSYS => Problem::new(Code::Unsupported, "the kernel is too old for this: Linux 5.6 has it"),
         errno => Problem::internal(format!("`{path}`: {errno}")),
