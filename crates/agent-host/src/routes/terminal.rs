@@ -5,6 +5,8 @@ mod parts;
 mod typing;
 mod violation;
 
+use std::time::Duration;
+
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
@@ -27,6 +29,8 @@ use keyboard::Keyboard;
 
 /// Refusals that may wait for a viewer that does not read. Until there is room its frames wait.
 const REFUSALS: usize = 16;
+/// How long the other side may take to answer a close frame.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes read from the log at once for a viewer that resumes.
 const CATCH_UP: usize = 256 * 1024;
 
@@ -70,7 +74,9 @@ async fn serve(socket: WebSocket, session: Session, v1: bool, query: TerminalQue
         let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
         if output.sink.send(close).await.is_ok() {
             // The other side answers with its own close frame; until then what we sent is on its way.
-            while let Some(Ok(_)) = stream.next().await {}
+            let answered = async { while let Some(Ok(_)) = stream.next().await {} };
+            // Who does not answer loses the rest: the size it held is given back.
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, answered).await;
         }
     }
     // What a viewer typed before it left is typed.
