@@ -78,8 +78,9 @@ fn a_daemon_of_the_agent_is_still_its_process() {
         "import os,socket,time\n\
          if os.fork(): os._exit(0)\n\
          os.setsid()\n\
+         parent=os.getpid()\n\
          if os.fork(): os._exit(0)\n\
-         time.sleep(0.3)\n\
+         while os.getppid()==parent: time.sleep(0.01)\n\
          s=socket.socket(socket.AF_UNIX); s.connect('{}')\n\
          s.send(b'GET /agent HTTP/1.0\\r\\n\\r\\n'); open('{}.part','w').write(s.recv(12).decode())\n\
          os.rename('{}.part','{}')\n",

@@ -151,6 +151,8 @@ async fn a_server_starts_on_a_full_disk() {
     disk.fill();
     let plane = Plane::start(disk.path(), vec![runtime.spec("local")]).await;
     assert_eq!(plane.client.list_all(&Default::default()).await.unwrap().len(), 1);
+    // What the first server gave back when it closed its database, after it had answered for the last time.
+    disk.fill();
     assert_eq!(plane.spawn("another", None).await.unwrap_err().code, Code::StorageFull);
     runtime.says(agent.id.as_str(), "during").await;
     let mut events = plane.events(Some("0")).await;
