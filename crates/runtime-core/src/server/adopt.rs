@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use parallax_api::workspace::WorkspaceKeep;
 use parallax_api::{Agent, AgentId, AgentStatus, Problem};
 use parallax_store::AgentRow;
@@ -28,11 +28,20 @@ impl RuntimeCore {
     /// without a row are adopted too: the database was lost or damaged, and what lies on the disk stays readable.
     pub(super) async fn adopt(self: &Arc<Self>) -> anyhow::Result<()> {
         let mut found = self.list_hosts().await;
-        for AgentRow { agent, launched } in self.table.all().await? {
-            let host = found.remove(&agent.id);
+        let rows: Vec<_> =
+            self.table.all().await?.into_iter().map(|row| (found.remove(&row.agent.id), row)).collect();
+        // At once: a host whose agent is still being set up answers late, and nothing is served before.
+        let asked = stream::iter(rows)
+            .map(async |(host, AgentRow { agent, launched })| {
+                let address = host.as_ref().and_then(|host: &FoundHost| host.address.clone());
+                let has_started = launched || self.has_started(&agent.id, address.as_ref()).await;
+                (agent, host, address, has_started)
+            })
+            .buffered(ASKED_AT_ONCE);
+        let mut asked = std::pin::pin!(asked);
+        while let Some((agent, host, address, has_started)) = asked.next().await {
             let exit = (agent.status == AgentStatus::Stopped).then(|| agent.exit.clone()).flatten();
-            let address = host.as_ref().and_then(|host| host.address.clone());
-            if !launched && !self.has_started(&agent.id, address.as_ref()).await {
+            if !has_started {
                 // Nobody got an answer, and a retry may use its id: it must be gone before we serve.
                 self.undo(&agent.id, WorkspaceKeep::Changed).await;
                 continue;
@@ -98,7 +107,7 @@ impl RuntimeCore {
             self.adopt_dead(host.id).await;
         }
         let living = living.into_iter().filter_map(|host| Some((host.id, host.address?)));
-        let known = futures::stream::iter(living)
+        let known = stream::iter(living)
             .map(async |(id, address): (AgentId, HostAddress)| {
                 let host = HostClient::new(address);
                 let agent = host.agent().await;
