@@ -55,12 +55,14 @@ fn as_text(runtime_url: &str, url: &str, types: &[TypeInfo], agents: usize, need
         add(format!("\nStill there from before: {} (`parallax ls`)", count(agents)));
     }
     let example = types.iter().find(|info| info.available).map_or("claude", |info| info.name.as_str());
+    // Bash would take a question for a command.
+    let message = if example == "shell" { "uname -a" } else { "What does this project do?" };
     let token = if needs_token { " -H \"Authorization: Bearer $PARALLAX_API_TOKEN\"" } else { "" };
     add(format!(
         "\nTry:\n  curl -X POST {url}/api/managed-agents{token} -H \"Content-Type: application/json\" \\\n    -d '{{\"name\": \
          \"code-reviewer\", \"type\": \"{example}\", \"capabilities\": [\"code_review\"]}}'\n  curl -X POST \
-         {url}/api/managed-agents/ID/send{token} -H \"Content-Type: application/json\" \\\n    -d '{{\"message\": \"What does \
-         this project do?\", \"expectResponse\": true}}'"
+         {url}/api/managed-agents/ID/send{token} -H \"Content-Type: application/json\" \\\n    -d '{{\"message\": \"{message}\", \
+         \"expectResponse\": true}}'"
     ));
     text + "\nCtrl-C ends it."
 }
