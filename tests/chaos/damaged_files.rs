@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use parallax_api::client::ListFilter;
 use parallax_testkit::backend::{ServerOptions, TestBackend, fake};
 use parallax_testkit::local::LocalBackend;
-use parallax_testkit::user::User;
+use parallax_testkit::user::{Spawned, User};
 use parallax_testkit::wait::{PATIENCE, within};
 
 use crate::seed::{Random, rounds};
@@ -59,6 +59,20 @@ fn damage(path: &Path, random: &mut Random) -> String {
     how
 }
 
+/// An agent that lives, one that has ended, and the files of their server, which was killed.
+async fn leave_state(backend: &LocalBackend, user: &User) -> (Spawned, Spawned, Vec<PathBuf>) {
+    let (alive, ended) =
+        (user.spawn_ready(fake("alive", &[])).await, user.spawn_ready(fake("ended", &[])).await);
+    assert_eq!(alive.say("before").await, "echo: before");
+    assert_eq!(ended.say("before").await, "echo: before");
+    ended.stop().await;
+    backend.kill_server().await;
+    let mut found = Vec::new();
+    files(&backend.directory().join("state"), &mut found);
+    found.sort();
+    (alive, ended, found)
+}
+
 /// One damaged file at a time: the server starts and answers, and an agent that the file does not belong to has lost nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "damages files: make test-chaos"]
@@ -67,16 +81,7 @@ async fn a_damaged_file_costs_at_most_itself() {
     for round in 0..rounds() * 3 {
         let backend = LocalBackend::start().await;
         let user = backend.user();
-        let (alive, ended) =
-            (user.spawn_ready(fake("alive", &[])).await, user.spawn_ready(fake("ended", &[])).await);
-        assert_eq!(alive.say("before").await, "echo: before");
-        assert_eq!(ended.say("before").await, "echo: before");
-        ended.stop().await;
-        backend.kill_server().await;
-
-        let mut found = Vec::new();
-        files(&backend.directory().join("state"), &mut found);
-        found.sort();
+        let (alive, ended, found) = leave_state(&backend, &user).await;
         let chosen = found[random.below(found.len())].clone();
         let how = damage(&chosen, &mut random);
         println!("round {round}: {} {how}", chosen.display());
@@ -121,14 +126,7 @@ async fn stop_what_answers(user: &User) {
 async fn a_lost_database_loses_no_transcript() {
     let backend = LocalBackend::start().await;
     let user = backend.user();
-    let (alive, ended) =
-        (user.spawn_ready(fake("alive", &[])).await, user.spawn_ready(fake("ended", &[])).await);
-    assert_eq!(alive.say("before").await, "echo: before");
-    assert_eq!(ended.say("before").await, "echo: before");
-    ended.stop().await;
-    backend.kill_server().await;
-    let mut found = Vec::new();
-    files(&backend.directory().join("state"), &mut found);
+    let (alive, ended, found) = leave_state(&backend, &user).await;
     let is_database = |path: &&PathBuf| {
         path.file_name().is_some_and(|name| {
             let name = name.to_string_lossy();
