@@ -7,7 +7,7 @@ use crate::error::WorkspaceError;
 use crate::git::Git;
 use crate::identity::Identity;
 use crate::scratch::Scratch;
-use crate::workspace::{ScratchIndex, Workspace};
+use crate::workspace::Workspace;
 use crate::workspaces::{Workspaces, resolve};
 
 /// The other side of a comparison.
@@ -66,8 +66,8 @@ impl Workspace {
     /// A commit of everything in the workspace as it is now, in `scratch` alone. The agent's index is not touched.
     async fn snapshot(&self, scratch: &Scratch) -> Result<String, WorkspaceError> {
         let git = self.git().await?;
-        let index = ScratchIndex::of(&git).await?;
-        let git = Identity::of_server().applied(scratch.storing_here(git.with_index(index.path())));
+        let index = self.scratch_index(&git).await?;
+        let git = Identity::of_server().applied(scratch.storing_here(git.with_index(&index.path())));
         // A file that cannot be read is left out.
         git.succeeds(["add", "--all", "--ignore-errors", "--", "."]).await?;
         let tree = git.line(["write-tree"]).await?;

@@ -3,15 +3,40 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::WorkspaceError;
 use crate::git::Git;
 
+/// A directory of ours, removed when it is dropped.
+pub(crate) struct ScratchDirectory(PathBuf);
+
+impl ScratchDirectory {
+    /// A new one below `root`.
+    pub(crate) fn make(root: &Path) -> std::io::Result<Self> {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let directory = root.join(format!("{PREFIX}{}-{number}", std::process::id()));
+        std::fs::DirBuilder::new().mode(0o700).create(&directory)?;
+        Ok(Self(directory))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for ScratchDirectory {
+    fn drop(&mut self) {
+        remove(&self.0);
+    }
+}
+
 /// A bare repository, removed when it is dropped.
 pub(crate) struct Scratch {
-    directory: PathBuf,
+    directory: ScratchDirectory,
     lender: PathBuf,
     git: Git,
 }
@@ -26,19 +51,10 @@ impl Scratch {
     pub(crate) async fn make(root: &Path, git_directory: &Path) -> Result<Self, WorkspaceError> {
         let lender = Git::open(git_directory).await?;
         let format = lender.line(["rev-parse", "--show-object-format"]).await?;
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let directory = root.join(format!("{PREFIX}{}-{number}", std::process::id()));
-        std::fs::create_dir(&directory)?;
-        let git = match Git::open(&directory).await {
-            Ok(git) => {
-                git.with_variable("GIT_ALTERNATE_OBJECT_DIRECTORIES", quoted(&git_directory.join("objects")))
-            }
-            Err(error) => {
-                remove(&directory);
-                return Err(error);
-            }
-        };
-        // From here on dropping it takes it away.
+        let directory = ScratchDirectory::make(root)?;
+        let git = Git::open(directory.path())
+            .await?
+            .with_variable("GIT_ALTERNATE_OBJECT_DIRECTORIES", quoted(&git_directory.join("objects")));
         let scratch = Self { lender: git_directory.join("objects"), git, directory };
         let format = format!("--object-format={format}");
         scratch.git.run(["init", "--quiet", "--bare", "--template=", &format]).await?;
@@ -57,14 +73,8 @@ impl Scratch {
 
     /// Another git (of a worktree of the lender), so that its new objects go into this.
     pub(crate) fn storing_here(&self, git: Git) -> Git {
-        git.with_variable("GIT_OBJECT_DIRECTORY", self.directory.join("objects"))
+        git.with_variable("GIT_OBJECT_DIRECTORY", self.directory.path().join("objects"))
             .with_variable("GIT_ALTERNATE_OBJECT_DIRECTORIES", quoted(&self.lender))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        remove(&self.directory);
     }
 }
 

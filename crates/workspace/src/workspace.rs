@@ -1,10 +1,15 @@
 //! One workspace.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::error::WorkspaceError;
 use crate::git::Git;
 use crate::record::Record;
+use crate::scratch::ScratchDirectory;
 
 /// The worktree of one agent.
 #[derive(Clone, Debug)]
@@ -48,51 +53,70 @@ impl Workspace {
     /// The agent's own index is not touched. The copy goes with what is returned.
     pub(crate) async fn git_with_new_files(&self) -> Result<(Git, ScratchIndex), WorkspaceError> {
         let git = self.git().await?;
-        let scratch = ScratchIndex::of(&git).await?;
-        let git = git.with_index(scratch.path());
+        let scratch = self.scratch_index(&git).await?;
+        let git = git.with_index(&scratch.path());
         // A file that cannot be read is left out.
         git.succeeds(["add", "--intent-to-add", "--ignore-errors", "--", "."]).await?;
         Ok((git, scratch))
     }
+
+    /// A copy of the index, beside all workspaces: out of the agent's own directories, and gone with the next sweep there if this
+    /// server is killed.
+    pub(crate) async fn scratch_index(&self, git: &Git) -> Result<ScratchIndex, WorkspaceError> {
+        let root = self.directory.parent().unwrap_or(&self.directory);
+        ScratchIndex::of(git, root).await
+    }
 }
 
-/// A copy of an index, removed when it is dropped.
-pub(crate) struct ScratchIndex(PathBuf);
+/// The largest index that is copied, in bytes.
+const MAX_INDEX: u64 = 256 << 20;
+
+/// A copy of an index in a directory of ours, removed when it is dropped.
+pub(crate) struct ScratchIndex {
+    directory: ScratchDirectory,
+}
 
 impl ScratchIndex {
-    /// A copy of the index of a worktree.
-    pub(crate) async fn of(git: &Git) -> Result<Self, WorkspaceError> {
-        let index = git.line(["rev-parse", "--path-format=absolute", "--git-path", "index"]).await?;
-        Self::copy(Path::new(&index))
+    /// A copy of the index of a worktree, below `root`.
+    pub(crate) async fn of(git: &Git, root: &Path) -> Result<Self, WorkspaceError> {
+        // Not `--git-path index`: that would follow a link in its place.
+        let index = PathBuf::from(git.line(["rev-parse", "--absolute-git-dir"]).await?).join("index");
+        let scratch = Self { directory: ScratchDirectory::make(root)? };
+        let copy = scratch.path();
+        let copied = tokio::task::spawn_blocking(move || copy_index(&index, &copy)).await;
+        copied.map_err(std::io::Error::from)??;
+        Ok(scratch)
     }
 
     /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-
-    fn copy(index: &Path) -> Result<Self, WorkspaceError> {
-        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let scratch = Self(index.with_extension(format!("parallax-{}-{number}", std::process::id())));
-        // No index: nothing was ever added.
-        match std::fs::copy(index, &scratch.0) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(scratch),
-            copied => copied?,
-        };
-        // As old as the original: git looks into files that are as young as the index. One that was changed in the second in which
-        // it was checked out, and is as long as before, would pass for unchanged.
-        let written = std::fs::metadata(index)?.modified()?;
-        std::fs::File::options().write(true).open(&scratch.0)?.set_modified(written)?;
-        Ok(scratch)
+    pub(crate) fn path(&self) -> PathBuf {
+        self.directory.path().join("index")
     }
 }
 
-static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-
-impl Drop for ScratchIndex {
-    fn drop(&mut self) {
-        // It may never have been written.
-        drop(std::fs::remove_file(&self.0));
-        drop(std::fs::remove_file(self.0.with_added_extension("lock")));
+fn copy_index(index: &Path, copy: &Path) -> Result<(), WorkspaceError> {
+    // The agent can put anything in its place: a pipe would wait for a writer, a link leads elsewhere.
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let odd = |what: &str| WorkspaceError::Invalid(format!("the index of the worktree {what}"));
+    let index = match rustix::fs::open(index, flags, Mode::empty()) {
+        Ok(index) => std::fs::File::from(index),
+        // No index: nothing was ever added.
+        Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::LOOP | Errno::NXIO) => return Err(odd("is no file")),
+        Err(error) => return Err(std::io::Error::from(error).into()),
+    };
+    let metadata = index.metadata()?;
+    if !metadata.is_file() {
+        return Err(odd("is no file"));
     }
+    let mut copy = std::fs::File::create_new(copy)?;
+    // One more than may be: it can grow meanwhile.
+    if metadata.len() > MAX_INDEX || std::io::copy(&mut (&index).take(MAX_INDEX + 1), &mut copy)? > MAX_INDEX
+    {
+        return Err(odd("is too large"));
+    }
+    // As old as the original: git looks into files that are as young as the index. One that was changed in the second in which
+    // it was checked out, and is as long as before, would pass for unchanged.
+    copy.set_modified(metadata.modified()?)?;
+    Ok(())
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use futures::future::join_all;
 use parallax_api::workspace::{DiffAgainst, DiffQuery, WorkspaceKeep};
@@ -392,4 +393,30 @@ async fn what_cannot_be_is_refused_and_leaves_nothing() {
     assert!(invalid(bed.workspaces.create(&bed.request("a")).await).contains("already"));
     assert_eq!((bed.worktrees(), bed.branches().len()), (1, 2));
     assert_eq!(fs::read_dir(&bed.root).unwrap().count(), 2, "one workspace and its record");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_is_none_holds_nobody_up() {
+    let bed = Bed::new();
+    let workspace = bed.create("a").await;
+    let own = bed.repository.join(".git/worktrees/a");
+    let (index, aside) = (own.join("index"), own.join("aside"));
+    fs::rename(&index, &aside).unwrap();
+    let pipe = || assert!(Command::new("mkfifo").arg(&index).status().unwrap().success());
+    let link = || symlink(&aside, &index).unwrap();
+    let long = || fs::File::create(&index).unwrap().set_len(300 << 20).unwrap();
+    for odd in [&pipe as &dyn Fn(), &link, &long] {
+        odd();
+        let workspace = workspace.clone();
+        let reading = tokio::spawn(async move { workspace.changes().await });
+        let answer = tokio::time::timeout(Duration::from_secs(20), reading).await.unwrap().unwrap();
+        assert!(invalid(answer).contains("index"));
+        fs::remove_file(&index).unwrap();
+    }
+    // The name of a copy is not one that an agent can take beforehand, and no copy stays.
+    fs::rename(&aside, &index).unwrap();
+    workspace.changes().await.unwrap();
+    let left = fs::read_dir(&own).unwrap().chain(fs::read_dir(&bed.root).unwrap());
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(!left.iter().any(|name| name.contains("parallax") || name.starts_with(".scratch")), "{left:?}");
 }
