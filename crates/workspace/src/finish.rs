@@ -41,7 +41,8 @@ impl Workspaces {
         }
         let branch = format!("refs/heads/{}", workspace.record().branch);
         let tip = git.line(["rev-parse", "--verify", "--quiet", "--end-of-options", &branch]).await.ok();
-        let outside = Git::open(&workspace.record().git_directory).await?;
+        // Git looks into the worktree before it removes it, where other filters may be than in the repository.
+        let outside = Git::open(&workspace.record().git_directory).await?.without_programs_of(&git);
         let directory = workspace.directory().as_os_str();
         outside.run::<&OsStr>(["worktree".as_ref(), "unlock".as_ref(), "--".as_ref(), directory]).await?;
         let mut remove: Vec<&OsStr> = vec!["worktree".as_ref(), "remove".as_ref()];

@@ -119,6 +119,13 @@ impl Git {
         Ok(git)
     }
 
+    /// The same with the filters and merge drivers of another one switched off, too.
+    #[must_use]
+    pub(crate) fn without_programs_of(mut self, other: &Self) -> Self {
+        self.programs_off.extend_from_slice(&other.programs_off);
+        self
+    }
+
     /// The same with an index of its own.
     #[must_use]
     pub fn with_index(self, index: &Path) -> Self {

@@ -95,14 +95,22 @@ impl Workspaces {
         record.write(&self.record(id))?;
         let reason = format!("parallax agent {id}");
         let mut args: Vec<std::ffi::OsString> =
-            ["worktree", "add", "--quiet", "--no-track", "--lock", "--reason"].map(Into::into).into();
+            ["worktree", "add", "--quiet", "--no-checkout", "--no-track", "--lock", "--reason"]
+                .map(Into::into)
+                .into();
         args.extend([reason.into(), "-b".into(), record.branch.clone().into(), "--".into()]);
         args.extend([directory.clone().into(), record.base.clone().into()]);
-        if let Err(error) = git.run(args).await {
-            self.clean_up(&git, &record).await;
+        let workspace = Workspace { directory, record };
+        let made = async {
+            git.run(args).await?;
+            // Only now: configuration can depend on the worktree and on its branch, and with it which filters there are.
+            workspace.git().await?.run(["reset", "--hard", "--quiet"]).await
+        };
+        if let Err(error) = made.await {
+            self.clean_up(&git, &workspace.record).await;
             return Err(error);
         }
-        Ok(Workspace { directory, record })
+        Ok(workspace)
     }
 
     /// The workspace of this agent.

@@ -81,6 +81,14 @@ fn commit(directory: &Path, message: &str) {
     git(directory, &["commit", "--quiet", "--message", message]);
 }
 
+/// A program that says when it ran, and the file where it says so.
+fn trap(bed: &Bed) -> (String, PathBuf) {
+    let (trap, sprung) = (bed.repository.with_file_name("trap.sh"), bed.repository.with_file_name("sprung"));
+    fs::write(&trap, format!("#!/bin/sh\necho \"$0 $*\" >> '{}'\ncat\n", sprung.display())).unwrap();
+    fs::set_permissions(&trap, fs::Permissions::from_mode(0o755)).unwrap();
+    (trap.to_str().unwrap().to_owned(), sprung)
+}
+
 fn invalid<T: std::fmt::Debug>(result: Result<T, WorkspaceError>) -> String {
     match result.unwrap_err() {
         WorkspaceError::Invalid(why) => why,
@@ -299,15 +307,16 @@ async fn at_the_end_only_what_is_elsewhere_goes() {
 #[tokio::test]
 async fn a_hostile_repository_runs_nothing() {
     let bed = Bed::new();
-    let trap = bed.repository.with_file_name("trap.sh");
-    let sprung = bed.repository.with_file_name("sprung");
-    fs::write(&trap, format!("#!/bin/sh\necho \"$0 $*\" >> '{}'\ncat\n", sprung.display())).unwrap();
-    fs::set_permissions(&trap, fs::Permissions::from_mode(0o755)).unwrap();
-    let trap = trap.to_str().unwrap();
+    let (trap, sprung) = trap(&bed);
+    let trap = trap.as_str();
     for hook in ["post-checkout", "post-index-change", "reference-transaction", "pre-commit", "post-commit"] {
         symlink(trap, bed.repository.join(".git/hooks").join(hook)).unwrap();
     }
-    fs::write(bed.repository.join(".gitattributes"), "* filter=evil diff=evil merge=evil\n").unwrap();
+    fs::write(
+        bed.repository.join(".gitattributes"),
+        "* filter=evil diff=evil merge=evil\n*.txt filter=far\ninner/* filter=branch\n",
+    )
+    .unwrap();
     git(&bed.repository, &["-c", "core.hooksPath=/dev/null", "add", ".gitattributes"]);
     git(&bed.repository, &["-c", "core.hooksPath=/dev/null", "commit", "--quiet", "-m", "attributes"]);
     for (key, value) in [
@@ -328,7 +337,16 @@ async fn a_hostile_repository_runs_nothing() {
     ] {
         git(&bed.repository, &["-c", "core.fsmonitor=false", "config", key, value]);
     }
+    // Filters that are there only as a worktree of the repository sees it.
+    for (name, condition) in [("far", "gitdir:**/worktrees/**"), ("branch", "onbranch:parallax/**")] {
+        let file = bed.repository.join(".git").join(name);
+        let filter = format!("[filter \"{name}\"]\n\tsmudge = {trap}\n\tclean = {trap}\n");
+        fs::write(&file, filter).unwrap();
+        let key = format!("includeIf.{condition}.path");
+        git(&bed.repository, &["-c", "core.fsmonitor=false", "config", &key, file.to_str().unwrap()]);
+    }
     let workspace = bed.create("a").await;
+    assert!(!sprung.exists(), "{}", fs::read_to_string(&sprung).unwrap());
     fs::write(workspace.directory().join("common.txt"), "changed\n").unwrap();
     fs::write(workspace.directory().join("new"), "new\n").unwrap();
     workspace.changes().await.unwrap();
@@ -336,6 +354,10 @@ async fn a_hostile_repository_runs_nothing() {
     assert!(diff.contains("+changed") && diff.contains("+new"), "{diff}");
     bed.workspaces.finish("a", WorkspaceKeep::Changed).await.unwrap();
     bed.workspaces.finish("a", WorkspaceKeep::Never).await.unwrap();
+    // One that goes after git itself looked whether it is as it was checked out.
+    let touched = bed.create("b").await;
+    fs::write(touched.directory().join("common.txt"), "one\ntwo\nthree\n").unwrap();
+    assert_eq!(bed.workspaces.finish("b", WorkspaceKeep::Changed).await.unwrap(), Outcome::Removed);
     assert!(!sprung.exists(), "{}", fs::read_to_string(&sprung).unwrap());
 }
 
