@@ -10,8 +10,12 @@ use crate::scratch::Scratch;
 use crate::workspace::Workspace;
 use crate::workspaces::{Workspaces, check_branch_name};
 
-/// How git receives in a repository of this machine: its hooks are none of those that were chosen to run here.
-const RECEIVE_HERE: &str = "--receive-pack=git -c core.hooksPath=/dev/null -c core.alternateRefsCommand=false -c gc.auto=0 receive-pack";
+/// How git receives in a repository of this machine: nothing of its configuration runs here. What is checked out there stays as it
+/// is, since its filters would run. Said here, because git clears the configuration of a call before it receives.
+const RECEIVE_HERE: &str = concat!(
+    "--receive-pack=git -c core.hooksPath=/dev/null -c core.alternateRefsCommand=false -c core.fsmonitor=false",
+    " -c receive.denyCurrentBranch=refuse -c receive.autogc=false -c gc.auto=0 receive-pack"
+);
 
 impl Workspaces {
     /// Pushes the commit that is checked out to a branch of a remote. The remote's address is read from the repository; the

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use futures::future::join_all;
-use parallax_api::workspace::{DiffAgainst, DiffQuery, WorkspaceKeep};
+use parallax_api::workspace::{DiffAgainst, DiffQuery, PushRequest, WorkspaceKeep};
 use parallax_workspace::{NewWorkspace, Outcome, Workspace, WorkspaceError, Workspaces};
 use tempfile::TempDir;
 
@@ -441,4 +441,36 @@ async fn an_index_that_is_none_holds_nobody_up() {
     let left = fs::read_dir(&own).unwrap().chain(fs::read_dir(&bed.root).unwrap());
     let left: Vec<_> = left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     assert!(!left.iter().any(|name| name.contains("parallax") || name.starts_with(".scratch")), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_push_runs_nothing_of_a_repository_of_this_machine() {
+    let bed = Bed::new();
+    let target = bed.repository.with_file_name("target");
+    git(bed.repository.parent().unwrap(), &["clone", "--quiet", "repository", "target"]);
+    git(&bed.repository, &["remote", "add", "origin", target.to_str().unwrap()]);
+    let (trap, sprung) = trap(&bed);
+    fs::write(target.join(".git/info/attributes"), "* filter=evil\n").unwrap();
+    for (key, value) in [
+        ("receive.denyCurrentBranch", "updateInstead"),
+        ("core.fsmonitor", &trap),
+        ("filter.evil.smudge", &trap),
+        ("filter.evil.clean", &trap),
+        ("gc.recentObjectsHook", &trap),
+        ("gc.auto", "1"),
+    ] {
+        git(&target, &["-c", "core.fsmonitor=false", "config", key, value]);
+    }
+    symlink(&trap, target.join(".git/hooks/push-to-checkout")).unwrap();
+    let workspace = bed.create("a").await;
+    fs::write(workspace.directory().join("common.txt"), "mine\n").unwrap();
+    commit(workspace.directory(), "mine");
+    let checked_out = PushRequest { branch: Some("main".into()), ..PushRequest::default() };
+    let refused = bed.workspaces.push(&workspace, &checked_out).await;
+    assert!(!sprung.exists(), "{}", fs::read_to_string(&sprung).unwrap());
+    assert!(matches!(refused, Err(WorkspaceError::Refused(_))), "{refused:?}");
+    bed.workspaces.push(&workspace, &PushRequest::default()).await.unwrap();
+    assert!(!sprung.exists(), "{}", fs::read_to_string(&sprung).unwrap());
+    let pushed = git(&target, &["-c", "core.fsmonitor=false", "rev-parse", &workspace.record().branch]);
+    assert_eq!(pushed, git(workspace.directory(), &["rev-parse", "HEAD"]));
 }
