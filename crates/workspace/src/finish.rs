@@ -8,7 +8,7 @@ use crate::changes::STATUS;
 use crate::error::WorkspaceError;
 use crate::git::Git;
 use crate::workspace::Workspace;
-use crate::workspaces::Workspaces;
+use crate::workspaces::{Workspaces, remove_branch};
 
 /// What became of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,8 +53,7 @@ impl Workspaces {
         // Without force git itself refuses what was changed since the look above.
         outside.run(remove).await?;
         if let Some(tip) = tip {
-            // Only where it was seen: commits that came since stay on it.
-            outside.succeeds(["update-ref", "-d", &branch, &tip]).await?;
+            remove_branch(&outside, &workspace.record().branch, &tip).await?;
         }
         self.forget(id)?;
         Ok(Outcome::Removed)

@@ -78,7 +78,7 @@ impl Workspaces {
 }
 
 /// The checkout that has this branch.
-async fn checked_out_at(git: &Git, reference: &str) -> Result<Option<String>, WorkspaceError> {
+pub(crate) async fn checked_out_at(git: &Git, reference: &str) -> Result<Option<String>, WorkspaceError> {
     let list = git.run(["worktree", "list", "--porcelain", "-z"]).await?;
     let list = String::from_utf8_lossy(&list).into_owned();
     let mut place = "";

@@ -1,5 +1,6 @@
 //! The workspaces of one server: made, found again, removed.
 
+use std::ffi::OsString;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::error::WorkspaceError;
 use crate::git::Git;
+use crate::merge::checked_out_at;
 use crate::record::Record;
 use crate::scratch;
 use crate::workspace::Workspace;
@@ -91,16 +93,21 @@ impl Workspaces {
         if directory.symlink_metadata().is_ok() || self.record(id).symlink_metadata().is_ok() {
             return Err(WorkspaceError::Invalid(format!("there is a workspace `{id}` already")));
         }
+        // Again: another call may have made it since.
+        check_branch(&git, &record.branch).await?;
         // Before the worktree: a server that dies in between leaves a record without one, not one that nobody knows.
         record.write(&self.record(id))?;
         let reason = format!("parallax agent {id}");
-        let mut args: Vec<std::ffi::OsString> =
-            ["worktree", "add", "--quiet", "--no-checkout", "--no-track", "--lock", "--reason"]
-                .map(Into::into)
-                .into();
-        args.extend([reason.into(), "-b".into(), record.branch.clone().into(), "--".into()]);
-        args.extend([directory.clone().into(), record.base.clone().into()]);
+        let args = ["worktree", "add", "--quiet", "--no-checkout", "--lock", "--reason", &reason, "--"];
+        let args = args.map(OsString::from).into_iter();
+        let args = args.chain([directory.clone().into(), record.branch.clone().into()]);
         let workspace = Workspace { directory, record };
+        // First and by itself, so that it is known whose it is. Only if it is not there: somebody beside this server may make it.
+        let reference = format!("refs/heads/{}", workspace.record.branch);
+        if let Err(error) = git.run(["update-ref", &reference, &workspace.record.base, ""]).await {
+            self.forget(id)?;
+            return Err(error);
+        }
         let made = async {
             git.run(args).await?;
             // Only now: configuration can depend on the worktree and on its branch, and with it which filters there are.
@@ -172,8 +179,7 @@ impl Workspaces {
             ["worktree".as_ref(), "remove".as_ref(), "--force".as_ref(), "--force".as_ref(), "--".as_ref()];
         // Perhaps it was never there; the branch only goes while it is where it was made.
         let _ = git.succeeds(remove.into_iter().chain([directory])).await;
-        let reference = format!("refs/heads/{}", record.branch);
-        let _ = git.succeeds(["update-ref", "-d", &reference, &record.base]).await;
+        let _ = remove_branch(git, &record.branch, &record.base).await;
         if let Err(error) = self.forget(record.id.as_str()) {
             tracing::warn!(
                 agent.id = %record.id,
@@ -191,6 +197,16 @@ impl Workspaces {
     fn record(&self, id: &str) -> PathBuf {
         self.root.join(format!("{id}.json"))
     }
+}
+
+/// Removes a branch while it is at `tip`, and nobody has it checked out: commits that came since stay on it. A record may also
+/// name one that is another's: its server died before it made the branch.
+pub(crate) async fn remove_branch(git: &Git, branch: &str, tip: &str) -> Result<(), WorkspaceError> {
+    let reference = format!("refs/heads/{branch}");
+    if checked_out_at(git, &reference).await?.is_none() {
+        git.succeeds(["update-ref", "-d", &reference, tip]).await?;
+    }
+    Ok(())
 }
 
 /// An id that is one name in a directory and no option.
@@ -241,7 +257,8 @@ async fn base_branch(git: &Git, reference: &str) -> Result<Option<String>, Works
 /// Fails with `Invalid` for what cannot be the name of a branch.
 pub(crate) async fn check_branch_name(git: &Git, branch: &str) -> Result<(), WorkspaceError> {
     let reference = format!("refs/heads/{branch}");
-    if branch.starts_with('-') || !git.succeeds(["check-ref-format", &reference]).await? {
+    // `HEAD` is what is checked out, wherever a branch can be named.
+    if branch.starts_with('-') || branch == "HEAD" || !git.succeeds(["check-ref-format", &reference]).await? {
         return Err(WorkspaceError::Invalid(format!("`{branch:.100}` cannot be the name of a branch")));
     }
     Ok(())

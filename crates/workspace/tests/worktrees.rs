@@ -399,6 +399,7 @@ async fn what_cannot_be_is_refused_and_leaves_nothing() {
         ("a b", "cannot be the name"),
         ("a..b", "cannot be the name"),
         ("../x", "cannot be the name"),
+        ("HEAD", "cannot be the name"),
         ("main", "already"),
     ] {
         let request = NewWorkspace { branch: Some(branch.into()), ..bed.request("a") };
@@ -473,4 +474,20 @@ async fn a_push_runs_nothing_of_a_repository_of_this_machine() {
     assert!(!sprung.exists(), "{}", fs::read_to_string(&sprung).unwrap());
     let pushed = git(&target, &["-c", "core.fsmonitor=false", "rev-parse", &workspace.record().branch]);
     assert_eq!(pushed, git(workspace.directory(), &["rev-parse", "HEAD"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_at_once_on_one_branch_one_has_it() {
+    for _ in 0..4 {
+        let bed = Bed::new();
+        let on = |id: &str| NewWorkspace { branch: Some("wanted".into()), ..bed.request(id) };
+        let (one, two) = (on("one"), on("two"));
+        let (one, two) = tokio::join!(bed.workspaces.create(&one), bed.workspaces.create(&two));
+        let (made, refused) = if one.is_ok() { (one, two) } else { (two, one) };
+        assert!(invalid(refused).contains("already"));
+        let made = made.unwrap();
+        assert_eq!(git(made.directory(), &["rev-parse", "wanted"]), made.record().base);
+        assert_eq!((bed.worktrees(), bed.branches().len()), (1, 2));
+        assert_eq!(fs::read_dir(&bed.root).unwrap().count(), 2, "one workspace and its record");
+    }
 }
