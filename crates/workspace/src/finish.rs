@@ -1,6 +1,8 @@
 //! The end of a workspace: nothing that was not committed, merged or pushed is lost, unless that was asked for.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::time::Duration;
 
 use parallax_api::workspace::WorkspaceKeep;
 
@@ -8,7 +10,10 @@ use crate::changes::STATUS;
 use crate::error::WorkspaceError;
 use crate::git::Git;
 use crate::workspace::Workspace;
-use crate::workspaces::{Workspaces, remove_branch};
+use crate::workspaces::{Workspaces, lock_reason, remove_branch};
+
+/// How long the removal of a worktree may take: a checkout can be large, and what it built larger.
+const REMOVE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// What became of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,25 +38,37 @@ impl Workspaces {
             return Ok(Outcome::Kept("it was asked for".into()));
         }
         let _changing = self.changing().await;
+        let outside = Git::open(&workspace.record().git_directory).await;
+        let is_cut_short = is_missing(&workspace.directory().join(".git"));
+        if is_cut_short {
+            if holds_no_file(workspace.directory()).await? {
+                tokio::fs::remove_dir_all(workspace.directory()).await?;
+                match outside {
+                    Ok(outside) => self.clean_up(&outside, workspace.record()).await,
+                    Err(_) => self.forget(id)?,
+                }
+                return Ok(Outcome::Removed);
+            }
+            // Writes its `.git` again, if git still knows the worktree.
+            let repair = [OsStr::new("worktree"), "repair".as_ref(), "--".as_ref()];
+            let directory = workspace.directory().as_os_str();
+            if let Ok(outside) = &outside {
+                outside.succeeds(repair.into_iter().chain([directory])).await?;
+            }
+        }
         let git = workspace.git().await?;
         if keep == WorkspaceKeep::Changed
-            && let Some(reason) = worth_keeping(&git, &workspace).await?
+            && let Some(reason) = worth_keeping(&git, &workspace, is_cut_short).await?
         {
             return Ok(Outcome::Kept(reason));
         }
         let branch = format!("refs/heads/{}", workspace.record().branch);
         let tip = git.line(["rev-parse", "--verify", "--quiet", "--end-of-options", &branch]).await.ok();
         // Git looks into the worktree before it removes it, where other filters may be than in the repository.
-        let outside = Git::open(&workspace.record().git_directory).await?.without_programs_of(&git);
-        let directory = workspace.directory().as_os_str();
-        outside.run::<&OsStr>(["worktree".as_ref(), "unlock".as_ref(), "--".as_ref(), directory]).await?;
-        let mut remove: Vec<&OsStr> = vec!["worktree".as_ref(), "remove".as_ref()];
-        if keep == WorkspaceKeep::Never {
-            remove.push("--force".as_ref());
-        }
-        remove.extend::<[&OsStr; 2]>(["--".as_ref(), directory]);
-        // Without force git itself refuses what was changed since the look above.
-        outside.run(remove).await?;
+        let outside = outside?.without_programs_of(&git);
+        // Files that are gone are changes to git: force, once nothing else was found.
+        let force = keep == WorkspaceKeep::Never || is_cut_short;
+        remove_worktree(&outside, &workspace, force).await?;
         if let Some(tip) = tip {
             remove_branch(&outside, &workspace.record().branch, &tip).await?;
         }
@@ -66,7 +83,7 @@ impl Workspaces {
     pub async fn worth_keeping(&self, workspace: &Workspace) -> Result<Option<String>, WorkspaceError> {
         match (workspace.record().keep, self.get(workspace.record().id.as_str())) {
             (WorkspaceKeep::Always, Ok(_)) => Ok(Some("it was asked for".into())),
-            (WorkspaceKeep::Changed, Ok(found)) => worth_keeping(&found.git().await?, &found).await,
+            (WorkspaceKeep::Changed, Ok(found)) => worth_keeping(&found.git().await?, &found, false).await,
             (WorkspaceKeep::Never, _) | (_, Err(WorkspaceError::NotFound(_))) => Ok(None),
             (_, Err(error)) => Err(error),
         }
@@ -92,9 +109,56 @@ impl Workspaces {
     }
 }
 
-/// What would be lost.
-async fn worth_keeping(git: &Git, workspace: &Workspace) -> Result<Option<String>, WorkspaceError> {
-    if !git.run(STATUS).await?.is_empty() {
+/// Removes the worktree; without force git itself refuses what was changed since it was looked at. A refused one is as it was.
+async fn remove_worktree(git: &Git, workspace: &Workspace, force: bool) -> Result<(), WorkspaceError> {
+    let worktree = |words: &[&str]| -> Vec<OsString> {
+        let words = ["worktree"].iter().chain(words).chain(&["--"]).map(OsString::from);
+        words.chain([workspace.directory().into()]).collect()
+    };
+    // It is not locked when an earlier end was cut short. One that stays locked is refused below.
+    git.succeeds(worktree(&["unlock"])).await?;
+    let remove = worktree(if force { &["remove", "--force"] } else { &["remove"] });
+    let removing = git.clone().with_time_limit(REMOVE_TIMEOUT);
+    // By itself: whoever does not wait for it any longer must not leave half of it.
+    let removed =
+        tokio::spawn(async move { removing.run(remove).await }).await.map_err(std::io::Error::from)?;
+    if let Err(error) = removed {
+        let reason = lock_reason(workspace.record().id.as_str());
+        // Git may know it no longer.
+        let _ = git.succeeds(worktree(&["lock", "--reason", &reason])).await;
+        return Err(error);
+    }
+    Ok(())
+}
+
+fn is_missing(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}
+
+/// Whether there are directories in it, and nothing else.
+async fn holds_no_file(directory: &Path) -> std::io::Result<bool> {
+    let mut left = vec![directory.to_owned()];
+    while let Some(directory) = left.pop() {
+        let mut entries = tokio::fs::read_dir(directory).await?;
+        while let Some(entry) = entries.next_entry().await? {
+            if !entry.file_type().await?.is_dir() {
+                return Ok(false);
+            }
+            left.push(entry.path());
+        }
+    }
+    Ok(true)
+}
+
+/// What would be lost. Of a worktree whose removal was cut short, files that are gone are no loss: they are in its commits.
+async fn worth_keeping(
+    git: &Git,
+    workspace: &Workspace,
+    is_cut_short: bool,
+) -> Result<Option<String>, WorkspaceError> {
+    let status = git.run(STATUS).await?;
+    let is_loss = |line: &[u8]| !(line.is_empty() || is_cut_short && line.starts_with(b"1 .D "));
+    if status.split(|byte| *byte == 0).any(is_loss) {
         return Ok(Some("something in it is not committed".into()));
     }
     let branch = &workspace.record().branch;

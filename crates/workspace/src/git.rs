@@ -76,6 +76,7 @@ pub struct Git {
     programs_off: Vec<String>,
     /// Variables of this one beside those of every call.
     variables: Vec<(&'static str, OsString)>,
+    time_limit: Duration,
 }
 
 impl Git {
@@ -84,7 +85,12 @@ impl Git {
     /// # Errors
     /// When it has too many of them, or git does not start.
     pub async fn open(directory: &Path) -> Result<Self, WorkspaceError> {
-        let mut git = Self { directory: directory.into(), programs_off: Vec::new(), variables: Vec::new() };
+        let mut git = Self {
+            directory: directory.into(),
+            programs_off: Vec::new(),
+            variables: Vec::new(),
+            time_limit: CALL_TIMEOUT,
+        };
         let found = git.answer(["config", "--name-only", "-z", "--get-regexp", "^(filter|merge)\\."]).await?;
         // Without a match the status is 1, and the output empty.
         let mut names: Vec<(&str, &str)> = std::str::from_utf8(&found.stdout)
@@ -124,6 +130,12 @@ impl Git {
     pub(crate) fn without_programs_of(mut self, other: &Self) -> Self {
         self.programs_off.extend_from_slice(&other.programs_off);
         self
+    }
+
+    /// The same with another limit than [`CALL_TIMEOUT`].
+    #[must_use]
+    pub(crate) fn with_time_limit(self, time_limit: Duration) -> Self {
+        Self { time_limit, ..self }
     }
 
     /// The same with an index of its own.
@@ -213,9 +225,9 @@ impl Git {
             let complaint = String::from_utf8_lossy(&stderr?.0).trim().to_owned();
             Ok(Output { code: status.code(), stdout, complaint })
         };
-        tokio::time::timeout(CALL_TIMEOUT, reading)
+        tokio::time::timeout(self.time_limit, reading)
             .await
-            .unwrap_or(Err(WorkspaceError::Timeout(CALL_TIMEOUT)))
+            .unwrap_or(Err(WorkspaceError::Timeout(self.time_limit)))
     }
 }
 

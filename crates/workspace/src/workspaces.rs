@@ -97,7 +97,7 @@ impl Workspaces {
         check_branch(&git, &record.branch).await?;
         // Before the worktree: a server that dies in between leaves a record without one, not one that nobody knows.
         record.write(&self.record(id))?;
-        let reason = format!("parallax agent {id}");
+        let reason = lock_reason(id);
         let args = ["worktree", "add", "--quiet", "--no-checkout", "--lock", "--reason", &reason, "--"];
         let args = args.map(OsString::from).into_iter();
         let args = args.chain([directory.clone().into(), record.branch.clone().into()]);
@@ -197,6 +197,11 @@ impl Workspaces {
     fn record(&self, id: &str) -> PathBuf {
         self.root.join(format!("{id}.json"))
     }
+}
+
+/// Why git keeps the worktree of this agent: for whoever lists them.
+pub(crate) fn lock_reason(id: &str) -> String {
+    format!("parallax agent {id}")
 }
 
 /// Removes a branch while it is at `tip`, and nobody has it checked out: commits that came since stay on it. A record may also

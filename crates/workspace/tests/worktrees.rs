@@ -491,3 +491,47 @@ async fn of_two_at_once_on_one_branch_one_has_it() {
         assert_eq!(fs::read_dir(&bed.root).unwrap().count(), 2, "one workspace and its record");
     }
 }
+
+#[tokio::test]
+async fn an_end_that_was_refused_or_cut_short_is_done_again() {
+    let bed = Bed::new();
+    let changed = WorkspaceKeep::Changed;
+    // Git removes no worktree with submodules.
+    bed.create("refused").await;
+    let modules = bed.repository.join(".git/worktrees/refused/modules");
+    fs::create_dir_all(modules.join("x")).unwrap();
+    for _ in 0..2 {
+        let refused = bed.workspaces.finish("refused", changed).await;
+        assert!(matches!(refused, Err(WorkspaceError::Refused(_))), "{refused:?}");
+        let list = git(&bed.repository, &["worktree", "list", "--porcelain"]);
+        assert!(list.contains("locked parallax agent refused"), "{list}");
+    }
+    fs::remove_dir_all(modules).unwrap();
+    assert_eq!(bed.workspaces.finish("refused", changed).await.unwrap(), Outcome::Removed);
+    // Killed after the unlock.
+    let unlocked = bed.create("unlocked").await;
+    git(&bed.repository, &["worktree", "unlock", unlocked.directory().to_str().unwrap()]);
+    assert_eq!(bed.workspaces.finish("unlocked", changed).await.unwrap(), Outcome::Removed);
+    // Killed while the directory was emptied.
+    let halved = bed.create("halved").await;
+    fs::remove_file(halved.directory().join(".git")).unwrap();
+    fs::remove_file(halved.directory().join("common.txt")).unwrap();
+    fs::write(halved.directory().join("precious"), "p").unwrap();
+    let outcome = bed.workspaces.finish("halved", changed).await.unwrap();
+    assert!(matches!(outcome, Outcome::Kept(_)) && halved.directory().join("precious").exists());
+    fs::remove_file(halved.directory().join("precious")).unwrap();
+    drop(fs::remove_file(halved.directory().join(".git")));
+    assert_eq!(bed.workspaces.finish("halved", changed).await.unwrap(), Outcome::Removed);
+    // What git knew of it is gone, too.
+    let forgotten = bed.create("forgotten").await;
+    fs::remove_dir_all(bed.repository.join(".git/worktrees/forgotten")).unwrap();
+    fs::remove_file(forgotten.directory().join(".git")).unwrap();
+    assert!(bed.workspaces.finish("forgotten", changed).await.is_err());
+    assert!(forgotten.directory().join("common.txt").exists());
+    for file in ["common.txt", "old name.txt", "inner/file"] {
+        fs::remove_file(forgotten.directory().join(file)).unwrap();
+    }
+    assert_eq!(bed.workspaces.finish("forgotten", changed).await.unwrap(), Outcome::Removed);
+    assert_eq!((bed.worktrees(), bed.branches()), (0, vec!["main".to_owned()]));
+    assert_eq!(fs::read_dir(&bed.root).unwrap().count(), 0);
+}
