@@ -22,17 +22,15 @@ impl Workspaces {
     /// rest of its configuration, which an agent may have written, says nothing: credentials and the like are the user's own.
     ///
     /// # Errors
-    /// `Invalid` when there is no such remote, otherwise what git says.
+    /// `Invalid` when there is no such remote, `Conflict` when no branch was named and another than the workspace's own is checked
+    /// out, otherwise what git says.
     pub async fn push(&self, workspace: &Workspace, request: &PushRequest) -> Result<Pushed, WorkspaceError> {
         let own = workspace.git().await?;
         let commit = own.line(["rev-parse", "--verify", "HEAD"]).await?;
         let branch = match &request.branch {
-            Some(branch) => Some(branch.clone()),
-            None => workspace.current_branch(&own).await?,
+            Some(branch) => branch.clone(),
+            None => own_branch(workspace, &own).await?,
         };
-        let branch = branch.ok_or_else(|| {
-            WorkspaceError::Conflict("no branch is checked out in the workspace: name a `branch`".into())
-        })?;
         let git = Git::open(&workspace.record().git_directory).await?;
         check_branch_name(&git, &branch).await?;
         let remote = request.remote.as_deref().unwrap_or("origin");
@@ -62,6 +60,18 @@ impl Workspaces {
         }
         Ok(Pushed { remote: remote.to_owned(), branch, commit })
     }
+}
+
+/// The branch that was made for the workspace, if it is checked out. What the agent switched to may be `main`: nobody chose that.
+async fn own_branch(workspace: &Workspace, git: &Git) -> Result<String, WorkspaceError> {
+    let branch = &workspace.record().branch;
+    let what = match workspace.current_branch(git).await? {
+        Some(current) if current == *branch => return Ok(current),
+        Some(current) => format!("`{current:.100}`"),
+        None => "no branch".into(),
+    };
+    let detail = format!("{what} is checked out in the workspace instead of `{branch}`: name a `branch`");
+    Err(WorkspaceError::Conflict(detail))
 }
 
 /// Where a remote is pushed to.

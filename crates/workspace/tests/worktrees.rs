@@ -535,3 +535,23 @@ async fn an_end_that_was_refused_or_cut_short_is_done_again() {
     assert_eq!((bed.worktrees(), bed.branches()), (0, vec!["main".to_owned()]));
     assert_eq!(fs::read_dir(&bed.root).unwrap().count(), 0);
 }
+
+#[tokio::test]
+async fn a_push_without_a_branch_is_to_the_one_that_was_made() {
+    let bed = Bed::new();
+    let remote = bed.repository.with_file_name("remote.git");
+    git(&bed.repository, &["init", "--quiet", "--bare", remote.to_str().unwrap()]);
+    git(&bed.repository, &["remote", "add", "origin", remote.to_str().unwrap()]);
+    let workspace = bed.create("a").await;
+    git(workspace.directory(), &["switch", "--quiet", "--create", "production"]);
+    let refused = bed.workspaces.push(&workspace, &PushRequest::default()).await;
+    assert!(
+        matches!(&refused, Err(WorkspaceError::Conflict(why)) if why.contains("name a `branch`")),
+        "{refused:?}"
+    );
+    let named = PushRequest { branch: Some("production".into()), ..PushRequest::default() };
+    assert_eq!(bed.workspaces.push(&workspace, &named).await.unwrap().branch, "production");
+    git(workspace.directory(), &["switch", "--quiet", &workspace.record().branch]);
+    let pushed = bed.workspaces.push(&workspace, &PushRequest::default()).await.unwrap();
+    assert_eq!(pushed.branch, workspace.record().branch);
+}
