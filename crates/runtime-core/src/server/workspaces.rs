@@ -156,7 +156,7 @@ impl RuntimeCore {
         let workspaces = self.workspaces()?;
         let all = workspaces.list().map_err(problem)?;
         let looked_at = all.into_iter().map(|workspace| async move {
-            let mut info = self.info(&workspace);
+            let mut info = self.info(&workspace).await;
             info.reason = match workspaces.worth_keeping(&workspace).await {
                 Ok(reason) => reason,
                 Err(error) => Some(unseen(&error)),
@@ -172,7 +172,7 @@ impl RuntimeCore {
         let workspaces = self.workspaces()?;
         let mut done = WorkspaceCleanup::default();
         for workspace in workspaces.list().map_err(problem)? {
-            let mut info = self.info(&workspace);
+            let mut info = self.info(&workspace).await;
             if info.in_use {
                 done.kept.push(info);
                 continue;
@@ -192,13 +192,17 @@ impl RuntimeCore {
         Ok(done)
     }
 
-    fn info(&self, workspace: &Workspace) -> WorkspaceInfo {
+    async fn info(&self, workspace: &Workspace) -> WorkspaceInfo {
         let record = workspace.record();
         let id = AgentId::clone(&record.id);
         let in_use = match self.registry.get(&id) {
             Ok(entry) => entry.agent().status != AgentStatus::Stopped,
-            // It may be the one of a spawn under way.
-            Err(_) => Time::now().as_millis().saturating_sub(record.created_at.as_millis()) < SPAWNING_MS,
+            // It may be the one of a spawn under way. Or of a host that lives and is not known here: the database was lost, or the host
+            // did not say in time whose it is.
+            Err(_) => {
+                let age = Time::now().as_millis().saturating_sub(record.created_at.as_millis());
+                age < SPAWNING_MS || !matches!(self.backend.find_host(&id).await, Ok(None))
+            }
         };
         WorkspaceInfo {
             id,

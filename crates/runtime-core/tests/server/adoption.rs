@@ -1,6 +1,10 @@
 //! A server that is killed loses nothing.
 
-use parallax_api::{AgentStatus, EventData, SendRequest};
+use std::time::Duration;
+
+use parallax_api::workspace::WorkspaceRequest;
+use parallax_api::{AgentStatus, EventData, SendRequest, SpawnRequest};
+use parallax_runtime_core::AgentBackend;
 
 use crate::server::{TestServer, eventually, next, shell};
 
@@ -97,6 +101,48 @@ async fn an_agent_without_a_record_is_adopted() {
     let mut events = server.events("0").await;
     assert_eq!(next(&mut events).await.data.name(), "agent_started");
     assert_eq!(next(&mut events).await.data.name(), "agent_ready");
+}
+
+/// Its host lives, and nobody knows whose it is.
+#[tokio::test]
+async fn the_checkout_of_an_unknown_agent_is_in_use_while_its_host_is_there() {
+    let mut server = TestServer::new().await;
+    let repository = server.work_dir().join("repository");
+    std::fs::create_dir(&repository).unwrap();
+    let identity = ["-c", "user.name=T", "-c", "user.email=t@example.com"];
+    for args in [&["init", "--quiet"] as &[&str], &["commit", "--quiet", "--allow-empty", "-m", "first"]] {
+        let git =
+            std::process::Command::new("git").current_dir(&repository).args(identity).args(args).status();
+        assert!(git.unwrap().success());
+    }
+    let workspace = WorkspaceRequest { repo: repository.display().to_string(), ..Default::default() };
+    let request = SpawnRequest { workspace: Some(workspace), ..shell("one") };
+    let agent = server.client().spawn(&request).await.unwrap();
+    server.kill();
+    let host = server.backend.host(&agent.id);
+    let other = "somebody-else".parse().unwrap();
+    host.tell(|agent| agent.id = other, |agent| EventData::AgentReady { agent });
+    // The database is lost, and the spawn was long ago.
+    let state = server.config.state_dir.clone();
+    for entry in std::fs::read_dir(&state).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let record = state.join(format!("workspaces/{}.json", agent.id));
+    let mut told: serde_json::Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+    told["createdAt"] = "2020-01-01T00:00:00.000Z".into();
+    std::fs::write(&record, told.to_string()).unwrap();
+
+    server.start().await;
+    assert!(server.client().get(&agent.id).await.is_err(), "it is not known");
+    let done = server.client().clean_workspaces().await.unwrap();
+    assert_eq!((done.removed.len(), done.kept.len()), (0, 1), "{done:?}");
+    assert!(done.kept[0].in_use);
+    server.backend.remove(&agent.id, Duration::ZERO).await.unwrap();
+    let done = server.client().clean_workspaces().await.unwrap();
+    assert_eq!((done.removed.len(), done.kept.len()), (1, 0), "{done:?}");
 }
 
 #[tokio::test]
