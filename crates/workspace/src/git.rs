@@ -13,11 +13,14 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
+use tokio::sync::Semaphore;
 
 use crate::error::WorkspaceError;
 
 /// How long one call may take.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// Calls at the same time. Each is a process or more; the others wait, and their time begins when they start.
+const CALLS_AT_ONCE: usize = 16;
 /// The longest output that is read, in bytes.
 pub const MAX_OUTPUT: usize = 8 * 1024 * 1024;
 /// The longest complaint that is passed on, in bytes.
@@ -67,6 +70,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("LC_ALL", "C"),
     ("SSH_ASKPASS", "false"),
 ];
+
+static CALLS: Semaphore = Semaphore::const_new(CALLS_AT_ONCE);
 
 /// Git in one directory.
 #[derive(Clone, Debug)]
@@ -196,6 +201,8 @@ impl Git {
         &self,
         args: impl IntoIterator<Item = S>,
     ) -> Result<Output, WorkspaceError> {
+        // Never closed.
+        let _turn = CALLS.acquire().await;
         let mut command = Command::new("git");
         command.env_clear();
         for name in PASSED_ON {
