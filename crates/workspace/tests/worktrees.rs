@@ -555,3 +555,21 @@ async fn a_push_without_a_branch_is_to_the_one_that_was_made() {
     let pushed = bed.workspaces.push(&workspace, &PushRequest::default()).await.unwrap();
     assert_eq!(pushed.branch, workspace.record().branch);
 }
+
+#[tokio::test]
+async fn files_that_a_repository_names_are_not_read() {
+    let bed = Bed::new();
+    let workspace = bed.create("a").await;
+    let pipe = bed.repository.with_file_name("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for key in ["core.attributesFile", "diff.orderFile"] {
+        git(&bed.repository, &["config", key, pipe.to_str().unwrap()]);
+    }
+    fs::write(workspace.directory().join("common.txt"), "changed\n").unwrap();
+    let looking = async {
+        assert_eq!(workspace.changes().await.unwrap().files.len(), 1);
+        let diff = workspace.diff(&DiffQuery::default()).await.unwrap();
+        assert!(String::from_utf8(diff).unwrap().contains("+changed"));
+    };
+    tokio::time::timeout(Duration::from_secs(20), looking).await.unwrap();
+}
