@@ -18,7 +18,7 @@ async fn every_event_is_told_once_across_servers() {
         move || {
             for n in 0..600 {
                 host.say(&format!("{n}"));
-                std::thread::sleep(std::time::Duration::from_millis(1));
+                std::thread::sleep(Duration::from_millis(1));
             }
         }
     });
