@@ -17,15 +17,15 @@ impl Workspace {
     pub async fn changes(&self) -> Result<Changes, WorkspaceError> {
         let base = &self.record().base;
         let (git, _scratch) = self.git_with_new_files().await?;
-        let head = git.line(["rev-parse", "--verify", "HEAD"]).await?;
-        let branch = self.current_branch(&git).await?;
+        let head = git.head().await?;
+        let branch = git.current_branch().await?;
         let ahead = count(&git, &format!("{base}..HEAD")).await?;
         let behind = match &self.record().base_branch {
             // It may be gone by now.
             Some(branch) => count(&git, &format!("HEAD..{branch}")).await.unwrap_or_default(),
             None => 0,
         };
-        let status = self.git().await?.run(STATUS).await?;
+        let status = self.git().await?.status().await?;
         let compare = |format: &'static str| {
             ["diff", format, "-z", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty", base, "--"]
         };
@@ -42,19 +42,15 @@ impl Workspace {
             head,
             ahead,
             behind,
-            dirty: !status.is_empty(),
-            conflicted: status.split(|b| *b == 0).any(|line| line.starts_with(b"u ")),
+            dirty: !status.is_clean(),
+            conflicted: status.is_conflicted(),
             files,
             truncated,
         })
     }
 }
 
-/// What is not committed, files that git does not know included.
-pub(crate) const STATUS: [&str; 5] =
-    ["status", "--porcelain=v2", "-z", "--untracked-files=normal", "--ignore-submodules=dirty"];
-
-pub(crate) async fn count(git: &Git, range: &str) -> Result<u64, WorkspaceError> {
+async fn count(git: &Git, range: &str) -> Result<u64, WorkspaceError> {
     let line = git.line(["rev-list", "--count", "--end-of-options", range, "--"]).await?;
     line.parse().map_err(|_| WorkspaceError::Refused(format!("`{line:.100}` is no number of commits")))
 }

@@ -2,7 +2,6 @@
 
 use parallax_api::workspace::{CommitRequest, Committed};
 
-use crate::changes::STATUS;
 use crate::error::WorkspaceError;
 use crate::identity::Identity;
 use crate::workspace::Workspace;
@@ -14,11 +13,11 @@ impl Workspace {
     /// `Conflict` when there is nothing to commit, or a merge is unfinished; otherwise what git says.
     pub async fn commit(&self, request: &CommitRequest) -> Result<Committed, WorkspaceError> {
         let git = self.git().await?;
-        let status = git.run(STATUS).await?;
-        if status.is_empty() {
+        let status = git.status().await?;
+        if status.is_clean() {
             return Err(WorkspaceError::Conflict("there is nothing to commit".into()));
         }
-        if status.split(|byte| *byte == 0).any(|line| line.starts_with(b"u ")) {
+        if status.is_conflicted() {
             let detail = "a merge in the workspace is not finished: have its conflicts resolved first";
             return Err(WorkspaceError::Conflict(detail.into()));
         }
@@ -27,9 +26,6 @@ impl Workspace {
         let message = format!("--message={}", request.message);
         let commit = ["commit", "--quiet", "--no-verify", "--no-gpg-sign", "--cleanup=whitespace", &message];
         identity.applied(git.clone()).run(commit).await?;
-        Ok(Committed {
-            commit: git.line(["rev-parse", "--verify", "HEAD"]).await?,
-            branch: self.current_branch(&git).await?,
-        })
+        Ok(Committed { commit: git.head().await?, branch: git.current_branch().await? })
     }
 }

@@ -8,7 +8,7 @@ use crate::git::Git;
 use crate::identity::Identity;
 use crate::scratch::Scratch;
 use crate::workspace::Workspace;
-use crate::workspaces::{Workspaces, resolve};
+use crate::workspaces::Workspaces;
 
 /// The other side of a comparison.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,7 @@ impl Workspaces {
             }
             Other::Commit(name) => {
                 let repository = Git::open(&workspace.record().git_directory).await?;
-                (name.to_owned(), resolve(&repository, name).await?)
+                (name.to_owned(), repository.commit_of(name).await?)
             }
         };
         let ours = workspace.snapshot(&scratch).await?;

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use parallax_api::workspace::WorkspaceKeep;
 
-use crate::changes::STATUS;
 use crate::error::WorkspaceError;
 use crate::git::Git;
 use crate::workspace::Workspace;
-use crate::workspaces::{Workspaces, lock_reason, remove_branch};
+use crate::workspaces::{Workspaces, lock_reason};
 
 /// How long the removal of a worktree may take: a checkout can be large, and what it built larger.
 const REMOVE_TIMEOUT: Duration = Duration::from_secs(600);
@@ -62,15 +61,15 @@ impl Workspaces {
         {
             return Ok(Outcome::Kept(reason));
         }
-        let branch = format!("refs/heads/{}", workspace.record().branch);
-        let tip = git.line(["rev-parse", "--verify", "--quiet", "--end-of-options", &branch]).await.ok();
+        let branch = &workspace.record().branch;
+        let tip = git.tip(branch).await;
         // Git looks into the worktree before it removes it, where other filters may be than in the repository.
         let outside = outside?.without_programs_of(&git);
         // Files that are gone are changes to git: force, once nothing else was found.
         let force = keep == WorkspaceKeep::Never || is_cut_short;
         remove_worktree(&outside, &workspace, force).await?;
         if let Some(tip) = tip {
-            remove_branch(&outside, &workspace.record().branch, &tip).await?;
+            outside.remove_branch(branch, &tip).await?;
         }
         self.forget(id)?;
         Ok(Outcome::Removed)
@@ -156,19 +155,15 @@ async fn worth_keeping(
     workspace: &Workspace,
     is_cut_short: bool,
 ) -> Result<Option<String>, WorkspaceError> {
-    let status = git.run(STATUS).await?;
-    let is_loss = |line: &[u8]| !(line.is_empty() || is_cut_short && line.starts_with(b"1 .D "));
-    if status.split(|byte| *byte == 0).any(is_loss) {
+    let status = git.status().await?;
+    let is_loss = if is_cut_short { !status.lacks_only_files() } else { !status.is_clean() };
+    if is_loss {
         return Ok(Some("something in it is not committed".into()));
     }
     let branch = &workspace.record().branch;
     let exclude = format!("--exclude={branch}");
-    let own = format!("refs/heads/{branch}");
-    let mut commits = vec!["HEAD"];
-    if git.succeeds(["rev-parse", "--verify", "--quiet", "--end-of-options", &own]).await? {
-        commits.push(&own);
-    }
-    let args = ["rev-list", "--count"].into_iter().chain(commits);
+    let tip = git.tip(branch).await;
+    let args = ["rev-list", "--count", "HEAD"].into_iter().chain(tip.as_deref());
     let others = ["--not", &exclude, "--branches", "--remotes", "--tags", &workspace.record().base];
     let unpublished = git.line(args.chain(others)).await?;
     Ok((unpublished != "0").then(|| format!("{unpublished} of its commits are on no other branch")))

@@ -17,7 +17,9 @@ mod identity;
 mod merge;
 mod push;
 mod record;
+mod refs;
 mod scratch;
+mod status;
 mod workspace;
 mod workspaces;
 

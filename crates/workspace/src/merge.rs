@@ -2,7 +2,6 @@
 
 use parallax_api::workspace::{MergeRequest, MergeStrategy, Merged};
 
-use crate::changes::STATUS;
 use crate::conflicts::{MergedTree, merged_tree};
 use crate::error::WorkspaceError;
 use crate::git::Git;
@@ -23,17 +22,15 @@ impl Workspaces {
         request: &MergeRequest,
     ) -> Result<Merged, WorkspaceError> {
         let own = workspace.git().await?;
-        if !own.run(STATUS).await?.is_empty() {
+        if !own.status().await?.is_clean() {
             return Err(WorkspaceError::Conflict("something is not committed: commit it first".into()));
         }
-        let head = own.line(["rev-parse", "--verify", "HEAD"]).await?;
+        let head = own.head().await?;
         let git = Git::open(&workspace.record().git_directory).await?;
-        let reference = format!("refs/heads/{}", request.into);
-        let tip = git.line(["rev-parse", "--verify", "--quiet", "--end-of-options", &reference]).await;
-        let tip = tip.map_err(|_| {
+        let tip = git.tip(&request.into).await.ok_or_else(|| {
             WorkspaceError::Invalid(format!("the repository has no branch `{:.100}`", request.into))
         })?;
-        if let Some(place) = checked_out_at(&git, &reference).await? {
+        if let Some(place) = git.checked_out_at(&request.into).await? {
             let detail = format!(
                 "`{:.100}` is checked out in {place}: merge `{}` there, or name another branch",
                 request.into,
@@ -69,28 +66,10 @@ impl Workspaces {
                 identity.applied(git.clone()).line(args).await?
             }
         };
-        if !git.succeeds(["update-ref", &reference, &commit, &tip]).await? {
+        if !git.move_branch(&request.into, &tip, &commit).await? {
             let detail = format!("`{:.100}` moved meanwhile: try again", request.into);
             return Err(WorkspaceError::Conflict(detail));
         }
         Ok(merged(commit))
     }
-}
-
-/// The checkout that has this branch.
-pub(crate) async fn checked_out_at(git: &Git, reference: &str) -> Result<Option<String>, WorkspaceError> {
-    let list = git.run(["worktree", "list", "--porcelain", "-z"]).await?;
-    let list = String::from_utf8_lossy(&list).into_owned();
-    let mut place = "";
-    let mut is_bare = false;
-    for line in list.split('\0') {
-        if let Some(path) = line.strip_prefix("worktree ") {
-            (place, is_bare) = (path, false);
-        }
-        is_bare |= line == "bare";
-        if line.strip_prefix("branch ") == Some(reference) && !is_bare {
-            return Ok(Some(place.to_owned()));
-        }
-    }
-    Ok(None)
 }

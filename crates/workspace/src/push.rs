@@ -8,7 +8,7 @@ use crate::error::WorkspaceError;
 use crate::git::Git;
 use crate::scratch::Scratch;
 use crate::workspace::Workspace;
-use crate::workspaces::{Workspaces, check_branch_name};
+use crate::workspaces::Workspaces;
 
 /// How git receives in a repository of this machine: nothing of its configuration runs here. What is checked out there stays as it
 /// is, since its filters would run. Said here, because git clears the configuration of a call before it receives.
@@ -26,13 +26,13 @@ impl Workspaces {
     /// out, otherwise what git says.
     pub async fn push(&self, workspace: &Workspace, request: &PushRequest) -> Result<Pushed, WorkspaceError> {
         let own = workspace.git().await?;
-        let commit = own.line(["rev-parse", "--verify", "HEAD"]).await?;
+        let commit = own.head().await?;
         let branch = match &request.branch {
             Some(branch) => branch.clone(),
             None => own_branch(workspace, &own).await?,
         };
         let git = Git::open(&workspace.record().git_directory).await?;
-        check_branch_name(&git, &branch).await?;
+        git.check_branch_name(&branch).await?;
         let remote = request.remote.as_deref().unwrap_or("origin");
         let url = address(&git, remote).await?;
         let is_here = is_path(&url) || url.starts_with("file://");
@@ -65,7 +65,7 @@ impl Workspaces {
 /// The branch that was made for the workspace, if it is checked out. What the agent switched to may be `main`: nobody chose that.
 async fn own_branch(workspace: &Workspace, git: &Git) -> Result<String, WorkspaceError> {
     let branch = &workspace.record().branch;
-    let what = match workspace.current_branch(git).await? {
+    let what = match git.current_branch().await? {
         Some(current) if current == *branch => return Ok(current),
         Some(current) => format!("`{current:.100}`"),
         None => "no branch".into(),

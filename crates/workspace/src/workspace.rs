@@ -41,14 +41,6 @@ impl Workspace {
         Ok(git)
     }
 
-    /// The branch that is checked out.
-    pub(crate) async fn current_branch(&self, git: &Git) -> Result<Option<String>, WorkspaceError> {
-        let answer = git.answer(["symbolic-ref", "--quiet", "--short", "HEAD"]).await?;
-        let name = String::from_utf8(answer.stdout)
-            .map_err(|_| WorkspaceError::Invalid("the name of the branch is not UTF-8".into()))?;
-        Ok(Some(name.trim_end_matches('\n').to_owned()).filter(|name| !name.is_empty()))
-    }
-
     /// Git with a copy of the index in which files that git does not know yet are to be added, so that they are compared as well.
     /// The agent's own index is not touched. The copy goes with what is returned.
     pub(crate) async fn git_with_new_files(&self) -> Result<(Git, ScratchIndex), WorkspaceError> {

@@ -10,7 +10,6 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::error::WorkspaceError;
 use crate::git::Git;
-use crate::merge::checked_out_at;
 use crate::record::Record;
 use crate::scratch;
 use crate::workspace::Workspace;
@@ -67,13 +66,13 @@ impl Workspaces {
         let id = checked_id(new.id.as_str())?;
         let git = open_repository(&new.repository).await?;
         let reference = new.reference.as_deref().unwrap_or("HEAD");
-        let base = resolve(&git, reference).await?;
+        let base = git.commit_of(reference).await?;
         let branch = match &new.branch {
             Some(branch) => branch.clone(),
             None => branch_name(&new.name, id),
         };
-        check_branch(&git, &branch).await?;
-        let base_branch = base_branch(&git, reference).await?;
+        git.check_new_branch(&branch).await?;
+        let base_branch = git.full_name(reference).await;
         let record = Record {
             id: new.id.clone(),
             name: new.name.clone(),
@@ -94,7 +93,7 @@ impl Workspaces {
             return Err(WorkspaceError::Invalid(format!("there is a workspace `{id}` already")));
         }
         // Again: another call may have made it since.
-        check_branch(&git, &record.branch).await?;
+        git.check_new_branch(&record.branch).await?;
         // Before the worktree: a server that dies in between leaves a record without one, not one that nobody knows.
         record.write(&self.record(id))?;
         let reason = lock_reason(id);
@@ -102,9 +101,8 @@ impl Workspaces {
         let args = args.map(OsString::from).into_iter();
         let args = args.chain([directory.clone().into(), record.branch.clone().into()]);
         let workspace = Workspace { directory, record };
-        // First and by itself, so that it is known whose it is. Only if it is not there: somebody beside this server may make it.
-        let reference = format!("refs/heads/{}", workspace.record.branch);
-        if let Err(error) = git.run(["update-ref", &reference, &workspace.record.base, ""]).await {
+        // First and by itself, so that it is known whose it is.
+        if let Err(error) = git.create_branch(&workspace.record.branch, &workspace.record.base).await {
             self.forget(id)?;
             return Err(error);
         }
@@ -179,7 +177,7 @@ impl Workspaces {
             ["worktree".as_ref(), "remove".as_ref(), "--force".as_ref(), "--force".as_ref(), "--".as_ref()];
         // Perhaps it was never there; the branch only goes while it is where it was made.
         let _ = git.succeeds(remove.into_iter().chain([directory])).await;
-        let _ = remove_branch(git, &record.branch, &record.base).await;
+        let _ = git.remove_branch(&record.branch, &record.base).await;
         if let Err(error) = self.forget(record.id.as_str()) {
             tracing::warn!(
                 agent.id = %record.id,
@@ -202,16 +200,6 @@ impl Workspaces {
 /// Why git keeps the worktree of this agent: for whoever lists them.
 pub(crate) fn lock_reason(id: &str) -> String {
     format!("parallax agent {id}")
-}
-
-/// Removes a branch while it is at `tip`, and nobody has it checked out: commits that came since stay on it. A record may also
-/// name one that is another's: its server died before it made the branch.
-pub(crate) async fn remove_branch(git: &Git, branch: &str, tip: &str) -> Result<(), WorkspaceError> {
-    let reference = format!("refs/heads/{branch}");
-    if checked_out_at(git, &reference).await?.is_none() {
-        git.succeeds(["update-ref", "-d", &reference, tip]).await?;
-    }
-    Ok(())
 }
 
 /// An id that is one name in a directory and no option.
@@ -242,40 +230,6 @@ async fn open_repository(path: &Path) -> Result<Git, WorkspaceError> {
         return Err(WorkspaceError::Invalid(detail));
     }
     Ok(git)
-}
-
-pub(crate) async fn resolve(git: &Git, reference: &str) -> Result<String, WorkspaceError> {
-    let commit = format!("{reference}^{{commit}}");
-    git.line(["rev-parse", "--verify", "--quiet", "--end-of-options", &commit]).await.map_err(|_| {
-        WorkspaceError::Invalid(format!("the repository has no commit `{reference:.100}` to begin with"))
-    })
-}
-
-/// The branch that a reference names.
-async fn base_branch(git: &Git, reference: &str) -> Result<Option<String>, WorkspaceError> {
-    let args = ["rev-parse", "--symbolic-full-name", "--verify", "--quiet", "--end-of-options", reference];
-    let name = git.line(args).await.unwrap_or_default();
-    // A detached `HEAD` names itself.
-    Ok(name.starts_with("refs/").then_some(name))
-}
-
-/// Fails with `Invalid` for what cannot be the name of a branch.
-pub(crate) async fn check_branch_name(git: &Git, branch: &str) -> Result<(), WorkspaceError> {
-    let reference = format!("refs/heads/{branch}");
-    // `HEAD` is what is checked out, wherever a branch can be named.
-    if branch.starts_with('-') || branch == "HEAD" || !git.succeeds(["check-ref-format", &reference]).await? {
-        return Err(WorkspaceError::Invalid(format!("`{branch:.100}` cannot be the name of a branch")));
-    }
-    Ok(())
-}
-
-async fn check_branch(git: &Git, branch: &str) -> Result<(), WorkspaceError> {
-    check_branch_name(git, branch).await?;
-    let reference = format!("refs/heads/{branch}");
-    if git.succeeds(["rev-parse", "--verify", "--quiet", "--end-of-options", &reference]).await? {
-        return Err(WorkspaceError::Invalid(format!("there is a branch `{branch:.100}` already")));
-    }
-    Ok(())
 }
 
 fn branch_name(name: &str, id: &str) -> String {
