@@ -74,26 +74,26 @@ fn agents() -> Router<App> {
         .route("/api/managed-agents", post(agents::spawn).get(agents::list))
         .route("/api/managed-agents/{id}", get(agents::get).delete(agents::stop))
         .route("/api/managed-agents/{id}/send", post(calls::send))
-        .route("/api/managed-agents/{id}/messages", get(calls::messages))
-        .route("/api/managed-agents/{id}/input", post(calls::input))
-        .route("/api/managed-agents/{id}/answer", post(calls::answer))
-        .route("/api/managed-agents/{id}/interrupt", post(calls::interrupt))
+        .route("/api/managed-agents/{id}/messages", get(calls::forward))
+        .route("/api/managed-agents/{id}/input", post(calls::forward))
+        .route("/api/managed-agents/{id}/answer", post(calls::forward_for_agent))
+        .route("/api/managed-agents/{id}/interrupt", post(calls::forward_for_agent))
         .route("/api/managed-agents/{id}/restart", post(calls::restart))
-        .route("/api/managed-agents/{id}/logs", get(calls::logs))
-        .route("/api/managed-agents/{id}/screen", get(calls::screen))
-        .route("/api/managed-agents/{id}/status", get(calls::status))
-        .route("/api/managed-agents/{id}/metrics", get(calls::metrics))
+        .route("/api/managed-agents/{id}/logs", get(calls::forward))
+        .route("/api/managed-agents/{id}/screen", get(calls::forward))
+        .route("/api/managed-agents/{id}/status", get(calls::forward))
+        .route("/api/managed-agents/{id}/metrics", get(calls::forward))
         .route("/api/managed-agents/{id}/files", get(files::root))
         .route(
             "/api/managed-agents/{id}/files/{*path}",
-            get(files::get).put(files::put).delete(files::delete),
+            get(files::below).put(files::below).delete(files::below),
         )
-        .route("/api/managed-agents/{id}/changes", get(workspaces::changes))
-        .route("/api/managed-agents/{id}/diff", get(workspaces::diff))
-        .route("/api/managed-agents/{id}/conflicts", get(workspaces::conflicts))
-        .route("/api/managed-agents/{id}/commit", post(workspaces::commit))
-        .route("/api/managed-agents/{id}/push", post(workspaces::push))
-        .route("/api/managed-agents/{id}/merge", post(workspaces::merge))
+        .route("/api/managed-agents/{id}/changes", get(calls::forward_git))
+        .route("/api/managed-agents/{id}/diff", get(calls::forward_git))
+        .route("/api/managed-agents/{id}/conflicts", get(calls::forward_git))
+        .route("/api/managed-agents/{id}/commit", post(calls::forward_git))
+        .route("/api/managed-agents/{id}/push", post(calls::forward_git))
+        .route("/api/managed-agents/{id}/merge", post(calls::forward_git))
 }
 
 fn described() -> OpenApiRouter<App> {

@@ -29,7 +29,7 @@ pub(crate) use client::UntilClosed;
 use client::{ClientKey, Streams};
 use origin::Origins;
 use ticket::Tickets;
-pub use token::{Admin, Caller, Scope, Token};
+pub use token::{Admin, Caller, Operator, Scope, Token};
 use token::{Tokens, bearer};
 
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");

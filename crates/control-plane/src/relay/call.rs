@@ -47,13 +47,25 @@ impl Call {
 
     /// The same with this query.
     #[must_use]
-    pub fn query(mut self, query: Option<String>) -> Self {
+    pub fn query(mut self, query: Option<&str>) -> Self {
         // A ticket opens this server, not the runtime.
-        let pairs = query.as_deref().unwrap_or_default().split('&');
+        let pairs = query.unwrap_or_default().split('&');
         let pairs: Vec<&str> =
             pairs.filter(|pair| !pair.is_empty() && !pair.starts_with("ticket=")).collect();
         self.query = pairs.join("&");
         self
+    }
+
+    /// The same call to another place below the agent.
+    #[must_use]
+    pub fn to(mut self, rest: String) -> Self {
+        self.rest = rest.into();
+        self
+    }
+
+    /// The body, as it came.
+    pub fn content(&self) -> &Bytes {
+        &self.body
     }
 
     /// The same with this body, and those of these headers that describe it.

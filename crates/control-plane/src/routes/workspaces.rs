@@ -1,79 +1,16 @@
-//! Calls to the checkout of one agent, proxied to its runtime, and the workspaces of all runtimes.
+//! The workspaces of all runtimes. Calls to that of one agent are proxied: `calls.rs`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::extract::State;
 use futures::future::join_all;
 use parallax_api::client::Client;
 use parallax_api::workspace::{WorkspaceCleanup, WorkspaceInfo, WorkspaceList};
 use parallax_api::{Code, Problem};
 use parallax_service::extract::Json;
-use reqwest::Method;
 
-use super::calls::proxy;
-use super::extract::{Body, Id};
 use crate::app::App;
-use crate::relay::Call;
 use crate::runtimes::Runtime;
-
-/// How much longer than other calls one of git may take: some of its own calls follow each other.
-const GIT_TIME: Duration = Duration::from_secs(150);
-
-/// What was changed in the agent's workspace since it was made.
-pub async fn changes(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
-    proxy(&app, &id, Call::new(Method::GET, "/changes").taking(GIT_TIME)).await
-}
-
-/// The difference itself, as a unified diff.
-pub async fn diff(
-    State(app): State<App>,
-    Id(id): Id,
-    RawQuery(query): RawQuery,
-) -> Result<Response, Problem> {
-    proxy(&app, &id, Call::new(Method::GET, "/diff").query(query).taking(GIT_TIME)).await
-}
-
-/// The files that would conflict.
-pub async fn conflicts(
-    State(app): State<App>,
-    Id(id): Id,
-    RawQuery(query): RawQuery,
-) -> Result<Response, Problem> {
-    proxy(&app, &id, Call::new(Method::GET, "/conflicts").query(query).taking(GIT_TIME)).await
-}
-
-/// Commit everything in the workspace.
-pub async fn commit(
-    State(app): State<App>,
-    Id(id): Id,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    proxy(&app, &id, Call::new(Method::POST, "/commit").body(&headers, body.0).taking(GIT_TIME)).await
-}
-
-/// Push the commit that is checked out in the workspace.
-pub async fn push(
-    State(app): State<App>,
-    Id(id): Id,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    proxy(&app, &id, Call::new(Method::POST, "/push").body(&headers, body.0).taking(GIT_TIME)).await
-}
-
-/// Merge what is committed in the workspace into a branch.
-pub async fn merge(
-    State(app): State<App>,
-    Id(id): Id,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    proxy(&app, &id, Call::new(Method::POST, "/merge").body(&headers, body.0).taking(GIT_TIME)).await
-}
 
 /// Every workspace of every runtime, also of agents that are forgotten.
 #[utoipa::path(get, path = "/api/workspaces", tag = "workspaces", responses((status = 200, body = WorkspaceList)))]

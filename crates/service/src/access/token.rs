@@ -119,6 +119,19 @@ impl<S: Sync> FromRequestParts<S> for Admin {
     }
 }
 
+/// An extractor that lets only callers with at least the scope `operate` pass: for what is read with `GET` and is more than a watcher
+/// may see.
+#[derive(Clone, Copy, Debug)]
+pub struct Operator;
+
+impl<S: Sync> FromRequestParts<S> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Caller::from_request_parts(parts, state).await?.require(Scope::Operate).map(|()| Self)
+    }
+}
+
 /// The tokens a server knows, as digests: their comparison takes the same time whatever was sent, its length too.
 #[derive(Debug)]
 pub(super) struct Tokens(Vec<(Scope, [u8; 32])>);
