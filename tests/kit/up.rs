@@ -1,5 +1,7 @@
 //! A control plane and a local runtime in one process, as `parallax up` starts them.
 
+use std::path::Path;
+
 use crate::local::{Directory, write_profiles};
 use crate::server::{Server, free_port};
 use crate::user::User;
@@ -16,9 +18,18 @@ pub struct Up {
 impl Up {
     /// Starts it with `directory` for a home and these variables.
     pub async fn start(directory: &Directory, env: &[(&str, String)]) -> Self {
+        Self::start_with(directory, &write_profiles(directory.path()), &[], env).await
+    }
+
+    /// The same with the profiles of this directory and more options.
+    pub async fn start_with(
+        directory: &Directory,
+        profiles: &Path,
+        options: &[&str],
+        env: &[(&str, String)],
+    ) -> Self {
         let runtime = format!("127.0.0.1:{}", free_port());
         let state = directory.path().join("state");
-        let profiles = write_profiles(directory.path());
         let mut server = Server::new("parallax", directory.path()).args(&[
             "up",
             "--runtime-listen",
@@ -28,6 +39,7 @@ impl Up {
             "--profiles",
             &profiles.to_string_lossy(),
         ]);
+        server = server.args(options);
         for (name, value) in env {
             server = server.env(name, value.as_str());
         }

@@ -6,7 +6,8 @@ use std::process::Stdio;
 use parallax_testkit::local::Directory;
 use parallax_testkit::parallax::{Run, finish};
 use parallax_testkit::pty::Terminal;
-use parallax_testkit::server::{Server, free_port, path_with_programs};
+use parallax_testkit::server::path_with_programs;
+use parallax_testkit::up::Up;
 use tokio::process::Command;
 
 const README: &str = include_str!("../../README.md");
@@ -54,18 +55,7 @@ async fn the_quick_start_works_word_for_word() {
 
     let directory = Directory::new();
     let profiles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/profiles");
-    let runtime = format!("127.0.0.1:{}", free_port());
-    let state = directory.path().join("state");
-    let mut server = Server::new("parallax", directory.path()).args(&[
-        "up",
-        "--profiles",
-        &profiles.to_string_lossy(),
-        "--runtime-listen",
-        &runtime,
-        "--state-dir",
-        &state.to_string_lossy(),
-    ]);
-    server.start(&[]).await;
+    let Up { mut server, .. } = Up::start_with(&directory, &profiles, &[], &[]).await;
     let port =
         server.url().rsplit(':').next().and_then(|port| port.parse().ok()).expect("an address has a port");
 

@@ -1,135 +1,24 @@
 //! Agents with a checkout of their own, through the front door: `parallax up`, shells, and plain git to compare with.
 
+mod hostile;
+mod repository;
+
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use futures::future::join_all;
 use parallax_api::agent::StopRequest;
-use parallax_api::client::Client;
 use parallax_api::workspace::{
     CommitRequest, DiffQuery, MergeRequest, MergeStrategy, PushRequest, WorkspaceKeep, WorkspaceRequest,
 };
-use parallax_api::{Agent, Code, SpawnRequest};
+use parallax_api::{Code, SpawnRequest};
 use parallax_testkit::backend::TestBackend;
 use parallax_testkit::local::{Directory, LocalBackend};
 use parallax_testkit::parallax::parallax;
 use parallax_testkit::up::Up;
 use parallax_testkit::user::Spawned;
-
-/// Bash as an agent, as the examples have it.
-const SHELL: &str = include_str!("../../examples/profiles/shell.toml");
-
-/// A repository with a bare one for its `origin`, and one commit in both.
-struct Repository {
-    path: PathBuf,
-    origin: PathBuf,
-    before: Checkout,
-}
-
-/// How a checkout stands.
-#[derive(Debug, PartialEq, Eq)]
-struct Checkout {
-    head: String,
-    status: String,
-    index: Vec<u8>,
-}
-
-impl Repository {
-    /// In `directory`, with a change in its checkout that is not committed.
-    fn new(directory: &Path) -> Self {
-        let directory = directory.canonicalize().expect("it is there");
-        let (path, origin) = (directory.join("project"), directory.join("origin.git"));
-        git(&directory, &["init", "--quiet", "--bare", "--initial-branch=main", "origin.git"]);
-        git(&directory, &["clone", "--quiet", "origin.git", "project"]);
-        git(&path, &["switch", "--quiet", "--create", "main"]);
-        fs::write(path.join("common.txt"), "one\ntwo\nthree\n").expect("written");
-        fs::write(path.join("README"), "a project\n").expect("written");
-        git(&path, &["add", "--all"]);
-        git(&path, &["commit", "--quiet", "--message", "first"]);
-        git(&path, &["push", "--quiet", "origin", "main"]);
-        fs::write(path.join("README"), "a project, changed by its owner\n").expect("written");
-        let before = Checkout::of(&path);
-        Self { path, origin, before }
-    }
-
-    fn request(&self, name: &str) -> SpawnRequest {
-        let workspace = WorkspaceRequest {
-            repo: self.path.to_string_lossy().into_owned(),
-            ..WorkspaceRequest::default()
-        };
-        SpawnRequest {
-            name: name.into(),
-            r#type: "shell".into(),
-            workspace: Some(workspace),
-            ..SpawnRequest::default()
-        }
-    }
-
-    /// The worktrees beside the main one.
-    fn worktrees(&self) -> Vec<String> {
-        let list = git(&self.path, &["worktree", "list", "--porcelain"]);
-        list.lines().filter_map(|line| line.strip_prefix("worktree ")).skip(1).map(str::to_owned).collect()
-    }
-
-    fn branches(&self) -> Vec<String> {
-        let list = git(&self.path, &["for-each-ref", "--format=%(refname:short)", "refs/heads/parallax"]);
-        list.lines().map(str::to_owned).collect()
-    }
-
-    fn untouched(&self) {
-        assert_eq!(Checkout::of(&self.path), self.before, "the main checkout is not touched");
-    }
-}
-
-impl Checkout {
-    fn of(path: &Path) -> Self {
-        Self {
-            head: git(path, &["rev-parse", "HEAD"]),
-            status: git(path, &["status", "--porcelain=v2", "--branch"]),
-            index: fs::read(path.join(".git/index")).expect("it has an index"),
-        }
-    }
-}
-
-/// Plain git.
-fn git(directory: &Path, args: &[&str]) -> String {
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(directory)
-        .args(["-c", "user.name=T", "-c", "user.email=t@example.com", "-c", "core.quotePath=false"])
-        .args(args)
-        .env("GIT_OPTIONAL_LOCKS", "0")
-        .output()
-        .expect("git runs");
-    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned()
-}
-
-fn with_shell(directory: &Path) {
-    let profiles = directory.join("profiles");
-    fs::create_dir_all(&profiles).expect("made");
-    fs::write(profiles.join("shell.toml"), SHELL).expect("written");
-}
-
-async fn local() -> LocalBackend {
-    LocalBackend::start_with(&[], &[], with_shell).await
-}
-
-fn place(agent: &Agent) -> PathBuf {
-    agent.workdir.as_deref().expect("it has one").into()
-}
-
-fn branch(agent: &Agent) -> String {
-    agent.workspace.as_ref().expect("it has one").branch.clone()
-}
-
-async fn committed(client: &Client, agent: &Spawned, message: &str) -> String {
-    let request = CommitRequest { message: message.into(), author: Some("Dev <dev@example.com>".into()) };
-    client.commit(&agent.id, &request).await.expect("there is something to commit").commit
-}
-
+use repository::{Repository, branch, committed, git, local, place, with_shell};
 /// Eight at once, each with its own file and a common one, seen through the control plane; then the end of each.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn eight_agents_on_one_repository() {
@@ -405,139 +294,4 @@ async fn kill_dash_nine() {
 fn host_of(backend: &LocalBackend, agent: &Spawned) -> u32 {
     let file = backend.directory().join("state/agents").join(agent.id.as_str()).join("host.pid");
     fs::read_to_string(file).expect("it is there").trim().parse().expect("a pid")
-}
-
-/// A repository full of traps, and an agent that sets more: none of them is sprung by what the server does.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hostile_repository() {
-    let backend = local().await;
-    let (user, repository) = (backend.user(), Repository::new(backend.directory()));
-    let client = user.client.clone();
-    let (trap, sprung) = (backend.directory().join("trap.sh"), backend.directory().join("sprung"));
-    fs::write(&trap, format!("#!/bin/sh\necho \"$0 $*\" >> '{}'\ncat\n", sprung.display())).expect("written");
-    fs::set_permissions(&trap, fs::Permissions::from_mode(0o755)).expect("set");
-    let trap = trap.to_str().expect("text");
-    fs::write(repository.path.join(".gitattributes"), "* filter=evil diff=evil merge=evil\n")
-        .expect("written");
-    git(&repository.path, &["add", ".gitattributes"]);
-    git(&repository.path, &["commit", "--quiet", "--message", "attributes", "--", ".gitattributes"]);
-    fs::write(
-        repository.path.join(".gitmodules"),
-        "[submodule \"x\"]\n\tpath = x\n\turl = ext::sh -c touch% sprung\n\tupdate = !touch sprung\n",
-    )
-    .expect("written");
-    git(&repository.path, &["add", ".gitmodules"]);
-    git(&repository.path, &["commit", "--quiet", "--message", "modules", "--", ".gitmodules"]);
-    let hooks = [
-        "post-checkout",
-        "post-index-change",
-        "reference-transaction",
-        "pre-commit",
-        "prepare-commit-msg",
-        "commit-msg",
-        "post-commit",
-        "pre-push",
-        "pre-merge-commit",
-        "pre-auto-gc",
-    ];
-    for hook in hooks {
-        symlink(trap, repository.path.join(".git/hooks").join(hook)).expect("linked");
-    }
-    for hook in ["pre-receive", "update", "post-receive", "post-update", "reference-transaction"] {
-        symlink(trap, repository.origin.join("hooks").join(hook)).expect("linked");
-    }
-    for (key, value) in [
-        ("filter.evil.clean", trap),
-        ("filter.evil.smudge", trap),
-        ("filter.evil.process", trap),
-        ("filter.evil.required", "true"),
-        ("diff.evil.textconv", trap),
-        ("diff.evil.command", trap),
-        ("diff.external", trap),
-        ("merge.evil.driver", trap),
-        ("merge.default", "evil"),
-        ("core.fsmonitor", trap),
-        ("core.pager", trap),
-        ("core.editor", trap),
-        ("core.askPass", trap),
-        ("core.sshCommand", trap),
-        ("core.gitProxy", trap),
-        ("core.alternateRefsCommand", trap),
-        ("credential.helper", trap),
-        ("gpg.program", trap),
-        ("commit.gpgSign", "true"),
-        ("push.gpgSign", "true"),
-        ("remote.origin.receivepack", trap),
-        ("remote.origin.uploadpack", trap),
-        ("remote.ext.url", "ext::sh -c touch% sprung"),
-        ("remote.option.url", "--receive-pack=touch sprung"),
-        ("url.ext::sh -c touch% sprung .insteadOf", "nothing:"),
-        ("alias.status", &format!("!{trap}")),
-        ("alias.commit", &format!("!{trap}")),
-    ] {
-        git(&repository.path, &["-c", "core.fsmonitor=false", "config", key, value]);
-    }
-    drop(fs::remove_file(&sprung));
-
-    let one = user.spawn_ready(repository.request("one")).await;
-    let two = user.spawn_ready(repository.request("two")).await;
-    let place = place(&one.agent().await);
-    fs::write(place.join("common.txt"), "changed\n").expect("written");
-    fs::write(place.join("line\nbreak\t\u{202e}x"), "odd\n").expect("written");
-    fs::write(place.join("--output=sprung"), "option\n").expect("written");
-    symlink("/etc/passwd", place.join("link")).expect("linked");
-    symlink("/", place.join("root")).expect("linked");
-    // A repository within, whose own configuration nobody chose.
-    git(&place, &["-c", "core.hooksPath=/dev/null", "init", "--quiet", "nested"]);
-    let nested =
-        ["-c", "core.hooksPath=/dev/null", "commit", "--quiet", "--allow-empty", "--no-gpg-sign", "-m", "x"];
-    git(&place.join("nested"), &nested);
-    git(&place.join("nested"), &["config", "core.fsmonitor", trap]);
-    fs::write(place.join("nested/file"), "x").expect("written");
-    fs::write(self::place(&two.agent().await).join("common.txt"), "changed otherwise\n").expect("written");
-
-    let changes = client.changes(&one.id).await.expect("changes");
-    let paths: Vec<&str> = changes.files.iter().map(|file| file.path.as_str()).collect();
-    for path in ["--output=sprung", "common.txt", "line\nbreak\t\u{202e}x", "link", "root"] {
-        assert!(paths.contains(&path), "{path:?} of {paths:?}");
-    }
-    let diff = client.diff(&one.id, &DiffQuery::default()).await.expect("a diff");
-    let diff = String::from_utf8_lossy(&diff);
-    assert!(diff.contains("+changed") && !diff.contains("root:x:"), "links are shown, not followed: {diff}");
-    for path in ["../x", "/etc/passwd", "root/../../etc/passwd", "", "a\0b"] {
-        let query = DiffQuery { file: Some(path.into()), ..DiffQuery::default() };
-        assert_eq!(client.diff(&one.id, &query).await.unwrap_err().code, Code::Validation, "{path:?}");
-    }
-    let option = DiffQuery { file: Some("--output=sprung".into()), ..DiffQuery::default() };
-    assert!(
-        String::from_utf8_lossy(&client.diff(&one.id, &option).await.expect("a diff")).contains("+option")
-    );
-    for with in ["--output=sprung", "-", "HEAD:common.txt", "nowhere", "@{-1"] {
-        assert_eq!(client.conflicts(&one.id, with).await.unwrap_err().code, Code::Validation, "{with}");
-    }
-    assert_eq!(client.conflicts(&one.id, two.id.as_str()).await.expect("conflicts").files, ["common.txt"]);
-    committed(&client, &one, "--amend\n\n# not a comment").await;
-    committed(&client, &two, "two").await;
-    assert!(!client.changes(&one.id).await.expect("changes").dirty);
-    for remote in ["ext", "option", "none", "../origin.git"] {
-        let push = PushRequest { remote: Some(remote.into()), ..PushRequest::default() };
-        assert_eq!(client.push(&one.id, &push).await.unwrap_err().code, Code::Validation, "{remote}");
-    }
-    client.push(&one.id, &PushRequest::default()).await.expect("pushed");
-    git(&repository.path, &["-c", "core.hooksPath=/dev/null", "branch", "next", "main"]);
-    let merge = MergeRequest { into: "next".into(), ..MergeRequest::default() };
-    client.merge(&one.id, &merge).await.expect("merged");
-    assert_eq!(client.merge(&two.id, &merge).await.unwrap_err().code, Code::Conflict);
-    for into in ["-D", "../x", "a..b", "none"] {
-        let merge = MergeRequest { into: into.into(), ..MergeRequest::default() };
-        assert_eq!(client.merge(&one.id, &merge).await.unwrap_err().code, Code::Validation, "{into}");
-    }
-    client.workspaces().await.expect("listed");
-    assert!(!sprung.exists(), "{}", fs::read_to_string(&sprung).unwrap_or_default());
-    one.stop().await;
-    two.stop().await;
-    client.clean_workspaces().await.expect("cleaned");
-    assert!(!sprung.exists(), "{}", fs::read_to_string(&sprung).unwrap_or_default());
-    assert!(!Path::new("/tmp/sprung").exists());
-    backend.end_server().await;
 }

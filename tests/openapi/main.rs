@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use parallax_testkit::local::Directory;
-use parallax_testkit::server::{Server, free_port};
+use parallax_testkit::server::Server;
+use parallax_testkit::up::Up;
 
 /// Agents that the tools may have at once: what they spawn more is refused.
 const MAX_AGENTS: &str = "3";
@@ -27,21 +28,9 @@ impl Servers {
     async fn start() -> Self {
         let directory = Directory::new();
         let profiles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/profiles");
-        let runtime = format!("127.0.0.1:{}", free_port());
-        let state = directory.path().join("state");
-        let mut server = Server::new("parallax", directory.path()).args(&[
-            "up",
-            "--profiles",
-            &profiles.to_string_lossy(),
-            "--runtime-listen",
-            &runtime,
-            "--state-dir",
-            &state.to_string_lossy(),
-            "--max-agents",
-            MAX_AGENTS,
-        ]);
-        server.start(&[]).await;
-        let urls = [("control plane", server.url()), ("runtime", format!("http://{runtime}"))];
+        let options = ["--max-agents", MAX_AGENTS];
+        let Up { server, runtime_url } = Up::start_with(&directory, &profiles, &options, &[]).await;
+        let urls = [("control plane", server.url()), ("runtime", runtime_url)];
         Self { server, urls, directory }
     }
 

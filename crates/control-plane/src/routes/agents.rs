@@ -79,7 +79,8 @@ pub async fn stop(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let runtime = app.locator.locate(&id).await?;
-    let call = Call::new(Method::DELETE, "").query(query.as_deref()).taking(Duration::from_millis(request.grace_ms));
+    let call =
+        Call::new(Method::DELETE, "").query(query.as_deref()).taking(Duration::from_millis(request.grace_ms));
     let answer = call.send(&runtime, &id).await.map_err(|unanswered| unanswered.problem)?;
     relay::into_agent_response(answer, &runtime, &app.cache, &id).await
 }

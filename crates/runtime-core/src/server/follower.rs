@@ -112,7 +112,11 @@ impl Follower {
                 continue;
             };
             match *line {
-                HostLine::State { agent } if self.is_its_own(&agent.id) => self.entry.set(*agent),
+                HostLine::State { mut agent } if self.is_its_own(&agent.id) => {
+                    // It may show an end before the event does.
+                    self.end_workspace(&mut agent).await;
+                    self.entry.set(*agent);
+                }
                 HostLine::Event(event) if event.data.agent_id().is_none_or(|id| self.is_its_own(id)) => {
                     self.publish(event).await?;
                 }
