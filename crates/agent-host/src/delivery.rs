@@ -12,7 +12,7 @@ mod timing;
 use std::time::Instant;
 
 use parallax_api::AgentStatus;
-use parallax_api::text::is_invisible;
+use parallax_api::text::visible;
 use parallax_profile::{Composer, Observation, Outcome, Submit};
 
 use composer::{clear_or_paste, empty};
@@ -252,9 +252,6 @@ impl Delivery {
 
 /// Whether the CLI took what was typed: the same text, apart from white space and from what cannot be seen.
 fn is_same(prompt: &str, typed: &str) -> bool {
-    let visible = |text: &str| -> String {
-        text.chars().filter(|char| !char.is_whitespace() && !is_invisible(*char)).collect()
-    };
     visible(prompt) == visible(typed)
 }
 

@@ -15,6 +15,11 @@ pub fn is_blank(text: &str) -> bool {
     text.chars().all(|char| char.is_whitespace() || is_invisible(char) || char == '\u{2800}')
 }
 
+/// What a person sees of a text, without white space: terminal programs wrap and indent as they like, and drop what shows nothing.
+pub fn visible(text: &str) -> String {
+    text.chars().filter(|char| !char.is_whitespace() && !is_invisible(*char)).collect()
+}
+
 /// Whether text holds nothing that controls a terminal or turns the direction of what is shown beside it.
 pub fn is_plain(text: &str) -> bool {
     text.chars().all(is_plain_char)

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use parallax_api::AttentionKind;
+use parallax_api::text::visible;
 use parallax_profile::AttentionRequest;
 use parallax_screen::Screen;
 
@@ -133,7 +134,7 @@ impl Entry {
 
     /// Whether the end of the text came on the screen, or a mask in its place.
     fn is_seen(&self, shown: &str) -> bool {
-        let compact: String = self.text.chars().filter(|ch| !ch.is_whitespace()).collect();
+        let compact: String = visible(&self.text);
         let length = compact.chars().count();
         let end: String = compact.chars().skip(length.saturating_sub(SEEN_CHARACTERS)).collect();
         let came = |what: &str| shown.matches(what).count() > self.before.matches(what).count();
@@ -144,9 +145,5 @@ impl Entry {
 
 /// The text of a screen without blanks: a text may be wrapped anywhere.
 fn shown(screen: &Screen) -> String {
-    screen
-        .rows()
-        .iter()
-        .flat_map(|row| row.text.chars().filter(|ch| !ch.is_whitespace()).collect::<Vec<_>>())
-        .collect()
+    screen.rows().iter().map(|row| visible(&row.text)).collect()
 }

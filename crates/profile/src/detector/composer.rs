@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use parallax_api::terminal::Cursor;
-use parallax_api::text::is_invisible;
+use parallax_api::text::visible;
 use parallax_screen::Row;
 
 use crate::observation::Composer;
@@ -53,7 +53,7 @@ impl Submit {
         // Two chips are two pastes.
         let is_chip = self.chips.iter().map(|chip| chip.count(shown)).sum::<usize>() == 1;
         let shown = self.chips.iter().fold(shown.clone(), |shown, chip| chip.without(&shown));
-        is_shown(&squeezed(text), &squeezed(&shown), is_chip, SHOWN_CHARS)
+        is_shown(&visible(text), &visible(&shown), is_chip, SHOWN_CHARS)
     }
 
     /// As [`Self::is_echoed`], by letters and digits alone: some CLIs show odd characters otherwise.
@@ -73,11 +73,6 @@ fn is_shown(text: &str, shown: &str, may_be_empty: bool, least: usize) -> bool {
 
 /// How much of the end of a text must show: less than the smallest composer holds.
 const SHOWN_CHARS: usize = 40;
-
-/// Without white space, as a composer wraps and indents as it likes, and without what shows nothing.
-fn squeezed(text: &str) -> String {
-    text.chars().filter(|c| !c.is_whitespace() && !is_invisible(*c)).collect()
-}
 
 /// The text of a row without its dim hint. The cursor stands on the first cell of a hint, which is drawn as the cursor
 /// and not dim; what follows it tells.

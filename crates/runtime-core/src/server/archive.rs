@@ -7,9 +7,9 @@
 mod cast;
 mod collect;
 mod dead_host;
-mod excerpt;
 mod files;
 mod head;
+mod recording;
 mod recover;
 
 use std::fs::File;
@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(super) use self::dead_host::DeadHost;
-use self::excerpt::Excerpt;
+use self::recording::Recording;
 
 /// Bytes that are rendered for lines: the newest.
 const MAX_RENDERED: u64 = 8 * 1024 * 1024;
@@ -70,7 +70,7 @@ pub(super) enum LogAnswer {
         media_type: &'static str,
     },
     /// A recording, written anew as it is read.
-    Recording(Excerpt),
+    Recording(Recording),
 }
 
 /// The output of an ended agent.
@@ -140,7 +140,7 @@ impl Archive {
         }
         if matches!(format, LogFormat::Asciicast | LogFormat::AsciicastV3) {
             let cast = self.file(id, "output.cast")?;
-            return Ok(LogAnswer::Recording(Excerpt::new(cast, format, from - remains.start)));
+            return Ok(LogAnswer::Recording(Recording::new(cast, format, from - remains.start)));
         }
         output.seek(SeekFrom::Start(from - remains.start)).map_err(Problem::internal)?;
         if format == LogFormat::Raw {

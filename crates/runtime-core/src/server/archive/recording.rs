@@ -14,7 +14,7 @@ use super::cast::{Header, Line, size};
 const SCROLLBACK: usize = 1000;
 
 /// Reads an asciicast v2 file and writes it line by line as it is asked for.
-pub(in crate::server) struct Excerpt {
+pub(in crate::server) struct Recording {
     lines: Lines<BufReader<File>>,
     v3: bool,
     /// Recorded bytes that are left out.
@@ -29,7 +29,7 @@ enum State {
     Goes { began: f64, told: f64, rest: Option<Line> },
 }
 
-impl Excerpt {
+impl Recording {
     /// What follows `skipped` recorded bytes, as `format`, which is a recording.
     pub(super) fn new(cast: File, format: LogFormat, skipped: u64) -> Self {
         let v3 = format == LogFormat::AsciicastV3;
@@ -96,7 +96,7 @@ impl Excerpt {
     }
 }
 
-impl Iterator for Excerpt {
+impl Iterator for Recording {
     type Item = io::Result<String>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -128,7 +128,7 @@ mod tests {
             writeln!(file, "{line}").unwrap();
         }
         file.rewind().unwrap();
-        let text: String = Excerpt::new(file, format, skipped).map(Result::unwrap).collect();
+        let text: String = Recording::new(file, format, skipped).map(Result::unwrap).collect();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
