@@ -1,6 +1,7 @@
 //! What needs a cluster whose node is this machine: `make test-k8s`.
 
 mod conformance;
+mod dead_hosts;
 mod forward;
 mod lifecycle;
 mod replicas;

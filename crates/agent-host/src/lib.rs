@@ -11,7 +11,8 @@
 //!
 //! [`serve`] puts it all together. [`hook`] is the program that CLIs run as their hooks, [`session_file`] follows the
 //! files that a CLI writes itself. For containers there are [`container`] (environment, memory limit), [`tcp`] (a
-//! listener behind a token), [`relay`] (no network) and [`install`] (images without this program). [`peer`] keeps agents
+//! listener behind a token), [`relay`] (no network), [`install`] (images without this program) and [`export`] (what a dead
+//! host left on a volume). [`peer`] keeps agents
 //! from driving hosts, [`diagnostics`] is the host's own log.
 
 pub mod asciicast;
@@ -23,6 +24,7 @@ pub mod delivery;
 pub mod diagnostics;
 pub mod dialog_answer;
 pub mod excerpt;
+pub mod export;
 pub mod files;
 pub mod hook;
 pub mod inbox;

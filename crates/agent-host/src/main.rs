@@ -1,5 +1,6 @@
 //! `parallax-agent-host`: `serve` owns one agent, `hook` reports to it, `relay` connects to it, `install` copies this
-//! program for an agent's container, `replay` prints a detector's observations of a recording.
+//! program for an agent's container, `export` hands out what a dead host left, `replay` prints a detector's observations of
+//! a recording.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -45,6 +46,18 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         make_dir: Vec<PathBuf>,
     },
+    /// Hand out the files of the dead host in DIR: GET /export.
+    Export {
+        /// The agent's directory.
+        #[arg(long)]
+        dir: PathBuf,
+        /// The TCP port to listen on.
+        #[arg(long, value_name = "ADDR:PORT")]
+        listen: SocketAddr,
+        /// What the callers' token is checked against: `sha256:` and its digest.
+        #[arg(long, value_name = "DIGEST")]
+        verifier: String,
+    },
     /// Connect standard input and output to the host in DIR.
     Relay {
         /// The agent's directory.
@@ -73,6 +86,9 @@ fn main() -> ExitCode {
             parallax_agent_host::serve::run(&ServeConfig { dir, in_container: contained, listen, launch })
         }
         Command::Install { to, make_dir } => parallax_agent_host::install::run(&to, &make_dir),
+        Command::Export { dir, listen, verifier } => {
+            parallax_agent_host::export::run(&dir, listen, verifier.into())
+        }
         Command::Relay { dir } => parallax_agent_host::relay::run(&dir),
         Command::Hook { name } => parallax_agent_host::hook::run(&name),
         Command::Replay { profile, cast } => print_replay(&profile, &cast),

@@ -59,7 +59,7 @@ impl fmt::Display for AgentStatus {
 /// Why an agent's status is `error`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AgentError {
-    /// For programs: `auth`, `rate_limit`, `api_error`, `network`, `cli_error`, `host_lost`, …
+    /// For programs: `auth`, `rate_limit`, `api_error`, `network`, `cli_error`, `host_lost`, `log_lost`, …
     pub code: String,
     /// The CLI's own words.
     pub message: String,
@@ -116,7 +116,7 @@ pub struct Agent {
     /// What a person is needed for, while one is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attention: Option<Attention>,
-    /// Why the status is `error`.
+    /// Why the status is `error`. Of an agent that has ended: what was lost with its host (`log_lost`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<AgentError>,
     /// How it ended.

@@ -2,7 +2,7 @@
 //!
 //! - [`backend`]: the one seam. [`AgentBackend`] starts, reaches, finds, measures and removes an agent's host.
 //! - [`host`]: the other end of a host's socket: HTTP, event stream and terminal over any stream of bytes to it.
-//! - [`handshake`], [`find_host_program`], [`files`], [`boot`], [`args`], [`name_pattern`]: what backends have in common.
+//! - [`handshake`], [`find_host_program`], [`files`], [`boot`], [`args`], [`name_pattern`], [`PackedFiles`]: what backends have in common.
 //! - [`run()`]: a program's `main`.
 //! - [`server`]: everything else, the same for every backend:
 //!   - `routes` extract, call `core`, answer. `core` finds the entry in the `registry` and asks its host, or, after the
@@ -25,11 +25,13 @@ pub mod handshake;
 pub mod host;
 mod host_program;
 pub mod name_pattern;
+mod packed_files;
 mod run;
 pub mod server;
 
 pub use backend::{AgentBackend, BackendEvent, FoundHost, Health, Usage};
 pub use host::HostAddress;
 pub use host_program::find_host_program;
+pub use packed_files::PackedFiles;
 pub use run::run;
 pub use server::{Environment, Keep, RuntimeConfig, RuntimeServer, Workdirs};

@@ -1,5 +1,6 @@
 //! [`AgentBackend`] over a namespace of a Kubernetes cluster.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use parallax_service::metrics::Metrics;
 use tokio::sync::mpsc;
 
 use crate::context::Context;
-use crate::{discovery, launch, removal};
+use crate::{discovery, host_files, launch, removal};
 
 /// Runs each agent's host in a pod of its own.
 pub struct KubernetesBackend {
@@ -54,6 +55,10 @@ impl AgentBackend for KubernetesBackend {
 
     async fn find_host(&self, id: &AgentId) -> Result<Option<FoundHost>, Problem> {
         discovery::find_host(&self.context, id).await
+    }
+
+    async fn host_files(&self, id: &AgentId, scratch: &Path) -> Result<Option<PathBuf>, Problem> {
+        host_files::host_files(&self.context, id, scratch).await
     }
 
     async fn remove(&self, id: &AgentId, grace: Duration) -> Result<(), Problem> {

@@ -58,14 +58,16 @@ impl Connector {
 
     /// The address of an agent's host whose pod has this IP address.
     pub(crate) async fn address(&self, id: &AgentId, ip: Option<&str>) -> HostAddress {
+        self.address_in(names::pod(id), id, ip).await
+    }
+
+    /// The same for another pod that asks for the token of the agent's host.
+    pub(crate) async fn address_in(&self, pod: String, id: &AgentId, ip: Option<&str>) -> HostAddress {
         let token = self.token_key.token(id);
         let addr = ip.and_then(|ip| ip.parse::<IpAddr>().ok()).map(|ip| SocketAddr::new(ip, PORT));
         match addr {
             Some(addr) if self.connects(addr).await => HostAddress::Tcp { addr, token },
-            _ => HostAddress::Dialer {
-                dial: Arc::new(PortForward { pods: self.pods.clone(), pod: names::pod(id) }),
-                token,
-            },
+            _ => HostAddress::Dialer { dial: Arc::new(PortForward { pods: self.pods.clone(), pod }), token },
         }
     }
 

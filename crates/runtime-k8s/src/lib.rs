@@ -28,6 +28,7 @@ mod context;
 mod controller;
 mod discovery;
 mod events;
+mod host_files;
 mod image;
 mod launch;
 mod launch_tracker;

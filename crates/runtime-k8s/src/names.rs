@@ -62,6 +62,11 @@ pub(crate) fn pod(id: &AgentId) -> String {
     id.to_string()
 }
 
+/// The pod that hands out what an agent's dead host left on a claim.
+pub(crate) fn export_pod(id: &AgentId) -> String {
+    format!("{id}-export")
+}
+
 /// The Secret with an agent's launch.
 pub(crate) fn launch_secret(id: &AgentId) -> String {
     format!("{id}-launch")

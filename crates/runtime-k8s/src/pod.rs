@@ -14,6 +14,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::ObjectMeta;
 use kube::{Resource as _, ResourceExt as _};
 use parallax_api::AgentId;
+use parallax_api::agent::EnvValue;
 use serde_json::Value;
 
 use crate::image::{Images, Pull};
@@ -47,6 +48,12 @@ const PROBE_SECONDS: i32 = 10;
 const REQUESTS: [(&str, &str); 2] = [("cpu", "20m"), ("memory", "128Mi")];
 /// … and its limits.
 const LIMITS: [(&str, &str); 2] = [("cpu", "2"), ("memory", "2Gi")];
+/// What the host's own image needs …
+const INSTALL_REQUESTS: [(&str, &str); 2] = [("cpu", "10m"), ("memory", "16Mi")];
+/// … and its limits.
+const INSTALL_LIMITS: [(&str, &str); 2] = [("cpu", "500m"), ("memory", "64Mi")];
+/// How long a pod lives that hands out a dead host's files, should nobody remove it.
+const EXPORT_SECONDS: i64 = 600;
 /// The first user of most systems.
 const USER: i64 = 1000;
 
@@ -131,6 +138,48 @@ pub(crate) fn pod(resource: &ParallaxAgent, id: &AgentId, config: &PodConfig) ->
     }
 }
 
+/// The pod that hands out what the agent's dead host left on its claim. It mounts the claim for reading, and ends by itself.
+pub(crate) fn exporter(
+    resource: &ParallaxAgent,
+    id: &AgentId,
+    config: &PodConfig,
+    verifier: &EnvValue,
+) -> Pod {
+    let workspace = WorkspaceVolume::of(&resource.spec, id);
+    let args = ["export", "--dir", &workspace.host_dir, "--listen", &format!("0.0.0.0:{PORT}"), "--verifier"];
+    let args = args.into_iter().map(str::to_owned).chain([verifier.expose().to_owned()]).collect();
+    let made = pod(resource, id, config);
+    let container = Container {
+        name: AGENT.into(),
+        image: Some(config.host_image.clone()),
+        image_pull_policy: Some(config.pull.as_str().into()),
+        command: Some(vec![PROGRAM_IN_IMAGE.into()]),
+        args: Some(args),
+        security_context: Some(restricted()),
+        resources: Some(amounts(&INSTALL_REQUESTS, &INSTALL_LIMITS)),
+        volume_mounts: Some(workspace.mounts_for_reading()),
+        ..Container::default()
+    };
+    Pod {
+        metadata: ObjectMeta {
+            name: Some(names::export_pod(id)),
+            // No agent's pod, but the runtime may connect to it as to one.
+            labels: Some([(label::COMPONENT.to_owned(), "agent".to_owned())].into()),
+            annotations: None,
+            ..made.metadata
+        },
+        spec: made.spec.map(|spec| PodSpec {
+            init_containers: None,
+            containers: vec![container],
+            volumes: Some(vec![volumes::workspace(&resource.spec, id)]),
+            active_deadline_seconds: Some(EXPORT_SECONDS),
+            service_account_name: None,
+            ..spec
+        }),
+        status: None,
+    }
+}
+
 /// The part of a spec that cannot change while its pod lives: all of it but `suspended`.
 fn immutable_part(spec: &ParallaxAgentSpec) -> Value {
     let mut value = serde_json::to_value(spec).unwrap_or_default();
@@ -170,10 +219,7 @@ fn install(config: &PodConfig, workspace: &WorkspaceVolume) -> Container {
         command: Some(vec![PROGRAM_IN_IMAGE.into()]),
         args: Some(args),
         security_context: Some(restricted()),
-        resources: Some(amounts(
-            &[("cpu", "10m"), ("memory", "16Mi")],
-            &[("cpu", "500m"), ("memory", "64Mi")],
-        )),
+        resources: Some(amounts(&INSTALL_REQUESTS, &INSTALL_LIMITS)),
         volume_mounts: Some(
             [mount("program", "/opt/parallax", false)].into_iter().chain(workspace.mounts()).collect(),
         ),

@@ -53,7 +53,10 @@ pub(crate) async fn remove(context: &Context, id: &AgentId, grace: Duration) -> 
 }
 
 /// The resource of an agent as the API server has it: the cache may not have one that was made a moment ago.
-async fn current_resource(context: &Context, id: &AgentId) -> Result<Option<ParallaxAgent>, Problem> {
+pub(crate) async fn current_resource(
+    context: &Context,
+    id: &AgentId,
+) -> Result<Option<ParallaxAgent>, Problem> {
     let cached = context.cache.resource_of(id).map(|resource| resource.name_any());
     let name = cached.unwrap_or_else(|| id.to_string());
     let found = context.cluster.agents().get_opt(&name).await;

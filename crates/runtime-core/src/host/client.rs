@@ -120,6 +120,12 @@ impl HostClient {
         Ok(accepted(answer).await?.map(Body::new))
     }
 
+    /// What a dead host wrote, as an archive (tar), from a program that hands it out in its place.
+    pub async fn export(&self) -> Result<HostAnswer, Problem> {
+        let answer = self.call(Method::GET, "/export", None, QUICK).await?;
+        Ok(accepted(answer).await?.map(Body::new))
+    }
+
     /// A file or a directory of the agent: read (with the `Range` of HTTP), written or removed. The answer is the host's own, a
     /// range that the file does not have included.
     pub async fn file(

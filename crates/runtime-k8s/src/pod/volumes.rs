@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::{
     EmptyDirVolumeSource, PersistentVolumeClaim, PersistentVolumeClaimSpec,
     PersistentVolumeClaimVolumeSource, SecretVolumeSource, Volume, VolumeMount, VolumeResourceRequirements,
 };
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::api::ObjectMeta;
 use kube::{Resource as _, ResourceExt as _};
 use parallax_api::AgentId;
@@ -71,6 +72,20 @@ impl WorkspaceVolume {
         }
     }
 
+    /// The claim with the host's state, if it is on one.
+    pub(crate) fn claim_of(spec: &ParallaxAgentSpec, id: &AgentId) -> Option<String> {
+        let workspace = spec.workspace.clone().filter(|_| spec.keeps_workspace())?;
+        match workspace.claim {
+            Some(_) => Some(names::claim(id)),
+            None => workspace.existing_claim.map(|claim| claim.name),
+        }
+    }
+
+    /// The mount of the workspace's volume, for reading alone.
+    pub(super) fn mounts_for_reading(&self) -> Vec<VolumeMount> {
+        vec![mount(VOLUME, self.at.0, true)]
+    }
+
     /// The mounts of both containers.
     pub(super) fn mounts(&self) -> Vec<VolumeMount> {
         let (path, read_only) = self.at;
@@ -84,11 +99,6 @@ pub(super) fn volumes(
     id: &AgentId,
     workspace_volume: &WorkspaceVolume,
 ) -> Vec<Volume> {
-    let empty = |name: &str, size_limit| Volume {
-        name: name.into(),
-        empty_dir: Some(EmptyDirVolumeSource { size_limit, medium: None }),
-        ..Volume::default()
-    };
     let launch = Volume {
         name: "launch".into(),
         secret: Some(SecretVolumeSource {
@@ -99,6 +109,13 @@ pub(super) fn volumes(
         }),
         ..Volume::default()
     };
+    let workspace = workspace(spec, id);
+    let own = workspace_volume.has_own_volume.then(|| empty("own", None));
+    [empty("program", None), launch, workspace].into_iter().chain(own).collect()
+}
+
+/// The volume that an agent works in.
+pub(super) fn workspace(spec: &ParallaxAgentSpec, id: &AgentId) -> Volume {
     let workspace = spec.workspace.clone().unwrap_or_default();
     let claimed = |claim_name, read_only| Volume {
         name: VOLUME.into(),
@@ -108,13 +125,19 @@ pub(super) fn volumes(
         }),
         ..Volume::default()
     };
-    let workspace = match (workspace.claim, workspace.existing_claim) {
+    match (workspace.claim, workspace.existing_claim) {
         (Some(_), _) => claimed(names::claim(id), false),
         (None, Some(claim)) => claimed(claim.name, claim.read_only),
         (None, None) => empty(VOLUME, workspace.empty_dir.and_then(|dir| dir.size_limit)),
-    };
-    let own = workspace_volume.has_own_volume.then(|| empty("own", None));
-    [empty("program", None), launch, workspace].into_iter().chain(own).collect()
+    }
+}
+
+fn empty(name: &str, size_limit: Option<Quantity>) -> Volume {
+    Volume {
+        name: name.into(),
+        empty_dir: Some(EmptyDirVolumeSource { size_limit, medium: None }),
+        ..Volume::default()
+    }
 }
 
 /// The claim that a resource asks for. A retained one has no owner, so that the garbage collector leaves it.

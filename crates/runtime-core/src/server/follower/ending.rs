@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use parallax_api::host::HostEvent;
 use parallax_api::retry::Backoff;
-use parallax_api::{Agent, AgentExit, AgentStatus, Code, EventData, Time};
+use parallax_api::{Agent, AgentError, AgentExit, AgentStatus, Code, EventData, Time};
 
 use super::{BACKOFF, Follower};
 use crate::host::HostClient;
@@ -69,10 +69,14 @@ impl Follower {
         // The event comes when everything is saved and nothing of the host is left, but it does not wait for ever.
         let saved = tokio::time::timeout(SAVE_FIRST, &mut saving).await;
         let is_saved = saved.is_ok();
-        for event in saved.ok().and_then(Result::ok).unwrap_or_default() {
+        let saved = saved.ok().and_then(Result::ok).unwrap_or_default();
+        for event in saved.events {
             self.publish_until_stored(event).await;
         }
         let mut agent = ended(self.entry.agent(), exit);
+        if saved.is_lost {
+            agent.error = Some(log_lost());
+        }
         // Until everything is saved, something of the agent may still write there.
         if is_saved {
             self.end_workspace(&mut agent).await;
@@ -141,14 +145,29 @@ impl Follower {
     }
 }
 
+/// What was saved of a dead host.
+#[derive(Default)]
+struct SavedHost {
+    /// The events that were on its disk and are not published yet.
+    events: Vec<HostEvent>,
+    /// Its directory was gone, and with it log and messages.
+    is_lost: bool,
+}
+
+fn log_lost() -> AgentError {
+    AgentError {
+        code: "log_lost".into(),
+        message: "its log and messages were in a directory that is gone with its host".into(),
+    }
+}
+
 impl RuntimeCore {
-    /// Copies what a dead host left into the archive, until that works, and has the backend delete the rest. Returns the
-    /// events after `since` that were on its disk.
-    async fn save_dead_host(&self, agent: Agent, exit: AgentExit, since: u64) -> Vec<HostEvent> {
+    /// Copies what a dead host left into the archive, until that works, and has the backend delete the rest.
+    async fn save_dead_host(&self, agent: Agent, exit: AgentExit, since: u64) -> SavedHost {
         let mut backoff = SAVE_BACKOFF;
-        let events = loop {
+        let saved = loop {
             match self.try_save_dead_host(&agent, &exit, since).await {
-                Ok(events) => break events,
+                Ok(saved) => break saved,
                 Err(error) => {
                     tracing::error!(agent.id = %agent.id, error = format!("{error:#}"), "failed to save what a dead host left; trying again");
                 }
@@ -158,7 +177,7 @@ impl RuntimeCore {
         let removing = self.backend.remove(&agent.id, Duration::ZERO);
         // What does not work now is tried again, by the caller.
         let _ = tokio::time::timeout(REMOVE_FIRST, removing).await;
-        events
+        saved
     }
 
     async fn try_save_dead_host(
@@ -166,7 +185,7 @@ impl RuntimeCore {
         agent: &Agent,
         exit: &AgentExit,
         since: u64,
-    ) -> anyhow::Result<Vec<HostEvent>> {
+    ) -> anyhow::Result<SavedHost> {
         let scratch = self.archive.scratch(&agent.id)?;
         let files = tokio::time::timeout(FILES_TIMEOUT, self.backend.host_files(&agent.id, scratch.path()));
         let files = files.await??;
@@ -174,10 +193,12 @@ impl RuntimeCore {
         let saving = move || {
             let Some(files) = files else {
                 // A collection that was whole before the host died counts more than nothing.
-                if !archive.holds(&agent.id) {
-                    archive.put_empty(&ended(agent, exit))?;
+                let is_lost = !archive.holds(&agent.id);
+                if is_lost {
+                    let agent = Agent { error: Some(log_lost()), ..ended(agent, exit) };
+                    archive.put_empty(&agent)?;
                 }
-                return Ok(Vec::new());
+                return Ok(SavedHost { events: Vec::new(), is_lost });
             };
             let dead = DeadHost::open(&files, agent.id.clone())?;
             let events = dead.events(since);
@@ -187,7 +208,7 @@ impl RuntimeCore {
                 }
             }
             archive.recover(&ended(agent, exit), &dead)?;
-            anyhow::Ok(events)
+            anyhow::Ok(SavedHost { events, is_lost: false })
         };
         let saved = tokio::task::spawn_blocking(saving).await?;
         drop(scratch);
