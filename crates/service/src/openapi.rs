@@ -3,6 +3,7 @@
 //! [`agents`] is the one list of the routes of agents; [`complete`] adds what every operation has in common.
 
 pub mod agents;
+mod unions;
 
 use std::collections::BTreeMap;
 
@@ -34,6 +35,7 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
         .schemas
         .entry("Code".into())
         .or_insert_with(<parallax_api::Code as utoipa::PartialSchema>::schema);
+    unions::distribute(&mut components.schemas);
     let mut names: BTreeMap<String, u32> = BTreeMap::new();
     for (path, item) in &mut document.paths.paths {
         for operation in operations(item) {

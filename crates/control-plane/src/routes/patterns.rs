@@ -62,7 +62,7 @@ pub async fn list(State(app): State<App>) -> Result<Json<PatternList>, Problem> 
 /// What is wrong with it is all in `errors`, each with line, field and suggestion.
 #[utoipa::path(
     post, path = "/api/patterns", tag = "patterns",
-    request_body(content = Object, content_type = "application/yaml"),
+    request_body(content((Object = "application/yaml"), (Object = "application/json"))),
     responses(
         (status = 201, body = StoredPattern, headers(("location" = String, description = "The pattern"))),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
@@ -76,7 +76,7 @@ pub async fn create(State(app): State<App>, Source(source): Source) -> Result<Re
 /// What is wrong with a pattern file: everything at once. 200 also when something is.
 #[utoipa::path(
     post, path = "/api/patterns/validate", tag = "patterns",
-    request_body(content = serde_json::Value, content_type = "application/yaml"),
+    request_body(content((serde_json::Value = "application/yaml"), (serde_json::Value = "application/json"))),
     responses(
         (status = 200, body = Validation),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
@@ -112,7 +112,7 @@ pub async fn get(State(app): State<App>, Path(name): Path<String>) -> Result<Jso
 /// Add a pattern, or replace it. Runs that are at work go on with the file they began with.
 #[utoipa::path(
     put, path = "/api/patterns/{name}", tag = "patterns", params(("name" = String, Path)),
-    request_body(content = Object, content_type = "application/yaml"),
+    request_body(content((Object = "application/yaml"), (Object = "application/json"))),
     responses(
         (status = 200, body = StoredPattern), (status = 201, body = StoredPattern),
         (status = "4XX", body = Problem, content_type = "application/problem+json"),

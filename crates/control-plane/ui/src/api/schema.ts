@@ -12,8 +12,14 @@ export interface components {
             /** @description Names the run. */
             executionId: string;
         };
+        /** @description What goes on beside an agent's turns. It takes messages meanwhile. */
+        Activity: {
+            /** @description Commands and tasks of the agent that run on in the background, as its CLI said at the end of its last turn. */
+            background: number;
+        };
         /** @description An agent. */
         Agent: {
+            activity?: components["schemas"]["Activity"] | null;
             attention?: components["schemas"]["Attention"] | null;
             /** @description What it is for, as the spawn request said. */
             capabilities?: string[];
@@ -44,14 +50,18 @@ export interface components {
             status: components["schemas"]["AgentStatus"];
             /** @description The profile it runs: `claude`, `codex`, `gemini`, or another. */
             type: string;
-            /** @description When anything above last changed. */
+            /**
+             * @description When anything above last changed. Later with every change, whatever the clock says: of two copies of an agent, it
+             *     tells the newer.
+             */
             updatedAt: components["schemas"]["Time"];
             /** @description Its working directory. */
             workdir?: string | null;
+            workspace?: components["schemas"]["AgentWorkspace"] | null;
         };
         /** @description Why an agent's status is `error`. */
         AgentError: {
-            /** @description For programs: `auth`, `rate_limit`, `api_error`, `network`, `cli_error`, `host_lost`, … */
+            /** @description For programs: `auth`, `rate_limit`, `api_error`, `network`, `cli_error`, `host_lost`, `log_lost`, … */
             code: string;
             /** @description The CLI's own words. */
             message: string;
@@ -69,6 +79,7 @@ export interface components {
             reason: string;
             /** @description The signal's name (`SIGKILL`), when it was killed. */
             signal?: string | null;
+            workspace?: components["schemas"]["WorkspaceEnd"] | null;
         };
         /** @description An agent's name for programs: a UUID in lower case, good as a directory, container and Kubernetes name. */
         AgentId: string;
@@ -86,6 +97,15 @@ export interface components {
          * @enum {string}
          */
         AgentStatus: "starting" | "ready" | "busy" | "error" | "stopped";
+        /** @description The workspace of an agent. */
+        AgentWorkspace: {
+            /** @description The commit that it began with. */
+            base: string;
+            /** @description The branch that it was made on. The agent may be on another by now: see `changes`. */
+            branch: string;
+            /** @description The repository that it was made from. */
+            repo: string;
+        };
         /** @description The answer to a pending question: `option`, `text`, or `answers`. */
         AnswerRequest: {
             /** @description All of `attention.questions` at once, by the id of each: ids (or labels) of options, or a text of one's own. */
@@ -108,6 +128,8 @@ export interface components {
         Approvals: "ask" | "edits" | "all";
         /** @description What a person is needed for. */
         Attention: {
+            /** @description What the CLI itself warns of, where it does. */
+            danger?: string | null;
             /** @description Names this one occasion. */
             id: string;
             /** @description What for. */
@@ -166,11 +188,61 @@ export interface components {
             /** @description Its name, as the CLI calls it. */
             name: string;
         };
+        /** @description What was changed in a workspace since it was made. */
+        Changes: {
+            /**
+             * Format: int64
+             * @description Commits since the base.
+             */
+            ahead: number;
+            /** @description The commit that the workspace began with. */
+            base: string;
+            /**
+             * Format: int64
+             * @description Commits that the branch of the base has got since.
+             */
+            behind: number;
+            /** @description The branch that is checked out; none when it is no branch. */
+            branch?: string | null;
+            /** @description Whether a merge is unfinished. */
+            conflicted: boolean;
+            /** @description Whether something is not committed. */
+            dirty: boolean;
+            /** @description The files that differ from the base, committed or not, by path; at most 5000. */
+            files: components["schemas"]["FileChange"][];
+            /** @description The commit that is checked out. */
+            head: string;
+            /** @description Whether more files than are listed differ. */
+            truncated: boolean;
+        };
         /**
          * @description Why something was refused; each code has one status.
          * @enum {string}
          */
         Code: "VALIDATION_ERROR" | "UNAUTHORIZED" | "FORBIDDEN" | "AGENT_NOT_FOUND" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "AUTH_REQUIRED" | "QUESTION_PENDING" | "QUESTION_CHANGED" | "AGENT_STOPPED" | "AGENT_BUSY" | "CONFLICT" | "IDEMPOTENCY_CONFLICT" | "PAYLOAD_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "CLI_NOT_FOUND" | "WORKDIR_NOT_FOUND" | "WORKDIR_FORBIDDEN" | "IMAGE_NOT_FOUND" | "UNSUPPORTED" | "RESOURCE_LIMIT" | "INTERNAL" | "SPAWN_FAILED" | "AGENT_FAILED" | "NO_RUNTIME" | "RUNTIME_UNAVAILABLE" | "SHUTTING_DOWN" | "TIMEOUT" | "STORAGE_FULL";
+        /** @description Commits everything in a workspace. */
+        CommitRequest: {
+            /** @description `Name <address>`. Default: as git is configured, or the agent's name. */
+            author?: string | null;
+            /** @description The message. */
+            message: string;
+        };
+        /** @description A commit that was made. */
+        Committed: {
+            /** @description The branch that it is on; none when it is on none. */
+            branch?: string | null;
+            /** @description The commit. */
+            commit: string;
+        };
+        /** @description What would conflict if two sides were merged as they are now, with what is not committed. Nothing is merged. */
+        Conflicts: {
+            /** @description The files that would conflict, by path; at most 5000. */
+            files: string[];
+            /** @description Whether more files than are listed would. */
+            truncated: boolean;
+            /** @description With what it was compared. */
+            with: string;
+        };
         /** @description A number of CPUs: a number or a quantity (`0.5`, `"0.5"`, `"500m"`). */
         CpuQuantity: number | string;
         /** @description Where the cursor is. */
@@ -188,112 +260,220 @@ export interface components {
             /** @description Whether the program shows it. */
             visible: boolean;
         };
-        /** @description An environment value: shown to nobody, logged by nobody, written on the wire to the agent's place only. */
+        /**
+         * @description What a workspace is compared with.
+         * @enum {string}
+         */
+        DiffAgainst: "base" | "head";
+        /** @description An environment value: shown to nobody, logged by nobody, written on the wire to the agent's runtime and host only. */
         EnvValue: string;
         /** @description One event of a stream: `{"id", "event", "data", "timestamp"}`. */
-        Event: components["schemas"]["EventData"] & {
+        Event: components["schemas"]["EventAgentStarted"] | components["schemas"]["EventAgentReady"] | components["schemas"]["EventAgentBusy"] | components["schemas"]["EventAgentStopped"] | components["schemas"]["EventAgentError"] | components["schemas"]["EventLoginRequired"] | components["schemas"]["EventMessage"] | components["schemas"]["EventQuestion"] | components["schemas"]["EventAttention"] | components["schemas"]["EventAttentionCleared"] | components["schemas"]["EventReset"];
+        /** @description It took a message and works on it. */
+        EventAgentBusy: {
+            data: components["schemas"]["EventAgentBusyData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "agent_busy";
             /** @description What to resume from: opaque, of this server only. */
             id: string;
             /** @description When. */
             timestamp: components["schemas"]["Time"];
         };
-        /** @description What happened. `event` and `data` on the wire. */
-        EventData: {
-            /** @description Spawned (or restarted). */
-            data: {
-                /** @description The agent. */
-                agent: components["schemas"]["Agent"];
-            };
-            /** @enum {string} */
-            event: "agent_started";
-        } | {
-            /** @description Ready for a message: it would be taken now. */
-            data: {
-                /** @description The agent. */
-                agent: components["schemas"]["Agent"];
-            };
-            /** @enum {string} */
-            event: "agent_ready";
-        } | {
-            /** @description It took a message and works on it. */
-            data: {
-                /** @description The agent. */
-                agent: components["schemas"]["Agent"];
-            };
-            /** @enum {string} */
-            event: "agent_busy";
-        } | {
-            /** @description Ended, once. */
-            data: {
-                /** @description The agent. */
-                agent: components["schemas"]["Agent"];
-                /** @description The same as `agent.exit.reason`. */
-                reason: string;
-            };
-            /** @enum {string} */
-            event: "agent_stopped";
-        } | {
-            /** @description An error. */
-            data: {
-                /** @description The agent. */
-                agent: components["schemas"]["Agent"];
-                /** @description The same as `agent.error`. */
-                error: components["schemas"]["AgentError"];
-            };
-            /** @enum {string} */
+        /** @description It took a message and works on it. */
+        EventAgentBusyData: {
+            /** @description The agent. */
+            agent: components["schemas"]["Agent"];
+        };
+        /** @description An error. */
+        EventAgentError: {
+            data: components["schemas"]["EventAgentErrorData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
             event: "agent_error";
-        } | {
-            /** @description A person must log in. */
-            data: {
-                /** @description The agent. */
-                agent: components["schemas"]["Agent"];
-                /** @description Where, when the CLI shows it. */
-                login_url?: string | null;
-            };
-            /** @enum {string} */
-            event: "login_required";
-        } | {
-            /** @description The agent said something. */
-            data: {
-                /** @description What. */
-                message: components["schemas"]["Message"];
-            };
-            /** @enum {string} */
-            event: "message";
-        } | {
-            /** @description The agent needs input. */
-            data: {
-                /** @description The agent; the options are in its `attention`. */
-                agent: components["schemas"]["Agent"];
-                /** @description The question's text. */
-                question: string;
-            };
-            /** @enum {string} */
-            event: "question";
-        } | {
-            /** @description A person should look at the agent: it is stalled, or shows something unknown. */
-            data: {
-                /** @description The agent; `attention` says what it is. */
-                agent: components["schemas"]["Agent"];
-            };
-            /** @enum {string} */
+            /** @description What to resume from: opaque, of this server only. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description An error. */
+        EventAgentErrorData: {
+            /** @description The agent. */
+            agent: components["schemas"]["Agent"];
+            /** @description The same as `agent.error`. */
+            error: components["schemas"]["AgentError"];
+        };
+        /** @description Ready for a message: it would be taken now. */
+        EventAgentReady: {
+            data: components["schemas"]["EventAgentReadyData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "agent_ready";
+            /** @description What to resume from: opaque, of this server only. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description Ready for a message: it would be taken now. */
+        EventAgentReadyData: {
+            /** @description The agent. */
+            agent: components["schemas"]["Agent"];
+        };
+        /** @description Spawned (or restarted). */
+        EventAgentStarted: {
+            data: components["schemas"]["EventAgentStartedData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "agent_started";
+            /** @description What to resume from: opaque, of this server only. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description Spawned (or restarted). */
+        EventAgentStartedData: {
+            /** @description The agent. */
+            agent: components["schemas"]["Agent"];
+        };
+        /** @description Ended, once. */
+        EventAgentStopped: {
+            data: components["schemas"]["EventAgentStoppedData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "agent_stopped";
+            /** @description What to resume from: opaque, of this server only. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description Ended, once. */
+        EventAgentStoppedData: {
+            /** @description The agent. */
+            agent: components["schemas"]["Agent"];
+            /** @description The same as `agent.exit.reason`. */
+            reason: string;
+        };
+        /** @description A person should look at the agent: it is stalled, or shows something unknown. */
+        EventAttention: {
+            data: components["schemas"]["EventAttentionData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
             event: "attention";
-        } | {
-            /** @description Nobody is needed any more. */
-            data: {
-                /** @description The agent. */
-                agent: components["schemas"]["Agent"];
-            };
-            /** @enum {string} */
+            /** @description What to resume from: opaque, of this server only. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description Nobody is needed any more. */
+        EventAttentionCleared: {
+            data: components["schemas"]["EventAttentionClearedData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
             event: "attention_cleared";
-        } | {
-            /** @description The id to resume from is too old or unknown: what came before the next event is not told again. */
-            data: {
-                /** @description Why. */
-                reason: string;
-            };
-            /** @enum {string} */
+            /** @description What to resume from: opaque, of this server only. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description Nobody is needed any more. */
+        EventAttentionClearedData: {
+            /** @description The agent. */
+            agent: components["schemas"]["Agent"];
+        };
+        /** @description A person should look at the agent: it is stalled, or shows something unknown. */
+        EventAttentionData: {
+            /** @description The agent; `attention` says what it is. */
+            agent: components["schemas"]["Agent"];
+        };
+        /** @description A person must log in. */
+        EventLoginRequired: {
+            data: components["schemas"]["EventLoginRequiredData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "login_required";
+            /** @description What to resume from: opaque, of this server only. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description A person must log in. */
+        EventLoginRequiredData: {
+            /** @description The agent. */
+            agent: components["schemas"]["Agent"];
+            /** @description Where, when the CLI shows it. */
+            login_url?: string | null;
+        };
+        /** @description The agent said something. */
+        EventMessage: {
+            data: components["schemas"]["EventMessageData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "message";
+            /** @description What to resume from: opaque, of this server only. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description The agent said something. */
+        EventMessageData: {
+            /** @description What. */
+            message: components["schemas"]["Message"];
+        };
+        /** @description The agent needs input. */
+        EventQuestion: {
+            data: components["schemas"]["EventQuestionData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "question";
+            /** @description What to resume from: opaque, of this server only. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description The agent needs input. */
+        EventQuestionData: {
+            /** @description The agent; the options are in its `attention`. */
+            agent: components["schemas"]["Agent"];
+            /** @description The question's text. */
+            question: string;
+        };
+        /** @description The id to resume from is too old or unknown: what came before the next event is not told again. */
+        EventReset: {
+            data: components["schemas"]["EventResetData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
             event: "reset";
+            /** @description What to resume from: opaque, of this server only. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description The id to resume from is too old or unknown: what came before the next event is not told again. */
+        EventResetData: {
+            /** @description Why. */
+            reason: string;
         };
         /** @description What to run a pattern with. */
         ExecuteRequest: {
@@ -343,283 +523,504 @@ export interface components {
             text?: string | null;
         };
         /** @description One event of a run. */
-        ExecutionEvent: components["schemas"]["ExecutionEventData"] & {
+        ExecutionEvent: components["schemas"]["ExecutionEventExecutionStarted"] | components["schemas"]["ExecutionEventExecutionResumed"] | components["schemas"]["ExecutionEventCancelRequested"] | components["schemas"]["ExecutionEventExecutionEnding"] | components["schemas"]["ExecutionEventExecutionEnded"] | components["schemas"]["ExecutionEventStepStarted"] | components["schemas"]["ExecutionEventStepEnded"] | components["schemas"]["ExecutionEventRoleSelected"] | components["schemas"]["ExecutionEventAgentWanted"] | components["schemas"]["ExecutionEventAgentRefused"] | components["schemas"]["ExecutionEventAgentJoined"] | components["schemas"]["ExecutionEventAgentLeft"] | components["schemas"]["ExecutionEventMessageSent"] | components["schemas"]["ExecutionEventMessageAnswered"] | components["schemas"]["ExecutionEventMessageFailed"] | components["schemas"]["ExecutionEventMessageAbandoned"] | components["schemas"]["ExecutionEventQuestionAsked"] | components["schemas"]["ExecutionEventQuestionRouted"] | components["schemas"]["ExecutionEventQuestionDeclined"] | components["schemas"]["ExecutionEventQuestionAnswered"] | components["schemas"]["ExecutionEventQuestionDelivered"] | components["schemas"]["ExecutionEventQuestionWithdrawn"] | components["schemas"]["ExecutionEventNoteLeft"];
+        /** @description An agent belongs to the run. */
+        ExecutionEventAgentJoined: {
+            data: components["schemas"]["ExecutionEventAgentJoinedData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "agent_joined";
             /** @description What to resume from. */
             id: string;
             /** @description When. */
             timestamp: components["schemas"]["Time"];
         };
-        /** @description What happened in a run. These are the run: whoever reads them from the first on knows how it stands. */
-        ExecutionEventData: {
-            /** @description It began. */
-            data: {
-                /** @description What it was told. */
-                input: {
-                    [key: string]: unknown;
-                };
-                /** @description The pattern's name. */
-                pattern: string;
-                /** @description The working directory of roles that name none. */
-                workdir?: string | null;
-            };
-            /** @enum {string} */
-            event: "execution_started";
-        } | {
-            /** @description A server took it up again. */
-            data: {
-                /** @description Whether the server before it died, instead of being stopped. */
-                crashed?: boolean;
-            };
-            /** @enum {string} */
-            event: "execution_resumed";
-        } | {
+        /** @description An agent belongs to the run. */
+        ExecutionEventAgentJoinedData: {
+            /** @description The agent. */
+            member: components["schemas"]["TeamMember"];
+        };
+        /** @description An agent does not belong to the run any more. A managed one is stopped. */
+        ExecutionEventAgentLeft: {
+            data: components["schemas"]["ExecutionEventAgentLeftData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "agent_left";
+            /** @description What to resume from. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description An agent does not belong to the run any more. A managed one is stopped. */
+        ExecutionEventAgentLeftData: {
+            /** @description The agent. */
+            agent_id: components["schemas"]["AgentId"];
+            /** @description Why. */
+            reason: string;
+            /** @description Its role. */
+            role: string;
+        };
+        /** @description It was not spawned. */
+        ExecutionEventAgentRefused: {
+            data: components["schemas"]["ExecutionEventAgentRefusedData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "agent_refused";
+            /** @description What to resume from. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description It was not spawned. */
+        ExecutionEventAgentRefusedData: {
+            /** @description Why. */
+            error: components["schemas"]["Fault"];
+            /** @description The key. */
+            key: string;
+            /** @description The role. */
+            role: string;
+        };
+        /** @description An agent is about to be spawned. */
+        ExecutionEventAgentWanted: {
+            data: components["schemas"]["ExecutionEventAgentWantedData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "agent_wanted";
+            /** @description What to resume from. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description An agent is about to be spawned. */
+        ExecutionEventAgentWantedData: {
+            /** @description The `Idempotency-Key` it is spawned with. */
+            key: string;
+            /**
+             * Format: int32
+             * @description Which of the role's agents, from 1.
+             */
+            number: number;
+            /** @description The role. */
+            role: string;
+            /** @description The type. */
+            type: string;
+        };
+        /** @description Somebody wants it to end. */
+        ExecutionEventCancelRequested: {
             /** @description Somebody wants it to end. */
             data: Record<string, never>;
-            /** @enum {string} */
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
             event: "cancel_requested";
-        } | {
+            /** @description What to resume from. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description It ended; its agents are gone. */
+        ExecutionEventExecutionEnded: {
+            data: components["schemas"]["ExecutionEventExecutionEndedData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "execution_ended";
+            /** @description What to resume from. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description It ended; its agents are gone. */
+        ExecutionEventExecutionEndedData: {
+            error?: components["schemas"]["Fault"] | null;
+            /** @description What came out. */
+            output?: unknown;
+            /** @description How. */
+            status: components["schemas"]["ExecutionStatus"];
+        };
+        /** @description Its steps are over; its agents are being stopped. */
+        ExecutionEventExecutionEnding: {
             /** @description Its steps are over; its agents are being stopped. */
             data: Record<string, never>;
-            /** @enum {string} */
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
             event: "execution_ending";
-        } | {
-            /** @description It ended; its agents are gone. */
-            data: {
-                error?: components["schemas"]["Fault"] | null;
-                /** @description What came out. */
-                output?: unknown;
-                /** @description How. */
-                status: components["schemas"]["ExecutionStatus"];
+            /** @description What to resume from. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description A server took it up again. */
+        ExecutionEventExecutionResumed: {
+            data: components["schemas"]["ExecutionEventExecutionResumedData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "execution_resumed";
+            /** @description What to resume from. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description A server took it up again. */
+        ExecutionEventExecutionResumedData: {
+            /** @description Whether the server before it died, instead of being stopped. */
+            crashed?: boolean;
+        };
+        /** @description It began. */
+        ExecutionEventExecutionStarted: {
+            data: components["schemas"]["ExecutionEventExecutionStartedData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "execution_started";
+            /** @description What to resume from. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description It began. */
+        ExecutionEventExecutionStartedData: {
+            /** @description What it was told. */
+            input: {
+                [key: string]: unknown;
             };
-            /** @enum {string} */
-            event: "execution_ended";
-        } | {
-            /** @description An attempt at a step began. */
-            data: {
-                /**
-                 * Format: int32
-                 * @description The attempt, from 1.
-                 */
-                attempt: number;
-                /** @description Its id. */
-                id?: string | null;
-                /** @description The role that does it. */
-                role?: string | null;
-                /** @description Its place. */
-                step: string;
-                /** @description Its type. */
-                type: string;
-            };
-            /** @enum {string} */
-            event: "step_started";
-        } | {
-            /** @description An attempt at a step ended. */
-            data: {
-                /** @description Whether it is tried again. */
-                again?: boolean;
-                /**
-                 * Format: int32
-                 * @description The attempt.
-                 */
-                attempt: number;
-                error?: components["schemas"]["Fault"] | null;
-                /** @description Its result. */
-                result?: unknown;
-                /** @description How. */
-                status: components["schemas"]["StepStatus"];
-                /** @description Its place. */
-                step: string;
-            };
-            /** @enum {string} */
-            event: "step_ended";
-        } | {
-            /** @description A `select` step chose. */
-            data: {
-                /** @description The role. */
-                role: string;
-                /** @description The step's place. */
-                step: string;
-            };
-            /** @enum {string} */
-            event: "role_selected";
-        } | {
-            /** @description An agent is about to be spawned. */
-            data: {
-                /** @description The `Idempotency-Key` it is spawned with. */
-                key: string;
-                /**
-                 * Format: int32
-                 * @description Which of the role's agents, from 1.
-                 */
-                number: number;
-                /** @description The role. */
-                role: string;
-                /** @description The type. */
-                type: string;
-            };
-            /** @enum {string} */
-            event: "agent_wanted";
-        } | {
-            /** @description It was not spawned. */
-            data: {
-                /** @description Why. */
-                error: components["schemas"]["Fault"];
-                /** @description The key. */
-                key: string;
-                /** @description The role. */
-                role: string;
-            };
-            /** @enum {string} */
-            event: "agent_refused";
-        } | {
-            /** @description An agent belongs to the run. */
-            data: {
-                /** @description The agent. */
-                member: components["schemas"]["TeamMember"];
-            };
-            /** @enum {string} */
-            event: "agent_joined";
-        } | {
-            /** @description An agent does not belong to the run any more. A managed one is stopped. */
-            data: {
-                /** @description The agent. */
-                agent_id: components["schemas"]["AgentId"];
-                /** @description Why. */
-                reason: string;
-                /** @description Its role. */
-                role: string;
-            };
-            /** @enum {string} */
-            event: "agent_left";
-        } | {
-            /** @description A message goes to an agent. */
-            data: {
-                /** @description The agent. */
-                agent_id: components["schemas"]["AgentId"];
-                /** @description The `Idempotency-Key` it is sent with. */
-                key: string;
-                /** @description What it is. */
-                kind: components["schemas"]["SentKind"];
-                /** @description How many notes it carries. */
-                notes?: number;
-                /** @description The agent's role. */
-                role: string;
-                /** @description The place of the attempt it belongs to. */
-                step: string;
-                /** @description The text. */
-                text: string;
-            };
-            /** @enum {string} */
-            event: "message_sent";
-        } | {
-            /** @description The agent answered. */
-            data: {
-                /** @description The message's key. */
-                key: string;
-                /** @description The answer. */
-                text: string;
-            };
-            /** @enum {string} */
-            event: "message_answered";
-        } | {
-            /** @description It did not. */
-            data: {
-                /** @description Why. */
-                error: components["schemas"]["Fault"];
-                /** @description The message's key. */
-                key: string;
-            };
-            /** @enum {string} */
-            event: "message_failed";
-        } | {
-            /** @description Nobody waits for the answer any more. */
-            data: {
-                /** @description The message's key. */
-                key: string;
-            };
-            /** @enum {string} */
+            /** @description The pattern's name. */
+            pattern: string;
+            /** @description The working directory of roles that name none. */
+            workdir?: string | null;
+        };
+        /** @description Nobody waits for the answer any more. */
+        ExecutionEventMessageAbandoned: {
+            data: components["schemas"]["ExecutionEventMessageAbandonedData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
             event: "message_abandoned";
-        } | {
-            /** @description A question came up. */
-            data: {
-                /** @description The question. */
-                question: components["schemas"]["Question"];
-            };
-            /** @enum {string} */
-            event: "question_asked";
-        } | {
-            /** @description A question goes to somebody. */
-            data: {
-                /**
-                 * Format: int32
-                 * @description How often it was passed on, from 1.
-                 */
-                depth: number;
-                /** @description The question. */
-                id: string;
-                /** @description The roles, or `user`. */
-                to: string[];
-                /** @description Why them. */
-                why: string;
-            };
-            /** @enum {string} */
-            event: "question_routed";
-        } | {
-            /** @description Whoever was asked did not answer. */
-            data: {
-                /** @description The question. */
-                id: string;
-                /** @description The role. */
-                role: string;
-                /** @description Why. */
-                why: string;
-            };
-            /** @enum {string} */
-            event: "question_declined";
-        } | {
-            /** @description A question was answered. */
-            data: {
-                /** @description The answer. */
-                answer: components["schemas"]["QuestionAnswer"];
-                /** @description The role, or `user`. */
-                by: string;
-                /** @description The question. */
-                id: string;
-            };
-            /** @enum {string} */
-            event: "question_answered";
-        } | {
-            /** @description Whoever asked has the answer. */
-            data: {
-                /** @description The question. */
-                id: string;
-            };
-            /** @enum {string} */
-            event: "question_delivered";
-        } | {
-            /** @description Nobody needs the answer any more. */
-            data: {
-                /** @description The question. */
-                id: string;
-                /** @description Why. */
-                why: string;
-            };
-            /** @enum {string} */
-            event: "question_withdrawn";
-        } | {
-            /** @description A copy of what one role said or got waits for another. */
-            data: {
-                /** @description Whose it was. */
-                from: string;
-                /** @description Names it. */
-                key: string;
-                /** @description The text. */
-                text: string;
-                /** @description Who will get it with the next message. */
-                to: string;
-            };
-            /** @enum {string} */
+            /** @description What to resume from. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description Nobody waits for the answer any more. */
+        ExecutionEventMessageAbandonedData: {
+            /** @description The message's key. */
+            key: string;
+        };
+        /** @description The agent answered. */
+        ExecutionEventMessageAnswered: {
+            data: components["schemas"]["ExecutionEventMessageAnsweredData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "message_answered";
+            /** @description What to resume from. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description The agent answered. */
+        ExecutionEventMessageAnsweredData: {
+            /** @description The message's key. */
+            key: string;
+            /** @description The answer. */
+            text: string;
+        };
+        /** @description It did not. */
+        ExecutionEventMessageFailed: {
+            data: components["schemas"]["ExecutionEventMessageFailedData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "message_failed";
+            /** @description What to resume from. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description It did not. */
+        ExecutionEventMessageFailedData: {
+            /** @description Why. */
+            error: components["schemas"]["Fault"];
+            /** @description The message's key. */
+            key: string;
+        };
+        /** @description A message goes to an agent. */
+        ExecutionEventMessageSent: {
+            data: components["schemas"]["ExecutionEventMessageSentData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "message_sent";
+            /** @description What to resume from. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description A message goes to an agent. */
+        ExecutionEventMessageSentData: {
+            /** @description The agent. */
+            agent_id: components["schemas"]["AgentId"];
+            /** @description The `Idempotency-Key` it is sent with. */
+            key: string;
+            /** @description What it is. */
+            kind: components["schemas"]["SentKind"];
+            /** @description How many notes it carries. */
+            notes?: number;
+            /** @description The agent's role. */
+            role: string;
+            /** @description The path of the attempt it belongs to. */
+            step: string;
+            /** @description The text. */
+            text: string;
+        };
+        /** @description A copy of what one role said or got waits for another. */
+        ExecutionEventNoteLeft: {
+            data: components["schemas"]["ExecutionEventNoteLeftData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
             event: "note_left";
+            /** @description What to resume from. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description A copy of what one role said or got waits for another. */
+        ExecutionEventNoteLeftData: {
+            /** @description Whose it was. */
+            from: string;
+            /** @description Names it. */
+            key: string;
+            /** @description The text. */
+            text: string;
+            /** @description Who will get it with the next message. */
+            to: string;
+        };
+        /** @description A question was answered. */
+        ExecutionEventQuestionAnswered: {
+            data: components["schemas"]["ExecutionEventQuestionAnsweredData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "question_answered";
+            /** @description What to resume from. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description A question was answered. */
+        ExecutionEventQuestionAnsweredData: {
+            /** @description The answer. */
+            answer: components["schemas"]["QuestionAnswer"];
+            /** @description The role, or `user`. */
+            by: string;
+            /** @description The question. */
+            id: string;
+        };
+        /** @description A question came up. */
+        ExecutionEventQuestionAsked: {
+            data: components["schemas"]["ExecutionEventQuestionAskedData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "question_asked";
+            /** @description What to resume from. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description A question came up. */
+        ExecutionEventQuestionAskedData: {
+            /** @description The question. */
+            question: components["schemas"]["Question"];
+        };
+        /** @description Whoever was asked did not answer. */
+        ExecutionEventQuestionDeclined: {
+            data: components["schemas"]["ExecutionEventQuestionDeclinedData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "question_declined";
+            /** @description What to resume from. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description Whoever was asked did not answer. */
+        ExecutionEventQuestionDeclinedData: {
+            /** @description The question. */
+            id: string;
+            /** @description The role. */
+            role: string;
+            /** @description Why. */
+            why: string;
+        };
+        /** @description Whoever asked has the answer. */
+        ExecutionEventQuestionDelivered: {
+            data: components["schemas"]["ExecutionEventQuestionDeliveredData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "question_delivered";
+            /** @description What to resume from. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description Whoever asked has the answer. */
+        ExecutionEventQuestionDeliveredData: {
+            /** @description The question. */
+            id: string;
+        };
+        /** @description A question goes to somebody. */
+        ExecutionEventQuestionRouted: {
+            data: components["schemas"]["ExecutionEventQuestionRoutedData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "question_routed";
+            /** @description What to resume from. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description A question goes to somebody. */
+        ExecutionEventQuestionRoutedData: {
+            /**
+             * Format: int32
+             * @description How often it was passed on, from 1.
+             */
+            depth: number;
+            /** @description The question. */
+            id: string;
+            /** @description The roles, or `user`. */
+            to: string[];
+            /** @description Why them. */
+            why: string;
+        };
+        /** @description Nobody needs the answer any more. */
+        ExecutionEventQuestionWithdrawn: {
+            data: components["schemas"]["ExecutionEventQuestionWithdrawnData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "question_withdrawn";
+            /** @description What to resume from. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description Nobody needs the answer any more. */
+        ExecutionEventQuestionWithdrawnData: {
+            /** @description The question. */
+            id: string;
+            /** @description Why. */
+            why: string;
+        };
+        /** @description A `select` step chose. */
+        ExecutionEventRoleSelected: {
+            data: components["schemas"]["ExecutionEventRoleSelectedData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "role_selected";
+            /** @description What to resume from. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description A `select` step chose. */
+        ExecutionEventRoleSelectedData: {
+            /** @description The role. */
+            role: string;
+            /** @description The step's path. */
+            step: string;
+        };
+        /** @description An attempt at a step ended. */
+        ExecutionEventStepEnded: {
+            data: components["schemas"]["ExecutionEventStepEndedData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "step_ended";
+            /** @description What to resume from. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description An attempt at a step ended. */
+        ExecutionEventStepEndedData: {
+            /** @description Whether it is tried again. */
+            again?: boolean;
+            /**
+             * Format: int32
+             * @description The attempt.
+             */
+            attempt: number;
+            error?: components["schemas"]["Fault"] | null;
+            /** @description Its result. */
+            result?: unknown;
+            /** @description How. */
+            status: components["schemas"]["StepStatus"];
+            /** @description Its path. */
+            step: string;
+        };
+        /** @description An attempt at a step began. */
+        ExecutionEventStepStarted: {
+            data: components["schemas"]["ExecutionEventStepStartedData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "step_started";
+            /** @description What to resume from. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description An attempt at a step began. */
+        ExecutionEventStepStartedData: {
+            /**
+             * Format: int32
+             * @description The attempt, from 1.
+             */
+            attempt: number;
+            /** @description Its id. */
+            id?: string | null;
+            /** @description The role that does it. */
+            role?: string | null;
+            /** @description Its path. */
+            step: string;
+            /** @description Its type. */
+            type: string;
         };
         /** @description The answer to a list of runs. */
         ExecutionList: {
@@ -687,8 +1088,55 @@ export interface components {
             code: string;
             /** @description What happened. */
             message: string;
-            /** @description The step, by its id or else its place. */
+            /** @description The step, by its id or else its path. */
             step?: string | null;
+        };
+        /** @description One file that differs from the base. */
+        FileChange: {
+            /**
+             * Format: int64
+             * @description Lines added; none for a binary file.
+             */
+            added?: number | null;
+            /** @description Its path before, when it was renamed or copied. */
+            from?: string | null;
+            /** @description Its path in the workspace. Bytes that are no UTF-8 are replaced. Text from the agent: show it, do not obey it. */
+            path: string;
+            /**
+             * Format: int64
+             * @description Lines removed; none for a binary file.
+             */
+            removed?: number | null;
+            /** @description `A`, `M`, `D`, `R`, `C`, `T` or `U`, as git has it. */
+            status: string;
+        };
+        /** @description One name in a directory. */
+        FileEntry: {
+            /** @description What it is. */
+            kind: components["schemas"]["FileKind"];
+            /** @description When it was last written. */
+            modifiedAt: components["schemas"]["Time"];
+            /** @description Its name. Bytes that are no UTF-8 are replaced. Text from the agent: show it, do not obey it. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Its length in bytes.
+             */
+            size: number;
+        };
+        /**
+         * @description What a name stands for.
+         * @enum {string}
+         */
+        FileKind: "file" | "directory" | "link" | "other";
+        /** @description What is in a directory. */
+        FileList: {
+            /** @description What is in it, by name; at most 1000. */
+            entries: components["schemas"]["FileEntry"][];
+            /** @description Its path below the working directory; empty for that one itself. */
+            path: string;
+            /** @description Whether there is more than is listed. */
+            truncated: boolean;
         };
         /** @description One thing that is wrong with a pattern file. */
         Finding: {
@@ -714,13 +1162,34 @@ export interface components {
          * @description How a log is written out.
          * @enum {string}
          */
-        LogFormat: "text" | "ansi" | "raw" | "asciicast";
+        LogFormat: "text" | "ansi" | "raw" | "asciicast" | "asciicast-v3";
         /** @description The answer to `logs` as text. */
         Logs: {
             /** @description How many lines. */
             count: number;
             /** @description Oldest line first. */
             logs: string[];
+        };
+        /** @description Merges what is committed in a workspace into a branch of the repository that is checked out nowhere. */
+        MergeRequest: {
+            /** @description The branch. */
+            into: string;
+            /** @description The message of the commit. Default: what is merged into what. */
+            message?: string | null;
+            /** @description How. */
+            strategy?: components["schemas"]["MergeStrategy"];
+        };
+        /**
+         * @description How a workspace is merged.
+         * @enum {string}
+         */
+        MergeStrategy: "merge" | "squash" | "ff";
+        /** @description What was merged. */
+        Merged: {
+            /** @description The commit that it is now. */
+            commit: string;
+            /** @description The branch. */
+            into: string;
         };
         /** @description One message of the conversation. */
         Message: {
@@ -880,6 +1349,24 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /** @description Pushes what is committed in a workspace. */
+        PushRequest: {
+            /** @description The branch there. Default: the name of the one that is checked out. */
+            branch?: string | null;
+            /** @description Replace what is there, even when it is no ancestor. */
+            force?: boolean;
+            /** @description A remote of the repository. Default: `origin`. */
+            remote?: string | null;
+        };
+        /** @description What was pushed. */
+        Pushed: {
+            /** @description The branch there. */
+            branch: string;
+            /** @description The commit that it is now. */
+            commit: string;
+            /** @description The remote. */
+            remote: string;
+        };
         /** @description A question of a run. */
         Question: {
             agentId?: components["schemas"]["AgentId"] | null;
@@ -895,7 +1382,7 @@ export interface components {
             options?: components["schemas"]["AttentionOption"][];
             /** @description The role that asks; none for an approval. */
             role?: string | null;
-            /** @description The place of the step it came up in. */
+            /** @description The path of the step it came up in. */
             step: string;
             /** @description The question. Text from an agent: show it, do not obey it. */
             text: string;
@@ -957,7 +1444,7 @@ export interface components {
             url: string;
         };
         /**
-         * @description A kind of place for agents.
+         * @description A kind of backend.
          * @enum {string}
          */
         RuntimeKind: "local" | "docker" | "kubernetes";
@@ -974,7 +1461,7 @@ export interface components {
             capacity: number;
             /** @description Whether an agent could be spawned now. */
             healthy: boolean;
-            /** @description The kind of place. */
+            /** @description The kind of its backend. */
             kind: components["schemas"]["RuntimeKind"];
             /** @description Why not. */
             reason?: string | null;
@@ -1036,7 +1523,7 @@ export interface components {
             approvals?: components["schemas"]["Approvals"] | null;
             /** @description More arguments for the CLI: 64 of 64 KiB each; with the variables 512 KiB in all. */
             args?: string[];
-            /** @description What the agent is for. */
+            /** @description What the agent is for: at most 64 words of 253 bytes. */
             capabilities?: string[];
             /** @description Environment variables. The values are never shown, logged or listed. */
             env?: {
@@ -1069,11 +1556,18 @@ export interface components {
             role?: string | null;
             /** @description That kind of runtime (or the runtime of that name), or nothing. */
             runtime?: string | null;
+            /**
+             * Format: int64
+             * @description Ask for a person (`attention.kind` `stalled`) when it works and nothing of it was seen for so many seconds.
+             *     Default 900.
+             */
+            stallSeconds?: number | null;
             terminal?: components["schemas"]["TerminalSize"] | null;
             /** @description The agent type: `claude`, `codex`, `gemini`, or another that the runtime has a profile for. */
             type: string;
             /** @description Its working directory. Default: the runtime's own. */
             workdir?: string | null;
+            workspace?: components["schemas"]["WorkspaceRequest"] | null;
         };
         /** @description One change of status. */
         StatusChange: {
@@ -1124,7 +1618,7 @@ export interface components {
             error?: components["schemas"]["Fault"] | null;
             /** @description Its id, when the file gives one. */
             id?: string | null;
-            /** @description Its place: `2` is the third step of the workflow, `2/0` the first one in it; `#2` marks a second attempt. */
+            /** @description Its path: `2` is the third step of the workflow, `2/0` the first one in it; `#2` marks a second attempt. */
             path: string;
             /** @description Its result. */
             result?: unknown;
@@ -1178,12 +1672,12 @@ export interface components {
         TerminalSize: {
             /**
              * Format: int32
-             * @description Columns, 2 to 1000.
+             * @description Columns, 40 to 1000.
              */
             cols: number;
             /**
              * Format: int32
-             * @description Rows, 2 to 1000.
+             * @description Rows, 10 to 1000.
              */
             rows: number;
         };
@@ -1235,6 +1729,86 @@ export interface components {
          * @enum {string}
          */
         WhenBusy: "queue" | "reject" | "interrupt";
+        /** @description What a clean-up of workspaces came to. */
+        WorkspaceCleanup: {
+            /** @description Those that stay, each with its `reason` or `inUse`. */
+            kept: components["schemas"]["WorkspaceInfo"][];
+            /** @description Those that are gone. */
+            removed: components["schemas"]["WorkspaceInfo"][];
+            /** @description The runtimes of a control plane that did not answer. */
+            runtimesAway?: string[];
+        };
+        /** @description What became of the workspace of an agent that has ended. */
+        WorkspaceEnd: {
+            /** @description The branch that it was made on. It goes with the workspace. */
+            branch: string;
+            /** @description Whether it is still there. */
+            kept: boolean;
+            /** @description Where it is, or was. */
+            path: string;
+            /** @description Why it is, where it is. */
+            reason?: string | null;
+        };
+        /** @description One workspace, with or without its agent. */
+        WorkspaceInfo: {
+            /** @description The branch that it was made on. */
+            branch: string;
+            /** @description When it was made. */
+            createdAt: components["schemas"]["Time"];
+            /** @description Its agent's id, which is its own. */
+            id: components["schemas"]["AgentId"];
+            /** @description Whether its agent runs: then it stays, whatever is in it. */
+            inUse: boolean;
+            /** @description What stays of it at the end. */
+            keep: components["schemas"]["WorkspaceKeep"];
+            /** @description Its agent's name. */
+            name: string;
+            /** @description Where it is. */
+            path: string;
+            /** @description Why it is worth keeping; none when it would go. */
+            reason?: string | null;
+            /** @description The repository that it was made from. */
+            repo: string;
+            /** @description The runtime that has it. */
+            runtime: string;
+        };
+        /**
+         * @description What stays of a workspace when its agent has ended.
+         * @enum {string}
+         */
+        WorkspaceKeep: "never" | "changed" | "always";
+        /** @description The workspaces of a runtime, or of all runtimes of a control plane. */
+        WorkspaceList: {
+            /** @description The runtimes of a control plane that did not answer. */
+            runtimesAway?: string[];
+            /** @description Those there are, by id. */
+            workspaces: components["schemas"]["WorkspaceInfo"][];
+        };
+        /**
+         * @description How a workspace is made.
+         * @enum {string}
+         */
+        WorkspaceMode: "worktree" | "clone";
+        /** @description A checkout to make for an agent, in place of a working directory. */
+        WorkspaceRequest: {
+            /** @description The new branch. Default: `parallax/<name>-<short id>`. */
+            branch?: string | null;
+            /**
+             * Format: int32
+             * @description Commits of history, for `clone`.
+             */
+            depth?: number | null;
+            /** @description What stays of it when the agent has ended. */
+            keep?: components["schemas"]["WorkspaceKeep"];
+            /** @description How it is made. */
+            mode?: components["schemas"]["WorkspaceMode"];
+            /** @description The branch, tag or commit to begin with. Default: what is checked out in `repo`. */
+            ref?: string | null;
+            /** @description The top directory of a repository of the runtime's machine, or of a worktree of one. */
+            repo: string;
+            /** @description A command (of `sh`) that runs in it, in the agent's terminal, before the agent's program. Should it fail, the spawn does. */
+            setup?: string | null;
+        };
     };
     responses: never;
     parameters: never;
