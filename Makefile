@@ -27,8 +27,11 @@ BROWSER_STAMP := $(BROWSER)/.installed-$(PLAYWRIGHT)-$(XTERM)-$(GRAPHEMES)-$(AXE
 REDOCLY := 2.77.0
 SCHEMATHESIS := 4.32.5
 OPENAPI_VALIDATOR := 0.9.0
+# Generators of clients, and what their clients need.
+PYTHON_CLIENT := openapi-python-client==0.29.1 ruff==0.17.6 httpx==0.28.1 websockets==17.4
+NPM_CLIENT := openapi-typescript@7.13.0 openapi-fetch@0.17.0 typescript@5.9.3 @types/node@22.20.5 ws@8.23.0
 OPENAPI := $(CACHE)/openapi
-OPENAPI_STAMP := $(OPENAPI)/.installed-$(REDOCLY)-$(SCHEMATHESIS)-$(OPENAPI_VALIDATOR)
+OPENAPI_STAMP := $(OPENAPI)/.installed-clients-$(REDOCLY)-$(SCHEMATHESIS)-$(OPENAPI_VALIDATOR)
 TERMINAL := $(CACHE)/terminal
 TERMINAL_STAMP := $(TERMINAL)/.installed-$(XTERM)-$(GRAPHEMES)
 
@@ -142,7 +145,7 @@ test-terminal: $(TERMINAL_STAMP) ## The terminal held against xterm.js: generate
 	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(terminal)'
 
 .PHONY: test-openapi
-test-openapi: debug $(OPENAPI_STAMP) ## The descriptions of both APIs: validated, linted, and held against the servers
+test-openapi: debug $(OPENAPI_STAMP) ## The descriptions of both APIs: validated, linted, held against the servers, and clients generated from them
 	PARALLAX_OPENAPI_TOOLS="$(OPENAPI)" \
 	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(openapi)'
 
@@ -222,8 +225,8 @@ $(TERMINAL_STAMP):
 $(OPENAPI_STAMP):
 	python3 -m venv "$(OPENAPI)"
 	"$(OPENAPI)/bin/pip" install --quiet --disable-pip-version-check \
-	  schemathesis==$(SCHEMATHESIS) openapi-spec-validator==$(OPENAPI_VALIDATOR)
-	npm install --prefix "$(OPENAPI)" --no-audit --no-fund --loglevel=error @redocly/cli@$(REDOCLY)
+	  schemathesis==$(SCHEMATHESIS) openapi-spec-validator==$(OPENAPI_VALIDATOR) $(PYTHON_CLIENT)
+	npm install --prefix "$(OPENAPI)" --no-audit --no-fund --loglevel=error @redocly/cli@$(REDOCLY) $(NPM_CLIENT)
 	touch "$@"
 
 # What a build trusts beside the usual authorities: those that this machine was told to.

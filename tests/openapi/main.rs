@@ -1,6 +1,8 @@
 //! The descriptions of both servers, held against the tools that people use on them, and against the servers: `make
 //! test-openapi`.
 
+mod clients;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
