@@ -7,3 +7,4 @@ mod gemini;
 mod in_docker;
 mod in_kubernetes;
 mod patterns;
+mod together;

@@ -292,7 +292,7 @@ fn squeezed(text: &str) -> String {
 }
 
 /// Ends everything and looks for what is left.
-pub(super) async fn finish(backend: crate::local::LocalBackend) {
+pub async fn finish(backend: crate::local::LocalBackend) {
     let user = backend.user();
     for agent in user.client.list_all(&Default::default()).await.expect("the server lists its agents") {
         user.follow(agent.id).await.stop().await;
