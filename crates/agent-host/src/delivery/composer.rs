@@ -30,7 +30,7 @@ pub(super) fn clear_or_paste(
     }
     if !holds && mode.is_none() {
         let text = if submit.final_newline { format!("{}\n", current.text) } else { current.text.clone() };
-        acts.push(Act::Paste(keys::paste(&text)));
+        acts.push(Act::Paste(submit.pieces(&text).into_iter().flat_map(keys::paste).collect()));
         return;
     }
     if tries >= CLEAR_TRIES {
@@ -38,8 +38,8 @@ pub(super) fn clear_or_paste(
         return;
     }
     // In some modes text is cleared first, in others only after the mode was left: both in turn.
-    let leave = mode.filter(|_| !holds || tries % 2 == 1).map(|mode| &mode.leave);
-    for key in leave.unwrap_or(&submit.clear_keys) {
+    let leave = mode.filter(|_| !holds || tries % 2 == 1).map(|mode| mode.leave.as_slice());
+    for key in leave.unwrap_or_else(|| submit.keys_that_clear(tries)) {
         acts.extend(keys::encode(key, input.modes).map(Act::Keys));
     }
     current.phase = Phase::Clearing { tries: tries + 1, again_at: now + CLEAR_WAIT };
@@ -63,7 +63,7 @@ pub(super) fn empty(
     // What the composer does not show yet may still be on its way to it: the keys follow it.
     let is_blind = !entered && tries <= lines;
     if tries < CLEAR_TRIES && (holds || is_blind) {
-        for key in &submit.clear_keys {
+        for key in submit.keys_that_clear(if is_blind { 0 } else { tries }) {
             acts.extend(keys::encode(key, input.modes).map(Act::Keys));
         }
         let wait = if is_blind { PASTE_POLL } else { CLEAR_WAIT };

@@ -50,10 +50,13 @@ impl Submit {
     /// end is enough.
     pub fn is_echoed(&self, text: &str, composer: &Composer) -> bool {
         let Composer::Holds(shown) = composer else { return false };
-        // Two chips are two pastes.
-        let is_chip = self.chips.iter().map(|chip| chip.count(shown)).sum::<usize>() == 1;
+        // One chip more is another paste.
+        let chips = self.chips.iter().map(|chip| chip.count(shown)).sum::<usize>();
+        let is_chip = (1..=self.pieces(text).len()).contains(&chips);
         let shown = self.chips.iter().fold(shown.clone(), |shown, chip| chip.without(&shown));
-        is_shown(&visible(text), &visible(&shown), is_chip, SHOWN_CHARS)
+        // What is beside a chip is a piece that is shown.
+        let least = if is_chip { 0 } else { SHOWN_CHARS };
+        is_shown(&visible(text), &visible(&shown), least)
     }
 
     /// As [`Self::is_echoed`], by letters and digits alone: some CLIs show odd characters otherwise.
@@ -61,14 +64,13 @@ impl Submit {
         let Composer::Holds(shown) = composer else { return false };
         let letters = |text: &str| text.chars().filter(|char| char.is_alphanumeric()).collect::<String>();
         let (text, shown) = (letters(text), letters(shown));
-        is_shown(&text, &shown, text.is_empty(), SHOWN_CHARS)
+        is_shown(&text, &shown, if text.is_empty() { 0 } else { SHOWN_CHARS })
     }
 }
 
-/// Whether `shown` is the whole of `text`, or its end when it is long enough to say so.
-fn is_shown(text: &str, shown: &str, may_be_empty: bool, least: usize) -> bool {
-    let is_end = text.ends_with(shown) && shown.chars().count() >= least;
-    text == shown || is_end || (may_be_empty && shown.is_empty())
+/// Whether `shown` is the whole of `text`, or an end of it of `least` characters.
+fn is_shown(text: &str, shown: &str, least: usize) -> bool {
+    text == shown || text.ends_with(shown) && shown.chars().count() >= least
 }
 
 /// How much of the end of a text must show: less than the smallest composer holds.
@@ -147,6 +149,9 @@ mod tests {
             ("hello", "left over hello", false),
             ("hello", "[Pasted text #1 +3 lines]hello", true),
             ("a\nb", "left over [Pasted text #1 +3 lines]", false),
+            ("a\nb\nc\nd.png", "[Pasted text #1 +3 lines]png", true),
+            ("a\nb\nc\nd.png\ne\nf\ng", "[Pasted text #1 +3 lines][Pasted text #2 +3 lines]", true),
+            ("a\nb\nc\nd", "[Pasted text #1 +3 lines][Pasted text #2 +3 lines]", false),
             ("caf\u{e9}\u{200b}", "caf\u{e9}", true),
         ];
         for (text, shown, expected) in table {

@@ -25,6 +25,11 @@ impl Pattern {
         captures.get(1).or_else(|| captures.get(0)).map(|found| found.as_str())
     }
 
+    /// Where its first group ends, in each of its matches, in bytes.
+    pub fn group_ends(&self, text: &str) -> Vec<usize> {
+        self.0.captures_iter(text).filter_map(|found| Some(found.get(1)?.end())).collect()
+    }
+
     /// How often it matches.
     pub fn count(&self, text: &str) -> usize {
         self.0.find_iter(text).count()

@@ -11,6 +11,9 @@ use super::pattern::Pattern;
 pub struct Submit {
     /// Texts that the CLI would take for something else, made plain text. The first that matches counts.
     pub guards: Vec<Guard>,
+    /// Texts that the CLI takes for something else when they come in one paste, such as the path of a picture: they come in
+    /// several, cut where the first group ends.
+    pub cuts: Vec<Pattern>,
     /// At least this long between paste and Enter, in milliseconds.
     pub settle_ms: u64,
     /// At most this long for the text to show in the composer, in milliseconds.
@@ -19,6 +22,8 @@ pub struct Submit {
     pub proof_timeout_ms: u64,
     /// Keys that clear one line of the composer.
     pub clear_keys: Vec<String>,
+    /// Keys that do it in a mode in which those do not, such as vim's NORMAL: pressed in turn with them.
+    pub clear_keys_otherwise: Vec<String>,
     /// What a composer shows instead of a long text.
     pub chips: Vec<Pattern>,
     /// Whether a line break ends the paste. It closes what would eat the Enter: a trailing backslash, a completion.
@@ -29,10 +34,12 @@ impl Default for Submit {
     fn default() -> Self {
         Self {
             guards: Vec::new(),
+            cuts: Vec::new(),
             settle_ms: 150,
             echo_timeout_ms: 2000,
             proof_timeout_ms: 2000,
             clear_keys: vec!["ctrl-u".into()],
+            clear_keys_otherwise: Vec::new(),
             chips: Vec::new(),
             final_newline: true,
         }
@@ -67,6 +74,22 @@ impl Submit {
         };
         let is_dropped = |char: char| char.is_whitespace() || is_invisible(char);
         format!("{}{}", guard.prefix, text.trim_start_matches(is_dropped))
+    }
+
+    /// The keys that clear a line of the composer, for the attempt of this number, from zero.
+    pub fn keys_that_clear(&self, attempt: u32) -> &[String] {
+        let is_otherwise = attempt % 2 == 1 && !self.clear_keys_otherwise.is_empty();
+        if is_otherwise { &self.clear_keys_otherwise } else { &self.clear_keys }
+    }
+
+    /// The text in the pieces that are pasted by themselves: most texts are one.
+    pub fn pieces<'t>(&self, text: &'t str) -> Vec<&'t str> {
+        let mut cuts: Vec<usize> = self.cuts.iter().flat_map(|cut| cut.group_ends(text)).collect();
+        cuts.sort_unstable();
+        cuts.dedup();
+        let begins = std::iter::once(0).chain(cuts.iter().copied());
+        let ends = cuts.iter().copied().chain(std::iter::once(text.len()));
+        begins.zip(ends).map(|(begin, end)| &text[begin..end]).filter(|piece| !piece.is_empty()).collect()
     }
 }
 
@@ -104,10 +127,52 @@ mod tests {
             ("gemini", "!ls", "!ls"),
             ("gemini", "exit", "Message: exit"),
             ("gemini", "what is @README.md?", "what is @README.md?"),
+            ("gemini", "./notes.txt", "Message: ./notes.txt"),
+            ("gemini", "'/dir/my notes.txt'", "Message: '/dir/my notes.txt'"),
+            ("gemini", ".gitignore", "Message: .gitignore"),
+            ("gemini", "... and so on", "... and so on"),
         ];
         for (profile, text, expected) in table {
             let profile = Profiles::builtin().get(profile).unwrap();
             assert_eq!(profile.submit().guarded(text), expected, "{} {text}", profile.name);
+        }
+    }
+
+    #[test]
+    fn no_piece_is_the_path_of_a_picture() {
+        let cut = [
+            ("claude", "look at\n/dir/picture.png"),
+            ("claude", "'/dir/a picture.JPEG'  "),
+            ("claude", "Message: /dir/one.gif /dir/two.webp"),
+            ("claude", "/dir/one.gif '/dir/two.webp'\nthen more"),
+            ("claude", "picture\\.png"),
+            ("claude", "(/dir/picture.png)"),
+            ("codex", "picture.png"),
+            ("codex", "/dir/my\\ picture.jpg"),
+            ("codex", "'/dir/a picture.webp'"),
+            ("codex", "picture.gif # of a cat"),
+            ("codex", "file:///dir/a%20picture.png#there"),
+            ("codex", "/dir/one.png '/dir/two"),
+        ];
+        for (name, text) in cut {
+            let profile = Profiles::builtin().get(name).unwrap();
+            let pieces = profile.submit().pieces(text);
+            assert_eq!(pieces.concat(), text);
+            let is_picture = |piece: &&str| {
+                [".png", ".jpg", ".jpeg", ".gif", ".webp"]
+                    .iter()
+                    .any(|end| piece.to_lowercase().contains(end))
+            };
+            assert!(pieces.len() > 1 && !pieces.iter().any(is_picture), "{name}: {pieces:?}");
+        }
+        let whole = [
+            ("claude", "look at /dir/picture.png please"),
+            ("codex", "look at\npicture.png"),
+            ("gemini", "picture.png"),
+        ];
+        for (name, text) in whole {
+            let profile = Profiles::builtin().get(name).unwrap();
+            assert_eq!(profile.submit().pieces(text), [text], "{name}");
         }
     }
 
