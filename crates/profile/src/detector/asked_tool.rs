@@ -40,10 +40,11 @@ impl AskedTool {
     /// Whether a dialog with this text is about it.
     fn is_shown_in(&self, text: &str) -> bool {
         if let Value::String(program) = &self.tool.input {
-            // A program in which the dialog's command stands somewhere.
+            // A program in which the dialog's command stands somewhere, or the file that it would edit.
             let program = squeezed(program);
-            let mut lines = text.lines().map(squeezed).filter(|line| line.chars().count() >= LINE_CHARS);
-            return lines.any(|line| program.contains(&line));
+            let values = text.lines().filter_map(|line| line.split_once(": ").map(|(_, value)| value));
+            let mut lines = text.lines().chain(values).map(squeezed);
+            return lines.any(|line| line.chars().count() >= LINE_CHARS && program.contains(&line));
         }
         let shown = squeezed(text);
         texts(&self.tool.input).iter().any(|text| {
@@ -170,13 +171,15 @@ fn question(value: &Value, ids: &mut Vec<String>) -> Option<AttentionQuestion> {
         Some("yesno") => ["Yes", "No"].map(named).to_vec(),
         _ => options.iter().filter_map(option).collect(),
     };
+    // Claude Code's have no type; beside its previews there is no room for an entry.
+    let has_previews = value.get("type").is_none() && options.iter().any(|option| option.preview.is_some());
     Some(AttentionQuestion {
         id,
         text,
         header,
         multiple: value.get("multiSelect").and_then(Value::as_bool).unwrap_or_default(),
         options,
-        free_text: true,
+        free_text: !has_previews,
     })
 }
 

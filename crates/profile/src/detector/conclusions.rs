@@ -53,7 +53,7 @@ impl Detector {
             events.extend(self.turn.tick(now));
         }
         let is_busy = self.observation.status == AgentStatus::Busy;
-        self.observation.background = self.background;
+        self.observation.background = self.background.max(self.scan.background);
         self.observation.detail = self.scan.detail.clone().filter(|_| is_busy);
         events
     }

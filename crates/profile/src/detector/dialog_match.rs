@@ -63,7 +63,9 @@ fn asked(profile: &Profile, dialog: &DialogRule, rows: &[Row], lines: &[Line], w
         text = format!("{text}\n{advice}");
     }
     let mut options = option_rows::options(profile, dialog, &rows_of_options, lines);
-    options.extend(dialog.keys.iter().map(|choice| DialogOption {
+    let listed: Vec<String> = options.iter().map(|option| option.id.clone()).collect();
+    let unlisted = dialog.keys.iter().filter(|choice| !listed.contains(&choice.id));
+    options.extend(unlisted.map(|choice| DialogOption {
         id: choice.id.clone(),
         label: choice.label.clone(),
         keys: choice.keys.clone(),

@@ -29,6 +29,8 @@ pub(super) struct ScreenScan {
     pub look: u64,
     /// The row that shows work.
     pub busy: Option<String>,
+    /// How many tasks run on in the background.
+    pub background: usize,
     /// What a busy agent waits for.
     pub detail: Option<String>,
     /// The message of the failure that stands after the last prompt.
@@ -54,7 +56,12 @@ impl ScreenScan {
                 .map(|row| row.text.trim().to_owned())
         };
         let is_there = |when: &Option<Pattern>| when.as_ref().is_none_or(|when| matching(when).is_some());
-        let composers = profile.composers.iter().filter(|rule| dialog.is_none() && is_there(&rule.when));
+        let overlay = profile.overlays.iter().find(|overlay| {
+            dialog.is_none() && rows.last().is_some_and(|last| overlay.ends.is_match(&last.text))
+        });
+        // What is marked in a menu may look like a composer.
+        let is_free = dialog.is_none() && overlay.is_none();
+        let composers = profile.composers.iter().filter(|rule| is_free && is_there(&rule.when));
         let composer = composers.into_iter().find_map(|rule| {
             let (composer, rows) = composer::read(rule, rows, screen.cursor())?;
             let mode = rule.mode.as_ref().map(|name| (name.clone(), rule.leave.clone()));
@@ -64,10 +71,8 @@ impl ScreenScan {
             Some((composer, rows, mode)) => (Some(composer), Some(rows), mode),
             None => (None, None, None),
         };
-        let overlay = profile.overlays.iter().find(|overlay| {
-            dialog.is_none()
-                && composer.is_none()
-                && rows.last().is_some_and(|last| overlay.ends.is_match(&last.text))
+        let background = rule.background.as_ref().and_then(|pattern| {
+            last_block.iter().rev().find_map(|row| pattern.extract(&row.text)?.parse().ok())
         });
         let detail = rule.details.iter().find(|detail| matching(&detail.pattern).is_some());
         let conversation = &rows[..composer_rows.map_or(rows.len(), |rows| rows.start)];
@@ -88,6 +93,7 @@ impl ScreenScan {
             dialog,
             composer,
             busy: rule.busy.as_ref().and_then(matching),
+            background: background.unwrap_or_default(),
             detail: detail.map(|detail| detail.says.clone()),
             failed: failed.filter(|_| !is_interrupted),
             interrupted: is_interrupted,

@@ -23,6 +23,9 @@ pub struct ScreenRule {
     /// A row that tells, after the last prompt, that its turn was interrupted or denied.
     #[serde(default)]
     pub interrupted: Option<Pattern>,
+    /// A row of the last block that tells how many tasks run on in the background: its group.
+    #[serde(default)]
+    pub background: Option<Pattern>,
     /// What a busy agent may be waiting for: rows of the last block.
     #[serde(default)]
     pub details: Vec<DetailRule>,
