@@ -23,6 +23,8 @@ pub struct AutoDismiss {
     last_gone: Option<Instant>,
     /// Somebody has begun to log in.
     is_login_answered: bool,
+    /// Somebody typed into the composer: what comes now may be theirs.
+    is_past_first_run: bool,
 }
 
 struct Current {
@@ -38,11 +40,18 @@ impl AutoDismiss {
         self.is_login_answered |= needed.kind == AttentionKind::Login;
     }
 
+    /// A person typed into the composer. A choice that comes up from then on is the one they opened: dismissed by its default, Gemini
+    /// CLI's choice of a login would log in with another account, and end.
+    pub fn typed_in_composer(&mut self) {
+        self.is_past_first_run = true;
+    }
+
     /// The names of the keys to press now.
     pub fn step<'a>(&mut self, needed: Option<&'a AttentionRequest>, now: Instant) -> &'a [String] {
         // What only wants Enter is no choice: Claude Code says so when a login was made.
         let is_theirs = |needed: &AttentionRequest| {
-            self.is_login_answered && needed.kind == AttentionKind::Login && needed.options.len() > 1
+            let is_of_login = self.is_login_answered && needed.kind == AttentionKind::Login;
+            (is_of_login || self.is_past_first_run) && needed.options.len() > 1
         };
         let needed = needed.filter(|needed| !is_theirs(needed));
         self.last_gone = self.last_gone.filter(|gone| needed.is_none() && now < *gone + NEXT_DIALOG_TIMEOUT);
@@ -155,6 +164,17 @@ mod tests {
             ["enter"],
             "what is no login is dismissed"
         );
+    }
+
+    #[test]
+    fn what_a_person_opened_is_theirs() {
+        let (mut dismiss, now) = (AutoDismiss::default(), Instant::now());
+        let options = vec![DialogOption::default(), DialogOption::default()];
+        let needed = AttentionRequest { options, ..theme() };
+        dismiss.typed_in_composer();
+        assert_eq!(dismiss.step(Some(&needed), now), [""; 0]);
+        assert_eq!(dismiss.step(Some(&needed), now + FIRST_DELAY), [""; 0]);
+        assert!(!dismiss.is_dismissing(&needed), "it is asked");
     }
 
     #[test]

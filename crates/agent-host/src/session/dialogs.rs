@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use parallax_api::message::AnswerRequest;
 use parallax_api::{Code, Problem};
-use parallax_profile::AttentionRequest;
+use parallax_profile::{AttentionRequest, Observation};
 use parallax_screen::{Modes, Screen, keys};
 
 use super::command::Reply;
 use crate::auto_dismiss::AutoDismiss;
+use crate::delivery::Delivery;
 use crate::dialog_answer::DialogAnswer;
 
 /// Dialogs that are being answered.
@@ -65,9 +66,17 @@ impl Dialogs {
     }
 
     /// A person types while this dialog is on the screen.
-    pub(super) fn typed_into(&mut self, needed: Option<&AttentionRequest>) {
+    fn typed_into(&mut self, needed: Option<&AttentionRequest>) {
         if let Some(needed) = needed {
             self.auto_dismiss.answered(needed);
+        }
+    }
+
+    /// A person types while this is observed.
+    pub(super) fn person_typed(&mut self, observation: &Observation) {
+        self.typed_into(observation.attention.as_ref());
+        if Delivery::would_take(observation) {
+            self.auto_dismiss.typed_in_composer();
         }
     }
 

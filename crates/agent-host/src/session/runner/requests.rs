@@ -99,7 +99,7 @@ impl Runner {
         if self.lifecycle.is_finished() {
             return Err(agent_stopped());
         }
-        self.dialogs.typed_into(self.process.detector.observation().attention.as_ref());
+        self.dialogs.person_typed(self.process.detector.observation());
         match (&request.text, &request.keys) {
             (Some(text), None) if text.len() <= MAX_INPUT => {
                 let bytes = text.clone().into_bytes();
@@ -144,7 +144,7 @@ impl Runner {
         let now = Instant::now();
         self.input.person_typed(now);
         self.note_interrupt(&bytes);
-        self.dialogs.typed_into(self.process.detector.observation().attention.as_ref());
+        self.dialogs.person_typed(self.process.detector.observation());
         self.input.type_through(&self.process.terminal, bytes, taken, now);
         self.publisher.mark_active();
     }
