@@ -12,7 +12,7 @@
 //! - [`fake_agent`]: a small scripted TUI, the program `parallax-fake-agent`
 //! - [`models`]: scripted models for the three model APIs, so that the real CLIs run without an account
 //! - [`real_cli`](mod@real_cli): the real CLIs and what every one of them must do
-//! - [`awkward_messages`]: messages of every shape that has gone wrong on the way into a terminal
+//! - [`awkward_messages`], [`odd_messages`]: messages of every shape that has gone wrong on the way into a terminal, or could be taken for more
 //! - [`wait`]: bounded waits
 //! - [`processes`], [`programs`]: the processes of this machine; the built programs
 //! - [`parallax`], [`pty`]: the program `parallax` run to its end, or in a terminal
@@ -26,6 +26,7 @@ pub mod in_process;
 pub mod k8s;
 pub mod local;
 pub mod models;
+pub mod odd_messages;
 pub mod parallax;
 pub mod pattern_run;
 pub mod processes;

@@ -7,6 +7,8 @@
 pub mod cases;
 pub mod provider;
 pub mod questions;
+pub mod texts;
+pub mod turns;
 
 use std::fs;
 use std::path::Path;

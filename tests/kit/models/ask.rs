@@ -147,7 +147,8 @@ fn collect_texts<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
 }
 
 /// Elements that CLIs put into the user's turn and that the user did not write.
-const CONTEXT: [&str; 4] = ["system-reminder", "environment_context", "user_instructions", "session_context"];
+const CONTEXT: [&str; 5] =
+    ["system-reminder", "environment_context", "user_instructions", "session_context", "skill"];
 
 fn without_context(text: &str) -> String {
     let mut text = text.to_owned();

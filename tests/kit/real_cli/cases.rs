@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use super::RealCli;
 use super::provider::Provider;
 pub use super::questions::*;
+pub use super::texts::*;
+pub use super::turns::*;
 use crate::awkward_messages::{as_taken, fifty};
 use crate::backend::{ServerOptions, TestBackend};
 use crate::local::Directory;
@@ -310,9 +312,10 @@ pub async fn finish(backend: crate::local::LocalBackend) {
 macro_rules! real_cli {
     ($cli:expr) => {
         $crate::real_cli!($cli;
-            the_two_calls, fifty_messages, permission_is_given, permission_is_refused,
+            the_two_calls, fifty_messages, odd_messages, nothing_visible_is_refused, permission_is_given, permission_is_refused,
             a_restart_keeps_the_conversation, an_answer_survives_the_server, a_turn_is_interrupted,
-            an_error_is_told, a_stranger_must_log_in, interrupts_in_a_row,
+            an_error_is_told, a_stranger_must_log_in, interrupts_in_a_row, a_stream_is_seen, edits_are_permitted,
+            a_quota_is_told,
         );
     };
     ($cli:expr; $($case:ident),+ $(,)?) => {

@@ -198,9 +198,22 @@ pub async fn a_plan_is_approved(cli: RealCli) {
 
 /// A command that runs on in the background leaves its agent free for messages, and is told.
 pub async fn a_background_command_is_no_work(cli: RealCli) {
-    let input = json!({"command": "tail -f /dev/null", "description": "Wait", "run_in_background": true});
+    let (command, why) = ("tail -f /dev/null", "Wait");
+    let start = match cli {
+        RealCli::Claude => {
+            call("Bash", json!({"command": command, "description": why, "run_in_background": true}))
+        }
+        RealCli::Gemini => {
+            call("run_shell_command", json!({"command": command, "description": why, "is_background": true}))
+        }
+        RealCli::Codex => {
+            let call = json!({"cmd": command, "yield_time_ms": 250});
+            let raw = Some(format!("const r = await tools.exec_command({call});\ntext(r.output);"));
+            Step::tool(ToolStep::All(ToolCall { name: "exec".into(), input: Default::default(), raw }))
+        }
+    };
     let models = scripted(vec![
-        Reply::steps(vec![call("Bash", input)]).to("start the job"),
+        Reply::steps(vec![start]).to("start the job"),
         Reply::text("Said it.").to_any("say it"),
         Reply::text("Started.").after_tool(),
     ])
