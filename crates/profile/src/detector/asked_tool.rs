@@ -152,9 +152,26 @@ pub(super) fn of_dialog<'a>(
     if !needed.kind.is_question() {
         return None;
     }
+    if needed.kind == AttentionKind::Plan {
+        return of_plan(asked, &needed.text);
+    }
     let shown = asked.iter().rposition(|tool| tool.is_shown_in(&needed.text));
     let at = shown.or_else(|| asked.iter().rposition(|tool| tool.fits(needed)))?;
     asked.get_mut(at)
+}
+
+/// The tool that asks for leave to begin: the newest. Where it does not bring the plan, another tool has written that before.
+fn of_plan<'a>(asked: &'a mut [AskedTool], shown: &str) -> Option<&'a mut AskedTool> {
+    let shown = squeezed(shown);
+    let is_shown = |text: &&str| {
+        let key: String = squeezed(text).chars().take(KEY_CHARS).collect();
+        !key.is_empty() && shown.contains(&key)
+    };
+    let written = asked.iter().rev().flat_map(|tool| texts(&tool.tool.input)).filter(is_shown);
+    let written = written.max_by_key(|text| text.len()).map(str::to_owned);
+    let newest = asked.last_mut()?;
+    newest.plan = newest.plan.take().or(written);
+    Some(newest)
 }
 
 fn question(value: &Value, ids: &mut Vec<String>) -> Option<AttentionQuestion> {
