@@ -162,22 +162,39 @@ pub async fn own_words_are_an_answer(cli: RealCli) {
     finish(backend).await;
 }
 
-/// Claude Code's plan is told whole, and approved.
+/// A plan is told whole, and approved.
 pub async fn a_plan_is_approved(cli: RealCli) {
     let models = scripted(vec![Reply::text("Hello.").to("hello")]).await;
     let backend = cli.backend(&models).await;
-    let args = vec!["--permission-mode".into(), "plan".into()];
+    let is_claude = cli == RealCli::Claude;
+    let args = if is_claude { vec!["--permission-mode".into(), "plan".into()] } else { Vec::new() };
     let mut agent = backend.user().spawn_ready(SpawnRequest { args, ..cli.request() }).await;
+    if !is_claude {
+        // It has its mode from the keyboard: from the default to edits, to plans.
+        for mode in ["auto-accept edits", "plan Shift+Tab"] {
+            agent.press(&["shift-tab"]).await;
+            crate::wait::until(mode, crate::wait::PATIENCE, async || {
+                let screen = agent.screen().await;
+                if screen.contains(mode) { Ok(()) } else { Err(screen) }
+            })
+            .await;
+        }
+    }
     agent.say("hello").await;
     let body = models.turns().pop().expect("the model was asked").body;
-    let words = body.split(|char: char| char.is_whitespace() || "\"'`\\".contains(char));
-    let file = words
-        .into_iter()
-        .find(|word| word.contains("/plans/") && word.trim_end_matches('.').ends_with(".md"))
-        .expect("the CLI names the file of its plan");
+    let mut words = body.split(|char: char| char.is_whitespace() || "\"'`\\".contains(char));
+    let directory = backend.directory().to_string_lossy();
+    let named = |word: &&str| {
+        word.contains("/plans/")
+            && if is_claude { word.contains(".md") } else { word.starts_with(&*directory) }
+    };
+    let file = words.find(named).expect("the CLI says where its plan goes").trim_end_matches('.');
+    let file = if is_claude { file.to_owned() } else { format!("{}/plan.md", file.trim_end_matches('/')) };
     let plan = "# Plan: add the widget\n\n1. Change a.py\n2. Add a test\n";
-    let write = call("Write", json!({"file_path": file.trim_end_matches('.'), "content": plan}));
-    let written = vec![Step::text("Here is my plan."), call("ExitPlanMode", json!({}))];
+    let (write, leave) = if is_claude { ("Write", "ExitPlanMode") } else { ("write_file", "exit_plan_mode") };
+    let write = call(write, json!({"file_path": file, "content": plan}));
+    let leaving = if is_claude { json!({}) } else { json!({"plan_filename": "plan.md"}) };
+    let written = vec![Step::text("Here is my plan."), call(leave, leaving)];
     models.replace(Scenario {
         defaults: Pace::instant(),
         replies: vec![
@@ -189,8 +206,9 @@ pub async fn a_plan_is_approved(cli: RealCli) {
     });
     let asked = agent.tell("make a plan").await;
     let attention = agent.asks(AttentionKind::Plan).await;
-    assert!(attention.text.contains("widget") && attention.options.len() >= 3, "{attention:?}");
-    assert!(attention.plan.expect("the plan").contains("1. Change a.py"));
+    assert!(attention.text.contains("widget") && attention.options.len() >= 2, "{attention:?}");
+    assert_eq!(attention.tool.as_ref().map(|tool| tool.name.as_str()), Some(leave), "{attention:?}");
+    assert_eq!(attention.plan.as_deref().map(str::trim), Some(plan.trim()), "{attention:?}");
     agent.chooses("yes").await;
     assert_eq!(agent.answer_to(&asked).await.content, "Going on.");
     finish(backend).await;
