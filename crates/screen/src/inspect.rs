@@ -77,9 +77,9 @@ fn describe_row(out: &mut String, row: &Line) {
             last = now;
         }
         match row.cluster(col) {
+            _ if row.is_second_half(col) => out.push('\u{ab}'),
+            _ if !row.is_shown(col) => out.push('\u{b7}'),
             Some(cluster) => write(out, format_args!("<{cluster}>")),
-            None if row.is_second_half(col) => out.push('\u{ab}'),
-            None if !row.is_shown(col) => out.push('\u{b7}'),
             None => out.extend(cell.char()),
         }
     }

@@ -57,7 +57,7 @@ fn paint_with(terminal: &Terminal, history: usize) -> String {
         buffer(&mut painter, emulator.alternate(), 0);
     } else if emulator.alternate().saved != Default::default() {
         painter.out.push_str("\x1b[?47h");
-        saved_cursor(&mut painter, emulator.alternate());
+        saved_cursor(&mut painter, emulator.alternate(), 0);
         painter.out.push_str("\x1b[?47l");
     }
     let is_designated = restore_charset(&mut painter, emulator);
@@ -83,11 +83,15 @@ fn last_character(painter: &mut Painter, emulator: &Emulator) {
     let Some(col) = buffer.x.checked_sub(usize::from(preceding.width)) else { return };
     let line = &buffer.lines[buffer.y];
     let is_there = line.cells[col].width() == preceding.width && line.is_shown(col);
-    if !is_there || modes.insert || Look::of(&line.attr(col)) != Look::of(emulator.attr()) {
+    if !is_there || Look::of(&line.attr(col)) != Look::of(emulator.attr()) {
         return;
     }
     let row = buffer.y - if modes.origin { buffer.top.min(buffer.y) } else { 0 };
     painter.write(format_args!("\x1b[{};{}H", row + 1, col + 1));
+    if modes.insert {
+        // It moves back to where it is what it would move away.
+        painter.write(format_args!("\x1b[{}P", preceding.width));
+    }
     painter.character(line, col);
 }
 
@@ -108,13 +112,13 @@ fn buffer(painter: &mut Painter, buffer: &Buffer, history: usize) {
     }
     let above = buffer.history.len();
     let first = above.saturating_sub(history);
+    saved_cursor(painter, buffer, first);
     let mut rows =
         (first..above).filter_map(|index| buffer.history.line(index)).chain(buffer.shown()).peekable();
     if rows.peek().is_some_and(|row| row.wrapped) {
         go_on_from_nowhere(painter, buffer.cols);
     }
     painter.rows(rows, buffer.cols);
-    saved_cursor(painter, buffer);
 }
 
 /// Makes the first row of an empty screen one that goes on the row above, which is no longer there.
@@ -123,13 +127,22 @@ fn go_on_from_nowhere(painter: &mut Painter, cols: usize) {
     painter.write(format_args!("\x1b[{cols}G  \r\x1b[X\x1b[1;2r\x1b[2H\n\x1b[3J\x1b[r"));
 }
 
-fn saved_cursor(painter: &mut Painter, buffer: &Buffer) {
+/// Saves the cursor on the empty screen. Its row is kept as counted from the oldest row there is, the row `first` of the
+/// buffer: what is painted later moves it into the scrollback where it was.
+fn saved_cursor(painter: &mut Painter, buffer: &Buffer, first: usize) {
     let saved = &buffer.saved;
     if *saved == Default::default() {
         return;
     }
-    let row = saved.line.saturating_sub(buffer.history.len());
-    painter.write(format_args!("\x1b[{};{}H", row + 1, saved.x + 1));
+    let row = saved.line.saturating_sub(first);
+    painter.write(format_args!("\x1b[{};{}H", row + 1, saved.x.min(buffer.cols - 1) + 1));
+    // One that is below the screen, as a scrollback that was cleared leaves it, needs rows above for a moment.
+    let below = (row + 1).saturating_sub(buffer.rows).min(HISTORY);
+    painter.out.extend(std::iter::repeat_n('\n', below));
+    if saved.x >= buffer.cols {
+        // Only a character in the last column brings it behind that.
+        painter.out.push(' ');
+    }
     painter.set(&saved_look(saved));
     designate(painter, '(', saved.charset);
     painter.out.push_str("\x1b7");
@@ -137,6 +150,10 @@ fn saved_cursor(painter: &mut Painter, buffer: &Buffer) {
         painter.out.push_str("\x1b(B");
     }
     painter.plain();
+    if saved.x >= buffer.cols {
+        painter.write(format_args!("\x1b[{}G\x1b[X", buffer.cols));
+    }
+    painter.out.push_str(if below > 0 { "\x1b[H\x1b[3J" } else { "\x1b[H" });
 }
 
 fn margins(painter: &mut Painter, buffer: &Buffer) {
@@ -219,7 +236,6 @@ fn modes(painter: &mut Painter, emulator: &Emulator) {
         (modes.reverse_wraparound, "\x1b[?45h"),
         (!modes.wraparound, "\x1b[?7l"),
         (modes.cursor_blinks, "\x1b[?12h"),
-        (modes.cursor_hidden, "\x1b[?25l"),
     ] {
         if on {
             painter.out.push_str(switch);
@@ -232,4 +248,6 @@ fn modes(painter: &mut Painter, emulator: &Emulator) {
     if emulator.in_frame() {
         painter.out.push_str("\x1b[?2026h");
     }
+    // Said in any case. Being the last sequence, it also keeps what comes next from being joined to what was painted.
+    painter.out.push_str(if modes.cursor_hidden { "\x1b[?25l" } else { "\x1b[?25h" });
 }
