@@ -5,6 +5,9 @@ use crate::buffer::Saved;
 use crate::csi::{Csi, Params};
 use crate::emulator::Emulator;
 
+/// Characters that one REP prints, unless the screen has more cells: a few bytes must not cost more than a whole text.
+const REPEAT_LIMIT: usize = 16 * 1024;
+
 impl Emulator {
     /// One C0 control.
     pub(super) fn execute(&mut self, control: u8) {
@@ -349,18 +352,19 @@ impl Emulator {
         }
     }
 
-    /// REP. More often than the screen has cells it makes no difference but for where the cursor ends.
+    /// REP. More often than [`REPEAT_LIMIT`] it makes a difference to the scrollback only, and where the cursor ends.
     fn repeat(&mut self, count: usize) {
         let Some(preceding) = self.preceding else { return };
         let buffer = self.buffer();
-        let (line, cells) = (&buffer.lines[buffer.y], buffer.cols * buffer.rows);
+        let line = &buffer.lines[buffer.y];
         let Some(col) = buffer.x.checked_sub(usize::from(preceding.width)) else { return };
         let text = match (line.cluster(col), line.cells.get(col).and_then(|cell| cell.char())) {
             (Some(cluster), _) => cluster.to_owned(),
             (None, Some(ch)) => ch.to_string(),
             (None, None) => return,
         };
-        let count = if count > cells { cells + (count - cells) % buffer.cols } else { count };
+        let limit = REPEAT_LIMIT.max(buffer.cols * buffer.rows);
+        let count = if count > limit { limit + (count - limit) % buffer.cols } else { count };
         self.print(text.repeat(count).as_bytes());
     }
 
