@@ -8,8 +8,6 @@ use crate::query;
 use crate::report::{ProgramStatus, TerminalReport, clean, split_once};
 use crate::splitter::{ESC, Piece};
 
-/// Titles a program has put aside; the oldest is forgotten.
-const TITLES_LIMIT: usize = 10;
 /// Ends whatever is not ended, and means nothing otherwise.
 const STRING_TERMINATOR: &[u8] = b"\x1b\\";
 
@@ -30,14 +28,13 @@ pub struct Fed {
 pub(crate) struct Terminal {
     pub(crate) emulator: Emulator,
     pub(crate) title: String,
-    titles: Vec<String>,
     /// The last piece of output was cut short by the sequence after it.
     open: bool,
 }
 
 impl Terminal {
     pub(crate) fn new(emulator: Emulator) -> Self {
-        Terminal { emulator, title: String::new(), titles: Vec::new(), open: false }
+        Terminal { emulator, title: String::new(), open: false }
     }
 
     pub(crate) fn take(&mut self, piece: Piece<'_>, fed: &mut Fed) {
@@ -87,11 +84,6 @@ impl Terminal {
             return self.sequence(&sequence, reports);
         }
         if let Some(csi) = Csi::parse(bytes) {
-            match (csi.kind(), csi.first()) {
-                ((0, 0, b't'), 22) => self.put_title_aside(csi.params().nth(1)),
-                ((0, 0, b't'), 23) => self.take_title_back(csi.params().nth(1), reports),
-                _ => {}
-            }
             self.emulator.csi(&csi, bytes.len());
         } else if let Some((body, _)) = csi::osc(bytes) {
             self.command(body, reports);
@@ -131,25 +123,6 @@ impl Terminal {
         if title != self.title {
             reports.push(TerminalReport::Title(title.clone()));
             self.title = title;
-        }
-    }
-
-    /// `what` is 1 for the icon's name, which nothing shows.
-    fn put_title_aside(&mut self, what: Option<u16>) {
-        if what.is_some_and(|what| !matches!(what, 0 | 2)) {
-            return;
-        }
-        if self.titles.len() == TITLES_LIMIT {
-            self.titles.remove(0);
-        }
-        self.titles.push(self.title.clone());
-    }
-
-    fn take_title_back(&mut self, what: Option<u16>, reports: &mut Vec<TerminalReport>) {
-        if what.is_none_or(|what| matches!(what, 0 | 2))
-            && let Some(title) = self.titles.pop()
-        {
-            self.set_title(title, reports);
         }
     }
 }

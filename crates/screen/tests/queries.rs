@@ -169,12 +169,13 @@ fn broken_status_reports_are_none() {
     assert_eq!(fed.reports, [TerminalReport::Status(idle)]);
 }
 
+/// As in xterm.js, unless it is told otherwise.
 #[test]
-fn titles_can_be_put_aside() {
+fn titles_are_not_put_aside() {
     let mut screen = screen();
     screen.feed(b"\x1b]2;shell\x07\x1b[22;0t\x1b]2;vim\x07");
+    assert_eq!(screen.feed(b"\x1b[23;0t").reports, []);
     assert_eq!(screen.title(), "vim");
-    assert_eq!(screen.feed(b"\x1b[23;0t").reports, [TerminalReport::Title("shell".into())]);
 }
 
 #[test]
