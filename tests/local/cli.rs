@@ -3,14 +3,17 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use serde_json::Value;
+use parallax_api::TerminalSize;
+use parallax_screen::Screen;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use parallax_testkit::parallax::{Run, parallax, program};
 use parallax_testkit::pty::Terminal;
-use parallax_testkit::wait::PATIENCE;
+use parallax_testkit::server::reqwest_client;
+use parallax_testkit::wait::{PATIENCE, until};
 
 /// An agent type that needs nothing installed: it echoes what is typed, for ever.
 const PROFILE: &str = "name = 'echo'\ntitle = 'Echo'\n[start]\nprogram = 'cat'\n";
@@ -184,6 +187,58 @@ async fn attached_to_a_real_agent() {
     terminal.types(b"\x04");
     terminal.shows("[one ended: exited with code 0]").await;
     assert_eq!(terminal.ends().await, 0);
+    assert_eq!(signal(&mut up, "TERM").await, Some(0));
+}
+
+/// Two people: one works in a terminal of 80 x 24, the other watches in one that is half as large.
+#[tokio::test]
+async fn watched_from_a_smaller_terminal() {
+    let home = TestHome::new();
+    let (mut up, url, _) = home.running(&[]).await;
+    home.spawn(&url).await;
+    let mut worker = Terminal::run(&program(&url, &["attach", "one", "-q"]));
+    worker.shows("\u{1b}[2J").await;
+    let lines: String = (1..=30).map(|n| format!("line {n}\r")).collect();
+    worker.types(lines.as_bytes());
+    worker.shows("line 30\r\nline 30").await;
+
+    let mut watcher = Terminal::run(&program(&url, &["attach", "one", "-q", "--view"]));
+    watcher.shows("line 30").await;
+    watcher.resize(40, 10);
+    let shown = async |terminal: &Terminal, what: &str, shows: &dyn Fn(&[String]) -> bool| {
+        until(what, PATIENCE, async || {
+            let mut screen = Screen::new(TerminalSize { cols: 40, rows: 10 }, 0);
+            // What was painted for the size before is cut off, and painted over.
+            screen.feed(terminal.text().as_bytes());
+            let lines = screen.view(0).lines;
+            if shows(&lines) { Ok(()) } else { Err(lines) }
+        })
+        .await;
+    };
+    shown(&watcher, "the part with the cursor", &|lines| lines[8] == "line 30" && lines[9].is_empty()).await;
+    watcher.types(b"not for the agent\x1b[H");
+    shown(&watcher, "the oldest row", &|lines| lines[0] == "line 1").await;
+    worker.types(b"more\r");
+    worker.shows("more\r\nmore").await;
+    watcher.types(b"\x1b[F");
+    shown(&watcher, "what came last", &|lines| lines[8] == "more").await;
+    let agents = parallax(&url, &["ls", "--json"]).await.succeeded().json();
+    let id = agents["agents"][0]["id"].as_str().expect("an agent").to_owned();
+    let screen: Value = reqwest_client()
+        .get(format!("{url}/api/managed-agents/{id}/screen"))
+        .send()
+        .await
+        .expect("it answers")
+        .json()
+        .await
+        .expect("JSON");
+    assert_eq!(screen["size"], json!({"cols": 80, "rows": 24}), "who watches changes nothing");
+    assert!(!screen.to_string().contains("not for the agent"));
+    for mut terminal in [watcher, worker] {
+        terminal.types(b"\x1d");
+        assert_eq!(terminal.ends().await, 0);
+    }
+    parallax(&url, &["stop", "one", "--force"]).await.succeeded();
     assert_eq!(signal(&mut up, "TERM").await, Some(0));
 }
 

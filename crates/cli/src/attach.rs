@@ -3,11 +3,16 @@
 //! Output goes straight to the user's terminal; [`modes`] remembers what the agent switched on, so that it can be
 //! switched off again. What is typed goes straight to the agent, but for the detach key, which [`keys`] finds. The
 //! user's terminal is in raw mode as long as a [`raw::RawTerminal`] lives.
+//!
+//! Who only watches (`--view`) sees the agent's terminal through a [`window::Window`], and scrolls with the keys.
 
 mod keyboard;
 mod keys;
 mod modes;
 mod raw;
+mod scroll;
+mod signals;
+mod window;
 
 use std::time::Duration;
 
@@ -15,7 +20,7 @@ use clap::Args;
 use parallax_api::client::{Client, TerminalItem, TerminalOptions, TerminalSocket};
 use parallax_api::terminal::{LeaseHolder, TerminalMode};
 use parallax_api::{Agent, AgentExit, AgentId, Problem, TerminalSize};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 use tokio::time::{Instant, sleep_until};
 
 use crate::context::Context;
@@ -26,6 +31,9 @@ use crate::output::{clean, one_line};
 use keyboard::Keyboard;
 use keys::{DetachKey, KeyScanner};
 use raw::RawTerminal;
+use scroll::scrolls;
+use signals::Signals;
+use window::Window;
 
 /// How long the line with the detach key is shown before the agent's screen; a key press ends it sooner.
 const GREETING: Duration = Duration::from_millis(1200);
@@ -34,6 +42,8 @@ const GREETING: Duration = Duration::from_millis(1200);
 const KEY_PAUSE: Duration = Duration::from_millis(25);
 /// A loss that is mended this soon is not worth disturbing the screen.
 const SHORT_LOSS: Duration = Duration::from_secs(1);
+/// Who watches gets what the agent prints meanwhile at once.
+const PAINT_PAUSE: Duration = Duration::from_millis(15);
 
 #[derive(Args, Debug)]
 pub(crate) struct AttachArgs {
@@ -42,7 +52,8 @@ pub(crate) struct AttachArgs {
     /// The key that detaches and leaves the agent running: ctrl-a to ctrl-z, ctrl-], …; or none
     #[arg(long, value_name = "KEY", default_value = "ctrl-]")]
     detach_key: DetachKey,
-    /// Watch only: nothing typed reaches the agent, and its terminal keeps its size
+    /// Watch only: nothing typed reaches the agent, and its terminal keeps its size. In a smaller one the part with the
+    /// cursor is shown; arrows, Page Up and Page Down scroll, End follows the cursor again
     #[arg(long)]
     view: bool,
     /// Begin at once, without the line that names the detach key
@@ -96,6 +107,8 @@ pub(crate) async fn attach(context: &Context, agent: &Agent, options: AttachOpti
         mode,
         socket,
         terminal: RawTerminal::enter()?,
+        window: (mode == TerminalMode::View).then(|| Window::new(own_size().unwrap_or_default())),
+        paint_at: None,
         scanner: KeyScanner::new(options.key.clone()),
         key_deadline: None,
         knows_lease: true,
@@ -104,8 +117,12 @@ pub(crate) async fn attach(context: &Context, agent: &Agent, options: AttachOpti
         lost: None,
         loss_shown: false,
     };
+    let (doing, keys) = match options.view {
+        true => ("watching", "arrows and Page Up scroll, "),
+        false => ("attached to", ""),
+    };
     let greeting = format!(
-        "attached to {} ({}); {} detaches",
+        "{doing} {} ({}); {keys}{} detaches",
         one_line(&agent.name),
         one_line(&agent.r#type),
         options.key
@@ -146,6 +163,10 @@ struct Attachment<'a> {
     mode: TerminalMode,
     socket: TerminalSocket,
     terminal: RawTerminal,
+    /// For who only watches.
+    window: Option<Window>,
+    /// When the window is to be painted, as it shows something else by now.
+    paint_at: Option<Instant>,
     scanner: KeyScanner,
     /// When the beginning of a key's sequence that nothing follows is a key of its own.
     key_deadline: Option<Instant>,
@@ -181,34 +202,49 @@ impl Attachment<'_> {
                 item = self.socket.next() => self.show(item).await?,
                 bytes = keyboard.next() => self.on_typed(bytes).await,
                 _ = signals.resized.recv() => { self.resize().await; None }
+                () = at(self.paint_at) => self.paint(),
                 kind = Signals::ending(&mut signals.ending) => Some(Ended::Signal(kind)),
                 () = at(self.key_deadline) => { self.on_key_timeout().await; None }
                 () = at(show_loss) => { self.show_loss()?; None }
             };
             if let Some(ended) = ended {
-                return Ok(ended);
+                // What came last is seen as well.
+                return Ok(self.paint_at.and_then(|_| self.paint()).unwrap_or(ended));
             }
         }
     }
 
     async fn show(&mut self, item: Result<Option<TerminalItem>, Problem>) -> Result<Option<Ended>, CliError> {
         match item {
-            Ok(Some(TerminalItem::Output { bytes, .. })) => {
-                if self.terminal.write(&bytes).is_err() {
-                    return Ok(Some(Ended::TerminalGone));
+            Ok(Some(TerminalItem::Output { bytes, .. })) => match &mut self.window {
+                Some(window) => {
+                    window.feed(&bytes);
+                    self.paint_soon();
                 }
-            }
-            Ok(Some(TerminalItem::Snapshot { data, .. })) => {
-                self.terminal.clear()?;
-                self.terminal.write(data.as_bytes())?;
-            }
+                None if self.terminal.write(&bytes).is_err() => return Ok(Some(Ended::TerminalGone)),
+                None => {}
+            },
+            Ok(Some(TerminalItem::Snapshot { data, .. })) => match &mut self.window {
+                Some(window) => {
+                    window.begin(&data);
+                    self.paint_soon();
+                }
+                None => {
+                    self.terminal.clear()?;
+                    self.terminal.write(data.as_bytes())?;
+                }
+            },
             Ok(Some(TerminalItem::Lost(problem))) => {
                 let since = self.lost.take().map_or_else(Instant::now, |(since, _)| since);
                 self.lost = Some((since, problem));
             }
-            Ok(Some(TerminalItem::Hello { lease, .. })) => self.on_connected(lease).await,
+            Ok(Some(TerminalItem::Hello { lease, size, .. })) => {
+                self.set_agent_size(size);
+                self.on_connected(lease).await;
+            }
+            Ok(Some(TerminalItem::Resize(size))) => self.set_agent_size(size),
             Ok(Some(TerminalItem::Lease(holder))) => self.holds_size = holder == LeaseHolder::You,
-            Ok(Some(TerminalItem::Resize(_) | TerminalItem::Skip { .. } | TerminalItem::Refused(_))) => {}
+            Ok(Some(TerminalItem::Skip { .. } | TerminalItem::Refused(_))) => {}
             Ok(Some(TerminalItem::Exit(exit))) => return Ok(Some(Ended::Exited(exit))),
             Ok(None) => return Ok(Some(Ended::NotRunning)),
             Err(problem) => return Ok(Some(Ended::Refused(problem))),
@@ -223,7 +259,10 @@ impl Attachment<'_> {
         if std::mem::take(&mut self.has_taken_size) {
             return;
         }
-        if self.lost.take().is_some() && std::mem::take(&mut self.loss_shown) {
+        let is_spoilt = self.lost.take().is_some() && std::mem::take(&mut self.loss_shown);
+        if is_spoilt && self.window.is_some() {
+            self.resize().await;
+        } else if is_spoilt {
             let options = TerminalOptions { mode: self.mode, ..Default::default() };
             // Lost again meanwhile: the old socket goes on trying, and the agent's next redraw covers our line.
             if let Ok(socket) = self.client.terminal(self.id, options).await {
@@ -262,16 +301,24 @@ impl Attachment<'_> {
         self.type_through(bytes).await;
     }
 
-    async fn type_through(&self, bytes: Vec<u8>) {
+    async fn type_through(&mut self, bytes: Vec<u8>) {
+        if let Some(window) = &mut self.window {
+            let scrolls = scrolls(&bytes);
+            scrolls.iter().for_each(|scroll| window.scroll(*scroll));
+            if !scrolls.is_empty() {
+                self.paint_soon();
+            }
+            return;
+        }
         // What is typed while the connection is lost is not typed blindly later.
-        if !bytes.is_empty() && self.mode == TerminalMode::Interactive && self.lost.is_none() {
+        if !bytes.is_empty() && self.lost.is_none() {
             self.socket.input().send(bytes).await;
         }
     }
 
     /// The agent's terminal gets the size of this one.
     async fn take_size(&self) {
-        if let Some(size) = self.own_size() {
+        if let Some(size) = own_size() {
             match self.knows_lease {
                 true => self.socket.input().lease(size).await,
                 false => self.socket.input().resize(size).await,
@@ -280,49 +327,41 @@ impl Attachment<'_> {
     }
 
     /// This window has another size: who took the size decides on it.
-    async fn resize(&self) {
-        if let Some(size) = self.own_size() {
-            self.socket.input().resize(size).await;
+    async fn resize(&mut self) {
+        let Some(size) = own_size() else { return };
+        match &mut self.window {
+            Some(window) => {
+                window.set_size(size);
+                self.paint_soon();
+            }
+            None => self.socket.input().resize(size).await,
         }
     }
 
-    /// The size of this terminal; none for who only watches.
-    fn own_size(&self) -> Option<TerminalSize> {
-        let (cols, rows) = crossterm::terminal::size().ok()?;
-        let size = TerminalSize { cols, rows };
-        (self.mode == TerminalMode::Interactive && size.is_sane()).then_some(size)
+    /// The agent's terminal has this size, which concerns who only watches: the others gave it theirs.
+    fn set_agent_size(&mut self, size: TerminalSize) {
+        if let Some(window) = &mut self.window {
+            window.set_agent_size(size);
+            self.paint_soon();
+        }
+    }
+
+    fn paint_soon(&mut self) {
+        self.paint_at.get_or_insert_with(|| Instant::now() + PAINT_PAUSE);
+    }
+
+    fn paint(&mut self) -> Option<Ended> {
+        self.paint_at = None;
+        let painted = self.window.as_mut()?.paint();
+        self.terminal.write(painted.as_bytes()).err().map(|_| Ended::TerminalGone)
     }
 }
 
-/// The signals that matter while the terminal is raw.
-struct Signals {
-    resized: Signal,
-    ending: [(SignalKind, Signal); 4],
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        let ending = |kind| signal(kind).map(|signal| (kind, signal));
-        Ok(Self {
-            resized: signal(SignalKind::window_change())?,
-            ending: [
-                ending(SignalKind::terminate())?,
-                ending(SignalKind::interrupt())?,
-                ending(SignalKind::hangup())?,
-                ending(SignalKind::quit())?,
-            ],
-        })
-    }
-
-    async fn ending(signals: &mut [(SignalKind, Signal); 4]) -> SignalKind {
-        let waits = signals.iter_mut().map(|(kind, signal)| {
-            Box::pin(async move {
-                signal.recv().await;
-                *kind
-            })
-        });
-        futures::future::select_all(waits).await.0
-    }
+/// The size of this terminal, if it is one that a terminal can have.
+fn own_size() -> Option<TerminalSize> {
+    let (cols, rows) = crossterm::terminal::size().ok()?;
+    let size = TerminalSize { cols, rows };
+    size.is_sane().then_some(size)
 }
 
 /// Waits until then; without a then, for ever.

@@ -1,6 +1,7 @@
 //! Rows as bytes that paint them.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::attr::{Attr, Link};
@@ -55,6 +56,26 @@ impl Painter {
             for col in 0..length(row, next) {
                 painter.set(&Look::of(&row.attr(col)));
                 painter.text(row, col);
+            }
+        }
+        painter.plain();
+        painter.out
+    }
+
+    /// Some columns of a row with their attributes. A character that is only half in there is a blank.
+    pub(crate) fn part(row: &Line, cols: Range<usize>) -> String {
+        let mut part = row.clone_from_col(cols.start);
+        part.cells.truncate(cols.len());
+        let mut painter = Painter { unlinked: true, col: Some(0), ..Painter::default() };
+        for col in 0..length(&part, None) {
+            let look = Look::of(&part.attr(col));
+            if part.is_shown(col) {
+                painter.cell(&part, col, &look);
+            } else if !part.is_second_half(col) {
+                painter.go(col);
+                painter.set(&look);
+                painter.out.push(' ');
+                painter.moved(Some(col + 1));
             }
         }
         painter.plain();

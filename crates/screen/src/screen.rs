@@ -7,6 +7,7 @@ use parallax_api::terminal::{Cursor, Screen as ScreenView};
 
 use crate::c1::C1;
 use crate::emulator::{Emulator, Mouse};
+use crate::painter::Painter;
 use crate::row::Row;
 use crate::splitter::Splitter;
 use crate::terminal::{Fed, Terminal};
@@ -114,6 +115,18 @@ impl Screen {
     /// Up to `lines` rows above the screen, oldest first. The alternate screen has none.
     pub fn history(&self, lines: usize) -> Vec<Row> {
         self.read(isize::try_from(lines).map_or(isize::MIN, |lines| -lines)..0)
+    }
+
+    /// How many rows there are above the screen.
+    pub fn scrollback(&self) -> usize {
+        self.terminal.emulator.history_len()
+    }
+
+    /// A part of the terminal, to be painted into a smaller one: a text for each row, with colours, of at most as many columns
+    /// as `cols` has. Rows count from the top of the screen; those above it are below 0. Rows that there are not are left
+    /// out, blanks at the ends as well.
+    pub fn window(&self, rows: Range<isize>, cols: Range<usize>) -> Vec<String> {
+        self.terminal.emulator.lines(rows).iter().map(|line| Painter::part(line, cols.clone())).collect()
     }
 
     /// Where the cursor is.

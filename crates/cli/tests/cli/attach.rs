@@ -8,6 +8,7 @@ use axum::extract::ws::{Message, WebSocketUpgrade};
 use axum::routing::get;
 use parallax_api::TerminalSize;
 use parallax_api::terminal::{LeaseHolder, ServerFrame, TERMINAL_V1, TerminalMode};
+use parallax_screen::Screen;
 use parallax_testkit::parallax::{parallax, program};
 use parallax_testkit::pty::Terminal;
 use parallax_testkit::wait::PATIENCE;
@@ -161,6 +162,44 @@ async fn watching_changes_nothing() {
     terminal.resize(100, 30);
     script.send(output(100, "still here")).await.ok();
     terminal.shows("still here").await;
+    terminal.types(b"\x1d");
+    terminal.shows("[detached").await;
+    assert_eq!(terminal.ends().await, 0);
+    assert_eq!(next(&mut seen).await, Seen::Sent(Message::Close(None)), "nothing was sent before");
+}
+
+/// What the person's terminal shows of all that was written to it.
+fn shown(terminal: &Terminal, cols: u16, rows: u16) -> Vec<String> {
+    let mut screen = Screen::new(TerminalSize { cols, rows }, 0);
+    screen.feed(terminal.text().as_bytes());
+    screen.view(0).lines
+}
+
+#[tokio::test]
+async fn watching_from_a_smaller_terminal() {
+    let (mut terminal, mut seen, script) = attached(&["--view"]).await;
+    let rows: String = (1..=40).map(|n| format!("\u{1b}[{n};1H\u{1b}[Krow {n}")).collect();
+    script.send(output(100, &rows)).await.ok();
+    terminal.shows("row 40").await;
+    let lines = shown(&terminal, 80, 24);
+    assert_eq!((&*lines[0], &*lines[23]), ("row 17", "row 40"), "the part with the cursor");
+
+    // The keys scroll, and what is printed meanwhile moves nothing.
+    terminal.types(b"\x1b[H");
+    terminal.shows(" rows 1-23 of 40, columns 1-80 of 120; End follows the cursor ").await;
+    assert_eq!(shown(&terminal, 80, 24)[0], "row 1");
+    terminal.types(b"\x1b[C\x1b[B");
+    terminal.shows(" rows 2-24 of 40, columns 41-120 of 120").await;
+    script.send(output(100 + rows.len() as u64, "\u{1b}[40;41Hbelow\u{1b}[3;41Hin sight")).await.ok();
+    terminal.shows("in sight").await;
+    assert_eq!(shown(&terminal, 80, 24)[1], "in sight");
+    assert!(!terminal.text().contains("below"));
+    terminal.types(b"\x1b[F");
+    terminal.shows("row 3").await;
+
+    // A window of another size shows another part.
+    terminal.resize(30, 12);
+    terminal.shows("\u{1b}[12;1H").await;
     terminal.types(b"\x1d");
     terminal.shows("[detached").await;
     assert_eq!(terminal.ends().await, 0);
