@@ -6,6 +6,7 @@ mod control_plane;
 mod dead_hosts;
 mod delivery;
 mod files;
+mod following;
 mod local_runtime;
 mod models;
 mod patterns;

@@ -36,7 +36,6 @@ pub mod message_log;
 pub mod ndjson;
 pub mod peer;
 pub mod peer_listener;
-pub mod plain;
 pub mod process_tree;
 pub mod reaper;
 pub mod relay;

@@ -5,6 +5,7 @@
 //! - `patterns`: patterns and runs; [`ExecutionEvents`]: what happens in a run
 //! - [`EventStream`]: events with resume, over SSE or WebSocket
 //! - [`TerminalSocket`]: an agent's terminal with exact resume by offset
+//! - [`LogFollower`]: an agent's output, followed with exact resume by offset
 //! - [`ListFilter`]: which agents to list
 //!
 //! ```no_run
@@ -31,6 +32,7 @@ mod agents;
 mod answer;
 mod events;
 mod filter;
+mod log;
 mod patterns;
 mod retry;
 mod sse;
@@ -39,6 +41,7 @@ mod websocket;
 
 pub use events::{Change, EventStream, EventsOptions, Transport};
 pub use filter::ListFilter;
+pub use log::{LastLines, LogFollower, LogItem};
 pub use patterns::ExecutionEvents;
 pub use retry::Retry;
 pub use terminal::{TerminalInput, TerminalItem, TerminalOptions, TerminalSocket};

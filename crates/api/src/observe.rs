@@ -5,6 +5,12 @@ use utoipa::ToSchema;
 
 use crate::{AgentStatus, Attention, Time};
 
+/// The header of raw output that names its gaps, as `FROM-TO, …` in offsets of the log: bytes that were lost.
+pub const LOG_GAPS: &str = "parallax-log-gaps";
+/// The header that says where in the log an answer stands: the offset of the first of raw bytes; where lines end, and what
+/// comes next begins.
+pub const LOG_OFFSET: &str = "parallax-log-offset";
+
 /// How a log is written out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]

@@ -1,19 +1,29 @@
 //! `parallax logs`.
 
+use std::time::Duration;
+
 use clap::Args;
 use futures::StreamExt;
+use parallax_api::AgentId;
+use parallax_api::client::{LogItem, Retry};
 use parallax_api::observe::{LogFormat, LogsQuery};
+use parallax_screen::Plain;
 
 use crate::context::Context;
 use crate::error::CliError;
 use crate::find;
+use crate::output::one_line;
 use crate::values;
+
+/// A server that comes back within about two minutes is followed further.
+const RETRY: Retry =
+    Retry { first: Duration::from_millis(100), longest: Duration::from_secs(3), attempts: Some(40) };
 
 #[derive(Args, Debug)]
 pub(crate) struct LogsArgs {
     /// Id, beginning of an id, or name
     agent: String,
-    /// Go on with what comes, until the agent ends
+    /// Go on with what comes, until the agent ends; also over a restart of the server, unless it is a recording
     #[arg(short, long)]
     follow: bool,
     /// How many of the last lines, 1 to 10000 [default: 100; raw and recordings: all]
@@ -34,21 +44,72 @@ impl LogsArgs {
         let query = LogsQuery {
             tail: self.tail,
             since: self.since,
-            follow: self.follow.then_some(true),
+            follow: None,
             format: (self.format != LogFormat::Text).then_some(self.format),
         };
-        if self.format == LogFormat::Text && !self.follow {
-            let logs = client.logs(&agent.id, &query).await?;
-            match output.json() {
-                true => output.document(&logs)?,
-                false => logs.logs.iter().try_for_each(|line| output.line(line))?,
+        match (self.follow, self.format) {
+            (true, LogFormat::Raw) => follow(context, &agent.id, query, None).await,
+            (true, LogFormat::Text | LogFormat::Ansi) => {
+                let lines = client.last_lines(&agent.id, &query).await?;
+                let Some(end) = lines.end else {
+                    return stream(context, &agent.id, LogsQuery { follow: Some(true), ..query }).await;
+                };
+                output.raw(lines.text.as_bytes())?;
+                let rest = LogsQuery { since: Some(end.to_string()), ..LogsQuery::default() };
+                let plain = (self.format == LogFormat::Text).then(Plain::default);
+                follow(context, &agent.id, rest, plain).await
             }
-            return Ok(());
+            (false, LogFormat::Text) => {
+                let logs = client.logs(&agent.id, &query).await?;
+                match output.json() {
+                    true => output.document(&logs)?,
+                    false => logs.logs.iter().try_for_each(|line| output.line(line))?,
+                }
+                Ok(())
+            }
+            (follow, _) => {
+                stream(context, &agent.id, LogsQuery { follow: follow.then_some(true), ..query }).await
+            }
         }
-        let mut parts = client.log_stream(&agent.id, &query).await?;
-        while let Some(part) = parts.next().await {
-            output.raw(&part?)?;
-        }
-        Ok(())
     }
+}
+
+/// The answer's bytes as they come.
+async fn stream(context: &Context, id: &AgentId, query: LogsQuery) -> Result<(), CliError> {
+    let mut parts = context.client.log_stream(id, &query).await?;
+    while let Some(part) = parts.next().await {
+        context.output.raw(&part?)?;
+    }
+    Ok(())
+}
+
+/// The output as it comes, each byte once, until the agent ends. With `plain`, without control sequences.
+async fn follow(
+    context: &Context,
+    id: &AgentId,
+    query: LogsQuery,
+    mut plain: Option<Plain>,
+) -> Result<(), CliError> {
+    let output = &context.output;
+    let mut log = context.client.follow_log(id, query, RETRY);
+    let mut is_lost = false;
+    while let Some(item) = log.next().await? {
+        match item {
+            LogItem::Output(bytes) => {
+                is_lost = false;
+                match &mut plain {
+                    Some(plain) => output.raw(plain.strip(&bytes).as_bytes())?,
+                    None => output.raw(&bytes)?,
+                }
+            }
+            LogItem::Gap { from, to } => output.note(&format!("[log_gap: bytes {from} to {to} were lost]")),
+            // Told once, however often it is tried.
+            LogItem::Lost(problem) if !is_lost => {
+                is_lost = true;
+                output.note(&format!("[connecting again: {}]", one_line(&problem.detail)));
+            }
+            LogItem::Lost(_) => {}
+        }
+    }
+    Ok(())
 }

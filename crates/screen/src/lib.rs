@@ -11,7 +11,7 @@
 //!    viewer can paint it.
 //!
 //! The way back, from a viewer to the PTY: [`ViewerInput`] drops what the viewer's own terminal answered, [`keys`] turns
-//! key names into bytes. [`render`] replays a log into lines.
+//! key names into bytes. [`render`] replays a log into lines, [`Plain`] strips one as it comes.
 //!
 //! Nothing here does I/O or looks at a clock.
 
@@ -27,6 +27,7 @@ mod keyboard;
 pub mod keys;
 mod line;
 mod painter;
+mod plain;
 mod query;
 pub mod render;
 mod report;
@@ -39,6 +40,7 @@ mod terminal;
 mod viewer;
 mod width;
 
+pub use plain::Plain;
 pub use report::{ProgramStatus, TerminalReport};
 pub use row::{Cell, Color, Row};
 pub use screen::{Modes, Screen};

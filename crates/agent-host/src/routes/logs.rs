@@ -12,14 +12,13 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use parallax_api::Problem;
-use parallax_api::observe::{LogFormat, LogPosition, Logs, LogsQuery};
-use parallax_screen::render;
+use parallax_api::observe::{LOG_GAPS, LOG_OFFSET, LogFormat, LogPosition, Logs, LogsQuery};
+use parallax_screen::{Plain, render};
 
 use super::host::Host;
 use crate::asciicast::{Recording, Version};
 use crate::excerpt::Excerpt;
 use crate::log::{Gap, IndexEntry, LogReader};
-use crate::plain::Plain;
 use crate::session::Session;
 
 /// Bytes that are rendered into lines: the newest.
@@ -29,15 +28,14 @@ const MIN_RENDERED: u64 = 256 * 1024;
 const LINE_LEN: u64 = 1024;
 /// Bytes of the log that are sent at once.
 const PIECE: usize = 256 * 1024;
-/// The header that names the gaps in raw bytes, as `FROM-TO` in offsets of the log.
-pub const GAPS: &str = "parallax-log-gaps";
 /// Gaps that are named in the header.
 const MAX_GAPS: usize = 64;
 /// How often a followed log is read.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The log from `since` on, in the requested format; `follow` keeps the answer open. Bytes that were lost are named:
-/// `[log_gap: …]` in text, a marker in a recording, the header [`GAPS`] for raw bytes.
+/// `[log_gap: …]` in text, a marker in a recording, the header [`LOG_GAPS`] for raw bytes. [`LOG_OFFSET`] says where
+/// raw bytes begin, and where lines end.
 pub async fn logs(
     State(host): State<Host>,
     query: Result<Query<LogsQuery>, QueryRejection>,
@@ -62,11 +60,13 @@ pub async fn logs(
         LogFormat::Raw => {
             let from = from.max(start);
             let gaps = log.gaps(from, end).map_err(Problem::internal)?;
+            let from = gaps.first().filter(|gap| gap.from <= from).map_or(from, |gap| gap.to);
             let pieces = Follow { session, log, offset: from, end, follow }.pieces();
             let mut response = bytes_body("application/octet-stream", pieces);
             if let Some(gaps) = gaps_header(&gaps) {
-                response.headers_mut().insert(GAPS, gaps);
+                response.headers_mut().insert(LOG_GAPS, gaps);
             }
+            response.headers_mut().insert(LOG_OFFSET, from.into());
             Ok(response)
         }
         LogFormat::Asciicast | LogFormat::AsciicastV3 => {
@@ -86,9 +86,11 @@ pub async fn logs(
             }
             if format == LogFormat::Text {
                 let count = last.len();
-                return Ok(Json(Logs { logs: last, count }).into_response());
+                return Ok(([(LOG_OFFSET, end)], Json(Logs { logs: last, count })).into_response());
             }
-            Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], joined(&last)).into_response())
+            let mut response = joined(&last).into_response();
+            response.headers_mut().insert(LOG_OFFSET, end.into());
+            Ok(response)
         }
     }
 }

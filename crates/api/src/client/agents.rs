@@ -108,7 +108,8 @@ impl Client {
         Ok(list.messages)
     }
 
-    /// `GET …/:id/logs`: the last lines as text. For other formats and for `follow`, see [`Client::log_stream`].
+    /// `GET …/:id/logs`: the last lines as text. For other formats see [`Client::log_stream`],
+    /// to follow it [`Client::follow_log`].
     pub async fn logs(&self, id: &AgentId, query: &LogsQuery) -> Result<Logs, Problem> {
         self.fetch(self.agent(Method::GET, id, "/logs").query(query)).await
     }
@@ -120,8 +121,7 @@ impl Client {
         id: &AgentId,
         query: &LogsQuery,
     ) -> Result<impl Stream<Item = Result<Bytes, Problem>> + Send + Unpin + use<>, Problem> {
-        let path = self.agents_path(&format!("/{id}/logs"));
-        let response = self.succeed(self.open(Method::GET, &path).query(query)).await?;
+        let response = self.succeed(self.open_logs(id, query)).await?;
         let client = self.clone();
         Ok(response.bytes_stream().map(move |part| part.map_err(|error| client.unreachable(&error))).boxed())
     }

@@ -1,15 +1,21 @@
 //! What has no end: `logs -f` and `events`.
 
+use std::collections::HashMap;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::Query;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use futures::StreamExt;
+use parallax_api::observe::{LOG_GAPS, LOG_OFFSET};
 use parallax_testkit::parallax::program;
 use parallax_testkit::wait::PATIENCE;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::sync::Notify;
 
 use super::{ID, agent, serve};
 
@@ -40,11 +46,74 @@ async fn first_lines(url: &str, args: &[&str], count: usize) -> (Vec<String>, to
     (seen, child)
 }
 
+/// The connection is lost, and what the server kept of the log has gaps: each byte comes once, and what is missing is told.
 #[tokio::test]
-async fn logs_come_as_they_are_printed() {
-    let url = streaming(&format!("/api/managed-agents/{ID}/logs"), "text/plain", "one\ntwo\n".into()).await;
-    let (lines, _child) = first_lines(&url, &["logs", "-f", "one"], 2).await;
-    assert_eq!(lines, ["one", "two"]);
+async fn a_log_goes_on_where_it_stopped() {
+    let list = json!({"agents": [agent(ID, "one", "ready")], "count": 1});
+    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+    let read_on: Arc<Notify> = Arc::default();
+    let (heard, cut) = (asked.clone(), read_on.clone());
+    let logs = async move |Query(query): Query<HashMap<String, String>>| {
+        let Some(since) = query.get("since").cloned() else {
+            return (
+                [(LOG_OFFSET, "9"), (LOG_GAPS, "")],
+                axum::Json(json!({"logs": ["one", "two"], "count": 2})),
+            )
+                .into_response();
+        };
+        assert_eq!((query["follow"].as_str(), query["format"].as_str()), ("true", "raw"));
+        let count = {
+            let mut heard = heard.lock().expect("unlocked");
+            heard.push(since);
+            heard.len()
+        };
+        let piece = |text: &'static str| futures::stream::iter([Ok(text)]);
+        let cut = cut.clone();
+        let broken = futures::stream::once(async move {
+            cut.notified().await;
+            Err(std::io::Error::other("gone"))
+        });
+        match count {
+            1 => (
+                [(LOG_OFFSET, "9"), (LOG_GAPS, "")],
+                Body::from_stream(piece("three\n\x1b[1mfo").chain(broken)),
+            ),
+            // Of the 12 bytes that came, six were before the gap.
+            2 => ([(LOG_OFFSET, "9"), (LOG_GAPS, "15-20")], Body::empty()),
+            _ => {
+                let rest = piece("ur\nfive\n").chain(futures::stream::pending());
+                ([(LOG_OFFSET, "30"), (LOG_GAPS, "")], Body::from_stream(rest))
+            }
+        }
+        .into_response()
+    };
+    let router = Router::new()
+        .route("/api/managed-agents", get(async move || axum::Json(list.clone())))
+        .route(&format!("/api/managed-agents/{ID}/logs"), get(logs));
+    let url = serve(router).await;
+    let mut child = program(&url, &["logs", "-f", "one"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let read = async |pipe: &mut (dyn AsyncRead + Unpin + Send), until: &str| {
+        let mut seen = String::new();
+        while !seen.ends_with(until) {
+            let byte = tokio::time::timeout(PATIENCE, pipe.read_u8()).await;
+            let byte = byte.unwrap_or_else(|_| panic!("waited in vain for {until:?}: {seen:?}"));
+            seen.push(byte.expect("not the end").into());
+        }
+        seen
+    };
+    let out = child.stdout.as_mut().expect("piped");
+    assert_eq!(read(out, "fo").await, "one\ntwo\nthree\nfo");
+    read_on.notify_one();
+    assert_eq!(read(out, "five\n").await, "ur\nfive\n");
+    assert_eq!(*asked.lock().expect("unlocked"), ["9", "9", "26"]);
+    let told = read(child.stderr.as_mut().expect("piped"), "were lost]\n").await;
+    assert!(
+        told.starts_with("[connecting again: ") && told.ends_with("[log_gap: bytes 26 to 30 were lost]\n")
+    );
 }
 
 #[tokio::test]
@@ -58,7 +127,7 @@ async fn a_reader_that_leaves_is_no_error() {
         .route(&format!("/api/managed-agents/{ID}/logs"), get(endless));
     let url = serve(router).await;
     // The reader is dropped with the lines it read.
-    let (_, mut child) = first_lines(&url, &["logs", "-f", "one"], 1).await;
+    let (_, mut child) = first_lines(&url, &["logs", "-f", "one", "--format", "raw"], 1).await;
     let status = tokio::time::timeout(PATIENCE, child.wait()).await.expect("it ends").expect("status");
     assert_eq!(status.code(), Some(0));
 }
@@ -91,7 +160,7 @@ async fn send_shows_the_question_that_its_answer_waits_for() {
     };
     let events = event(1, json!({"event": "agent_busy", "data": {"agent": agent(ID, "one", "busy")}}))
         + &event(2, json!({"event": "question", "data": {"agent": asking, "question": "Run touch?"}}));
-    let answered = std::sync::Arc::new(tokio::sync::Notify::new());
+    let answered = Arc::new(Notify::new());
     let release = answered.clone();
     let send = async move || {
         answered.notified().await;

@@ -4,6 +4,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
+use parallax_api::observe::{LOG_GAPS, LOG_OFFSET};
 use parallax_api::{Agent, AgentId, Code, Problem};
 use parallax_service::shutdown::Shutdown;
 
@@ -11,7 +12,7 @@ use crate::agent_cache::AgentCache;
 use crate::runtimes::Runtime;
 
 /// Headers of a response that go back to the caller.
-const RESPONSE_HEADERS: [HeaderName; 7] = [
+const RESPONSE_HEADERS: [HeaderName; 9] = [
     header::CONTENT_TYPE,
     header::CONTENT_DISPOSITION,
     header::CONTENT_RANGE,
@@ -19,6 +20,8 @@ const RESPONSE_HEADERS: [HeaderName; 7] = [
     header::CACHE_CONTROL,
     header::RETRY_AFTER,
     HeaderName::from_static("idempotency-replayed"),
+    HeaderName::from_static(LOG_GAPS),
+    HeaderName::from_static(LOG_OFFSET),
 ];
 
 /// The runtime's response as ours: its body streams through as it comes, until the shutdown.
