@@ -84,9 +84,7 @@ fn play(
     let mut case = Case { cols, rows, scrollback: SCROLLBACK, steps: Vec::new(), attaches: Vec::new() };
     let places: Vec<usize> = places.iter().map(|place| place.index(steps.len())).collect();
     for (index, step) in steps.iter().enumerate() {
-        // What joins the character before the cursor, when a resize moved that one away, is known to who saw it come.
-        let is_orphan = index > 0 && matches!(steps[index - 1], Step::Resize(..)) && joins(step);
-        for _ in places.iter().filter(|place| **place == index && !is_orphan) {
+        for _ in places.iter().filter(|place| **place == index) {
             let attach =
                 Attach { at: case.steps.len(), size: (size.cols, size.rows), snapshot: screen.snapshot() };
             case.attaches.push(attach);
@@ -130,11 +128,6 @@ fn play(
         })
     });
     difference.map_or(Outcome::Same, Outcome::Different)
-}
-
-/// Whether a step begins with a character that has no columns of its own.
-fn joins(step: &Step) -> bool {
-    matches!(step, Step::Write(text) if text.starts_with(['\u{301}', '\u{200d}', '\u{feff}', '\u{200b}', '\u{ad}']))
 }
 
 /// Without the blanks at the ends of rows.
