@@ -1,6 +1,9 @@
 //! Keys, screens, and the frames of the terminal WebSocket.
 
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::agent::AgentExit;
@@ -245,10 +248,6 @@ pub enum ViewerText {
 impl ViewerText {
     /// Reads a frame. A JSON object with `"type": "resize"` is never keyboard input.
     pub fn read(text: &str) -> Self {
-        #[derive(Deserialize)]
-        struct Typed {
-            r#type: String,
-        }
         // A paste is not parsed twice.
         if !text.trim_start().starts_with('{') {
             return Self::Typed;
@@ -257,9 +256,38 @@ impl ViewerText {
             return Self::Resize(size);
         }
         match serde_json::from_str(text) {
-            Ok(Typed { r#type }) if r#type == "resize" => Self::Refused,
+            Ok(SaysResize(true)) => Self::Refused,
             _ => Self::Typed,
         }
+    }
+}
+
+/// Whether an object's `type` is `resize`; of several, the last one counts, as in JavaScript.
+struct SaysResize(bool);
+
+impl<'de> Deserialize<'de> for SaysResize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = SaysResize;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<SaysResize, M::Error> {
+                let mut says = SaysResize(false);
+                while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+                    if key == "type" {
+                        says.0 = map.next_value::<serde_json::Value>()? == "resize";
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(says)
+            }
+        }
+        deserializer.deserialize_map(Object)
     }
 }
 
@@ -280,6 +308,9 @@ mod tests {
             r#""cols":-1,"rows":70000"#,
             r#""more":{"rows":[1]}"#,
             r#""cols":null"#,
+            r#""cols":80,"cols":80,"rows":24"#,
+            r#""type":"resize","cols":80,"rows":24"#,
+            r#""cols":1e999,"rows":24"#,
         ] {
             let frame = format!(r#" {{"type":"resize",{size}}}"#);
             assert_eq!(ViewerText::read(&frame), ViewerText::Refused, "{frame}");
@@ -288,6 +319,8 @@ mod tests {
             "",
             "ls\r",
             r#"{"type":"other"}"#,
+            r#"{"type":"resize","type":"other"}"#,
+            r#"{"type":["resize"]}"#,
             r#"{"cols":80}"#,
             r#"[{"type":"resize"}]"#,
             "{\"type\":\"resize\"} x",
