@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use parallax_api::{AgentId, TerminalSize};
-use parallax_screen::Screen;
+use parallax_screen::{Modes, Screen};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -108,6 +108,21 @@ impl Viewer {
     /// The viewer's own screen has this size.
     pub fn resize(&mut self, size: TerminalSize) {
         self.screen.resize(size);
+    }
+
+    /// The title of its window.
+    pub fn title(&self) -> &str {
+        self.screen.title()
+    }
+
+    /// Whether the cursor is to be seen.
+    pub fn shows_cursor(&self) -> bool {
+        self.screen.cursor().visible
+    }
+
+    /// What the agent switched on.
+    pub fn modes(&self) -> Modes {
+        self.screen.modes()
     }
 
     /// The screen, row by row.

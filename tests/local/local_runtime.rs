@@ -11,7 +11,7 @@ use std::time::Duration;
 use parallax_api::client::{Client, EventStream, EventsOptions};
 use parallax_api::observe::{LogFormat, LogsQuery};
 use parallax_api::terminal::InputRequest;
-use parallax_api::{Agent, AgentId, EventData, SpawnRequest};
+use parallax_api::{Agent, AgentId, EventData, SpawnRequest, TerminalSize};
 use parallax_testkit::programs;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -162,6 +162,26 @@ impl LocalRuntime {
             }
         };
         within(&format!("{text:?} in the output"), looking).await
+    }
+
+    /// Waits until it has printed so many bytes.
+    pub async fn until_output(&self, id: &AgentId, bytes: usize) {
+        let looking = async {
+            while self.output(id).await.len() < bytes {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        within(&format!("{bytes} bytes of output"), looking).await;
+    }
+
+    /// Waits until its terminal has this size.
+    pub async fn until_size(&self, id: &AgentId, size: TerminalSize) {
+        let looking = async {
+            while self.client().screen(id).await.unwrap().size != size {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        within(&format!("the size {size:?}"), looking).await;
     }
 
     pub async fn events(&self, since: &str) -> EventStream {
