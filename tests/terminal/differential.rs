@@ -22,8 +22,6 @@ const MAX_DIFFERENCES: usize = 20;
 #[test]
 #[ignore = "needs Node.js and xterm.js: make test-terminal"]
 fn generated_streams_look_the_same_to_everybody() {
-    let number =
-        |name: &str, usual| std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(usual);
     let cases = number("PARALLAX_TEST_STREAMS", 400);
     let seed = u64::from(number("PARALLAX_TEST_SEED", 1));
     println!("{cases} streams from seed {seed} (PARALLAX_TEST_STREAMS, PARALLAX_TEST_SEED)");
@@ -38,6 +36,7 @@ fn generated_streams_look_the_same_to_everybody() {
     for _ in 0..cases {
         let tree = strategy.new_tree(&mut runner).expect("a stream is made");
         let result = runner.run_one(tree, |((cols, rows), steps, places)| {
+            let places: Vec<usize> = places.iter().map(|place| place.index(steps.len())).collect();
             match play(&mut reference.borrow_mut(), cols, rows, &steps, &places) {
                 Outcome::Same => Ok(()),
                 Outcome::ReferenceFailed => {
@@ -63,8 +62,13 @@ fn generated_streams_look_the_same_to_everybody() {
     assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n\n"));
 }
 
+/// The number in this variable of the environment.
+pub fn number(name: &str, usual: u32) -> u32 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(usual)
+}
+
 /// What came of a stream.
-enum Outcome {
+pub enum Outcome {
     Same,
     Different(String),
     /// xterm.js stopped with an error that is known.
@@ -72,17 +76,10 @@ enum Outcome {
 }
 
 /// Plays a stream to the host's screen, a viewer that was there all along, and late ones.
-fn play(
-    reference: &mut Reference,
-    cols: u16,
-    rows: u16,
-    steps: &[Step],
-    places: &[prop::sample::Index],
-) -> Outcome {
+pub fn play(reference: &mut Reference, cols: u16, rows: u16, steps: &[Step], places: &[usize]) -> Outcome {
     let mut size = TerminalSize { cols, rows };
     let mut screen = Screen::new(size, SCROLLBACK);
     let mut case = Case { cols, rows, scrollback: SCROLLBACK, steps: Vec::new(), attaches: Vec::new() };
-    let places: Vec<usize> = places.iter().map(|place| place.index(steps.len())).collect();
     for (index, step) in steps.iter().enumerate() {
         for _ in places.iter().filter(|place| **place == index) {
             let attach =

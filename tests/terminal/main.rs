@@ -2,5 +2,6 @@
 
 mod differential;
 mod grammar;
+mod programs;
 mod reference;
 mod widths;
