@@ -52,6 +52,8 @@ pages! {
     answers_in_the_inbox: "inbox.mjs";
     /// A permission in three taps, keys that a phone lacks, a finger that scrolls, and the terminal's size as it was.
     a_phone: "phone.mjs";
+    /// The sides of boxes around emoji stand below each other, on a phone.
+    columns_are_aligned: "columns.mjs";
     /// The servers are killed and come back: the page says so, and shows what is.
     the_server_goes_and_comes_back: "server_away.mjs";
     /// A pattern is added, run, and approved.
