@@ -32,11 +32,6 @@ impl<'a> Csi<'a> {
         some.into_iter().flat_map(|params| params.split(|&byte| byte == b';')).map(number)
     }
 
-    /// The numbers with their sub-parameters, as the emulator reads them.
-    pub(crate) fn list(&self) -> Params {
-        Params::read(self.params)
-    }
-
     /// The first number, 0 when there is none.
     pub(crate) fn first(&self) -> u16 {
         self.params().next().unwrap_or(0)
@@ -48,36 +43,60 @@ impl<'a> Csi<'a> {
     }
 }
 
-/// The parameters of a sequence. At least one: none written is a 0.
+/// The parameters of a sequence, with their sub-parameters. At least one: none written is a 0.
+#[derive(Debug)]
 pub(crate) struct Params {
     values: [u32; Params::LIMIT],
     count: usize,
     subs: [Option<u32>; Params::LIMIT],
+    sub_count: usize,
     /// Where the sub-parameters of each value end.
     ends: [u8; Params::LIMIT],
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        let (values, subs, ends) = ([0; Self::LIMIT], [None; Self::LIMIT], [0; Self::LIMIT]);
+        Params { values, count: 1, subs, sub_count: 0, ends }
+    }
 }
 
 impl Params {
     /// Further parameters, and further sub-parameters, are ignored, as xterm.js does.
     const LIMIT: usize = 32;
 
-    fn read(bytes: &[u8]) -> Self {
-        let mut params =
-            Params { values: [0; Self::LIMIT], count: 0, subs: [None; Self::LIMIT], ends: [0; Self::LIMIT] };
-        let mut sub_count = 0;
-        for value in bytes.split(|&byte| byte == b';').take(Self::LIMIT) {
-            let mut parts = value.split(|&byte| byte == b':').map(digits);
-            params.values[params.count] = parts.next().flatten().unwrap_or(0);
-            for sub in parts {
-                if sub_count < Self::LIMIT {
-                    params.subs[sub_count] = sub;
-                    sub_count += 1;
-                }
+    /// Takes those of `csi` in place of what was here.
+    pub(crate) fn read(&mut self, csi: &Csi<'_>) {
+        (self.count, self.sub_count) = (0, 0);
+        let (mut value, mut digits, mut is_sub) = (0_u32, false, false);
+        for &byte in csi.params {
+            if byte < b':' {
+                value = value.saturating_mul(10).saturating_add(u32::from(byte - b'0'));
+                digits = true;
+                continue;
             }
-            params.ends[params.count] = sub_count as u8;
-            params.count += 1;
+            self.add(value, digits, is_sub);
+            if self.count == Self::LIMIT && byte == b';' {
+                return;
+            }
+            (value, digits, is_sub) = (0, false, byte == b':');
         }
-        params
+        self.add(value, digits, is_sub);
+    }
+
+    /// Numbers are at most those of 31 bits.
+    fn add(&mut self, value: u32, digits: bool, is_sub: bool) {
+        let value = value.min(i32::MAX as u32);
+        if is_sub {
+            if self.sub_count < Self::LIMIT {
+                self.subs[self.sub_count] = digits.then_some(value);
+                self.sub_count += 1;
+            }
+        } else {
+            self.values[self.count] = value;
+            self.count += 1;
+        }
+        self.ends[self.count - 1] = self.sub_count as u8;
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -94,6 +113,11 @@ impl Params {
         self.get(0).max(1) as usize
     }
 
+    /// Whether there are sub-parameters.
+    pub(crate) fn has_subs(&self) -> bool {
+        self.sub_count > 0
+    }
+
     /// The sub-parameters of the value at `index`; an empty one is `None`.
     pub(crate) fn subs(&self, index: usize) -> &[Option<u32>] {
         let start = index.checked_sub(1).map_or(0, |before| usize::from(self.ends[before]));
@@ -103,12 +127,6 @@ impl Params {
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.values[..self.count].iter().copied()
     }
-}
-
-/// A decimal number, at most that of 31 bits; `None` without digits.
-fn digits(bytes: &[u8]) -> Option<u32> {
-    let value = |value: u32, byte: &u8| value.saturating_mul(10).saturating_add(u32::from(byte - b'0'));
-    (!bytes.is_empty()).then(|| bytes.iter().fold(0, value).min(i32::MAX as u32))
 }
 
 /// The body of `ESC ] … ST`, and its terminator (empty when an ESC cut it short).

@@ -22,7 +22,7 @@ pub(crate) use mode::{Encoding, Modes, Mouse};
 use crate::attr::{Attr, Link};
 use crate::buffer::Buffer;
 use crate::charset::{self, Charsets};
-use crate::csi::Csi;
+use crate::csi::{Csi, Params};
 use crate::keyboard::Keyboard;
 use crate::line::Line;
 use crate::width::Preceding;
@@ -85,7 +85,7 @@ impl Emulator {
         self.count_frame(bytes.len());
         let mut rest = bytes;
         while !rest.is_empty() {
-            let end = rest.iter().position(|&byte| byte < 0x20 || byte == 0x7f).unwrap_or(rest.len());
+            let end = printable(rest);
             let (text, controls) = rest.split_at(end);
             if !text.is_empty() {
                 self.print(text);
@@ -101,9 +101,9 @@ impl Emulator {
     }
 
     /// `ESC [ …`, which is not a query.
-    pub(crate) fn csi(&mut self, csi: &Csi<'_>, length: usize) {
+    pub(crate) fn csi(&mut self, csi: &Csi<'_>, params: &Params, length: usize) {
         self.count_frame(length);
-        self.control(csi);
+        self.control(csi, params);
         self.preceding = None;
     }
 
@@ -149,6 +149,29 @@ impl Emulator {
     /// Something stood between two characters that is nothing to the screen.
     pub(crate) fn interrupt(&mut self, length: usize) {
         self.count_frame(length);
+        self.preceding = None;
+    }
+
+    /// Line feeds after which nothing is left of what was shown before, when nothing but lines is written and
+    /// [`Self::only_scrolls`].
+    pub(crate) fn memory(&self) -> usize {
+        self.main.history.limit() + 2 * self.main.rows
+    }
+
+    /// Whether lines that are written leave nothing but themselves.
+    pub(crate) fn only_scrolls(&self) -> bool {
+        let is_whole = self.main.top == 0 && self.main.bottom == self.main.rows - 1;
+        !self.is_alternate && is_whole && !self.modes.reverse_wraparound
+    }
+
+    /// Text of lines that will not be seen any more.
+    pub(crate) fn skip(&mut self, bytes: usize) {
+        self.count_frame(bytes);
+    }
+
+    /// The text that comes next begins a row.
+    pub(crate) fn begin_row(&mut self) {
+        self.buffer_mut().x = 0;
         self.preceding = None;
     }
 
@@ -279,6 +302,16 @@ impl Emulator {
             }
         }
     }
+}
+
+/// How many bytes at the start are no controls.
+fn printable(bytes: &[u8]) -> usize {
+    const BLOCK: usize = 16;
+    let is_control = |byte: &u8| *byte < 0x20 || *byte == 0x7f;
+    // Without a way out of the loop over a block, it becomes one comparison.
+    let has_none = |block: &&[u8]| !block.iter().fold(false, |found, byte| found | is_control(byte));
+    let whole = bytes.chunks_exact(BLOCK).take_while(has_none).count() * BLOCK;
+    whole + bytes[whole..].iter().position(is_control).unwrap_or(bytes.len() - whole)
 }
 
 /// A size that the screens can have.

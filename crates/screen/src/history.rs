@@ -80,6 +80,27 @@ struct Packed {
     wrapped: bool,
 }
 
+/// The text of cells that are all one column wide and hold no more than ASCII, which most rows are.
+fn ascii(cells: &[Cell]) -> Option<String> {
+    let bytes = cells.iter().map(|cell| cell.ascii()).collect::<Option<Vec<u8>>>()?;
+    String::from_utf8(bytes).ok()
+}
+
+fn text(cells: &[Cell]) -> String {
+    let mut text = String::with_capacity(cells.len());
+    for cell in cells {
+        if cell.is_spacer() {
+            text.push(SPACER);
+        } else {
+            if cell.width() == 2 {
+                text.push(WIDE);
+            }
+            text.push(if cell.is_combined() { CLUSTER } else { cell.char().unwrap_or(NULL) });
+        }
+    }
+    text
+}
+
 #[derive(Debug)]
 struct Run {
     cells: u16,
@@ -90,21 +111,11 @@ struct Run {
 impl Packed {
     fn pack(line: &mut Line) -> Self {
         let end = line.cells.iter().rposition(|cell| *cell != Cell::NULL).map_or(0, |last| last + 1);
-        let mut text = String::with_capacity(end);
+        let cells = &line.cells[..end];
+        let text = ascii(cells).unwrap_or_else(|| text(cells));
         let mut runs: Vec<Run> = Vec::new();
-        for cell in &line.cells[..end] {
-            if cell.is_spacer() {
-                text.push(SPACER);
-            } else {
-                if cell.width() == 2 {
-                    text.push(WIDE);
-                }
-                text.push(if cell.is_combined() { CLUSTER } else { cell.char().unwrap_or(NULL) });
-            }
-            match runs.last_mut() {
-                Some(run) if (run.fg, run.bg) == (cell.fg, cell.bg) => run.cells += 1,
-                _ => runs.push(Run { cells: 1, fg: cell.fg, bg: cell.bg }),
-            }
+        for alike in cells.chunk_by(|left, right| (left.fg, left.bg) == (right.fg, right.bg)) {
+            runs.push(Run { cells: alike.len() as u16, fg: alike[0].fg, bg: alike[0].bg });
         }
         if runs.last().is_some_and(|run| (run.fg, run.bg) == (0, 0)) {
             runs.pop();

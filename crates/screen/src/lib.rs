@@ -16,6 +16,7 @@
 //! Nothing here does I/O or looks at a clock.
 
 mod attr;
+mod behind;
 mod buffer;
 mod c1;
 mod charset;

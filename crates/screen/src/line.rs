@@ -55,6 +55,12 @@ impl Cell {
         }
     }
 
+    /// The byte that stands for it in a row of ASCII, 0 for an empty cell; `None` for what is wider or more.
+    pub(crate) fn ascii(self) -> Option<u8> {
+        let code = self.content ^ 1 << WIDTH_SHIFT;
+        (code < 0x80).then_some(code as u8)
+    }
+
     /// Whether it is the second half of a wide character.
     pub(crate) fn is_spacer(self) -> bool {
         self.width() == 0 && !self.has_content()

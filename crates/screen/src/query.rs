@@ -22,6 +22,20 @@ const FOREGROUND: usize = 256;
 const BACKGROUND: usize = 257;
 const CURSOR: usize = 258;
 
+/// Whether `sequence` may be a query. Most are not, at first sight.
+pub(crate) fn may_be(sequence: &[u8]) -> bool {
+    let marker = sequence.get(2).copied();
+    match (sequence.get(1), sequence.last()) {
+        (Some(b'['), Some(b'c' | b'n' | b't' | b'p')) => true,
+        (Some(b'['), Some(b'q')) => marker == Some(b'>'),
+        (Some(b'['), Some(b'u' | b'S' | b'm')) => marker == Some(b'?'),
+        (Some(b'['), _) => false,
+        (Some(b']'), _) => memchr::memchr(b'?', sequence).is_some(),
+        (Some(b'P' | b'_' | b'Z'), _) => true,
+        _ => false,
+    }
+}
+
 /// Answers `sequence` if it is a query. Answers whether it was one.
 pub(crate) fn answer(sequence: &[u8], emulator: &Emulator, replies: &mut Vec<u8>) -> bool {
     match sequence.get(1) {

@@ -110,8 +110,9 @@ impl Replay {
             (rest, at) = (later, resize.offset.max(at));
         }
         self.feed(rest);
+        self.screen.catch_up();
         let Replay { screen, left, .. } = self;
-        let above = screen.terminal.emulator.history_len();
+        let above = screen.terminal().emulator.history_len();
         let (at, left) = left.unwrap_or_default();
         let at = at.min(above + usize::from(screen.size().rows));
         let (mut left, mut index) = (left.into_iter(), 0_usize);
@@ -123,7 +124,7 @@ impl Replay {
             }
             let row = index.cast_signed() - above.cast_signed();
             index += 1;
-            screen.terminal.emulator.lines(row..row + 1).pop()
+            screen.terminal().emulator.lines(row..row + 1).pop()
         })
     }
 
@@ -134,7 +135,12 @@ impl Replay {
     }
 
     fn take(&mut self, piece: Piece<'_>) {
-        let emulator = &self.screen.terminal.emulator;
+        if !may_switch(piece) {
+            self.screen.hear(piece.bytes());
+            return;
+        }
+        self.screen.catch_up();
+        let emulator = &self.screen.terminal().emulator;
         let was_alternate = emulator.is_alternate();
         if was_alternate && takes_away(piece, emulator) {
             let mut rows = all(emulator, 0);
@@ -145,12 +151,17 @@ impl Replay {
             }
         }
         self.screen.feed(piece.bytes());
-        let emulator = &self.screen.terminal.emulator;
+        let emulator = &self.screen.terminal().emulator;
         if was_alternate && !emulator.is_alternate() {
             let above = emulator.history_len() + usize::from(emulator.cursor().0);
             self.left = Some((above, std::mem::take(&mut self.shown)));
         }
     }
+}
+
+/// Whether this may clear, enter or leave the alternate screen.
+fn may_switch(piece: Piece<'_>) -> bool {
+    matches!(piece, Piece::Sequence([_, b'[', .., b'J' | b'h' | b'l'] | [_, .., b'c']))
 }
 
 /// Whether this clears or leaves the alternate screen.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use parallax_api::TerminalSize;
 use parallax_api::terminal::{Cursor, Screen as ScreenView};
 
+use crate::behind::Behind;
 use crate::c1::C1;
 use crate::emulator::{Emulator, Mouse};
 use crate::painter::Painter;
@@ -17,7 +18,8 @@ use crate::{inspect, snapshot};
 pub struct Screen {
     c1: C1,
     splitter: Splitter,
-    pub(crate) terminal: Terminal,
+    terminal: Terminal,
+    behind: Behind,
 }
 
 /// What the program switched on.
@@ -45,27 +47,51 @@ impl Screen {
     /// A blank screen that remembers up to `scrollback` rows above itself.
     pub fn new(size: TerminalSize, scrollback: usize) -> Self {
         let emulator = Emulator::new(size, scrollback);
-        Screen { c1: C1::default(), splitter: Splitter::default(), terminal: Terminal::new(emulator) }
+        Screen {
+            c1: C1::default(),
+            splitter: Splitter::default(),
+            terminal: Terminal::new(emulator),
+            behind: Behind::default(),
+        }
     }
 
     /// Takes what the program wrote, in any chunking. What is not complete is kept back, at most 64 KiB.
     pub fn feed(&mut self, bytes: &[u8]) -> Fed {
-        let mut fed = Fed { output: Vec::with_capacity(bytes.len()), ..Fed::default() };
-        let bytes = self.c1.rewrite(bytes);
-        self.splitter.split(&bytes, |piece| self.terminal.take(piece, &mut fed));
+        let fed = self.hear(bytes);
+        self.catch_up();
         fed
+    }
+
+    /// The same, but what there is to see stays as it was until [`Self::catch_up`]: only the answers and reports are those of
+    /// now. Many lines are then cheap, because most are gone before anybody looks.
+    pub fn hear(&mut self, bytes: &[u8]) -> Fed {
+        let mut fed = Fed { output: Vec::with_capacity(bytes.len()), ..Fed::default() };
+        let Self { c1, splitter, terminal, behind } = self;
+        splitter.split(&c1.rewrite(bytes), |piece| terminal.hear(piece, behind, &mut fed));
+        if behind.is_long() {
+            behind.catch_up(terminal);
+        }
+        fed
+    }
+
+    /// Shows everything that was heard.
+    pub fn catch_up(&mut self) {
+        self.behind.catch_up(&mut self.terminal);
     }
 
     /// The output ended: gives out what was kept back.
     pub fn flush(&mut self) -> Fed {
         let mut fed = Fed::default();
-        self.splitter.split(self.c1.flush(), |piece| self.terminal.take(piece, &mut fed));
-        self.splitter.flush(|piece| self.terminal.take(piece, &mut fed));
+        let Self { c1, splitter, terminal, behind } = self;
+        splitter.split(c1.flush(), |piece| terminal.hear(piece, behind, &mut fed));
+        splitter.flush(|piece| terminal.hear(piece, behind, &mut fed));
+        self.catch_up();
         fed
     }
 
     /// A new size; lines that were wrapped are wrapped anew.
     pub fn resize(&mut self, size: TerminalSize) {
+        self.catch_up();
         self.terminal.emulator.resize(size);
     }
 
@@ -80,7 +106,7 @@ impl Screen {
     /// In the middle of a string that is passed on in pieces (an image, a clipboard), the snapshot ends inside a string
     /// that means nothing, so that what comes next is not taken for text.
     pub fn snapshot(&self) -> String {
-        let mut painted = snapshot::paint(&self.terminal);
+        let mut painted = snapshot::paint(self.terminal());
         painted.push_str(self.splitter.opener());
         painted
     }
@@ -92,7 +118,7 @@ impl Screen {
 
     /// All that there is to know, as text, for tests that hold this terminal against another. Its form may change.
     pub fn inspect(&self) -> String {
-        inspect::inspect(&self.terminal)
+        inspect::inspect(self.terminal())
     }
 
     /// The screen as it goes over the wire; `offset` is the output offset it stands at.
@@ -101,7 +127,7 @@ impl Screen {
             lines: self.rows().iter().map(|row| row.text.trim_end_matches(' ').to_owned()).collect(),
             cursor: self.cursor(),
             size: self.size(),
-            title: self.terminal.title.clone(),
+            title: self.terminal().title.clone(),
             alternate: self.modes().alternate,
             offset,
         }
@@ -131,18 +157,18 @@ impl Screen {
 
     /// Where the cursor is.
     pub fn cursor(&self) -> Cursor {
-        let (row, col) = self.terminal.emulator.cursor();
-        Cursor { row, col, visible: !self.terminal.emulator.modes().cursor_hidden }
+        let (row, col) = self.terminal().emulator.cursor();
+        Cursor { row, col, visible: !self.terminal().emulator.modes().cursor_hidden }
     }
 
     /// The window title; empty when there is none.
     pub fn title(&self) -> &str {
-        &self.terminal.title
+        &self.terminal().title
     }
 
     /// What the program switched on.
     pub fn modes(&self) -> Modes {
-        let emulator = &self.terminal.emulator;
+        let emulator = &self.terminal().emulator;
         let modes = emulator.modes();
         Modes {
             bracketed_paste: modes.bracketed_paste,
@@ -162,11 +188,22 @@ impl Screen {
         join(&self.read(line(rows.start)..line(rows.end))).join("\n")
     }
 
+    /// Whether the program is known to be in the middle of a synchronised frame: not while the screen is behind.
+    pub fn is_in_frame(&self) -> bool {
+        self.behind.is_empty() && self.terminal.emulator.in_frame()
+    }
+
+    /// The terminal as it is now.
+    pub(crate) fn terminal(&self) -> &Terminal {
+        debug_assert!(self.behind.is_empty(), "the screen is read before it has caught up");
+        &self.terminal
+    }
+
     fn read(&self, rows: Range<isize>) -> Vec<Row> {
-        let lines = self.terminal.emulator.lines(rows.start..rows.end.saturating_add(1));
+        let lines = self.terminal().emulator.lines(rows.start..rows.end.saturating_add(1));
         let count = usize::try_from(
             rows.end.min(self.size().rows.cast_signed().into())
-                - rows.start.max(-(self.terminal.emulator.history_len() as isize)),
+                - rows.start.max(-(self.terminal().emulator.history_len() as isize)),
         )
         .unwrap_or(0);
         lines

@@ -161,6 +161,10 @@ impl Splitter {
         debug_assert!(self.held.is_empty());
         let end = memchr(ESC, bytes).unwrap_or(bytes.len());
         if end == 0 {
+            if let Some(length) = plain_control(bytes) {
+                sink(Piece::Sequence(&bytes[..length]));
+                return length;
+            }
             self.state = State::Escape;
             return self.sequence(bytes, sink);
         }
@@ -288,6 +292,15 @@ fn swallow(byte: u8) -> Step {
         0xf0..=0xf4 => Step::Continue(State::Swallow(3)),
         _ => Step::Cancel,
     }
+}
+
+/// The length of the sequence that `bytes` begin with, when it is the usual one: `ESC [`, numbers, a letter.
+fn plain_control(bytes: &[u8]) -> Option<usize> {
+    let body = bytes.strip_prefix(b"\x1b[")?;
+    let numbers = usize::from(matches!(body.first(), Some(b'<'..=b'?')));
+    let end = numbers + body[numbers..].iter().position(|byte| !matches!(byte, b'0'..=b';'))?;
+    let length = 2 + end + 1;
+    (matches!(body[end], 0x40..=0x7e) && length <= SEQUENCE_LIMIT).then_some(length)
 }
 
 /// How many bytes at the start of `bytes` are sure to be inside a string.

@@ -2,7 +2,8 @@
 
 use memchr::memchr;
 
-use crate::csi::{self, Csi};
+use crate::behind::Behind;
+use crate::csi::{self, Csi, Params};
 use crate::emulator::{Emulator, link_fields};
 use crate::query;
 use crate::report::{ProgramStatus, TerminalReport, clean, split_once};
@@ -30,36 +31,60 @@ pub(crate) struct Terminal {
     pub(crate) title: String,
     /// The last piece of output was cut short by the sequence after it.
     open: bool,
+    /// Those of the sequence that is shown.
+    params: Params,
 }
 
 impl Terminal {
     pub(crate) fn new(emulator: Emulator) -> Self {
-        Terminal { emulator, title: String::new(), open: false }
+        Terminal { emulator, title: String::new(), open: false, params: Params::default() }
     }
 
-    pub(crate) fn take(&mut self, piece: Piece<'_>, fed: &mut Fed) {
+    /// Takes a piece: answers it when it is a query, and notes what the program reports. What the screen is to show waits in
+    /// `behind`.
+    pub(crate) fn hear(&mut self, piece: Piece<'_>, behind: &mut Behind, fed: &mut Fed) {
         let start = fed.output.len();
         match piece {
-            Piece::Sequence(bytes) if query::answer(bytes, &self.emulator, &mut fed.replies) => {
-                if std::mem::take(&mut self.open) {
-                    // The query ended what came before. Without it, that would go on in what comes next.
-                    fed.output.extend_from_slice(STRING_TERMINATOR);
-                }
-                return;
-            }
             Piece::Sequence(bytes) => {
-                fed.output.extend_from_slice(bytes);
-                self.sequence(bytes, &mut fed.reports);
+                if query::may_be(bytes) {
+                    // The answer says how things are at this point.
+                    behind.catch_up(self);
+                    if query::answer(bytes, &self.emulator, &mut fed.replies) {
+                        if std::mem::take(&mut self.open) {
+                            // The query ended what came before. Without it, that would go on in what comes next.
+                            fed.output.extend_from_slice(STRING_TERMINATOR);
+                        }
+                        return;
+                    }
+                }
+                self.report(bytes, &mut fed.reports);
             }
             Piece::Text(bytes) => {
-                fed.output.extend_from_slice(bytes);
                 if memchr(0x07, bytes).is_some() && fed.reports.last() != Some(&TerminalReport::Bell) {
                     fed.reports.push(TerminalReport::Bell);
                 }
-                self.emulator.text(bytes);
             }
+            Piece::Fragment(_) => {}
+        }
+        fed.output.extend_from_slice(piece.bytes());
+        behind.push(piece);
+        fed.report_starts.resize(fed.reports.len(), start);
+        self.open = piece.is_open();
+    }
+
+    /// What a sequence tells about the program.
+    fn report(&mut self, bytes: &[u8], reports: &mut Vec<TerminalReport>) {
+        if let Some((body, _)) = csi::osc(bytes) {
+            self.command(body, reports);
+        }
+    }
+
+    /// Shows a piece that was heard.
+    pub(crate) fn show(&mut self, piece: Piece<'_>) {
+        match piece {
+            Piece::Sequence(bytes) => self.sequence(bytes),
+            Piece::Text(bytes) => self.emulator.text(bytes),
             Piece::Fragment(bytes) => {
-                fed.output.extend_from_slice(bytes);
                 if bytes.starts_with(b"\x1b") && !is_string(bytes) {
                     // What breaks off does not come between two characters, but the controls in it do, and what cancels it.
                     let controls: Vec<u8> =
@@ -70,34 +95,32 @@ impl Terminal {
                 }
             }
         }
-        fed.report_starts.resize(fed.reports.len(), start);
-        self.open = piece.is_open();
     }
 
-    fn sequence(&mut self, bytes: &[u8], reports: &mut Vec<TerminalReport>) {
-        let is_control = |byte: &&u8| **byte < 0x20 || **byte == 0x7f;
-        if !is_string(bytes) && bytes[1..].iter().any(|byte| is_control(&byte)) {
-            // Controls inside a sequence are carried out as they come.
-            let (controls, rest): (Vec<u8>, Vec<u8>) = bytes[1..].iter().partition(is_control);
-            self.emulator.text(&controls);
-            let sequence = [b"\x1b", &rest[..]].concat();
-            return self.sequence(&sequence, reports);
-        }
+    fn sequence(&mut self, bytes: &[u8]) {
         if let Some(csi) = Csi::parse(bytes) {
-            self.emulator.csi(&csi, bytes.len());
-        } else if let Some((body, _)) = csi::osc(bytes) {
-            self.command(body, reports);
+            self.params.read(&csi);
+            self.emulator.csi(&csi, &self.params, bytes.len());
+        } else if is_string(bytes) {
+            if let Some((body, _)) = csi::osc(bytes) {
+                self.appearance(body);
+            }
             self.emulator.interrupt(bytes.len());
+        } else if bytes[1..].iter().any(|byte| is_control(*byte)) {
+            // Controls inside a sequence are carried out as they come.
+            let controls: Vec<u8> = bytes[1..].iter().copied().filter(|byte| is_control(*byte)).collect();
+            self.emulator.text(&controls);
+            self.sequence(&without_controls(bytes));
         } else if bytes == b"\x1bc" {
             self.emulator.reset();
-        } else if is_string(bytes) || bytes.starts_with(b"\x1b[") {
+        } else if bytes.starts_with(b"\x1b[") {
             self.emulator.interrupt(bytes.len());
         } else {
             self.emulator.escape(bytes);
         }
     }
 
-    /// `ESC ] …`
+    /// `ESC ] …`, as far as it is a report.
     fn command(&mut self, body: &[u8], reports: &mut Vec<TerminalReport>) {
         let (code, rest) = split_once(body, b';').unwrap_or((body, b""));
         match code {
@@ -107,6 +130,14 @@ impl Terminal {
                 let mark = rest.first().filter(|mark| mark.is_ascii_alphabetic());
                 reports.extend(mark.map(|&mark| TerminalReport::Prompt(char::from(mark))));
             }
+            _ => {}
+        }
+    }
+
+    /// `ESC ] …`, as far as it changes how things look.
+    fn appearance(&mut self, body: &[u8]) {
+        let (code, rest) = split_once(body, b';').unwrap_or((body, b""));
+        match code {
             b"8" => {
                 if let Some((parameters, address)) = link_fields(rest) {
                     self.emulator.link(parameters, address);
@@ -130,4 +161,14 @@ impl Terminal {
 /// Whether it is `ESC P`, `ESC X`, `ESC ]`, `ESC ^` or `ESC _` with all that belongs to it.
 fn is_string(sequence: &[u8]) -> bool {
     matches!(sequence.get(1), Some(b'P' | b'X' | b']' | b'^' | b'_'))
+}
+
+fn is_control(byte: u8) -> bool {
+    byte < 0x20 || byte == 0x7f
+}
+
+/// A sequence as it is without the controls inside.
+fn without_controls(sequence: &[u8]) -> Vec<u8> {
+    let (esc, rest) = sequence.split_at(1);
+    esc.iter().chain(rest.iter().filter(|byte| !is_control(**byte))).copied().collect()
 }

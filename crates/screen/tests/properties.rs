@@ -290,3 +290,44 @@ proptest! {
         }
     }
 }
+
+/// Lines as programs print them: most of what is printed in large amounts.
+fn printed_lines() -> impl Strategy<Value = String> {
+    let line = prop_oneof![
+        6 => "[a-z ]{0,30}",
+        1 => "[漢字─❯👍]{1,12}",
+        1 => Just("\t\x08\x07".to_owned()),
+        1 => Just("\x1b[31;44mred\x1b[K".to_owned()),
+        1 => Just("\x1b[m".to_owned()),
+    ];
+    let end = prop_oneof![8 => Just("\r\n"), 1 => Just("\n"), 1 => Just("\r")];
+    prop::collection::vec((line, end), 0..60)
+        .prop_map(|lines| lines.into_iter().map(|(line, end)| line + end).collect())
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    /// A screen that is looked at now and then shows what one shows that follows every byte.
+    #[test]
+    fn when_somebody_looks_does_not_matter(
+        parts in prop::collection::vec(
+            (prop_oneof![2 => printed_lines().prop_map(String::into_bytes), 1 => anything()], any::<bool>()),
+            1..12,
+        )
+    ) {
+        let (mut followed, mut looked_at) = (Screen::new(SIZE, 5), Screen::new(SIZE, 5));
+        for (bytes, looks) in &parts {
+            // In chunks of which each has fewer lines than are remembered.
+            let output: Vec<u8> = bytes.chunks(16).flat_map(|chunk| followed.feed(chunk).output).collect();
+            prop_assert_eq!(output, looked_at.hear(bytes).output);
+            if *looks {
+                looked_at.catch_up();
+                prop_assert_eq!(followed.inspect(), looked_at.inspect());
+            }
+        }
+        looked_at.catch_up();
+        prop_assert_eq!(followed.inspect(), looked_at.inspect());
+        prop_assert_eq!(followed.snapshot(), looked_at.snapshot());
+    }
+}

@@ -35,6 +35,11 @@ impl Dialogs {
         self.auto_dismiss.is_under_way()
     }
 
+    /// Whether nothing is to be pressed as long as the detector sees no dialog.
+    pub(super) fn is_idle(&self) -> bool {
+        self.answer.is_none() && self.close_at.is_none() && !self.is_dismissing_any()
+    }
+
     /// Whether this dialog is being dismissed, and so is not published.
     pub(super) fn is_dismissing(&self, needed: &AttentionRequest) -> bool {
         self.auto_dismiss.is_dismissing(needed)

@@ -58,7 +58,9 @@ impl Output {
         }
     }
 
-    pub(super) fn screen(&self) -> &Screen {
+    /// The screen as it is now, with everything that was printed.
+    pub(super) fn screen(&mut self) -> &Screen {
+        self.screen.catch_up();
         &self.screen
     }
 
@@ -81,13 +83,14 @@ impl Output {
     }
 
     /// The screen as it is now.
-    pub(super) fn view(&self) -> ScreenView {
-        self.screen.view(self.end())
+    pub(super) fn view(&mut self) -> ScreenView {
+        let offset = self.end();
+        self.screen().view(offset)
     }
 
-    /// Takes what the program printed.
+    /// Takes what the program printed. Log and viewers have it at once; the screen has it when somebody looks.
     pub(super) fn feed(&mut self, bytes: &[u8], now: Instant) -> Fed {
-        let fed = self.screen.feed(bytes);
+        let fed = self.screen.hear(bytes);
         let printed = self.end();
         self.emit(fed.output);
         self.unscanned_since.get_or_insert(now);
@@ -118,8 +121,9 @@ impl Output {
     }
 
     /// The last lines that are not blank, for a refusal.
-    pub(super) fn last_lines(&self) -> String {
-        let rows = self.screen.history(MAX_LAST_LINES).into_iter().chain(self.screen.rows());
+    pub(super) fn last_lines(&mut self) -> String {
+        let screen = self.screen();
+        let rows = screen.history(MAX_LAST_LINES).into_iter().chain(screen.rows());
         let mut lines: Vec<String> =
             rows.map(|row| row.text).filter(|text| !text.trim().is_empty()).collect();
         lines.split_off(lines.len().saturating_sub(MAX_LAST_LINES)).join("\n")
@@ -153,7 +157,7 @@ impl Output {
     pub(super) fn join(&mut self, mode: TerminalMode) -> Result<View, Problem> {
         let feed = self.viewers.join(mode)?;
         let (offset, size, holder) = (self.end(), self.size(), self.lease.holder());
-        Ok(View { snapshot: self.screen.snapshot(), offset, size, holder, feed })
+        Ok(View { snapshot: self.screen().snapshot(), offset, size, holder, feed })
     }
 
     /// The program is interrupted: viewers that are behind get a fresh screen.
@@ -190,7 +194,7 @@ impl Output {
     /// When the screen is to be scanned.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let since = self.unscanned_since?;
-        Some(if self.screen.modes().in_frame {
+        Some(if self.screen.is_in_frame() {
             since + FRAME_TIMEOUT
         } else {
             (self.last_at + QUIET).min(since + MAX_SCAN_DELAY)
@@ -199,6 +203,11 @@ impl Output {
 
     /// Whether the screen is to be scanned now.
     pub(super) fn step(&mut self, now: Instant) -> bool {
+        if self.deadline().is_none_or(|at| at > now) {
+            return false;
+        }
+        // Only now it is known whether this is the middle of a frame.
+        self.screen.catch_up();
         let due = self.deadline().is_some_and(|at| at <= now);
         if due {
             self.unscanned_since = None;

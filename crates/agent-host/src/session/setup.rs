@@ -77,7 +77,7 @@ fn print(output: &mut Output, terminal: &Terminal, bytes: &[u8]) {
     }
 }
 
-fn failed(how: &str, output: &Output) -> Problem {
+fn failed(how: &str, output: &mut Output) -> Problem {
     Problem::new(Code::SpawnFailed, format!("{how}; `output` has its last words"))
         .with("field", "workspace.setup")
         .with("output", output.last_lines())

@@ -31,11 +31,10 @@ impl Emulator {
     }
 
     /// One `ESC [` sequence.
-    pub(super) fn control(&mut self, csi: &Csi<'_>) {
+    pub(super) fn control(&mut self, csi: &Csi<'_>, params: &Params) {
         if csi.intermediates.len() > 1 {
             return;
         }
-        let params = csi.list();
         let count = params.count();
         match csi.kind() {
             (0, 0, b'A') => self.up(count),
@@ -82,7 +81,7 @@ impl Emulator {
             (0, b'\'', b'}') => self.edit_columns(true, None, count),
             (0, b'\'', b'~') => self.edit_columns(false, None, count),
             (0, 0, b'b') => self.repeat(count),
-            (0, 0, b'm') => self.style(&params),
+            (0, 0, b'm') => self.style(params),
             (0, b'"', b'q') => match params.get(0) {
                 1 => self.attr.bg |= bg::PROTECTED,
                 0 | 2 => self.attr.bg &= !bg::PROTECTED,
@@ -91,7 +90,7 @@ impl Emulator {
             (0, b' ', b'q') => {
                 self.modes.cursor_style = style_of_cursor(params.get(0), self.modes.cursor_style);
             }
-            (0, 0, b'r') => self.set_margins(&params),
+            (0, 0, b'r') => self.set_margins(params),
             (0, 0, b's') => self.save_cursor(),
             (0, 0, b'u') => self.restore_cursor(),
             (0, 0, b'h' | b'l') => params.iter().for_each(|mode| self.set_mode(mode, csi.action == b'h')),

@@ -13,10 +13,14 @@ impl Emulator {
         if self.preceding.is_none() {
             self.begin_print();
         }
-        for chunk in bytes.utf8_chunks() {
-            self.print_str(chunk.valid());
-            if !chunk.invalid().is_empty() {
-                self.put(char::REPLACEMENT_CHARACTER.into());
+        if bytes.is_ascii() {
+            self.print_ascii(bytes);
+        } else {
+            for chunk in bytes.utf8_chunks() {
+                self.print_str(chunk.valid());
+                if !chunk.invalid().is_empty() {
+                    self.put(char::REPLACEMENT_CHARACTER.into());
+                }
             }
         }
         self.end_print();

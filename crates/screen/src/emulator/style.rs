@@ -85,6 +85,21 @@ fn underline(attr: &mut Attr, style: u32) {
 /// `38 ; 5 ; n`, `38 ; 2 ; r ; g ; b`, with colons `38:2::r:g:b` or without the colour space, and mixtures. Answers how many
 /// more parameters belong to it.
 fn extended_color(params: &Params, at: usize, target: &mut u32) -> usize {
+    // As nearly all programs write it.
+    if !params.has_subs() {
+        let byte = |index: usize| params.get(at + index) & 0xff;
+        match params.get(at + 1) {
+            2 if at + 4 < params.len() => {
+                set(target, color::RGB | byte(2) << 16 | byte(3) << 8 | byte(4));
+                return 4;
+            }
+            5 if at + 2 < params.len() => {
+                set(target, color::PALETTE | byte(2));
+                return 2;
+            }
+            _ => {}
+        }
+    }
     // What, kind, colour space, and three values.
     let mut fields: [Option<u32>; 6] = [Some(0), Some(0), None, Some(0), Some(0), Some(0)];
     let (mut shift, mut more) = (0, 0);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use parallax_api::AgentStatus;
 use parallax_profile::{Composer, DetectorInput};
+use parallax_screen::Modes;
 
 use super::super::messaging::Messaging;
 use super::super::publish::{Desired, published_status};
@@ -109,7 +110,12 @@ impl Runner {
             self.cpu_watch = CpuWatch::default();
             None
         };
-        let modes = self.output.screen().modes();
+        if !self.messaging.is_delivering() {
+            return;
+        }
+        // Nothing is typed into a turn that runs: what it prints need not be on the screen yet.
+        let taken = self.messaging.is_taken();
+        let modes = if taken { Modes::default() } else { self.output.screen().modes() };
         let input = DeliveryInput {
             observation: self.process.detector.observation(),
             written: self.process.terminal.written(),
@@ -124,9 +130,13 @@ impl Runner {
     }
 
     fn press_in_dialogs(&mut self, now: Instant) {
-        let modes = self.output.screen().modes();
         let needed = self.process.detector.observation().attention.as_ref();
-        let mut keys = self.dialogs.step(needed, self.output.screen(), now);
+        if needed.is_none() && self.dialogs.is_idle() {
+            return;
+        }
+        let screen = self.output.screen();
+        let modes = screen.modes();
+        let mut keys = self.dialogs.step(needed, screen, now);
         let waits = self.messaging.inbox().queued() > 0 && self.input.typing_until(now).is_none();
         keys.extend(self.dialogs.close_menu(needed.filter(|_| waits), &modes, now));
         self.input.press(keys);

@@ -20,7 +20,7 @@ const SIGKILL: i32 = rustix::process::Signal::KILL.as_raw();
 
 impl Runner {
     /// The CLI's exit command, one write each, while the program would read it.
-    pub(super) fn exit_command(&self) -> Vec<Vec<u8>> {
+    pub(super) fn exit_command(&mut self) -> Vec<Vec<u8>> {
         let modes = self.output.screen().modes();
         let leave = self.profile.leave();
         let text = leave.text.iter().flat_map(|text| [text.clone().into_bytes(), b"\r".to_vec()]);
@@ -125,7 +125,7 @@ impl Runner {
         }
     }
 
-    fn start_failure(&self, exit: ProcessExit) -> Problem {
+    fn start_failure(&mut self, exit: ProcessExit) -> Problem {
         let how = match (exit.code, exit.signal.and_then(signal_name)) {
             (_, Some(signal)) => format!("was killed by {signal}"),
             (Some(code), None) => format!("exited with code {code}"),

@@ -73,7 +73,7 @@ impl Runner {
         }
     }
 
-    fn answer_on_screen(&self, id: &str) -> Option<Answer> {
+    fn answer_on_screen(&mut self, id: &str) -> Option<Answer> {
         let (content, source) = if self.profile.answer().source == AnswerSource::Output {
             let content = self.messaging.turn().output(&self.output.log(), self.output.size())?;
             (content, MessageSource::Output)

@@ -1,0 +1,163 @@
+//! Output that the emulator has not had yet.
+//!
+//! Viewers and the log do not wait for the emulator: it catches up when somebody looks at the screen, in one go. What then
+//! has scrolled away already is not emulated at all: of ten thousand lines that were printed since, only as many count
+//! as the screen and its scrollback have rows.
+
+use memchr::{memchr2, memrchr_iter};
+
+use crate::splitter::Piece;
+use crate::terminal::Terminal;
+
+/// Bytes that wait at most. Beyond it the emulator catches up although nobody looks.
+const LIMIT: usize = 1024 * 1024;
+/// Room for so many bytes, and pieces, is kept for what comes next.
+const KEPT: usize = 16 * 1024;
+
+/// Pieces of the stream, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Behind {
+    bytes: Vec<u8>,
+    cuts: Vec<Cut>,
+}
+
+/// A piece: from the end of the one before to its own.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    end: u32,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Sequence,
+    Fragment,
+}
+
+impl Behind {
+    pub(crate) fn push(&mut self, piece: Piece<'_>) {
+        let kind = match piece {
+            Piece::Text(_) => Kind::Text,
+            Piece::Sequence(_) => Kind::Sequence,
+            Piece::Fragment(_) => Kind::Fragment,
+        };
+        self.bytes.extend_from_slice(piece.bytes());
+        self.cuts.push(Cut { end: self.bytes.len() as u32, kind });
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.cuts.is_empty()
+    }
+
+    /// Whether so much waits that the emulator should catch up.
+    pub(crate) fn is_long(&self) -> bool {
+        self.bytes.len() > LIMIT
+    }
+
+    /// Gives `terminal` everything that it has not had, but for what leaves no trace.
+    pub(crate) fn catch_up(&mut self, terminal: &mut Terminal) {
+        let mut next = self.skip(terminal);
+        while next.index < self.cuts.len() {
+            terminal.show(self.piece(next));
+            next = self.after(next);
+        }
+        self.bytes.clear();
+        self.cuts.clear();
+        self.bytes.shrink_to(KEPT);
+        self.cuts.shrink_to(KEPT / size_of::<Cut>());
+    }
+
+    /// Gives `terminal` what comes before the lines at the end, and of these no more than it can remember. Answers where it is
+    /// to go on.
+    fn skip(&self, terminal: &mut Terminal) -> Place {
+        let mut next = Place::default();
+        let Some(target) = self.row_before(terminal.emulator.memory()) else { return next };
+        let mut lines = target.index;
+        while lines > 0 && self.is_of_lines(lines - 1) {
+            lines -= 1;
+        }
+        while next.index < lines {
+            terminal.show(self.piece(next));
+            next = self.after(next);
+        }
+        if !terminal.emulator.only_scrolls() {
+            return next;
+        }
+        while next.index < target.index {
+            match self.piece(next) {
+                Piece::Text(text) => terminal.emulator.skip(text.len()),
+                // How the text before looked is how what comes next does.
+                style => terminal.show(style),
+            }
+            next = self.after(next);
+        }
+        terminal.emulator.skip(target.start - next.start);
+        terminal.emulator.begin_row();
+        target
+    }
+
+    /// Where a row begins after which `feeds` more follow, when they are all of lines; from there on it does not matter what
+    /// was on the screen.
+    fn row_before(&self, feeds: usize) -> Option<Place> {
+        let mut left = feeds;
+        for index in (0..self.cuts.len()).rev() {
+            if !self.is_of_lines(index) {
+                return None;
+            }
+            if self.cuts[index].kind != Kind::Text {
+                continue;
+            }
+            let start = self.start(index);
+            let text = &self.bytes[start..self.cuts[index].end as usize];
+            for feed in memrchr_iter(b'\n', text) {
+                // After a carriage return it is known where the row begins.
+                if left == 0 && feed > 0 && text[feed - 1] == b'\r' {
+                    return Some(Place { index, start: start + feed + 1 });
+                }
+                left = left.saturating_sub(1);
+            }
+        }
+        None
+    }
+
+    /// Whether a piece does nothing but write, style, and begin the next row.
+    fn is_of_lines(&self, index: usize) -> bool {
+        let bytes = &self.bytes[self.start(index)..self.cuts[index].end as usize];
+        match self.cuts[index].kind {
+            // Another character set would stay.
+            Kind::Text => memchr2(0x0e, 0x0f, bytes).is_none(),
+            Kind::Sequence => {
+                bytes.starts_with(b"\x1b[")
+                    && matches!(bytes.last(), Some(b'm' | b'K'))
+                    && bytes[1..].iter().all(|byte| *byte >= 0x20)
+            }
+            Kind::Fragment => false,
+        }
+    }
+
+    fn start(&self, index: usize) -> usize {
+        index.checked_sub(1).map_or(0, |before| self.cuts[before].end as usize)
+    }
+
+    fn after(&self, place: Place) -> Place {
+        Place { index: place.index + 1, start: self.cuts[place.index].end as usize }
+    }
+
+    fn piece(&self, place: Place) -> Piece<'_> {
+        let cut = self.cuts[place.index];
+        let bytes = &self.bytes[place.start..cut.end as usize];
+        match cut.kind {
+            Kind::Text => Piece::Text(bytes),
+            Kind::Sequence => Piece::Sequence(bytes),
+            Kind::Fragment => Piece::Fragment(bytes),
+        }
+    }
+}
+
+/// A piece, or what of it begins at `start`.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    index: usize,
+    start: usize,
+}
