@@ -67,9 +67,10 @@ pub fn run(config: &ServeConfig) -> anyhow::Result<()> {
             .with_context(|| format!("the launch in {}", file.display()))?,
     };
     let reaper = Reaper::start().context("becoming the reaper of the agent's processes")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    // One thread: what a key costs is mostly threads that wake each other.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(serve(config, launch, reaper));
-    // A thread may still be blocked on a terminal that another process holds; the host does not wait for it.
+    // A thread may still be busy with a file; the host does not wait for it.
     runtime.shutdown_background();
     served
 }

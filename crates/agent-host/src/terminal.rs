@@ -1,23 +1,30 @@
-//! The agent's terminal: a PTY, the process on it, and two threads that read and write it.
+//! The agent's terminal: a PTY and the process on it.
 //!
-//! Reading and writing never wait for each other: the reader hands on chunks over a bounded channel, the writer takes
-//! from a bounded one, and the session's loop waits for neither. Exits are reported by [`crate::reaper`].
+//! The session's task reads and writes it itself, when the kernel says that it can, and never waits for the one to do the
+//! other: what the program does not read yet waits in a bounded queue. Exits are reported by [`crate::reaper`].
 
-use std::io::{Read, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use parallax_api::{Code, Problem, TerminalSize};
 use parallax_profile::Command;
-use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
+use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
+use rustix::termios::{Winsize, tcgetpgrp, tcsetwinsize};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{Interest, Ready};
+use tokio::sync::oneshot;
 
-/// Bytes read from the PTY at once.
-const CHUNK: usize = 64 * 1024;
-/// Chunks that may wait for the session. When it is full the program waits, as it would for any slow terminal.
-const OUTPUT_CHUNKS: usize = 8;
+/// Bytes read from the PTY at once: what the kernel gives at most.
+const READ: usize = 4096;
+/// Much output is handed on in pieces of so many bytes, so that there is less to do for each; with one read more they still fit
+/// into what the sockets of viewers hold at once.
+const CHUNK: usize = 28 * 1024;
+/// A read of fewer bytes has emptied the PTY, most probably.
+const FEW: usize = READ / 4;
 /// Writes that may wait for the program to read. When it is full input is refused.
 const INPUT_WRITES: usize = 1024;
 /// Bytes that may wait for the program to read (a message has at most 1 MiB). Beyond it input is refused.
@@ -25,10 +32,16 @@ const INPUT_BYTES: u64 = 8 * 1024 * 1024;
 
 /// A program on a PTY. Dropping it closes the terminal; the process is ended by [`crate::process_tree`], not here.
 pub struct Terminal {
-    master: Box<dyn MasterPty + Send>,
-    input_tx: mpsc::Sender<Input>,
-    counters: Arc<Counters>,
+    pty: AsyncFd<OwnedFd>,
+    /// What the program has not read yet.
+    input: VecDeque<Input>,
+    queued: u64,
+    written: u64,
     pid: u32,
+    /// The last process that held the terminal has closed it: there is nothing to read any more.
+    is_silent: bool,
+    /// Nothing that is written is read any more.
+    is_deaf: bool,
 }
 
 /// Bytes for the program, and who wants to know that its terminal has taken them.
@@ -37,22 +50,13 @@ struct Input {
     taken: Option<oneshot::Sender<Result<(), Problem>>>,
 }
 
-#[derive(Default)]
-struct Counters {
-    queued: AtomicU64,
-    written: AtomicU64,
-}
-
 impl Terminal {
-    /// Starts `command` on a new PTY. Answers the terminal and what the program prints; the channel closes at the end
-    /// of output. Fails with `SPAWN_FAILED` or `CLI_NOT_FOUND`.
-    pub fn spawn(
-        command: &Command,
-        workdir: &std::path::Path,
-        size: TerminalSize,
-    ) -> Result<(Self, mpsc::Receiver<Bytes>), Problem> {
+    /// Starts `command` on a new PTY. Fails with `SPAWN_FAILED` or `CLI_NOT_FOUND`.
+    pub fn spawn(command: &Command, workdir: &std::path::Path, size: TerminalSize) -> Result<Self, Problem> {
         let failed = |error: anyhow::Error| Problem::new(Code::SpawnFailed, format!("{error:#}"));
-        let pair = native_pty_system().openpty(pty_size(size)).map_err(failed)?;
+        let no_pty = |error: io::Error| failed(error.into());
+        let pty_size = PtySize { rows: size.rows, cols: size.cols, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(pty_size).map_err(failed)?;
         let mut builder = CommandBuilder::new(&command.program);
         builder.args(&command.args);
         builder.cwd(workdir);
@@ -60,20 +64,14 @@ impl Terminal {
         for (key, value) in &command.env {
             builder.env(key, value.expose());
         }
+        let master = pair.master.as_raw_fd().expect("a PTY of Unix has a descriptor");
+        let pty = watch(master).map_err(no_pty)?;
         let child = pair.slave.spawn_command(builder).map_err(failed)?;
         let pid = child.process_id().expect("a Unix child has a process id");
-        // Only the child may hold the slave: the end of output is seen when the last holder is gone.
-        drop(pair.slave);
-
-        let reader = pair.master.try_clone_reader().map_err(failed)?;
-        let writer = pair.master.take_writer().map_err(failed)?;
-        let (output_tx, output_rx) = mpsc::channel(OUTPUT_CHUNKS);
-        let (input_tx, input_rx) = mpsc::channel(INPUT_WRITES);
-        let counters = Arc::new(Counters::default());
-        thread("terminal-read", move || read_all(reader, &output_tx)).map_err(failed)?;
-        let written = counters.clone();
-        thread("terminal-write", move || write_all(writer, input_rx, &written)).map_err(failed)?;
-        Ok((Self { master: pair.master, input_tx, counters, pid }, output_rx))
+        // Only the child may hold the slave from here on: the end of output is seen when the last holder is gone.
+        drop(pair);
+        let input = VecDeque::new();
+        Ok(Self { pty, input, queued: 0, written: 0, pid, is_silent: false, is_deaf: false })
     }
 
     /// The process id of the program, which leads its own session and process group.
@@ -81,86 +79,167 @@ impl Terminal {
         self.pid
     }
 
-    /// Hands `bytes` to the writer; never waits. Answers the input offset that is reached when the program's terminal
-    /// has taken them all. Fails with `RESOURCE_LIMIT` when the program has not read for too long.
-    pub fn write(&self, bytes: impl Into<Bytes>) -> Result<u64, Problem> {
+    /// What the program prints next, if it is to be read; what waits for the program is written meanwhile. `None` once, at
+    /// the end of output. Cancel-safe.
+    pub async fn next(&mut self, reads: bool) -> Option<Bytes> {
+        loop {
+            let interest = match (reads && !self.is_silent, !self.input.is_empty()) {
+                (true, true) => Interest::READABLE | Interest::WRITABLE,
+                (true, false) => Interest::READABLE,
+                (false, true) => Interest::WRITABLE,
+                (false, false) => return std::future::pending().await,
+            };
+            let Ok(mut guard) = self.pty.ready(interest).await else {
+                // The reactor is gone, and this process with it.
+                return std::future::pending().await;
+            };
+            let ready = guard.ready();
+            let (mut is_full, mut is_empty, mut printed) = (false, false, Vec::new());
+            if interest.is_writable() && ready.is_writable() {
+                is_full =
+                    write_input(guard.get_inner(), &mut self.input, &mut self.written, &mut self.is_deaf);
+            }
+            if interest.is_readable() && ready.is_readable() {
+                match read_some(guard.get_inner(), &mut printed) {
+                    Reading::More => {}
+                    Reading::Emptied => is_empty = true,
+                    Reading::Ended => self.is_silent = true,
+                }
+            }
+            if is_full {
+                guard.clear_ready_matching(Ready::WRITABLE);
+            }
+            if is_empty {
+                guard.clear_ready_matching(Ready::READABLE);
+            }
+            if !printed.is_empty() {
+                return Some(printed.into());
+            }
+            if self.is_silent && reads {
+                return None;
+            }
+        }
+    }
+
+    /// Whether the end of output was reached.
+    pub fn is_silent(&self) -> bool {
+        self.is_silent
+    }
+
+    /// Writes `bytes` as far as the program's terminal takes them, and the rest later; never waits. Answers the input offset
+    /// that is reached when it has taken them all. Fails with `RESOURCE_LIMIT` when the program has not read for too long.
+    pub fn write(&mut self, bytes: impl Into<Bytes>) -> Result<u64, Problem> {
         self.queue(Input { bytes: bytes.into(), taken: None }).map_err(|_| unread())
     }
 
     /// The same, and `taken` hears of it: when the program's terminal has taken them, or that it does not.
-    pub fn type_through(&self, bytes: Bytes, taken: oneshot::Sender<Result<(), Problem>>) {
+    pub fn type_through(&mut self, bytes: Bytes, taken: oneshot::Sender<Result<(), Problem>>) {
         if let Err(Input { taken: Some(taken), .. }) = self.queue(Input { bytes, taken: Some(taken) })
-            && !self.input_tx.is_closed()
+            && !self.is_deaf
         {
             // Who left does not want to know.
             drop(taken.send(Err(unread())));
         }
     }
 
-    fn queue(&self, input: Input) -> Result<u64, Input> {
+    fn queue(&mut self, input: Input) -> Result<u64, Input> {
         let len = input.bytes.len() as u64;
-        let waiting = self.counters.queued.load(Ordering::Acquire) - self.written();
-        if waiting + len > INPUT_BYTES {
+        let waiting = self.queued - self.written;
+        if self.is_deaf || self.input.len() >= INPUT_WRITES || waiting + len > INPUT_BYTES {
             return Err(input);
         }
-        self.input_tx.try_send(input).map_err(TrySendError::into_inner)?;
-        Ok(self.counters.queued.fetch_add(len, Ordering::AcqRel) + len)
+        self.queued += len;
+        let is_first = self.input.is_empty();
+        self.input.push_back(input);
+        if is_first {
+            write_input(self.pty.get_ref(), &mut self.input, &mut self.written, &mut self.is_deaf);
+        }
+        Ok(self.queued)
     }
 
     /// Bytes that the terminal has taken so far.
     pub fn written(&self) -> u64 {
-        self.counters.written.load(Ordering::Acquire)
+        self.written
     }
 
     /// Tells the program its terminal's new size.
     pub fn resize(&self, size: TerminalSize) -> Result<(), Problem> {
-        self.master.resize(pty_size(size)).map_err(Problem::internal)
+        let size = Winsize { ws_row: size.rows, ws_col: size.cols, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(self.pty.get_ref(), size).map_err(Problem::internal)
     }
 
     /// The process group in the foreground of the terminal, which a key like Ctrl-C would reach.
     pub fn foreground(&self) -> Option<u32> {
-        self.master.process_group_leader().and_then(|pid| u32::try_from(pid).ok())
+        let group = tcgetpgrp(self.pty.get_ref()).ok()?;
+        u32::try_from(group.as_raw_nonzero().get()).ok()
     }
 }
 
-fn pty_size(size: TerminalSize) -> PtySize {
-    PtySize { rows: size.rows, cols: size.cols, pixel_width: 0, pixel_height: 0 }
+/// A descriptor of our own for the same PTY, which the reactor watches.
+fn watch(master: RawFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: the PTY that the descriptor belongs to is held by the caller while this runs.
+    #[expect(unsafe_code, reason = "the PTY says its descriptor as a number only")]
+    let master = unsafe { BorrowedFd::borrow_raw(master) };
+    let pty = master.try_clone_to_owned()?;
+    rustix::io::ioctl_fionbio(&pty, true)?;
+    // SAFETY: an owned descriptor stays the same one until it is dropped, and it is dropped with what is made here.
+    #[expect(unsafe_code, reason = "no safe interface exists")]
+    let watched = unsafe { AsyncFd::register(pty) };
+    Ok(watched?)
 }
 
-fn thread(name: &str, body: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
-    std::thread::Builder::new().name(name.into()).spawn(body)?;
-    Ok(())
+/// How a read of the PTY ended.
+enum Reading {
+    /// There may be more.
+    More,
+    /// There is nothing more at the moment.
+    Emptied,
+    /// There will be nothing more.
+    Ended,
 }
 
-fn read_all(mut reader: Box<dyn Read + Send>, output_tx: &mpsc::Sender<Bytes>) {
-    let mut buffer = vec![0; CHUNK];
+/// Reads what there is, up to [`CHUNK`] bytes.
+fn read_some(pty: &OwnedFd, printed: &mut Vec<u8>) -> Reading {
     loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => return,
-            Ok(n) => {
-                if output_tx.blocking_send(Bytes::copy_from_slice(&buffer[..n])).is_err() {
-                    return;
+        let before = printed.len();
+        // A key's echo needs little; whoever prints much goes on.
+        printed.reserve_exact(if before == 0 { READ } else { CHUNK + READ - before });
+        match rustix::io::read(pty, spare_capacity(printed)) {
+            Ok(0) => return Reading::Ended,
+            Ok(count) if count < FEW || printed.len() >= CHUNK => return Reading::More,
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return Reading::Emptied,
+            // The last holder has closed it.
+            Err(_) => return Reading::Ended,
+        }
+    }
+}
+
+/// Writes what waits. Answers whether the terminal takes no more at the moment.
+fn write_input(pty: &OwnedFd, input: &mut VecDeque<Input>, written: &mut u64, is_deaf: &mut bool) -> bool {
+    while let Some(first) = input.front_mut() {
+        while !first.bytes.is_empty() {
+            match rustix::io::write(pty, &first.bytes) {
+                Ok(count) => {
+                    first.bytes.advance(count);
+                    *written += count as u64;
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return true,
+                // The terminal is gone: nothing reads the rest.
+                Err(_) => {
+                    *written += input.drain(..).map(|input| input.bytes.len() as u64).sum::<u64>();
+                    *is_deaf = true;
+                    return false;
                 }
             }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => return,
         }
-    }
-}
-
-fn write_all(mut writer: Box<dyn Write + Send>, mut input_rx: mpsc::Receiver<Input>, counters: &Counters) {
-    while let Some(Input { bytes, taken }) = input_rx.blocking_recv() {
-        // A write fails only when the terminal is gone: nothing reads the rest.
-        let gone = writer.write_all(&bytes).and_then(|()| writer.flush()).is_err();
-        counters.written.fetch_add(bytes.len() as u64, Ordering::AcqRel);
-        if gone {
-            return;
-        }
-        if let Some(taken) = taken {
+        if let Some(Input { taken: Some(taken), .. }) = input.pop_front() {
             // Who left does not want to know.
             drop(taken.send(Ok(())));
         }
     }
+    false
 }
 
 fn unread() -> Problem {

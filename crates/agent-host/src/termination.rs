@@ -88,7 +88,7 @@ impl Termination {
     }
 
     /// Does what is due. `exit_command` is empty when the program would not read it now.
-    pub fn step(&mut self, terminal: &Terminal, exit_command: &[Vec<u8>], now: Instant) {
+    pub fn step(&mut self, terminal: &mut Terminal, exit_command: &[Vec<u8>], now: Instant) {
         match self.step {
             Step::Killed { again_at } if now < again_at => {}
             _ if now >= self.kill_at => {
@@ -105,7 +105,7 @@ impl Termination {
 
     fn send_exit_command(
         &mut self,
-        terminal: &Terminal,
+        terminal: &mut Terminal,
         exit_command: &[Vec<u8>],
         sent: usize,
         now: Instant,

@@ -10,7 +10,7 @@ use parallax_api::{Code, Problem, TerminalSize};
 use parallax_profile::program::on_path;
 use parallax_profile::{Command, Conversation, Detector, Launch, PreparedFile, Profile, TemplateContext};
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::context::SessionContext;
 use super::exec_limits;
@@ -33,7 +33,6 @@ pub struct AgentProcess {
     pub ended: Option<(Instant, ProcessExit)>,
     /// The container's count of out-of-memory kills at the start of the last turn.
     oom_kills: Option<u64>,
-    output_rx: Option<mpsc::Receiver<Bytes>>,
     ended_rx: oneshot::Receiver<ProcessExit>,
 }
 
@@ -68,7 +67,7 @@ impl AgentProcess {
         let (Conversation::New { id } | Conversation::Resume { id }) = conversation;
         let session_file = command.record.clone().map(|source| SessionFile::follow(source, id));
         let oom_kills = context.in_container.then(out_of_memory_kills).flatten();
-        let (terminal, output_rx) = Terminal::spawn(&command, &launch.workdir, size)?;
+        let terminal = Terminal::spawn(&command, &launch.workdir, size)?;
         let mut detector = Detector::new(profile.clone());
         if let Some(seconds) = launch.stall_seconds {
             detector.set_stall_after(Duration::from_secs(seconds));
@@ -81,7 +80,6 @@ impl AgentProcess {
             spawned: Instant::now(),
             ended: None,
             oom_kills,
-            output_rx: Some(output_rx),
         })
     }
 
@@ -103,13 +101,9 @@ impl AgentProcess {
     pub async fn next(&mut self, reads: bool) -> ProcessEvent {
         let ended = self.ended.is_some();
         tokio::select! {
-            chunk = next_chunk(&mut self.output_rx), if reads => match chunk {
-                Some(bytes) => ProcessEvent::Output(bytes),
-                None => {
-                    self.output_rx = None;
-                    ProcessEvent::OutputEnded
-                }
-            },
+            chunk = self.terminal.next(reads) => {
+                chunk.map_or(ProcessEvent::OutputEnded, ProcessEvent::Output)
+            }
             end = &mut self.ended_rx, if !ended => {
                 // The reaper outlives every process.
                 let end = end.unwrap_or(ProcessExit { code: None, signal: None });
@@ -121,7 +115,7 @@ impl AgentProcess {
 
     /// Whether the end of output was reached.
     pub fn is_silent(&self) -> bool {
-        self.output_rx.is_none()
+        self.terminal.is_silent()
     }
 
     /// A turn begins: earlier kills by the kernel have not ended the program.
@@ -161,13 +155,6 @@ impl AgentProcess {
         if let Some(file) = &mut self.session_file {
             file.poll_soon(now);
         }
-    }
-}
-
-async fn next_chunk(output_rx: &mut Option<mpsc::Receiver<Bytes>>) -> Option<Bytes> {
-    match output_rx {
-        Some(output_rx) => output_rx.recv().await,
-        None => std::future::pending().await,
     }
 }
 

@@ -52,7 +52,7 @@ impl Input {
     /// Writes to the terminal at once. Returns the input offset behind `bytes`. Fails as [`Terminal::write`] does.
     pub(super) fn write(
         &mut self,
-        terminal: &Terminal,
+        terminal: &mut Terminal,
         bytes: impl Into<Bytes>,
         now: Instant,
     ) -> Result<u64, Problem> {
@@ -66,7 +66,13 @@ impl Input {
 
     /// Writes what a person typed. `taken` hears when the program's terminal has taken it, or why it does not; after the
     /// end of the terminal, nothing.
-    pub(super) fn type_through(&mut self, terminal: &Terminal, bytes: Bytes, taken: Reply<()>, now: Instant) {
+    pub(super) fn type_through(
+        &mut self,
+        terminal: &mut Terminal,
+        bytes: Bytes,
+        taken: Reply<()>,
+        now: Instant,
+    ) {
         self.bytes += bytes.len() as u64;
         self.last_at = now;
         terminal.type_through(bytes, taken);

@@ -278,7 +278,7 @@ impl Runner {
     fn write(&mut self, bytes: impl Into<Bytes>) -> Result<u64, Problem> {
         let bytes = bytes.into();
         self.note_interrupt(&bytes);
-        let target = self.input.write(&self.process.terminal, bytes, Instant::now())?;
+        let target = self.input.write(&mut self.process.terminal, bytes, Instant::now())?;
         self.publisher.mark_active();
         Ok(target)
     }

@@ -28,17 +28,13 @@ pub(super) async fn run(
         args: vec!["-c".into(), setup.clone()],
         ..resolve(launch, conversation, context)?
     };
-    let (terminal, mut output_rx) = Terminal::spawn(&command, &launch.workdir, output.size())?;
+    let mut terminal = Terminal::spawn(&command, &launch.workdir, output.size())?;
     let mut ended_rx = context.reaper.ended(terminal.pid());
     let timeout = tokio::time::sleep(SETUP_TIMEOUT);
     let mut timeout = std::pin::pin!(timeout);
-    let mut is_open = true;
     let exit = loop {
         tokio::select! {
-            chunk = output_rx.recv(), if is_open => match chunk {
-                Some(bytes) => print(output, &terminal, &bytes),
-                None => is_open = false,
-            },
+            chunk = terminal.next(true) => print(output, &mut terminal, &chunk.unwrap_or_default()),
             // The reaper outlives every process.
             exit = &mut ended_rx => break exit.unwrap_or(ProcessExit { code: None, signal: None }),
             () = &mut timeout => {
@@ -49,12 +45,10 @@ pub(super) async fn run(
     };
     // What it started may go on and hold the terminal: its own last words are there by then.
     let ended = Instant::now();
-    while is_open {
+    while !terminal.is_silent() {
         let drained_at = output.drained_at(ended);
-        match tokio::time::timeout_at(drained_at.into(), output_rx.recv()).await {
-            Ok(Some(bytes)) => print(output, &terminal, &bytes),
-            Ok(None) | Err(_) => is_open = false,
-        }
+        let Ok(chunk) = tokio::time::timeout_at(drained_at.into(), terminal.next(true)).await else { break };
+        print(output, &mut terminal, &chunk.unwrap_or_default());
     }
     output.flush();
     match exit {
@@ -69,7 +63,7 @@ pub(super) async fn run(
     }
 }
 
-fn print(output: &mut Output, terminal: &Terminal, bytes: &[u8]) {
+fn print(output: &mut Output, terminal: &mut Terminal, bytes: &[u8]) {
     let fed = output.feed(bytes, Instant::now());
     if !fed.replies.is_empty() {
         // A program that does not read its input does not miss the reply either.

@@ -196,7 +196,7 @@ impl Runner {
         }
         let exit_command = self.exit_command();
         if let Some(termination) = self.lifecycle.termination() {
-            termination.step(&self.process.terminal, &exit_command, now);
+            termination.step(&mut self.process.terminal, &exit_command, now);
         }
     }
 

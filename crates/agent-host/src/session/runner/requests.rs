@@ -145,7 +145,7 @@ impl Runner {
         self.input.person_typed(now);
         self.note_interrupt(&bytes);
         self.dialogs.person_typed(self.process.detector.observation());
-        self.input.type_through(&self.process.terminal, bytes, taken, now);
+        self.input.type_through(&mut self.process.terminal, bytes, taken, now);
         self.publisher.mark_active();
     }
 
