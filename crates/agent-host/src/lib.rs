@@ -13,8 +13,9 @@
 //! files that a CLI writes itself. For containers there are [`container`] (environment, memory limit), [`tcp`] (a
 //! listener behind a token), [`relay`] (no network), [`install`] (images without this program) and [`export`] (what a dead
 //! host left on a volume). [`peer`] keeps agents
-//! from driving hosts, [`diagnostics`] is the host's own log.
+//! from driving hosts, [`diagnostics`] is the host's own log, [`allocator`] gives memory back.
 
+pub mod allocator;
 pub mod asciicast;
 pub mod auto_dismiss;
 pub mod characters;

@@ -83,6 +83,7 @@ fn main() -> ExitCode {
     parallax_agent_host::diagnostics::start();
     let done = match Arguments::parse().command {
         Command::Serve { dir, contained, listen, launch } => {
+            parallax_agent_host::allocator::set_up();
             parallax_agent_host::serve::run(&ServeConfig { dir, in_container: contained, listen, launch })
         }
         Command::Install { to, make_dir } => parallax_agent_host::install::run(&to, &make_dir),

@@ -16,6 +16,7 @@ use parallax_api::observe::{LOG_GAPS, LOG_OFFSET, LogFormat, LogPosition, Logs, 
 use parallax_screen::{Plain, render};
 
 use super::host::Host;
+use crate::allocator;
 use crate::asciicast::{Recording, Version};
 use crate::excerpt::Excerpt;
 use crate::log::{Gap, IndexEntry, LogReader};
@@ -72,13 +73,19 @@ pub async fn logs(
         LogFormat::Asciicast | LogFormat::AsciicastV3 => {
             let version = if format == LogFormat::Asciicast { Version::V2 } else { Version::V3 };
             let from = from.max(start);
-            let opening = if from > start { opening(&log, &index, from)? } else { Vec::new() };
+            let (index, opening) = if from > start {
+                let log = log.clone();
+                aside(move || opening(&log, &index, from).map(|painted| (index, painted))).await?
+            } else {
+                (index, Vec::new())
+            };
             let recording = Recording { version, title: session.agent().name, index, from, opening };
             let pieces = Follow { session, log, offset: from, end, follow }.pieces();
             Ok(bytes_body("application/x-asciicast", recording.encode(pieces)))
         }
         LogFormat::Text | LogFormat::Ansi => {
-            let last = last_lines(&log, &index, from, end, lines, format)?;
+            let read = log.clone();
+            let last = aside(move || last_lines(&read, &index, from, end, lines, format)).await?;
             if follow {
                 let first = futures::stream::once(async move { Ok(Bytes::from(joined(&last))) });
                 let rest = Follow { session, log, offset: end, end, follow }.pieces();
@@ -93,6 +100,18 @@ pub async fn logs(
             Ok(response)
         }
     }
+}
+
+/// Renders on a thread of its own: meanwhile the agent goes on.
+async fn aside<T: Send + 'static>(
+    render: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let rendered = tokio::task::spawn_blocking(move || {
+        let rendered = render();
+        allocator::trim();
+        rendered
+    });
+    rendered.await.unwrap_or_else(|cause| Err(Problem::internal(cause)))
 }
 
 /// Where the last lines begin, as line feeds count them.

@@ -8,8 +8,12 @@ use parallax_profile::{AnswerSource, DetectorInput, Outcome};
 
 use super::super::output::SCROLLBACK;
 use super::{Runner, auth_required};
+use crate::allocator;
 use crate::delivery::Act;
 use crate::inbox::Answer;
+
+/// What was needed to make an answer of more bytes is given back at once.
+const LONG_ANSWER: usize = 64 * 1024;
 
 impl Runner {
     pub(super) fn act(&mut self, act: Option<Act>) {
@@ -53,7 +57,11 @@ impl Runner {
             (_, answer) => {
                 let interrupted = outcome == Outcome::Interrupted;
                 let message = self.messaging.inbox().said(Some(id), answer.unwrap_or_default(), interrupted);
+                let is_long = message.content.len() > LONG_ANSWER;
                 self.publisher.said(message);
+                if is_long {
+                    allocator::trim();
+                }
             }
         }
     }
