@@ -1,10 +1,11 @@
-//! What a program prints reaches who watches it.
+//! What a program prints reaches who watches it, and what it is sent reaches it.
 
 use std::time::Duration;
 
+use parallax_api::SendRequest;
 use parallax_testkit::viewer::Viewer;
 
-use crate::local_runtime::LocalRuntime;
+use crate::local_runtime::{LocalRuntime, request};
 
 /// Numbered lines, several times what waits for a viewer anywhere.
 const LINES: usize = 200_000;
@@ -37,4 +38,23 @@ async fn every_line_reaches_a_viewer_that_reads() {
 /// Whether one of the last lines is this one: the prompt follows it.
 fn ends_with_line(text: &str, line: &str) -> bool {
     text.lines().rev().take(3).any(|last| last == line)
+}
+
+/// The composer still shows the message before when the next one comes, until somebody looks: it is not cleared for that.
+#[tokio::test]
+async fn a_message_right_after_a_turn_goes_into_an_empty_composer() {
+    let program = LocalRuntime::start();
+    let client = program.client();
+    let agent = client.spawn(&request("shell")).await.unwrap();
+    for number in 0..10 {
+        let message = format!("echo $(({number}+100))");
+        let request = SendRequest { message, expect_response: true, ..SendRequest::default() };
+        let answer = client.send(&agent.id, &request).await.unwrap().response.unwrap();
+        assert_eq!(answer.content, (number + 100).to_string());
+    }
+    let output = program.output(&agent.id).await;
+    let reports = output.matches("\x1b]7501;").count();
+    // Each report ends with a bell; Bash rings one more for each key that has nothing to delete.
+    assert_eq!(output.matches('\x07').count(), reports, "{output:?}");
+    assert!(reports > 20, "{output:?}");
 }

@@ -48,6 +48,8 @@ impl LocalRuntime {
         };
         profile("bash", "bash");
         profile("gone", "a-program-that-is-not-installed");
+        std::fs::write(profiles.join("shell.toml"), include_str!("../../examples/profiles/shell.toml"))
+            .unwrap();
         let mut this =
             Self { dir, address: "127.0.0.1:0".parse().unwrap(), child: None, wrapper: Vec::new() };
         this.wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();

@@ -150,6 +150,11 @@ impl Detector {
         }
     }
 
+    /// Whether what was last reported of the screen has been looked at.
+    pub fn has_seen_screen(&self) -> bool {
+        self.unseen.is_none()
+    }
+
     /// Takes in one input, `now` after the spawn, and tells what happened.
     pub fn observe(
         &mut self,
@@ -317,7 +322,13 @@ impl Detector {
             self.unseen = Some((first, now));
             return false;
         }
-        now >= last + QUIET || now >= first + MAX_SCAN_DELAY
+        now >= last + self.quiet() || now >= first + MAX_SCAN_DELAY
+    }
+
+    /// A screen is looked at when it has not changed for so long: for [`QUIET`], or for as long as the program needs to show
+    /// what was typed, if that is shorter.
+    fn quiet(&self) -> Duration {
+        QUIET.min(Duration::from_millis(self.profile.submit().settle_ms))
     }
 
     fn scan_screen(&mut self, now: Duration, screen: &Screen) -> Vec<DetectorEvent> {
@@ -357,8 +368,9 @@ impl Detector {
 
     /// The next moment at which a conclusion may change by itself.
     fn next_due(&self, now: Duration) -> Option<Duration> {
+        let quiet = self.quiet();
         let looked =
-            self.unseen.map(|(first, last)| (last + QUIET).min(first + MAX_SCAN_DELAY).max(now + QUIET / 2));
+            self.unseen.map(|(first, last)| (last + quiet).min(first + MAX_SCAN_DELAY).max(now + quiet / 2));
         let claim = self.claims.best(now);
         let settled = claim.map(|claim| match claim.means {
             ReportedState::Working => claim.at + START_UP,

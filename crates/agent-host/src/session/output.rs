@@ -14,7 +14,8 @@ use crate::viewers::Viewers;
 
 /// Rows above the screen that are kept for late viewers and for answers read from the screen.
 pub(super) const SCROLLBACK: usize = 2000;
-/// The screen is scanned when nothing was printed for this long …
+/// The screen is scanned when nothing was printed for this long, or for as long as the program needs to show what was typed,
+/// if that is shorter …
 const QUIET: Duration = Duration::from_millis(20);
 /// … and at the latest this long after it changed.
 const MAX_SCAN_DELAY: Duration = Duration::from_millis(60);
@@ -33,6 +34,7 @@ pub(super) struct Output {
     log: OutputLog,
     viewers: Viewers,
     lease: Lease,
+    quiet: Duration,
     /// Since when the screen shows something that was not scanned.
     unscanned_since: Option<Instant>,
     last_at: Instant,
@@ -47,12 +49,14 @@ pub(super) struct Fed {
 }
 
 impl Output {
-    pub(super) fn new(log: OutputLog, size: TerminalSize, now: Instant) -> Self {
+    /// `settles` is how long the program's screen takes to show what was typed.
+    pub(super) fn new(log: OutputLog, size: TerminalSize, settles: Duration, now: Instant) -> Self {
         Self {
             screen: Screen::new(size, SCROLLBACK),
             log,
             viewers: Viewers::default(),
             lease: Lease::new(size),
+            quiet: QUIET.min(settles),
             unscanned_since: None,
             last_at: now,
         }
@@ -197,8 +201,13 @@ impl Output {
         Some(if self.screen.is_in_frame() {
             since + FRAME_TIMEOUT
         } else {
-            (self.last_at + QUIET).min(since + MAX_SCAN_DELAY)
+            (self.last_at + self.quiet).min(since + MAX_SCAN_DELAY)
         })
+    }
+
+    /// Whether the last scan saw all that was printed.
+    pub(super) fn is_scanned(&self) -> bool {
+        self.unscanned_since.is_none()
     }
 
     /// Whether the screen is to be scanned now.

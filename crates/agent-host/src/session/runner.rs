@@ -6,7 +6,7 @@ mod messages;
 mod requests;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parallax_api::message::MessageSource;
@@ -83,7 +83,8 @@ impl Runner {
         let start = last.filter(|last| AgentProcess::check(&launch, last, &context).is_ok());
         let start = start.unwrap_or_else(|| Conversation::New { id: uuid::Uuid::new_v4().to_string() });
         let now = Instant::now();
-        let mut output = Output::new(log, launch.terminal, now);
+        let settles = Duration::from_millis(profile.submit().settle_ms);
+        let mut output = Output::new(log, launch.terminal, settles, now);
         if resume.is_none() {
             setup::run(&launch, &start, &mut output, &context).await?;
         }

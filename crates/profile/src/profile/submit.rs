@@ -14,7 +14,8 @@ pub struct Submit {
     /// Texts that the CLI takes for something else when they come in one paste, such as the path of a picture: they come in
     /// several, cut where the first group ends.
     pub cuts: Vec<Pattern>,
-    /// At least this long between paste and Enter, in milliseconds.
+    /// At least this long between paste and Enter, in milliseconds. Below 20, the screen is also looked at this soon after the
+    /// last output.
     pub settle_ms: u64,
     /// At most this long for the text to show in the composer, in milliseconds.
     pub echo_timeout_ms: u64,

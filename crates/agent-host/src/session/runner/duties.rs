@@ -93,7 +93,10 @@ impl Runner {
 
     fn deliver(&mut self, now: Instant) {
         let observation = self.process.detector.observation();
+        // What stood in the composer before the last output may be gone.
         let free = !self.messaging.is_delivering()
+            && self.output.is_scanned()
+            && self.process.detector.has_seen_screen()
             && self.input.pending_keys() == 0
             && !self.lifecycle.is_terminating()
             && !self.dialogs.is_dismissing_any()
