@@ -133,6 +133,12 @@ bench: ## Measure speed, memory and delivery, ours beside peers and the bare lim
 	$(CARGO) build --release --locked -p parallax-cli -p parallax-agent-host -p parallax-bench
 	$(TARGET)/release/parallax-bench figures --programs $(TARGET)/release --rounds $(ROUNDS) --out docs/benchmarks.md
 
+# The programs of `make debug`: the terminal is optimised there too.
+.PHONY: bench-instructions
+bench-instructions: ## Count the instructions of some work, and hold them against crates/bench/instructions.toml
+	@if command -v valgrind >/dev/null; then $(CARGO) build --locked -p parallax-bench && $(TARGET)/debug/parallax-bench instructions; \
+	else echo "SKIPPED: valgrind is not installed; the counts of instructions were not checked"; fi
+
 .PHONY: test-browser
 test-browser: ui debug $(BROWSER_STAMP) ## The page, and the example page, in headless Chromium
 	cd $(UI) && npm test

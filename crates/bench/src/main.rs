@@ -1,10 +1,12 @@
 //! Measurements, beside peers where they are installed. Never shipped, and no test: run one by hand on a quiet machine.
 //!
 //! `figures` (`make bench`) starts what it measures itself ([`subject`]), looks at it through the same [`viewer`], and writes
-//! what came out into a [`report`]. The others look at a system that runs.
+//! what came out into a [`report`]. [`instructions`] counts instead of timing, so a busy machine does not matter. The others look at a
+//! system that runs.
 
 mod docker_start;
 mod figures;
+mod instructions;
 mod paint;
 mod process;
 mod read_agents;
@@ -26,10 +28,14 @@ struct Arguments {
 enum What {
     /// Everything that this machine can measure, ours beside peers and the bare limit
     Figures(figures::Figures),
+    /// How many instructions some work takes, held against the bounds in a file; needs valgrind
+    Instructions(instructions::Instructions),
     /// From a spawn request to the first output, beside `docker run` of the same image
     DockerStart(docker_start::DockerStart),
     /// Reads of one agent over many connections, and of the list, at a running control plane
     ReadAgents(read_agents::ReadAgents),
+    #[command(hide = true)]
+    Work(instructions::Work),
     #[command(hide = true)]
     Limit(subject::Limit),
     #[command(hide = true)]
@@ -40,6 +46,8 @@ enum What {
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().what {
         What::Figures(measure) => measure.run().await,
+        What::Instructions(check) => check.run(),
+        What::Work(work) => work.run(),
         What::DockerStart(measure) => measure.run().await,
         What::ReadAgents(measure) => measure.run().await,
         What::Limit(server) => server.run().await,

@@ -7,7 +7,8 @@
 //!    reach viewers ([`Fed::replies`]); everything else does ([`Fed::output`]).
 //! 3. `report` reads what the program tells about itself: status (OSC 7501), title, bell, prompt marks
 //!    ([`Fed::reports`]).
-//! 4. `emulator` moves the grid. [`Screen::rows`] and [`Screen::view`] read it, `snapshot` writes it down so that a late
+//! 4. `behind` keeps what was not shown yet until somebody looks, and then leaves out what has scrolled away since.
+//! 5. `emulator` moves the grid. [`Screen::rows`] and [`Screen::view`] read it, `snapshot` writes it down so that a late
 //!    viewer can paint it.
 //!
 //! The way back, from a viewer to the PTY: [`ViewerInput`] drops what the viewer's own terminal answered, [`keys`] turns
