@@ -14,7 +14,7 @@ pub(crate) fn inspect(terminal: &Terminal) -> String {
     let modes = emulator.modes();
     let buffer = emulator.buffer();
     let mut out = String::new();
-    write(&mut out, format_args!("title {}\n", terminal.title));
+    write(&mut out, format_args!("title {}\n", terminal.window_title));
     write(
         &mut out,
         format_args!(
@@ -39,7 +39,8 @@ pub(crate) fn inspect(terminal: &Terminal) -> String {
     let mut look = Look::of(emulator.attr());
     look.underline_color = emulator.attr().extended.underline_color;
     look.link.clone_from(&emulator.attr().extended.link);
-    write(&mut out, format_args!("style {} {}\n", modes.cursor_style, key(&look)));
+    let style = if modes.cursor_style > 6 { 0 } else { modes.cursor_style };
+    write(&mut out, format_args!("style {style} {}\n", key(&look)));
     write(
         &mut out,
         format_args!("screen alternate={} cursor={},{}\n", emulator.is_alternate(), buffer.y, buffer.x),
@@ -68,7 +69,8 @@ fn describe_row(out: &mut String, row: &Line) {
     out.push_str(if row.wrapped { "+" } else { "|" });
     let blank = Look::default();
     let mut last = key(&blank);
-    let end = (0..row.len()).rposition(|col| row.is_shown(col) || key(&Look::of(&row.attr(col))) != last);
+    let end = (0..row.len())
+        .rposition(|col| row.cells[col].has_content() || key(&Look::of(&row.attr(col))) != last);
     for col in 0..end.map_or(0, |end| end + 1) {
         let cell = row.cells[col];
         let now = key(&Look::of(&row.attr(col)));
@@ -78,12 +80,18 @@ fn describe_row(out: &mut String, row: &Line) {
         }
         match row.cluster(col) {
             _ if row.is_second_half(col) => out.push('\u{ab}'),
+            _ if is_half(row, col) => out.push('\u{2039}'),
             _ if !row.is_shown(col) => out.push('\u{b7}'),
             Some(cluster) => write(out, format_args!("<{cluster}>")),
             None => out.extend(cell.char()),
         }
     }
     out.push('\n');
+}
+
+/// Whether a wide character is there of which a smaller width cut off the second half.
+fn is_half(row: &Line, col: usize) -> bool {
+    row.cells[col].has_content() && row.cells[col].width() == 2 && !row.is_shown(col)
 }
 
 /// The attributes of a cell.

@@ -172,6 +172,7 @@ fn device(body: &[u8], emulator: &Emulator, replies: &mut Vec<u8>) -> bool {
 fn cursor_style(emulator: &Emulator) -> u8 {
     match emulator.modes().cursor_style {
         0 => 2 - u8::from(emulator.modes().cursor_blinks),
+        style @ 7.. => style - 6,
         style => style,
     }
 }

@@ -41,8 +41,8 @@ fn paint_with(terminal: &Terminal, history: usize) -> String {
         let code = if index < 256 { format!("4;{index}") } else { (index - 246).to_string() };
         painter.write(format_args!("\x1b]{code};rgb:{:02x}/{:02x}/{:02x}\x1b\\", color.r, color.g, color.b));
     }
-    if !terminal.title.is_empty() {
-        painter.write(format_args!("\x1b]2;{}\x1b\\", terminal.title));
+    if !terminal.window_title.is_empty() {
+        painter.write(format_args!("\x1b]2;{}\x1b\\", terminal.window_title));
     }
 
     let main = emulator.main();

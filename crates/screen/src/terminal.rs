@@ -28,7 +28,10 @@ pub struct Fed {
 /// What is behind the splitter.
 pub(crate) struct Terminal {
     pub(crate) emulator: Emulator,
+    /// The title for people: bounded, without blanks at the ends.
     pub(crate) title: String,
+    /// The title as viewers have it.
+    pub(crate) window_title: String,
     /// The last piece of output was cut short by the sequence after it.
     open: bool,
     /// Those of the sequence that is shown.
@@ -37,7 +40,13 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     pub(crate) fn new(emulator: Emulator) -> Self {
-        Terminal { emulator, title: String::new(), open: false, params: Params::default() }
+        Terminal {
+            emulator,
+            title: String::new(),
+            window_title: String::new(),
+            open: false,
+            params: Params::default(),
+        }
     }
 
     /// Takes a piece: answers it when it is a query, and notes what the program reports. What the screen is to show waits in
@@ -123,8 +132,10 @@ impl Terminal {
     /// `ESC ] …`, as far as it is a report.
     fn command(&mut self, body: &[u8], reports: &mut Vec<TerminalReport>) {
         let (code, rest) = split_once(body, b';').unwrap_or((body, b""));
-        match code {
-            b"0" | b"2" => self.set_title(clean(rest), reports),
+        // As a number: zeros before it change nothing.
+        let zeros = code.iter().take_while(|byte| **byte == b'0').count().min(code.len().saturating_sub(1));
+        match &code[zeros..] {
+            b"0" | b"2" => self.set_title(rest, reports),
             b"7501" => reports.extend(ProgramStatus::parse(rest).map(TerminalReport::Status)),
             b"133" => {
                 let mark = rest.first().filter(|mark| mark.is_ascii_alphabetic());
@@ -150,7 +161,10 @@ impl Terminal {
         }
     }
 
-    fn set_title(&mut self, title: String, reports: &mut Vec<TerminalReport>) {
+    fn set_title(&mut self, title: &[u8], reports: &mut Vec<TerminalReport>) {
+        let title = String::from_utf8_lossy(title);
+        self.window_title = title.chars().filter(|char| !char.is_control()).collect();
+        let title = clean(title.as_bytes());
         if title != self.title {
             reports.push(TerminalReport::Title(title.clone()));
             self.title = title;

@@ -426,8 +426,10 @@ impl Emulator {
 fn style_of_cursor(param: u32, before: u8) -> u8 {
     match param {
         0..=6 => param as u8,
-        // An unknown one sets only whether it blinks.
-        odd if odd % 2 == 1 => before.max(1) - (before.max(1) + 1) % 2,
-        _ => before.max(1) + before.max(1) % 2,
+        // An unknown one sets only whether it blinks, be it of the terminal's own shape: then it is 7 or 8.
+        unknown => match before {
+            0 | 7 | 8 => 8 - (unknown % 2) as u8,
+            shape => shape + shape % 2 - (unknown % 2) as u8,
+        },
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct Modes {
     pub(crate) cursor_hidden: bool,
     /// 12: the cursor blinks, unless its style says otherwise.
     pub(crate) cursor_blinks: bool,
-    /// As in `CSI n SP q`.
+    /// As in `CSI n SP q`; 7 and 8 set only whether the cursor blinks.
     pub(crate) cursor_style: u8,
     pub(crate) mouse: Mouse,
     pub(crate) encoding: Encoding,
