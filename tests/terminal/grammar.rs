@@ -48,6 +48,7 @@ fn piece(wide: bool) -> BoxedStrategy<String> {
         4 => edit(),
         3 => mode(),
         2 => other(),
+        2 => odd(),
     ]
     .boxed()
 }
@@ -99,9 +100,10 @@ fn extended() -> BoxedStrategy<String> {
         "\x1b]8;;\x1b\\",
         "\x1b]8;id=2:x=y;c:\x07",
     ];
-    let tabs = ["\x1bH", "\u{88}", "\x1b[g", "\x1b[3g"];
+    let tabs = ["\x1b[3g\x1bH", "\x1bH", "\u{88}", "\x1b[g", "\x1b[3g"];
     let underlines = [
         "\x1b[3;4m",
+        "\x1b[4:2;58:5:3m",
         "\x1b[21m",
         "\x1b[4:3m",
         "\x1b[4:0m",
@@ -115,9 +117,17 @@ fn extended() -> BoxedStrategy<String> {
 }
 
 fn restored() -> BoxedStrategy<String> {
-    select(vec!["\x1b8", "\x1b[u", "\x1b[?1048l", "\x1b[?1049l", "\x1b[?1049h"])
-        .prop_map(str::to_owned)
-        .boxed()
+    select(vec![
+        "\x1b8",
+        "\x1b[u",
+        "\x1b[3;5u",
+        "\x1b[?1;1049;25l",
+        "\x1b[?1048l",
+        "\x1b[?1049l",
+        "\x1b[?1049h",
+    ])
+    .prop_map(str::to_owned)
+    .boxed()
 }
 
 fn style() -> impl Strategy<Value = String> {
@@ -193,6 +203,88 @@ fn mode() -> impl Strategy<Value = String> {
         ])
         .prop_map(str::to_owned),
     ]
+}
+
+/// What few programs send, and what means nothing.
+fn odd() -> impl Strategy<Value = String> {
+    select(vec![
+        "\x1b]2; spaced \x1b\\",
+        "\x1b]002;zeros\x07",
+        "\x1b]0\x07",
+        "\x1b]2;a;b\x07",
+        "\x1b]1;icon\x07",
+        "\x1b]2;\ttab\x07",
+        "\x1b[2;5s",
+        "\x1b[?69h\x1b[3;5s",
+        "\x1b[1;1;1;1;1T",
+        "\x1b[1;1;2;2$z",
+        "\x1b[1;1;2;2;120$x",
+        "\x1b[?1r",
+        "\x1b[?1s",
+        "\x1b[?5W",
+        "\x1b[?4m",
+        "\x1b[>4;1m",
+        "\x1b[>1m",
+        "\x1b[1;2;3H",
+        "\x1b[;;H",
+        "\x1b[1:2H",
+        "\x1b[99999999999999999999H",
+        "\x1b[-1H",
+        "\x1b[2;J",
+        "\x1b[1;2K",
+        "\x1b[?3h",
+        "\x1b[?1048h",
+        "\x1b[?1005h",
+        "\x1b[?1015h",
+        "\x1b[?1007h",
+        "\x1b[?80h",
+        "\x1b[?9l\x1b[?1002h\x1b[?1000l",
+        "\x1b[?40h",
+        "\x1b[4;20h",
+        "\x1b[34h",
+        "\x1b#3",
+        "\x1b#6",
+        "\x1b F",
+        "\x1bN",
+        "\x1bO",
+        "\x1b6",
+        "\x1b9",
+        "\x1b\\",
+        "\x1bV",
+        "\x1bW",
+        "\x1bl",
+        "\x1b|",
+        "\x1b}",
+        "\x1b.A",
+        "\x1b(4",
+        "\x1b(%5",
+        "\x1b[0;1;38;2;255;0;0;48;5;4m",
+        "\x1b[38;5m",
+        "\x1b[48;2;1;2;3;4m",
+        "\x1b[99m",
+        "\x1b[6m",
+        "\x1b[26m",
+        "\x1b[53;73m",
+        "\x1b[7 q",
+        "\x1b[ q",
+        "\x1b[1\"q\x1b[?J",
+        "\x1b[0 @",
+        "\x1b[3 A",
+        "\x1b[2 S",
+        "\x1b]133;A\x07",
+        "\x1b]7;file:///tmp\x07",
+        "\x1b]9;4;1;50\x07",
+        "\x1b]104;1\x07",
+        "\x1b]4;1;#ff0000\x07",
+        "\x1b]110\x07",
+        "\x1bP+q544e\x1b\\",
+        "\x1bP1;2|17/ab\x1b\\",
+        "\x1b_Ga=T,f=24;AAAA\x1b\\",
+        "\x1bX\x1b[1mtext\x1b\\",
+        "\x1b]0;cut\x18",
+        "\x1b]0;cut\x1b[1m",
+    ])
+    .prop_map(str::to_owned)
 }
 
 fn other() -> impl Strategy<Value = String> {

@@ -88,11 +88,11 @@ function row(terminal, line, cols, cell) {
     let chars = cell.getChars();
     let spacer = false;
     const width = cell.getWidth();
-    // Half of a wide character of which the other half is gone shows nothing.
+    // Half of a wide character of which the other half is gone shows nothing, but is there.
     if (width === 0 && !chars) spacer = col > 0 && line.getWidth(col - 1) === 2 && line.hasContent(col - 1);
     if (width === 2) {
       const next = col + 1 < cols && line.getWidth(col + 1) === 0 && !line.hasContent(col + 1);
-      if (!next) chars = undefined;
+      if (!next) chars = chars && '\u2039';
     }
     if (chars || attributes) end = col;
     cells.push([spacer ? '\u00ab' : !chars ? '\u00b7' : [...chars].length > 1 ? `<${chars}>` : chars, attributes]);
