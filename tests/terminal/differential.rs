@@ -80,11 +80,13 @@ pub fn play(reference: &mut Reference, cols: u16, rows: u16, steps: &[Step], pla
     let mut size = TerminalSize { cols, rows };
     let mut screen = Screen::new(size, SCROLLBACK);
     let mut case = Case { cols, rows, scrollback: SCROLLBACK, steps: Vec::new(), attaches: Vec::new() };
-    let (mut is_narrowed, mut narrowed) = (false, Vec::new());
+    let (mut is_narrowed, mut is_lowered, mut narrowed) = (false, false, Vec::new());
     for (index, step) in steps.iter().enumerate() {
         is_narrowed &= screen.modes().alternate;
+        is_lowered &= screen.modes().alternate;
         // Half of a wide character at the edge is known to who saw it cut off.
-        let is_cut = places.contains(&index) && screen.inspect().contains('‹');
+        // So is a saved cursor that is below an alternate screen which became lower.
+        let is_cut = places.contains(&index) && (is_lowered || screen.inspect().contains('‹'));
         for _ in places.iter().filter(|place| **place == index && !is_cut) {
             let attach =
                 Attach { at: case.steps.len(), size: (size.cols, size.rows), snapshot: screen.snapshot() };
@@ -99,6 +101,7 @@ pub fn play(reference: &mut Reference, cols: u16, rows: u16, steps: &[Step], pla
             }
             Step::Resize(cols, rows) => {
                 is_narrowed |= *cols < size.cols && screen.modes().alternate;
+                is_lowered |= *rows < size.rows && screen.modes().alternate;
                 size = TerminalSize { cols: *cols, rows: *rows };
                 screen.resize(size);
                 case.steps.push(step.clone());

@@ -9,6 +9,7 @@ use crate::emulator::{Emulator, Encoding, Mouse};
 use crate::painter::Painter;
 use crate::sgr::Look;
 use crate::terminal::Terminal;
+use crate::width;
 
 /// Rows of scrollback that a late viewer gets at most.
 const HISTORY: usize = 1000;
@@ -89,8 +90,10 @@ fn last_character(painter: &mut Painter, emulator: &Emulator) {
     let row = buffer.y - if modes.origin { buffer.top.min(buffer.y) } else { 0 };
     painter.write(format_args!("\x1b[{};{}H", row + 1, col + 1));
     if modes.insert {
-        // It moves back to where it is what it would move away.
-        painter.write(format_args!("\x1b[{}P", preceding.width));
+        // It moves back to where it is what it would move away. What makes it wider then moves nothing.
+        let first = line.cluster(col).and_then(|cluster| cluster.chars().next()).or(line.cells[col].char());
+        let width = width::step(first.unwrap_or(' ').into(), None).state.width;
+        painter.write(format_args!("\x1b[{width}P"));
     }
     painter.character(line, col);
 }
