@@ -133,7 +133,7 @@ bench: ## Measure speed, memory and delivery, ours beside peers and the bare lim
 	$(CARGO) build --release --locked -p parallax-cli -p parallax-agent-host -p parallax-bench
 	$(TARGET)/release/parallax-bench figures --programs $(TARGET)/release --rounds $(ROUNDS) --out docs/benchmarks.md
 
-# The programs of `make debug`: the terminal is optimised there too.
+# Built alone: with all of the workspace, dependencies have other features, and other counts.
 .PHONY: bench-instructions
 bench-instructions: ## Count the instructions of some work, and hold them against crates/bench/instructions.toml
 	@if command -v valgrind >/dev/null; then $(CARGO) build --locked -p parallax-bench && $(TARGET)/debug/parallax-bench instructions; \
