@@ -41,6 +41,8 @@ pub(crate) struct Emulator {
     palette: Palette,
     /// What was printed right before, when nothing came between.
     preceding: Option<Preceding>,
+    /// The size has changed since something was printed.
+    resized: bool,
     main_keyboard: Keyboard,
     alternate_keyboard: Keyboard,
     /// Bytes since the program began a synchronised frame.
@@ -61,6 +63,7 @@ impl Emulator {
             modes: Modes::default(),
             palette: Palette::default(),
             preceding: None,
+            resized: false,
             main_keyboard: Keyboard::default(),
             alternate_keyboard: Keyboard::default(),
             frame: None,
@@ -77,6 +80,7 @@ impl Emulator {
                 buffer.extend_tabs();
             }
             self.size = size;
+            self.resized = true;
         }
     }
 

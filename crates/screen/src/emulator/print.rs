@@ -10,7 +10,8 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 impl Emulator {
     /// Prints text without controls. What is not UTF-8 is shown as the replacement character.
     pub(super) fn print(&mut self, bytes: &[u8]) {
-        if self.preceding.is_none() {
+        // After a resize, the cursor may stand elsewhere.
+        if std::mem::take(&mut self.resized) || self.preceding.is_none() {
             self.begin_print();
         }
         if bytes.is_ascii() {
