@@ -185,7 +185,7 @@ fn edit() -> impl Strategy<Value = String> {
             .prop_map(|(action, marker, what)| format!("\x1b[{marker}{what}{action}")),
         1 => (select(vec![" @", " A", "'}", "'~"]), 0..4u8).prop_map(|(action, count)| format!("\x1b[{count}{action}")),
         2 => (0..12u8, 0..13u8).prop_map(|(top, bottom)| format!("\x1b[{top};{bottom}r")),
-        1 => select(vec!["\x1b[r", "\x1b#8", "\x1b[99999X", "\x1b[20b"]).prop_map(str::to_owned),
+        1 => select(vec!["\x1b[r", "\x1b[?6l\x1b#8", "\x1b[99999X", "\x1b[20b"]).prop_map(str::to_owned),
     ]
 }
 
