@@ -10,7 +10,7 @@ use crate::c1::C1;
 use crate::emulator::{Emulator, Mouse};
 use crate::painter::Painter;
 use crate::row::Row;
-use crate::splitter::Splitter;
+use crate::splitter::{Piece, Splitter};
 use crate::terminal::{Fed, Terminal};
 use crate::{inspect, snapshot};
 
@@ -20,6 +20,13 @@ pub struct Screen {
     splitter: Splitter,
     terminal: Terminal,
     behind: Behind,
+}
+
+/// Answers a piece, and leaves what is to be shown of it for later.
+fn hear(terminal: &mut Terminal, behind: &mut Behind, piece: Piece<'_>, fed: &mut Fed) {
+    if terminal.hear(piece, |terminal| behind.catch_up(terminal), fed) {
+        behind.push(piece);
+    }
 }
 
 /// What the program switched on.
@@ -67,7 +74,7 @@ impl Screen {
     pub fn hear(&mut self, bytes: &[u8]) -> Fed {
         let mut fed = Fed { output: Vec::with_capacity(bytes.len()), ..Fed::default() };
         let Self { c1, splitter, terminal, behind } = self;
-        splitter.split(&c1.rewrite(bytes), |piece| terminal.hear(piece, behind, &mut fed));
+        splitter.split(&c1.rewrite(bytes), |piece| hear(terminal, behind, piece, &mut fed));
         if behind.is_long() {
             behind.catch_up(terminal);
         }
@@ -83,8 +90,8 @@ impl Screen {
     pub fn flush(&mut self) -> Fed {
         let mut fed = Fed::default();
         let Self { c1, splitter, terminal, behind } = self;
-        splitter.split(c1.flush(), |piece| terminal.hear(piece, behind, &mut fed));
-        splitter.flush(|piece| terminal.hear(piece, behind, &mut fed));
+        splitter.split(c1.flush(), |piece| hear(terminal, behind, piece, &mut fed));
+        splitter.flush(|piece| hear(terminal, behind, piece, &mut fed));
         self.catch_up();
         fed
     }

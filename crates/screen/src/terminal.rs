@@ -2,7 +2,6 @@
 
 use memchr::memchr;
 
-use crate::behind::Behind;
 use crate::csi::{self, Csi, Params};
 use crate::emulator::{Emulator, link_fields};
 use crate::query;
@@ -49,21 +48,21 @@ impl Terminal {
         }
     }
 
-    /// Takes a piece: answers it when it is a query, and notes what the program reports. What the screen is to show waits in
-    /// `behind`.
-    pub(crate) fn hear(&mut self, piece: Piece<'_>, behind: &mut Behind, fed: &mut Fed) {
+    /// Takes a piece: answers it when it is a query, which comes after `catch_up`, and notes what the program reports. True: it
+    /// is to be shown, in time.
+    pub(crate) fn hear(&mut self, piece: Piece<'_>, catch_up: impl FnOnce(&mut Self), fed: &mut Fed) -> bool {
         let start = fed.output.len();
         match piece {
             Piece::Sequence(bytes) => {
                 if query::may_be(bytes) {
                     // The answer says how things are at this point.
-                    behind.catch_up(self);
+                    catch_up(self);
                     if query::answer(bytes, &self.emulator, &mut fed.replies) {
                         if std::mem::take(&mut self.open) {
                             // The query ended what came before. Without it, that would go on in what comes next.
                             fed.output.extend_from_slice(STRING_TERMINATOR);
                         }
-                        return;
+                        return false;
                     }
                 }
                 self.report(bytes, &mut fed.reports);
@@ -76,9 +75,9 @@ impl Terminal {
             Piece::Fragment(_) => {}
         }
         fed.output.extend_from_slice(piece.bytes());
-        behind.push(piece);
         fed.report_starts.resize(fed.reports.len(), start);
         self.open = piece.is_open();
+        true
     }
 
     /// What a sequence tells about the program.
