@@ -71,12 +71,11 @@ impl RunAgents {
             }
             return Ok(Some(MessageProgress::Answered(answer.content.clone())));
         }
-        if shown.status == AgentStatus::Stopped {
-            let reason = shown.exit.map_or_else(|| "it ended".to_owned(), |exit| exit.reason);
-            return Err(Problem::new(Code::AgentStopped, format!("the agent has ended: {reason}")));
-        }
+        check_alive(&shown)?;
         let sent = messages.iter().find(|sent| sent.id == message);
         if let Some(sent) = sent.filter(|sent| sent.state == Some(MessageState::Failed)) {
+            // It may have ended since it was looked at, and its messages with it.
+            check_alive(&self.fetch(agent).await?)?;
             return Err(failed(sent.failure.as_deref().unwrap_or("the agent failed to answer")));
         }
         Ok(shown.attention.map(|attention| MessageProgress::Asks(Box::new(attention))))
@@ -193,6 +192,14 @@ pub(super) async fn stop(locator: &AgentLocator, agent: &AgentId) -> Result<(), 
         Err(problem) if problem.code == Code::AgentNotFound => Ok(()),
         outcome => outcome.map(drop),
     }
+}
+
+fn check_alive(agent: &Agent) -> Result<(), Problem> {
+    if agent.status != AgentStatus::Stopped {
+        return Ok(());
+    }
+    let reason = agent.exit.as_ref().map_or("it ended", |exit| exit.reason.as_str());
+    Err(Problem::new(Code::AgentStopped, format!("the agent has ended: {reason}")))
 }
 
 fn failed(why: &str) -> Problem {
