@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import httpx
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 PROTOCOL = "parallax.terminal.v1"
@@ -52,7 +52,10 @@ def events(base: str, since: str | None = None, agent: str | None = None, token:
 
 @dataclass
 class Terminal:
-    """One agent's terminal over `parallax.terminal.v1`. `offset` is the cursor: a new one with `since` goes on there."""
+    """One agent's terminal over `parallax.terminal.v1`. `offset` is the cursor: a new one with `since` goes on there.
+
+    A server that goes away, or a connection that breaks, is waited for: the frames go on where they were.
+    """
 
     base: str
     agent: str
@@ -62,12 +65,15 @@ class Terminal:
     offset: int = field(default=0, init=False)
 
     def __enter__(self) -> "Terminal":
-        query = [f"since={self.since}"] if self.since is not None else []
+        self._connect(self.since)
+        return self
+
+    def _connect(self, since: int | None) -> None:
+        query = [f"since={since}"] if since is not None else []
         query += ["mode=view"] if self.view else []
         url = f"{self.base.replace('http', 'ws', 1)}/api/managed-agents/{self.agent}/terminal?{'&'.join(query)}"
         headers = {"authorization": f"Bearer {self.token}"} if self.token else None
         self._socket = connect(url, subprotocols=[PROTOCOL], additional_headers=headers, max_size=2**21)
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._socket.close()
@@ -78,16 +84,34 @@ class Terminal:
 
     def frames(self) -> Iterator[tuple[str, bytes | dict]]:
         """`("output", bytes)`, or the name of a control frame and the frame itself, until the agent has ended."""
-        try:
-            for frame in self._socket:
-                if isinstance(frame, bytes):
-                    self.offset = int.from_bytes(frame[:8], "big") + len(frame) - 8
-                    yield "output", frame[8:]
-                    continue
-                control = json.loads(frame)
-                if "offset" in control:
-                    self.offset = control["offset"]
-                yield control["type"], control
-        except ConnectionClosed as closed:
-            if closed.rcvd is None or closed.rcvd.code not in (1000, 4000):
-                raise
+        while True:
+            try:
+                frame = self._socket.recv()
+            except ConnectionClosed as closed:
+                code = closed.rcvd.code if closed.rcvd else None
+                # 1001: the server goes away; 4503: it does not reach the agent's; none: the connection broke.
+                if code not in (None, 1001, 4503):
+                    if code != 4000:
+                        raise
+                    return
+                self._connect_again()
+                continue
+            if isinstance(frame, bytes):
+                self.offset = int.from_bytes(frame[:8], "big") + len(frame) - 8
+                yield "output", frame[8:]
+                continue
+            control = json.loads(frame)
+            if "offset" in control:
+                self.offset = control["offset"]
+            yield control["type"], control
+
+    def _connect_again(self) -> None:
+        pause = 0.2
+        while True:
+            time.sleep(pause)
+            try:
+                return self._connect(self.offset)
+            except (OSError, InvalidStatus) as refused:
+                if isinstance(refused, InvalidStatus) and refused.response.status_code not in (429, 503):
+                    raise
+                pause = min(pause * 2, 5)

@@ -64,37 +64,69 @@ async function* lines(body: ReadableStream<Uint8Array>): AsyncGenerator<string> 
 /** A control frame of the server. */
 export type Control = { type: string; offset?: number; exit?: components["schemas"]["AgentExit"] };
 
-/** One agent's terminal over `parallax.terminal.v1`. `offset` is the cursor: another one with `since` goes on there. */
+/** Codes after which a terminal is opened again: the server goes away, does not reach the agent's, or the connection broke. */
+const AGAIN = [1001, 1006, 4503];
+
+/**
+ * One agent's terminal over `parallax.terminal.v1`. `offset` is the cursor: another one with `since` goes on there, and so does this
+ * one when its server went away or its connection broke.
+ */
 export class Terminal {
   offset = 0;
   onOutput: (bytes: Uint8Array) => void = () => undefined;
   onControl: (frame: Control) => void = () => undefined;
   /** Called once, with the code of the WebSocket: 4000 when the agent has ended. */
   onClose: (code: number) => void = () => undefined;
-  readonly #socket: WebSocket;
+  readonly #url: (since: number | undefined) => Promise<string>;
+  #socket: WebSocket | undefined;
+  /** What was typed before it was open. */
+  #typed: string[] = [];
+  #isClosed = false;
 
-  constructor(base: string, agentId: string, options: { since?: number; view?: boolean; ticket?: string } = {}) {
-    const query = new URLSearchParams();
-    if (options.since !== undefined) query.set("since", String(options.since));
-    if (options.view) query.set("mode", "view");
-    // Browsers cannot send a header with a WebSocket: POST /api/tickets gives what opens one.
-    if (options.ticket) query.set("ticket", options.ticket);
-    const url = `${base.replace(/^http/, "ws")}/api/managed-agents/${agentId}/terminal?${query}`;
-    this.#socket = new WebSocket(url, PROTOCOL);
-    this.#socket.binaryType = "arraybuffer";
-    this.#socket.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => this.#take(data);
-    this.#socket.onclose = ({ code }) => this.onClose(code);
+  /** `ticket` gets one from `POST /api/tickets`, where a token is needed: browsers cannot send a header with a WebSocket. */
+  constructor(
+    base: string,
+    agentId: string,
+    options: { since?: number; view?: boolean; ticket?: () => Promise<string> } = {},
+  ) {
+    this.#url = async (since) => {
+      const query = new URLSearchParams();
+      if (since !== undefined) query.set("since", String(since));
+      if (options.view) query.set("mode", "view");
+      if (options.ticket) query.set("ticket", await options.ticket());
+      return `${base.replace(/^http/, "ws")}/api/managed-agents/${agentId}/terminal?${query}`;
+    };
+    void this.#connect(options.since, 200);
   }
 
   /** Types, as a person would, once the terminal is open. */
   type(text: string): void {
-    const send = () => this.#socket.send(new TextEncoder().encode(text));
-    if (this.#socket.readyState === this.#socket.OPEN) send();
-    else this.#socket.addEventListener("open", send, { once: true });
+    if (this.#socket?.readyState === 1) this.#socket.send(new TextEncoder().encode(text));
+    else this.#typed.push(text);
   }
 
   close(): void {
-    this.#socket.close();
+    this.#isClosed = true;
+    this.#socket?.close();
+  }
+
+  async #connect(since: number | undefined, wait: number): Promise<void> {
+    const socket = new WebSocket(await this.#url(since), PROTOCOL);
+    let isOpen = false;
+    this.#socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => {
+      isOpen = true;
+      for (const text of this.#typed.splice(0)) this.type(text);
+    };
+    socket.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => this.#take(data);
+    socket.onclose = async ({ code }) => {
+      if (this.#isClosed || !AGAIN.includes(code)) return this.onClose(code);
+      await pause(wait);
+      // Before anything came, it begins as it was asked to.
+      const at = this.offset || since;
+      void this.#connect(at, isOpen ? 200 : Math.min(wait * 2, 5000));
+    };
   }
 
   #take(data: ArrayBuffer | string): void {
