@@ -43,6 +43,8 @@ pub(crate) struct Emulator {
     preceding: Option<Preceding>,
     /// The size has changed since something was printed.
     resized: bool,
+    /// A resize has moved the cursor: what is printed next is joined to nothing.
+    displaced: bool,
     main_keyboard: Keyboard,
     alternate_keyboard: Keyboard,
     /// Bytes since the program began a synchronised frame.
@@ -64,6 +66,7 @@ impl Emulator {
             palette: Palette::default(),
             preceding: None,
             resized: false,
+            displaced: false,
             main_keyboard: Keyboard::default(),
             alternate_keyboard: Keyboard::default(),
             frame: None,
@@ -75,12 +78,14 @@ impl Emulator {
         let size = bounded(size);
         if size != self.size {
             let (cols, rows) = (usize::from(size.cols), usize::from(size.rows));
+            let before = self.buffer().x;
             for buffer in [&mut self.main, &mut self.alternate] {
                 buffer.resize(cols, rows);
                 buffer.extend_tabs();
             }
             self.size = size;
             self.resized = true;
+            self.displaced |= self.buffer().x != before;
         }
     }
 

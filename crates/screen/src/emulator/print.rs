@@ -10,6 +10,9 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 impl Emulator {
     /// Prints text without controls. What is not UTF-8 is shown as the replacement character.
     pub(super) fn print(&mut self, bytes: &[u8]) {
+        if std::mem::take(&mut self.displaced) {
+            self.preceding = None;
+        }
         // After a resize, the cursor may stand elsewhere.
         if std::mem::take(&mut self.resized) || self.preceding.is_none() {
             self.begin_print();
