@@ -93,6 +93,9 @@ impl axum::response::IntoResponse for Problem {
     fn into_response(self) -> axum::response::Response {
         let status = axum::http::StatusCode::from_u16(self.status).unwrap_or_default();
         let body = serde_json::to_vec(&self).unwrap_or_default();
-        (status, [(axum::http::header::CONTENT_TYPE, PROBLEM_JSON)], body).into_response()
+        let mut response = (status, [(axum::http::header::CONTENT_TYPE, PROBLEM_JSON)], body).into_response();
+        // For who logs it: the body is only bytes by now.
+        response.extensions_mut().insert(self);
+        response
     }
 }

@@ -1,11 +1,13 @@
 //! Logs: to standard error, for people on a terminal and as JSON lines elsewhere.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::response::Response;
+use parallax_api::{Code, Problem};
 use tower_http::trace::TraceLayer;
 use tracing::Span;
 use tracing_subscriber::EnvFilter;
@@ -50,16 +52,25 @@ pub fn trace(router: Router) -> Router {
                 )
             })
             .on_request(())
-            .on_response(|response: &Response, took: std::time::Duration, _: &Span| {
-                tracing::debug!(
-                    status = response.status().as_u16(),
-                    duration_ms = took.as_millis() as u64,
-                    "answered"
-                );
-            })
+            .on_response(|response: &Response, took: Duration, _: &Span| log_answer(response, took))
             .on_body_chunk(())
             .on_eos(())
-            // Server errors are logged where they are made; a second line here would say nothing new.
+            // Logged as the answer that it became.
             .on_failure(()),
     )
+}
+
+/// The line of an answer. One that says that this server failed is for its operator, the rest for who looks closer.
+fn log_answer(response: &Response, took: Duration) {
+    let status = response.status().as_u16();
+    let duration_ms = took.as_millis() as u64;
+    match response.extensions().get::<Problem>() {
+        Some(problem) if problem.code == Code::Internal => {
+            tracing::error!(status, duration_ms, detail = problem.detail, "failed to answer");
+        }
+        Some(problem) => {
+            tracing::debug!(status, duration_ms, code = %problem.code, detail = problem.detail, "refused");
+        }
+        None => tracing::debug!(status, duration_ms, "answered"),
+    }
 }
