@@ -35,20 +35,32 @@ impl Collector for FleetCollector {
             let value = i64::from(runtime.health().status.healthy);
             ConstGauge::new(value).encode(healthy.encode_family(&labels)?)?;
         }
-        let mut counts: BTreeMap<(String, &'static str), i64> = BTreeMap::new();
+        let mut agents: BTreeMap<[(&str, String); 2], i64> = BTreeMap::new();
+        let mut waiting: BTreeMap<[(&str, String); 2], i64> = BTreeMap::new();
         for agent in self.app.cache.all() {
-            *counts.entry((agent.runtime, agent.status.as_str())).or_default() += 1;
+            let runtime = ("runtime", agent.runtime);
+            if let Some(attention) = agent.attention {
+                let kind = ("kind", attention.kind.as_str().to_owned());
+                *waiting.entry([runtime.clone(), kind]).or_default() += 1;
+            }
+            *agents.entry([runtime, ("status", agent.status.as_str().to_owned())]).or_default() += 1;
         }
-        let mut agents = encoder.encode_descriptor(
-            "agents",
-            "Agents that are known, by runtime and status",
-            None,
-            MetricType::Gauge,
-        )?;
-        for ((runtime, status), count) in counts {
-            let labels = [("runtime", runtime.as_str()), ("status", status)];
-            ConstGauge::new(count).encode(agents.encode_family(&labels)?)?;
-        }
-        Ok(())
+        encode_counts(&mut encoder, "agents", "Agents that are known, by runtime and status", agents)?;
+        let help = "Agents that need a person, by runtime and what for";
+        encode_counts(&mut encoder, "agents_waiting", help, waiting)
     }
+}
+
+/// A gauge with a value for each of these labels.
+fn encode_counts(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    counts: BTreeMap<[(&str, String); 2], i64>,
+) -> Result<(), std::fmt::Error> {
+    let mut encoder = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (labels, count) in counts {
+        ConstGauge::new(count).encode(encoder.encode_family(&labels)?)?;
+    }
+    Ok(())
 }

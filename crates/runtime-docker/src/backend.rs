@@ -9,6 +9,7 @@ use parallax_api::runtime::RuntimeKind;
 use parallax_api::{AgentId, Problem};
 use parallax_profile::{Launch, Profiles};
 use parallax_runtime_core::{AgentBackend, FoundHost, Health, HostAddress, Usage};
+use parallax_service::metrics::Metrics;
 
 use crate::config::DockerConfig;
 use crate::context::Context;
@@ -49,6 +50,10 @@ impl AgentBackend for DockerBackend {
     async fn check(&self) -> Health {
         let unhealthy = |problem: Problem| Health { trouble: Some(problem.detail), types: Vec::new() };
         self.health().await.unwrap_or_else(unhealthy)
+    }
+
+    fn register_metrics(&self, metrics: &Metrics) {
+        self.context.images.pulls.register(metrics);
     }
 
     async fn launch(&self, id: &AgentId, launch: &Launch) -> Result<HostAddress, Problem> {

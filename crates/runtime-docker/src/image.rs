@@ -16,6 +16,7 @@ use parallax_profile::{Launch, Profile, Profiles};
 use serde::Deserialize;
 
 use crate::engine;
+use crate::pull_metrics::PullMetrics;
 
 /// The registry of names without one, as the user's configuration calls it.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
@@ -38,11 +39,13 @@ pub enum Pull {
 pub(crate) struct Images {
     named: BTreeMap<String, String>,
     pull: Pull,
+    /// How fetches went.
+    pub(crate) pulls: PullMetrics,
 }
 
 impl Images {
     pub(crate) fn new(named: BTreeMap<String, String>, pull: Pull) -> Self {
-        Self { named, pull }
+        Self { named, pull, pulls: PullMetrics::default() }
     }
 
     /// The image of a launch: the request's, the one named for its type, or the one that `make images` builds for it.
@@ -67,9 +70,9 @@ impl Images {
             return Err(not_found(image, None));
         }
         // In a task of its own: it goes on when the spawn is given up, and the next one finds the image.
-        let (engine, name) = (docker.clone(), image.to_owned());
-        let pulled =
-            tokio::spawn(async move { pull(&engine, &name).await }).await.map_err(Problem::internal)?;
+        let (engine, name, pulls) = (docker.clone(), image.to_owned(), self.pulls.clone());
+        let pulling = async move { pulls.measured(pull(&engine, &name)).await };
+        let pulled = tokio::spawn(pulling).await.map_err(Problem::internal)?;
         pulled.map_err(|why| not_found(image, Some(&why)))?;
         inspect(docker, image).await?.ok_or_else(|| not_found(image, None))
     }

@@ -3,7 +3,7 @@
 //! - `context`: what the following parts share. `backend` implements the trait with them: `launch` starts a container,
 //!   `discovery` finds containers, `removal` removes them, `host_files` copies a dead host's
 //!   files out of one, `usage` measures them.
-//! - A launch: `image` (which one, and pulling it) → `network` → `host_volume` (the host program, for any image) → `container`
+//! - A launch: `image` (which one, and pulling it, which `pull_metrics` counts) → `network` → `host_volume` (the host program, for any image) → `container`
 //!   (the request to the engine: a pure function) → `directories` → `start` (the launch goes in by standard input, the result
 //!   of the start comes out) → `connector`.
 //! - What keeps agents apart: `volumes` (which ones may be worked in), `egress` (what may be reached).
@@ -32,6 +32,7 @@ mod image;
 mod launch;
 mod layout;
 mod network;
+mod pull_metrics;
 mod removal;
 mod start;
 mod usage;

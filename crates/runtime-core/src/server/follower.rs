@@ -41,6 +41,8 @@ struct Follower {
     published_exit: Option<AgentExit>,
     /// What became of the agent's workspace.
     workspace_end: Option<WorkspaceEnd>,
+    /// Since when the agent has been starting.
+    starting_since: Option<Time>,
     backoff: Backoff,
 }
 
@@ -55,6 +57,7 @@ impl RuntimeCore {
             entry: entry.clone(),
             published_exit,
             workspace_end: None,
+            starting_since: None,
             backoff: BACKOFF,
         };
         let following = async move {
@@ -159,6 +162,7 @@ impl Follower {
         // First, so that a subscriber that is woken by the event finds the agent as the event says.
         if let Some(agent) = &agent {
             self.entry.publish(agent.clone());
+            self.measure_start(agent);
         }
         let exit = match &event.data {
             EventData::AgentStopped { agent, .. } => agent.exit.clone(),
@@ -169,6 +173,26 @@ impl Follower {
             self.published_exit = exit;
         }
         Ok(())
+    }
+
+    /// Counts how long the agent was starting, once it no longer is. By the events: they say when it was, however late they are read.
+    fn measure_start(&mut self, agent: &Agent) {
+        match agent.status {
+            // One that has ended before was asked for again.
+            AgentStatus::Starting if self.published_exit.is_none() => {
+                self.starting_since = Some(agent.created_at);
+            }
+            AgentStatus::Starting => {
+                self.starting_since.get_or_insert(agent.updated_at);
+            }
+            AgentStatus::Stopped => self.starting_since = None,
+            AgentStatus::Ready | AgentStatus::Busy | AgentStatus::Error => {
+                let Some(since) = self.starting_since.take() else { return };
+                let took = agent.updated_at.as_millis().saturating_sub(since.as_millis());
+                let took = Duration::from_millis(u64::try_from(took).unwrap_or_default());
+                self.core.metrics.started(&agent.r#type, took);
+            }
+        }
     }
 
     /// Ends the workspace of an agent that has ended, and says in the agent's exit what became of it.
