@@ -155,6 +155,10 @@ test-openapi: debug $(OPENAPI_STAMP) ## The descriptions of both APIs: validated
 	PARALLAX_OPENAPI_TOOLS="$(OPENAPI)" \
 	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(openapi)'
 
+.PHONY: test-deploy
+test-deploy: debug ## What deploy/ has for operators: dashboard and alerts, with Debian's `prometheus`
+	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(deploy)'
+
 .PHONY: test-docker-browser
 test-docker-browser: debug host test-images $(BROWSER_STAMP) ## The same page with an agent in a container
 	PARALLAX_BROWSER_MODULES="$(BROWSER)/node_modules" \

@@ -5,6 +5,7 @@ mod conformance;
 mod containers;
 mod images;
 mod isolation;
+mod monitoring;
 mod neighbours;
 mod networks;
 mod placement;

@@ -5,6 +5,7 @@
 //!
 //! - [`mod@conformance`]: the suite that every backend passes
 //! - [`backend`], [`local`], [`docker`], [`k8s`], [`server`]: what is under test, started, killed, inspected
+//! - [`registry`]: a registry of images
 //! - [`in_process`]: servers within the test's own process
 //! - [`up`]: control plane and local runtime in one, as `parallax up` starts them
 //! - [`user`], [`viewer`]: a client with a user's verbs; a terminal as plain as a page's
@@ -14,6 +15,7 @@
 //! - [`real_cli`](mod@real_cli): the real CLIs and what every one of them must do
 //! - [`awkward_messages`], [`odd_messages`]: messages of every shape that has gone wrong on the way into a terminal, or could be taken for more
 //! - [`wait`]: bounded waits
+//! - [`prometheus`]: what is scraped, and the dashboard over it
 //! - [`processes`], [`programs`]: the processes of this machine; the built programs
 //! - [`parallax`], [`pty`]: the program `parallax` run to its end, or in a terminal
 
@@ -31,8 +33,10 @@ pub mod parallax;
 pub mod pattern_run;
 pub mod processes;
 pub mod programs;
+pub mod prometheus;
 pub mod pty;
 pub mod real_cli;
+pub mod registry;
 pub mod server;
 pub mod up;
 pub mod user;

@@ -4,6 +4,7 @@ mod conformance;
 mod dead_hosts;
 mod forward;
 mod lifecycle;
+mod monitoring;
 mod replicas;
 mod resources;
 mod suspend;
