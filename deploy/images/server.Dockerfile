@@ -10,6 +10,8 @@ COPY parallax parallax-control-plane parallax-runtime-local parallax-runtime-doc
      parallax-agent-host /usr/local/bin/
 RUN parallax --version && parallax-control-plane --version && parallax-runtime-docker --version \
  && parallax-runtime-k8s --version
+LABEL org.opencontainers.image.title="parallax-server" org.opencontainers.image.description="Parallax servers and the program parallax" \
+      org.opencontainers.image.licenses="Apache-2.0"
 # By it the Docker runtime knows which volumes servers run on.
 LABEL io.parallax.component=server
 ENV PARALLAX_STATE_DIR=/var/lib/parallax LANG=C.UTF-8

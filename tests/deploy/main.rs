@@ -1,3 +1,4 @@
 //! What `deploy/` has for operators, tried with the programs that read it. `make test-deploy` runs it.
 
+mod chart;
 mod monitoring;

@@ -14,6 +14,7 @@
 //! - [`models`]: scripted models for the three model APIs, so that the real CLIs run without an account
 //! - [`real_cli`](mod@real_cli): the real CLIs and what every one of them must do
 //! - [`awkward_messages`], [`odd_messages`]: messages of every shape that has gone wrong on the way into a terminal, or could be taken for more
+//! - [`chart`]: the Helm chart, rendered
 //! - [`wait`]: bounded waits
 //! - [`prometheus`]: what is scraped, and the dashboard over it
 //! - [`processes`], [`programs`]: the processes of this machine; the built programs
@@ -21,6 +22,7 @@
 
 pub mod awkward_messages;
 pub mod backend;
+pub mod chart;
 pub mod conformance;
 pub mod docker;
 pub mod fake_agent;

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod dead_hosts;
+mod deployment;
 mod forward;
 mod lifecycle;
 mod monitoring;

@@ -1,11 +1,22 @@
+{{- /*
+What names begin with. A StatefulSet's pods have a label with its name and ten characters more, of 63 at most: a long release is cut
+off, and told apart by a digest.
+*/ -}}
+{{- define "parallax.name" -}}
+{{- if gt (len .Release.Name) 38 -}}
+{{ printf "%s-%s" (.Release.Name | trunc 31 | trimSuffix "-") (.Release.Name | sha256sum | trunc 6) }}
+{{- else -}}
+{{ .Release.Name }}
+{{- end -}}
+{{- end }}
 {{- define "parallax.runtime" -}}
-{{ .Release.Name }}-runtime
+{{ include "parallax.name" . }}-runtime
 {{- end }}
 {{- define "parallax.controlPlane" -}}
-{{ .Release.Name }}-control-plane
+{{ include "parallax.name" . }}-control-plane
 {{- end }}
 {{- define "parallax.api" -}}
-{{ .Values.api.existingSecret | default (printf "%s-api" .Release.Name) }}
+{{- if .Values.api.generate }}{{ include "parallax.name" . }}-api{{ else }}{{ .Values.api.existingSecret }}{{ end -}}
 {{- end }}
 {{- define "parallax.labels" -}}
 app.kubernetes.io/name: parallax
@@ -34,17 +45,24 @@ readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
 {{- end }}
+{{- /* As the API server completes it: left out, each would be a change whenever this is applied. */ -}}
 {{- define "parallax.claim" -}}
-- metadata:
+- apiVersion: v1
+  kind: PersistentVolumeClaim
+  metadata:
     name: state
+    creationTimestamp: null
   spec:
     accessModes: [ReadWriteOnce]
+    volumeMode: Filesystem
     {{- with .className }}
     storageClassName: {{ . }}
     {{- end }}
     resources:
       requests:
-        storage: {{ .size }}
+        storage: {{ include "parallax.quantity" .size }}
+  status:
+    phase: Pending
 {{- end }}
 {{- define "parallax.token" -}}
 - name: PARALLAX_API_TOKEN
@@ -52,4 +70,8 @@ capabilities:
     secretKeyRef:
       name: {{ include "parallax.api" . }}
       key: token
+{{- end }}
+{{- /* A quantity as it was written: templates print large numbers with an exponent. */ -}}
+{{- define "parallax.quantity" -}}
+{{ . | toJson | trimAll "\"" }}
 {{- end }}
