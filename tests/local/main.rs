@@ -15,6 +15,7 @@ mod private_memory;
 mod quick_start;
 mod refusals;
 mod shells;
+mod stopped_host;
 mod survival;
 mod terminal_closes;
 mod typing;

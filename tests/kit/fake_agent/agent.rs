@@ -1,6 +1,8 @@
 //! The fake agent's life: start, turns, end.
 
 use std::collections::VecDeque;
+use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,6 +17,7 @@ use super::process;
 use super::screen::{Screen, State};
 use super::script::{self, Act};
 use super::session_file::{Outcome, SessionFile};
+use crate::wait::{PATIENCE, until};
 
 /// What the login screen takes.
 const LOGIN_CODE: &str = "let-me-in";
@@ -41,7 +44,7 @@ pub async fn run(options: Options) -> anyhow::Result<i32> {
     let input = Input::open()?;
     let screen = Screen::open(!options.no_status)?;
     let lines = options.lines.clone().or_else(|| std::env::var_os("FAKE_AGENT_LINES").map(Into::into));
-    let lines = lines.map(std::fs::read_to_string).transpose()?.unwrap_or_default();
+    let lines = lines.map(fs::read_to_string).transpose()?.unwrap_or_default();
     let mut agent = FakeAgent {
         options,
         lines,
@@ -53,6 +56,7 @@ pub async fn run(options: Options) -> anyhow::Result<i32> {
         footer: "starting",
         opened: 0,
         leaving: false,
+        late: None,
         replies: Vec::new(),
     };
     let code = match agent.live().await {
@@ -111,6 +115,8 @@ struct FakeAgent {
     opened: usize,
     /// Ctrl-C was pressed once.
     leaving: bool,
+    /// The file that the end of this turn waits for.
+    late: Option<PathBuf>,
     replies: Vec<Reply>,
 }
 
@@ -192,10 +198,17 @@ impl FakeAgent {
             self.print(&format!("* {answer}"));
         }
         match stopped {
-            None => {
-                self.session_file.over(Outcome::Completed, &answer, None)?;
-                self.rest(State::Done, "");
-            }
+            None => match self.late.take() {
+                None => {
+                    self.session_file.over(Outcome::Completed, &answer, None)?;
+                    self.rest(State::Done, "");
+                }
+                Some(file) => {
+                    self.rest(State::Done, "");
+                    until("a file to be there", PATIENCE, async || fs::metadata(&file)).await;
+                    self.session_file.over(Outcome::Completed, &answer, None)?;
+                }
+            },
             Some(Stop::Interrupted) => {
                 self.session_file.over(Outcome::Interrupted, &answer, None)?;
                 self.print("! interrupted");
@@ -224,6 +237,10 @@ impl FakeAgent {
             Act::Say(text) => text,
             Act::Print(text) => {
                 self.print(&text);
+                return Ok(None);
+            }
+            Act::Late(file) => {
+                self.late = Some(file);
                 return Ok(None);
             }
             Act::Wait(time) => {

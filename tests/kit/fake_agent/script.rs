@@ -1,5 +1,6 @@
 //! What a prompt makes the fake agent do: `do ACT && ACT && …`. Any other prompt is echoed.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// One thing to do in a turn. What most of them give is a line of the turn's answer.
@@ -13,6 +14,8 @@ pub(super) enum Act {
     Wait(Duration),
     /// `gate`: until Ctrl-G is typed.
     Gate,
+    /// `late FILE`: the session file has the end of this turn only once FILE is there, after all else says that it is over.
+    Late(PathBuf),
     /// `ask WHAT`: permission; gives `permitted`, `permitted for good` or `refused`.
     Ask(String),
     /// `choose A|B|C`: gives `chose …`.
@@ -69,6 +72,7 @@ fn parse_act(text: &str) -> Result<Act, String> {
         "print" => Act::Print(rest.to_owned()),
         "wait" => Act::Wait(Duration::from_millis(number()? as u64)),
         "gate" => Act::Gate,
+        "late" => Act::Late(rest.into()),
         "ask" => Act::Ask(rest.to_owned()),
         "choose" => Act::Choose(rest.split('|').map(|choice| choice.trim().to_owned()).collect()),
         "lines" => Act::Lines(number()?),
