@@ -13,11 +13,19 @@ use tokio::net::TcpListener;
 struct Args {
     #[command(flatten)]
     control_plane: ControlPlaneArgs,
+    /// Print the description of the API (OpenAPI, JSON), and do nothing else
+    #[arg(long)]
+    print_openapi: bool,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let (config, listen, log) = Args::parse().control_plane.resolve()?;
+    let args = Args::parse();
+    if args.print_openapi {
+        println!("{}", parallax_control_plane::openapi().to_pretty_json()?);
+        return Ok(());
+    }
+    let (config, listen, log) = args.control_plane.resolve()?;
     telemetry::init(&log)?;
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
