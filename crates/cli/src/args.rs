@@ -122,6 +122,12 @@ impl Cli {
                     "Address and port of the page and the API; `PORT` sets the port alone [default: 127.0.0.1:3000]",
                 )
             })
+            .mut_arg("profiles", |arg| {
+                arg.help(
+                    "Directory with agent profiles that add to or override the built-in ones [default: the one that is \
+                     installed with the program]",
+                )
+            })
         })
     }
 

@@ -15,6 +15,7 @@
 //! | `up` | control plane and local runtime in this process |
 //! | `manual` | completions and manual pages, from the definition of the command line |
 //! | `doctor` | checks of what is installed and running |
+//! | `installed` | the agent types that are installed beside the program |
 //! | `find` | an agent by its id, the beginning of one, or its name |
 //! | `output` | tables and text; knows no other module |
 //! | `error`, `exit_code`, `problem_text` | how a command fails: its exit code, and the problem as text |
@@ -30,6 +31,7 @@ mod error;
 mod events;
 mod exit_code;
 mod find;
+mod installed;
 mod lifecycle;
 mod list;
 mod logs;

@@ -26,6 +26,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::error::CliError;
+use crate::installed;
 use crate::output::Output;
 use stop::{Signals, StopSignal};
 
@@ -60,6 +61,7 @@ impl UpArgs {
         let mut for_runtime = server.clone();
         for_runtime.listen = Some(self.runtime_listen);
         let (mut runtime, IgnoredAny) = for_runtime.resolve_with("runtime-local", 3100)?;
+        runtime.profiles = runtime.profiles.or_else(installed::profiles);
         let (mut config, listen, _) = self.control_plane.resolve()?;
         if config.state_dir == runtime.state_dir {
             // One directory was named for both.

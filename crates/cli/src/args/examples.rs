@@ -3,7 +3,7 @@
 pub(super) const UP: &str = "\
 Examples:
   parallax up                                   page and API on 127.0.0.1:3000, local runtime on 127.0.0.1:3100
-  parallax up --profiles examples/profiles      with more agent types, such as `shell`
+  parallax up --profiles ~/profiles             with agent types of your own
   parallax up --listen 127.0.0.1:4000 --runtime-listen 127.0.0.1:4100";
 
 pub(super) const SPAWN: &str = "\

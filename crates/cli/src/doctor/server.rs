@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 
 use super::Check;
 use crate::error::CliError;
+use crate::installed;
 
 /// Where `parallax up` would be, given the same arguments.
 #[derive(Args, Debug)]
@@ -21,7 +22,7 @@ pub(crate) struct ServerArgs {
     /// Directory for what outlives the servers [default: under the XDG state directory]
     #[arg(long, env = "PARALLAX_STATE_DIR", value_name = "DIR")]
     state_dir: Option<PathBuf>,
-    /// Directory with more agent profiles
+    /// Directory with more agent profiles [default: the one that is installed with the program]
     #[arg(long, env = "PARALLAX_PROFILES", value_name = "DIR")]
     profiles: Option<PathBuf>,
     /// The agent host's program [default: beside this one, then on the PATH]
@@ -32,9 +33,9 @@ pub(crate) struct ServerArgs {
 impl ServerArgs {
     pub(super) fn profiles(&self) -> Result<Profiles, CliError> {
         let builtin = Profiles::builtin();
-        match &self.profiles {
+        match self.profiles.clone().or_else(installed::profiles) {
             Some(directory) => {
-                builtin.with_directory(directory).map_err(|error| CliError::Usage(error.to_string()))
+                builtin.with_directory(&directory).map_err(|error| CliError::Usage(error.to_string()))
             }
             None => Ok(builtin),
         }
