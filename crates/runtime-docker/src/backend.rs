@@ -34,8 +34,10 @@ impl DockerBackend {
         let docker = self.context.docker()?;
         let info = docker.info().await.map_err(|error| engine::problem("describe itself", &error))?;
         let kind = info.os_type.unwrap_or_default();
-        let trouble =
-            (kind != "linux").then(|| format!("the Docker engine runs containers of {kind}, not of Linux"));
+        let trouble = match kind.as_str() {
+            "linux" => self.context.host_volume.program(docker).await.err().map(|problem| problem.detail),
+            _ => Some(format!("the Docker engine runs containers of {kind}, not of Linux")),
+        };
         let types = self.context.images.types(docker, &self.profiles).await;
         Ok(Health { trouble, types: types.map_err(|error| engine::problem("list its images", &error))? })
     }

@@ -58,7 +58,8 @@ pub struct DockerArgs {
     /// How to reach agents: auto, address, exec [default: auto]
     #[arg(long, value_enum, value_name = "HOW")]
     pub reach: Option<ConnectMode>,
-    /// The agent host's program, a static one [default: beside this one, then on the PATH]
+    /// The agent host's program, a static one; an engine on another kind of machine gets the one beside it that is called
+    /// FILE-MACHINE, such as parallax-agent-host-aarch64 [default: beside this one, then on the PATH]
     #[arg(long, env = "PARALLAX_AGENT_HOST", value_name = "FILE")]
     pub agent_host: Option<PathBuf>,
 }

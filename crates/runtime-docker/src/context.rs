@@ -12,6 +12,7 @@ use crate::connector::Connector;
 use crate::credentials::Credential;
 use crate::egress::Egress;
 use crate::engine::{self, Engine};
+use crate::host_program::HostPrograms;
 use crate::host_volume::HostVolume;
 use crate::identity::Identity;
 use crate::image::Images;
@@ -57,7 +58,7 @@ impl Context {
             engine: Engine::default(),
             images: Images::new(config.images.clone(), config.pull),
             network: Network::parse(config.network.as_deref(), Egress::parse(&config.egress)?)?,
-            host_volume: HostVolume::new(config.host_program.clone(), &identity)?,
+            host_volume: HostVolume::new(HostPrograms::new(config.host_program.clone())?, &identity),
             connector: Connector::new(config.reach, identity.clone()),
             identity,
             user: config.user,

@@ -6,9 +6,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
 
-use anyhow::Context;
 use bollard::Docker;
 use bollard::body_full;
 use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType, VolumeCreateRequest};
@@ -20,10 +18,10 @@ use bytes::Bytes;
 use futures::StreamExt;
 use parallax_api::{Code, Problem};
 use sha2::{Digest, Sha256};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
-use crate::elf::is_static;
 use crate::engine;
+use crate::host_program::{HostProgram, HostPrograms};
 use crate::identity::{Identity, hex};
 use crate::layout::{HOST_VOLUME_PREFIX, PROGRAM, PROGRAM_DIR, label};
 
@@ -34,49 +32,52 @@ const MAX_ARCHIVE_OVERHEAD: usize = 64 * 1024;
 
 /// The volume with the host program.
 pub(crate) struct HostVolume {
-    program: PathBuf,
-    size: usize,
-    digest: String,
+    programs: HostPrograms,
+    /// The one for the engine's machine, once that is known.
+    program: OnceCell<HostProgram>,
     /// The labels of the container that fills it.
     filler: HashMap<String, String>,
     /// Held while the volume is looked at or filled.
     state: Mutex<State>,
 }
 
+#[derive(Default)]
 struct State {
-    /// The volume's name. Another one is taken when a container may write to it.
+    /// The volume's name; none before the program is known. Another one is taken when a container may write to it.
     name: String,
     /// Whether this process has filled it, or seen that it is filled.
     filled: bool,
 }
 
 impl HostVolume {
-    /// The volume for this program, which must be one static file: it runs in images that have nothing else.
-    ///
-    /// # Errors
-    /// When it cannot be read, or needs a loader that an image may not have.
-    pub(crate) fn new(program: PathBuf, identity: &Identity) -> anyhow::Result<Self> {
-        let bytes =
-            std::fs::read(&program).with_context(|| format!("failed to read {}", program.display()))?;
-        anyhow::ensure!(
-            is_static(&bytes),
-            "{} is not a static program, and would not run in every image; `make host` builds one that is",
-            program.display()
-        );
-        let digest = hex(&Sha256::digest(&bytes));
-        let name = format!("{HOST_VOLUME_PREFIX}{}", &digest[..DIGEST_CHARS]);
+    /// The volume for one of these programs.
+    pub(crate) fn new(programs: HostPrograms, identity: &Identity) -> Self {
         let filler = HashMap::from([
             (label::SERVER.to_owned(), identity.server().to_owned()),
             (label::OWNER.to_owned(), identity.owner()),
         ]);
-        let state = Mutex::new(State { name, filled: false });
-        Ok(Self { program, size: bytes.len(), digest, filler, state })
+        Self { programs, program: OnceCell::new(), filler, state: Mutex::default() }
+    }
+
+    /// The program for the engine's machine. Asks the engine once; what was found stays the same while this server runs.
+    pub(crate) async fn program(&self, docker: &Docker) -> Result<&HostProgram, Problem> {
+        let find = || async {
+            let info = docker.info().await.map_err(|error| engine::problem("describe itself", &error))?;
+            let (programs, machine) = (self.programs.clone(), info.architecture.unwrap_or_default());
+            let found = tokio::task::spawn_blocking(move || programs.find(&machine)).await;
+            found.map_err(Problem::internal)?
+        };
+        self.program.get_or_try_init(find).await
     }
 
     /// Makes sure that the volume exists and that no container may write to it; answers its name. `image` is one that the
     /// engine has: a volume is filled through a container, which is never started.
     pub(crate) async fn ensure(&self, docker: &Docker, image: &str) -> Result<String, Problem> {
+        let program = self.program(docker).await?;
         let mut state = self.state.lock().await;
+        if state.name.is_empty() {
+            state.name = format!("{HOST_VOLUME_PREFIX}{}", &program.digest[..DIGEST_CHARS]);
+        }
         if let Some(container) = self.writer(docker, &state.name).await? {
             let name = format!("{HOST_VOLUME_PREFIX}{}", uuid::Uuid::new_v4().simple());
             tracing::error!(
@@ -137,20 +138,21 @@ impl HostVolume {
     }
 
     async fn is_right(&self, docker: &Docker, container: &str) -> Result<bool, Problem> {
+        let program = self.program(docker).await?;
         let options = DownloadFromContainerOptionsBuilder::default().path(PROGRAM).build();
         let mut download = std::pin::pin!(docker.download_from_container(container, Some(options)));
-        let mut archive = Vec::with_capacity(self.size + MAX_ARCHIVE_OVERHEAD);
+        let mut archive = Vec::with_capacity(program.size + MAX_ARCHIVE_OVERHEAD);
         while let Some(part) = download.next().await {
             match part {
                 Ok(part) => archive.extend_from_slice(&part),
                 Err(error) if engine::is_missing(&error) => return Ok(false),
                 Err(error) => return Err(engine::problem("verify the host program", &error)),
             }
-            if archive.len() > self.size + MAX_ARCHIVE_OVERHEAD {
+            if archive.len() > program.size + MAX_ARCHIVE_OVERHEAD {
                 return Ok(false);
             }
         }
-        let digest = self.digest.clone();
+        let digest = program.digest.clone();
         let checking = tokio::task::spawn_blocking(move || is_program(&archive, &digest));
         // An archive that cannot be read is a wrong one.
         Ok(checking.await.map_err(Problem::internal)?.unwrap_or(false))
@@ -202,33 +204,33 @@ impl HostVolume {
             return Ok(());
         }
         tracing::info!("filling the host's volume");
-        let archive = self.archive().map_err(Problem::internal)?;
+        let archive = archive(self.program(docker).await?).map_err(Problem::internal)?;
         // Extracted over the directory itself, so that its owner and mode are set, too.
         let options = UploadToContainerOptionsBuilder::default().path(PROGRAM_DIR).build();
         let uploaded = docker.upload_to_container(container, Some(options), body_full(archive)).await;
         uploaded.map_err(|error| engine::problem("fill the host's volume", &error))
     }
+}
 
-    fn archive(&self) -> io::Result<Bytes> {
-        let program = std::fs::read(&self.program)?;
-        if hex(&Sha256::digest(&program)) != self.digest {
-            return Err(io::Error::other(format!(
-                "{} was replaced while this server ran; start the server again",
-                self.program.display()
-            )));
-        }
-        let mut archive = tar::Builder::new(Vec::new());
-        let mut dir = tar::Header::new_gnu();
-        dir.set_entry_type(tar::EntryType::Directory);
-        dir.set_mode(0o755);
-        dir.set_size(0);
-        archive.append_data(&mut dir, "./", io::empty())?;
-        let mut file = tar::Header::new_gnu();
-        file.set_mode(0o755);
-        file.set_size(program.len() as u64);
-        archive.append_data(&mut file, "parallax-agent-host", program.as_slice())?;
-        Ok(archive.into_inner()?.into())
+fn archive(program: &HostProgram) -> io::Result<Bytes> {
+    let bytes = std::fs::read(&program.path)?;
+    if hex(&Sha256::digest(&bytes)) != program.digest {
+        return Err(io::Error::other(format!(
+            "{} was replaced while this server ran; start the server again",
+            program.path.display()
+        )));
     }
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut dir = tar::Header::new_gnu();
+    dir.set_entry_type(tar::EntryType::Directory);
+    dir.set_mode(0o755);
+    dir.set_size(0);
+    archive.append_data(&mut dir, "./", io::empty())?;
+    let mut file = tar::Header::new_gnu();
+    file.set_mode(0o755);
+    file.set_size(bytes.len() as u64);
+    archive.append_data(&mut file, "parallax-agent-host", bytes.as_slice())?;
+    Ok(archive.into_inner()?.into())
 }
 
 /// Whether an archive holds the program alone, as root's own file that only root may change.

@@ -3,7 +3,8 @@
 //! - `context`: what the following parts share. `backend` implements the trait with them: `launch` starts a container,
 //!   `discovery` finds containers, `removal` removes them, `host_files` copies a dead host's
 //!   files out of one, `usage` measures them.
-//! - A launch: `image` (which one, and pulling it, which `pull_metrics` counts) → `network` → `host_volume` (the host program, for any image) → `container`
+//! - A launch: `image` (which one, and pulling it, which `pull_metrics` counts) → `network` → `host_program` (the one for the engine's
+//!   machine) → `host_volume` (it, for any image) → `container`
 //!   (the request to the engine: a pure function) → `directories` → `start` (the launch goes in by standard input, the result
 //!   of the start comes out) → `connector`.
 //! - What keeps agents apart: `volumes` (which ones may be worked in), `egress` (what may be reached).
@@ -26,6 +27,7 @@ mod elf;
 mod engine;
 pub mod gc;
 mod host_files;
+mod host_program;
 mod host_volume;
 mod identity;
 mod image;
