@@ -27,21 +27,26 @@ BROWSER_STAMP := $(BROWSER)/.installed-$(PLAYWRIGHT)-$(XTERM)-$(GRAPHEMES)-$(AXE
 REDOCLY := 2.77.0
 SCHEMATHESIS := 4.32.5
 OPENAPI_VALIDATOR := 0.9.0
+HATCHLING := 1.33.0
 # Generators of clients, and what their clients need.
-PYTHON_CLIENT := openapi-python-client==0.29.1 ruff==0.17.6 httpx==0.28.1 websockets==17.4
+PYTHON_CLIENT := hatchling==$(HATCHLING) openapi-python-client==0.29.1 ruff==0.17.6 httpx==0.28.1 websockets==17.4
 NPM_CLIENT := openapi-typescript@7.13.0 openapi-fetch@0.17.0 typescript@5.9.3 @types/node@22.20.5 ws@8.23.0
 OPENAPI := $(CACHE)/openapi
-OPENAPI_STAMP := $(OPENAPI)/.installed-clients-$(REDOCLY)-$(SCHEMATHESIS)-$(OPENAPI_VALIDATOR)
+OPENAPI_STAMP := $(OPENAPI)/.installed-clients-$(HATCHLING)-$(REDOCLY)-$(SCHEMATHESIS)-$(OPENAPI_VALIDATOR)
 TERMINAL := $(CACHE)/terminal
 TERMINAL_STAMP := $(TERMINAL)/.installed-$(XTERM)-$(GRAPHEMES)
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-HOST_TARGET := x86_64-unknown-linux-gnu
+# This machine, as the compiler calls it. Nothing here names a target.
+HOST_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 STATIC_HOST := $(TARGET)/$(HOST_TARGET)/host/parallax-agent-host
 
 .PHONY: help
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+# The environment of a build for another one: Debian's cross compilers are called like this.
+cross = $(if $(filter-out $(HOST_TARGET),$(1)),CARGO_TARGET_$(shell echo $(1) | tr a-z- A-Z_)_LINKER=$(subst -unknown,,$(1))-gcc)
 
 .PHONY: up
 up: build-up ## Build what this machine needs and start it: control plane and page on :3000, local runtime on :3100
@@ -69,11 +74,13 @@ build: host ui ## Build the programs for use (release) and the host as one stati
 	  -p parallax-runtime-local -p parallax-runtime-docker -p parallax-runtime-k8s
 	install -m 755 $(STATIC_HOST) $(TARGET)/release/parallax-agent-host
 
-# With a target named, the flag is for the host alone and not for build scripts and macros.
 .PHONY: host
-host:
-	RUSTFLAGS="$${RUSTFLAGS:-} -C target-feature=+crt-static" \
-	$(CARGO) build --profile host --locked --target $(HOST_TARGET) -p parallax-agent-host
+host: host-$(HOST_TARGET)
+
+# With a target named, the flag is for the host alone and not for build scripts and macros.
+host-%:
+	$(call cross,$*) RUSTFLAGS="$${RUSTFLAGS:-} -C target-feature=+crt-static" \
+	$(CARGO) build --profile host --locked --target $* -p parallax-agent-host
 
 .PHONY: debug
 debug:
@@ -214,8 +221,8 @@ clis: $(CLIS_STAMP) ## Install the agents' own programs from npm, into the cache
 $(CLIS_STAMP):
 	mkdir -p "$(CLIS)/bin"
 	npm install --prefix "$(CLIS)" --no-audit --no-fund --loglevel=error \
-	  @anthropic-ai/claude-code-linux-x64@$(CLAUDE) @openai/codex@$(CODEX) @google/gemini-cli@$(GEMINI)
-	ln -sfn ../node_modules/@anthropic-ai/claude-code-linux-x64/claude "$(CLIS)/bin/claude"
+	  @anthropic-ai/claude-code-linux-$$(node -p process.arch)@$(CLAUDE) @openai/codex@$(CODEX) @google/gemini-cli@$(GEMINI)
+	ln -sfn ../node_modules/@anthropic-ai/claude-code-linux-$$(node -p process.arch)/claude "$(CLIS)/bin/claude"
 	ln -sfn ../node_modules/.bin/codex "$(CLIS)/bin/codex"
 	ln -sfn ../node_modules/.bin/gemini "$(CLIS)/bin/gemini"
 	touch "$@"
@@ -245,34 +252,76 @@ IMAGES := deploy/images
 # Not in the Dockerfiles: a new commit would build everything below it anew.
 REVISION = --label org.opencontainers.image.revision=$(shell git describe --always --dirty 2>/dev/null || echo unknown)
 DESCRIBED = --label org.opencontainers.image.version=$(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml) $(REVISION)
+# A directory with those alone, in $$context.
+with_certificates = context="$$(mktemp -d)"; trap 'rm -rf "$$context"' EXIT; mkdir "$$context/certificates"; \
+	find "$(CERTIFICATES)" -name '*.crt' -exec cp {} "$$context/certificates/" ';' 2>/dev/null || true;
 
 .PHONY: images
 images: images-agents images-servers ## Build the Docker images: the three CLIs, the host, the servers
 
 .PHONY: images-agents
 images-agents: ## Build the image of each CLI
-	@context="$$(mktemp -d)"; trap 'rm -rf "$$context"' EXIT; mkdir "$$context/certificates"; \
-	find "$(CERTIFICATES)" -name '*.crt' -exec cp {} "$$context/certificates/" ';' 2>/dev/null || true; \
+	@$(with_certificates) \
 	for agent in claude codex gemini; do \
 	  docker build --quiet --target "$$agent" --tag "parallax-agent-$$agent" \
 	    $(REVISION) --build-arg CLAUDE=$(CLAUDE) --build-arg CODEX=$(CODEX) --build-arg GEMINI=$(GEMINI) --build-arg NODE=$(NODE) \
 	    --file $(IMAGES)/agents.Dockerfile "$$context"; \
 	done
 
-# The programs that were built; PROGRAMS=target/debug makes images of those.
+# The programs of this machine that were built; PROGRAMS=target/debug makes images and packages of those.
 PROGRAMS ?= $(TARGET)/release
+# What is shipped beside the host (deploy/dist/common.sh has the same list), and for which targets.
+SHIPPED := parallax parallax-control-plane parallax-runtime-local parallax-runtime-docker parallax-runtime-k8s
+TARGETS ?= $(HOST_TARGET)
+programs_of = $(if $(filter $(HOST_TARGET),$(1)),$(PROGRAMS),$(TARGET)/$(1)/release)
+# TARGET=PROGRAMS=HOST of each.
+built = $(foreach target,$(TARGETS),"$(target)=$(abspath $(call programs_of,$(target)))=$(abspath $(TARGET))/$(target)/host/parallax-agent-host")
 
 .PHONY: images-servers
 images-servers: build images-of-programs
 
 .PHONY: images-of-programs
 images-of-programs:
-	tar -cf - -C $(IMAGES) server.Dockerfile -C "$(abspath $(PROGRAMS))" parallax parallax-control-plane \
-	    parallax-runtime-local parallax-runtime-docker parallax-runtime-k8s \
-	    -C "$(abspath $(TARGET))/$(HOST_TARGET)/host" parallax-agent-host \
-	  | docker build --quiet $(DESCRIBED) --tag parallax-server --file server.Dockerfile -
-	tar -cf - -C $(IMAGES) host.Dockerfile -C "$(abspath $(TARGET))/$(HOST_TARGET)/host" parallax-agent-host \
-	  | docker build --quiet $(DESCRIBED) --tag parallax-host --file host.Dockerfile -
+	@context="$$(mktemp -d)"; trap 'rm -rf "$$context"' EXIT; \
+	$(MAKE) --no-print-directory images-context CONTEXT="$$context" TARGETS=$(HOST_TARGET); \
+	for image in server host; do \
+	  docker build --quiet $(DESCRIBED) --tag "parallax-$$image" --file "$$context/$$image.Dockerfile" \
+	    --build-arg TARGETARCH="$$(bash $(IMAGES)/arch.sh $(HOST_TARGET))" "$$context"; \
+	done
+
+# For `docker buildx build --platform linux/amd64,linux/arm64 --file CONTEXT/server.Dockerfile CONTEXT`: docs/docker.md.
+.PHONY: images-context
+images-context: ## Lay out what the images of servers and host are built from, for each of TARGETS, in CONTEXT
+	@bash $(IMAGES)/context.sh "$(or $(CONTEXT),$(error say CONTEXT=DIR))" $(built)
+
+DIST ?= $(TARGET)/dist
+
+.PHONY: dist
+dist: ui $(addprefix programs-,$(TARGETS)) $(addprefix host-,$(TARGETS)) programs-$(HOST_TARGET) ## Make archives, packages, clients, SBOM and checksums of TARGETS into DIST: docs/install.md
+	$(MAKE) --no-print-directory dist-packages
+
+programs-%:
+	$(call cross,$*) $(CARGO) build --release --locked $(if $(filter-out $(HOST_TARGET),$*),--target $*) \
+	  -p parallax-cli $(addprefix -p ,$(filter-out parallax,$(SHIPPED)))
+
+# Of the programs that were built.
+.PHONY: dist-packages
+dist-packages: $(OPENAPI_STAMP)
+	bash deploy/dist/dist.sh "$(abspath $(DIST))" "$(OPENAPI)" "$(abspath $(PROGRAMS))" \
+	  $(built)
+
+# Of the programs for tests, which are there: nothing is built for use.
+.PHONY: test-dist
+test-dist: export DIST_COMPRESSION := 1
+test-dist: ui debug host image-npm ## The packages, installed, used and removed in bare containers
+	$(MAKE) --no-print-directory dist-packages PROGRAMS="$(or $(DIST_PROGRAMS),$(TARGET)/debug)" DIST="$(TARGET)/dist-tested"
+	PARALLAX_DIST="$(abspath $(TARGET))/dist-tested" PARALLAX_OPENAPI_TOOLS="$(OPENAPI)" \
+	$(CARGO) nextest run --workspace --locked --run-ignored only --no-fail-fast --test dist $(if $(VERBOSE),--no-capture)
+
+# Debian and its npm; the images of the CLIs begin with it.
+.PHONY: image-npm
+image-npm:
+	@$(with_certificates) docker build --quiet --target npm --tag parallax-test-npm --file $(IMAGES)/agents.Dockerfile "$$context"
 
 .PHONY: clean
 clean: ## Remove what was built

