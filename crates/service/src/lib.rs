@@ -16,6 +16,7 @@
 
 pub mod access;
 pub mod args;
+mod compression;
 pub mod events;
 pub mod extract;
 pub mod fallback;

@@ -12,8 +12,10 @@ use crate::agent_cache::AgentCache;
 use crate::runtimes::Runtime;
 
 /// Headers of a response that go back to the caller.
-const RESPONSE_HEADERS: [HeaderName; 9] = [
+const RESPONSE_HEADERS: [HeaderName; 10] = [
     header::CONTENT_TYPE,
+    // Who reads a response that broke off is to notice.
+    header::CONTENT_LENGTH,
     header::CONTENT_DISPOSITION,
     header::CONTENT_RANGE,
     header::ACCEPT_RANGES,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod access;
+mod compression;
 mod events;
 mod idempotency;
 mod model;
