@@ -59,6 +59,10 @@ fn sent(name: &str, asked: &HeaderMap) -> Option<Response> {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if is_named_by_contents(name) {
+        headers
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+    }
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         headers.insert(header::ETAG, tag);
     }
@@ -76,6 +80,21 @@ fn entity_tag(file: &EmbeddedFile, is_compressed: bool) -> String {
 fn names(known: &HeaderValue, tag: &str) -> bool {
     known.to_str().is_ok_and(|known| {
         known.split(',').map(str::trim).any(|one| one == "*" || one.trim_start_matches("W/") == tag)
+    })
+}
+
+/// Whether a file of other contents would have another name: the build ends names with eight characters of a digest, such as
+/// `index-DC125OPr.js`. A name that only looks like words is not taken for one.
+fn is_named_by_contents(path: &str) -> bool {
+    let digest = || {
+        let name = path.strip_prefix("assets/")?;
+        let stem = name.strip_suffix(".js").or_else(|| name.strip_suffix(".css"))?;
+        let at = stem.len().checked_sub(9)?;
+        stem.get(at..)?.strip_prefix('-')
+    };
+    digest().is_some_and(|digest| {
+        digest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+            && digest.bytes().any(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
     })
 }
 
@@ -112,5 +131,28 @@ fn media_type(path: &str) -> &'static str {
         Some("html") => "text/html; charset=utf-8",
         Some("svg") => "image/svg+xml",
         _ => "text/plain; charset=utf-8",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_with_a_digest_are_kept_for_long() {
+        for name in ["index-DC125OPr.js", "lib-kMPke-JE.js", "terminal-pane-oFExELc5.css"] {
+            assert!(is_named_by_contents(&format!("assets/{name}")), "{name}");
+        }
+        for name in [
+            "assets/xterm.js",
+            "assets/react-markdown.js",
+            "assets/licenses.md",
+            "index-DC125OPr.js",
+            "assets/é-DC125OPr.js.gz",
+            "assets/.js",
+            "index-DC125OPr.css",
+        ] {
+            assert!(!is_named_by_contents(name), "{name}");
+        }
     }
 }

@@ -139,6 +139,9 @@ async fn the_page_comes_compressed_and_only_when_it_changed() {
     let compressed = get(&path, &[("accept-encoding", "br, gzip")]).await;
     assert_eq!(compressed.headers()["content-encoding"], "gzip");
     assert_eq!(compressed.headers()["vary"], "accept-encoding");
+    // Another version of it has another name; the page itself is asked for each time.
+    assert_eq!(compressed.headers()["cache-control"], "public, max-age=31536000, immutable");
+    assert_eq!(get("/", &[]).await.headers()["cache-control"], "no-cache");
     let tag = compressed.headers()["etag"].to_str().unwrap().to_owned();
     assert_ne!(tag, plain_tag, "other bytes, another tag");
     let bytes = compressed.bytes().await.unwrap();
