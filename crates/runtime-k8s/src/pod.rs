@@ -220,6 +220,8 @@ fn install(config: &PodConfig, workspace: &WorkspaceVolume) -> Container {
         args: Some(args),
         security_context: Some(restricted()),
         resources: Some(amounts(&INSTALL_REQUESTS, &INSTALL_LIMITS)),
+        // What a program of another architecture says, or this one of a full volume.
+        termination_message_policy: Some("FallbackToLogsOnError".into()),
         volume_mounts: Some(
             [mount("program", "/opt/parallax", false)].into_iter().chain(workspace.mounts()).collect(),
         ),

@@ -157,8 +157,21 @@ fn failure(of: &ContainerStatus, whose: &str) -> Option<(Problem, bool)> {
     // Of the two containers, only the one that installs the host is expected to end.
     let end = state.terminated.filter(|end| of.name == INSTALL && end.exit_code != 0)?;
     let words = end.message.or(end.reason).unwrap_or_default();
-    let detail =
-        format!("the host could not be brought into the pod (code {}): {}", end.exit_code, words.trim());
+    // What the kernel says of a program for another processor.
+    let advice = if words.to_lowercase().contains("exec format error") {
+        format!(
+            "; `{}` is not for this node's architecture: build it for several, or keep agents from such nodes by their \
+             nodeSelector kubernetes.io/arch",
+            of.image
+        )
+    } else {
+        String::new()
+    };
+    let detail = format!(
+        "the host could not be brought into the pod (code {}): {}{advice}",
+        end.exit_code,
+        words.trim()
+    );
     Some((Problem::new(Code::SpawnFailed, detail).with("output", words.trim()), false))
 }
 
@@ -239,6 +252,18 @@ mod tests {
         let failed = pod(json!({"phase": "Pending", "initContainerStatuses": brought}));
         assert!(
             matches!(of(&failed), PodState::Failed(problem, false) if problem.detail.contains("no space"))
+        );
+        let foreign = json!([{"name": "host", "image": "team/host:1", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"terminated": {"exitCode": 1, "message": "exec /parallax-agent-host: exec format error\n"}}}]);
+        let PodState::Failed(problem, false) =
+            of(&pod(json!({"phase": "Pending", "initContainerStatuses": foreign})))
+        else {
+            panic!("it cannot run there");
+        };
+        assert!(
+            problem.detail.contains("`team/host:1`") && problem.detail.contains("kubernetes.io/arch"),
+            "{}",
+            problem.detail
         );
     }
 
