@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use parallax_control_plane::{Config, ControlPlane, RuntimeSpec};
+use parallax_control_plane::{Config, ControlPlane, PushConfig, RuntimeSpec};
 use parallax_profile::Profiles;
 use parallax_profile::launch::DEFAULT_LOG_LIMIT;
 use parallax_runtime_core::{Environment, Keep, RuntimeConfig, Workdirs};
@@ -61,8 +61,12 @@ impl InProcess {
 
     /// A control plane over these runtimes, with its state in `directory`.
     pub async fn control_plane(directory: &Path, runtimes: Vec<RuntimeSpec>) -> Self {
-        let config =
-            Config { state_dir: directory.join("control-plane"), runtimes, access: AccessConfig::default() };
+        let config = Config {
+            state_dir: directory.join("control-plane"),
+            runtimes,
+            access: AccessConfig::default(),
+            push: PushConfig::default(),
+        };
         let shutdown = Shutdown::new();
         let server = ControlPlane::build(config, shutdown.clone()).await;
         let server = server.expect("a control plane can be built in a new directory");

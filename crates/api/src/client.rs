@@ -34,6 +34,7 @@ mod events;
 mod filter;
 mod log;
 mod patterns;
+mod presets;
 mod retry;
 mod sse;
 mod terminal;
@@ -169,7 +170,7 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// The TLS library has no cryptography of its own; whoever installed one first keeps it.
-fn install_crypto() {
+pub fn install_crypto() {
     static ONCE: OnceLock<()> = OnceLock::new();
     ONCE.get_or_init(|| {
         // Err means that there is one already, which is as good.

@@ -10,6 +10,9 @@
 //! - [`event`]: what is told about agents as it happens
 //! - [`observe`]: logs, metrics, and why an agent has the status it has
 //! - [`pattern`], [`execution`]: org-chart patterns, and their runs
+//! - [`preset`]: named spawn requests
+//! - [`push`]: devices that are told when somebody waits
+//! - [`access`]: what the caller may do
 //! - [`runtime`]: the runtimes behind a control plane
 //! - [`quantity`]: amounts of CPU and memory
 //! - [`problem`]: every refusal, one list of codes
@@ -18,6 +21,7 @@
 //! - [`text`]: which characters of a text a person sees
 //! - [`client`]: the typed client (REST and streams)
 
+pub mod access;
 pub mod agent;
 pub mod client;
 pub mod compat;
@@ -28,7 +32,9 @@ pub mod host;
 pub mod message;
 pub mod observe;
 pub mod pattern;
+pub mod preset;
 pub mod problem;
+pub mod push;
 pub mod quantity;
 pub mod retry;
 pub mod runtime;

@@ -5,8 +5,8 @@ mod examples;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
-    answer, attach, changes, doctor, events, lifecycle, list, logs, manual, patterns, run, runs, runtimes,
-    send, show, spawn, up, workspaces,
+    answer, attach, changes, doctor, events, lifecycle, list, logs, manual, patterns, presets, run, runs,
+    runtimes, send, show, spawn, up, workspaces,
 };
 
 /// Spawns and manages CLI agents (Claude Code, Codex, Gemini CLI).
@@ -94,6 +94,8 @@ pub(crate) enum Command {
     Runs(runs::RunsArgs),
     /// List the patterns of the library, or print one
     Patterns(patterns::PatternsArgs),
+    /// List the presets for spawning, or show, store or delete one
+    Presets(presets::PresetsArgs),
     /// List the runtimes: where they are, how full, which agent types they have
     Runtimes(runtimes::RuntimesArgs),
     /// Use an agent's terminal in this one

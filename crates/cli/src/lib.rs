@@ -38,6 +38,7 @@ mod logs;
 mod manual;
 mod output;
 mod patterns;
+mod presets;
 mod problem_text;
 mod run;
 mod runs;
@@ -102,6 +103,7 @@ async fn command(cli: Cli, output: &Output) -> Result<(), CliError> {
         Command::Run(args) => args.run(&context()?).await,
         Command::Runs(args) => args.run(&context()?).await,
         Command::Patterns(args) => args.run(&context()?).await,
+        Command::Presets(args) => args.run(&context()?).await,
         Command::Runtimes(args) => args.run(&context()?).await,
         Command::Attach(args) => args.run(&context()?).await,
         Command::Completions(args) => args.run(Cli::definition(), output),

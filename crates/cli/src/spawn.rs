@@ -19,12 +19,15 @@ use crate::values;
 
 #[derive(Args, Debug)]
 pub(crate) struct SpawnArgs {
-    /// What to run: claude, codex, gemini, or another type the runtime has a profile for
-    #[arg(value_name = "TYPE")]
-    r#type: String,
+    /// What to run: claude, codex, gemini, or another type the runtime has a profile for [default: the preset's]
+    #[arg(value_name = "TYPE", required_unless_present = "preset")]
+    r#type: Option<String>,
     /// Name, 1 to 63 characters [default: the type and a number]
     #[arg(value_name = "NAME")]
     name: Option<String>,
+    /// Preset of the control plane: it says what is left out here
+    #[arg(long, value_name = "PRESET")]
+    preset: Option<String>,
     /// Working directory [default: the current one when the control plane is on this machine]
     #[arg(short, long, value_name = "DIR")]
     workdir: Option<PathBuf>,
@@ -127,12 +130,17 @@ impl SpawnArgs {
         let workdir = match self.workdir {
             Some(dir) if here => Some(std::path::absolute(dir)?),
             None if workspace.is_some() => None,
+            // A preset may have one.
+            None if self.preset.is_some() => None,
             None if here && local => Some(std::env::current_dir()?),
             given => given,
         };
         let request = SpawnRequest {
-            name: self.name.unwrap_or_else(|| generated_name(&self.r#type)),
-            r#type: self.r#type,
+            name: self.name.unwrap_or_else(|| {
+                generated_name(self.r#type.as_deref().or(self.preset.as_deref()).unwrap_or("agent"))
+            }),
+            r#type: self.r#type.unwrap_or_default(),
+            preset: self.preset,
             capabilities: self.capabilities,
             workdir: workdir.as_deref().map(text_of).transpose()?,
             workspace,
@@ -151,7 +159,10 @@ impl SpawnArgs {
             max_lifetime_seconds: self.max_lifetime.map(seconds),
             stall_seconds: self.stall.map(seconds),
         };
-        request.check()?;
+        // With a preset only the control plane knows the whole request, and checks it.
+        if request.preset.is_none() {
+            request.check()?;
+        }
         Ok(request)
     }
 }

@@ -12,12 +12,12 @@
 mod gap;
 mod sync;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use parallax_api::client::ListFilter;
-use parallax_api::{Agent, AgentId, Problem};
+use parallax_api::{Agent, AgentId, AgentStatus, Problem};
 use parallax_service::events::EventLog;
 use parallax_store::{PublishedAgents, StoreError};
 use tokio::sync::Mutex as AsyncMutex;
@@ -81,6 +81,13 @@ impl AgentCache {
         self.agents().values().map(|cached| cached.agent.clone()).collect()
     }
 
+    /// The ids of what agents need a person for.
+    pub fn attentions(&self) -> HashSet<String> {
+        let agents = self.agents();
+        let asking = agents.values().filter(|cached| cached.agent.status != AgentStatus::Stopped);
+        asking.filter_map(|cached| cached.agent.attention.as_ref()).map(|asked| asked.id.clone()).collect()
+    }
+
     /// Inserts or replaces an agent, unless a newer state is cached. `agent.runtime` is the runtime's name here.
     pub fn upsert(&self, agent: Agent) {
         upsert(&mut self.agents(), agent);
@@ -127,7 +134,7 @@ impl AgentCache {
         let before = self.ids_of(runtime.name());
         let listed = list(runtime).await?;
         let gone: Vec<AgentId> = {
-            let listed: std::collections::HashSet<&AgentId> = listed.iter().map(|agent| &agent.id).collect();
+            let listed: HashSet<&AgentId> = listed.iter().map(|agent| &agent.id).collect();
             before.into_iter().filter(|id| !listed.contains(id)).collect()
         };
         self.apply(&gone, listed);

@@ -10,6 +10,8 @@ use parallax_store::StorageHealth;
 use crate::agent_cache::AgentCache;
 use crate::locate::AgentLocator;
 use crate::patterns::{Library, Runs};
+use crate::presets::Presets;
+use crate::push::Push;
 use crate::runtimes::Runtimes;
 use crate::spawn::Spawner;
 
@@ -30,6 +32,10 @@ pub struct App {
     pub idempotency: Idempotency,
     /// The stored patterns.
     pub library: Library,
+    /// Devices that are told by Web Push.
+    pub push: Push,
+    /// The stored presets.
+    pub presets: Presets,
     /// The runs of patterns.
     pub runs: Runs,
     /// How the disk and the database are.

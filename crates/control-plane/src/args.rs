@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use parallax_api::runtime::RuntimeKind;
 use parallax_service::args::{ServerArgs, Settings};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::{Config, Credential, DEFAULT_PORT, RuntimeSpec};
+use crate::{Config, Credential, DEFAULT_PORT, PushConfig, RuntimeSpec};
 
 /// Its directory below `parallax/` in the user's state directory.
 const STATE_NAME: &str = "control-plane";
@@ -31,6 +31,12 @@ pub struct ControlPlaneArgs {
     /// One more runtime: `name=…,kind=…,url=…[,priority=…][,token=…|,token-env=…]`; repeatable
     #[arg(long, value_name = "SPEC")]
     pub runtime: Vec<String>,
+    /// Whom push services may write to about this server: `mailto:ADDRESS` or an `https` address
+    #[arg(long, env = "PARALLAX_PUSH_CONTACT", value_name = "URI")]
+    pub push_contact: Option<String>,
+    /// Let push endpoints be on this machine, without TLS: for tests
+    #[arg(long, env = "PARALLAX_PUSH_LOOPBACK", hide = true)]
+    pub push_loopback: bool,
 }
 
 /// The same in the configuration file.
@@ -41,6 +47,7 @@ struct File {
     docker_runtime_url: Option<String>,
     k8s_runtime_url: Option<String>,
     runtime: Vec<String>,
+    push_contact: Option<String>,
 }
 
 impl ControlPlaneArgs {
@@ -52,10 +59,24 @@ impl ControlPlaneArgs {
     /// When something is not valid, or the server would listen unprotected.
     pub fn resolve(&self) -> anyhow::Result<(Config, SocketAddr, String)> {
         let (settings, file) = self.server.resolve_with::<File>(STATE_NAME, DEFAULT_PORT)?;
+        let push = self.push(file.push_contact.clone())?;
         let runtimes =
             self.runtimes(file, |name| std::env::var(name).ok().filter(|value| !value.is_empty()))?;
         let Settings { listen, state_dir, log, .. } = settings.clone();
-        Ok((Config { state_dir, runtimes, access: settings.access() }, listen, log))
+        Ok((Config { state_dir, runtimes, access: settings.access(), push }, listen, log))
+    }
+
+    fn push(&self, from_file: Option<String>) -> anyhow::Result<PushConfig> {
+        let mut push = PushConfig { loopback: self.push_loopback, ..PushConfig::default() };
+        if let Some(contact) = self.push_contact.clone().or(from_file) {
+            let fits = contact.starts_with("mailto:") || contact.starts_with("https://");
+            ensure!(
+                fits,
+                "the contact for push services is `mailto:ADDRESS` or an `https` address, not `{contact}`"
+            );
+            push.contact = contact;
+        }
+        Ok(push)
     }
 
     fn runtimes(

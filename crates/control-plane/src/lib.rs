@@ -14,6 +14,8 @@
 //! - `agent_cache`: each runtime's events are followed into this server's own event log, each exactly once, and update
 //!   the cached agents; streams of events to clients come from that log
 //! - `patterns`: org-chart patterns and their runs; a run uses the same services as the routes
+//! - `presets`: named spawn requests
+//! - `push`: devices that are told by Web Push when somebody waits
 //! - `web_ui`: the web UI, compiled in
 //!
 //! [`ControlPlane::build`] puts them together; [`ControlPlane::serve`] runs them on a listener until a shutdown.
@@ -25,6 +27,8 @@ mod locate;
 mod metrics;
 mod patterns;
 mod placement;
+mod presets;
+mod push;
 mod relay;
 mod routes;
 mod runtimes;
@@ -52,6 +56,9 @@ use app::App;
 pub use args::ControlPlaneArgs;
 use locate::AgentLocator;
 use patterns::{Library, RunServices, Runs};
+use presets::Presets;
+use push::Push;
+pub use push::PushConfig;
 pub use routes::document as openapi;
 use runtimes::Runtimes;
 pub use runtimes::{Credential, RuntimeSpec};
@@ -71,6 +78,8 @@ pub struct Config {
     pub runtimes: Vec<RuntimeSpec>,
     /// Access control.
     pub access: AccessConfig,
+    /// Web Push.
+    pub push: PushConfig,
 }
 
 /// A control plane that is built and not yet serving.
@@ -94,7 +103,13 @@ impl ControlPlane {
         let cache = Arc::new(AgentCache::open(stores.published, log.clone()).await?);
         let idempotency = Idempotency::new(stores.idempotency);
         let locator = AgentLocator { runtimes: runtimes.clone(), cache: cache.clone() };
-        let spawner = Spawner { runtimes: runtimes.clone(), cache: cache.clone(), attempts: stores.attempts };
+        let presets = Presets::new(stores.presets);
+        let spawner = Spawner {
+            runtimes: runtimes.clone(),
+            cache: cache.clone(),
+            attempts: stores.attempts,
+            presets: presets.clone(),
+        };
         let services = RunServices {
             locator: locator.clone(),
             spawner: spawner.clone(),
@@ -103,6 +118,7 @@ impl ControlPlane {
             shutdown: shutdown.clone(),
         };
         let library = Library::new(stores.patterns);
+        let push = Push::new(stores.devices, config.push, config.state_dir, shutdown.clone());
         let runs = Runs::new(stores.runs, stores.health.clone(), services);
         let app = App {
             runtimes,
@@ -112,6 +128,8 @@ impl ControlPlane {
             log,
             idempotency,
             library,
+            presets,
+            push,
             runs,
             storage: stores.health,
             shutdown,
@@ -128,7 +146,7 @@ impl ControlPlane {
     /// # Errors
     /// When serving fails.
     pub async fn serve(self, listener: TcpListener) -> anyhow::Result<()> {
-        let App { runtimes, cache, runs, shutdown, .. } = &self.app;
+        let App { runtimes, cache, runs, push, log, shutdown, .. } = &self.app;
         let first_probe = join_all(runtimes.iter().map(|runtime| runtime.probe()));
         // After a timeout they are shown as unreachable until they answer.
         let _ = tokio::time::timeout(FIRST_PROBE_TIMEOUT, first_probe).await;
@@ -137,6 +155,10 @@ impl ControlPlane {
             shutdown.tracker().spawn(agent_cache::sync(cache.clone(), runtime.clone(), shutdown.clone()));
         }
         runs.resume().await?;
+        push.resume().await?;
+        let following =
+            push::follow(push.clone(), cache.clone(), runs.clone(), log.clone(), shutdown.clone());
+        shutdown.tracker().spawn(following);
         shutdown.tracker().spawn(patterns::sweep(runs.clone()));
         serve::serve(listener, self.router, shutdown.clone(), DEFAULT_GRACE).await
     }

@@ -6,6 +6,8 @@ mod extract;
 mod files;
 mod operations;
 mod patterns;
+mod presets;
+mod push;
 mod runs;
 mod streams;
 mod workspaces;
@@ -41,6 +43,8 @@ use crate::web_ui;
         (name = "workspaces", description = "Checkouts of agents: what was changed, commit, push, merge"),
         (name = "streams", description = "Terminals and events"),
         (name = "patterns", description = "Org-chart patterns and their runs"),
+        (name = "presets", description = "Named spawn requests"),
+        (name = "push", description = "Devices that are told when somebody waits"),
         (name = "operations", description = "For whoever runs the server"),
     )
 )]
@@ -111,9 +115,15 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(runs::events))
         .routes(routes!(runs::answer))
         .routes(routes!(runs::cancel))
+        .routes(routes!(presets::list))
+        .routes(routes!(presets::get, presets::put, presets::delete))
+        .routes(routes!(push::info))
+        .routes(routes!(push::put))
+        .routes(routes!(push::delete))
         .routes(routes!(workspaces::list))
         .routes(routes!(workspaces::gc))
         .routes(routes!(operations::runtimes))
+        .routes(routes!(operations::whoami))
         .routes(routes!(operations::health))
         .routes(routes!(operations::ready))
 }

@@ -9,6 +9,7 @@ use reqwest::{Method, StatusCode};
 
 use crate::agent_cache::AgentCache;
 use crate::placement;
+use crate::presets::Presets;
 use crate::relay;
 use crate::runtimes::{Runtime, Runtimes, Unanswered};
 
@@ -24,6 +25,8 @@ pub struct Spawner {
     pub cache: Arc<AgentCache>,
     /// Requests to runtimes whose outcome is unknown.
     pub attempts: Arc<dyn SpawnAttempts>,
+    /// What requests may leave out.
+    pub presets: Presets,
 }
 
 /// Why a runtime did not spawn the agent.
@@ -46,6 +49,7 @@ impl Spawner {
     /// # Errors
     /// The refusal of the request, or of every runtime; see [`placement::refusal`].
     pub async fn spawn(&self, agent_id: &str, request: &SpawnRequest) -> Result<Agent, Problem> {
+        let request = &self.presets.resolve(request).await?;
         request.check()?;
         let mut refused = Refused::new();
         let earlier = self.attempts.pending(agent_id).await?;

@@ -1,7 +1,8 @@
 //! What outlives a server, behind repositories that are named for what they keep.
 //!
 //! Each repository is a small trait: [`EventStore`], [`IdempotencyStore`], [`PublishedAgents`], [`SpawnAttempts`],
-//! [`PatternStore`], [`RunStore`] for a control plane; [`EventStore`], [`IdempotencyStore`], [`AgentTable`] for a runtime.
+//! [`PatternStore`], [`PresetStore`], [`DeviceStore`],
+//! [`RunStore`] for a control plane; [`EventStore`], [`IdempotencyStore`], [`AgentTable`] for a runtime.
 //! [`sqlite`] implements them over one database in the server's state directory. Nothing outside of [`sqlite`] knows
 //! SQL, so another database is another module beside it.
 //!
@@ -10,11 +11,13 @@
 
 mod agents;
 mod attempts;
+mod devices;
 mod error;
 mod events;
 mod health;
 mod idempotency;
 mod patterns;
+mod presets;
 mod published;
 mod runs;
 pub mod sqlite;
@@ -23,6 +26,7 @@ use std::sync::Arc;
 
 pub use agents::{AgentRow, AgentTable};
 pub use attempts::SpawnAttempts;
+pub use devices::{DeviceRow, DeviceStore};
 pub use error::StoreError;
 pub use events::{
     EventBatch, EventPage, EventRow, EventStore, LogHead, NewEvent, Projection, SourcePosition,
@@ -30,6 +34,7 @@ pub use events::{
 pub use health::StorageHealth;
 pub use idempotency::{IdempotencyStore, KeyRow, KeyState};
 pub use patterns::{PatternRow, PatternStore, Put};
+pub use presets::PresetStore;
 pub use published::PublishedAgents;
 pub use runs::{NewRun, PreviousServer, RunEventRow, RunFilter, RunRow, RunStore, SourceRow};
 
@@ -46,6 +51,10 @@ pub struct ControlPlaneStores {
     pub attempts: Arc<dyn SpawnAttempts>,
     /// The stored patterns.
     pub patterns: Arc<dyn PatternStore>,
+    /// The stored presets.
+    pub presets: Arc<dyn PresetStore>,
+    /// Devices that are told by Web Push.
+    pub devices: Arc<dyn DeviceStore>,
     /// Runs and their events.
     pub runs: Arc<dyn RunStore>,
     /// How the storage is.

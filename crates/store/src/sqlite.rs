@@ -13,12 +13,14 @@ mod boot;
 mod connection;
 mod database;
 mod databases;
+mod devices;
 mod errors;
 mod events;
 mod idempotency;
 mod lock;
 mod migrate;
 mod patterns;
+mod presets;
 mod published;
 mod row;
 mod run_servers;
@@ -45,6 +47,8 @@ pub async fn open_control_plane(dir: &Path) -> Result<ControlPlaneStores, StoreE
         published: Arc::new(database.clone()),
         attempts: Arc::new(database.clone()),
         patterns: Arc::new(database.clone()),
+        presets: Arc::new(database.clone()),
+        devices: Arc::new(database.clone()),
         runs: Arc::new(database.clone()),
         health: database.health().clone(),
     })

@@ -35,6 +35,9 @@ impl SpawnRequest {
                 "a name has 1 to 63 characters, not all blank, and none that control or turn the text",
             ));
         }
+        if self.preset.is_some() {
+            return Err(Problem::invalid("preset", "presets are a control plane's: spawn the agent there"));
+        }
         if self.r#type.is_empty() || self.r#type.len() > MAX_NAME || !is_plain(&self.r#type) {
             return Err(Problem::invalid("type", "a type has 1 to 63 characters, such as `claude`"));
         }

@@ -14,11 +14,18 @@ use crate::workspace::WorkspaceRequest;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SpawnRequest {
     /// A name for people, 1 to 63 characters.
-    #[schema(min_length = 1, max_length = 63, pattern = r"\S")]
+    #[schema(min_length = 1, max_length = 63, pattern = r"\S", required = true)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// The agent type: `claude`, `codex`, `gemini`, or another that the runtime has a profile for.
-    #[schema(min_length = 1, max_length = 63)]
+    /// May be left out when the preset has one.
+    #[schema(min_length = 1, max_length = 63, required = true)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub r#type: String,
+    /// The preset that says what is left out here. Known to control planes only.
+    #[schema(min_length = 1, max_length = 63)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preset: Option<String>,
     /// What the agent is for: at most 64 words of 253 bytes.
     #[schema(max_items = 64)]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

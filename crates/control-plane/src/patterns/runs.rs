@@ -224,6 +224,24 @@ impl Runs {
         self.running().get(id).cloned()
     }
 
+    /// Whether any run is active here.
+    pub fn any_active(&self) -> bool {
+        !self.running().is_empty()
+    }
+
+    /// The questions of active runs that wait for a person: the question, and the agent's own when it is that.
+    pub fn questions_for_user(&self) -> Vec<(String, Option<String>)> {
+        let active: Vec<(String, Run)> =
+            self.running().iter().map(|(id, running)| (id.clone(), running.run.clone())).collect();
+        let questions = active.into_iter().flat_map(|(id, run)| {
+            let open = run.view().questions.into_iter().filter(|question| question.for_user);
+            open.map(move |question| {
+                (format!("{id}/{}", question.question.id), question.question.attention_id)
+            })
+        });
+        questions.collect()
+    }
+
     /// Whether the run is active here.
     pub fn is_active(&self, id: &str) -> bool {
         self.running().contains_key(id)

@@ -1,9 +1,10 @@
 //! Runtimes, health and readiness.
 
 use axum::extract::State;
+use parallax_api::access::{ScopeName, Whoami};
 use parallax_api::runtime::RuntimeList;
 use parallax_api::{Code, Problem};
-use parallax_service::access::Caller;
+use parallax_service::access::{Caller, Scope};
 use parallax_service::extract::Json;
 use parallax_store::StoreError;
 use serde_json::{Value, json};
@@ -15,6 +16,23 @@ use crate::placement;
 #[utoipa::path(get, path = "/api/runtimes", tag = "operations", responses((status = 200, body = RuntimeList)))]
 pub async fn runtimes(State(app): State<App>) -> Json<RuntimeList> {
     Json(RuntimeList { runtimes: app.runtimes.infos() })
+}
+
+/// What the caller may do: a page shows no buttons beyond that.
+#[utoipa::path(
+    get, path = "/api/whoami", tag = "operations",
+    responses(
+        (status = 200, body = Whoami),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn whoami(caller: Caller) -> Json<Whoami> {
+    let scope = match caller.scope() {
+        Scope::View => ScopeName::View,
+        Scope::Operate => ScopeName::Operate,
+        Scope::Admin => ScopeName::Admin,
+    };
+    Json(Whoami { scope, access: caller.rule().as_str().into() })
 }
 
 /// Whether the server lives.

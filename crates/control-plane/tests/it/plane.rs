@@ -6,7 +6,7 @@ use std::time::Duration;
 use parallax_api::client::{Client, EventStream, EventsOptions, Retry};
 use parallax_api::runtime::RuntimeKind;
 use parallax_api::{Agent, Event, Problem, SpawnRequest};
-use parallax_control_plane::{Config, ControlPlane, RuntimeSpec};
+use parallax_control_plane::{Config, ControlPlane, PushConfig, RuntimeSpec};
 use parallax_service::access::AccessConfig;
 use parallax_service::shutdown::Shutdown;
 use tempfile::TempDir;
@@ -34,7 +34,7 @@ impl Plane {
 
     pub async fn start_with(dir: &Path, runtimes: Vec<RuntimeSpec>, access: AccessConfig) -> Self {
         let shutdown = Shutdown::new();
-        let config = Config { state_dir: dir.into(), runtimes, access };
+        let config = Config { state_dir: dir.into(), runtimes, access, push: PushConfig::default() };
         let plane = ControlPlane::build(config, shutdown.clone()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

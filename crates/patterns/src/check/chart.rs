@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use parallax_api::execution::USER;
+use parallax_api::preset::check_preset_name;
 
 use super::rules::{check_role, check_template, check_word};
 use crate::expression::types::TypeEnv;
@@ -107,8 +108,12 @@ fn check_one(
     if one.singleton && one.min_instances > 1 {
         findings.add(&path.field("minInstances"), "a singleton has one agent", None);
     }
-    if one.managed && one.types().is_empty() {
-        let suggestion = "add `agentType: claude`".to_owned();
+    if one.preset.as_deref().is_some_and(|name| check_preset_name(name).is_err()) {
+        let message = "a preset's name has 1 to 63 lower-case letters, digits and `-`";
+        findings.add(&path.field("preset"), message, None);
+    }
+    if one.managed && one.wanted_types().is_empty() {
+        let suggestion = "add `agentType: claude`, or a `preset`".to_owned();
         findings.add(&path.field("agentType"), "a managed role needs an agent type", Some(suggestion));
     }
     for (index, capability) in one.capabilities.iter().enumerate() {
@@ -137,6 +142,7 @@ fn unmanaged(one: &Role, path: &FieldPath, findings: &mut Findings<'_>) {
     }
     let spawning = [
         ("minInstances", one.min_instances > 0),
+        ("preset", one.preset.is_some()),
         ("runtime", one.runtime.is_some()),
         ("workdir", one.workdir.is_some()),
         ("approvals", one.approvals.is_some()),

@@ -30,6 +30,10 @@ pub struct Role {
     /// The agent type, or several: the first that can run is taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_type: Option<AgentTypes>,
+    /// The preset of the control plane that says what is left out here, the agent type too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub preset: Option<String>,
     /// Whether a run spawns its agents and stops them. Otherwise agents that run already are taken, by capability.
     #[serde(default)]
     pub managed: bool,
@@ -97,6 +101,14 @@ impl Role {
     /// Agents at most.
     pub fn most(&self) -> u32 {
         if self.singleton { 1 } else { self.max_instances.unwrap_or(1).max(self.min_instances).max(1) }
+    }
+
+    /// The types to ask for in order; without any, whatever type the preset has.
+    pub fn wanted_types(&self) -> Vec<String> {
+        match self.types() {
+            [] if self.preset.is_some() => vec![String::new()],
+            types => types.to_vec(),
+        }
     }
 
     /// The types in order.

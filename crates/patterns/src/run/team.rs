@@ -95,7 +95,7 @@ impl Engine {
             return Ok(reservation.fill(member));
         }
         let mut refused = None;
-        for agent_type in role.types() {
+        for agent_type in &role.wanted_types() {
             let key = format!("{}/{name}/{}/{agent_type}", self.id, reservation.number);
             self.store
                 .append(Data::AgentWanted {
@@ -174,6 +174,7 @@ impl Engine {
         Ok(SpawnRequest {
             name: agent_name,
             r#type: agent_type.to_owned(),
+            preset: role.preset.clone(),
             capabilities: role.capabilities.clone(),
             workdir,
             env,

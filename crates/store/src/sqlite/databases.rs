@@ -1,13 +1,25 @@
 //! The parts and tables of the two databases.
 
 use super::schema::Schema;
-use super::{agents, attempts, events, idempotency, patterns, published, run_servers, runs};
+use super::{
+    agents, attempts, devices, events, idempotency, patterns, presets, published, run_servers, runs,
+};
 
 /// The database of a control plane. The migrations of its own tables are one part, called `main`.
 pub(super) const CONTROL_PLANE: Schema = Schema {
     name: "control-plane",
     parts: &[
-        ("main", &[published::MIGRATION, attempts::MIGRATION, patterns::MIGRATION, run_servers::MIGRATION]),
+        (
+            "main",
+            &[
+                published::MIGRATION,
+                attempts::MIGRATION,
+                patterns::MIGRATION,
+                run_servers::MIGRATION,
+                presets::MIGRATION,
+                devices::MIGRATION,
+            ],
+        ),
         ("events", &[events::MIGRATION]),
         ("idempotency", &[idempotency::MIGRATION]),
     ],
@@ -22,6 +34,8 @@ pub(super) const CONTROL_PLANE: Schema = Schema {
         &runs::RUNS,
         &runs::EVENTS,
         &run_servers::TABLE,
+        &presets::TABLE,
+        &devices::TABLE,
     ],
     after_loss: events::after_copy,
 };

@@ -1328,6 +1328,27 @@ export interface components {
             /** @description By name. */
             patterns: components["schemas"]["PatternInfo"][];
         };
+        /** @description A preset. */
+        Preset: components["schemas"]["PresetRequest"] & {
+            /** @description When one of this name was first stored. */
+            createdAt: components["schemas"]["Time"];
+            /** @description Its name: lower-case letters, digits and `-`. */
+            name: string;
+            /** @description When it was last replaced. */
+            updatedAt: components["schemas"]["Time"];
+        };
+        /** @description The answer to `GET /api/presets`. */
+        PresetList: {
+            /** @description By name. */
+            presets: components["schemas"]["Preset"][];
+        };
+        /** @description What a preset consists of: the body of `PUT /api/presets/:name`. */
+        PresetRequest: {
+            /** @description What it is for. */
+            description?: string | null;
+            /** @description The fields of a spawn request, without `name` and `preset`; all may be left out. Everyone who may spawn can read them. */
+            spawn: Record<string, never>;
+        };
         /**
          * @description A refusal, with its code, what to do, and what else helps. The error type of everything that is asked
          *     over a socket.
@@ -1349,6 +1370,35 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /** @description A device that is told. */
+        PushDevice: {
+            /** @description Since when. */
+            createdAt: components["schemas"]["Time"];
+            /** @description Why the last message did not go out; none when it did. */
+            failure?: string | null;
+            /** @description Names it; made of its endpoint. */
+            id: string;
+            /** @description A name for people. */
+            label?: string | null;
+            /** @description Whether nothing is sent to it for now. */
+            muted: boolean;
+            /** @description The host of its push service. */
+            service: string;
+        };
+        /** @description The answer to `GET /api/push`. */
+        PushInfo: {
+            /** @description Every device, oldest first. */
+            devices: components["schemas"]["PushDevice"][];
+            /** @description The server's key (VAPID), which a browser subscribes with: base64url without padding. */
+            publicKey: string;
+        };
+        /** @description The keys of a subscription, in base64url without padding (RFC 8291). */
+        PushKeys: {
+            /** @description Its secret: 16 bytes. */
+            auth: string;
+            /** @description The browser's public key on P-256, uncompressed: 65 bytes. */
+            p256dh: string;
+        };
         /** @description Pushes what is committed in a workspace. */
         PushRequest: {
             /** @description The branch there. Default: the name of the one that is checked out. */
@@ -1357,6 +1407,17 @@ export interface components {
             force?: boolean;
             /** @description A remote of the repository. Default: `origin`. */
             remote?: string | null;
+        };
+        /** @description A subscription as the browser gives it: the body of `POST /api/push/devices`. The same endpoint is the same device. */
+        PushSubscription: {
+            /** @description Where its push service takes messages: an `https` address. */
+            endpoint: string;
+            /** @description What messages to it are encrypted with. */
+            keys: components["schemas"]["PushKeys"];
+            /** @description A name for people. */
+            label?: string | null;
+            /** @description Whether nothing is sent to it for now. */
+            muted?: boolean;
         };
         /** @description What was pushed. */
         Pushed: {
@@ -1471,6 +1532,11 @@ export interface components {
             /** @description The version of the server. */
             version: string;
         };
+        /**
+         * @description A scope; each includes those before it.
+         * @enum {string}
+         */
+        ScopeName: "view" | "operate" | "admin";
         /** @description What a person would see now. */
         Screen: {
             /** @description Whether the alternate screen is shown. */
@@ -1549,6 +1615,8 @@ export interface components {
             model?: string | null;
             /** @description A name for people, 1 to 63 characters. */
             name: string;
+            /** @description The preset that says what is left out here. Known to control planes only. */
+            preset?: string | null;
             /** @description A first message, sent once when the agent is ready. */
             prompt?: string | null;
             resources?: components["schemas"]["Resources"] | null;
@@ -1563,7 +1631,10 @@ export interface components {
              */
             stallSeconds?: number | null;
             terminal?: components["schemas"]["TerminalSize"] | null;
-            /** @description The agent type: `claude`, `codex`, `gemini`, or another that the runtime has a profile for. */
+            /**
+             * @description The agent type: `claude`, `codex`, `gemini`, or another that the runtime has a profile for.
+             *     May be left out when the preset has one.
+             */
             type: string;
             /** @description Its working directory. Default: the runtime's own. */
             workdir?: string | null;
@@ -1729,6 +1800,13 @@ export interface components {
          * @enum {string}
          */
         WhenBusy: "queue" | "reject" | "interrupt";
+        /** @description The answer to `GET /api/whoami`. */
+        Whoami: {
+            /** @description What the server asks of callers: `token`, `own-account` or `open`. */
+            access: string;
+            /** @description What the caller may do. */
+            scope: components["schemas"]["ScopeName"];
+        };
         /** @description What a clean-up of workspaces came to. */
         WorkspaceCleanup: {
             /** @description Those that stay, each with its `reason` or `inUse`. */

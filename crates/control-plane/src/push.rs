@@ -1,0 +1,235 @@
+//! Web Push: devices that are told when somebody waits for a person, also while no page is open.
+//!
+//! - `endpoint`: where messages may go
+//! - `encryption`, `vapid`: what browsers and push services want of a message
+//! - `delivery`: the way of messages to one device, a task each
+//! - `waiting`: who waits, and what of it is news
+//!
+//! A message has no content but a number: it passes a service of somebody else, and is shown on locked screens.
+
+mod delivery;
+mod encryption;
+mod endpoint;
+mod vapid;
+mod waiting;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use parallax_api::push::{MAX_DEVICE_LABEL, PushDevice, PushInfo, PushSubscription};
+use parallax_api::text::is_plain;
+use parallax_api::{Code, Problem};
+use parallax_service::shutdown::Shutdown;
+use parallax_store::{DeviceRow, DeviceStore, Put};
+use reqwest::Url;
+use tokio::sync::{OnceCell, watch};
+use tokio::task::AbortHandle;
+
+use delivery::Delivery;
+use encryption::Recipient;
+use vapid::VapidKey;
+pub use waiting::follow;
+
+/// Devices at most: each is told of everything.
+const MAX_DEVICES: usize = 64;
+
+/// How messages are sent.
+#[derive(Clone, Debug)]
+pub struct PushConfig {
+    /// Whom push services may write to about this server: `mailto:` or `https:`.
+    pub contact: String,
+    /// Whether endpoints may be on this machine, without TLS: for tests.
+    pub loopback: bool,
+}
+
+impl Default for PushConfig {
+    fn default() -> Self {
+        Self { contact: "mailto:parallax@example.com".into(), loopback: false }
+    }
+}
+
+/// Who waits, as devices are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct News {
+    /// How many wait.
+    waiting: usize,
+    /// How often somebody began to.
+    began: u64,
+}
+
+/// The devices. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Push(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Arc<dyn DeviceStore>,
+    config: PushConfig,
+    state_dir: PathBuf,
+    key: OnceCell<Arc<VapidKey>>,
+    news: watch::Sender<News>,
+    devices: Mutex<HashMap<String, Device>>,
+    shutdown: Shutdown,
+}
+
+/// A device that is served.
+#[derive(Debug)]
+struct Device {
+    failure: watch::Receiver<Option<String>>,
+    /// None when it is muted.
+    task: Option<AbortHandle>,
+}
+
+impl Push {
+    /// The devices in `store`. None is told anything before [`Push::resume`].
+    pub fn new(
+        store: Arc<dyn DeviceStore>,
+        config: PushConfig,
+        state_dir: PathBuf,
+        shutdown: Shutdown,
+    ) -> Self {
+        let (key, news, devices) = (OnceCell::new(), watch::Sender::new(News::default()), Mutex::default());
+        Self(Arc::new(Inner { store, config, state_dir, key, news, devices, shutdown }))
+    }
+
+    /// Begins to serve the stored devices.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn resume(&self) -> Result<(), Problem> {
+        for row in self.0.store.list().await? {
+            let id = row.id.clone();
+            if let Err(problem) = self.serve(row).await {
+                tracing::warn!(device.id = id, %problem, "a device cannot be told");
+            }
+        }
+        Ok(())
+    }
+
+    /// The server's key, and every device.
+    ///
+    /// # Errors
+    /// When the store fails, or there is no key.
+    pub async fn info(&self) -> Result<PushInfo, Problem> {
+        let public_key = self.key().await?.public();
+        let rows = self.0.store.list().await?;
+        Ok(PushInfo { public_key, devices: rows.into_iter().map(|row| self.shown(row)).collect() })
+    }
+
+    /// Stores a device, in place of the same one. Returns whether it is new.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR`, `RESOURCE_LIMIT` when there are as many as may be.
+    pub async fn put(&self, device: PushSubscription) -> Result<(bool, PushDevice), Problem> {
+        let label = device.label.as_deref().unwrap_or_default();
+        if label.len() > MAX_DEVICE_LABEL || !is_plain(label) {
+            let detail =
+                format!("a label has at most {MAX_DEVICE_LABEL} bytes, none that control or turn the text");
+            return Err(Problem::invalid("label", detail));
+        }
+        self.way_to(&device)?;
+        let id = id_of(&device.endpoint);
+        let put = self.0.store.put(&id, &device, MAX_DEVICES).await?;
+        if put == Put::TooMany {
+            let detail = format!("{MAX_DEVICES} devices are told already; remove some");
+            return Err(Problem::new(Code::ResourceLimit, detail));
+        }
+        let rows = self.0.store.list().await?;
+        let row = rows.into_iter().find(|row| row.id == id);
+        let row = row.ok_or_else(|| Problem::internal("a device that was stored is gone"))?;
+        self.serve(row.clone()).await?;
+        Ok((put == Put::Created, self.shown(row)))
+    }
+
+    /// Forgets a device.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` when there is none of that id.
+    pub async fn delete(&self, id: &str) -> Result<(), Problem> {
+        self.end(id);
+        if self.0.store.delete(id).await? {
+            return Ok(());
+        }
+        Err(Problem::new(Code::NotFound, "no device has that id; `GET /api/push` lists those there are"))
+    }
+
+    /// Where its messages go and what they are encrypted with.
+    fn way_to(&self, device: &PushSubscription) -> Result<(Url, Recipient), Problem> {
+        let endpoint = endpoint::checked(&device.endpoint, self.0.config.loopback)?;
+        let recipient =
+            Recipient::new(&device.keys).map_err(|error| Problem::invalid("keys", error.to_string()))?;
+        Ok((endpoint, recipient))
+    }
+
+    async fn serve(&self, row: DeviceRow) -> Result<(), Problem> {
+        let (endpoint, recipient) = self.way_to(&row.subscription)?;
+        self.end(&row.id);
+        let (failure_tx, failure) = watch::channel(None);
+        let task = if row.subscription.muted {
+            None
+        } else {
+            let delivery =
+                Delivery::new(self.key().await?, endpoint, recipient).map_err(Problem::internal)?;
+            let (news, push, id) = (self.0.news.subscribe(), self.clone(), row.id.clone());
+            let shutdown = self.0.shutdown.clone();
+            let work = async move {
+                tokio::select! {
+                    () = delivery.run(news, failure_tx) => {
+                        // The service says that the subscription has ended.
+                        if let Err(error) = push.0.store.delete(&id).await {
+                            let error = &error as &dyn std::error::Error;
+                            tracing::warn!(device.id = id, error, "an ended subscription could not be removed");
+                        }
+                        push.devices().remove(&id);
+                    }
+                    () = shutdown.begun() => {}
+                }
+            };
+            Some(self.0.shutdown.tracker().spawn(work).abort_handle())
+        };
+        self.devices().insert(row.id, Device { failure, task });
+        Ok(())
+    }
+
+    fn end(&self, id: &str) {
+        if let Some(Device { task: Some(task), .. }) = self.devices().remove(id) {
+            task.abort();
+        }
+    }
+
+    async fn key(&self) -> Result<Arc<VapidKey>, Problem> {
+        let inner = self.0.clone();
+        let open = async || {
+            let opening =
+                tokio::task::spawn_blocking(move || VapidKey::open(&inner.state_dir, &inner.config.contact));
+            let key = opening.await.map_err(Problem::internal)?;
+            key.map(Arc::new).map_err(|error| Problem::internal(format!("{error:#}")))
+        };
+        self.0.key.get_or_try_init(open).await.cloned()
+    }
+
+    fn shown(&self, row: DeviceRow) -> PushDevice {
+        let service = row.subscription.endpoint.parse::<Url>().ok();
+        let service = service.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+        let failure = self.devices().get(&row.id).and_then(|device| device.failure.borrow().clone());
+        PushDevice {
+            id: row.id,
+            service,
+            label: row.subscription.label,
+            muted: row.subscription.muted,
+            created_at: row.created_at,
+            failure,
+        }
+    }
+
+    fn devices(&self) -> MutexGuard<'_, HashMap<String, Device>> {
+        self.0.devices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The id of the device with this endpoint: it says nothing of where messages to it go.
+fn id_of(endpoint: &str) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, endpoint.as_bytes());
+    digest.as_ref().iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+}
