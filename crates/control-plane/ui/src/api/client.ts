@@ -27,11 +27,22 @@ export async function call<T>(method: string, path: string, body?: unknown, type
       throw new Problem(0, "UNREACHABLE", "The server does not answer.");
     }
     if (response.status === 401) {
+      // Where the server has no tokens there is none to ask for.
+      if ((await accessRule()) === "own-account") throw await problemOf(response);
       await renewToken(used);
       continue;
     }
     if (!response.ok) throw await problemOf(response);
     return (response.status === 204 ? undefined : await response.json()) as T;
+  }
+}
+
+/** What the server asks of callers; it says that to everybody. */
+async function accessRule(): Promise<string | undefined> {
+  try {
+    return ((await (await fetch("/health")).json()) as { access?: string }).access;
+  } catch {
+    return undefined;
   }
 }
 

@@ -26,6 +26,13 @@ export type RunStatus = Schemas["ExecutionStatus"];
 export type RunQuestion = Schemas["QuestionView"];
 export type RunAnswer = Schemas["ExecutionAnswer"];
 export type Step = Schemas["StepView"];
+export type Whoami = Schemas["Whoami"];
+export type Preset = Schemas["Preset"];
+export type PresetRequest = Schemas["PresetRequest"];
+export type PushInfo = Schemas["PushInfo"];
+export type PushDevice = Schemas["PushDevice"];
+export type PushSubscriptionRequest = Schemas["PushSubscription"];
+export type Finding = Schemas["Finding"];
 
 /** An event of the stream. Its data is told apart by `event`; a reader passes over events that it does not know. */
 export interface AgentEvent {

@@ -18,6 +18,9 @@ export const store = new QueryClient({
 
 /** The names of what is in the store. */
 export const keys = {
+  whoami: ["whoami"] as const,
+  presets: ["presets"] as const,
+  devices: ["devices"] as const,
   agents: ["agents"] as const,
   runtimes: ["runtimes"] as const,
   activity: ["activity"] as const,

@@ -5,11 +5,13 @@ import { interrupt, restart, stop } from "../../api/agents";
 import type { Agent } from "../../api/types";
 import { putAgents } from "../../server-state/agents";
 import { ConfirmButton } from "../../ui/modal";
+import { useMayOperate } from "../session/scope";
 import { attempt } from "../../ui/toasts";
 
 export function Actions({ agent }: { agent: Agent }) {
   const [busy, setBusy] = useState(false);
-  if (agent.status === "stopped") return null; // it cannot be restarted either: another one is spawned
+  const mayOperate = useMayOperate();
+  if (agent.status === "stopped" || !mayOperate) return null; // it cannot be restarted either: another one is spawned
   const does = (action: (id: string) => Promise<Agent>) => () => attempt(async () => putAgents([await action(agent.id)]));
   const interruptIt = async (): Promise<void> => {
     setBusy(true);

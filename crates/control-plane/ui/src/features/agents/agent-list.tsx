@@ -5,6 +5,7 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { type KeyboardEvent, memo, useEffect, useMemo, useRef, useState } from "react";
 import type { Agent } from "../../api/types";
 import { useAgents } from "../../server-state/agents";
+import { useMayOperate } from "../session/scope";
 import { Empty, Failed, Loading } from "../../ui/states";
 import { ENDED, GROUPINGS, type Grouping, type Row, arrange, heldStill } from "./order";
 import { Needs, StatusDot, statusText } from "./status";
@@ -21,6 +22,7 @@ export function AgentList({ onSpawn, isPage }: { onSpawn: () => void; isPage: bo
   const { data: agents, isPending, error, refetch } = useAgents();
   const { q = "", by = "none", ended = false } = useSearch({ from: "__root__" });
   const navigate = useNavigate();
+  const mayOperate = useMayOperate();
   const setSearch = (next: { q?: string | undefined; by?: Grouping | undefined; ended?: true | undefined }): void =>
     void navigate({ to: ".", search: (search) => ({ ...search, ...next }), replace: true });
   return (
@@ -29,9 +31,11 @@ export function AgentList({ onSpawn, isPage }: { onSpawn: () => void; isPage: bo
         <Heading>
           Agents <span className="count">{agents?.size ?? ""}</span>
         </Heading>
-        <button type="button" className="primary" onClick={onSpawn}>
-          Spawn
-        </button>
+        {mayOperate && (
+          <button type="button" className="primary" onClick={onSpawn}>
+            Spawn
+          </button>
+        )}
       </div>
       <div className="filters">
         <input
@@ -61,7 +65,7 @@ export function AgentList({ onSpawn, isPage }: { onSpawn: () => void; isPage: bo
       ) : isPending || !agents ? (
         <Loading what="agents" />
       ) : agents.size === 0 ? (
-        <Empty>No agents yet. Spawn the first one.</Empty>
+        <Empty>No agents yet.{mayOperate && " Spawn the first one."}</Empty>
       ) : (
         <Rows agents={agents} filter={q} grouping={by} showsEnded={ended} toggleEnded={() => setSearch({ ended: ended ? undefined : true })} />
       )}

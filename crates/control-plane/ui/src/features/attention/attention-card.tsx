@@ -5,10 +5,12 @@ import type { KeyboardEvent } from "react";
 import { interrupt } from "../../api/agents";
 import type { Agent, Attention } from "../../api/types";
 import { putAgents } from "../../server-state/agents";
+import { LookOnly } from "../session/look-only";
 import { WebLink } from "../../ui/links";
 import { Markdown } from "../../ui/markdown";
 import { Since } from "../../ui/time";
 import { attempt } from "../../ui/toasts";
+import { useMayOperate } from "../session/scope";
 import { AnswerForm } from "./answer-form";
 import { wordsOf } from "./kinds";
 import { ToolInput } from "./tool-input";
@@ -16,6 +18,7 @@ import { ToolInput } from "./tool-input";
 /** `withAgent` says whose it is, where that is not plain. */
 export function AttentionCard({ agent, attention, withAgent }: { agent: Agent; attention: Attention; withAgent?: boolean }) {
   const { title } = wordsOf(attention.kind);
+  const mayOperate = useMayOperate();
   const label = `${agent.name}: ${title}`;
   return (
     <section className={`attention is-${attention.kind}`} aria-label={label} tabIndex={withAgent ? 0 : undefined} onKeyDown={chooseByDigit}>
@@ -41,12 +44,16 @@ export function AttentionCard({ agent, attention, withAgent }: { agent: Agent; a
           <Link className="button" to="/agents/$id" params={{ id: agent.id }} search={{ view: "terminal" }}>
             Open the terminal
           </Link>
-          <button type="button" onClick={() => void attempt(async () => putAgents([await interrupt(agent.id)]))}>
-            Interrupt
-          </button>
+          {mayOperate && (
+            <button type="button" onClick={() => void attempt(async () => putAgents([await interrupt(agent.id)]))}>
+              Interrupt
+            </button>
+          )}
         </div>
       ) : agent.stale ? (
         <p className="hint">Its runtime is away: it cannot be answered now.</p>
+      ) : !mayOperate ? (
+        <LookOnly />
       ) : (
         <AnswerForm key={attention.id} agent={agent} attention={attention} />
       )}

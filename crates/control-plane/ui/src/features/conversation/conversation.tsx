@@ -4,6 +4,8 @@ import { type FormEvent, type KeyboardEvent, type RefObject, useEffect, useLayou
 import { send } from "../../api/agents";
 import type { Agent, Message } from "../../api/types";
 import { refreshMessages, useMessages } from "../../server-state/messages";
+import { LookOnly } from "../session/look-only";
+import { useMayOperate } from "../session/scope";
 import { Markdown } from "../../ui/markdown";
 import { Empty, Failed, Loading } from "../../ui/states";
 import { Clock } from "../../ui/time";
@@ -16,6 +18,7 @@ const AT_END_PX = 40;
 export function Conversation({ agent }: { agent: Agent }) {
   const { data: messages, error, isPending, refetch } = useMessages(agent.id);
   const list = useRef<HTMLDivElement>(null);
+  const mayOperate = useMayOperate();
   useFollowEnd(list);
   return (
     <div className="conversation">
@@ -30,7 +33,7 @@ export function Conversation({ agent }: { agent: Agent }) {
           messages?.map((message) => <Bubble key={message.id} message={message} />)
         )}
       </div>
-      <SendForm agent={agent} />
+      {mayOperate ? <SendForm agent={agent} /> : <LookOnly />}
     </div>
   );
 }

@@ -6,10 +6,12 @@ import { interrupt } from "../../api/agents";
 import { putAgents, useAgents } from "../../server-state/agents";
 import { attempt } from "../../ui/toasts";
 import { statusText } from "../agents/status";
+import { useMayOperate } from "../session/scope";
 import { THEMES, setTheme } from "../theme/theme";
 
 export function Palette({ open, onOpenChange, onSpawn }: { open: boolean; onOpenChange: (open: boolean) => void; onSpawn: () => void }) {
   const navigate = useNavigate();
+  const mayOperate = useMayOperate();
   const agents = [...(useAgents().data?.values() ?? [])];
   const does = (action: () => unknown) => () => {
     onOpenChange(false);
@@ -28,7 +30,7 @@ export function Palette({ open, onOpenChange, onSpawn }: { open: boolean; onOpen
           <Command.Item onSelect={does(() => navigate({ to: "/more" }))}>Runtimes and settings</Command.Item>
         </Command.Group>
         <Command.Group heading="Do">
-          <Command.Item onSelect={does(onSpawn)}>Spawn an agent</Command.Item>
+          {mayOperate && <Command.Item onSelect={does(onSpawn)}>Spawn an agent</Command.Item>}
           {THEMES.map((theme) => (
             <Command.Item key={theme} onSelect={does(() => setTheme(theme))}>
               Theme: {theme}
@@ -49,7 +51,7 @@ export function Palette({ open, onOpenChange, onSpawn }: { open: boolean; onOpen
         </Command.Group>
         <Command.Group heading="Interrupt">
           {agents
-            .filter(({ status, stale }) => status === "busy" && !stale)
+            .filter(({ status, stale }) => mayOperate && status === "busy" && !stale)
             .map((agent) => (
               <Command.Item
                 key={agent.id}

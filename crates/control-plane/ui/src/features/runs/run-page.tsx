@@ -12,6 +12,7 @@ import { Failed, Loading } from "../../ui/states";
 import { Clock, duration } from "../../ui/time";
 import { attempt } from "../../ui/toasts";
 import { AttentionCard } from "../attention/attention-card";
+import { useMayOperate } from "../session/scope";
 import { RunBadge } from "./run-badge";
 import { RunQuestionCard } from "./run-question";
 
@@ -29,6 +30,7 @@ export function RunPage() {
 
 function RunView({ run }: { run: Run }) {
   const agents = useAgents().data;
+  const mayOperate = useMayOperate();
   const { metrics } = run;
   return (
     <article className="page" aria-label={`Run of ${run.pattern}`}>
@@ -37,7 +39,7 @@ function RunView({ run }: { run: Run }) {
           <h1>{run.pattern}</h1>
           <RunBadge status={run.status} />
         </div>
-        {run.status === "running" && (
+        {run.status === "running" && mayOperate && (
           <ConfirmButton
             label="Cancel"
             title="End the run and its agents"

@@ -7,6 +7,8 @@ import { inWords } from "../../api/problem";
 import type { RunAnswer } from "../../api/types";
 import type { OpenRunQuestion } from "../../server-state/runs";
 import { keys, store } from "../../server-state/store";
+import { LookOnly } from "../session/look-only";
+import { useMayOperate } from "../session/scope";
 import { WebLink } from "../../ui/links";
 import { Markdown } from "../../ui/markdown";
 import { Since } from "../../ui/time";
@@ -20,6 +22,7 @@ export function RunQuestionCard({ runId, pattern, question, withRun }: OpenRunQu
   const [sending, setSending] = useState(false);
   const [refusal, setRefusal] = useState<string>();
   const [text, setText] = useState("");
+  const mayOperate = useMayOperate();
   const isApproval = question.kind === "approval";
   const options = question.options?.length ? question.options : isApproval ? APPROVAL : [];
   const reply = async (answer: RunAnswer): Promise<void> => {
@@ -57,7 +60,7 @@ export function RunQuestionCard({ runId, pattern, question, withRun }: OpenRunQu
         <Markdown text={question.text} />
       </div>
       {question.loginUrl && <WebLink url={question.loginUrl} />}
-      <form
+      {!mayOperate ? <LookOnly /> : <form
         className="answer"
         onSubmit={(event) => {
           event.preventDefault();
@@ -98,7 +101,7 @@ export function RunQuestionCard({ runId, pattern, question, withRun }: OpenRunQu
             {refusal}
           </p>
         )}
-      </form>
+      </form>}
     </section>
   );
 }

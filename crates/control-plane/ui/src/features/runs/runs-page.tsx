@@ -7,6 +7,7 @@ import { usePatterns, useRuns } from "../../server-state/runs";
 import { Modal } from "../../ui/modal";
 import { Empty, Failed, Loading } from "../../ui/states";
 import { Clock } from "../../ui/time";
+import { useMayOperate } from "../session/scope";
 import { AddForm } from "./add-form";
 import { RunBadge } from "./run-badge";
 import { StartForm } from "./start-form";
@@ -14,15 +15,18 @@ import { StartForm } from "./start-form";
 export function RunsPage() {
   const patterns = usePatterns();
   const runs = useRuns();
+  const mayOperate = useMayOperate();
   const [starting, setStarting] = useState<Pattern>();
   const [adding, setAdding] = useState(false);
   return (
     <div className="page">
       <header className="page-head">
         <h1>Patterns</h1>
-        <button type="button" onClick={() => setAdding(true)}>
-          Add a pattern
-        </button>
+        {mayOperate && (
+          <button type="button" onClick={() => setAdding(true)}>
+            Add a pattern
+          </button>
+        )}
       </header>
       {patterns.error && !patterns.data ? (
         <Failed error={patterns.error} retry={patterns.refetch} />
@@ -44,11 +48,13 @@ export function RunsPage() {
               <p className="muted">
                 {Object.keys(pattern.inputs).length === 0 ? "needs no input" : `needs ${Object.keys(pattern.inputs).join(", ")}`}
               </p>
-              <div className="form-actions">
-                <button type="button" className="primary" onClick={() => setStarting(pattern)}>
-                  Run …
-                </button>
-              </div>
+              {mayOperate && (
+                <div className="form-actions">
+                  <button type="button" className="primary" onClick={() => setStarting(pattern)}>
+                    Run …
+                  </button>
+                </div>
+              )}
             </li>
           ))}
         </ul>

@@ -5,9 +5,12 @@ import { useSyncExternalStore } from "react";
 import { keepToken, onToken, token } from "../../api/token";
 import { canNotify, setNotifies, useNotifies } from "../inbox/notify";
 import { Runtimes } from "../runtimes/runtimes";
+import { useMayOperate } from "../session/scope";
+import { Presets } from "../spawn/presets";
 import { THEMES, setTheme, useTheme } from "../theme/theme";
 
 export function More() {
+  const mayOperate = useMayOperate();
   const theme = useTheme();
   const notifies = useNotifies();
   const isSignedIn = useSyncExternalStore(onToken, token) !== undefined;
@@ -49,6 +52,12 @@ export function More() {
             Sign out
           </button>
         </p>
+      )}
+      {mayOperate && (
+        <>
+          <h2>Presets</h2>
+          <Presets />
+        </>
       )}
       <h2>Runtimes</h2>
       <Runtimes />

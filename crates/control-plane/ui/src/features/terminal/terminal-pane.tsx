@@ -4,6 +4,7 @@ import { type RefObject, useEffect, useRef, useState } from "react";
 import type { Agent } from "../../api/types";
 import { useNarrow } from "../../ui/media";
 import { toast } from "../../ui/toasts";
+import { useMayOperate, useScope } from "../session/scope";
 import { type Holder, TerminalConnection } from "./connection";
 import { Emulator, FONT } from "./emulator";
 import { followCursor } from "./follow";
@@ -21,7 +22,10 @@ export function TerminalPane({ agent }: { agent: Agent }) {
   const narrow = useNarrow();
   const box = useRef<HTMLDivElement>(null);
   const session = useRef<Session>(undefined);
-  const [viewOnly, setViewOnly] = useState(false);
+  const isScopeKnown = useScope() !== undefined;
+  const mayOperate = useMayOperate();
+  const [watches, setWatches] = useState(false);
+  const viewOnly = watches || !mayOperate;
   const [note, setNote] = useState("Connecting …");
   const [size, setSize] = useState({ cols: 0, rows: 0 });
   const [holder, setHolder] = useState<Holder>();
@@ -37,7 +41,7 @@ export function TerminalPane({ agent }: { agent: Agent }) {
 
   useEffect(() => {
     const element = box.current;
-    if (!element) return;
+    if (!element || !isScopeKnown) return;
     const emulator = new Emulator();
     const { terminal } = emulator;
     emulator.open(element);
@@ -79,7 +83,7 @@ export function TerminalPane({ agent }: { agent: Agent }) {
       terminal.dispose();
       session.current = undefined;
     };
-  }, [agent.id, viewOnly, life]);
+  }, [agent.id, viewOnly, isScopeKnown, life]);
 
   useLetters(box, session, letters, smallest, size);
   useEffect(() => {
@@ -130,14 +134,16 @@ export function TerminalPane({ agent }: { agent: Agent }) {
       </div>
       {narrow && !viewOnly && <KeyRow ctrl={ctrl} setCtrl={setCtrl} press={press} />}
       <div className="terminal-bar">
-        <label className="check">
-          <input type="checkbox" checked={viewOnly} onChange={(event) => setViewOnly(event.target.checked)} />
-          Watch only
-        </label>
+        {mayOperate && (
+          <label className="check">
+            <input type="checkbox" checked={watches} onChange={(event) => setWatches(event.target.checked)} />
+            Watch only
+          </label>
+        )}
         <span className="hint terminal-size" title="Columns and rows of the agent's terminal">
           {size.cols > 0 && `${size.cols}×${size.rows}`}
         </span>
-        {holder === "you" ? (
+        {!mayOperate ? null : holder === "you" ? (
           <button type="button" title="The terminal gets the size back that it had" onClick={giveSizeBack}>
             Give the size back
           </button>
