@@ -11,6 +11,7 @@
 //! - [`observe`]: logs, metrics, and why an agent has the status it has
 //! - [`pattern`], [`execution`]: org-chart patterns, and their runs
 //! - [`preset`]: named spawn requests
+//! - [`search`]: over what agents were told, said and showed
 //! - [`push`]: devices that are told when somebody waits
 //! - [`access`]: what the caller may do
 //! - [`runtime`]: the runtimes behind a control plane
@@ -38,6 +39,7 @@ pub mod push;
 pub mod quantity;
 pub mod retry;
 pub mod runtime;
+pub mod search;
 pub mod terminal;
 pub mod text;
 pub mod time;

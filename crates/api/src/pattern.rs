@@ -34,6 +34,9 @@ pub struct Validation {
     pub valid: bool,
     /// Everything that is wrong, by line.
     pub errors: Vec<Finding>,
+    /// The org chart of a file that can be run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart: Option<Chart>,
 }
 
 /// What a pattern wants to be told when it is run.
@@ -76,6 +79,33 @@ pub struct StoredPattern {
     pub info: PatternInfo,
     /// The file as it was sent.
     pub source: String,
+}
+
+/// A role of an org chart, as a chart shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChartRole {
+    /// Its name.
+    pub name: String,
+    /// Its purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The role that its questions go to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reports_to: Option<String>,
+    /// Whether a run spawns its agents.
+    pub managed: bool,
+    /// The agent types, or what the preset is called.
+    pub types: Vec<String>,
+    /// Agents at most.
+    pub most: u32,
+}
+
+/// The org chart of a pattern.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Chart {
+    /// Its roles, by name.
+    pub roles: Vec<ChartRole>,
 }
 
 /// The library.

@@ -13,6 +13,7 @@ use crate::patterns::{Library, Runs};
 use crate::presets::Presets;
 use crate::push::Push;
 use crate::runtimes::Runtimes;
+use crate::search::Search;
 use crate::spawn::Spawner;
 
 /// The parts of a control plane. Clones share them.
@@ -32,6 +33,8 @@ pub struct App {
     pub idempotency: Idempotency,
     /// The stored patterns.
     pub library: Library,
+    /// What agents were told, said and showed.
+    pub search: Search,
     /// Devices that are told by Web Push.
     pub push: Push,
     /// The stored presets.

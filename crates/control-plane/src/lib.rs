@@ -15,6 +15,7 @@
 //!   the cached agents; streams of events to clients come from that log
 //! - `patterns`: org-chart patterns and their runs; a run uses the same services as the routes
 //! - `presets`: named spawn requests
+//! - `search`: an index of what agents were told, said and showed
 //! - `push`: devices that are told by Web Push when somebody waits
 //! - `web_ui`: the web UI, compiled in
 //!
@@ -32,6 +33,7 @@ mod push;
 mod relay;
 mod routes;
 mod runtimes;
+mod search;
 mod spawn;
 mod web_ui;
 
@@ -62,6 +64,7 @@ pub use push::PushConfig;
 pub use routes::document as openapi;
 use runtimes::Runtimes;
 pub use runtimes::{Credential, RuntimeSpec};
+use search::Search;
 use spawn::Spawner;
 
 /// The default port.
@@ -118,6 +121,9 @@ impl ControlPlane {
             shutdown: shutdown.clone(),
         };
         let library = Library::new(stores.patterns);
+        let search = Search::open(&config.state_dir, locator.clone())
+            .await
+            .context("failed to open the index of texts")?;
         let push = Push::new(stores.devices, config.push, config.state_dir, shutdown.clone());
         let runs = Runs::new(stores.runs, stores.health.clone(), services);
         let app = App {
@@ -130,6 +136,7 @@ impl ControlPlane {
             library,
             presets,
             push,
+            search,
             runs,
             storage: stores.health,
             shutdown,
@@ -146,7 +153,7 @@ impl ControlPlane {
     /// # Errors
     /// When serving fails.
     pub async fn serve(self, listener: TcpListener) -> anyhow::Result<()> {
-        let App { runtimes, cache, runs, push, log, shutdown, .. } = &self.app;
+        let App { runtimes, cache, runs, push, search, log, shutdown, .. } = &self.app;
         let first_probe = join_all(runtimes.iter().map(|runtime| runtime.probe()));
         // After a timeout they are shown as unreachable until they answer.
         let _ = tokio::time::timeout(FIRST_PROBE_TIMEOUT, first_probe).await;
@@ -156,6 +163,7 @@ impl ControlPlane {
         }
         runs.resume().await?;
         push.resume().await?;
+        shutdown.tracker().spawn(search.clone().follow(log.clone(), shutdown.clone()));
         let following =
             push::follow(push.clone(), cache.clone(), runs.clone(), log.clone(), shutdown.clone());
         shutdown.tracker().spawn(following);

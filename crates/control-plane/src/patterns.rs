@@ -11,6 +11,6 @@ mod runs;
 pub mod stream;
 mod sweep;
 
-pub use library::{File, Library, findings};
+pub use library::{File, Library, validate};
 pub use runs::{RunServices, Runs};
 pub use sweep::sweep;

@@ -9,6 +9,7 @@ mod patterns;
 mod presets;
 mod push;
 mod runs;
+mod search;
 mod streams;
 mod workspaces;
 
@@ -112,11 +113,13 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(patterns::execute))
         .routes(routes!(runs::list))
         .routes(routes!(runs::get))
+        .routes(routes!(runs::chart))
         .routes(routes!(runs::events))
         .routes(routes!(runs::answer))
         .routes(routes!(runs::cancel))
         .routes(routes!(presets::list))
         .routes(routes!(presets::get, presets::put, presets::delete))
+        .routes(routes!(search::find))
         .routes(routes!(push::info))
         .routes(routes!(push::put))
         .routes(routes!(push::delete))

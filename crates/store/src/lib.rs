@@ -21,6 +21,7 @@ mod presets;
 mod published;
 mod runs;
 pub mod sqlite;
+mod texts;
 
 use std::sync::Arc;
 
@@ -37,6 +38,7 @@ pub use patterns::{PatternRow, PatternStore, Put};
 pub use presets::PresetStore;
 pub use published::PublishedAgents;
 pub use runs::{NewRun, PreviousServer, RunEventRow, RunFilter, RunRow, RunStore, SourceRow};
+pub use texts::{FoundText, TextIndex, TextPosition, TextQuery, TextRow};
 
 /// The repositories of a control plane.
 #[derive(Clone, Debug)]

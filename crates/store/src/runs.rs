@@ -95,6 +95,9 @@ pub trait RunStore: Debug + Send + Sync {
     /// The runs that have not ended.
     async fn unfinished(&self) -> Result<Vec<SourceRow>, StoreError>;
 
+    /// The pattern file that a run began with.
+    async fn source(&self, id: &str) -> Result<Option<String>, StoreError>;
+
     /// Stores events of a run, and its status when one of them is its end.
     async fn append(&self, id: &str, events: Vec<RunEventRow>) -> Result<(), StoreError>;
 

@@ -27,11 +27,12 @@ mod run_servers;
 mod runs;
 mod salvage;
 mod schema;
+mod texts;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::{ControlPlaneStores, RuntimeStores, StoreError};
+use crate::{ControlPlaneStores, RuntimeStores, StoreError, TextIndex};
 use database::Database;
 use idempotency::Keys;
 
@@ -52,6 +53,14 @@ pub async fn open_control_plane(dir: &Path) -> Result<ControlPlaneStores, StoreE
         runs: Arc::new(database.clone()),
         health: database.health().clone(),
     })
+}
+
+/// The index of texts in this directory, made when it is missing.
+///
+/// # Errors
+/// When another server has the directory, or it cannot be used.
+pub async fn open_texts(dir: &Path) -> Result<Arc<dyn TextIndex>, StoreError> {
+    Ok(Arc::new(Database::open(dir, &databases::TEXTS).await?))
 }
 
 /// The database of a runtime server in this directory, made when it is missing.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parallax_api::pattern::{Finding, PatternInfo, StoredPattern};
+use parallax_api::pattern::{Chart, ChartRole, Finding, PatternInfo, StoredPattern, Validation};
 use parallax_api::{Code, Problem};
 use parallax_patterns::check;
 use parallax_patterns::pattern::Pattern;
@@ -37,12 +37,32 @@ impl File {
     }
 }
 
-/// Everything that is wrong with a file.
+/// What a file is: its org chart, or everything that is wrong with it.
 ///
 /// # Errors
 /// When the server shuts down.
-pub async fn findings(source: String) -> Result<Vec<Finding>, Problem> {
-    Ok(check_file(source).await?.1.err().unwrap_or_default())
+pub async fn validate(source: String) -> Result<Validation, Problem> {
+    Ok(match check_file(source).await?.1 {
+        Ok(pattern) => Validation { valid: true, errors: Vec::new(), chart: Some(chart(&pattern)) },
+        Err(errors) => Validation { valid: false, errors, chart: None },
+    })
+}
+
+/// The org chart of a pattern.
+pub fn chart(pattern: &Pattern) -> Chart {
+    let roles = pattern.structure.roles.iter().map(|(name, role)| ChartRole {
+        name: name.clone(),
+        description: role.description.clone(),
+        reports_to: role.reports_to.clone(),
+        managed: role.managed,
+        types: if role.types().is_empty() {
+            role.preset.iter().cloned().collect()
+        } else {
+            role.types().to_vec()
+        },
+        most: role.most(),
+    });
+    Chart { roles: roles.collect() }
 }
 
 async fn check_file(source: String) -> Result<(String, Result<Pattern, Vec<Finding>>), Problem> {

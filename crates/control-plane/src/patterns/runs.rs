@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use parallax_api::execution::{
     Execution, ExecutionEventData, ExecutionStatus, ExecutionSummary, ExecutionsQuery,
 };
-use parallax_api::pattern::ExecuteRequest;
+use parallax_api::pattern::{Chart, ExecuteRequest};
 use parallax_api::{Code, Problem, Time};
 use parallax_patterns::check;
 use parallax_patterns::run::{Run, RunEvent, RunParams, RunState};
@@ -19,7 +19,7 @@ use tokio::sync::{Semaphore, watch};
 use tracing::Instrument;
 
 use super::journal::{self, StoredJournal};
-use super::library::File;
+use super::library::{self, File};
 use super::run_agents::RunAgents;
 use crate::locate::AgentLocator;
 use crate::spawn::Spawner;
@@ -266,6 +266,15 @@ impl Runs {
             execution.status = ExecutionStatus::Failed;
         }
         Ok(execution)
+    }
+
+    /// The org chart of a run: of the file that it began with.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` when there is none of that id.
+    pub async fn chart(&self, id: &str) -> Result<Chart, Problem> {
+        let source = self.store.source(id).await?.ok_or_else(|| not_found(id))?;
+        Ok(library::chart(&File::read(source).await?.pattern))
     }
 
     /// The same when it has ended.

@@ -18,7 +18,7 @@ use parallax_service::idempotency::{IdempotencyKey, StoredResponse};
 
 use super::extract::Body;
 use crate::app::App;
-use crate::patterns::{File, findings};
+use crate::patterns::{self, File};
 
 /// How long `wait` waits by default, in milliseconds.
 const DEFAULT_WAIT_MS: u64 = 600_000;
@@ -83,8 +83,7 @@ pub async fn create(State(app): State<App>, Source(source): Source) -> Result<Re
     )
 )]
 pub async fn validate(Source(source): Source) -> Result<Json<Validation>, Problem> {
-    let errors = findings(source).await?;
-    Ok(Json(Validation { valid: errors.is_empty(), errors }))
+    patterns::validate(source).await.map(Json)
 }
 
 /// The JSON Schema of pattern files, for editors.

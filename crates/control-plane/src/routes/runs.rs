@@ -7,6 +7,7 @@ use parallax_api::Problem;
 use parallax_api::execution::{
     Execution, ExecutionAnswer, ExecutionEvent, ExecutionEventsQuery, ExecutionList, ExecutionsQuery,
 };
+use parallax_api::pattern::Chart;
 use parallax_service::extract::{Json, Path, Query, Upgrade};
 
 use crate::app::App;
@@ -37,6 +38,18 @@ pub async fn list(
 )]
 pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Execution>, Problem> {
     app.runs.get(&id).await.map(Json)
+}
+
+/// The org chart of a run: roles and who reports to whom.
+#[utoipa::path(
+    get, path = "/api/executions/{id}/chart", tag = "patterns", params(("id" = String, Path)),
+    responses(
+        (status = 200, body = Chart),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn chart(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Chart>, Problem> {
+    app.runs.chart(&id).await.map(Json)
 }
 
 /// The events of a run from the first on, as server-sent events or, when upgraded, as a WebSocket. Ends with the run.

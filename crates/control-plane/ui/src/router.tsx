@@ -42,7 +42,12 @@ const routes = [
     component: AgentPage,
   }),
   createRoute({ getParentRoute: () => root, path: "/runs", component: RunsPage }),
-  createRoute({ getParentRoute: () => root, path: "/runs/$id", component: RunPage }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/runs/$id",
+    validateSearch: ({ at }: Record<string, unknown>): { at?: number | undefined } => (Number.isSafeInteger(Number(at)) && Number(at) >= 0 && at !== undefined ? { at: Number(at) } : {}),
+    component: RunPage,
+  }),
   createRoute({ getParentRoute: () => root, path: "/activity", component: () => <div className="page"><h1>Activity</h1><Activity /></div> }),
   createRoute({ getParentRoute: () => root, path: "/more", component: More }),
   // Addresses of the page before it had routes: the agent's id alone.

@@ -1,8 +1,8 @@
-//! The parts and tables of the two databases.
+//! The parts and tables of the databases.
 
 use super::schema::Schema;
 use super::{
-    agents, attempts, devices, events, idempotency, patterns, presets, published, run_servers, runs,
+    agents, attempts, devices, events, idempotency, patterns, presets, published, run_servers, runs, texts,
 };
 
 /// The database of a control plane. The migrations of its own tables are one part, called `main`.
@@ -50,4 +50,13 @@ pub(super) const RUNTIME: Schema = Schema {
     ],
     tables: &[&events::LOG, &events::EVENTS, &events::SOURCES, &idempotency::TABLE, &agents::TABLE],
     after_loss: events::after_copy,
+};
+
+/// The index of texts of a control plane.
+pub(super) const TEXTS: Schema = Schema {
+    name: "texts",
+    parts: &[("texts", &[texts::MIGRATION])],
+    tables: &[&texts::TEXTS, &texts::POSITIONS],
+    // A text that is missing is not found, nothing else.
+    after_loss: |_, _| Ok(()),
 };

@@ -48,6 +48,12 @@ impl RunStore for Database {
         .await
     }
 
+    async fn source(&self, id: &str) -> Result<Option<String>, StoreError> {
+        let id = id.to_owned();
+        let select = "SELECT source FROM executions WHERE id = ?";
+        self.read(move |db| db.query_row(select, [id], |row| text(row, 0)).optional()).await
+    }
+
     async fn acquire(&self, id: &str) -> Result<PreviousServer, StoreError> {
         let id = id.to_owned();
         self.write(move |db| run_servers::acquire(db, &id)).await

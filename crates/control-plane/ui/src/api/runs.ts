@@ -1,7 +1,7 @@
 // What can be asked of patterns and their runs.
 
 import { call } from "./client";
-import type { Pattern, Run, RunAnswer, RunSummary, StoredPattern } from "./types";
+import type { Chart, Pattern, Run, RunAnswer, RunSummary, StoredPattern, Validation } from "./types";
 
 const pattern = (name: string, rest = ""): string => `/api/patterns/${encodeURIComponent(name)}${rest}`;
 const run = (id: string, rest = ""): string => `/api/executions/${encodeURIComponent(id)}${rest}`;
@@ -10,6 +10,13 @@ export const listPatterns = async (): Promise<Pattern[]> =>
   (await call<{ patterns: Pattern[] }>("GET", "/api/patterns")).patterns;
 export const getPattern = (name: string): Promise<StoredPattern> => call("GET", pattern(name));
 export const addPattern = (source: string): Promise<Pattern> => call("POST", "/api/patterns", source, "application/yaml");
+export const replacePattern = (name: string, source: string): Promise<Pattern> => call("PUT", pattern(name), source, "application/yaml");
+
+export const deletePattern = (name: string): Promise<void> => call("DELETE", pattern(name));
+
+/** What is wrong with a file; its org chart when nothing is. */
+export const validatePattern = (source: string): Promise<Validation> => call("POST", "/api/patterns/validate", source, "application/yaml");
+
 export const execute = (
   name: string,
   request: { input: Record<string, unknown>; workdir?: string },
@@ -17,6 +24,8 @@ export const execute = (
 export const listRuns = async (): Promise<RunSummary[]> =>
   (await call<{ executions: RunSummary[] }>("GET", "/api/executions?limit=200")).executions;
 export const getRun = (id: string): Promise<Run> => call("GET", run(id));
+export const getRunChart = (id: string): Promise<Chart> => call("GET", run(id, "/chart"));
+
 export const answerRun = (id: string, request: RunAnswer): Promise<Run> => call("POST", run(id, "/answer"), request);
 export const cancelRun = (id: string): Promise<Run> => call("POST", run(id, "/cancel"));
 export const runEventsPath = (id: string): string => run(id, "/events");

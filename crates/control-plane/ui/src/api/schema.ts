@@ -215,6 +215,29 @@ export interface components {
             /** @description Whether more files than are listed differ. */
             truncated: boolean;
         };
+        /** @description The org chart of a pattern. */
+        Chart: {
+            /** @description Its roles, by name. */
+            roles: components["schemas"]["ChartRole"][];
+        };
+        /** @description A role of an org chart, as a chart shows it. */
+        ChartRole: {
+            /** @description Its purpose. */
+            description?: string | null;
+            /** @description Whether a run spawns its agents. */
+            managed: boolean;
+            /**
+             * Format: int32
+             * @description Agents at most.
+             */
+            most: number;
+            /** @description Its name. */
+            name: string;
+            /** @description The role that its questions go to. */
+            reportsTo?: string | null;
+            /** @description The agent types, or what the preset is called. */
+            types: string[];
+        };
         /**
          * @description Why something was refused; each code has one status.
          * @enum {string}
@@ -474,6 +497,13 @@ export interface components {
         EventResetData: {
             /** @description Why. */
             reason: string;
+        };
+        /** @description A piece of an excerpt. */
+        ExcerptPart: {
+            /** @description Whether it is one of the words. */
+            hit: boolean;
+            /** @description The text. */
+            text: string;
         };
         /** @description What to run a pattern with. */
         ExecuteRequest: {
@@ -1151,6 +1181,36 @@ export interface components {
             /** @description What to do. */
             suggestion?: string | null;
         };
+        /** @description A text with the words. */
+        Hit: {
+            /** @description The agent. */
+            agentId: components["schemas"]["AgentId"];
+            /** @description Its name, while it is known. */
+            agentName?: string | null;
+            /** @description When it was said; of a log, when it was read. */
+            at: components["schemas"]["Time"];
+            /** @description A piece of the text, cut at the words that were looked for. */
+            excerpt: components["schemas"]["ExcerptPart"][];
+            /** @description Where the text is from. */
+            kind: components["schemas"]["HitKind"];
+            /** @description The message. */
+            messageId?: string | null;
+        };
+        /**
+         * @description Where a text is from.
+         * @enum {string}
+         */
+        HitKind: "message" | "log";
+        /** @description The answer to `GET /api/search`. */
+        Hits: {
+            /** @description The newest first. */
+            hits: components["schemas"]["Hit"][];
+            /**
+             * Format: int64
+             * @description What to send as `before` for those before; none at the end.
+             */
+            next?: number | null;
+        };
         /** @description Keys to press: `text` or `keys`. */
         InputRequest: {
             /** @description Named keys in order: `enter`, `tab`, `esc`, `up`, `ctrl-c`, `f1`, …; at most 64. */
@@ -1790,6 +1850,7 @@ export interface components {
         };
         /** @description The answer to `validate`. */
         Validation: {
+            chart?: components["schemas"]["Chart"] | null;
             /** @description Everything that is wrong, by line. */
             errors: components["schemas"]["Finding"][];
             /** @description Whether the file can be run. */

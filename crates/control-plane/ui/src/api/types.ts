@@ -32,6 +32,11 @@ export type PresetRequest = Schemas["PresetRequest"];
 export type PushInfo = Schemas["PushInfo"];
 export type PushDevice = Schemas["PushDevice"];
 export type PushSubscriptionRequest = Schemas["PushSubscription"];
+export type Chart = Schemas["Chart"];
+export type ChartRole = Schemas["ChartRole"];
+export type Validation = Schemas["Validation"];
+export type Hit = Schemas["Hit"];
+export type Hits = Schemas["Hits"];
 export type Finding = Schemas["Finding"];
 
 /** An event of the stream. Its data is told apart by `event`; a reader passes over events that it does not know. */
@@ -39,6 +44,14 @@ export interface AgentEvent {
   id: string;
   event: string;
   data: { agent?: Agent; message?: Message; reason?: string; question?: string; loginUrl?: string | null };
+  timestamp: string;
+}
+
+/** An event of a run. */
+export interface RunEvent {
+  id: string;
+  event: string;
+  data: object;
   timestamp: string;
 }
 

@@ -1,11 +1,9 @@
 // The library of patterns, and runs.
 
 import { useQueries, useQuery } from "@tanstack/react-query";
-import { useEffect } from "react";
-import { socketUrl } from "../api/client";
-import { getPattern, getRun, listPatterns, listRuns, runEventsPath } from "../api/runs";
+import { getPattern, getRun, getRunChart, listPatterns, listRuns } from "../api/runs";
 import type { RunQuestion } from "../api/types";
-import { keys, store } from "./store";
+import { keys } from "./store";
 
 /** How often the list is asked for, in milliseconds, while something runs: no stream tells of runs as a whole. */
 const ASK_MS = 4000;
@@ -23,11 +21,11 @@ export const useRuns = () =>
     refetchInterval: ({ state }) => (state.data?.some(({ status }) => status === "running") ? ASK_MS : ASK_IDLE_MS),
   });
 
-/** A run, kept up to date by its own events for as long as it is shown. */
-export function useRun(id: string) {
-  useEffect(() => followRun(id), [id]);
-  return useQuery({ queryKey: keys.run(id), queryFn: () => getRun(id), staleTime: 0 });
-}
+/** A run; who shows it follows its events, and these keep it up to date. */
+export const useRun = (id: string) => useQuery({ queryKey: keys.run(id), queryFn: () => getRun(id), staleTime: 0 });
+
+/** The org chart that a run began with: it stays. */
+export const useRunChart = (id: string) => useQuery({ queryKey: ["chart", id], queryFn: () => getRunChart(id) });
 
 /** A question of a run that waits for a person. */
 export interface OpenRunQuestion {
@@ -48,43 +46,4 @@ export function useRunQuestions(): OpenRunQuestion[] {
           .map((question) => ({ runId: run!.id, pattern: run!.pattern, question })),
       ),
   });
-}
-
-/** Asks for the run again when something happened in it; several events at once, once. */
-function followRun(id: string): () => void {
-  let socket: WebSocket | undefined;
-  let closed = false;
-  let due: ReturnType<typeof setTimeout> | undefined;
-  let since: string | undefined;
-  const refresh = (): void => {
-    due ??= setTimeout(() => {
-      due = undefined;
-      void store.invalidateQueries({ queryKey: keys.runs });
-    }, 100);
-  };
-  const connect = async (): Promise<void> => {
-    try {
-      const url = await socketUrl(runEventsPath(id), { since });
-      if (closed) return;
-      socket = new WebSocket(url);
-      let ended = false;
-      socket.onmessage = ({ data }) => {
-        const event = JSON.parse(data as string) as { id: string; event: string };
-        since = event.id;
-        ended = event.event === "execution_ended";
-        refresh();
-      };
-      socket.onclose = () => {
-        if (!closed && !ended) setTimeout(() => void connect(), 2000);
-      };
-    } catch {
-      if (!closed) setTimeout(() => void connect(), 2000);
-    }
-  };
-  void connect();
-  return () => {
-    closed = true;
-    clearTimeout(due);
-    socket?.close(1000);
-  };
 }

@@ -8,13 +8,15 @@ export function Modal(props: {
   open: boolean;
   onOpenChange: (open: boolean) => void;
   title: string;
+  /** For what needs room. */
+  wide?: boolean;
   children: ReactNode;
 }) {
   return (
     <Dialog.Root open={props.open} onOpenChange={props.onOpenChange}>
       <Dialog.Portal>
         <Dialog.Overlay className="overlay" />
-        <Dialog.Content className="dialog" aria-describedby={undefined}>
+        <Dialog.Content className={props.wide ? "dialog is-wide" : "dialog"} aria-describedby={undefined}>
           <Dialog.Title>{props.title}</Dialog.Title>
           {props.children}
         </Dialog.Content>

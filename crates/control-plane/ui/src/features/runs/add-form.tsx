@@ -1,12 +1,13 @@
-// The form that adds a pattern: a file, or written here. What is wrong with it is said by line.
+// The form that adds a pattern, or replaces one: a file, or written here.
 
 import { type FormEvent, useState } from "react";
 import { Problem, inWords } from "../../api/problem";
-import { addPattern } from "../../api/runs";
+import { addPattern, replacePattern } from "../../api/runs";
 import { keys, store } from "../../server-state/store";
+import { PatternFile } from "./pattern-file";
 
-export function AddForm({ close }: { close: () => void }) {
-  const [source, setSource] = useState("");
+export function AddForm({ close, known }: { close: () => void; known?: { name: string; source: string } | undefined }) {
+  const [source, setSource] = useState(known?.source ?? "");
   const [busy, setBusy] = useState(false);
   const [refusal, setRefusal] = useState<unknown>();
   const submit = async (event: FormEvent): Promise<void> => {
@@ -14,7 +15,7 @@ export function AddForm({ close }: { close: () => void }) {
     setBusy(true);
     setRefusal(undefined);
     try {
-      await addPattern(source);
+      await (known ? replacePattern(known.name, source) : addPattern(source));
       await store.invalidateQueries({ queryKey: keys.patterns });
       close();
     } catch (error) {
@@ -22,36 +23,23 @@ export function AddForm({ close }: { close: () => void }) {
       setBusy(false);
     }
   };
-  const findings = refusal instanceof Problem ? (refusal.body.errors ?? []) : [];
+  // What is wrong with the file stands at its lines.
+  const isOfLines = refusal instanceof Problem && (refusal.body.errors ?? []).length > 0;
   return (
     <form className="form" onSubmit={(event) => void submit(event)}>
-      <input
-        type="file"
-        accept=".yaml,.yml,.json"
-        aria-label="A pattern file"
-        onChange={(event) => void event.target.files?.[0]?.text().then(setSource)}
-      />
-      <label className="field">
-        <span>The file (YAML)</span>
-        <textarea className="mono" rows={14} required spellCheck={false} value={source} onChange={(event) => setSource(event.target.value)} />
-      </label>
-      {refusal !== undefined && (
-        <div className="form-error" role="alert">
-          {findings.length === 0
-            ? inWords(refusal)
-            : findings.map(({ line, column, field, message, suggestion }) => (
-                <p key={`${line}:${column}:${message}`}>
-                  Line {line}, {field}: {message} {suggestion}
-                </p>
-              ))}
-        </div>
+      <input type="file" accept=".yaml,.yml,.json" aria-label="A pattern file" onChange={(event) => void event.target.files?.[0]?.text().then(setSource)} />
+      <PatternFile source={source} onChange={setSource} />
+      {refusal !== undefined && !isOfLines && (
+        <p className="form-error" role="alert">
+          {inWords(refusal)}
+        </p>
       )}
       <div className="form-actions">
         <button type="button" onClick={close}>
           Cancel
         </button>
         <button type="submit" className="primary" disabled={busy}>
-          Add
+          {known ? "Replace" : "Add"}
         </button>
       </div>
     </form>

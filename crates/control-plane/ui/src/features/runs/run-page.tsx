@@ -1,10 +1,12 @@
-// One run: its questions, its steps with their answers, its agents, what came out.
+// One run: its questions, its team as a chart, its steps over time, what came out; and all of it as it stood at any moment before.
 
-import { Link, useParams } from "@tanstack/react-router";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { Suspense, lazy, useMemo } from "react";
 import { cancelRun } from "../../api/runs";
-import type { Run, Step } from "../../api/types";
+import type { Run } from "../../api/types";
 import { useAgents } from "../../server-state/agents";
-import { useRun } from "../../server-state/runs";
+import { MAX_RUN_EVENTS, useRunEvents } from "../../server-state/run-events";
+import { useRun, useRunChart } from "../../server-state/runs";
 import { keys, store } from "../../server-state/store";
 import { Markdown } from "../../ui/markdown";
 import { ConfirmButton } from "../../ui/modal";
@@ -13,13 +15,22 @@ import { Clock, duration } from "../../ui/time";
 import { attempt } from "../../ui/toasts";
 import { AttentionCard } from "../attention/attention-card";
 import { useMayOperate } from "../session/scope";
+import { asText } from "./as-text";
+import { type Moment, momentAfter } from "./moment";
+import { Replay } from "./replay";
 import { RunBadge } from "./run-badge";
+import { RunEvents } from "./run-events";
 import { RunQuestionCard } from "./run-question";
+import { RunUsage } from "./run-usage";
+import { Steps } from "./steps";
+
+// React Flow and elk are larger than the rest of the page.
+const OrgChart = lazy(async () => ({ default: (await import("./chart/org-chart")).OrgChart }));
 
 export function RunPage() {
   const { id } = useParams({ from: "/runs/$id" });
   const { data: run, error, refetch } = useRun(id);
-  if (run) return <RunView run={run} />;
+  if (run) return <RunView key={id} run={run} />;
   return (
     <div className="page">
       <h1>Run</h1>
@@ -29,15 +40,64 @@ export function RunPage() {
 }
 
 function RunView({ run }: { run: Run }) {
-  const agents = useAgents().data;
+  const log = useRunEvents(run.id);
+  const navigate = useNavigate();
+  // A moment has an address: `at` is how many events had happened.
+  const { at } = useSearch({ from: "/runs/$id" });
+  const position = at === undefined ? undefined : Math.min(at, log.events.length);
+  const go = (next: number | undefined): void => void navigate({ to: ".", search: (search) => ({ ...search, at: next }), replace: true });
+  const moment = useMemo(() => momentAfter(log.events, position ?? log.events.length), [log.events, position]);
+  const chart = useRunChart(run.id);
+  const isNow = position === undefined;
+  return (
+    <article className="page is-wide" aria-label={`Run of ${run.pattern}`}>
+      <RunHeader run={run} moment={isNow ? undefined : moment} />
+      {isNow && <Questions run={run} />}
+      {log.isWhole && <Replay events={log.events} position={position} go={go} isOver={run.status !== "running"} />}
+      {log.events.length >= MAX_RUN_EVENTS && <p className="hint">{`This run has more than ${MAX_RUN_EVENTS} events; what came after them is not shown.`}</p>}
+      {chart.error ? (
+        <Failed error={chart.error} retry={chart.refetch} />
+      ) : chart.data ? (
+        <Suspense fallback={<Loading what="the chart" />}>
+          <OrgChart roles={chart.data.roles} moment={log.isWhole ? moment : undefined} />
+        </Suspense>
+      ) : (
+        <Loading what="the chart" />
+      )}
+      <section className="run-columns">
+        <div>
+          <h2>Steps</h2>
+          <Steps moment={moment} startedAt={run.createdAt} until={moment.at ?? run.updatedAt} />
+          {isNow && run.output !== undefined && run.output !== null && (
+            <>
+              <h2>Output</h2>
+              <div className="card">
+                <Markdown text={asText(run.output)} />
+              </div>
+            </>
+          )}
+        </div>
+        <div>
+          <h2>What happened</h2>
+          <RunEvents events={log.events} position={position ?? log.events.length} go={go} />
+          <h2>Agents</h2>
+          <Team run={run} moment={log.isWhole ? moment : undefined} />
+          <Input run={run} />
+        </div>
+      </section>
+    </article>
+  );
+}
+
+function RunHeader({ run, moment }: { run: Run; moment: Moment | undefined }) {
   const mayOperate = useMayOperate();
   const { metrics } = run;
   return (
-    <article className="page" aria-label={`Run of ${run.pattern}`}>
+    <>
       <header className="page-head">
         <div className="title-row">
           <h1>{run.pattern}</h1>
-          <RunBadge status={run.status} />
+          <RunBadge status={moment?.status ?? run.status} />
         </div>
         {run.status === "running" && mayOperate && (
           <ConfirmButton
@@ -51,102 +111,68 @@ function RunView({ run }: { run: Run }) {
         )}
       </header>
       <p className="muted">
-        Started <Clock time={run.createdAt} /> · {duration(metrics.durationMs)} · {counted(metrics.messages, "message")} ·{" "}
-        {counted(metrics.questions, "question")} · {counted(metrics.agents, "agent")}
+        Started <Clock time={run.createdAt} /> · {duration(metrics.durationMs)} · {counted(metrics.messages, "message")} · {counted(metrics.questions, "question")} ·{" "}
+        {counted(metrics.agents, "agent")}
+        <RunUsage members={run.agents} isOver={run.status !== "running"} />
       </p>
       {run.error && <p className="trouble failed">{`${run.error.code}: ${run.error.message}${run.error.step ? ` (step ${run.error.step})` : ""}`}</p>}
-      {run.questions.map((question) => {
-        const asking = question.agentId ? agents?.get(question.agentId) : undefined;
-        if (asking?.attention && asking.attention.id === question.attentionId)
-          return <AttentionCard key={question.id} agent={asking} attention={asking.attention} withAgent />;
-        return question.forUser ? (
-          <RunQuestionCard key={question.id} runId={run.id} pattern={run.pattern} question={question} />
-        ) : (
-          <p key={question.id} className="trouble">{`${question.role ?? "The run"} asks ${question.asked.at(-1) ?? "its team"}: ${question.text}`}</p>
-        );
-      })}
-      <section className="run-columns">
-        <div>
-          <h2>Steps</h2>
-          <ol className="steps">
-            {run.steps.map((step) => (
-              <StepLine key={step.path} step={step} />
-            ))}
-          </ol>
-        </div>
-        <div>
-          <h2>Agents</h2>
-          <ul className="team">
-            {run.agents.map((member) => (
-              <li key={member.agentId} className={member.present ? "" : "gone"}>
-                <Link to="/agents/$id" params={{ id: member.agentId }}>
-                  {member.role} {member.number}
-                </Link>{" "}
-                <span className="muted">
-                  {member.type} · {member.runtime}
-                  {member.present ? "" : " · gone"}
-                </span>
-              </li>
-            ))}
-          </ul>
-          {Object.keys(run.input).length > 0 && (
-            <>
-              <h2>Input</h2>
-              <dl className="facts">
-                {Object.entries(run.input).map(([name, value]) => (
-                  <div key={name}>
-                    <dt>{name}</dt>
-                    <dd>{asText(value)}</dd>
-                  </div>
-                ))}
-              </dl>
-            </>
-          )}
-        </div>
-      </section>
-      {run.output !== undefined && run.output !== null && (
-        <>
-          <h2>Output</h2>
-          <div className="card">
-            <Markdown text={asText(run.output)} />
+    </>
+  );
+}
+
+function Questions({ run }: { run: Run }) {
+  const agents = useAgents().data;
+  return run.questions.map((question) => {
+    const asking = question.agentId ? agents?.get(question.agentId) : undefined;
+    if (asking?.attention && asking.attention.id === question.attentionId)
+      return <AttentionCard key={question.id} agent={asking} attention={asking.attention} withAgent />;
+    return question.forUser ? (
+      <RunQuestionCard key={question.id} runId={run.id} pattern={run.pattern} question={question} />
+    ) : (
+      <p key={question.id} className="trouble">{`${question.role ?? "The run"} asks ${question.asked.at(-1) ?? "its team"}: ${question.text}`}</p>
+    );
+  });
+}
+
+function Team({ run, moment }: { run: Run; moment: Moment | undefined }) {
+  const then = new Map(moment?.members.map((member) => [member.id, member.present]));
+  return (
+    <ul className="team">
+      {run.agents
+        .filter(({ agentId }) => !moment || then.has(agentId))
+        .map((member) => {
+          const present = then.get(member.agentId) ?? member.present;
+          return (
+            <li key={member.agentId} className={present ? "" : "gone"}>
+              <Link to="/agents/$id" params={{ id: member.agentId }}>
+                {member.role} {member.number}
+              </Link>{" "}
+              <span className="muted">
+                {member.type} · {member.runtime}
+                {present ? "" : " · gone"}
+              </span>
+            </li>
+          );
+        })}
+    </ul>
+  );
+}
+
+function Input({ run }: { run: Run }) {
+  if (Object.keys(run.input).length === 0) return null;
+  return (
+    <>
+      <h2>Input</h2>
+      <dl className="facts">
+        {Object.entries(run.input).map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{asText(value)}</dd>
           </div>
-        </>
-      )}
-    </article>
+        ))}
+      </dl>
+    </>
   );
 }
 
 const counted = (count: number, thing: string): string => `${count} ${thing}${count === 1 ? "" : "s"}`;
-
-function StepLine({ step }: { step: Step }) {
-  const depth = step.path.split("/").length - 1;
-  const took = step.endedAt ? duration(Date.parse(step.endedAt) - Date.parse(step.startedAt)) : undefined;
-  const hasResult = step.result !== undefined && step.result !== null;
-  const head = (
-    <>
-      <RunBadge status={step.status} />
-      <strong>{step.id ?? step.path}</strong>
-      <span className="muted">
-        {[step.type, step.role, step.attempt > 1 && `attempt ${step.attempt}`, took].filter(Boolean).join(" · ")}
-      </span>
-    </>
-  );
-  return (
-    <li style={{ marginInlineStart: `${depth * 18}px` }}>
-      {hasResult ? (
-        <details>
-          <summary className="step-head">{head}</summary>
-          <div className="step-result">
-            <Markdown text={asText(step.result)} />
-          </div>
-        </details>
-      ) : (
-        <p className="step-head">{head}</p>
-      )}
-      {step.error && <p className="form-error">{`${step.error.code}: ${step.error.message}`}</p>}
-    </li>
-  );
-}
-
-/** A result as it is read: text as it is, anything else as JSON. */
-const asText = (value: unknown): string => (typeof value === "string" ? value : `\`\`\`json\n${JSON.stringify(value, null, 2)}\n\`\`\``);

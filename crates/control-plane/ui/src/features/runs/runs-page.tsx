@@ -2,10 +2,13 @@
 
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import type { Pattern, RunSummary } from "../../api/types";
+import { deletePattern, getPattern } from "../../api/runs";
+import type { Pattern, RunSummary, StoredPattern } from "../../api/types";
 import { usePatterns, useRuns } from "../../server-state/runs";
-import { Modal } from "../../ui/modal";
+import { keys, store } from "../../server-state/store";
+import { ConfirmButton, Modal } from "../../ui/modal";
 import { Empty, Failed, Loading } from "../../ui/states";
+import { attempt } from "../../ui/toasts";
 import { Clock } from "../../ui/time";
 import { useMayOperate } from "../session/scope";
 import { AddForm } from "./add-form";
@@ -17,6 +20,7 @@ export function RunsPage() {
   const runs = useRuns();
   const mayOperate = useMayOperate();
   const [starting, setStarting] = useState<Pattern>();
+  const [editing, setEditing] = useState<StoredPattern>();
   const [adding, setAdding] = useState(false);
   return (
     <div className="page">
@@ -50,6 +54,21 @@ export function RunsPage() {
               </p>
               {mayOperate && (
                 <div className="form-actions">
+                  <ConfirmButton
+                    label="Delete"
+                    title="Delete the pattern"
+                    question={`Delete ${pattern.name}?`}
+                    explanation="Its runs go on, and stay."
+                    action={() =>
+                      attempt(async () => {
+                        await deletePattern(pattern.name);
+                        await store.invalidateQueries({ queryKey: keys.patterns });
+                      })
+                    }
+                  />
+                  <button type="button" onClick={() => void attempt(async () => setEditing(await getPattern(pattern.name)))}>
+                    Edit
+                  </button>
                   <button type="button" className="primary" onClick={() => setStarting(pattern)}>
                     Run …
                   </button>
@@ -72,7 +91,10 @@ export function RunsPage() {
       <Modal open={starting !== undefined} onOpenChange={(open) => open || setStarting(undefined)} title={`Run ${starting?.name ?? ""}`}>
         {starting && <StartForm pattern={starting} close={() => setStarting(undefined)} />}
       </Modal>
-      <Modal open={adding} onOpenChange={setAdding} title="Add a pattern">
+      <Modal open={editing !== undefined} onOpenChange={(open) => open || setEditing(undefined)} title={`Edit ${editing?.name ?? ""}`} wide>
+        {editing && <AddForm close={() => setEditing(undefined)} known={editing} />}
+      </Modal>
+      <Modal open={adding} onOpenChange={setAdding} title="Add a pattern" wide>
         <AddForm close={() => setAdding(false)} />
       </Modal>
     </div>
