@@ -38,7 +38,11 @@ const routes = [
   createRoute({
     getParentRoute: () => root,
     path: "/agents/$id",
-    validateSearch: ({ view }: Record<string, unknown>): { view?: View | undefined } => ({ view: VIEWS.find((known) => known === view) }),
+    validateSearch: ({ view, moment }: Record<string, unknown>): { view?: View | undefined; moment?: number | undefined } => ({
+      view: VIEWS.find((known) => known === view),
+      // Of the recording, in milliseconds since 1970; 0 is its beginning.
+      ...(moment !== undefined && Number.isFinite(Number(moment)) ? { moment: Number(moment) } : {}),
+    }),
     component: AgentPage,
   }),
   createRoute({ getParentRoute: () => root, path: "/runs", component: RunsPage }),

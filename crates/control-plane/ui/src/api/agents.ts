@@ -1,6 +1,6 @@
 // What can be asked of agents and runtimes.
 
-import { call } from "./client";
+import { call, callForText } from "./client";
 import type { Agent, AnswerRequest, Message, Metrics, Runtime, SpawnRequest } from "./types";
 
 const AGENTS = "/api/managed-agents";
@@ -31,5 +31,11 @@ export const send = (id: string, message: string): Promise<{ messageId: string }
   call("POST", at(id, "/send"), { message });
 export const listMessages = async (id: string): Promise<Message[]> =>
   (await call<{ messages: Message[] }>("GET", at(id, "/messages?limit=200"))).messages;
+/** The longest recording that is read, in bytes. */
+const MAX_RECORDING = 48 * 1024 * 1024;
+
+/** What the terminal showed, as asciicast v2. */
+export const readRecording = (id: string): Promise<{ text: string; isCut: boolean }> => callForText(at(id, "/logs?format=asciicast"), MAX_RECORDING);
+
 export const eventsPath = `${AGENTS}/events`;
 export const terminalPath = (id: string): string => at(id, "/terminal");

@@ -14,12 +14,37 @@ export function onTokenNeeded(ask: (wrong: boolean) => Promise<string>): void {
 
 /** Asks the API. A body is sent as JSON; text as what `type` says. A token is asked for when one is wanted. */
 export async function call<T>(method: string, path: string, body?: unknown, type = "application/json"): Promise<T> {
+  const response = await ask(method, path, body, type);
+  return (response.status === 204 ? undefined : await response.json()) as T;
+}
+
+/** Reads text, at most so many bytes of it. */
+export async function callForText(path: string, most: number): Promise<{ text: string; isCut: boolean }> {
+  const response = await ask("GET", path);
+  const reader = response.body?.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  for (let read = 0; reader; ) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    read += value.length;
+    text += decoder.decode(value, { stream: true });
+    if (read > most) {
+      await reader.cancel();
+      return { text, isCut: true };
+    }
+  }
+  return { text: text + decoder.decode(), isCut: false };
+}
+
+/** The answer, when it is none that refuses. */
+export async function ask(method: string, path: string, body?: unknown, type = "application/json"): Promise<Response> {
   for (;;) {
     const used = token();
     const headers: Record<string, string> = {};
     if (used) headers["authorization"] = `Bearer ${used}`;
     if (body !== undefined) headers["content-type"] = type;
-    const sent = body === undefined ? null : typeof body === "string" ? body : JSON.stringify(body);
+    const sent = body === undefined ? null : typeof body === "string" || body instanceof Blob ? body : JSON.stringify(body);
     let response: Response;
     try {
       response = await fetch(path, { method, headers, body: sent });
@@ -33,7 +58,7 @@ export async function call<T>(method: string, path: string, body?: unknown, type
       continue;
     }
     if (!response.ok) throw await problemOf(response);
-    return (response.status === 204 ? undefined : await response.json()) as T;
+    return response;
   }
 }
 

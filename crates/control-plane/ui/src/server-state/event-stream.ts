@@ -52,7 +52,7 @@ export async function followEvents(): Promise<never> {
 
 /** Asks for everything that is shown again. */
 const refetchAll = (): Promise<void> =>
-  store.invalidateQueries({ predicate: ({ queryKey: [kind] }) => kind !== "activity" && kind !== "history" });
+  store.invalidateQueries({ predicate: ({ queryKey: [kind] }) => kind !== "activity" && kind !== "history" && kind !== "recording" && kind !== "layout" });
 
 function gather(event: AgentEvent): void {
   if (gathered.length === 0) setTimeout(take, GATHER_MS);

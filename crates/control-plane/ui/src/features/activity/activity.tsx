@@ -15,6 +15,8 @@ const UNASKED = 2000;
 /** Of one agent, or of all. */
 export function Activity({ agentId }: { agentId?: string }) {
   const [kind, setKind] = useState("");
+  const [text, setText] = useState("");
+  const [only, setOnly] = useState("");
   const { data: live } = useActivity();
   const [limit, setLimit] = useState(UNASKED);
   const { data: history, isLoading, error, refetch } = useHistory(agentId, limit);
@@ -23,7 +25,11 @@ export function Activity({ agentId }: { agentId?: string }) {
     return joined(history?.events ?? [], own).reverse();
   }, [history, live, agentId]);
   const kinds = useMemo(() => [...new Set(all.map(({ event }) => event))].sort(), [all]);
-  const shown = kind === "" ? all : all.filter(({ event }) => event === kind);
+  const names = useMemo(() => (agentId === undefined ? namesOf(all) : []), [all, agentId]);
+  const shown = useMemo(() => {
+    const words = text.trim().toLowerCase();
+    return all.filter((event) => (kind === "" || event.event === kind) && (only === "" || agentIdOf(event) === only) && (words === "" || wordsOf(event).toLowerCase().includes(words)));
+  }, [all, kind, only, text]);
   return (
     <div className="activity">
       <div className="activity-head">
@@ -33,6 +39,17 @@ export function Activity({ agentId }: { agentId?: string }) {
             <option key={name}>{name}</option>
           ))}
         </select>
+        {names.length > 1 && (
+          <select aria-label="Agent" value={only} onChange={(event) => setOnly(event.target.value)}>
+            <option value="">all agents</option>
+            {names.map(([id, name]) => (
+              <option key={id} value={id}>
+                {name}
+              </option>
+            ))}
+          </select>
+        )}
+        <input type="search" placeholder="Filter" aria-label="Filter events by text" value={text} onChange={(event) => setText(event.target.value)} />
         <span className="count">{shown.length}</span>
         {history?.isTooMuch && (
           <button type="button" onClick={() => setLimit(Infinity)}>
@@ -74,7 +91,7 @@ function Events({ events, withAgent }: { events: AgentEvent[]; withAgent: boolea
 export function Line({ event, withAgent }: { event: AgentEvent; withAgent: boolean }) {
   const id = agentIdOf(event);
   const { data } = event;
-  const text = data.message?.content ?? data.question ?? data.loginUrl ?? data.agent?.error?.message ?? data.reason ?? "";
+  const text = wordsOf(event);
   return (
     <div className="event">
       <Clock time={event.timestamp} />
@@ -84,7 +101,25 @@ export function Line({ event, withAgent }: { event: AgentEvent; withAgent: boole
           {knownAgents().get(id)?.name ?? data.agent?.name ?? id}
         </Link>
       )}
+      {id !== undefined && (
+        <Link className="event-moment" to="/agents/$id" params={{ id }} search={{ view: "terminal", moment: Date.parse(event.timestamp) }} aria-label="This moment in the recording" title="This moment in the recording">
+          ▶
+        </Link>
+      )}
       {text !== "" && <span className="event-text">{text.length > 400 ? `${text.slice(0, 400)} …` : text}</span>}
     </div>
   );
+}
+
+/** What an event says. */
+const wordsOf = ({ data }: AgentEvent): string => data.message?.content ?? data.question ?? data.loginUrl ?? data.agent?.error?.message ?? data.reason ?? "";
+
+/** The agents that something happened to, by name. */
+function namesOf(events: readonly AgentEvent[]): [id: string, name: string][] {
+  const names = new Map<string, string>();
+  for (const event of events) {
+    const id = agentIdOf(event);
+    if (id !== undefined && !names.has(id)) names.set(id, knownAgents().get(id)?.name ?? event.data.agent?.name ?? id);
+  }
+  return [...names].sort(([, a], [, b]) => a.localeCompare(b));
 }

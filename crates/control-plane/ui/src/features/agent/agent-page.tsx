@@ -19,6 +19,8 @@ import { VIEWS, type View } from "./views";
 // xterm.js is larger than the rest of the page.
 const TerminalPane = lazy(async () => ({ default: (await import("../terminal/terminal-pane")).TerminalPane }));
 
+const Player = lazy(async () => ({ default: (await import("../recording/player")).Player }));
+
 const TITLES: Record<View, string> = { terminal: "Terminal", conversation: "Conversation", activity: "Activity", details: "Details" };
 
 export function AgentPage() {
@@ -46,17 +48,22 @@ export function AgentPage() {
 
 function AgentView({ agent }: { agent: Agent }) {
   const narrow = useNarrow();
-  const { view } = useSearch({ from: "/agents/$id" });
+  const { view, moment } = useSearch({ from: "/agents/$id" });
   const navigate = useNavigate();
   const show = (next: string): void => {
     const chosen = VIEWS.find((known) => known === next);
     void navigate({ to: ".", search: (search) => ({ ...search, view: chosen }), replace: true });
   };
+  const showMoment = (next: number | undefined): void => void navigate({ to: ".", search: (search) => ({ ...search, moment: next }), replace: next === undefined });
   const aside = view === undefined || view === "terminal" ? "conversation" : view;
   const current = narrow ? (view ?? "conversation") : aside;
   const terminal = (
     <Suspense fallback={<Loading what="the terminal" />}>
-      <TerminalPane agent={agent} />
+      {moment === undefined ? (
+        <TerminalPane agent={agent} showRecording={() => showMoment(0)} />
+      ) : (
+        <Player agent={agent} moment={moment} close={() => showMoment(undefined)} />
+      )}
     </Suspense>
   );
   return (

@@ -139,7 +139,7 @@ export function momentAfter(events: readonly RunEvent[], count: number): Moment 
         break;
     }
   }
-  return { status, at: taken.at(-1)?.timestamp, steps: [...steps.values()], members: [...members.values()], flows: [...flows.values()], questions: [...questions.values()], messages };
+  return { status, at: taken.at(-1)?.timestamp, steps: [...steps.values()], members: [...members.values()].sort((a, b) => a.role.localeCompare(b.role) || a.number - b.number), flows: [...flows.values()], questions: [...questions.values()], messages };
 }
 
 /** One line that says what an event is. */

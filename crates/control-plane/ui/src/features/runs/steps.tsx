@@ -31,7 +31,7 @@ function StepLine({ step, from, to, asks }: { step: StepMoment; from: number; to
       <RunBadge status={step.status} />
       <strong>{step.id ?? step.path}</strong>
       {asks && step.status === "running" && <span className="needs">asks</span>}
-      <span className="muted">{[step.type, step.role, step.attempt > 1 && `attempt ${step.attempt}`, duration(Math.max(0, ends - begins))].filter(Boolean).join(" · ")}</span>
+      <span className="muted">{[step.type, step.role, step.attempt > 1 && `attempt ${step.attempt}`, took(Math.max(0, ends - begins))].filter(Boolean).join(" · ")}</span>
       <span className="span" aria-hidden="true">
         <span className={`span-bar is-${step.status}`} style={{ left: `${left}%`, width: `${Math.max(1, Math.min(share(ends - begins), 100 - left))}%` }} />
       </span>
@@ -53,3 +53,6 @@ function StepLine({ step, from, to, asks }: { step: StepMoment; from: number; to
     </li>
   );
 }
+
+/** Short ones with their tenths: most steps of a chain are. */
+const took = (ms: number): string => (ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : duration(ms));

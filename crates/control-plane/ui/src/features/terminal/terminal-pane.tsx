@@ -18,7 +18,7 @@ interface Session {
   connection: TerminalConnection;
 }
 
-export function TerminalPane({ agent }: { agent: Agent }) {
+export function TerminalPane({ agent, showRecording }: { agent: Agent; showRecording: () => void }) {
   const narrow = useNarrow();
   const box = useRef<HTMLDivElement>(null);
   const session = useRef<Session>(undefined);
@@ -167,6 +167,9 @@ export function TerminalPane({ agent }: { agent: Agent }) {
         </span>
         <button type="button" aria-label="Search in the terminal" title="Ctrl+Shift+F" onClick={() => setSearching(!searching)}>
           Search
+        </button>
+        <button type="button" title="What it showed, from its beginning" onClick={showRecording}>
+          Recording
         </button>
         {!narrow && <span className="hint">Ctrl+F6 leaves</span>}
       </div>
