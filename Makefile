@@ -64,7 +64,7 @@ UI := crates/control-plane/ui
 .PHONY: ui
 ui: $(UI)/dist/index.html ## Build the web page that the control plane embeds
 
-$(UI)/dist/index.html: $(shell find $(UI)/src -type f) $(wildcard $(UI)/*.json $(UI)/*.html $(UI)/*.ts)
+$(UI)/dist/index.html: $(shell find $(UI)/src $(UI)/public -type f) $(wildcard $(UI)/*.json $(UI)/*.html $(UI)/*.ts)
 	@if command -v npm >/dev/null; then cd $(UI) && npm ci --ignore-scripts --no-audit --no-fund && npm run build; \
 	else echo "SKIPPED: npm is not installed; the control plane will work without its page"; fi
 

@@ -12,11 +12,11 @@ use parallax_api::{Code, Problem};
 use rust_embed::{Embed, EmbeddedFile};
 
 /// Paths that need no token: the page asks for one, and it is worth nothing without.
-pub const OPEN_PATHS: [&str; 2] = ["/", "/assets/*"];
+pub const OPEN_PATHS: [&str; 4] = ["/", "/assets/*", "/sw.js", "/manifest.webmanifest"];
 
 /// Scripts and connections are of this server only. Styles may be inline because xterm.js makes its own.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-                      connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                      connect-src 'self'; font-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Where there is no page.
 const NOT_BUILT: &str = include_str!("web_ui/not_built.html");
@@ -25,9 +25,13 @@ const NOT_BUILT: &str = include_str!("web_ui/not_built.html");
 #[folder = "ui/dist"]
 struct Dist;
 
-/// `GET /` and `GET /assets/…`.
+/// `GET /`, `GET /assets/…`, and what a browser wants at an address of its own.
 pub fn routes() -> Router {
-    Router::new().route("/", get(index)).route("/assets/{*path}", get(asset))
+    Router::new()
+        .route("/", get(index))
+        .route("/assets/{*path}", get(asset))
+        .route("/sw.js", get(|headers: HeaderMap| file("sw.js", headers)))
+        .route("/manifest.webmanifest", get(|headers: HeaderMap| file("manifest.webmanifest", headers)))
 }
 
 async fn index(headers: HeaderMap) -> Response {
@@ -36,8 +40,12 @@ async fn index(headers: HeaderMap) -> Response {
 }
 
 async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
-    sent(&format!("assets/{path}"), &headers).unwrap_or_else(|| {
-        Problem::new(Code::NotFound, format!("there is nothing at /assets/{path}")).into_response()
+    file(&format!("assets/{path}"), headers).await
+}
+
+async fn file(name: &str, headers: HeaderMap) -> Response {
+    sent(name, &headers).unwrap_or_else(|| {
+        Problem::new(Code::NotFound, format!("there is nothing at /{name}")).into_response()
     })
 }
 
@@ -130,6 +138,8 @@ fn media_type(path: &str) -> &'static str {
         Some("css") => "text/css; charset=utf-8",
         Some("html") => "text/html; charset=utf-8",
         Some("svg") => "image/svg+xml",
+        Some("png") => "image/png",
+        Some("webmanifest") => "application/manifest+json",
         _ => "text/plain; charset=utf-8",
     }
 }

@@ -11,6 +11,11 @@ export default defineConfig({
     // The policy of the page allows no inline scripts and styles from elsewhere.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rolldownOptions: {
+      input: { page: "index.html", sw: "src/service-worker/sw.ts" },
+      // The browser knows a service worker by its address.
+      output: { entryFileNames: ({ name }) => (name === "sw" ? "sw.js" : "assets/[name]-[hash].js") },
+    },
     license: { fileName: "assets/licenses.md" },
   },
 });

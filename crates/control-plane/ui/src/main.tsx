@@ -4,6 +4,7 @@ import { QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
+import { registerWorker } from "./features/push/subscription";
 import { router } from "./router";
 import { followEvents } from "./server-state/event-stream";
 import { store } from "./server-state/store";
@@ -24,3 +25,4 @@ createRoot(document.querySelector("#app")!).render(
   </StrictMode>,
 );
 void followEvents();
+registerWorker();

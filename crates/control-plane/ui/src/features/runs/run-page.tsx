@@ -67,7 +67,7 @@ function RunView({ run }: { run: Run }) {
       <section className="run-columns">
         <div>
           <h2>Steps</h2>
-          <Steps moment={moment} startedAt={run.createdAt} until={moment.at ?? run.updatedAt} />
+          <Steps moment={moment} startedAt={run.createdAt} until={log.events.at(-1)?.timestamp ?? run.updatedAt} />
           {isNow && run.output !== undefined && run.output !== null && (
             <>
               <h2>Output</h2>

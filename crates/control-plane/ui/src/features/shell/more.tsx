@@ -4,6 +4,7 @@ import { Link } from "@tanstack/react-router";
 import { useSyncExternalStore } from "react";
 import { keepToken, onToken, token } from "../../api/token";
 import { canNotify, setNotifies, useNotifies } from "../inbox/notify";
+import { Devices } from "../push/devices";
 import { Runtimes } from "../runtimes/runtimes";
 import { useMayOperate } from "../session/scope";
 import { Presets } from "../spawn/presets";
@@ -55,6 +56,8 @@ export function More() {
       )}
       {mayOperate && (
         <>
+          <h2>Devices</h2>
+          <Devices />
           <h2>Presets</h2>
           <Presets />
         </>
