@@ -8,6 +8,8 @@ import { VIEWS, type View } from "./features/agent/views";
 import { Inbox } from "./features/inbox/inbox";
 import { RunPage } from "./features/runs/run-page";
 import { RunsPage } from "./features/runs/runs-page";
+import { SearchPage } from "./features/search/search-page";
+import { TerminalsPage } from "./features/terminals/terminals-page";
 import { More } from "./features/shell/more";
 import { Overview } from "./features/shell/overview";
 import { Shell } from "./features/shell/shell";
@@ -53,6 +55,21 @@ const routes = [
     component: RunPage,
   }),
   createRoute({ getParentRoute: () => root, path: "/activity", component: () => <div className="page"><h1>Activity</h1><Activity /></div> }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/search",
+    validateSearch: ({ s, kind }: Record<string, unknown>): { s?: string | undefined; kind?: "message" | "log" | undefined } => ({
+      ...(s !== undefined && s !== "" ? { s: String(s) } : {}),
+      ...(kind === "message" || kind === "log" ? { kind } : {}),
+    }),
+    component: SearchPage,
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: "/terminals",
+    validateSearch: ({ ids }: Record<string, unknown>): { ids?: string | undefined } => (typeof ids === "string" ? { ids } : {}),
+    component: TerminalsPage,
+  }),
   createRoute({ getParentRoute: () => root, path: "/more", component: More }),
   // Addresses of the page before it had routes: the agent's id alone.
   createRoute({

@@ -37,6 +37,10 @@ export type ChartRole = Schemas["ChartRole"];
 export type Validation = Schemas["Validation"];
 export type Hit = Schemas["Hit"];
 export type Hits = Schemas["Hits"];
+export type Changes = Schemas["Changes"];
+export type Committed = Schemas["Committed"];
+export type Pushed = Schemas["Pushed"];
+export type Merged = Schemas["Merged"];
 export type Finding = Schemas["Finding"];
 
 /** An event of the stream. Its data is told apart by `event`; a reader passes over events that it does not know. */

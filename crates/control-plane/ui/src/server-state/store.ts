@@ -27,6 +27,7 @@ export const keys = {
   history: (agentId: string | undefined) => ["history", agentId ?? "all"] as const,
   messages: (agentId: string) => ["messages", agentId] as const,
   recording: (agentId: string) => ["recording", agentId] as const,
+  changes: (agentId: string) => ["changes", agentId] as const,
   metrics: (agentId: string) => ["metrics", agentId] as const,
   patterns: ["patterns"] as const,
   pattern: (name: string) => ["patterns", name] as const,

@@ -11,6 +11,7 @@ import { Empty, Loading } from "../../ui/states";
 import { Activity } from "../activity/activity";
 import { statusText } from "../agents/status";
 import { AttentionCard } from "../attention/attention-card";
+import { Changes } from "../changes/changes";
 import { Conversation } from "../conversation/conversation";
 import { Actions } from "./actions";
 import { Facts } from "./facts";
@@ -21,7 +22,7 @@ const TerminalPane = lazy(async () => ({ default: (await import("../terminal/ter
 
 const Player = lazy(async () => ({ default: (await import("../recording/player")).Player }));
 
-const TITLES: Record<View, string> = { terminal: "Terminal", conversation: "Conversation", activity: "Activity", details: "Details" };
+const TITLES: Record<View, string> = { terminal: "Terminal", conversation: "Conversation", changes: "Changes", activity: "Activity", details: "Details" };
 
 export function AgentPage() {
   const { id } = useParams({ from: "/agents/$id" });
@@ -55,7 +56,7 @@ function AgentView({ agent }: { agent: Agent }) {
     void navigate({ to: ".", search: (search) => ({ ...search, view: chosen }), replace: true });
   };
   const showMoment = (next: number | undefined): void => void navigate({ to: ".", search: (search) => ({ ...search, moment: next }), replace: next === undefined });
-  const aside = view === undefined || view === "terminal" ? "conversation" : view;
+  const aside = view === undefined || view === "terminal" || (view === "changes" && !agent.workspace) ? "conversation" : view;
   const current = narrow ? (view ?? "conversation") : aside;
   const terminal = (
     <Suspense fallback={<Loading what="the terminal" />}>
@@ -79,7 +80,7 @@ function AgentView({ agent }: { agent: Agent }) {
         {!narrow && <section className="terminal-pane" aria-label="Terminal">{terminal}</section>}
         <Tabs.Root className="tabs" value={current} onValueChange={show}>
           <Tabs.List className="tab-bar" aria-label="Views of the agent">
-            {VIEWS.filter((known) => narrow || known !== "terminal").map((known) => (
+            {VIEWS.filter((known) => (narrow || known !== "terminal") && (known !== "changes" || agent.workspace)).map((known) => (
               <Tabs.Trigger key={known} value={known}>
                 {TITLES[known]}
               </Tabs.Trigger>
@@ -93,6 +94,11 @@ function AgentView({ agent }: { agent: Agent }) {
           <Tabs.Content value="conversation" className="tab-panel is-conversation" tabIndex={-1}>
             <Conversation agent={agent} />
           </Tabs.Content>
+          {agent.workspace && (
+            <Tabs.Content value="changes" className="tab-panel">
+              <Changes agent={agent} />
+            </Tabs.Content>
+          )}
           <Tabs.Content value="activity" className="tab-panel">
             <Activity agentId={agent.id} />
           </Tabs.Content>

@@ -10,6 +10,7 @@ import { Markdown } from "../../ui/markdown";
 import { Empty, Failed, Loading } from "../../ui/states";
 import { Clock } from "../../ui/time";
 import { attempt } from "../../ui/toasts";
+import { MAX_FILES, attach } from "./attachments";
 import { draftOf, keepDraft } from "./drafts";
 
 /** Nearer to the end than this, in pixels, the list follows what is new. */
@@ -97,6 +98,18 @@ function SendForm({ agent }: { agent: Agent }) {
   const ended = agent.status === "stopped" || agent.stale === true;
   useEffect(() => keepDraft(agent.id, text), [agent.id, text]);
 
+  const [attaching, setAttaching] = useState(false);
+  const take = async (files: readonly File[]): Promise<void> => {
+    if (files.length === 0 || ended) return;
+    setAttaching(true);
+    for (const file of files.slice(0, MAX_FILES))
+      await attempt(async () => {
+        const path = await attach(agent, file);
+        setText((before) => `${before}${before === "" || before.endsWith("\n") ? "" : before.endsWith(" ") ? "" : " "}${path} `);
+      });
+    setAttaching(false);
+  };
+
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     if (text.trim() === "" || sending) return;
@@ -115,7 +128,24 @@ function SendForm({ agent }: { agent: Agent }) {
     form.current?.requestSubmit();
   };
   return (
-    <form className="send-form" ref={form} onSubmit={(event) => void submit(event)}>
+    <form
+      className="send-form"
+      ref={form}
+      onSubmit={(event) => void submit(event)}
+      onDragOver={(event) => {
+        if (event.dataTransfer.types.includes("Files")) event.preventDefault();
+      }}
+      onDrop={(event) => {
+        if (event.dataTransfer.files.length === 0) return;
+        event.preventDefault();
+        void take([...event.dataTransfer.files]);
+      }}
+      onPaste={(event) => {
+        if (event.clipboardData.files.length === 0) return;
+        event.preventDefault();
+        void take([...event.clipboardData.files]);
+      }}
+    >
       <textarea
         rows={3}
         value={text}
@@ -126,6 +156,19 @@ function SendForm({ agent }: { agent: Agent }) {
         aria-label="Message"
       />
       <div className="send-row">
+        <label className="button attach" title="Put into the agent's working directory, at most 8 MiB each; pictures may be pasted, files dropped">
+          <input
+            type="file"
+            multiple
+            aria-label="Attach files"
+            disabled={ended || attaching}
+            onChange={(event) => {
+              void take([...(event.target.files ?? [])]);
+              event.target.value = "";
+            }}
+          />
+          {attaching ? "Attaching …" : "Attach"}
+        </label>
         <span className="hint">Enter sends, Shift+Enter breaks the line</span>
         <button type="submit" className="primary" disabled={ended || sending || text.trim() === ""}>
           Send

@@ -25,6 +25,12 @@ export function More() {
         <Link className="button" to="/activity">
           Activity
         </Link>
+        <Link className="button" to="/search">
+          Search
+        </Link>
+        <Link className="button" to="/terminals">
+          Terminals
+        </Link>
       </nav>
       <fieldset className="themes">
         <legend>Theme</legend>

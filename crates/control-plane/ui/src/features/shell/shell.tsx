@@ -52,7 +52,9 @@ export function Shell() {
             Inbox {waiting > 0 && <span className="needs">{waiting}</span>}
           </Link>
           <Link to="/runs">Runs</Link>
+          <Link to="/terminals">Terminals</Link>
           <Link to="/activity">Activity</Link>
+          <Link to="/search">Search</Link>
           <Link to="/more">Settings</Link>
         </nav>
         <RuntimePills />

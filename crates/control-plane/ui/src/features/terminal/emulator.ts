@@ -11,7 +11,7 @@ import "@xterm/xterm/css/xterm.css";
 
 const FONTS = 'ui-monospace, "Cascadia Mono", "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace';
 /** Sizes of the letters in pixels. Smaller ones cannot be read: then the terminal is scrolled. */
-export const FONT = { smallest: 8, smallestNarrow: 10, usual: 13, largest: 22 } as const;
+export const FONT = { tiny: 5, smallest: 8, smallestNarrow: 10, usual: 13, largest: 22 } as const;
 /** The smallest size that an agent's terminal is given. */
 const SMALLEST = { cols: 40, rows: 10 } as const;
 
@@ -66,6 +66,19 @@ export class Emulator {
     const byHeight = element.clientHeight / (rows * cell.height);
     const size = Math.floor(2 * Math.min(byWidth, byHeight)) / 2;
     options.fontSize = Math.max(smallest, Math.min(FONT.usual + 1, size));
+  }
+
+  /** Everything that it shows and keeps, line by line. */
+  text(): string {
+    const { active } = this.terminal.buffer;
+    const lines: string[] = [];
+    for (let index = 0; index < active.length; index++) {
+      const line = active.getLine(index);
+      const text = line?.translateToString(true) ?? "";
+      if (line?.isWrapped && lines.length > 0) lines[lines.length - 1] += text;
+      else lines.push(text);
+    }
+    return lines.join("\n").trimEnd();
   }
 
   /** The size that fills the room there is, with the letters as they are. */

@@ -18,7 +18,8 @@ interface Session {
   connection: TerminalConnection;
 }
 
-export function TerminalPane({ agent, showRecording }: { agent: Agent; showRecording: () => void }) {
+/** `isSmall`: one of several, with few controls. */
+export function TerminalPane({ agent, showRecording, isSmall }: { agent: Agent; showRecording?: () => void; isSmall?: boolean }) {
   const narrow = useNarrow();
   const box = useRef<HTMLDivElement>(null);
   const session = useRef<Session>(undefined);
@@ -35,7 +36,7 @@ export function TerminalPane({ agent, showRecording }: { agent: Agent; showRecor
   ctrlHeld.current = ctrl;
   // Of the letters, in pixels; undefined: as large as there is room for.
   const [letters, setLetters] = useState<number>();
-  const smallest = narrow ? FONT.smallestNarrow : FONT.smallest;
+  const smallest = isSmall ? FONT.tiny : narrow ? FONT.smallestNarrow : FONT.smallest;
   // An agent that was restarted has another terminal.
   const life = agent.status === "stopped" ? "ended" : "lives";
 
@@ -132,8 +133,8 @@ export function TerminalPane({ agent, showRecording }: { agent: Agent; showRecor
           </p>
         )}
       </div>
-      {narrow && !viewOnly && <KeyRow ctrl={ctrl} setCtrl={setCtrl} press={press} />}
-      <div className="terminal-bar">
+      {narrow && !viewOnly && !isSmall && <KeyRow ctrl={ctrl} setCtrl={setCtrl} press={press} />}
+      {!isSmall && <div className="terminal-bar">
         {mayOperate && (
           <label className="check">
             <input type="checkbox" checked={watches} onChange={(event) => setWatches(event.target.checked)} />
@@ -171,8 +172,11 @@ export function TerminalPane({ agent, showRecording }: { agent: Agent; showRecor
         <button type="button" title="What it showed, from its beginning" onClick={showRecording}>
           Recording
         </button>
+        <button type="button" title="Everything that it shows and keeps, as text" onClick={() => void copyAll(session.current?.emulator)}>
+          Copy
+        </button>
         {!narrow && <span className="hint">Ctrl+F6 leaves</span>}
-      </div>
+      </div>}
     </div>
   );
 }
@@ -199,6 +203,18 @@ function useLetters(
     sizes.observe(element);
     return () => sizes.disconnect();
   }, [box, session, wanted, smallest, size]);
+}
+
+/** What is selected, or all of it, into the clipboard. */
+async function copyAll(emulator: Emulator | undefined): Promise<void> {
+  if (!emulator) return;
+  const { terminal } = emulator;
+  try {
+    await navigator.clipboard.writeText(terminal.getSelection() || emulator.text());
+    toast(terminal.hasSelection() ? "What is selected is in the clipboard." : "What the terminal shows and keeps is in the clipboard.");
+  } catch {
+    toast("This page may not write to the clipboard.", "error");
+  }
 }
 
 /** Out of the terminal by keyboard: to what comes behind it. */
