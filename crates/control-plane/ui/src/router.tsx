@@ -2,7 +2,7 @@
 
 import { createHashHistory, createRootRoute, createRoute, createRouter, redirect, retainSearchParams } from "@tanstack/react-router";
 import { Activity } from "./features/activity/activity";
-import { GROUPINGS, type Grouping } from "./features/agents/order";
+import { GROUPINGS, type Grouping, SORTS, type Sort } from "./features/agents/order";
 import { AgentPage } from "./features/agent/agent-page";
 import { VIEWS, type View } from "./features/agent/views";
 import { Inbox } from "./features/inbox/inbox";
@@ -19,17 +19,19 @@ import { Empty, Failed } from "./ui/states";
 interface ListSearch {
   q?: string | undefined;
   by?: Grouping | undefined;
+  sort?: Sort | undefined;
   ended?: true | undefined;
 }
 
 const root = createRootRoute({
   component: Shell,
-  validateSearch: ({ q, by, ended }: Record<string, unknown>): ListSearch => ({
+  validateSearch: ({ q, by, sort, ended }: Record<string, unknown>): ListSearch => ({
     ...(q !== undefined && q !== "" ? { q: String(q) } : {}),
     ...(by === undefined ? {} : { by: GROUPINGS.find((known) => known === by) }),
+    ...(sort === undefined ? {} : { sort: SORTS.find((known) => known === sort) }),
     ...(ended === true ? { ended } : {}),
   }),
-  search: { middlewares: [retainSearchParams<ListSearch>(["q", "by", "ended"])] },
+  search: { middlewares: [retainSearchParams<ListSearch>(["q", "by", "sort", "ended"])] },
   notFoundComponent: () => <Empty>There is nothing at this address.</Empty>,
   errorComponent: ({ error }) => <Failed error={error} />,
 });
@@ -47,7 +49,7 @@ const routes = [
     }),
     component: AgentPage,
   }),
-  createRoute({ getParentRoute: () => root, path: "/runs", component: RunsPage }),
+  createRoute({ getParentRoute: () => root, path: "/runs", validateSearch: ({ start }: Record<string, unknown>): { start?: string | undefined } => (typeof start === "string" ? { start } : {}), component: RunsPage }),
   createRoute({
     getParentRoute: () => root,
     path: "/runs/$id",

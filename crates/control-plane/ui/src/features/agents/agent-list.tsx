@@ -7,7 +7,7 @@ import type { Agent } from "../../api/types";
 import { useAgents } from "../../server-state/agents";
 import { useMayOperate } from "../session/scope";
 import { Empty, Failed, Loading } from "../../ui/states";
-import { ENDED, GROUPINGS, type Grouping, type Row, arrange, heldStill } from "./order";
+import { ENDED, GROUPINGS, type Grouping, type Row, SORTS, type Sort, arrange, heldStill } from "./order";
 import { Needs, StatusDot, statusText } from "./status";
 
 /** Heights in pixels; the style sheet has the same numbers. */
@@ -16,14 +16,16 @@ const HEAD_HEIGHT = 34;
 /** How long after a touch the list stays still, in milliseconds: a finger hovers nowhere. */
 const TOUCH_HOLDS_MS = 1500;
 
+const SORT_WORDS: Record<Sort, string> = { newest: "newest first", name: "by name", waiting: "longest waiting", activity: "last active" };
+
 /** `isPage`: nothing else is shown. */
-export function AgentList({ onSpawn, isPage }: { onSpawn: () => void; isPage: boolean }) {
+export function AgentList({ onSpawn, onBulk, isPage }: { onSpawn: () => void; onBulk: () => void; isPage: boolean }) {
   const Heading = isPage ? "h1" : "h2";
   const { data: agents, isPending, error, refetch } = useAgents();
-  const { q = "", by = "none", ended = false } = useSearch({ from: "__root__" });
+  const { q = "", by = "none", sort = "newest", ended = false } = useSearch({ from: "__root__" });
   const navigate = useNavigate();
   const mayOperate = useMayOperate();
-  const setSearch = (next: { q?: string | undefined; by?: Grouping | undefined; ended?: true | undefined }): void =>
+  const setSearch = (next: { q?: string | undefined; by?: Grouping | undefined; sort?: Sort | undefined; ended?: true | undefined }): void =>
     void navigate({ to: ".", search: (search) => ({ ...search, ...next }), replace: true });
   return (
     <nav className="sidebar" aria-label="Agents">
@@ -32,9 +34,14 @@ export function AgentList({ onSpawn, isPage }: { onSpawn: () => void; isPage: bo
           Agents <span className="count">{agents?.size ?? ""}</span>
         </Heading>
         {mayOperate && (
-          <button type="button" className="primary" onClick={onSpawn}>
-            Spawn
-          </button>
+          <span className="sidebar-buttons">
+            <button type="button" title="Stop, interrupt or message several agents" onClick={onBulk}>
+              Several …
+            </button>
+            <button type="button" className="primary" onClick={onSpawn}>
+              Spawn
+            </button>
+          </span>
         )}
       </div>
       <div className="filters">
@@ -59,6 +66,20 @@ export function AgentList({ onSpawn, isPage }: { onSpawn: () => void; isPage: bo
             </option>
           ))}
         </select>
+        <select
+          aria-label="Sort by"
+          value={sort}
+          onChange={(event) => {
+            const chosen = SORTS.find((known) => known === event.target.value) ?? "newest";
+            setSearch({ sort: chosen === "newest" ? undefined : chosen });
+          }}
+        >
+          {SORTS.map((known) => (
+            <option key={known} value={known}>
+              {SORT_WORDS[known]}
+            </option>
+          ))}
+        </select>
       </div>
       {error && !agents ? (
         <Failed error={error} retry={refetch} />
@@ -67,7 +88,7 @@ export function AgentList({ onSpawn, isPage }: { onSpawn: () => void; isPage: bo
       ) : agents.size === 0 ? (
         <Empty>No agents yet.{mayOperate && " Spawn the first one."}</Empty>
       ) : (
-        <Rows agents={agents} filter={q} grouping={by} showsEnded={ended} toggleEnded={() => setSearch({ ended: ended ? undefined : true })} />
+        <Rows agents={agents} filter={q} grouping={by} sort={sort} showsEnded={ended} toggleEnded={() => setSearch({ ended: ended ? undefined : true })} />
       )}
     </nav>
   );
@@ -77,14 +98,15 @@ function Rows(props: {
   agents: ReadonlyMap<string, Agent>;
   filter: string;
   grouping: Grouping;
+  sort: Sort;
   showsEnded: boolean;
   toggleEnded: () => void;
 }) {
-  const { agents, filter, grouping, showsEnded } = props;
+  const { agents, filter, grouping, sort, showsEnded } = props;
   const selected = useParams({ strict: false }).id;
   const box = useRef<HTMLDivElement>(null);
-  const wanted = useMemo(() => arrange(agents.values(), filter, grouping, showsEnded), [agents, filter, grouping, showsEnded]);
-  const rows = useStill(box, wanted, agents, `${filter}\n${grouping}\n${showsEnded}`);
+  const wanted = useMemo(() => arrange(agents.values(), filter, grouping, showsEnded, sort), [agents, filter, grouping, showsEnded, sort]);
+  const rows = useStill(box, wanted, agents, `${filter}\n${grouping}\n${sort}\n${showsEnded}`);
   const virtual = useVirtualizer({
     count: rows.length,
     getScrollElement: () => box.current,

@@ -56,3 +56,20 @@ test("under the pointer a group stays that has nobody left, and its agents where
   const still = heldStill(before, arrange(all.values(), "", "status", false), all);
   expect(keysOf(still)).toEqual(["head:busy", "aa", "head:ready", "a"]);
 });
+
+test("sorted by name, by who waits longest, by what happened last", () => {
+  const one = { ...agent("one"), name: "b", lastActivityAt: "2026-01-01T00:00:09.000Z" };
+  const two = { ...agent("two"), name: "a", attention: { id: "q", kind: "permission" as const, text: "?", since: "2026-01-01T00:00:05.000Z" } };
+  const order = (sort: "newest" | "name" | "waiting" | "activity"): string[] => arrange([one, two], "", "none", false, sort).map(({ key }) => key);
+  expect(order("newest")).toEqual(["two", "one"]);
+  expect(order("name")).toEqual(["two", "one"]);
+  expect(order("waiting")).toEqual(["two", "one"]);
+  expect(order("activity")).toEqual(["one", "two"]);
+});
+
+test("groups of labels and of runs", () => {
+  const labelled = { ...agent("one"), labels: { team: "core", "parallax.execution": "01a2-beef", "parallax.pattern": "team" } };
+  const heads = (by: "label" | "run"): string[] => arrange([labelled, agent("two")], "", by, false).flatMap((row) => (row.kind === "head" ? [row.label] : []));
+  expect(heads("label")).toEqual(["no label", "team=core"]);
+  expect(heads("run")).toEqual(["no run", "team beef"]);
+});

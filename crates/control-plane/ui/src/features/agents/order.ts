@@ -2,8 +2,11 @@
 
 import type { Agent } from "../../api/types";
 
-export const GROUPINGS = ["none", "status", "type", "runtime", "role"] as const;
+export const GROUPINGS = ["none", "status", "type", "runtime", "role", "label", "run"] as const;
 export type Grouping = (typeof GROUPINGS)[number];
+
+export const SORTS = ["newest", "name", "waiting", "activity"] as const;
+export type Sort = (typeof SORTS)[number];
 
 export type Row = { kind: "head"; key: string; label: string; count: number } | { kind: "agent"; key: string; agent: Agent };
 
@@ -23,11 +26,11 @@ export function matches(agent: Agent, filter: string): boolean {
 }
 
 /**
- * The rows: the newest agent first, in groups where wanted, those that have ended at the end and folded. An agent that needs
+ * The rows: the newest agent first unless sorted otherwise, in groups where wanted, those that have ended at the end and folded. An agent that needs
  * somebody stays where it is: the inbox is for that.
  */
-export function arrange(agents: Iterable<Agent>, filter: string, grouping: Grouping, showsEnded: boolean): Row[] {
-  const shown = [...agents].filter((agent) => matches(agent, filter)).sort(newestFirst);
+export function arrange(agents: Iterable<Agent>, filter: string, grouping: Grouping, showsEnded: boolean, sort: Sort = "newest"): Row[] {
+  const shown = [...agents].filter((agent) => matches(agent, filter)).sort(ORDERS[sort]);
   const living = shown.filter(({ status }) => status !== "stopped");
   const ended = shown.filter(({ status }) => status === "stopped");
   const rows: Row[] = [];
@@ -45,6 +48,14 @@ const row = (agent: Agent): Row => ({ kind: "agent", key: agent.id, agent });
 
 const newestFirst = (a: Agent, b: Agent): number => b.createdAt.localeCompare(a.createdAt) || b.id.localeCompare(a.id);
 
+/** Who has nothing of what is sorted by comes last. */
+const ORDERS: Record<Sort, (a: Agent, b: Agent) => number> = {
+  newest: newestFirst,
+  name: (a, b) => a.name.localeCompare(b.name) || newestFirst(a, b),
+  waiting: (a, b) => (a.attention?.since ?? "9").localeCompare(b.attention?.since ?? "9") || newestFirst(a, b),
+  activity: (a, b) => (b.lastActivityAt ?? "").localeCompare(a.lastActivityAt ?? "") || newestFirst(a, b),
+};
+
 function grouped(agents: readonly Agent[], grouping: Exclude<Grouping, "none">): [string, Agent[]][] {
   const groups = new Map<string, Agent[]>();
   for (const agent of agents) {
@@ -61,6 +72,14 @@ function groupOf(agent: Agent, grouping: Exclude<Grouping, "none">): string {
       return agent.attention ? "needs you" : agent.status;
     case "role":
       return agent.role ?? "no role";
+    case "label": {
+      const own = Object.entries(agent.labels ?? {}).filter(([key]) => !key.startsWith("parallax."));
+      return own.length === 0 ? "no label" : own.map(([key, value]) => `${key}=${value}`).join(", ");
+    }
+    case "run": {
+      const { "parallax.execution": run, "parallax.pattern": pattern } = agent.labels ?? {};
+      return run === undefined ? "no run" : `${pattern ?? "run"} ${run.slice(-4)}`;
+    }
     default:
       return agent[grouping];
   }

@@ -1,6 +1,6 @@
 // The library of patterns and the runs of them.
 
-import { Link } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { deletePattern, getPattern } from "../../api/runs";
 import type { Pattern, RunSummary, StoredPattern } from "../../api/types";
@@ -19,7 +19,11 @@ export function RunsPage() {
   const patterns = usePatterns();
   const runs = useRuns();
   const mayOperate = useMayOperate();
-  const [starting, setStarting] = useState<Pattern>();
+  // A pattern may be asked for by the address.
+  const { start } = useSearch({ from: "/runs" });
+  const navigate = useNavigate();
+  const starting = patterns.data?.find(({ name }) => name === start);
+  const setStarting = (pattern: Pattern | undefined): void => void navigate({ to: ".", search: (search) => ({ ...search, start: pattern?.name }), replace: pattern === undefined });
   const [editing, setEditing] = useState<StoredPattern>();
   const [adding, setAdding] = useState(false);
   return (

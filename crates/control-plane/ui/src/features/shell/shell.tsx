@@ -1,12 +1,13 @@
 // The frame of the page: head, list of agents, what is looked at; on a phone one of them at a time, and a bar at the bottom.
 
-import { Link, Outlet, useParams, useRouterState } from "@tanstack/react-router";
+import { Link, Outlet, useParams, useRouterState, useSearch } from "@tanstack/react-router";
 import { Suspense, lazy, useEffect, useState } from "react";
 import { useAgent } from "../../server-state/agents";
 import { useConnection } from "../../server-state/connection";
 import { useNarrow } from "../../ui/media";
 import { Toasts } from "../../ui/toasts";
 import { AgentList } from "../agents/agent-list";
+import { BulkDialog } from "../agents/bulk-dialog";
 import { useNotifications } from "../inbox/notify";
 import { useTitle } from "../inbox/title";
 import { useWaiting } from "../inbox/waiting";
@@ -18,7 +19,14 @@ const Palette = lazy(async () => ({ default: (await import("../palette/palette")
 
 export function Shell() {
   const [spawning, setSpawning] = useState(false);
+  const [preset, setPreset] = useState<string>();
+  const [several, setSeveral] = useState(false);
   const [commanding, setCommanding] = useState(false);
+  const filter = useSearch({ from: "__root__" }).q ?? "";
+  const spawn = (from?: string): void => {
+    setPreset(from);
+    setSpawning(true);
+  };
   const path = useRouterState({ select: ({ location }) => location.pathname });
   const all = useWaiting();
   const waiting = all.length;
@@ -64,16 +72,17 @@ export function Shell() {
         <ConnectionState />
       </header>
       <div className="columns" role={isList ? "main" : undefined}>
-        <AgentList onSpawn={() => setSpawning(true)} isPage={isList} />
+        <AgentList onSpawn={() => spawn()} onBulk={() => setSeveral(true)} isPage={isList} />
         <main id="main" tabIndex={-1} hidden={isList}>
           <Outlet />
         </main>
       </div>
       <BottomBar waiting={waiting} path={path} agentId={id} />
-      <SpawnDialog open={spawning} onOpenChange={setSpawning} />
+      <SpawnDialog open={spawning} onOpenChange={setSpawning} preset={preset} />
+      <BulkDialog open={several} onOpenChange={setSeveral} filter={filter} />
       {commanding && (
         <Suspense>
-          <Palette open onOpenChange={setCommanding} onSpawn={() => setSpawning(true)} />
+          <Palette open onOpenChange={setCommanding} onSpawn={spawn} onBulk={() => setSeveral(true)} />
         </Suspense>
       )}
       <SignIn />
