@@ -10,6 +10,9 @@ use parallax_testkit::wait::{PATIENCE, within};
 
 use crate::script;
 
+/// Variables with which a server wants a token.
+const TOKENS: [&str; 2] = ["PARALLAX_API_TOKEN", "PARALLAX_TOKEN_FILE"];
+
 /// Plays the script with a server of its own, and leaves no agent.
 async fn play(name: &str, env: &[(&str, String)]) {
     let directory = Directory::new();
@@ -22,9 +25,10 @@ async fn play(name: &str, env: &[(&str, String)]) {
         "start" => server.start(&[]).await,
         _ => (),
     });
-    within("the browser", PATIENCE * 8, script).await;
+    within("the browser", PATIENCE * 12, script).await;
     let user = up.user();
-    if env.is_empty() {
+    // With tokens nobody here may ask; those scripts spawn nothing that outlives the servers.
+    if env.iter().all(|(name, _)| !TOKENS.contains(name)) {
         for agent in user.client.list_all(&ListFilter::default()).await.expect("a list") {
             user.follow(agent.id).await.stop().await;
         }
@@ -56,10 +60,41 @@ pages! {
     columns_are_aligned: "columns.mjs";
     /// The servers are killed and come back: the page says so, and shows what is.
     the_server_goes_and_comes_back: "server_away.mjs";
+    /// A preset is kept, chosen and deleted; a directory or a checkout.
+    presets_in_the_form: "presets.mjs";
+    /// A recording is played, searched, and linked to.
+    a_recording: "recording.mjs";
+    /// Search, commands, several agents and several terminals at once, files for an agent.
+    finds_and_does_several: "several.mjs";
     /// A pattern is added, run, and approved.
     a_run_of_a_pattern: "runs.mjs";
     /// No finding of axe on any view, light and dark, desk and phone.
     nothing_in_the_way_of_anybody: "axe.mjs";
+}
+
+/// A push service of this machine gets what it cannot read, and the browser with the keys can; answered, it is withdrawn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a browser: make test-browser"]
+async fn told_by_web_push() {
+    play("page/push.mjs", &[("PARALLAX_PUSH_LOOPBACK", "true".to_owned())]).await;
+}
+
+/// Three hundred agents, 20 events a second: no click of 200 is lost, and the page has time to spare.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a browser: make test-browser"]
+async fn three_hundred_agents() {
+    play("page/load.mjs", &[("MAX_AGENTS", "320".to_owned())]).await;
+}
+
+/// A token that may only look is offered nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a browser: make test-browser"]
+async fn looks_with_a_token_that_may_look() {
+    let directory = Directory::new();
+    let file = directory.path().join("tokens");
+    std::fs::write(&file, "operate let-me-work-with-this-server\nview let-me-look-at-this-server\n")
+        .expect("the directory can be written");
+    play("page/scope.mjs", &[("PARALLAX_TOKEN_FILE", file.to_string_lossy().into_owned())]).await;
 }
 
 /// A token is asked for, a wrong one is told, and another tab needs none.

@@ -182,6 +182,22 @@ impl Inbox {
         self.wake();
     }
 
+    /// Takes a message out of the queue: it is not typed, and has failed. Fails with `NOT_FOUND`, or with `CONFLICT` when it does not
+    /// wait any more.
+    pub fn withdraw(&self, id: &str) -> Result<(), Problem> {
+        let mut conversation = self.lock();
+        if conversation.find(id).is_none() {
+            return Err(Problem::new(Code::NotFound, "no message of this agent has that id"));
+        }
+        let Some(place) = conversation.queue.iter().position(|queued| queued == id) else {
+            return Err(Problem::new(Code::Conflict, "the message waits no more: it was typed, or has ended"));
+        };
+        conversation.queue.remove(place);
+        drop(conversation);
+        self.fail(id, Problem::new(Code::Conflict, "it was withdrawn before it was typed"));
+        Ok(())
+    }
+
     /// A message that is kept.
     pub fn get(&self, id: &str) -> Option<Message> {
         self.lock().find(id).cloned()

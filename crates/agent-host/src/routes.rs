@@ -34,7 +34,7 @@ pub fn router(host: Host) -> Router {
         .route("/events", get(events::events))
         .route("/send", post(send))
         .route("/messages", get(messages))
-        .route("/messages/{id}", get(message))
+        .route("/messages/{id}", get(message).delete(withdraw))
         .route("/screen", get(screen))
         .route("/status", get(status))
         .route("/metrics", get(metrics))
@@ -77,6 +77,14 @@ async fn message(
 ) -> Answer<MessageProgress> {
     let query = query.map_err(|error| Problem::invalid("query", error.body_text()))?;
     host.session.message(&id, query.duration()?).await.map(Json)
+}
+
+async fn withdraw(
+    State(host): State<Host>,
+    axum::extract::Path(id): axum::extract::Path<String>,
+) -> Result<StatusCode, Problem> {
+    host.session.withdraw(id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn screen(State(host): State<Host>) -> Answer<Screen> {

@@ -214,6 +214,12 @@ impl Session {
         Seat::new(self.commands_tx.clone())
     }
 
+    /// Withdraws a message that waits. Fails with `NOT_FOUND`, or with `CONFLICT` when it does not wait any more.
+    pub async fn withdraw(&self, message: String) -> Result<Agent, Problem> {
+        self.ask(|reply| Command::Withdraw { message, reply }).await?;
+        Ok(self.agent())
+    }
+
     /// Answers the pending question. Fails with `CONFLICT` when there is none, `VALIDATION_ERROR` for an unknown option.
     pub async fn answer(&self, request: AnswerRequest) -> Result<Agent, Problem> {
         self.ask(|reply| Command::Answer { request, reply }).await?;

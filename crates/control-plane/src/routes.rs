@@ -103,7 +103,7 @@ fn agents() -> Router<App> {
 
 fn described() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Root::openapi())
-        .routes(routes!(calls::message))
+        .routes(routes!(calls::message, calls::withdraw))
         .routes(routes!(streams::terminal))
         .routes(routes!(streams::events))
         .routes(routes!(patterns::list, patterns::create))

@@ -1,6 +1,6 @@
 // One agent, from the form to its end.
 import assert from "node:assert/strict";
-import { DESK, agent, inBrowser, is, open, screenOf, until } from "./kit.mjs";
+import { DESK, agent, api, inBrowser, is, open, screenOf, until, url } from "./kit.mjs";
 
 await inBrowser(async (browser) => {
   const page = await open(await browser(DESK));
@@ -28,6 +28,22 @@ await inBrowser(async (browser) => {
   assert.notEqual(await reply.getByText("bad").getAttribute("href"), "javascript:alert(1)");
   assert.equal(await reply.getByText("web").getAttribute("rel"), "noopener noreferrer");
   await page.locator(".message.user", { hasText: "answered" }).waitFor();
+
+  // A message that waits is taken back, and is not typed.
+  await box.fill("do gate");
+  await box.press("Enter");
+  await page.locator(".badge.busy").waitFor();
+  await box.fill("do say never");
+  await box.press("Enter");
+  const waiting = page.locator(".message.user", { hasText: "do say never" });
+  await waiting.getByRole("button", { name: "withdraw" }).click();
+  await waiting.getByText("it was withdrawn before it was typed").waitFor();
+  await api("POST", `/managed-agents/${id}/input`, { keys: ["ctrl-g"] });
+  await page.locator(".badge.ready").waitFor();
+  const heard = (await api("GET", `/managed-agents/${id}/messages`)).messages;
+  assert.ok(heard.every(({ role, content }) => role !== "agent" || !content.includes("never")));
+  const again = await fetch(`${url}/api/managed-agents/${id}/messages/${heard.find(({ content }) => content === "do gate").id}`, { method: "DELETE" });
+  assert.equal(again.status, 409, "what was typed cannot be taken back");
 
   // Typing goes into the terminal; looking at it changed no size.
   assert.deepEqual((await screenOf(id)).size, { cols: 120, rows: 40 });

@@ -45,10 +45,10 @@ export async function open(context, address = "/") {
 }
 
 /** Asks the API. */
-export async function api(method, path, body) {
+export async function api(method, path, body, token) {
   const response = await fetch(`${url}/api${path}`, {
     method,
-    headers: body === undefined ? {} : { "content-type": "application/json" },
+    headers: { ...(body === undefined ? {} : { "content-type": "application/json" }), ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
     body: body === undefined ? undefined : JSON.stringify(body),
   });
   assert.ok(response.ok, `${method} ${path}: ${response.status} ${await response.clone().text()}`);

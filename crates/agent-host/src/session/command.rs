@@ -31,6 +31,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, Problem>>;
 /// A request to the session's task. It replies at once or when the request is done.
 pub(super) enum Command {
     Send { message: HostSend, reply: Reply<()> },
+    Withdraw { message: String, reply: Reply<()> },
     Input { request: InputRequest, reply: Reply<()> },
     Type { bytes: Bytes, taken: Reply<()> },
     Claim { viewer: ViewerId, claim: Claim, reply: Reply<()> },

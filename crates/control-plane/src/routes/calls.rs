@@ -72,15 +72,34 @@ pub async fn message(
     RawQuery(raw): RawQuery,
 ) -> Result<Response, Problem> {
     let id: AgentId = id.parse()?;
-    let fits =
-        message.len() <= 100 && message.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    if !fits {
-        return Err(Problem::new(Code::NotFound, "no message of this agent has that id"));
-    }
-    let call = Call::new(Method::GET, format!("/messages/{message}"))
+    let call = Call::new(Method::GET, format!("/messages/{}", message_id(message)?))
         .query(raw.as_deref())
         .taking(query.duration()?);
     proxy(&app, &id, call).await
+}
+
+/// Withdraw a message that waits: it is not typed. 409 when it waits no more.
+#[utoipa::path(
+    delete, path = "/api/managed-agents/{id}/messages/{message_id}", tag = "conversation",
+    params(("id" = String, Path), ("message_id" = String, Path)),
+    responses(
+        (status = 204),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn withdraw(
+    State(app): State<App>,
+    Path((id, message)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let id: AgentId = id.parse()?;
+    proxy(&app, &id, Call::new(Method::DELETE, format!("/messages/{}", message_id(message)?))).await
+}
+
+/// A message's id becomes part of a path.
+fn message_id(message: String) -> Result<String, Problem> {
+    let fits =
+        message.len() <= 100 && message.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if fits { Ok(message) } else { Err(Problem::new(Code::NotFound, "no message of this agent has that id")) }
 }
 
 /// Proxies a call; the response comes back as it is.

@@ -99,6 +99,16 @@ impl HostClient {
         within(limit, call).await
     }
 
+    /// Withdraws a message that waits.
+    pub async fn withdraw(&self, message: &str) -> Result<(), Problem> {
+        let answer = self.call(Method::DELETE, &format!("/messages/{message}"), None, QUICK).await?;
+        if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
+            let detail = "the agent was started by a version of Parallax that could not withdraw messages";
+            return Err(Problem::new(Code::Unsupported, detail));
+        }
+        accepted(answer).await.map(drop)
+    }
+
     /// What a person would see now.
     pub async fn screen(&self) -> Result<Screen, Problem> {
         self.get("/screen").await

@@ -89,6 +89,10 @@ impl RuntimeCore {
         }
     }
 
+    pub(super) async fn withdraw(&self, id: &AgentId, message: &str) -> Result<(), Problem> {
+        self.ask(id, async |host| host.withdraw(message).await).await
+    }
+
     pub(super) async fn input(&self, id: &AgentId, request: &InputRequest) -> Result<(), Problem> {
         self.ask(id, async |host| host.input(request).await).await
     }

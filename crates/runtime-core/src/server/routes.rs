@@ -58,7 +58,7 @@ struct Root;
 /// Every route, and the document that describes them.
 pub(super) fn router(app: App) -> (Router, Document) {
     let (router, document) = OpenApiRouter::with_openapi(Root::openapi())
-        .routes(routes!(agents::message))
+        .routes(routes!(agents::message, agents::withdraw))
         .routes(routes!(events::sse))
         .routes(routes!(events::websocket))
         .routes(routes!(terminal::terminal))

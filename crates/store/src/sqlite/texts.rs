@@ -32,7 +32,7 @@ pub(super) const POSITIONS: Table =
 const OPEN: char = '\u{2}';
 const CLOSE: char = '\u{3}';
 /// Words of an excerpt.
-const EXCERPT_WORDS: usize = 32;
+const EXCERPT_WORDS: usize = 20;
 
 #[async_trait]
 impl TextIndex for Database {

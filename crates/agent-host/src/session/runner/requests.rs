@@ -34,6 +34,11 @@ impl Runner {
                 self.message_log.step(self.messaging.inbox(), Instant::now());
                 drop(reply.send(accepted));
             }
+            Command::Withdraw { message, reply } => {
+                let withdrawn = self.messaging.inbox().withdraw(&message);
+                self.message_log.step(self.messaging.inbox(), Instant::now());
+                drop(reply.send(withdrawn));
+            }
             Command::Input { request, reply } => drop(reply.send(self.on_input(&request))),
             Command::Type { bytes, taken } => self.on_type(bytes, taken),
             Command::Claim { viewer, claim, reply } => drop(reply.send(self.on_claim(viewer, claim))),

@@ -29,6 +29,9 @@ export const restart = (id: string): Promise<Agent> => call("POST", at(id, "/res
 export const answer = (id: string, request: AnswerRequest): Promise<Agent> => call("POST", at(id, "/answer"), request);
 export const send = (id: string, message: string): Promise<{ messageId: string }> =>
   call("POST", at(id, "/send"), { message });
+/** Takes back a message that waits. */
+export const withdraw = (id: string, message: string): Promise<void> => call("DELETE", at(id, `/messages/${encodeURIComponent(message)}`));
+
 export const listMessages = async (id: string): Promise<Message[]> =>
   (await call<{ messages: Message[] }>("GET", at(id, "/messages?limit=200"))).messages;
 /** The longest recording that is read, in bytes. */

@@ -89,6 +89,22 @@ pub(super) async fn message(
     app.core.message(&id.parse()?, &word(message)?, &query).await.map(Json)
 }
 
+/// Withdraw a message that waits: it is not typed. 409 when it waits no more.
+#[utoipa::path(
+    delete, path = "/api/agents/{id}/messages/{message_id}", tag = "agents",
+    params(("id" = String, Path), ("message_id" = String, Path)),
+    responses(
+        (status = 204),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn withdraw(
+    State(app): State<App>,
+    Path((id, message)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    app.core.withdraw(&id.parse()?, &word(message)?).await.map(|()| StatusCode::NO_CONTENT)
+}
+
 /// A message's id becomes part of a path.
 fn word(id: String) -> Result<String, Problem> {
     let fits = id.len() <= 100 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');

@@ -1,7 +1,7 @@
 // The messages of one agent, and the box that sends one.
 
 import { type FormEvent, type KeyboardEvent, type RefObject, useEffect, useLayoutEffect, useRef, useState } from "react";
-import { send } from "../../api/agents";
+import { send, withdraw } from "../../api/agents";
 import type { Agent, Message } from "../../api/types";
 import { refreshMessages, useMessages } from "../../server-state/messages";
 import { LookOnly } from "../session/look-only";
@@ -31,7 +31,7 @@ export function Conversation({ agent }: { agent: Agent }) {
         ) : messages?.length === 0 ? (
           <Empty>No messages yet.</Empty>
         ) : (
-          messages?.map((message) => <Bubble key={message.id} message={message} />)
+          messages?.map((message) => <Bubble key={message.id} message={message} withdrawIt={mayOperate && message.state === "accepted" ? () => takeBack(agent.id, message) : undefined} />)
         )}
       </div>
       {mayOperate ? <SendForm agent={agent} /> : <LookOnly />}
@@ -73,13 +73,27 @@ const STATES: Record<NonNullable<Message["state"]>, string> = {
   unknown: "not known whether it arrived",
 };
 
-function Bubble({ message }: { message: Message }) {
+/** Takes a message back that waits; nothing of it is typed. */
+async function takeBack(agentId: string, message: Message): Promise<void> {
+  await attempt(() => withdraw(agentId, message.id));
+  await refreshMessages(agentId);
+}
+
+function Bubble({ message, withdrawIt }: { message: Message; withdrawIt: (() => Promise<void>) | undefined }) {
   return (
     <article className={`message ${message.role}`}>
       <p className="message-head">
         {message.role === "user" ? "You" : "Agent"} · <Clock time={message.timestamp} />
         {message.state && <span className={`message-state ${message.state}`}> · {STATES[message.state] ?? message.state}</span>}
         {message.interrupted && " · interrupted"}
+        {withdrawIt && (
+          <>
+            {" · "}
+            <button type="button" className="link" onClick={() => void withdrawIt()}>
+              withdraw
+            </button>
+          </>
+        )}
       </p>
       {message.role === "agent" && message.source !== "output" && message.source !== "screen" ? (
         <Markdown text={message.content} />

@@ -86,11 +86,11 @@ function CurrentAgent({ then }: { then: Then }) {
   return (
     <Command.Group heading={agent.name}>
       {VIEWS.filter((view) => view !== "changes" || agent.workspace).map((view) => (
-        <Command.Item key={view} value={`${agent.name} show ${view}`} onSelect={then(() => show({ view }))}>
+        <Command.Item key={view} value={`show ${VIEW_WORDS[view]} ${agent.name}`} onSelect={then(() => show({ view }))}>
           Show {VIEW_WORDS[view]}
         </Command.Item>
       ))}
-      <Command.Item value={`${agent.name} show recording`} onSelect={then(() => show({ view: "terminal", moment: 0 }))}>
+      <Command.Item value={`show its recording ${agent.name}`} onSelect={then(() => show({ view: "terminal", moment: 0 }))}>
         Show its recording
       </Command.Item>
       {mayOperate && agent.status !== "stopped" && (
