@@ -38,6 +38,10 @@ workflow:
     "a run": `/runs/${run}`,
     "all activity": "/activity",
     more: "/more",
+    search: "/search?s=quoted",
+    terminals: "/terminals",
+    recording: `/agents/${writer}?view=terminal&moment=0`,
+    "a moment of a run": `/runs/${run}?at=4`,
   };
   const found = [];
   for (const [screen, kind] of [
@@ -69,6 +73,17 @@ workflow:
         await page.getByRole("button", { name: "Stop" }).click();
         await page.getByRole("alertdialog").waitFor();
         await look("stop");
+        await page.keyboard.press("Escape");
+        await page.getByRole("button", { name: "Several …" }).click();
+        await page.getByRole("dialog").waitFor();
+        await look("several");
+        await page.keyboard.press("Escape");
+        await page.goto(new URL("#/runs", page.url()).href);
+        await page.getByRole("button", { name: "Edit" }).click();
+        await page.getByText("The file can be run.").waitFor();
+        await page.getByLabel("The file (YAML)").fill("name: x");
+        await page.locator(".finding").first().waitFor();
+        await look("a wrong pattern");
         await page.keyboard.press("Escape");
         await page.keyboard.press("Control+k");
         await page.getByPlaceholder("Go to an agent").waitFor();

@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DESK, agent, api, inBrowser, is, open, until, url } from "./kit.mjs";
 
@@ -15,7 +14,7 @@ await inBrowser(async (browser) => {
   await form.getByText("More", { exact: true }).click();
   await form.getByLabel("Role").fill("reviewer");
   await form.getByLabel("Labels").fill("team=core");
-  const name = form.getByLabel("Name of the preset");
+  const name = form.getByLabel("Keep as");
   await name.fill("Not A Name");
   await form.getByRole("button", { name: "Keep as preset" }).click();
   await form.getByText(/lower-case letters/).waitFor();
@@ -59,26 +58,29 @@ workflow:
   assert.match((await api("GET", `/executions/${executionId}`)).output, /hello/);
 
   // A checkout of a repository in place of a directory, and what was changed in it.
-  const repo = mkdtempSync(join(tmpdir(), "px-repo-"));
+  const repo = mkdtempSync(join(spawned.workdir, "repository-"));
   try {
     const git = (...args) => execFileSync("git", ["-C", repo, "-c", "user.name=t", "-c", "user.email=t@example.com", ...args]);
     git("init", "--quiet", "--initial-branch=main");
     git("commit", "--quiet", "--allow-empty", "--message", "begin");
-    const workspace = await fetch(`${url}/api/managed-agents`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ name: "in-checkout", type: "fake", workspace: { repo } }) });
-    if (workspace.ok) {
-      const { id: worker } = await workspace.json();
-      await fetch(`${url}/api/managed-agents/${worker}/files/new.txt`, { method: "PUT", headers: { "content-type": "application/octet-stream" }, body: "one\ntwo\n" });
-      await page.goto(new URL(`#/agents/${worker}?view=changes`, page.url()).href);
-      await page.getByRole("button", { name: /new\.txt/ }).click();
-      await page.locator(".diff .is-added", { hasText: "two" }).waitFor();
-      await page.getByLabel("Commit message").fill("Add a file");
-      await page.getByRole("button", { name: "Commit" }).click();
-      await page.getByText(/Committed as/).first().waitFor();
-      await page.getByText(/1 ahead/).waitFor();
-    } else {
-      // Agents may work below the runtime's own directory only; then it is refused, and said.
-      assert.equal((await workspace.json()).code, "VALIDATION_ERROR");
-    }
+    await page.getByRole("button", { name: "Spawn" }).click();
+    await form.getByLabel("Name", { exact: true }).fill("in-checkout");
+    await form.getByLabel("Type").selectOption("fake");
+    await form.getByLabel("a git checkout of its own").check();
+    await form.getByLabel("Repository").fill(repo);
+    await form.getByRole("button", { name: "Spawn", exact: true }).click();
+    await page.getByRole("heading", { name: "in-checkout" }).waitFor();
+    const worker = /agents\/([^?]+)/.exec(page.url())[1];
+    await until("it to be ready", async () => is((await agent(worker)).status, "ready"));
+    await fetch(`${url}/api/managed-agents/${worker}/files/new.txt`, { method: "PUT", headers: { "content-type": "application/octet-stream" }, body: "one\ntwo\n" });
+    await page.goto(new URL(`#/agents/${worker}?view=changes`, page.url()).href);
+    await page.getByRole("button", { name: /new\.txt/ }).click();
+    await page.locator(".diff .is-added", { hasText: "two" }).waitFor();
+    await page.getByLabel("Commit message").fill("Add a file");
+    await page.getByRole("button", { name: "Commit" }).click();
+    await page.getByText(/Committed as/).first().waitFor();
+    await page.getByText(/1 ahead/).waitFor();
+    await api("DELETE", `/managed-agents/${worker}`);
   } finally {
     rmSync(repo, { recursive: true, force: true });
   }

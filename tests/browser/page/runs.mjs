@@ -1,5 +1,6 @@
 // A pattern: added, refused with its line, run, approved.
-import { DESK, inBrowser, open } from "./kit.mjs";
+import assert from "node:assert/strict";
+import { DESK, inBrowser, is, open, until } from "./kit.mjs";
 
 const PATTERN = `name: one-step
 description: Says something, and asks a person.
@@ -23,7 +24,14 @@ await inBrowser(async (browser) => {
   await adding.getByLabel("The file (YAML)").fill(PATTERN.replace("role: writer,", "role: nobody,"));
   await adding.getByRole("button", { name: "Add" }).click();
   await adding.getByText(/Line 10/).waitFor();
+  // What is wrong leads to its line.
+  await adding.getByRole("button", { name: /Line 10/ }).click();
+  const selected = await adding.getByLabel("The file (YAML)").evaluate(({ value, selectionStart }) => value.slice(0, selectionStart).split("\n").length);
+  assert.equal(selected, 10);
   await adding.getByLabel("The file (YAML)").fill(PATTERN);
+  // What can be run is drawn.
+  await adding.getByText("The file can be run.").waitFor();
+  await adding.locator(".role", { hasText: "writer" }).waitFor();
   await adding.getByRole("button", { name: "Add" }).click();
 
   await page.locator(".card", { hasText: "one-step" }).getByRole("button", { name: "Run …" }).click();
@@ -42,4 +50,30 @@ await inBrowser(async (browser) => {
   await inbox.getByText("Nobody waits for you.").waitFor();
   await page.locator(".steps summary").first().click();
   await page.locator(".step-result", { hasText: "hello from the team" }).first().waitFor();
+
+  // The chart has the team, and the run as it was at each moment.
+  const chart = page.getByRole("region", { name: "Org chart" });
+  await chart.locator(".role", { hasText: "writer" }).locator(".role-agent.gone").waitFor();
+  const slider = page.getByRole("slider", { name: "Moment" });
+  const end = Number(await slider.getAttribute("max"));
+  assert.ok(end > 8, `${end} events`);
+  await slider.fill("1");
+  await page.getByText("No step has begun.").waitFor();
+  assert.equal(await chart.locator(".role-agent").count(), 0);
+  assert.match(page.url(), /at=1/);
+  await page.locator(".page-head .badge", { hasText: "running" }).waitFor();
+  // An event leads to its moment, which has an address.
+  await page.locator(".run-events").evaluate((list) => (list.scrollTop = 0));
+  await page.getByRole("button", { name: /writer 1 joins/ }).click();
+  await chart.locator(".role-agent:not(.gone)").waitFor();
+  const moment = await open(page.context(), new URL(page.url()).hash.slice(1));
+  await moment.locator(".role-agent:not(.gone)").waitFor();
+  await moment.close();
+  // Played, it comes to its end.
+  await page.getByRole("button", { name: "Replay the run" }).click();
+  await page.locator(".page-head .badge", { hasText: "completed" }).waitFor();
+  await until("the end", async () => is(Number(await slider.inputValue()), end));
+  // Started by the address, with a form that knows what is wanted.
+  const form = await open(page.context(), "/runs?start=one-step");
+  await form.getByRole("dialog", { name: "Run one-step" }).getByLabel(/task/).waitFor();
 });

@@ -39,7 +39,7 @@ await inBrowser(async (browser) => {
     }
     await page.keyboard.press("Control+k");
     await page.getByPlaceholder("Go to an agent").fill("spawn an agent");
-    assert.equal(await page.getByRole("option", { name: "Spawn an agent" }).count(), 0);
+    assert.equal(await page.getByRole("option", { name: "Spawn an agent", exact: true }).count(), 0);
     assert.deepEqual(refused, [], "nothing was asked for that is refused");
 
     // Who may, is offered all of it.

@@ -27,7 +27,7 @@ export function SavePreset({ name: current, request }: { name: string; request: 
   return (
     <>
       <div className="inline-form">
-        <input aria-label="Name of the preset" placeholder="keep as a preset: its name" value={name} onChange={(event) => setName(event.target.value)} spellCheck={false} autoComplete="off" maxLength={63} />
+        <input aria-label="Keep as" placeholder="keep as a preset, under a name" value={name} onChange={(event) => setName(event.target.value)} spellCheck={false} autoComplete="off" maxLength={63} />
         <button type="button" disabled={busy || name === ""} onClick={() => void save()}>
           Keep as preset
         </button>
