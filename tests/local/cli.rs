@@ -137,6 +137,31 @@ async fn detached_agents_go_on() {
     assert_eq!(signal(&mut up, "INT").await, Some(0));
 }
 
+#[tokio::test]
+async fn a_preset_is_stored_and_spawned() {
+    let home = TestHome::new();
+    let (mut up, url, _) = home.running(&[]).await;
+    let file = home.path().join("preset.json");
+    let preset = json!({ "description": "Echoes", "spawn": { "type": "echo", "role": "parrot", "workdir": home.path() } });
+    std::fs::write(&file, preset.to_string()).expect("written");
+    parallax(&url, &["presets", "parrot", "--put", &file.to_string_lossy()]).await.succeeded();
+    let list = parallax(&url, &["presets"]).await.succeeded();
+    assert!(list.out.contains("parrot") && list.out.contains("Echoes"), "{}", list.out);
+
+    let agent = parallax(&url, &["spawn", "--preset", "parrot", "--json"]).await.succeeded().json();
+    assert_eq!((&agent["type"], &agent["role"]), (&json!("echo"), &json!("parrot")));
+    assert!(agent["name"].as_str().is_some_and(|name| name.starts_with("parrot-")), "{agent}");
+    // What is said counts.
+    let args = ["spawn", "echo", "two", "--preset", "parrot", "--role", "other", "--json"];
+    assert_eq!(parallax(&url, &args).await.succeeded().json()["role"], "other");
+
+    parallax(&url, &["presets", "--remove", "parrot"]).await.succeeded();
+    let refused = parallax(&url, &["spawn", "--preset", "parrot"]).await;
+    assert_eq!(refused.code, 2, "{}", refused.err);
+    assert!(refused.err.contains("there is no preset `parrot`"), "{}", refused.err);
+    assert_eq!(signal(&mut up, "INT").await, Some(0));
+}
+
 /// `up` in a terminal, and the address it shows.
 async fn in_a_terminal(home: &TestHome) -> (Terminal, String) {
     let terminal = Terminal::run(&home.up(&[]));
