@@ -27,7 +27,7 @@ async fn limits_are_those_asked_for() {
             (CpuQuantity::Text("0.25".into()), "0.5Gi", "250000000 536870912 536870912 64"),
             (CpuQuantity::Number(0.5), "300000000", "500000000 300000000 300000000 64"),
         ] {
-            let resources = Resources { cpu: Some(cpu), memory: Some(memory.into()), pids: Some(64) };
+            let resources = Resources { cpu: Some(cpu), memory: Some(memory.into()), pids: Some(64), ..Resources::default() };
             let request = SpawnRequest { resources: Some(resources), ..fake("limited", &[]) };
             let agent = backend.user().spawn_ready(request).await;
             assert_eq!(backend.inspect(&agent.id, limits).await, expected, "{memory}");

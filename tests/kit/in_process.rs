@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parallax_control_plane::{Config, ControlPlane, PushConfig, RuntimeSpec};
 use parallax_profile::Profiles;
 use parallax_profile::launch::DEFAULT_LOG_LIMIT;
-use parallax_runtime_core::{Environment, Keep, RuntimeConfig, Workdirs};
+use parallax_runtime_core::{Environment, Keep, Policy, RuntimeConfig, Workdirs};
 use parallax_runtime_local::LocalConfig;
 use parallax_service::access::AccessConfig;
 use parallax_service::serve::DEFAULT_GRACE;
@@ -48,6 +48,7 @@ impl InProcess {
                 environment: Environment::of(variables),
                 keep: Keep::default(),
                 log_limit: DEFAULT_LOG_LIMIT,
+                policy: Policy::default(),
                 access: AccessConfig::default(),
             },
             host_program: programs::program("parallax-agent-host"),

@@ -24,6 +24,7 @@ pub mod cpu_watch;
 pub mod delivery;
 pub mod diagnostics;
 pub mod dialog_answer;
+mod disk_watch;
 pub mod excerpt;
 pub mod export;
 pub mod files;

@@ -20,16 +20,19 @@ mod seat;
 mod setup;
 mod usage;
 
+use std::path::Path;
+
 use bytes::Bytes;
 use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::host::{HookReport, HostSend};
 use parallax_api::message::{AnswerRequest, DEFAULT_TIMEOUT_MS, MessageProgress, OnQuestion};
 use parallax_api::observe::{Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, Screen, TerminalMode};
-use parallax_api::{Agent, Attention, AttentionKind, Code, Problem, SendResponse};
+use parallax_api::{Agent, AgentStatus, Attention, AttentionKind, Code, Problem, SendResponse};
 use parallax_profile::Launch;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::disk_watch::DiskWatch;
 use crate::files::Files;
 use crate::inbox::{Inbox, MessageOutcome};
 use crate::journal::Journal;
@@ -64,6 +67,7 @@ impl Session {
             Problem::new(Code::WorkdirNotFound, detail).with("field", "workdir")
         })?;
         let (commands_tx, commands_rx) = mpsc::channel(MAX_COMMANDS);
+        let disk = disk_watch(&launch, &context)?;
         let runner = runner::Runner::start(launch, context, commands_rx).await?;
         let session = Self {
             commands_tx,
@@ -77,7 +81,28 @@ impl Session {
         let (started_tx, started_rx) = oneshot::channel();
         tokio::spawn(runner.run(started_tx));
         started_rx.await.map_err(|_| Problem::internal("the session ended before it began"))??;
+        if let Some(disk) = disk {
+            session.hold_to(disk);
+        }
         Ok(session)
+    }
+
+    /// Ends the agent when it uses more of the disk than it may.
+    fn hold_to(&self, disk: DiskWatch) {
+        let (commands_tx, mut agent_rx) = (self.commands_tx.clone(), self.agent_rx.clone());
+        tokio::spawn(async move {
+            let ended = async {
+                drop(agent_rx.wait_for(|agent| agent.status == AgentStatus::Stopped).await);
+            };
+            tokio::select! {
+                used = disk.exceeded() => {
+                    tracing::warn!(used, "the agent uses more of the disk than it may");
+                    // An agent that has ended uses nothing more.
+                    drop(commands_tx.send(Command::Exceeded { reason: "disk_limit" }).await);
+                }
+                () = ended => {}
+            }
+        });
     }
 
     /// The agent as it is now.
@@ -289,4 +314,14 @@ fn waits_for_person(attention: &Attention) -> Problem {
     );
     let problem = Problem::new(Code::QuestionPending, detail);
     problem.with("attention", serde_json::to_value(attention).unwrap_or_default())
+}
+
+/// What an agent in a container is held to, where its launch limits its disk space.
+fn disk_watch(launch: &Launch, context: &SessionContext) -> Result<Option<DiskWatch>, Problem> {
+    let Some(limit) = launch.resources.disk_bytes()?.filter(|_| context.in_container) else {
+        return Ok(None);
+    };
+    let own = context.dir.parent().unwrap_or(&context.dir);
+    let home = launch.env.get("HOME").map(|home| Path::new(home.expose()));
+    Ok(Some(DiskWatch::new(own, home, limit)))
 }

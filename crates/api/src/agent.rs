@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use attention::{Attention, AttentionKind, AttentionOption, AttentionQuestion, AttentionTool};
-pub use check::{MAX_IMAGE, MAX_LIST, MAX_MESSAGE, MAX_NAME, MAX_STRING, MAX_STRINGS, MAX_WORD};
+pub use check::{MAX_IMAGE, MAX_LIST, MAX_MESSAGE, MAX_NAME, MAX_STRING, MAX_STRINGS, MAX_WORD, is_class};
 pub use id::AgentId;
 pub use requests::{RestartRequest, StopRequest};
 pub use spawn::{Approvals, CpuQuantity, EnvValue, Resources, SpawnRequest, TerminalSize};
@@ -74,7 +74,8 @@ pub struct AgentExit {
     /// The signal's name (`SIGKILL`), when it was killed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<String>,
-    /// `exited`, `killed`, `stopped` (asked for), `idle_timeout`, `lifetime`, `host_lost`, `oom`, …
+    /// `exited`, `killed`, `stopped` (asked for), `idle_timeout`, `lifetime`, `disk_limit`, `host_lost`,
+    /// `oom`, …
     pub reason: String,
     /// When.
     pub at: Time,
@@ -128,6 +129,9 @@ pub struct Agent {
     /// Its role in a team.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// The class of agents that it is one of, where one was named or is the runtime's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
     /// Labels, as the spawn request said.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,

@@ -68,10 +68,11 @@ impl Problem {
     /// Whether a spawn that was refused so may succeed on another runtime: the fault is the runtime's, not the
     /// request's.
     pub fn allows_other_runtime(&self) -> bool {
-        // Profiles differ between runtimes: a type that one does not know another may.
-        let unknown_type =
-            || self.code == Code::Validation && self.more.get("field").is_some_and(|field| field == "type");
-        self.code.alternatives().contains(&Alternative::Runtime) || unknown_type()
+        // Profiles and classes differ between runtimes: what one does not know another may.
+        let is_named_there = |field: &Value| field == "type" || field == "class";
+        let unknown_name =
+            || self.code == Code::Validation && self.more.get("field").is_some_and(is_named_there);
+        self.code.alternatives().contains(&Alternative::Runtime) || unknown_name()
     }
 
     /// `INTERNAL`, keeping the cause's words.

@@ -1,4 +1,4 @@
-//! Amounts of CPU and memory, in the spellings that people know from Docker and Kubernetes.
+//! Amounts of CPU, memory and disk space, in the spellings that people know from Docker and Kubernetes.
 
 use crate::Problem;
 use crate::agent::{CpuQuantity, Resources};
@@ -35,16 +35,21 @@ impl Resources {
     /// as in Kubernetes. Fails with `VALIDATION_ERROR` for what is no amount.
     pub fn memory_bytes(&self) -> Result<Option<u64>, Problem> {
         let Some(asked) = &self.memory else { return Ok(None) };
-        let text = asked.trim();
-        let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-        let (amount, unit) = text.split_at(digits);
-        let bytes = number(amount).zip(factor(unit)).map(|(amount, factor)| amount * factor);
-        let bytes =
-            bytes.filter(|bytes| (1.0..=MAX_MEMORY).contains(bytes)).map(|bytes| bytes.round() as u64);
-        bytes.map(Some).ok_or_else(|| {
+        bytes(asked).map(Some).ok_or_else(|| {
             Problem::invalid(
                 "resources.memory",
                 "an amount of memory is bytes with a unit, such as \"512m\", \"512Mi\" or \"1.5Gi\"",
+            )
+        })
+    }
+
+    /// The disk space, in bytes, in the spellings of the memory. Fails with `VALIDATION_ERROR` for what is no amount.
+    pub fn disk_bytes(&self) -> Result<Option<u64>, Problem> {
+        let Some(asked) = &self.disk else { return Ok(None) };
+        bytes(asked).map(Some).ok_or_else(|| {
+            Problem::invalid(
+                "resources.disk",
+                "an amount of disk space is bytes with a unit, such as \"512m\", \"500Mi\" or \"10Gi\"",
             )
         })
     }
@@ -53,11 +58,21 @@ impl Resources {
     pub fn check(&self) -> Result<(), Problem> {
         self.nano_cpus()?;
         self.memory_bytes()?;
+        self.disk_bytes()?;
         if self.pids == Some(0) {
             return Err(Problem::invalid("resources.pids", "a number of processes is at least 1"));
         }
         Ok(())
     }
+}
+
+/// An amount of memory or disk space: bytes with a unit.
+fn bytes(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (amount, unit) = text.split_at(digits);
+    let bytes = number(amount).zip(factor(unit)).map(|(amount, factor)| amount * factor);
+    bytes.filter(|bytes| (1.0..=MAX_MEMORY).contains(bytes)).map(|bytes| bytes.round() as u64)
 }
 
 /// Digits with at most one point; no sign, no exponent.

@@ -72,6 +72,44 @@ pub struct TypeInfo {
     pub version: Option<String>,
 }
 
+/// A class of agents: limits and a place that a runtime's operator gave a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ClassInfo {
+    /// Its name, as `class` of a spawn request.
+    pub name: String,
+    /// What it is for, in the operator's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// What its agents may have at most.
+    pub maximum: AgentLimits,
+    /// What its agents have that name nothing.
+    pub default: AgentLimits,
+}
+
+/// Limits of an agent. What is left out is not limited by policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentLimits {
+    /// CPUs, such as `0.5`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<String>,
+    /// Memory, in bytes with a unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+    /// Disk space, in bytes with a unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<String>,
+    /// Processes and threads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pids: Option<u32>,
+    /// Seconds from the spawn to the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_lifetime_seconds: Option<u64>,
+    /// Seconds without anything printed, taken or asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_timeout_seconds: Option<u64>,
+}
+
 /// What a runtime server says of itself: `GET /ready`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RuntimeStatus {
@@ -88,6 +126,9 @@ pub struct RuntimeStatus {
     pub capacity: usize,
     /// The agent types it has profiles for.
     pub types: Vec<TypeInfo>,
+    /// The classes of agents that it knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<ClassInfo>,
     /// The version of the server.
     pub version: String,
     /// What is wrong with the server's disk, when something is.

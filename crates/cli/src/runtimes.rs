@@ -24,11 +24,12 @@ impl RuntimesArgs {
     }
 }
 
-fn table(runtimes: &[RuntimeInfo]) -> Table<7> {
-    let mut table = Table::new(["NAME", "KIND", "PRIORITY", "STATE", "AGENTS", "TYPES", "URL"]);
+fn table(runtimes: &[RuntimeInfo]) -> Table<8> {
+    let mut table = Table::new(["NAME", "KIND", "PRIORITY", "STATE", "AGENTS", "TYPES", "CLASSES", "URL"]);
     for runtime in runtimes {
         let status = &runtime.status;
         let types = status.types.iter().filter(|info| info.available).map(|info| info.name.as_str());
+        let classes = status.classes.iter().map(|class| class.name.as_str());
         let state = match (status.healthy, &status.reason) {
             (true, _) => ("healthy".to_owned(), Style::Good),
             (false, reason) => (reason.clone().unwrap_or_else(|| "not healthy".into()), Style::Bad),
@@ -40,6 +41,7 @@ fn table(runtimes: &[RuntimeInfo]) -> Table<7> {
             state,
             (format!("{} of {}", status.agents, status.capacity), Style::Plain),
             (types.collect::<Vec<_>>().join(", "), Style::Plain),
+            (classes.collect::<Vec<_>>().join(", "), Style::Plain),
             (runtime.url.clone(), Style::Faint),
         ]);
     }

@@ -48,6 +48,9 @@ pub(crate) struct SpawnArgs {
     /// What it may do unasked: ask, edits or all
     #[arg(long, value_name = "WHAT", value_parser = values::word::<Approvals>)]
     approvals: Option<Approvals>,
+    /// Class of agents that the runtime's operator made; `parallax runtimes` names them
+    #[arg(long, value_name = "CLASS")]
+    class: Option<String>,
     /// Role in a team
     #[arg(long, value_name = "ROLE")]
     role: Option<String>,
@@ -66,6 +69,9 @@ pub(crate) struct SpawnArgs {
     /// Memory at most, such as 512m or 1.5Gi
     #[arg(long, value_name = "BYTES")]
     memory: Option<String>,
+    /// Disk space at most, such as 10Gi
+    #[arg(long, value_name = "BYTES")]
+    disk: Option<String>,
     /// Processes at most
     #[arg(long, value_name = "N")]
     pids: Option<u32>,
@@ -122,8 +128,12 @@ impl SpawnArgs {
     }
 
     fn request(self, client: &Client) -> Result<SpawnRequest, CliError> {
-        let resources =
-            Resources { cpu: self.cpu.map(CpuQuantity::Text), memory: self.memory, pids: self.pids };
+        let resources = Resources {
+            cpu: self.cpu.map(CpuQuantity::Text),
+            memory: self.memory,
+            disk: self.disk,
+            pids: self.pids,
+        };
         let here = is_loopback_url(client.url());
         let local = self.runtime.as_deref().is_none_or(|runtime| runtime == "local");
         let workspace = self.workspace.request(here)?;
@@ -146,6 +156,7 @@ impl SpawnArgs {
             workspace,
             env: self.env.into_iter().map(|(key, value)| (key, value.into())).collect(),
             runtime: self.runtime,
+            class: self.class,
             role: self.role,
             labels: self.labels.into_iter().collect::<BTreeMap<_, _>>(),
             model: self.model,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// The runtimes to try for an agent of `agent_type`, best first. `wanted` is the request's `runtime`: a kind or a
 /// name, and then no other is considered.
 ///
-/// Those that are healthy, have room and can run the type come by priority, the lowest number first, and nothing
+/// Those that are healthy, have room, can run the type and know the class come by priority, the lowest number first, and nothing
 /// after them. Where there is none, the healthy ones are tried all the same: a refusal in a runtime's own words
 /// (how to install the CLI, which limit is reached) says more than ours would, and its last known state may be old.
 ///
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 pub fn choose<'a>(
     wanted: Option<&str>,
     agent_type: &str,
+    class: Option<&str>,
     runtimes: &'a [RuntimeInfo],
 ) -> Result<Vec<&'a RuntimeInfo>, Problem> {
     let mut eligible: Vec<&RuntimeInfo> =
@@ -27,7 +28,7 @@ pub fn choose<'a>(
     let healthy: Vec<&RuntimeInfo> =
         eligible.iter().copied().filter(|runtime| runtime.status.healthy).collect();
     let fitting: Vec<&RuntimeInfo> =
-        healthy.iter().copied().filter(|runtime| fits(agent_type, runtime)).collect();
+        healthy.iter().copied().filter(|runtime| fits(agent_type, class, runtime)).collect();
     match (fitting.is_empty(), healthy.is_empty()) {
         (false, _) => Ok(fitting),
         (true, false) => Ok(healthy),
@@ -52,7 +53,7 @@ pub fn away(runtime: &RuntimeInfo) -> Problem {
 }
 
 /// Why a runtime was not considered.
-pub fn why_not_placed(agent_type: &str, runtime: &RuntimeInfo) -> Problem {
+pub fn why_not_placed(agent_type: &str, class: Option<&str>, runtime: &RuntimeInfo) -> Problem {
     let (name, status) = (&runtime.name, &runtime.status);
     let known = status.types.iter().find(|known| known.name == agent_type);
     match known {
@@ -63,6 +64,15 @@ pub fn why_not_placed(agent_type: &str, runtime: &RuntimeInfo) -> Problem {
             Problem::new(
                 Code::CliNotFound,
                 format!("the runtime `{name}` cannot run `{agent_type}`: {reason}"),
+            )
+        }
+        Some(_) if !knows_class(class, runtime) => {
+            let known: Vec<&str> = status.classes.iter().map(|class| class.name.as_str()).collect();
+            let known = if known.is_empty() { "none".into() } else { known.join(", ") };
+            let class = class.unwrap_or_default();
+            Problem::invalid(
+                "class",
+                format!("the runtime `{name}` has no class `{class}`; its classes: {known}"),
             )
         }
         Some(_) => {
@@ -100,10 +110,15 @@ pub fn refusal(refused: Vec<(String, Problem)>) -> Problem {
     problem.with("runtimes", reasons.collect::<Vec<Value>>())
 }
 
-fn fits(agent_type: &str, runtime: &RuntimeInfo) -> bool {
+fn fits(agent_type: &str, class: Option<&str>, runtime: &RuntimeInfo) -> bool {
     let status = &runtime.status;
     status.agents < status.capacity
+        && knows_class(class, runtime)
         && status.types.iter().any(|known| known.name == agent_type && known.available)
+}
+
+fn knows_class(class: Option<&str>, runtime: &RuntimeInfo) -> bool {
+    class.is_none_or(|class| runtime.status.classes.iter().any(|known| known.name == class))
 }
 
 fn nothing_meant(wanted: Option<&str>, runtimes: &[RuntimeInfo]) -> Problem {
@@ -126,7 +141,7 @@ fn nothing_meant(wanted: Option<&str>, runtimes: &[RuntimeInfo]) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use parallax_api::runtime::{RuntimeStatus, TypeInfo};
+    use parallax_api::runtime::{ClassInfo, RuntimeStatus, TypeInfo};
 
     use super::*;
 
@@ -145,6 +160,7 @@ mod tests {
                 reason: (state == "away").then(|| format!("{name} sleeps")),
                 agents: if state == "full" { 4 } else { 1 },
                 capacity: 4,
+                classes: Vec::new(),
                 types: if state == "other" { vec![] } else { vec![claude] },
                 version: "1".into(),
                 storage: None,
@@ -155,7 +171,7 @@ mod tests {
     /// The names in the order they are tried, or the code of the refusal.
     fn outcome(wanted: Option<&str>, runtimes: &[&str]) -> String {
         let runtimes: Vec<RuntimeInfo> = runtimes.iter().map(|line| runtime(line)).collect();
-        match choose(wanted, "claude", &runtimes) {
+        match choose(wanted, "claude", None, &runtimes) {
             Ok(order) => order.iter().map(|runtime| runtime.name.as_str()).collect::<Vec<_>>().join(" "),
             Err(problem) => problem.code.to_string(),
         }
@@ -184,6 +200,21 @@ mod tests {
     }
 
     #[test]
+    fn a_class_is_asked_of_those_that_know_it() {
+        let mut runtimes = ["l local 10 ok", "d docker 20 ok", "k kubernetes 30 away"].map(runtime);
+        let class = |name: &str| ClassInfo { name: name.into(), ..ClassInfo::default() };
+        runtimes[1].status.classes = vec![class("small"), class("gpu")];
+        let order = |class| {
+            let order = choose(None, "claude", Some(class), &runtimes).unwrap();
+            order.iter().map(|runtime| runtime.name.as_str()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(order("gpu"), "d");
+        assert_eq!(order("huge"), "l d", "they refuse it, each with its own classes");
+        let why = why_not_placed("claude", Some("huge"), &runtimes[1]);
+        assert!(why.detail.contains("small, gpu") && why.more["field"] == "class", "{why:?}");
+    }
+
+    #[test]
     fn a_named_one_or_nothing() {
         let all = ["local local 10 ok", "docker docker 20 away", "east local 15 full", "west docker 25 ok"];
         let table = [
@@ -203,7 +234,7 @@ mod tests {
     #[test]
     fn a_refusal_gives_each_reason() {
         let runtimes = ["l local 10 away", "d docker 20 away"].map(runtime);
-        let problem = choose(None, "claude", &runtimes).unwrap_err();
+        let problem = choose(None, "claude", None, &runtimes).unwrap_err();
         assert_eq!(problem.more["runtimes"][1]["name"], "d");
         assert!(problem.more["runtimes"][0]["reason"].as_str().unwrap().contains("l sleeps"));
 

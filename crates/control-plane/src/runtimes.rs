@@ -133,6 +133,7 @@ impl Runtime {
             reason: Some("not asked yet".into()),
             agents: 0,
             capacity: 0,
+            classes: Vec::new(),
             types: vec![],
             version: String::new(),
             storage: None,

@@ -56,9 +56,9 @@ impl Spawner {
         if let Some(agent) = self.ask_each(earlier.as_slice(), true, agent_id, request, &mut refused).await? {
             return Ok(agent);
         }
-        let wanted = request.runtime.as_deref();
+        let (wanted, class) = (request.runtime.as_deref(), request.class.as_deref());
         let infos = self.runtimes.infos_now(wanted).await;
-        let mut order: Vec<String> = placement::choose(wanted, &request.r#type, &infos)?
+        let mut order: Vec<String> = placement::choose(wanted, &request.r#type, class, &infos)?
             .into_iter()
             .map(|choice| choice.name.clone())
             .collect();
@@ -69,7 +69,8 @@ impl Spawner {
         for runtime in &infos {
             let meant = wanted.is_none_or(|wanted| placement::is_meant(wanted, runtime));
             if meant && refused.iter().all(|(name, _)| *name != runtime.name) {
-                refused.push((runtime.name.clone(), placement::why_not_placed(&request.r#type, runtime)));
+                refused
+                    .push((runtime.name.clone(), placement::why_not_placed(&request.r#type, class, runtime)));
             }
         }
         Err(placement::refusal(refused))

@@ -47,7 +47,7 @@ pub struct Launch {
     pub stall_seconds: Option<u64>,
     /// The image, where the runtime has images.
     pub image: Option<String>,
-    /// Its limits.
+    /// Its limits. The host itself holds the agent to `disk`, in a container.
     pub resources: Resources,
     /// How many bytes of its output are kept on disk.
     pub log_limit: u64,

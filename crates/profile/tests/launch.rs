@@ -21,6 +21,7 @@ fn launch(profile: &Profile, approvals: Approvals, env: &[(&str, &str)]) -> Laun
         exit: None,
         capabilities: Vec::new(),
         role: None,
+        class: None,
         labels: BTreeMap::new(),
         workdir: None,
         workspace: None,

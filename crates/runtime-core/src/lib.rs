@@ -3,6 +3,7 @@
 //! - [`backend`]: the one seam. [`AgentBackend`] starts, reaches, finds, measures and removes an agent's host.
 //! - [`host`]: the other end of a host's socket: HTTP, event stream and terminal over any stream of bytes to it.
 //! - [`handshake`], [`find_host_program`], [`files`], [`boot`], [`args`], [`name_pattern`], [`PackedFiles`]: what backends have in common.
+//! - [`policy`]: what an operator sets: maxima, defaults, images, variables, and classes of these.
 //! - [`run()`]: a program's `main`.
 //! - [`server`]: everything else, the same for every backend:
 //!   - `routes` extract, call `core`, answer. `core` finds the entry in the `registry` and asks its host, or, after the
@@ -26,6 +27,7 @@ pub mod host;
 mod host_program;
 pub mod name_pattern;
 mod packed_files;
+pub mod policy;
 mod run;
 pub mod server;
 
@@ -33,5 +35,6 @@ pub use backend::{AgentBackend, BackendEvent, FoundHost, Health, Usage};
 pub use host::HostAddress;
 pub use host_program::find_host_program;
 pub use packed_files::PackedFiles;
+pub use policy::Policy;
 pub use run::run;
 pub use server::{Environment, Keep, RuntimeConfig, RuntimeServer, Workdirs};

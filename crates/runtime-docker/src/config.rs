@@ -10,7 +10,8 @@ use clap::Args;
 use parallax_api::runtime::RuntimeKind;
 use parallax_profile::MountSource;
 use parallax_runtime_core::args::{flags_or_file, name_and_value};
-use parallax_runtime_core::{RuntimeConfig, RuntimeServer, Workdirs, find_host_program};
+use parallax_runtime_core::policy::{Places, PolicySection};
+use parallax_runtime_core::{Policy, RuntimeConfig, RuntimeServer, Workdirs, find_host_program};
 use parallax_service::args::Settings;
 use parallax_service::shutdown::Shutdown;
 use serde::Deserialize;
@@ -20,6 +21,7 @@ use crate::connector::ConnectMode;
 use crate::credentials::Credential;
 use crate::image::Pull;
 use crate::layout::WORKDIR;
+use crate::policy::{ContainerArgs, ContainerPlace, TRAITS, places};
 use crate::user::User;
 
 /// The flags a Docker runtime has beside every server's. The configuration file has the same names.
@@ -62,6 +64,12 @@ pub struct DockerArgs {
     /// FILE-MACHINE, such as parallax-agent-host-aarch64 [default: beside this one, then on the PATH]
     #[arg(long, env = "PARALLAX_AGENT_HOST", value_name = "FILE")]
     pub agent_host: Option<PathBuf>,
+    /// What agents may ask for, and what they have that ask for nothing.
+    #[command(flatten)]
+    pub policy: PolicySection<ContainerArgs>,
+    /// The same by class.
+    #[arg(skip)]
+    pub classes: BTreeMap<String, PolicySection<ContainerArgs>>,
 }
 
 impl DockerArgs {
@@ -80,6 +88,11 @@ impl DockerArgs {
             credentials: flags_or_file(self.credentials, file.credentials),
             reach: self.reach.or(file.reach),
             agent_host: self.agent_host.or(file.agent_host),
+            policy: PolicySection {
+                rules: self.policy.rules.or(file.policy.rules),
+                place: self.policy.place.or(file.policy.place),
+            },
+            classes: file.classes,
         }
     }
 }
@@ -109,6 +122,7 @@ pub struct DockerConfig {
     pub reach: ConnectMode,
     /// The agent host's program.
     pub host_program: PathBuf,
+    pub(crate) places: Places<ContainerPlace>,
 }
 
 impl DockerConfig {
@@ -142,11 +156,15 @@ impl DockerConfig {
         }
         Ok(Self {
             // An agent gets its image's environment, not this machine's.
-            runtime: RuntimeConfig::from_server(
-                settings,
-                RuntimeKind::Docker,
-                Workdirs::Mounted { at: WORKDIR.into(), roots },
-            )?,
+            runtime: RuntimeConfig {
+                policy: Policy::new(&docker.policy, &docker.classes, TRAITS)?,
+                ..RuntimeConfig::from_server(
+                    settings,
+                    RuntimeKind::Docker,
+                    Workdirs::Mounted { at: WORKDIR.into(), roots },
+                )?
+            },
+            places: places(&docker.policy, &docker.classes)?,
             images,
             pull: docker.pull.unwrap_or_default(),
             network: docker.network,

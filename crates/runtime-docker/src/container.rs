@@ -10,16 +10,11 @@ use parallax_profile::{Launch, MountSource};
 
 use crate::credentials::Credential;
 use crate::layout::{HOME_DIR, HOST_DIR, OWN_DIR, PORT, PROGRAM, PROGRAM_DIR, WORKDIR, label};
+use crate::policy::{CPUS, ContainerPlace, MEMORY, PIDS};
 use crate::user::User;
 
 /// The smallest CPU limit: the kernel accounts a millisecond of each tenth of a second.
 const MIN_NANO_CPUS: u64 = 10_000_000;
-/// The limits of an agent that names none: two CPUs …
-const DEFAULT_NANO_CPUS: u64 = 2_000_000_000;
-/// … 2 GiB of memory …
-const DEFAULT_MEMORY: u64 = 2 << 30;
-/// … 512 processes and threads.
-const DEFAULT_PIDS: u32 = 512;
 /// Where programs put temporary files when the rest is read-only.
 const TMP_OPTIONS: &str = "rw,nosuid,nodev,mode=1777,size=256m";
 /// How much the engine keeps of the host's own output.
@@ -46,6 +41,10 @@ pub(crate) struct ContainerParams<'a> {
     pub(crate) credentials: &'a [Credential],
     /// Nothing but its volumes may be written.
     pub(crate) read_only: bool,
+    /// What the operator set for its class.
+    pub(crate) place: &'a ContainerPlace,
+    /// The engine's driver limits what is written outside of volumes, to so many bytes.
+    pub(crate) storage_limit: Option<u64>,
     /// The engine's CPUs, in billionths: the upper limit.
     pub(crate) engine_nano_cpus: u64,
 }
@@ -98,18 +97,22 @@ fn labels(launch: &Launch, params: &ContainerParams<'_>) -> HashMap<String, Stri
         (label::SERVER, params.server),
         (label::OWNER, params.owner),
     ];
-    labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    let own = labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let set = params.place.labels.iter().map(|(key, value)| (key.clone(), value.clone()));
+    set.chain(own).collect()
 }
 
 fn host_config(launch: &Launch, params: &ContainerParams<'_>) -> Result<HostConfig, Problem> {
-    let memory = launch.resources.memory_bytes()?.unwrap_or(DEFAULT_MEMORY).cast_signed();
-    let pids = launch.resources.pids.unwrap_or(DEFAULT_PIDS);
+    let memory = launch.resources.memory_bytes()?.unwrap_or(MEMORY).cast_signed();
+    let pids = launch.resources.pids.unwrap_or(PIDS);
     Ok(HostConfig {
         nano_cpus: Some(nano_cpus(launch, params)?.cast_signed()),
         memory: Some(memory),
         // The same value for both: no swap.
         memory_swap: Some(memory),
         pids_limit: Some(pids.into()),
+        storage_opt: params.storage_limit.map(|bytes| HashMap::from([("size".into(), bytes.to_string())])),
+        runtime: params.place.runtime.clone(),
         network_mode: Some(params.network.to_owned()),
         mounts: Some(mounts(launch, params)),
         tmpfs: params.read_only.then(|| HashMap::from([("/tmp".into(), TMP_OPTIONS.into())])),
@@ -131,7 +134,7 @@ fn host_config(launch: &Launch, params: &ContainerParams<'_>) -> Result<HostConf
 fn nano_cpus(launch: &Launch, params: &ContainerParams<'_>) -> Result<u64, Problem> {
     let most = params.engine_nano_cpus;
     match launch.resources.nano_cpus()? {
-        None => Ok(DEFAULT_NANO_CPUS.min(most)),
+        None => Ok(CPUS.min(most)),
         Some(asked) if (MIN_NANO_CPUS..=most).contains(&asked) => Ok(asked),
         Some(_) => Err(Problem::invalid(
             "resources.cpu",
@@ -151,7 +154,9 @@ fn mounts(launch: &Launch, params: &ContainerParams<'_>) -> Vec<EngineMount> {
         .credentials
         .iter()
         .map(|credential| mounted(&credential.source, &credential.path(), credential.read_only));
-    [program, own_volume(params)].into_iter().chain(workdir).chain(credentials).collect()
+    let volumes = params.place.volumes.iter();
+    let volumes = volumes.map(|volume| mounted(&volume.source, &volume.path, volume.read_only));
+    [program, own_volume(params)].into_iter().chain(workdir).chain(credentials).chain(volumes).collect()
 }
 
 /// An anonymous volume: the engine removes it with its container.

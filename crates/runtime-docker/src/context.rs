@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use bollard::Docker;
 use parallax_api::Problem;
+use parallax_runtime_core::policy::Places;
 use tokio::sync::OnceCell;
 
 use crate::config::DockerConfig;
@@ -17,6 +18,8 @@ use crate::host_volume::HostVolume;
 use crate::identity::Identity;
 use crate::image::Images;
 use crate::network::Network;
+use crate::policy::ContainerPlace;
+use crate::storage::Storage;
 use crate::user::User;
 use crate::volumes::VolumePolicy;
 
@@ -43,6 +46,10 @@ pub(crate) struct Context {
     pub(crate) state_dir: PathBuf,
     /// Agents may write in their own volumes only.
     pub(crate) read_only: bool,
+    /// What the operator set for containers, by class.
+    pub(crate) places: Places<ContainerPlace>,
+    /// Whether the engine limits what is written outside of volumes.
+    pub(crate) storage: Storage,
     nano_cpus: OnceCell<u64>,
 }
 
@@ -66,6 +73,8 @@ impl Context {
             volumes: VolumePolicy::new(config.allow_volume.clone(), config.credential_volumes()),
             state_dir: config.runtime.state_dir.canonicalize()?,
             read_only: config.read_only,
+            places: config.places.clone(),
+            storage: Storage::default(),
             nano_cpus: OnceCell::new(),
         })
     }

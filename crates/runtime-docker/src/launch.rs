@@ -12,6 +12,7 @@ use parallax_runtime_core::HostAddress;
 use crate::container::{self, ContainerParams};
 use crate::context::Context;
 use crate::layout::container_name;
+use crate::policy::DISK;
 use crate::user::User;
 use crate::volumes::{self, Workspace};
 use crate::{directories, engine, removal, start};
@@ -35,7 +36,8 @@ pub(crate) async fn launch(context: &Context, id: &AgentId, launch: &Launch) -> 
     // The last step before the start: from here on the program gets secrets.
     context.host_volume.verify(docker, &name, &image).await?;
 
-    let launch = Launch { token: Some(context.identity.token(id)), image: Some(image), ..launch.clone() };
+    let mut launch = Launch { token: Some(context.identity.token(id)), image: Some(image), ..launch.clone() };
+    launch.resources.disk = Some(disk(&launch)?.to_string());
     start::start(docker, &name, &launch).await?;
     let started = docker.inspect_container(&name, None).await;
     let started = started.map_err(|error| engine::problem("tell the agent's address", &error))?;
@@ -54,7 +56,7 @@ async fn prepare(
 ) -> Result<(), Problem> {
     let docker = context.docker()?;
     let credentials = context.credentials.get(&launch.profile.name).map_or(&[][..], Vec::as_slice);
-    let params = ContainerParams {
+    let mut params = ContainerParams {
         id,
         image,
         user,
@@ -64,10 +66,18 @@ async fn prepare(
         owner: &context.identity.owner(),
         credentials,
         read_only: context.read_only,
+        place: context.places.get(launch.agent.class.as_deref()),
+        storage_limit: context.storage.limit(docker, disk(launch)?).await?,
         engine_nano_cpus: context.engine_nano_cpus().await?,
     };
     let name = container_name(id);
-    create(context, &name, container::body(launch, &params)?, image).await?;
+    match create(context, &name, container::body(launch, &params)?, image).await {
+        Err(problem) if params.storage_limit.is_some() && context.storage.is_refusal(&problem) => {
+            params.storage_limit = None;
+            create(context, &name, container::body(launch, &params)?, image).await?;
+        }
+        made => made?,
+    }
     directories::prepare(docker, &name, user, launch, workspace, credentials).await
 }
 
@@ -96,6 +106,11 @@ async fn admit_workdir(context: &Context, launch: &Launch) -> Result<Option<Work
             context.volumes.admit(context.docker()?, name, mount.read_only).await.map(Some)
         }
     }
+}
+
+/// The disk space of the agent, in bytes.
+fn disk(launch: &Launch) -> Result<u64, Problem> {
+    Ok(launch.resources.disk_bytes()?.unwrap_or(DISK))
 }
 
 /// The volume that the launch names as workdir.
@@ -139,6 +154,11 @@ fn create_problem(error: &Error, image: &str) -> Problem {
         }
         Some(400) if words.to_lowercase().contains("memory limit") => {
             Problem::invalid("resources.memory", words)
+        }
+        // A runtime of the policy that the engine does not have.
+        Some(400) if words.to_lowercase().contains("runtime") => {
+            Problem::new(Code::Unsupported, format!("the Docker engine cannot run the agent so: {words}"))
+                .with("field", "class")
         }
         Some(400) if words.contains("CPUs") => Problem::invalid("resources.cpu", words),
         Some(409) => Problem::new(Code::Conflict, words),

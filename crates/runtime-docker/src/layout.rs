@@ -26,6 +26,8 @@ pub(crate) mod label {
 pub(crate) const PROGRAM_DIR: &str = "/opt/parallax";
 /// The host's program in it.
 pub(crate) const PROGRAM: &str = "/opt/parallax/parallax-agent-host";
+/// Where the operator's CA bundle is.
+pub(crate) const CA_BUNDLE: &str = "/etc/parallax/ca-bundle.crt";
 /// Where the agent's own volume is mounted.
 pub(crate) const OWN_DIR: &str = "/agent";
 /// The host's directory in it.

@@ -34,12 +34,15 @@ mod image;
 mod launch;
 mod layout;
 mod network;
+mod policy;
 mod pull_metrics;
 mod removal;
 mod start;
+mod storage;
 mod usage;
 mod user;
 mod volumes;
 
 pub use backend::DockerBackend;
 pub use config::{DockerArgs, DockerConfig, build};
+pub use policy::ContainerArgs;

@@ -8,16 +8,17 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use clap::Args;
 use k8s_openapi::api::core::v1::LocalObjectReference;
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use parallax_api::runtime::RuntimeKind;
 use parallax_runtime_core::args::{flags_or_file, name_and_value};
-use parallax_runtime_core::{RuntimeConfig, Workdirs};
+use parallax_runtime_core::policy::PolicySection;
+use parallax_runtime_core::{Policy, RuntimeConfig, Workdirs};
 use parallax_service::args::Settings;
 use serde::Deserialize;
 
 use crate::connector::ConnectMode;
 use crate::image::{Images, Pull};
-use crate::pod::{PodConfig, WorkspaceVolume};
+use crate::pod::{PodConfig, WorkspaceVolume, install_amounts};
+use crate::policy::{PodArgs, TRAITS, add_amounts, places};
 
 /// How long an agent of the API waits for room, in seconds: the scheduler has decided by then.
 const ROOM_TIMEOUT: u64 = 5;
@@ -66,6 +67,12 @@ pub struct KubernetesArgs {
     /// How to reach agents: auto, address, forward [default: auto]
     #[arg(long, value_enum, value_name = "HOW")]
     pub reach: Option<ConnectMode>,
+    /// What agents may ask for, and what they have that ask for nothing.
+    #[command(flatten)]
+    pub policy: PolicySection<PodArgs>,
+    /// The same by class.
+    #[arg(skip)]
+    pub classes: BTreeMap<String, PolicySection<PodArgs>>,
 }
 
 impl KubernetesArgs {
@@ -86,6 +93,11 @@ impl KubernetesArgs {
             allow_claim: flags_or_file(self.allow_claim, file.allow_claim),
             room_patience: self.room_patience.or(file.room_patience),
             reach: self.reach.or(file.reach),
+            policy: PolicySection {
+                rules: self.policy.rules.or(file.policy.rules),
+                place: self.policy.place.or(file.policy.place),
+            },
+            classes: file.classes,
         }
     }
 }
@@ -129,11 +141,15 @@ impl KubernetesConfig {
         let user = args.user.unwrap_or(defaults.user);
         ensure!(user > 0, "agents do not run as root: --user is a number above 0");
         let mut resources = defaults.resources;
-        add("--request", &args.request, resources.requests.get_or_insert_default())?;
-        add("--limit", &args.limit, resources.limits.get_or_insert_default())?;
+        add_amounts("--request", &args.request, resources.requests.get_or_insert_default())?;
+        add_amounts("--limit", &args.limit, resources.limits.get_or_insert_default())?;
+        let policy = Policy::new(&args.policy, &args.classes, TRAITS)?;
         Ok(Self {
             // An agent gets its image's environment, not this machine's.
-            runtime: RuntimeConfig::from_server(settings, RuntimeKind::Kubernetes, workdirs())?,
+            runtime: RuntimeConfig {
+                policy: policy.clone(),
+                ..RuntimeConfig::from_server(settings, RuntimeKind::Kubernetes, workdirs())?
+            },
             namespace: args.namespace,
             replica: match args.replica {
                 Some(replica) => replica,
@@ -154,6 +170,8 @@ impl KubernetesConfig {
                     .collect(),
                 user,
                 resources,
+                places: places(&args.policy, &args.classes, &install_amounts())?,
+                policy,
             },
         })
     }
@@ -173,6 +191,7 @@ impl KubernetesConfig {
                 environment: parallax_runtime_core::Environment::default(),
                 keep: parallax_runtime_core::Keep::default(),
                 log_limit: 0,
+                policy: Policy::default(),
                 access: parallax_service::access::AccessConfig::default(),
             },
             namespace: None,
@@ -188,14 +207,6 @@ impl KubernetesConfig {
 /// A pod works in a volume; no directory of the server's machine can be mounted.
 fn workdirs() -> Workdirs {
     Workdirs::Mounted { at: WorkspaceVolume::DEFAULT.into(), roots: Vec::new() }
-}
-
-fn add(flag: &str, texts: &[String], to: &mut BTreeMap<String, Quantity>) -> anyhow::Result<()> {
-    for text in texts {
-        let (name, amount) = name_and_value(flag, text)?;
-        to.insert(name, Quantity(amount));
-    }
-    Ok(())
 }
 
 /// The name in the state directory: a restarted server is the same replica and leads again at once.

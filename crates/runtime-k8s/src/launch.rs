@@ -83,6 +83,7 @@ async fn create_resource(
         r#type: agent.r#type.clone(),
         name: Some(agent.name.clone()),
         role: agent.role.clone(),
+        class: agent.class.clone(),
         capabilities: agent.capabilities.clone(),
         labels: agent.labels.clone(),
         image: image.clone(),
@@ -149,6 +150,10 @@ async fn store_launch(
     launch.workdir = volume.workdir.into();
     launch.token = Some(context.token_key.verifier(id));
     launch.image = Some(context.pods.images.of(&resource.spec));
+    // The kubelet holds it to that.
+    launch.resources.disk = None;
+    // What the resource sets itself stands above the policy's variables.
+    launch.env.retain(|name, _| resource.spec.env.iter().all(|own| own.name != *name));
     let mut line = serde_json::to_vec(&launch).map_err(Problem::internal)?;
     line.push(b'\n');
     if line.len() > MAX_LAUNCH {

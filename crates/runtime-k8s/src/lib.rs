@@ -37,6 +37,8 @@ pub mod lease;
 mod names;
 mod pod;
 mod pod_state;
+mod policy;
+mod quantity;
 mod removal;
 mod request_metrics;
 pub mod resource;

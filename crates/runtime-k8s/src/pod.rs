@@ -15,10 +15,14 @@ use kube::api::ObjectMeta;
 use kube::{Resource as _, ResourceExt as _};
 use parallax_api::AgentId;
 use parallax_api::agent::EnvValue;
+use parallax_runtime_core::Policy;
+use parallax_runtime_core::policy::{Amount, Amounts, Places, Rules};
 use serde_json::Value;
 
 use crate::image::{Images, Pull};
 use crate::names::{self, DEFAULT_INSTANCE, label};
+use crate::policy::{LIMITED, PodPlace};
+use crate::quantity;
 use crate::resource::{ParallaxAgent, ParallaxAgentSpec};
 
 pub(crate) use volumes::{WorkspaceVolume, claim};
@@ -45,13 +49,15 @@ const NODE_TOLERATION_SECONDS: i64 = 60;
 const PROBE_SECONDS: i32 = 10;
 
 /// What an agent requests that names no resources …
-const REQUESTS: [(&str, &str); 2] = [("cpu", "20m"), ("memory", "128Mi")];
+const REQUESTS: [(&str, &str); 3] = [("cpu", "20m"), ("memory", "128Mi"), ("ephemeral-storage", "64Mi")];
 /// … and its limits.
-const LIMITS: [(&str, &str); 2] = [("cpu", "2"), ("memory", "2Gi")];
+const LIMITS: [(&str, &str); 3] = [("cpu", "2"), ("memory", "2Gi"), ("ephemeral-storage", "10Gi")];
 /// What the host's own image needs …
-const INSTALL_REQUESTS: [(&str, &str); 2] = [("cpu", "10m"), ("memory", "16Mi")];
+const INSTALL_REQUESTS: [(&str, &str); 3] =
+    [("cpu", "10m"), ("memory", "16Mi"), ("ephemeral-storage", "16Mi")];
 /// … and its limits.
-const INSTALL_LIMITS: [(&str, &str); 2] = [("cpu", "500m"), ("memory", "64Mi")];
+const INSTALL_LIMITS: [(&str, &str); 3] =
+    [("cpu", "500m"), ("memory", "64Mi"), ("ephemeral-storage", "64Mi")];
 /// How long a pod lives that hands out a dead host's files, should nobody remove it.
 const EXPORT_SECONDS: i64 = 600;
 /// The first user of most systems.
@@ -74,6 +80,10 @@ pub(crate) struct PodConfig {
     pub(crate) user: i64,
     /// The resources of agents that name none.
     pub(crate) resources: ResourceRequirements,
+    /// What agents may ask for.
+    pub(crate) policy: Policy,
+    /// What the operator set for pods, by class.
+    pub(crate) places: Places<PodPlace>,
 }
 
 impl Default for PodConfig {
@@ -86,6 +96,8 @@ impl Default for PodConfig {
             pull_secrets: Vec::new(),
             user: USER,
             resources: amounts(&REQUESTS, &LIMITS),
+            policy: Policy::default(),
+            places: Places::of(PodPlace { install: install_amounts(), ..PodPlace::default() }),
         }
     }
 }
@@ -94,29 +106,34 @@ impl Default for PodConfig {
 pub(crate) fn pod(resource: &ParallaxAgent, id: &AgentId, config: &PodConfig) -> Pod {
     let spec = &resource.spec;
     let workspace = WorkspaceVolume::of(spec, id);
+    let place = config.place(spec);
+    let own = [(label::SPEC.to_owned(), immutable_part(spec).to_string())];
     Pod {
         metadata: ObjectMeta {
             name: Some(names::pod(id)),
             namespace: resource.namespace(),
-            labels: Some(names::labels(&config.instance, id, &spec.r#type)),
-            annotations: Some([(label::SPEC.to_owned(), immutable_part(spec).to_string())].into()),
+            labels: Some(over(&place.labels, names::labels(&config.instance, id, &spec.r#type))),
+            annotations: Some(over(&place.annotations, own)),
             owner_references: resource.controller_owner_ref(&()).map(|owner| vec![owner]),
             ..ObjectMeta::default()
         },
         spec: Some(PodSpec {
-            init_containers: Some(vec![install(config, &workspace)]),
-            containers: vec![agent(spec, config, &workspace)],
-            volumes: Some(volumes::volumes(spec, id, &workspace)),
+            init_containers: Some(vec![install(config, place, &workspace)]),
+            containers: vec![agent(spec, config, place, &workspace)],
+            volumes: Some(
+                volumes::volumes(spec, id, &workspace).into_iter().chain(place.volumes.clone()).collect(),
+            ),
             restart_policy: Some("Never".into()),
             termination_grace_period_seconds: Some(GRACE_SECONDS),
             // The agent gets no access to the cluster.
             automount_service_account_token: Some(false),
             enable_service_links: Some(false),
             service_account_name: spec.service_account_name.clone(),
-            node_selector: some(spec.node_selector.clone()),
+            node_selector: some(over(&place.node_selector, spec.node_selector.clone())),
             affinity: spec.affinity.clone(),
-            tolerations: Some(tolerations(&spec.tolerations)),
-            runtime_class_name: spec.runtime_class_name.clone(),
+            tolerations: Some(tolerations(&[spec.tolerations.as_slice(), &place.tolerations].concat())),
+            runtime_class_name: spec.runtime_class_name.clone().or_else(|| place.runtime_class.clone()),
+            priority_class_name: place.priority_class.clone(),
             image_pull_secrets: match spec.image_pull_secrets.is_empty() {
                 false => Some(spec.image_pull_secrets.clone()),
                 true => (!config.pull_secrets.is_empty()).then(|| config.pull_secrets.clone()),
@@ -156,7 +173,7 @@ pub(crate) fn exporter(
         command: Some(vec![PROGRAM_IN_IMAGE.into()]),
         args: Some(args),
         security_context: Some(restricted()),
-        resources: Some(amounts(&INSTALL_REQUESTS, &INSTALL_LIMITS)),
+        resources: Some(config.place(&resource.spec).install.clone()),
         volume_mounts: Some(workspace.mounts_for_reading()),
         ..Container::default()
     };
@@ -207,7 +224,79 @@ pub(crate) fn changed(spec: &ParallaxAgentSpec, pod: &Pod) -> Vec<String> {
     fields
 }
 
-fn install(config: &PodConfig, workspace: &WorkspaceVolume) -> Container {
+impl PodConfig {
+    /// What the operator set for pods of its class.
+    fn place(&self, spec: &ParallaxAgentSpec) -> &PodPlace {
+        self.places.get(self.policy.class_of(spec.class.as_deref()))
+    }
+
+    /// What an agent is given: what it asks for, and by default what its class or the runtime has.
+    fn resources(&self, spec: &ParallaxAgentSpec) -> ResourceRequirements {
+        let place = self.place(spec);
+        // An unknown class was refused before the agent had a pod.
+        let rules = self.policy.rules(self.policy.class_of(spec.class.as_deref()));
+        let none = Rules::default();
+        let rules = rules.unwrap_or(&none);
+        let mut made = spec.resources.clone().unwrap_or_else(|| self.resources.clone());
+        let asked = spec.resources.clone().unwrap_or_default();
+        let (requests, limits) = (made.requests.get_or_insert_default(), made.limits.get_or_insert_default());
+        for (amount, name) in LIMITED {
+            let of = |amounts: &Option<BTreeMap<String, Quantity>>| amounts.as_ref()?.get(name).cloned();
+            if of(&asked.limits).is_some() {
+                continue;
+            }
+            let builtin = of(&self.resources.limits);
+            let Some(default) = default_limit(rules, amount, builtin) else { continue };
+            let given = match of(&asked.requests) {
+                Some(asked) if quantity::value(&asked) > quantity::value(&default) => asked,
+                Some(_) => default,
+                None => {
+                    let set_aside =
+                        place.set_aside.get(name).cloned().or_else(|| of(&self.resources.requests));
+                    let fits = |set_aside: &Quantity| quantity::value(set_aside) <= quantity::value(&default);
+                    requests
+                        .insert(name.to_owned(), set_aside.filter(fits).unwrap_or_else(|| default.clone()));
+                    default
+                }
+            };
+            limits.insert(name.to_owned(), given);
+        }
+        for (name, count) in &place.devices {
+            limits.entry(name.clone()).or_insert_with(|| count.clone());
+            requests.entry(name.clone()).or_insert_with(|| count.clone());
+        }
+        made
+    }
+}
+
+/// What an agent has at most that asks for nothing.
+fn default_limit(rules: &Rules, amount: Amount, builtin: Option<Quantity>) -> Option<Quantity> {
+    let scale = if amount == Amount::Cpu { 1e9 } else { 1.0 };
+    let known = builtin.as_ref().and_then(quantity::value).map(|value| (value * scale).round() as u64);
+    let set = rules.default_of(amount, known).map(|value| {
+        let mut amounts = Amounts::default();
+        amounts.set(amount, Some(value));
+        Quantity(amounts.text(amount))
+    });
+    set.or(builtin)
+}
+
+/// What is set for all, and what one has of its own over it.
+fn over(
+    set: &BTreeMap<String, String>,
+    own: impl IntoIterator<Item = (String, String)>,
+) -> BTreeMap<String, String> {
+    let mut made = set.clone();
+    made.extend(own);
+    made
+}
+
+/// What the init container has unless told otherwise.
+pub(crate) fn install_amounts() -> ResourceRequirements {
+    amounts(&INSTALL_REQUESTS, &INSTALL_LIMITS)
+}
+
+fn install(config: &PodConfig, place: &PodPlace, workspace: &WorkspaceVolume) -> Container {
     let mut args = vec!["install".to_owned(), "--to".into(), PROGRAM.into()];
     for dir in &workspace.make {
         args.extend(["--make-dir".to_owned(), dir.clone()]);
@@ -219,7 +308,7 @@ fn install(config: &PodConfig, workspace: &WorkspaceVolume) -> Container {
         command: Some(vec![PROGRAM_IN_IMAGE.into()]),
         args: Some(args),
         security_context: Some(restricted()),
-        resources: Some(amounts(&INSTALL_REQUESTS, &INSTALL_LIMITS)),
+        resources: Some(place.install.clone()),
         // What a program of another architecture says, or this one of a full volume.
         termination_message_policy: Some("FallbackToLogsOnError".into()),
         volume_mounts: Some(
@@ -229,7 +318,12 @@ fn install(config: &PodConfig, workspace: &WorkspaceVolume) -> Container {
     }
 }
 
-fn agent(spec: &ParallaxAgentSpec, config: &PodConfig, workspace: &WorkspaceVolume) -> Container {
+fn agent(
+    spec: &ParallaxAgentSpec,
+    config: &PodConfig,
+    place: &PodPlace,
+    workspace: &WorkspaceVolume,
+) -> Container {
     let args = [
         "serve".to_owned(),
         "--dir".into(),
@@ -266,9 +360,11 @@ fn agent(spec: &ParallaxAgentSpec, config: &PodConfig, workspace: &WorkspaceVolu
             timeout_seconds: Some(5),
             ..Probe::default()
         }),
-        resources: Some(spec.resources.clone().unwrap_or_else(|| config.resources.clone())),
+        resources: Some(config.resources(spec)),
         security_context: Some(restricted()),
-        volume_mounts: Some(own.into_iter().chain(workspace.mounts()).collect()),
+        volume_mounts: Some(
+            own.into_iter().chain(workspace.mounts()).chain(place.mounts.iter().cloned()).collect(),
+        ),
         ..Container::default()
     }
 }

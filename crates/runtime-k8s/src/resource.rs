@@ -12,10 +12,12 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::CustomResource;
-use parallax_api::agent::Resources;
+use parallax_api::agent::{CpuQuantity, Resources};
 use parallax_api::{Approvals, Problem, SpawnRequest, TerminalSize};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::quantity;
 
 pub use definition::{NAME as DEFINITION, definition, yaml};
 pub use status::{AgentState, AttentionState, Condition, ExitState, ParallaxAgentStatus, Phase};
@@ -55,6 +57,10 @@ pub struct ParallaxAgentSpec {
     #[schemars(length(max = 253))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// The class of agents that it is one of. Default: the runtime's.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
     /// What it is for.
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -217,6 +223,8 @@ impl ParallaxAgentSpec {
             r#type: self.r#type.clone(),
             capabilities: self.capabilities.clone(),
             role: self.role.clone(),
+            class: self.class.clone(),
+            resources: self.resources.as_ref().map(asked),
             labels: self.labels.clone(),
             model: self.model.clone(),
             args: self.args.clone(),
@@ -240,6 +248,31 @@ impl ParallaxAgentSpec {
     }
 }
 
+/// What a resource asks for, as the API has it: its limits, or what is set aside where that has none.
+fn asked(resources: &ResourceRequirements) -> Resources {
+    let of = |name: &str| {
+        let given = |amounts: &Option<BTreeMap<String, Quantity>>| amounts.as_ref()?.get(name).cloned();
+        given(&resources.limits).or_else(|| given(&resources.requests))
+    };
+    // What is no quantity is refused in its own words.
+    let bytes = |name: &str| {
+        of(name).map(|amount| match quantity::value(&amount) {
+            Some(bytes) => format!("{bytes:.0}"),
+            None => amount.0,
+        })
+    };
+    let cpus = |amount: Quantity| match quantity::value(&amount) {
+        Some(cpus) => CpuQuantity::Number(cpus),
+        None => CpuQuantity::Text(amount.0),
+    };
+    Resources {
+        cpu: of("cpu").map(cpus),
+        memory: bytes("memory"),
+        disk: bytes("ephemeral-storage"),
+        pids: None,
+    }
+}
+
 /// Limits of the API as a pod has them: what is asked for is set aside, and is what there is.
 ///
 /// # Errors
@@ -253,7 +286,9 @@ pub(crate) fn requirements(resources: &Resources) -> Result<Option<ResourceRequi
         .nano_cpus()?
         .map(|nano| ("cpu".to_owned(), Quantity(format!("{}m", nano.div_ceil(1_000_000)))));
     let memory = resources.memory_bytes()?.map(|bytes| ("memory".to_owned(), Quantity(bytes.to_string())));
-    let limits: BTreeMap<String, Quantity> = cpu.into_iter().chain(memory).collect();
+    let disk =
+        resources.disk_bytes()?.map(|bytes| ("ephemeral-storage".to_owned(), Quantity(bytes.to_string())));
+    let limits: BTreeMap<String, Quantity> = cpu.into_iter().chain(memory).chain(disk).collect();
     Ok((!limits.is_empty()).then(|| ResourceRequirements {
         requests: Some(limits.clone()),
         limits: Some(limits),

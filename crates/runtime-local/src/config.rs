@@ -1,5 +1,6 @@
 //! Configuration of the local runtime, and this backend in a runtime server.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +9,8 @@ use anyhow::Context;
 use clap::Args;
 use parallax_api::runtime::RuntimeKind;
 use parallax_runtime_core::args::flags_or_file;
-use parallax_runtime_core::{Environment, RuntimeConfig, RuntimeServer, Workdirs, find_host_program};
+use parallax_runtime_core::policy::{Amount, NoPlace, PolicySection, PolicyTraits};
+use parallax_runtime_core::{Environment, Policy, RuntimeConfig, RuntimeServer, Workdirs, find_host_program};
 use parallax_service::args::Settings;
 use parallax_service::shutdown::Shutdown;
 use serde::Deserialize;
@@ -25,14 +27,22 @@ pub struct LocalArgs {
     /// The agent host's program [default: beside this one, then on the PATH]
     #[arg(long, env = "PARALLAX_AGENT_HOST", value_name = "FILE")]
     pub agent_host: Option<PathBuf>,
+    /// What agents may ask for, and what they have that ask for nothing.
+    #[command(flatten)]
+    pub policy: PolicySection<NoPlace>,
+    /// The same by class.
+    #[arg(skip)]
+    pub classes: BTreeMap<String, PolicySection<NoPlace>>,
 }
 
 impl LocalArgs {
     /// These flags, and what the configuration file says where they say nothing.
     #[must_use]
     pub fn or(self, file: Self) -> Self {
-        let Self { allow_workdir, agent_host } = self;
+        let Self { allow_workdir, agent_host, policy, classes: _ } = self;
         Self {
+            policy: PolicySection { rules: policy.rules.or(file.policy.rules), place: NoPlace {} },
+            classes: file.classes,
             allow_workdir: flags_or_file(allow_workdir, file.allow_workdir),
             agent_host: agent_host.or(file.agent_host),
         }
@@ -54,7 +64,9 @@ impl LocalConfig {
     /// # Errors
     /// When there is no agent host to run, a profile is not valid, or this directory cannot be found.
     pub fn resolve(settings: &Settings, args: LocalArgs) -> anyhow::Result<Self> {
-        let LocalArgs { allow_workdir, agent_host } = args;
+        let LocalArgs { allow_workdir, agent_host, policy, classes } = args;
+        // Processes of this machine are held to times only, by their hosts.
+        let traits = PolicyTraits { holds: &Amount::TIMES, ..PolicyTraits::default() };
         let default = env::current_dir().context("failed to find the directory this was started in")?;
         let home = env::var_os("HOME").map(PathBuf::from);
         let roots = [default.clone()].into_iter().chain(home).chain(allow_workdir).collect();
@@ -64,6 +76,7 @@ impl LocalConfig {
         Ok(Self {
             runtime: RuntimeConfig {
                 environment: Environment::of(variables),
+                policy: Policy::new(&policy, &classes, traits)?,
                 ..RuntimeConfig::from_server(settings, RuntimeKind::Local, workdirs)?
             },
             host_program: find_host_program(agent_host)?,

@@ -70,12 +70,13 @@ fn refuse_unsupported(launch: &Launch) -> Result<(), Problem> {
         mount: _,
         token: _,
         image,
-        resources: Resources { cpu, memory, pids },
+        resources: Resources { cpu, memory, disk, pids },
     } = launch;
     let asked = [
         ("image", image.is_some()),
         ("resources.cpu", cpu.is_some()),
         ("resources.memory", memory.is_some()),
+        ("resources.disk", disk.is_some()),
         ("resources.pids", pids.is_some()),
     ];
     let Some((field, _)) = asked.into_iter().find(|(_, is_asked)| *is_asked) else { return Ok(()) };

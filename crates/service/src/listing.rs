@@ -129,6 +129,7 @@ mod tests {
             exit: None,
             capabilities: vec![word("code"), format!("c{n}")],
             role: None,
+            class: None,
             labels: [(word("n"), n.to_string()), (word("team"), word("x"))].into(),
             workdir: None,
             workspace: None,

@@ -30,18 +30,58 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, Problem>>;
 
 /// A request to the session's task. It replies at once or when the request is done.
 pub(super) enum Command {
-    Send { message: HostSend, reply: Reply<()> },
-    Withdraw { message: String, reply: Reply<()> },
-    Input { request: InputRequest, reply: Reply<()> },
-    Type { bytes: Bytes, taken: Reply<()> },
-    Claim { viewer: ViewerId, claim: Claim, reply: Reply<()> },
-    Answer { request: AnswerRequest, reply: Reply<()> },
-    Interrupt { reply: Reply<()> },
-    Restart { request: RestartRequest, reply: Reply<()> },
-    Stop { request: StopRequest, reply: Reply<()> },
+    Send {
+        message: HostSend,
+        reply: Reply<()>,
+    },
+    Withdraw {
+        message: String,
+        reply: Reply<()>,
+    },
+    Input {
+        request: InputRequest,
+        reply: Reply<()>,
+    },
+    Type {
+        bytes: Bytes,
+        taken: Reply<()>,
+    },
+    Claim {
+        viewer: ViewerId,
+        claim: Claim,
+        reply: Reply<()>,
+    },
+    Answer {
+        request: AnswerRequest,
+        reply: Reply<()>,
+    },
+    Interrupt {
+        reply: Reply<()>,
+    },
+    Restart {
+        request: RestartRequest,
+        reply: Reply<()>,
+    },
+    Stop {
+        request: StopRequest,
+        reply: Reply<()>,
+    },
+    /// The agent uses more than it may: it is ended for `reason`.
+    Exceeded {
+        reason: &'static str,
+    },
     Report(HookReport),
-    View { mode: TerminalMode, reply: Reply<View> },
-    Screen { reply: Reply<Screen> },
-    Status { reply: Reply<StatusReport> },
-    Metrics { reply: Reply<Metrics> },
+    View {
+        mode: TerminalMode,
+        reply: Reply<View>,
+    },
+    Screen {
+        reply: Reply<Screen>,
+    },
+    Status {
+        reply: Reply<StatusReport>,
+    },
+    Metrics {
+        reply: Reply<Metrics>,
+    },
 }

@@ -48,6 +48,8 @@ pub struct Runner {
     message_log: MessageLog,
     publisher: Publisher,
     process: AgentProcess,
+    /// When the agent was started: a restart of its program does not make it younger.
+    started_at: Instant,
     output: Output,
     input: Input,
     messaging: Messaging,
@@ -118,6 +120,7 @@ impl Runner {
             message_log,
             publisher,
             process,
+            started_at: now,
             output,
             input: Input::new(now),
             messaging: Messaging::new(inbox, conversation_id, has_conversed),

@@ -59,6 +59,12 @@ impl SpawnRequest {
         self.role.iter().try_for_each(|word| short("role", word))?;
         self.model.iter().try_for_each(|word| short("model", word))?;
         self.runtime.iter().try_for_each(|word| short("runtime", word))?;
+        if self.class.as_ref().is_some_and(|class| !is_class(class)) {
+            return Err(Problem::invalid(
+                "class",
+                "a class has 1 to 63 small letters, digits and dashes, such as `small`",
+            ));
+        }
         self.check_strings()?;
         if self
             .workdir
@@ -137,6 +143,15 @@ impl SpawnRequest {
         }
         Ok(())
     }
+}
+
+/// Whether this can be the name of a class: 1 to 63 small letters, digits and dashes, none of them first or last.
+pub fn is_class(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=MAX_NAME).contains(&name.len())
+        && name.chars().all(fits)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
 }
 
 /// Whether this can be an image reference. It becomes part of a path in an engine's API: nothing may lead elsewhere there.

@@ -44,6 +44,10 @@ pub struct SpawnRequest {
     #[schema(min_length = 1, max_length = 253)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<String>,
+    /// The class of agents that it is one of: limits and a place that the runtime's operator gave a name.
+    #[schema(min_length = 1, max_length = 63)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
     /// Its role in a team.
     #[schema(max_length = 253)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -194,6 +198,9 @@ pub struct Resources {
     /// Bytes with a unit: `512m`, `512Mi`, `1.5Gi`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<String>,
+    /// Disk space for what it writes outside of mounted volumes, in bytes with a unit: `10Gi`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<String>,
     /// Processes and threads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pids: Option<u32>,

@@ -177,6 +177,10 @@ codes! {
     /// This runtime or profile cannot honour a field.
     Unsupported = "UNSUPPORTED", 422, "Not supported here",
         Unfulfillable, Unchanged, Never, [Runtime AgentType];
+    /// More than the runtime's policy allows, or something that it does not allow; `field` names it, `maximum` or `allowed`
+    /// say what is allowed.
+    PolicyDenied = "POLICY_DENIED", 422, "The runtime's policy does not allow this",
+        Unfulfillable, Unchanged, AfterChange, [Runtime];
     /// A bound is reached: agents, queue, memory, viewers.
     ResourceLimit = "RESOURCE_LIMIT", 429, "A limit is reached",
         Unfulfillable, Unchanged, Later, [Runtime];
@@ -257,6 +261,7 @@ mod tests {
             Code::CliNotFound,
             Code::ImageNotFound,
             Code::Unsupported,
+            Code::PolicyDenied,
             Code::SpawnFailed,
             Code::Internal,
             Code::StorageFull,
@@ -265,6 +270,7 @@ mod tests {
             assert_eq!(Problem::new(*code, "").allows_other_runtime(), elsewhere.contains(code), "{code}");
         }
         assert!(Problem::invalid("type", "no such profile").allows_other_runtime());
+        assert!(Problem::invalid("class", "no such class").allows_other_runtime());
         assert!(!Problem::invalid("name", "too long").allows_other_runtime());
     }
 

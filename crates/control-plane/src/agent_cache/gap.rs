@@ -136,6 +136,7 @@ mod tests {
             exit: None,
             capabilities: vec![],
             role: None,
+            class: None,
             labels: Default::default(),
             workdir: None,
             workspace: None,

@@ -66,6 +66,7 @@ impl ScriptedRuntime {
             reason: None,
             agents: 0,
             capacity: 10,
+            classes: Vec::new(),
             types: vec![claude],
             version: "1".into(),
             storage: None,

@@ -144,6 +144,7 @@ fn unmanaged(one: &Role, path: &FieldPath, findings: &mut Findings<'_>) {
         ("minInstances", one.min_instances > 0),
         ("preset", one.preset.is_some()),
         ("runtime", one.runtime.is_some()),
+        ("class", one.class.is_some()),
         ("workdir", one.workdir.is_some()),
         ("approvals", one.approvals.is_some()),
         ("model", one.model.is_some()),

@@ -57,6 +57,9 @@ pub struct Role {
     /// That kind of runtime, or the runtime of that name, or none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<String>,
+    /// The class of agents that they are: limits and a place that the runtime's operator gave a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
     /// The working directory. May hold `${input.x}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workdir: Option<String>,

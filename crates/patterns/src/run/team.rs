@@ -179,6 +179,7 @@ impl Engine {
             workdir,
             env,
             runtime: role.runtime.clone(),
+            class: role.class.clone(),
             role: Some(name.to_owned()),
             labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
             model: role.model.clone(),

@@ -12,6 +12,7 @@ use parallax_service::args::Settings;
 
 use super::environment::Environment;
 use super::workdir::Workdirs;
+use crate::policy::Policy;
 
 /// Agents that run at once unless configured.
 pub const DEFAULT_MAX_AGENTS: usize = 100;
@@ -35,12 +36,15 @@ pub struct RuntimeConfig {
     pub keep: Keep,
     /// How much output is kept of each agent, in bytes.
     pub log_limit: u64,
+    /// What agents may ask for, and what they have that ask for nothing.
+    pub policy: Policy,
     /// Who may call.
     pub access: AccessConfig,
 }
 
 impl RuntimeConfig {
-    /// The configuration of a runtime of this kind on a server with these settings. Agents get no variable of the server.
+    /// The configuration of a runtime of this kind on a server with these settings. Agents get no variable of the
+    /// server, and there is no policy.
     ///
     /// # Errors
     /// When a profile is not valid.
@@ -54,6 +58,7 @@ impl RuntimeConfig {
             environment: Environment::default(),
             keep: Keep::default(),
             log_limit: DEFAULT_LOG_LIMIT,
+            policy: Policy::default(),
             access: settings.access(),
         })
     }

@@ -219,6 +219,7 @@ impl RuntimeCore {
             agents: self.registry.running(),
             capacity: self.config.max_agents,
             types: health.types,
+            classes: self.config.policy.classes(),
             version: env!("CARGO_PKG_VERSION").into(),
             storage: self.storage.status(),
         }

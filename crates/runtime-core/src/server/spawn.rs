@@ -128,7 +128,7 @@ impl RuntimeCore {
     }
 
     /// What the host is to run. Refuses what the request may not have here.
-    fn resolve(&self, id: &AgentId, request: SpawnRequest) -> Result<Launch, Problem> {
+    fn resolve(&self, id: &AgentId, mut request: SpawnRequest) -> Result<Launch, Problem> {
         request.check()?;
         let profile =
             self.config.profiles.get(&request.r#type).ok_or_else(|| self.unknown_type(&request.r#type))?;
@@ -136,6 +136,7 @@ impl RuntimeCore {
         if let Some(name) = RESERVED.iter().find(|name| request.env.contains_key(**name)) {
             return Err(Problem::invalid("env", format!("`{name}` is set by the agent's host")));
         }
+        self.config.policy.admit(&mut request)?;
         let workdir = match &request.workspace {
             None => self.config.workdirs.resolve(request.workdir.as_deref())?,
             Some(asked) => self.workspace_place(id, asked)?,
@@ -153,6 +154,7 @@ impl RuntimeCore {
             exit: None,
             capabilities: request.capabilities,
             role: request.role,
+            class: request.class,
             labels: request.labels,
             workdir: Some(workdir.shown),
             workspace: None,

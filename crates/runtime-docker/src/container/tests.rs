@@ -22,6 +22,7 @@ pub(crate) fn launch(id: &AgentId) -> Launch {
         exit: None,
         capabilities: Vec::new(),
         role: None,
+        class: None,
         labels: Default::default(),
         workdir: None,
         workspace: None,
@@ -53,6 +54,8 @@ pub(crate) fn launch(id: &AgentId) -> Launch {
     }
 }
 
+static PLACE: std::sync::OnceLock<ContainerPlace> = std::sync::OnceLock::new();
+
 fn params(id: &AgentId) -> ContainerParams<'_> {
     ContainerParams {
         id,
@@ -64,6 +67,8 @@ fn params(id: &AgentId) -> ContainerParams<'_> {
         owner: "a-machine:/state",
         credentials: &[],
         read_only: false,
+        place: PLACE.get_or_init(ContainerPlace::default),
+        storage_limit: None,
         engine_nano_cpus: 4_000_000_000,
     }
 }
@@ -103,8 +108,12 @@ fn limits() {
         1_000_000_000,
         "no more than there are"
     );
-    let asked =
-        Resources { cpu: Some(CpuQuantity::Text("500m".into())), memory: Some("1Gi".into()), pids: Some(9) };
+    let asked = Resources {
+        cpu: Some(CpuQuantity::Text("500m".into())),
+        memory: Some("1Gi".into()),
+        pids: Some(9),
+        ..Resources::default()
+    };
     assert_eq!(limits(&made(|launch, _| launch.resources = asked)), [500_000_000, 1 << 30, 1 << 30, 9]);
 
     let id = AgentId::generate();
@@ -147,4 +156,19 @@ fn networks_and_read_only() {
     let connected = made(|_, _| {});
     assert!(connected["Cmd"].to_string().contains("0.0.0.0:3110"));
     assert_eq!(connected["HostConfig"]["ReadonlyRootfs"], false);
+}
+
+#[test]
+fn what_the_operator_set() {
+    let place = ContainerPlace {
+        runtime: Some("runsc".into()),
+        volumes: Vec::new(),
+        labels: [("team".to_owned(), "blue".to_owned())].into(),
+    };
+    let id = AgentId::generate();
+    let params = ContainerParams { place: &place, storage_limit: Some(5 << 30), ..params(&id) };
+    let made = serde_json::to_value(body(&launch(&id), &params).expect("a container")).expect("JSON");
+    let host = &made["HostConfig"];
+    assert_eq!((&host["Runtime"], &host["StorageOpt"]["size"]), (&json!("runsc"), &json!("5368709120")));
+    assert_eq!((&made["Labels"]["team"], &made["Labels"]["io.parallax.agent"]), (&json!("blue"), &json!(id)));
 }

@@ -61,6 +61,8 @@ async fn apply(context: &Context, resource: &ParallaxAgent, id: &AgentId) -> Res
             Ok(_) => {}
         }
     }
+    // The class may have gone since the agent was asked for, and its limits with it.
+    context.pods.policy.rules(resource.spec.class.as_deref())?;
     let pod = pod::pod(resource, id, &context.pods);
     let params = PatchParams::apply(MANAGER).force();
     match context.cluster.pods().patch(&names::pod(id), &params, &Patch::Apply(&pod)).await {

@@ -115,3 +115,85 @@ fn a_resource_that_tolerates_more_has_its_way() {
     assert_eq!(count(&[]), 2);
     assert_eq!(count(&[all]), 1);
 }
+
+/// The policy and the classes of a configuration file.
+fn configured(text: &str) -> PodConfig {
+    let args: crate::config::KubernetesArgs = toml::from_str(text).unwrap();
+    PodConfig {
+        policy: Policy::new(&args.policy, &args.classes, crate::policy::TRAITS).unwrap(),
+        places: crate::policy::places(&args.policy, &args.classes, &install_amounts()).unwrap(),
+        ..PodConfig::default()
+    }
+}
+
+const POLICY: &str = r#"
+[policy]
+default = {memory = "1Gi"}
+set-aside = {cpu = "500m", memory = "512Mi"}
+init-request = {cpu = "250m", memory = "32Mi"}
+init-limit = {cpu = "500m", memory = "64Mi"}
+runtime-class = "gvisor"
+node-selector = {"kubernetes.io/arch" = "amd64", pool = "agents"}
+pod-label = {team = "blue"}
+
+[classes.gpu]
+max = {cpu = 1}
+priority-class = "high"
+node-selector = {pool = "gpu"}
+devices = {"nvidia.com/gpu" = 1}
+"#;
+
+#[test]
+fn a_class_says_where_and_how_much() {
+    let config = configured(POLICY);
+    let made = |spec| {
+        let resource = resource(spec);
+        pod(&resource, &names::agent_id(&resource).unwrap(), &config)
+    };
+    let plain = made(ParallaxAgentSpec::default());
+    assert_eq!(plain.labels()["team"], "blue");
+    assert_eq!(plain.labels()[label::AGENT], "reviewer-0f4e2d6b", "its own labels stay");
+    let spec = plain.spec.unwrap();
+    assert_eq!((spec.runtime_class_name.as_deref(), spec.priority_class_name.clone()), (Some("gvisor"), None));
+    let limits = |spec: &PodSpec, name: &str| {
+        let resources = spec.containers[0].resources.clone().unwrap();
+        let of =
+            |amounts: Option<BTreeMap<String, Quantity>>| amounts?.get(name).map(|amount| amount.0.clone());
+        (of(resources.requests).unwrap_or_default(), of(resources.limits).unwrap_or_default())
+    };
+    let of = |request: &str, limit: &str| (request.to_owned(), limit.to_owned());
+    assert_eq!(limits(&spec, "cpu"), of("500m", "2"), "a ratio of four");
+    assert_eq!(limits(&spec, "memory"), of("512Mi", "1Gi"));
+    assert_eq!(limits(&spec, "ephemeral-storage"), of("64Mi", "10Gi"), "limited by default");
+    let init = spec.init_containers.unwrap()[0].resources.clone().unwrap();
+    assert_eq!(init.requests.unwrap()["cpu"], Quantity("250m".into()));
+
+    let selector = [("pool".to_owned(), "mine".to_owned())].into();
+    let resources = requirements(&Resources { memory: Some("4Gi".into()), ..Resources::default() }).unwrap();
+    let class = Some("gpu".to_owned());
+    let spec =
+        ParallaxAgentSpec { class, resources, node_selector: selector, ..ParallaxAgentSpec::default() };
+    let spec = made(spec).spec.unwrap();
+    assert_eq!(limits(&spec, "cpu"), of("500m", "1"), "its maximum is less than what there is otherwise");
+    assert_eq!(limits(&spec, "memory"), of("4294967296", "4294967296"), "asked for: set aside");
+    assert_eq!(limits(&spec, "nvidia.com/gpu"), of("1", "1"));
+    let selector = spec.node_selector.unwrap();
+    assert_eq!((selector["kubernetes.io/arch"].as_str(), selector["pool"].as_str()), ("amd64", "mine"));
+    assert_eq!(spec.priority_class_name.as_deref(), Some("high"));
+}
+
+#[test]
+fn what_a_resource_asks_for_is_held_against_the_policy() {
+    let config = configured("[policy]\nmax = {cpu = 2, memory = '4Gi'}");
+    let denied = |resources: Value| {
+        let resources = serde_json::from_value(resources).unwrap();
+        let spec = ParallaxAgentSpec { r#type: "claude".into(), resources, ..ParallaxAgentSpec::default() };
+        let mut request = spec.request("one");
+        request.check().and_then(|()| config.policy.admit(&mut request)).err().map(|problem| problem.code)
+    };
+    use parallax_api::Code;
+    assert_eq!(denied(serde_json::json!({"limits": {"cpu": "2", "memory": "4Gi"}})), None);
+    assert_eq!(denied(serde_json::json!({"limits": {"cpu": "2001m"}})), Some(Code::PolicyDenied));
+    assert_eq!(denied(serde_json::json!({"requests": {"memory": "5e9"}})), Some(Code::PolicyDenied));
+    assert_eq!(denied(serde_json::json!({"limits": {"memory": "lots"}})), Some(Code::Validation));
+}

@@ -178,7 +178,7 @@ impl Runner {
         let idle = self.launch.idle_timeout_seconds.filter(|_| !works);
         let idle = idle.and_then(|seconds| after(seconds, last)).map(|at| (at, "idle_timeout"));
         let life = self.launch.max_lifetime_seconds;
-        let life = life.and_then(|seconds| after(seconds, self.process.spawned)).map(|at| (at, "lifetime"));
+        let life = life.and_then(|seconds| after(seconds, self.started_at)).map(|at| (at, "lifetime"));
         life.into_iter().chain(idle).min()
     }
 

@@ -46,6 +46,7 @@ impl Runner {
             Command::Interrupt { reply } => self.on_interrupt(reply),
             Command::Restart { request, reply } => self.on_restart(request, reply),
             Command::Stop { request, reply } => self.on_stop(request, reply),
+            Command::Exceeded { reason } => self.on_exceeded(reason),
             Command::Report(report) => {
                 if !self.lifecycle.is_finished() {
                     self.observe(DetectorInput::Hook { name: &report.hook, payload: &report.payload });
@@ -238,6 +239,12 @@ impl Runner {
         }
         let grace = if request.force { Duration::ZERO } else { Duration::from_millis(request.grace_ms) };
         self.lifecycle.stop(grace, reply, Instant::now());
+    }
+
+    fn on_exceeded(&mut self, reason: &'static str) {
+        if !self.lifecycle.is_finished() && !self.lifecycle.is_stopping() {
+            self.lifecycle.terminate(reason, Instant::now());
+        }
     }
 
     fn on_view(&mut self, mode: TerminalMode) -> Result<View, Problem> {

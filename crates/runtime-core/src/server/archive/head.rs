@@ -76,6 +76,7 @@ impl Archive {
             exit: Some(exit),
             capabilities: vec![],
             role: None,
+            class: None,
             labels: Default::default(),
             workdir: None,
             workspace: None,
