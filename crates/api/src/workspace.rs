@@ -13,9 +13,14 @@ pub use check::{MAX_COMMIT_MESSAGE, MAX_SETUP};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WorkspaceRequest {
-    /// The top directory of a repository of the runtime's machine, or of a worktree of one.
+    /// The top directory of a repository of the runtime's machine, or of a worktree of one. It or `reuse` is there.
     #[schema(min_length = 1, max_length = 4095)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub repo: String,
+    /// A workspace that is there already, by its id (that of the agent that it was made for): one that was kept, or one that
+    /// another agent works in. In place of `repo`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reuse: Option<AgentId>,
     /// The branch, tag or commit to begin with. Default: what is checked out in `repo`.
     #[schema(min_length = 1, max_length = 255)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,6 +73,9 @@ pub enum WorkspaceKeep {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentWorkspace {
+    /// Its id: that of the agent that it was made for. None: this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<AgentId>,
     /// The repository that it was made from.
     pub repo: String,
     /// The branch that it was made on. The agent may be on another by now: see `changes`.

@@ -63,6 +63,10 @@ impl Spawner {
             .map(|choice| choice.name.clone())
             .collect();
         order.retain(|name| earlier.as_ref() != Some(name));
+        if let Some(holder) = self.workspace_holder(request) {
+            // Nowhere else is the workspace that it is to work in.
+            order = vec![holder];
+        }
         if let Some(agent) = self.ask_each(&order, false, agent_id, request, &mut refused).await? {
             return Ok(agent);
         }
@@ -74,6 +78,12 @@ impl Spawner {
             }
         }
         Err(placement::refusal(refused))
+    }
+
+    /// The runtime that has the workspace that the agent is to work in, where one is named and its agent is known.
+    fn workspace_holder(&self, request: &SpawnRequest) -> Option<String> {
+        let reused = request.workspace.as_ref()?.reuse.as_ref()?;
+        self.cache.runtime_of(reused)
     }
 
     /// Asks these runtimes one after the other, until one takes the agent or it is clear that none does.

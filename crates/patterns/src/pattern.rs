@@ -3,6 +3,7 @@
 mod field_type;
 mod structure;
 mod workflow;
+mod workspace;
 
 use std::collections::BTreeMap;
 
@@ -16,9 +17,10 @@ pub use structure::{
     TopicRoute,
 };
 pub use workflow::{
-    Aggregate, AggregateStrategy, Approve, Assign, Condition, Output, Parallel, Review, Select,
+    Aggregate, AggregateStrategy, Approve, Assign, Condition, Diff, Merge, Output, Parallel, Review, Select,
     SelectStrategy, Sequential, Step, Workflow, default_result_name, descendants,
 };
+pub use workspace::RoleWorkspace;
 
 /// A team and what it does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -31,6 +31,7 @@ mod step_error;
 mod steps;
 mod store;
 mod team;
+mod workspace_steps;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -122,6 +123,7 @@ impl Run {
             crashed,
             join_tx,
             membership: tokio::sync::Mutex::new(MembershipQueues { join_rx, departure_rx }),
+            sharing: tokio::sync::Mutex::default(),
         }))
     }
 

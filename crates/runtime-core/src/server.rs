@@ -24,7 +24,7 @@ mod viewing;
 mod workdir;
 mod workspaces;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -82,6 +82,7 @@ impl RuntimeServer {
             table: stores.agents,
             storage: stores.health,
             workspaces: workspaces::open(&config).context("failed to open the workspaces")?,
+            ending: Mutex::default(),
             health: HealthCache::default(),
             metrics: RuntimeMetrics::new(&metrics),
             config,

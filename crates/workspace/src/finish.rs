@@ -8,6 +8,7 @@ use parallax_api::workspace::WorkspaceKeep;
 
 use crate::error::WorkspaceError;
 use crate::git::Git;
+use crate::record::Record;
 use crate::workspace::Workspace;
 use crate::workspaces::{Workspaces, lock_reason};
 
@@ -24,12 +25,31 @@ pub enum Outcome {
 }
 
 impl Workspaces {
-    /// Ends a workspace whose agent has ended.
+    /// Ends a workspace whose agents have ended.
     ///
     /// # Errors
     /// What git says: it stays then. One that is gone already is no error.
     pub async fn finish(&self, id: &str, keep: WorkspaceKeep) -> Result<Outcome, WorkspaceError> {
-        let workspace = match self.get(id) {
+        self.finish_unless(id, keep, |_| false).await
+    }
+
+    /// Ends a workspace of which every agent has ended that its record named when it was looked at. It stays when another one has
+    /// come since.
+    ///
+    /// # Errors
+    /// As [`Workspaces::finish`].
+    pub async fn finish_seen(&self, seen: &Record) -> Result<Outcome, WorkspaceError> {
+        let has_changed = |now: &Record| now.users != seen.users;
+        self.finish_unless(seen.id.as_str(), seen.keep, has_changed).await
+    }
+
+    async fn finish_unless(
+        &self,
+        id: &str,
+        keep: WorkspaceKeep,
+        has_come: impl Fn(&Record) -> bool + Send,
+    ) -> Result<Outcome, WorkspaceError> {
+        match self.get(id) {
             Err(WorkspaceError::NotFound(_)) => return self.finish_missing(id).await,
             found => found?,
         };
@@ -37,6 +57,14 @@ impl Workspaces {
             return Ok(Outcome::Kept("it was asked for".into()));
         }
         let _changing = self.changing().await;
+        // Again: while this waited, another call may have ended it, and another agent may have come.
+        let workspace = match self.get(id) {
+            Err(WorkspaceError::NotFound(_)) => return Ok(Outcome::Removed),
+            found => found?,
+        };
+        if has_come(workspace.record()) {
+            return Ok(Outcome::Kept("another agent has come to work in it".into()));
+        }
         let outside = Git::open(&workspace.record().git_directory).await;
         let is_cut_short = is_missing(&workspace.directory().join(".git"));
         if is_cut_short {

@@ -35,9 +35,20 @@ pub struct Record {
     pub keep: WorkspaceKeep,
     /// When it was made.
     pub created_at: Time,
+    /// The agents that came to work in it after the first one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<AgentId>,
+    /// When the last one came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joined_at: Option<Time>,
 }
 
 impl Record {
+    /// Every agent that works or worked in it, the first one first.
+    pub fn agents(&self) -> impl Iterator<Item = &AgentId> {
+        std::iter::once(&self.id).chain(&self.users)
+    }
+
     /// Writes it as a whole or not at all.
     pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
         let unfinished = path.with_extension("tmp");

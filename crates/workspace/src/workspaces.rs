@@ -16,6 +16,8 @@ use crate::workspace::Workspace;
 
 /// Characters of a name in a branch.
 const MAX_NAME: usize = 40;
+/// Agents that work in one workspace after its first one, at most: its record is bounded.
+const MAX_USERS: usize = 500;
 /// Characters of an id in a branch.
 const SHORT_ID: usize = 8;
 
@@ -86,6 +88,8 @@ impl Workspaces {
             base_branch,
             keep: new.keep,
             created_at: Time::now(),
+            users: Vec::new(),
+            joined_at: None,
         };
         let _changing = self.changing().await;
         let directory = self.directory(id);
@@ -116,6 +120,37 @@ impl Workspaces {
             return Err(error);
         }
         Ok(workspace)
+    }
+
+    /// Lets another agent work in a workspace: it stays until the last one is gone.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none, `Conflict` when it has had too many agents.
+    pub async fn join(&self, id: &str, agent: &AgentId) -> Result<Workspace, WorkspaceError> {
+        let _changing = self.changing().await;
+        let mut workspace = self.get(id)?;
+        // Whatever the agents before did to it: it still is what it was made as.
+        workspace.git().await?;
+        let users = &mut workspace.record.users;
+        users.retain(|user| user != agent);
+        if users.len() >= MAX_USERS {
+            return Err(WorkspaceError::Conflict(format!("{MAX_USERS} agents have worked in `{id}`: make another")));
+        }
+        users.push(agent.clone());
+        workspace.record.joined_at = Some(Time::now());
+        workspace.record.write(&self.record(id))?;
+        Ok(workspace)
+    }
+
+    /// Takes back a [`Workspaces::join`] of an agent that did not start.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub async fn leave(&self, id: &str, agent: &AgentId) -> Result<(), WorkspaceError> {
+        let _changing = self.changing().await;
+        let Ok(mut workspace) = self.recorded(id) else { return Ok(()) };
+        workspace.record.users.retain(|user| user != agent);
+        Ok(workspace.record.write(&self.record(id))?)
     }
 
     /// The workspace of this agent.

@@ -108,6 +108,9 @@ pub enum ExecutionEventData {
         number: u32,
         /// The type.
         r#type: String,
+        /// The agent whose workspace it is to work in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        workspace: Option<AgentId>,
     },
     /// It was not spawned.
     AgentRefused {

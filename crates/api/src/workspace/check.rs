@@ -1,6 +1,6 @@
 //! What a workspace request may say, wherever it goes.
 
-use super::{CommitRequest, MergeRequest, PushRequest, WorkspaceRequest};
+use super::{CommitRequest, MergeRequest, PushRequest, WorkspaceKeep, WorkspaceMode, WorkspaceRequest};
 use crate::Problem;
 use crate::text::is_plain;
 
@@ -20,8 +20,23 @@ const MAX_BRANCH: usize = 200;
 impl WorkspaceRequest {
     /// Checks every bound that does not depend on the place. Fails with `VALIDATION_ERROR` naming the field.
     pub fn check(&self) -> Result<(), Problem> {
-        let Self { repo, r#ref, branch, setup, depth, mode: _, keep: _ } = self;
-        named("workspace.repo", repo, MAX_REPO)?;
+        let Self { repo, reuse, r#ref, branch, setup, depth, mode, keep } = self;
+        if reuse.is_some() {
+            let of_new = [
+                ("repo", !repo.is_empty()),
+                ("ref", r#ref.is_some()),
+                ("branch", branch.is_some()),
+                ("depth", depth.is_some()),
+                ("mode", *mode != WorkspaceMode::default()),
+                ("keep", *keep != WorkspaceKeep::default()),
+            ];
+            if let Some((field, _)) = of_new.iter().find(|(_, is_given)| *is_given) {
+                let detail = "is of a new workspace: `reuse` takes one as it is";
+                return Err(Problem::invalid(&format!("workspace.{field}"), detail));
+            }
+        } else {
+            named("workspace.repo", repo, MAX_REPO)?;
+        }
         r#ref.iter().try_for_each(|text| named("workspace.ref", text, MAX_REF))?;
         branch.iter().try_for_each(|text| named("workspace.branch", text, MAX_BRANCH))?;
         if setup

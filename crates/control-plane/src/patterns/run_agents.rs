@@ -8,6 +8,7 @@ use futures::StreamExt;
 use futures::future::join_all;
 use parallax_api::agent::StopRequest;
 use parallax_api::message::{AnswerRequest, MessageState, MessagesQuery};
+use parallax_api::workspace::{CommitRequest, DiffQuery, MergeRequest, Merged};
 use parallax_api::{
     Agent, AgentId, AgentStatus, Attention, Code, Message, Problem, Role, SendRequest, SpawnRequest,
 };
@@ -160,6 +161,21 @@ impl AgentClient for RunAgents {
 
     async fn interrupt(&self, agent: &AgentId) -> Result<(), Problem> {
         self.locate(agent).await?.client().interrupt(agent).await.map(drop)
+    }
+
+    async fn diff(&self, agent: &AgentId, query: &DiffQuery) -> Result<String, Problem> {
+        let diff = self.locate(agent).await?.client().diff(agent, query).await?;
+        Ok(String::from_utf8_lossy(&diff).into_owned())
+    }
+
+    async fn merge(&self, agent: &AgentId, request: &MergeRequest) -> Result<Merged, Problem> {
+        request.check()?;
+        let runtime = self.locate(agent).await?;
+        if runtime.client().changes(agent).await?.dirty {
+            let message = request.message.clone().unwrap_or_else(|| "work of an agent".into());
+            runtime.client().commit(agent, &CommitRequest { message, author: None }).await?;
+        }
+        runtime.client().merge(agent, request).await
     }
 
     async fn stop(&self, agent: &AgentId) -> Result<(), Problem> {

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use parallax_api::execution::USER;
 use parallax_api::preset::check_preset_name;
+use parallax_api::workspace::WorkspaceMode;
 
 use super::rules::{check_role, check_template, check_word};
 use crate::expression::types::TypeEnv;
 use crate::field_path::FieldPath;
 use crate::findings::Findings;
-use crate::pattern::{MessageType, OneOrMany, Pattern, Role};
+use crate::pattern::{MessageType, OneOrMany, Pattern, Role, RoleWorkspace};
 use crate::topics::words;
 
 /// Roles of a team at most.
@@ -128,8 +129,40 @@ fn check_one(
     for (variable, text) in &one.env {
         check_template(text, given, &path.field("env").field(variable), findings);
     }
+    if let Some(workspace) = &one.workspace {
+        check_workspace(one, workspace, given, &path.field("workspace"), findings);
+    }
     if !one.managed {
         unmanaged(one, path, findings);
+    }
+}
+
+fn check_workspace(
+    one: &Role,
+    workspace: &RoleWorkspace,
+    given: &TypeEnv,
+    path: &FieldPath,
+    findings: &mut Findings<'_>,
+) {
+    let RoleWorkspace { repo, r#ref, branch, mode, keep: _, setup, depth, shared } = workspace;
+    for (field, text) in [("repo", repo), ("ref", r#ref), ("branch", branch)] {
+        if let Some(text) = text {
+            check_template(text, given, &path.field(field), findings);
+        }
+    }
+    if one.workdir.is_some() {
+        findings.add(path, "a role has a `workdir` or a `workspace`, not both", None);
+    }
+    if branch.is_some() && one.most() > 1 && !shared {
+        let suggestion = "add `shared: true`, or leave `branch` out".to_owned();
+        let message = "each agent of the role would make this branch, and only the first can";
+        findings.add(&path.field("branch"), message, Some(suggestion));
+    }
+    if depth.is_some() && *mode == WorkspaceMode::Worktree {
+        findings.add(&path.field("depth"), "a worktree has the history of its repository", Some("add `mode: clone`".into()));
+    }
+    if setup.as_ref().is_some_and(|setup| setup.trim().is_empty()) {
+        findings.add(&path.field("setup"), "this is blank: name a command", None);
     }
 }
 
@@ -146,6 +179,7 @@ fn unmanaged(one: &Role, path: &FieldPath, findings: &mut Findings<'_>) {
         ("runtime", one.runtime.is_some()),
         ("class", one.class.is_some()),
         ("workdir", one.workdir.is_some()),
+        ("workspace", one.workspace.is_some()),
         ("approvals", one.approvals.is_some()),
         ("model", one.model.is_some()),
         ("args", !one.args.is_empty()),

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::expression;
 use crate::expression::template::Template;
-use crate::pattern::{FieldType, Output, Pattern, Step, descendants};
+use crate::pattern::{FieldType, Output, Pattern, RoleWorkspace, Step, descendants};
 use crate::suggest::suggestion;
 
 /// The inputs that a run of the pattern needs or takes.
@@ -71,6 +71,8 @@ fn input_names(pattern: &Pattern) -> BTreeSet<String> {
             }
             Step::Approve(step) => texts.push(&step.subject),
             Step::Aggregate(step) => texts.extend(step.criteria.as_deref()),
+            Step::Diff(step) => texts.extend(step.file.as_deref()),
+            Step::Merge(step) => texts.extend([Some(step.into.as_str()), step.message.as_deref()].into_iter().flatten()),
             Step::Condition(step) => conditions.push(&step.r#if),
             Step::Parallel(_) | Step::Sequential(_) => {}
         }
@@ -83,6 +85,10 @@ fn input_names(pattern: &Pattern) -> BTreeSet<String> {
     for role in pattern.structure.roles.values() {
         texts.extend(role.workdir.as_deref());
         texts.extend(role.env.values().map(String::as_str));
+        if let Some(workspace) = &role.workspace {
+            let RoleWorkspace { repo, r#ref, branch, .. } = workspace;
+            texts.extend([repo, r#ref, branch].into_iter().filter_map(Option::as_deref));
+        }
     }
     let mut names = BTreeSet::new();
     let mut take = |variable: &expression::Variable| {

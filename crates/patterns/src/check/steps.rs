@@ -81,6 +81,21 @@ impl StepChecker<'_, '_> {
             }
             Step::Approve(step) => self.approve(step, known, path),
             Step::Aggregate(step) => self.aggregate(step, known, path),
+            Step::Diff(step) => {
+                self.workspace_of(&step.role, &path.field("role"));
+                if let Some(file) = &step.file {
+                    self.template(file, known, &path.field("file"));
+                }
+                Type::Text
+            }
+            Step::Merge(step) => {
+                self.workspace_of(&step.role, &path.field("role"));
+                self.template(&step.into, known, &path.field("into"));
+                if let Some(message) = &step.message {
+                    self.template(message, known, &path.field("message"));
+                }
+                record(&[("into", Type::Text), ("commit", Type::Text)])
+            }
             Step::Parallel(step) => self.parallel(&step.steps, known, path),
             Step::Sequential(step) => {
                 let mut last = Type::Any;
@@ -217,6 +232,20 @@ impl StepChecker<'_, '_> {
 
     fn role(&mut self, name: &str, user: bool, path: &FieldPath) {
         check_role(self.pattern, name, user, path, self.findings);
+    }
+
+    /// A role with one workspace.
+    fn workspace_of(&mut self, name: &str, path: &FieldPath) {
+        self.role(name, false, path);
+        let Some(role) = self.pattern.structure.roles.get(name) else { return };
+        if role.workspace.is_none() {
+            let suggestion = format!("add `workspace` to the role `{name}`");
+            self.findings.add(path, format!("the role `{name}` has no workspace"), Some(suggestion));
+        } else if role.most() > 1 && !role.shares_workspace() {
+            let suggestion = "add `shared: true` to its workspace, or have one agent".to_owned();
+            let message = format!("each agent of the role `{name}` has a workspace of its own: it is not clear which is meant");
+            self.findings.add(path, message, Some(suggestion));
+        }
     }
 
     fn template(&mut self, text: &str, known: &TypeEnv, path: &FieldPath) {

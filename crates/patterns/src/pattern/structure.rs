@@ -6,6 +6,8 @@ use parallax_api::Approvals;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::workspace::RoleWorkspace;
+
 /// The org chart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -63,6 +65,9 @@ pub struct Role {
     /// The working directory. May hold `${input.x}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workdir: Option<String>,
+    /// A git checkout for its agents, in place of `workdir`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<RoleWorkspace>,
     /// What its agents may do unasked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<ApprovalsWord>")]
@@ -112,6 +117,11 @@ impl Role {
             [] if self.preset.is_some() => vec![String::new()],
             types => types.to_vec(),
         }
+    }
+
+    /// Whether all its agents work in one workspace.
+    pub fn shares_workspace(&self) -> bool {
+        self.workspace.as_ref().is_some_and(|workspace| workspace.shared)
     }
 
     /// The types in order.

@@ -1,8 +1,9 @@
-//! What the team does: the eight kinds of steps.
+//! What the team does: the ten kinds of steps.
 
 use std::collections::BTreeMap;
 
 use parallax_api::execution::USER;
+use parallax_api::workspace::MergeStrategy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -165,6 +166,28 @@ steps! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         criteria: Option<String>,
     }
+    /// What a role has changed in its workspace, committed or not. The result is a unified diff.
+    Diff = "diff" {
+        /// The role.
+        role: String,
+        /// One file or directory of the workspace. May hold variables. Default: all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<String>,
+    }
+    /// Commits what a role has changed in its workspace, and merges it into a branch. The result has `into` and `commit`.
+    Merge = "merge" {
+        /// The role.
+        role: String,
+        /// The branch, which is checked out nowhere. May hold variables.
+        into: String,
+        /// How.
+        #[serde(default)]
+        #[schemars(with = "MergeWord")]
+        strategy: MergeStrategy,
+        /// The message of the commits. May hold variables.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+    }
     /// Steps that are done if something holds, and others that are done if not. The result is that of the last step done.
     Condition = "condition" {
         /// Comparisons, `!`, `&&`, `||` over variables.
@@ -176,6 +199,19 @@ steps! {
         #[serde(default)]
         r#else: Vec<Step>,
     }
+}
+
+/// [`MergeStrategy`] as files have it.
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum MergeWord {
+    /// A merge commit.
+    Merge,
+    /// One commit with everything, without the history.
+    Squash,
+    /// The branch moves forward, or the step fails.
+    Ff,
 }
 
 /// How `select` chooses.
@@ -228,6 +264,8 @@ impl Step {
             Self::Review(step) => vec![&step.reviewer],
             Self::Approve(step) => vec![&step.approver],
             Self::Aggregate(step) => step.judge.as_deref().into_iter().collect(),
+            Self::Diff(step) => vec![&step.role],
+            Self::Merge(step) => vec![&step.role],
             Self::Parallel(_) | Self::Sequential(_) | Self::Condition(_) => vec![],
         }
     }
@@ -244,18 +282,27 @@ impl Step {
             Self::Parallel(step) => all("steps", &step.steps).collect(),
             Self::Sequential(step) => all("steps", &step.steps).collect(),
             Self::Condition(step) => all("then", &step.then).chain(all("else", &step.r#else)).collect(),
-            Self::Assign(_) | Self::Select(_) | Self::Review(_) | Self::Approve(_) | Self::Aggregate(_) => {
-                vec![]
-            }
+            Self::Assign(_)
+            | Self::Select(_)
+            | Self::Review(_)
+            | Self::Approve(_)
+            | Self::Aggregate(_)
+            | Self::Diff(_)
+            | Self::Merge(_) => vec![],
         }
     }
 
-    /// Whether the step itself asks an agent. A person takes the time that it takes.
+    /// Whether the step itself asks an agent, or the runtime of one. A person takes the time that it takes.
     pub fn asks_agent(&self) -> bool {
         match self {
             Self::Parallel(_) | Self::Sequential(_) | Self::Condition(_) => false,
             Self::Approve(step) => step.approver != USER,
-            Self::Assign(_) | Self::Select(_) | Self::Review(_) | Self::Aggregate(_) => true,
+            Self::Assign(_)
+            | Self::Select(_)
+            | Self::Review(_)
+            | Self::Aggregate(_)
+            | Self::Diff(_)
+            | Self::Merge(_) => true,
         }
     }
 }

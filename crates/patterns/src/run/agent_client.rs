@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use parallax_api::message::AnswerRequest;
+use parallax_api::workspace::{DiffQuery, MergeRequest, Merged};
 use parallax_api::{Agent, AgentId, Attention, Problem, SpawnRequest};
 
 /// The progress of a message.
@@ -42,6 +43,12 @@ pub trait AgentClient: Send + Sync + 'static {
 
     /// Interrupts the agent. It can take another message when this succeeds.
     async fn interrupt(&self, agent: &AgentId) -> Result<(), Problem>;
+
+    /// What the agent has changed in its workspace, as a unified diff. Bytes that are no UTF-8 are replaced.
+    async fn diff(&self, agent: &AgentId, query: &DiffQuery) -> Result<String, Problem>;
+
+    /// Commits what is not committed in the agent's workspace, with the message of the request, and merges it.
+    async fn merge(&self, agent: &AgentId, request: &MergeRequest) -> Result<Merged, Problem>;
 
     /// Ends an agent of this run. One that has ended is no error.
     async fn stop(&self, agent: &AgentId) -> Result<(), Problem>;

@@ -23,4 +23,6 @@ pub(super) struct Engine {
     pub crashed: bool,
     pub join_tx: UnboundedSender<JoinRequest>,
     pub membership: tokio::sync::Mutex<MembershipQueues>,
+    /// Held while an agent is spawned that shares a workspace.
+    pub sharing: tokio::sync::Mutex<()>,
 }

@@ -44,6 +44,8 @@ pub struct RunState {
     members: BTreeMap<AgentId, TeamMember>,
     /// The agents in the order in which they joined.
     joined: Vec<AgentId>,
+    /// The agent of each role that the last new workspace was made for.
+    workspaces: HashMap<String, AgentId>,
     numbers: HashMap<String, u32>,
     conversations: Conversations,
     notes: BTreeMap<String, Vec<String>>,
@@ -82,6 +84,8 @@ pub(super) struct Wanted {
     pub role: String,
     pub number: u32,
     pub agent_type: String,
+    /// The agent whose workspace it is to work in.
+    pub workspace: Option<AgentId>,
 }
 
 impl RunState {
@@ -107,6 +111,7 @@ impl RunState {
             wanted: BTreeMap::new(),
             members: BTreeMap::new(),
             joined: Vec::new(),
+            workspaces: HashMap::new(),
             numbers: HashMap::new(),
             conversations: Conversations::default(),
             notes: BTreeMap::new(),
@@ -171,8 +176,13 @@ impl RunState {
                 self.end_step(step, *status, result, error, *again, at);
             }
             Data::RoleSelected { step, role } => self.selected.push((step.clone(), role.clone())),
-            Data::AgentWanted { key, role, number, r#type } => {
-                let wanted = Wanted { role: role.clone(), number: *number, agent_type: r#type.clone() };
+            Data::AgentWanted { key, role, number, r#type, workspace } => {
+                let wanted = Wanted {
+                    role: role.clone(),
+                    number: *number,
+                    agent_type: r#type.clone(),
+                    workspace: workspace.clone(),
+                };
                 self.wanted.insert(key.clone(), wanted);
                 self.count(role, *number);
             }
@@ -233,6 +243,9 @@ impl RunState {
 
     fn join(&mut self, member: &TeamMember) {
         let resolved = |wanted: &Wanted| wanted.role == member.role && wanted.number == member.number;
+        if self.wanted.values().any(|wanted| resolved(wanted) && wanted.workspace.is_none()) {
+            self.workspaces.insert(member.role.clone(), member.agent_id.clone());
+        }
         self.wanted.retain(|_, wanted| !resolved(wanted));
         self.count(&member.role, member.number);
         self.spawned += u32::from(member.managed);
@@ -331,6 +344,19 @@ impl RunState {
     /// The agents that belong to this run now.
     pub(super) fn present(&self) -> impl Iterator<Item = &TeamMember> {
         self.members.values().filter(|member| member.present)
+    }
+
+    /// The agent that the workspace of the role was made for.
+    pub(super) fn workspace_of(&self, role: &str) -> Option<AgentId> {
+        self.workspaces.get(role).cloned()
+    }
+
+    /// The agent of the role that came last, one that is there before one that has left.
+    pub(super) fn worker(&self, role: &str) -> Option<AgentId> {
+        let of_role = self.joined.iter().rev().filter_map(|id| self.members.get(id));
+        let of_role: Vec<&TeamMember> = of_role.filter(|member| member.role == role).collect();
+        let there = of_role.iter().find(|member| member.present).or(of_role.first());
+        there.map(|member| member.agent_id.clone())
     }
 
     /// The highest number of an agent of the role.

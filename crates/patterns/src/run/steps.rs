@@ -202,6 +202,8 @@ impl Engine {
             Step::Review(step) => self.review(step, at).await,
             Step::Approve(step) => self.approve(step, at).await,
             Step::Aggregate(step) => self.aggregate(step, at).await,
+            Step::Diff(step) => self.diff(step).await,
+            Step::Merge(step) => self.merge(step).await,
             Step::Sequential(step) => {
                 self.sequence(&step.steps, |index| path::child(at, "steps", index)).await
             }

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::engine::Engine;
 use super::pool::{Checkout, Pool, PooledAgent, Reservation};
 use super::queues::JoinRequest;
-use super::state::RunState;
+use super::state::{RunState, Wanted};
 use super::step_error::{StepError, is_uncertain};
 use super::{prompt, routing};
 use crate::pattern::{MessageType, Role};
@@ -58,7 +58,7 @@ impl Engine {
         for (key, wanted) in self.store.read(RunState::wanted) {
             spawning.push(Box::pin(async move {
                 let Some(role) = self.pattern.structure.roles.get(&wanted.role) else { return };
-                let spawned = self.spawn(&key, &wanted.role, role, wanted.number, &wanted.agent_type).await;
+                let spawned = self.spawn(&key, role, &wanted).await;
                 // A failed spawn is recorded as refused; its step requests another agent.
                 if let (Ok(member), Ok(pool)) = (spawned, self.pool(&wanted.role)) {
                     pool.restore(member, None);
@@ -94,19 +94,48 @@ impl Engine {
             let member = self.adopt_running(name, role, reservation.number).await?;
             return Ok(reservation.fill(member));
         }
+        // One after the other: those that come later work in the workspace of the first.
+        let _turn = if role.shares_workspace() { Some(self.sharing.lock().await) } else { None };
+        let shared = role.shares_workspace().then(|| self.store.read(|state| state.workspace_of(name))).flatten();
+        if shared.is_some() {
+            match self.fill_from(name, role, reservation.number, shared).await {
+                // It went with its last agent. The next one makes another.
+                Err(failure) if failure.fault.code == Code::NotFound.as_str() => {}
+                outcome => return outcome.map(|member| reservation.fill(member)),
+            }
+        }
+        self.fill_from(name, role, reservation.number, None).await.map(|member| reservation.fill(member))
+    }
+
+    /// Spawns an agent of the first type that can run; `workspace`: in that of this agent.
+    async fn fill_from(
+        &self,
+        name: &str,
+        role: &Role,
+        number: u32,
+        workspace: Option<AgentId>,
+    ) -> Result<TeamMember, StepError> {
         let mut refused = None;
         for agent_type in &role.wanted_types() {
-            let key = format!("{}/{name}/{}/{agent_type}", self.id, reservation.number);
+            let within = workspace.as_ref().map(|id| format!("/in/{id}")).unwrap_or_default();
+            let key = format!("{}/{name}/{number}/{agent_type}{within}", self.id);
+            let wanted = Wanted {
+                role: name.into(),
+                number,
+                agent_type: agent_type.clone(),
+                workspace: workspace.clone(),
+            };
             self.store
                 .append(Data::AgentWanted {
                     key: key.clone(),
                     role: name.into(),
-                    number: reservation.number,
+                    number,
                     r#type: agent_type.clone(),
+                    workspace: workspace.clone(),
                 })
                 .await?;
-            match self.spawn(&key, name, role, reservation.number, agent_type).await {
-                Ok(member) => return Ok(reservation.fill(member)),
+            match self.spawn(&key, role, &wanted).await {
+                Ok(member) => return Ok(member),
                 Err(failure) if allows_other_type(&failure.fault) => refused = Some(failure),
                 Err(failure) => return Err(failure),
             }
@@ -115,15 +144,9 @@ impl Engine {
     }
 
     /// Spawns an agent that is recorded as wanted.
-    async fn spawn(
-        &self,
-        key: &str,
-        name: &str,
-        role: &Role,
-        number: u32,
-        agent_type: &str,
-    ) -> Result<TeamMember, StepError> {
-        let spawned = match self.request(name, role, number, agent_type) {
+    async fn spawn(&self, key: &str, role: &Role, wanted: &Wanted) -> Result<TeamMember, StepError> {
+        let (name, number) = (wanted.role.as_str(), wanted.number);
+        let spawned = match self.request(role, wanted) {
             Ok(request) => self.retry_until_certain(|| self.agents.spawn(key, &request)).await,
             Err(failure) => Err(Problem::new(Code::Validation, failure.fault.message)),
         };
@@ -142,13 +165,8 @@ impl Engine {
         }
     }
 
-    fn request(
-        &self,
-        name: &str,
-        role: &Role,
-        number: u32,
-        agent_type: &str,
-    ) -> Result<SpawnRequest, StepError> {
+    fn request(&self, role: &Role, wanted: &Wanted) -> Result<SpawnRequest, StepError> {
+        let (name, number) = (wanted.role.as_str(), wanted.number);
         // All of them together: each may name a long input.
         let mut room = MAX_MESSAGE;
         let mut filled = |text: &String| {
@@ -158,8 +176,12 @@ impl Engine {
         };
         let workdir = match &role.workdir {
             Some(text) => Some(filled(text)?),
+            None if role.workspace.is_some() => None,
             None => self.store.read(|state| state.workdir().map(str::to_owned)),
         };
+        let workspace = role.workspace.as_ref();
+        let workspace =
+            workspace.map(|asked| self.workspace(asked, wanted.workspace.as_ref(), &mut filled)).transpose()?;
         let mut env = std::collections::BTreeMap::new();
         for (variable, text) in &role.env {
             env.insert(variable.clone(), filled(text)?.into());
@@ -173,10 +195,11 @@ impl Engine {
         ];
         Ok(SpawnRequest {
             name: agent_name,
-            r#type: agent_type.to_owned(),
+            r#type: wanted.agent_type.clone(),
             preset: role.preset.clone(),
             capabilities: role.capabilities.clone(),
             workdir,
+            workspace,
             env,
             runtime: role.runtime.clone(),
             class: role.class.clone(),

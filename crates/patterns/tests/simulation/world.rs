@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parallax_api::message::AnswerRequest;
+use parallax_api::workspace::{DiffQuery, MergeRequest, Merged};
 use parallax_api::{
     Agent, AgentId, AgentStatus, Attention, AttentionKind, AttentionOption, Code, Problem, SpawnRequest, Time,
 };
@@ -341,6 +342,22 @@ impl AgentClient for Sim {
             message.dialog = None;
         }
         Ok(())
+    }
+
+    async fn diff(&self, agent: &AgentId, _: &DiffQuery) -> Result<String, Problem> {
+        let lost = self.call(&format!("diff {agent}")).await?;
+        if !self.world().agents.contains_key(agent) {
+            return Err(Problem::no_agent(agent));
+        }
+        self.after(lost, format!("--- a/file\n+++ b/file\n@@ -1 +1 @@\n-old\n+new of {agent} for $5 ${{x}}\n"))
+    }
+
+    async fn merge(&self, agent: &AgentId, request: &MergeRequest) -> Result<Merged, Problem> {
+        let lost = self.call(&format!("merge {agent}")).await?;
+        if self.dice(&("merge", agent, &request.into)).chance(self.faults.often) {
+            return Err(Problem::new(Code::Conflict, "2 files conflict"));
+        }
+        self.after(lost, Merged { into: request.into.clone(), commit: "c0ffee".into() })
     }
 
     async fn stop(&self, agent: &AgentId) -> Result<(), Problem> {

@@ -1,7 +1,8 @@
 //! The agents of this server and what can be asked of one: found in the registry, answered by its host or, after its
 //! end, by the archive.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderValue, Method};
@@ -42,6 +43,8 @@ pub(super) struct RuntimeCore {
     pub(super) storage: StorageHealth,
     /// Where agents work in directories of this machine.
     pub(super) workspaces: Option<Workspaces>,
+    /// Agents that have ended and may not be shown so yet: they hold no workspace.
+    pub(super) ending: Mutex<HashSet<AgentId>>,
     pub(super) archive: Archive,
     pub(super) log: EventLog,
     pub(super) health: HealthCache,

@@ -10,7 +10,7 @@ use parallax_api::workspace::{
 };
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, Time};
 use parallax_profile::Launch;
-use parallax_workspace::{NewWorkspace, Other, Outcome, Workspace, WorkspaceError, Workspaces};
+use parallax_workspace::{NewWorkspace, Other, Outcome, Record, Workspace, WorkspaceError, Workspaces};
 
 use super::config::RuntimeConfig;
 use super::core::RuntimeCore;
@@ -36,6 +36,11 @@ impl RuntimeCore {
     /// Where the agent will work. Refuses what cannot be made here.
     pub(super) fn workspace_place(&self, id: &AgentId, asked: &WorkspaceRequest) -> Result<Workdir, Problem> {
         let workspaces = self.workspaces()?;
+        if let Some(id) = &asked.reuse {
+            let found = workspaces.get(id.as_str()).map_err(problem)?;
+            let path = found.directory().to_owned();
+            return Ok(Workdir { shown: path.display().to_string(), path, mount: None });
+        }
         if asked.repo.contains("://") {
             return Err(unsupported("workspace.repo", "a URL is not cloned yet: name a directory"));
         }
@@ -55,6 +60,11 @@ impl RuntimeCore {
         launch: &mut Launch,
         asked: &WorkspaceRequest,
     ) -> Result<(), Problem> {
+        if let Some(id) = &asked.reuse {
+            let joined = self.workspaces()?.join(id.as_str(), &launch.agent.id).await.map_err(problem)?;
+            launch.agent.workspace = Some(shown(&joined, Some(id.clone())));
+            return Ok(());
+        }
         let repository = self.config.workdirs.repository(&asked.repo).ok_or_else(not_here)??;
         let new = NewWorkspace {
             id: launch.agent.id.clone(),
@@ -65,18 +75,22 @@ impl RuntimeCore {
             keep: asked.keep,
         };
         let made = self.workspaces()?.create(&new).await.map_err(problem)?;
-        let record = made.record();
-        launch.agent.workspace = Some(AgentWorkspace {
-            repo: record.repository.display().to_string(),
-            branch: record.branch.clone(),
-            base: record.base.clone(),
-        });
+        launch.agent.workspace = Some(shown(&made, None));
         Ok(())
     }
 
     /// After a spawn that failed.
     pub(super) async fn undo_workspace(&self, id: &AgentId, keep: WorkspaceKeep) {
         let Some(workspaces) = &self.workspaces else { return };
+        // One that it was to reuse stays as it is.
+        for joined in workspaces.list().unwrap_or_default() {
+            if joined.record().users.contains(id)
+                && let Err(error) = workspaces.leave(joined.record().id.as_str(), id).await
+            {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(agent.id = %id, error, "a workspace names an agent that did not start");
+            }
+        }
         match workspaces.finish(id.as_str(), keep).await {
             Ok(Outcome::Removed) => {}
             Ok(Outcome::Kept(reason)) => {
@@ -93,10 +107,14 @@ impl RuntimeCore {
     /// has none. Asked again, it tells the same.
     pub(super) async fn end_workspace(&self, agent: &Agent) -> Option<WorkspaceEnd> {
         let (asked, workspaces) = (agent.workspace.as_ref()?, self.workspaces.as_ref()?);
-        let id = agent.id.as_str();
+        let id = asked.id.as_ref().unwrap_or(&agent.id).as_str();
+        self.note_ending(&agent.id);
         let end = async {
             match workspaces.get(id) {
-                Ok(workspace) => workspaces.finish(id, workspace.record().keep).await,
+                Ok(workspace) if self.is_in_use(workspace.record()).await => {
+                    Ok(Outcome::Kept("another agent works in it".into()))
+                }
+                Ok(workspace) => workspaces.finish_seen(workspace.record()).await,
                 // Taken away before this server or by somebody else: what is left of it goes, too.
                 Err(_) => workspaces.finish(id, WorkspaceKeep::Changed).await,
             }
@@ -131,7 +149,10 @@ impl RuntimeCore {
             return Err(Problem::invalid("with", "name an agent's id, or a branch, tag or commit"));
         }
         let (workspaces, workspace) = (self.workspaces()?, self.workspace(id)?);
-        let other = query.with.parse().ok().and_then(|other: AgentId| workspaces.get(other.as_str()).ok());
+        let other = query.with.parse().ok().and_then(|other: AgentId| {
+            // An agent that is forgotten may have left its workspace.
+            self.workspace(&other).ok().or_else(|| workspaces.get(other.as_str()).ok())
+        });
         let other = other.as_ref().map_or(Other::Commit(&query.with), Other::Workspace);
         workspaces.conflicts(&workspace, other).await.map_err(problem)
     }
@@ -177,7 +198,7 @@ impl RuntimeCore {
                 done.kept.push(info);
                 continue;
             }
-            match workspaces.finish(info.id.as_str(), workspace.record().keep).await {
+            match workspaces.finish_seen(workspace.record()).await {
                 Ok(Outcome::Removed) => done.removed.push(info),
                 Ok(Outcome::Kept(reason)) => {
                     info.reason = Some(reason);
@@ -194,18 +215,9 @@ impl RuntimeCore {
 
     async fn info(&self, workspace: &Workspace) -> WorkspaceInfo {
         let record = workspace.record();
-        let id = AgentId::clone(&record.id);
-        let in_use = match self.registry.get(&id) {
-            Ok(entry) => entry.agent().status != AgentStatus::Stopped,
-            // It may be the one of a spawn under way. Or of a host that lives and is not known here: the database was lost, or the host
-            // did not say in time whose it is.
-            Err(_) => {
-                let age = Time::now().as_millis().saturating_sub(record.created_at.as_millis());
-                age < SPAWNING_MS || !matches!(self.backend.find_host(&id).await, Ok(None))
-            }
-        };
+        let in_use = self.is_in_use(record).await;
         WorkspaceInfo {
-            id,
+            id: AgentId::clone(&record.id),
             name: record.name.clone(),
             runtime: self.config.name.clone(),
             in_use,
@@ -218,10 +230,40 @@ impl RuntimeCore {
         }
     }
 
+    /// Notes that an agent has ended before it is shown as such: of two that end at once, the later one takes the workspace away.
+    fn note_ending(&self, id: &AgentId) {
+        let is_shown_living = |id: &AgentId| {
+            self.registry.get(id).is_ok_and(|entry| entry.agent().status != AgentStatus::Stopped)
+        };
+        let mut ending = self.ending.lock().expect("nothing panics while it is locked");
+        ending.retain(is_shown_living);
+        ending.insert(id.clone());
+    }
+
+    /// Whether an agent works in it that has not ended.
+    async fn is_in_use(&self, record: &Record) -> bool {
+        let begun = record.joined_at.unwrap_or(record.created_at);
+        let age = Time::now().as_millis().saturating_sub(begun.as_millis());
+        let ending = self.ending.lock().expect("nothing panics while it is locked").clone();
+        for id in record.agents().filter(|id| !ending.contains(*id)) {
+            let is_there = match self.registry.get(id) {
+                Ok(entry) => entry.agent().status != AgentStatus::Stopped,
+                // It may be that of a spawn under way. Or of a host that lives and is not known here: the database was lost, or the
+                // host did not say in time whose it is.
+                Err(_) => age < SPAWNING_MS || !matches!(self.backend.find_host(id).await, Ok(None)),
+            };
+            if is_there {
+                return true;
+            }
+        }
+        false
+    }
+
     /// The workspace of an agent, living or ended.
     fn workspace(&self, id: &AgentId) -> Result<Workspace, Problem> {
-        self.registry.get(id)?;
-        let found = self.workspaces.as_ref().and_then(|workspaces| workspaces.get(id.as_str()).ok());
+        let asked = self.registry.get(id)?.agent().workspace.clone();
+        let workspace = asked.and_then(|asked| asked.id).unwrap_or_else(|| id.clone());
+        let found = self.workspaces.as_ref().and_then(|workspaces| workspaces.get(workspace.as_str()).ok());
         found.ok_or_else(|| {
             Problem::new(
                 Code::NotFound,
@@ -232,6 +274,17 @@ impl RuntimeCore {
 
     fn workspaces(&self) -> Result<&Workspaces, Problem> {
         self.workspaces.as_ref().ok_or_else(not_here)
+    }
+}
+
+/// A workspace as its agent shows it; `id` where it was made for another one.
+fn shown(workspace: &Workspace, id: Option<AgentId>) -> AgentWorkspace {
+    let record = workspace.record();
+    AgentWorkspace {
+        id,
+        repo: record.repository.display().to_string(),
+        branch: record.branch.clone(),
+        base: record.base.clone(),
     }
 }
 
