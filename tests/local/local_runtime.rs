@@ -48,6 +48,14 @@ impl LocalRuntime {
         };
         profile("bash", "bash");
         profile("gone", "a-program-that-is-not-installed");
+        // Both end at once; only one says that this is no start.
+        for (name, window_ms) in [("brief", 0), ("stillborn", 10_000)] {
+            let text = format!(
+                "name = '{name}'\ntitle = 'Ends at once'\n[start]\nprogram = 'sh'\nwindow_ms = {window_ms}\n\
+                 args = ['-c', 'echo no licence; exit 7']\n"
+            );
+            std::fs::write(profiles.join(format!("{name}.toml")), text).unwrap();
+        }
         std::fs::write(profiles.join("shell.toml"), include_str!("../../examples/profiles/shell.toml"))
             .unwrap();
         let mut this =

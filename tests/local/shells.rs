@@ -45,6 +45,26 @@ async fn an_exit_is_told_with_its_code() {
 }
 
 #[tokio::test]
+async fn a_program_that_ends_at_once_has_not_started_or_has_ended_as_its_profile_says() {
+    let program = LocalRuntime::start();
+    let client = program.client();
+    let problem = client.spawn(&request("stillborn")).await.unwrap_err();
+    assert_eq!(problem.code, Code::SpawnFailed, "{problem}");
+    assert!(problem.more["output"].to_string().contains("no licence"), "{problem:?}");
+    // Answered as soon as it runs, or refused because it had ended by then: never an agent that nobody hears of.
+    let mut events = program.events("0").await;
+    match client.spawn(&request("brief")).await {
+        Ok(agent) => {
+            assert_eq!(stop_reason(&mut events, &agent.id).await, "exited");
+            assert_eq!(client.get(&agent.id).await.unwrap().exit.unwrap().code, Some(7));
+            let output = program.output(&agent.id).await;
+            assert!(output.contains("no licence"), "{output}");
+        }
+        Err(problem) => assert_eq!(problem.code, Code::SpawnFailed, "{problem}"),
+    }
+}
+
+#[tokio::test]
 async fn a_killed_host_takes_its_agent_with_it() {
     let program = LocalRuntime::start();
     let mut events = program.events("0").await;

@@ -10,6 +10,8 @@ pub mod screen;
 pub mod start;
 pub mod submit;
 
+use std::time::Duration;
+
 use parallax_api::AgentError;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +23,9 @@ use report::{HookRule, SessionFileRule, StatusRule, TitleRule};
 use screen::{ComposerRule, OverlayRule, ScreenRule};
 use start::{ApprovalArgs, Prepare, Start};
 use submit::{ExitRule, Submit};
+
+/// The longest `start.window_ms`.
+const MAX_START_WINDOW_MS: u64 = 10_000;
 
 /// What is known of one CLI.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -182,6 +187,11 @@ impl Profile {
         &self.start.install
     }
 
+    /// How long after its start an end counts as a start that failed.
+    pub fn start_window(&self) -> Duration {
+        Duration::from_millis(self.start.window_ms)
+    }
+
     /// Whether a variable of the server's environment is handed on to the agent, besides the common ones.
     pub fn inherits(&self, variable: &str) -> bool {
         self.start.inherit.iter().any(|name| match name.strip_suffix('*') {
@@ -204,6 +214,9 @@ impl Profile {
         }
         if self.start.program.is_empty() {
             return Err(field("start.program", "must name a program"));
+        }
+        if self.start.window_ms > MAX_START_WINDOW_MS {
+            return Err(field("start.window_ms", "at most 10000: who spawns waits so long"));
         }
         for (index, dialog) in self.dialogs.iter().enumerate() {
             if dialog.asks.is_none() && dialog.error.is_none() {

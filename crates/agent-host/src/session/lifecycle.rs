@@ -10,14 +10,13 @@ use super::command::Reply;
 use crate::process_tree::KillAll;
 use crate::termination::Termination;
 
-/// A process that ends this soon after its start, without having been ready, did not start.
-const START_WINDOW: Duration = Duration::from_millis(250);
 /// The longest grace that a request may give.
 const MAX_GRACE: Duration = Duration::from_mins(10);
 
 /// How far the run is.
-#[derive(Default)]
 pub(super) struct Lifecycle {
+    /// A program that ends so soon after its start, without having been ready, did not start.
+    start_window: Duration,
     started_tx: Option<oneshot::Sender<Result<(), Problem>>>,
     termination: Option<Termination>,
     /// The program has ended; what it started is being killed.
@@ -26,6 +25,11 @@ pub(super) struct Lifecycle {
 }
 
 impl Lifecycle {
+    /// Of a program that has just been started.
+    pub(super) fn new(start_window: Duration) -> Self {
+        Self { start_window, started_tx: None, termination: None, cleanup: None, finished: false }
+    }
+
     /// `started_tx` hears whether the program started.
     pub(super) fn notify_started(&mut self, started_tx: oneshot::Sender<Result<(), Problem>>) {
         self.started_tx = Some(started_tx);
@@ -90,12 +94,12 @@ impl Lifecycle {
 
     /// When a running program counts as started.
     pub(super) fn start_deadline(&self, spawned: Instant) -> Option<Instant> {
-        self.started_tx.as_ref().map(|_| spawned + START_WINDOW)
+        self.started_tx.as_ref().map(|_| spawned + self.start_window)
     }
 
     /// Reports a running program as started when it is: at once when it `is_up`.
     pub(super) fn step_start(&mut self, spawned: Instant, is_up: bool, now: Instant) {
-        if (is_up || now >= spawned + START_WINDOW)
+        if (is_up || now >= spawned + self.start_window)
             && let Some(started_tx) = self.started_tx.take()
         {
             // A caller that no longer waits finds the agent in the list.

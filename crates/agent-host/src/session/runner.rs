@@ -110,6 +110,7 @@ impl Runner {
         if let Some(prompt) = launch.prompt.as_ref().filter(|_| !has_conversed) {
             inbox.accept(&uuid::Uuid::now_v7().to_string(), prompt.clone())?;
         }
+        let window = profile.start_window();
         let mut publisher = Publisher::new(launch.agent.clone(), journal.clone());
         publisher.started();
         Ok(Self {
@@ -127,7 +128,7 @@ impl Runner {
             dialogs: Dialogs::default(),
             interrupts: Interrupts::default(),
             cpu_watch: CpuWatch::default(),
-            lifecycle: Lifecycle::default(),
+            lifecycle: Lifecycle::new(window),
             usage,
             launch,
         })

@@ -32,6 +32,10 @@ pub struct Start {
     /// Variables of the server's environment that are handed on; `NAME*` is every one that begins so.
     #[serde(default)]
     pub inherit: Vec<String>,
+    /// An end so soon after the start, without having been ready, is a start that failed: a spawn is answered after this time,
+    /// in milliseconds, unless it is ready before. 0: as soon as the program runs.
+    #[serde(default)]
+    pub window_ms: u64,
 }
 
 /// Arguments for each way to approve. What has none is refused, but for `ask`, the default.
