@@ -190,7 +190,10 @@ impl Inbox {
             return Err(Problem::new(Code::NotFound, "no message of this agent has that id"));
         }
         let Some(place) = conversation.queue.iter().position(|queued| queued == id) else {
-            return Err(Problem::new(Code::Conflict, "the message waits no more: it was typed, or has ended"));
+            return Err(Problem::new(
+                Code::Conflict,
+                "the message waits no more: it was typed, or has ended",
+            ));
         };
         conversation.queue.remove(place);
         drop(conversation);

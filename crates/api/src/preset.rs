@@ -113,6 +113,7 @@ impl SpawnRequest {
             workspace,
             env: preset.env.into_iter().chain(self.env).collect(),
             runtime: self.runtime.or(preset.runtime),
+            class: self.class.or(preset.class),
             role: self.role.or(preset.role),
             labels: preset.labels.into_iter().chain(self.labels).collect(),
             model: self.model.or(preset.model),

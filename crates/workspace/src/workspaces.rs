@@ -134,7 +134,9 @@ impl Workspaces {
         let users = &mut workspace.record.users;
         users.retain(|user| user != agent);
         if users.len() >= MAX_USERS {
-            return Err(WorkspaceError::Conflict(format!("{MAX_USERS} agents have worked in `{id}`: make another")));
+            return Err(WorkspaceError::Conflict(format!(
+                "{MAX_USERS} agents have worked in `{id}`: make another"
+            )));
         }
         users.push(agent.clone());
         workspace.record.joined_at = Some(Time::now());

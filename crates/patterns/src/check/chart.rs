@@ -159,7 +159,11 @@ fn check_workspace(
         findings.add(&path.field("branch"), message, Some(suggestion));
     }
     if depth.is_some() && *mode == WorkspaceMode::Worktree {
-        findings.add(&path.field("depth"), "a worktree has the history of its repository", Some("add `mode: clone`".into()));
+        findings.add(
+            &path.field("depth"),
+            "a worktree has the history of its repository",
+            Some("add `mode: clone`".into()),
+        );
     }
     if setup.as_ref().is_some_and(|setup| setup.trim().is_empty()) {
         findings.add(&path.field("setup"), "this is blank: name a command", None);

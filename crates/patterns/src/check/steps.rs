@@ -243,7 +243,9 @@ impl StepChecker<'_, '_> {
             self.findings.add(path, format!("the role `{name}` has no workspace"), Some(suggestion));
         } else if role.most() > 1 && !role.shares_workspace() {
             let suggestion = "add `shared: true` to its workspace, or have one agent".to_owned();
-            let message = format!("each agent of the role `{name}` has a workspace of its own: it is not clear which is meant");
+            let message = format!(
+                "each agent of the role `{name}` has a workspace of its own: it is not clear which is meant"
+            );
             self.findings.add(path, message, Some(suggestion));
         }
     }

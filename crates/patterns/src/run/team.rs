@@ -96,7 +96,8 @@ impl Engine {
         }
         // One after the other: those that come later work in the workspace of the first.
         let _turn = if role.shares_workspace() { Some(self.sharing.lock().await) } else { None };
-        let shared = role.shares_workspace().then(|| self.store.read(|state| state.workspace_of(name))).flatten();
+        let shared =
+            role.shares_workspace().then(|| self.store.read(|state| state.workspace_of(name))).flatten();
         if shared.is_some() {
             match self.fill_from(name, role, reservation.number, shared).await {
                 // It went with its last agent. The next one makes another.
@@ -180,8 +181,9 @@ impl Engine {
             None => self.store.read(|state| state.workdir().map(str::to_owned)),
         };
         let workspace = role.workspace.as_ref();
-        let workspace =
-            workspace.map(|asked| self.workspace(asked, wanted.workspace.as_ref(), &mut filled)).transpose()?;
+        let workspace = workspace
+            .map(|asked| self.workspace(asked, wanted.workspace.as_ref(), &mut filled))
+            .transpose()?;
         let mut env = std::collections::BTreeMap::new();
         for (variable, text) in &role.env {
             env.insert(variable.clone(), filled(text)?.into());

@@ -17,7 +17,8 @@ impl Engine {
         let diff = self.retry_until_certain(|| self.agents.diff(&agent, &query)).await;
         let diff = diff.map_err(|problem| StepError::from(&problem))?;
         if diff.len() > MAX_MESSAGE {
-            let message = format!("the diff has more than the {MAX_MESSAGE} bytes that a text may have: name a `file`");
+            let message =
+                format!("the diff has more than the {MAX_MESSAGE} bytes that a text may have: name a `file`");
             return Err(StepError::too_large(message));
         }
         Ok(Value::String(diff))

@@ -349,7 +349,10 @@ impl AgentClient for Sim {
         if !self.world().agents.contains_key(agent) {
             return Err(Problem::no_agent(agent));
         }
-        self.after(lost, format!("--- a/file\n+++ b/file\n@@ -1 +1 @@\n-old\n+new of {agent} for $5 ${{x}}\n"))
+        self.after(
+            lost,
+            format!("--- a/file\n+++ b/file\n@@ -1 +1 @@\n-old\n+new of {agent} for $5 ${{x}}\n"),
+        )
     }
 
     async fn merge(&self, agent: &AgentId, request: &MergeRequest) -> Result<Merged, Problem> {

@@ -154,7 +154,10 @@ fn a_class_says_where_and_how_much() {
     assert_eq!(plain.labels()["team"], "blue");
     assert_eq!(plain.labels()[label::AGENT], "reviewer-0f4e2d6b", "its own labels stay");
     let spec = plain.spec.unwrap();
-    assert_eq!((spec.runtime_class_name.as_deref(), spec.priority_class_name.clone()), (Some("gvisor"), None));
+    assert_eq!(
+        (spec.runtime_class_name.as_deref(), spec.priority_class_name.clone()),
+        (Some("gvisor"), None)
+    );
     let limits = |spec: &PodSpec, name: &str| {
         let resources = spec.containers[0].resources.clone().unwrap();
         let of =
