@@ -204,8 +204,12 @@ fn pattern(input: &[u8]) {
 /// CPUs and memory of a spawn request.
 fn quantities(input: &[u8]) {
     let text = String::from_utf8_lossy(input).into_owned();
-    let resources =
-        Resources { cpu: Some(CpuQuantity::Text(text.clone())), memory: Some(text.clone()), pids: None };
+    let resources = Resources {
+        cpu: Some(CpuQuantity::Text(text.clone())),
+        memory: Some(text.clone()),
+        disk: Some(text.clone()),
+        pids: None,
+    };
     if let Ok(Some(cpus)) = resources.nano_cpus() {
         assert!(cpus > 0, "{text:?} are {cpus} CPUs");
     }
