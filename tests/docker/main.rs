@@ -9,5 +9,7 @@ mod monitoring;
 mod neighbours;
 mod networks;
 mod placement;
+mod policy;
+mod pool;
 mod teams;
 mod workdirs;

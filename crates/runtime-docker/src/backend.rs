@@ -5,19 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use parallax_api::runtime::RuntimeKind;
 use parallax_api::{AgentId, Problem};
 use parallax_profile::{Launch, Profiles};
-use parallax_runtime_core::{AgentBackend, FoundHost, Health, HostAddress, Usage};
+use parallax_runtime_core::{AgentBackend, BackendEvent, FoundHost, Health, HostAddress, Usage};
 use parallax_service::metrics::Metrics;
 
 use crate::config::DockerConfig;
 use crate::context::Context;
 use crate::{discovery, engine, host_files, launch, removal, usage};
 
+/// How long the end of the server may take for the containers that wait.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Runs each agent's host as the first process of a container.
 pub struct DockerBackend {
-    context: Context,
+    context: Arc<Context>,
     profiles: Arc<Profiles>,
 }
 
@@ -27,7 +32,14 @@ impl DockerBackend {
     /// # Errors
     /// When the configuration names what cannot be used.
     pub fn new(config: &DockerConfig) -> anyhow::Result<Self> {
-        Ok(Self { context: Context::new(config)?, profiles: config.runtime.profiles.clone() })
+        Ok(Self { context: Arc::new(Context::new(config)?), profiles: config.runtime.profiles.clone() })
+    }
+
+    /// Removes the containers that wait for agents. For the end of the server: agents go on.
+    pub async fn drain_pool(&self) {
+        if tokio::time::timeout(DRAIN_TIMEOUT, self.context.pool.drain(&self.context)).await.is_err() {
+            tracing::warn!("the pool could not be removed in time; the next server does it");
+        }
     }
 
     async fn health(&self) -> Result<Health, Problem> {
@@ -56,6 +68,7 @@ impl AgentBackend for DockerBackend {
 
     fn register_metrics(&self, metrics: &Metrics) {
         self.context.images.pulls.register(metrics);
+        self.context.pool.register(metrics);
     }
 
     async fn launch(&self, id: &AgentId, launch: &Launch) -> Result<HostAddress, Problem> {
@@ -84,5 +97,13 @@ impl AgentBackend for DockerBackend {
 
     async fn usage(&self, id: &AgentId) -> Result<Option<Usage>, Problem> {
         usage::usage(&self.context, id).await.map(Some)
+    }
+    fn events(&self) -> BoxStream<'static, BackendEvent> {
+        let context = self.context.clone();
+        let keeping = async move {
+            context.pool.keep_full(&context).await;
+            std::future::pending().await
+        };
+        stream::once(keeping).boxed()
     }
 }

@@ -22,6 +22,7 @@ use crate::credentials::Credential;
 use crate::image::Pull;
 use crate::layout::WORKDIR;
 use crate::policy::{ContainerArgs, ContainerPlace, TRAITS, places};
+use crate::pool::PoolSpec;
 use crate::user::User;
 
 /// The flags a Docker runtime has beside every server's. The configuration file has the same names.
@@ -64,6 +65,9 @@ pub struct DockerArgs {
     /// FILE-MACHINE, such as parallax-agent-host-aarch64 [default: beside this one, then on the PATH]
     #[arg(long, env = "PARALLAX_AGENT_HOST", value_name = "FILE")]
     pub agent_host: Option<PathBuf>,
+    /// Containers that wait for agents of a type, or of a type and class, and start them at once; repeatable
+    #[arg(long, value_name = "TYPE[/CLASS]=SIZE")]
+    pub pool: Vec<PoolSpec>,
     /// What agents may ask for, and what they have that ask for nothing.
     #[command(flatten)]
     pub policy: PolicySection<ContainerArgs>,
@@ -88,6 +92,7 @@ impl DockerArgs {
             credentials: flags_or_file(self.credentials, file.credentials),
             reach: self.reach.or(file.reach),
             agent_host: self.agent_host.or(file.agent_host),
+            pool: flags_or_file(self.pool, file.pool),
             policy: PolicySection {
                 rules: self.policy.rules.or(file.policy.rules),
                 place: self.policy.place.or(file.policy.place),
@@ -122,6 +127,8 @@ pub struct DockerConfig {
     pub reach: ConnectMode,
     /// The agent host's program.
     pub host_program: PathBuf,
+    /// Containers that wait for agents.
+    pub pool: Vec<PoolSpec>,
     pub(crate) places: Places<ContainerPlace>,
 }
 
@@ -164,6 +171,7 @@ impl DockerConfig {
                     Workdirs::Mounted { at: WORKDIR.into(), roots },
                 )?
             },
+            pool: docker.pool,
             places: places(&docker.policy, &docker.classes)?,
             images,
             pull: docker.pull.unwrap_or_default(),

@@ -25,6 +25,8 @@ const LOG_SIZE: &str = "1m";
 pub(crate) struct ContainerParams<'a> {
     /// The agent.
     pub(crate) id: &'a AgentId,
+    /// It waits for an agent, and `id` is nobody's.
+    pub(crate) is_pooled: bool,
     /// The image.
     pub(crate) image: &'a str,
     /// The user of the agent.
@@ -97,7 +99,8 @@ fn labels(launch: &Launch, params: &ContainerParams<'_>) -> HashMap<String, Stri
         (label::SERVER, params.server),
         (label::OWNER, params.owner),
     ];
-    let own = labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let pool = params.is_pooled.then_some((label::POOL, "true"));
+    let own = labels.into_iter().chain(pool).map(|(key, value)| (key.to_owned(), value.to_owned()));
     let set = params.place.labels.iter().map(|(key, value)| (key.clone(), value.clone()));
     set.chain(own).collect()
 }

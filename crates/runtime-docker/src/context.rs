@@ -19,6 +19,7 @@ use crate::identity::Identity;
 use crate::image::Images;
 use crate::network::Network;
 use crate::policy::ContainerPlace;
+use crate::pool::{Pool, template};
 use crate::storage::Storage;
 use crate::user::User;
 use crate::volumes::VolumePolicy;
@@ -50,6 +51,8 @@ pub(crate) struct Context {
     pub(crate) places: Places<ContainerPlace>,
     /// Whether the engine limits what is written outside of volumes.
     pub(crate) storage: Storage,
+    /// Containers that wait for agents.
+    pub(crate) pool: Pool,
     nano_cpus: OnceCell<u64>,
 }
 
@@ -75,6 +78,7 @@ impl Context {
             read_only: config.read_only,
             places: config.places.clone(),
             storage: Storage::default(),
+            pool: Pool::new(template::all(config)?),
             nano_cpus: OnceCell::new(),
         })
     }

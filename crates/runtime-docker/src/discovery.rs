@@ -12,7 +12,7 @@ use parallax_runtime_core::FoundHost;
 use crate::context::Context;
 use crate::engine;
 use crate::host_volume::remove_filler;
-use crate::layout::{container_name, label};
+use crate::layout::{agent_of, container_name, label};
 
 /// How the engine writes a time that never was.
 const NEVER: &str = "0001-";
@@ -30,7 +30,18 @@ pub(crate) async fn list_hosts(context: &Context) -> Result<Vec<FoundHost>, Prob
     let found = found.map_err(|error| engine::problem("list the agents' containers", &error))?;
     let mut hosts = Vec::new();
     for summary in found {
-        let id = summary.labels.and_then(|mut labels| labels.remove(label::AGENT));
+        let mut labels = summary.labels.unwrap_or_default();
+        let id = match labels.contains_key(label::POOL) {
+            true => {
+                let named = summary.names.iter().flatten().find_map(|name| agent_of(name));
+                if named.is_none() {
+                    // Nobody's: the pool removes what an earlier server left.
+                    continue;
+                }
+                named
+            }
+            false => labels.remove(label::AGENT),
+        };
         let Some(id) = id.and_then(|id| id.parse::<AgentId>().ok()) else {
             remove_filler(context.docker()?, &summary.id.unwrap_or_default()).await;
             continue;

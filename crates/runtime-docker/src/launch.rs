@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bollard::errors::Error;
-use bollard::models::ContainerCreateBody;
+use bollard::models::{ContainerCreateBody, ImageInspect};
 use bollard::query_parameters::CreateContainerOptionsBuilder;
 use parallax_api::{AgentId, Code, Problem};
 use parallax_profile::{Launch, MountSource};
@@ -22,10 +22,21 @@ pub(crate) async fn launch(context: &Context, id: &AgentId, launch: &Launch) -> 
     let docker = context.docker()?;
     let image = context.images.of(launch);
     let inspected = context.images.get(docker, &image).await?;
+    let name = container_name(id);
+    let of_host = |launch: &Launch| -> Result<Launch, Problem> {
+        let token = Some(context.identity.token(id));
+        let mut given = Launch { token, image: Some(image.clone()), ..launch.clone() };
+        given.resources.disk = Some(disk(launch)?.to_string());
+        Ok(given)
+    };
+    if let Some(attached) = context.pool.claim(context, id, launch, inspected.id.as_deref()).await {
+        start::hand_over(docker, &name, attached, &of_host(launch)?).await?;
+        return address(context, id, &name).await;
+    }
     let user = User::choose(context.user, launch, &inspected)?;
     let workspace = admit_workdir(context, launch).await?;
-    let name = container_name(id);
-    if let Err(problem) = prepare(context, id, launch, &image, user, workspace).await {
+    let made = Made { name: &name, id, is_pooled: false };
+    if let Err(problem) = prepare(context, &made, launch, &image, user, workspace).await {
         if let (Some(Workspace::Created), Some(volume)) = (workspace, volume(launch)) {
             // The container uses it; the server would remove it as well.
             removal::remove(context, id, Duration::ZERO).await?;
@@ -36,19 +47,46 @@ pub(crate) async fn launch(context: &Context, id: &AgentId, launch: &Launch) -> 
     // The last step before the start: from here on the program gets secrets.
     context.host_volume.verify(docker, &name, &image).await?;
 
-    let mut launch = Launch { token: Some(context.identity.token(id)), image: Some(image), ..launch.clone() };
-    launch.resources.disk = Some(disk(&launch)?.to_string());
-    start::start(docker, &name, &launch).await?;
-    let started = docker.inspect_container(&name, None).await;
+    start::start(docker, &name, &of_host(launch)?).await?;
+    address(context, id, &name).await
+}
+
+/// Where the host in a container that runs answers.
+async fn address(context: &Context, id: &AgentId, name: &str) -> Result<HostAddress, Problem> {
+    let docker = context.docker()?;
+    let started = docker.inspect_container(name, None).await;
     let started = started.map_err(|error| engine::problem("tell the agent's address", &error))?;
     let networks = started.network_settings.and_then(|settings| settings.networks);
     Ok(context.connector.address(docker, id, networks).await)
 }
 
+/// A container that waits for an agent: made and verified, not started. Answers its image.
+pub(crate) async fn make_pooled(
+    context: &Context,
+    name: &str,
+    id: &AgentId,
+    template: &Launch,
+    image: &str,
+) -> Result<ImageInspect, Problem> {
+    let docker = context.docker()?;
+    let inspected = context.images.get(docker, image).await?;
+    let user = User::choose(context.user, template, &inspected)?;
+    prepare(context, &Made { name, id, is_pooled: true }, template, image, user, None).await?;
+    context.host_volume.verify(docker, name, image).await?;
+    Ok(inspected)
+}
+
+/// Whose container is made.
+struct Made<'a> {
+    name: &'a str,
+    id: &'a AgentId,
+    is_pooled: bool,
+}
+
 /// Makes the container and its directories.
 async fn prepare(
     context: &Context,
-    id: &AgentId,
+    made: &Made<'_>,
     launch: &Launch,
     image: &str,
     user: User,
@@ -57,7 +95,8 @@ async fn prepare(
     let docker = context.docker()?;
     let credentials = context.credentials.get(&launch.profile.name).map_or(&[][..], Vec::as_slice);
     let mut params = ContainerParams {
-        id,
+        id: made.id,
+        is_pooled: made.is_pooled,
         image,
         user,
         network: &context.network.ensure(docker).await?,
@@ -70,15 +109,15 @@ async fn prepare(
         storage_limit: context.storage.limit(docker, disk(launch)?).await?,
         engine_nano_cpus: context.engine_nano_cpus().await?,
     };
-    let name = container_name(id);
-    match create(context, &name, container::body(launch, &params)?, image).await {
+    let name = made.name;
+    match create(context, name, container::body(launch, &params)?, image).await {
         Err(problem) if params.storage_limit.is_some() && context.storage.is_refusal(&problem) => {
             params.storage_limit = None;
-            create(context, &name, container::body(launch, &params)?, image).await?;
+            create(context, name, container::body(launch, &params)?, image).await?;
         }
         made => made?,
     }
-    directories::prepare(docker, &name, user, launch, workspace, credentials).await
+    directories::prepare(docker, name, user, launch, workspace, credentials).await
 }
 
 /// Checks the workdir once more: pulling an image takes time, and another user of the machine may have replaced the

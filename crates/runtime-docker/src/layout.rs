@@ -6,6 +6,8 @@ use parallax_api::AgentId;
 pub(crate) mod label {
     /// The agent of a container.
     pub(crate) const AGENT: &str = "io.parallax.agent";
+    /// `true`: made for the warm pool. The agent of a claimed one stands in its name, as labels cannot change.
+    pub(crate) const POOL: &str = "io.parallax.pool";
     /// Its name, for people.
     pub(crate) const NAME: &str = "io.parallax.name";
     /// Its type.
@@ -45,4 +47,9 @@ pub(crate) const HOST_VOLUME_PREFIX: &str = "parallax-host-";
 /// The name of an agent's container.
 pub(crate) fn container_name(id: &AgentId) -> String {
     format!("parallax-{id}")
+}
+
+/// The agent that a container is named after, as the engine lists it.
+pub(crate) fn agent_of(listed: &str) -> Option<String> {
+    listed.trim_start_matches('/').strip_prefix("parallax-").map(str::to_owned)
 }

@@ -40,5 +40,7 @@ async fn main() -> anyhow::Result<()> {
     shutdown.on_signals()?;
     let config = DockerConfig::resolve(&settings, arguments.docker.or(file))?;
     let backend = Arc::new(DockerBackend::new(&config)?);
-    parallax_runtime_core::run(settings.listen, config.runtime, backend, shutdown).await
+    let ran = parallax_runtime_core::run(settings.listen, config.runtime, backend.clone(), shutdown).await;
+    backend.drain_pool().await;
+    ran
 }

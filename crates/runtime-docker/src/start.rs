@@ -1,7 +1,7 @@
 //! Starting a container: its launch goes in by standard input, and how the host's start went comes out.
 
 use bollard::Docker;
-use bollard::container::LogOutput;
+use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::models::ContainerState;
 use bollard::query_parameters::AttachContainerOptionsBuilder;
 use futures::StreamExt;
@@ -17,7 +17,19 @@ use crate::engine;
 
 /// Starts the container `name` and gives its host the launch. Answers when the agent runs.
 pub(crate) async fn start(docker: &Docker, name: &str, launch: &Launch) -> Result<(), Problem> {
-    let said = tokio::time::timeout(START_TIMEOUT, converse(docker, name, launch)).await;
+    let attached = tokio::time::timeout(START_TIMEOUT, attach(docker, name)).await;
+    let attached = attached.unwrap_or_else(|_| Err(start_timed_out(&[])))?;
+    hand_over(docker, name, attached, launch).await
+}
+
+/// Gives the launch to the host of a container that was started. Answers when the agent runs.
+pub(crate) async fn hand_over(
+    docker: &Docker,
+    name: &str,
+    attached: Attached,
+    launch: &Launch,
+) -> Result<(), Problem> {
+    let said = tokio::time::timeout(START_TIMEOUT, converse(attached, launch)).await;
     let said = said.unwrap_or_else(|_| Err(start_timed_out(&[])))?;
     match parse_started(&said.out) {
         Some(HostStarted::Ready { .. }) => Ok(()),
@@ -33,15 +45,23 @@ struct Said {
     err: Vec<u8>,
 }
 
-async fn converse(docker: &Docker, name: &str, launch: &Launch) -> Result<Said, Problem> {
+/// Standard input and output of a container's host.
+pub(crate) type Attached = AttachContainerResults;
+
+/// Starts the container `name`, connected to its host, which waits for a launch.
+pub(crate) async fn attach(docker: &Docker, name: &str) -> Result<Attached, Problem> {
     let options =
         AttachContainerOptionsBuilder::default().stream(true).stdin(true).stdout(true).stderr(true).build();
     let attached = docker.attach_container(name, Some(options)).await;
-    let mut attached = attached.map_err(|error| engine::problem("connect to the container", &error))?;
+    let attached = attached.map_err(|error| engine::problem("connect to the container", &error))?;
     docker.start_container(name, None).await.map_err(|error| match engine::status(&error) {
         Some(_) => start_failed("the engine could not start the container", engine::words(&error).as_bytes()),
         None => engine::away(&error),
     })?;
+    Ok(attached)
+}
+
+async fn converse(mut attached: Attached, launch: &Launch) -> Result<Said, Problem> {
     let line = launch_line(launch)?;
     let mut said = Said::default();
     // A host that ends before it has read everything breaks the pipe; what it says tells why.

@@ -59,6 +59,7 @@ static PLACE: std::sync::OnceLock<ContainerPlace> = std::sync::OnceLock::new();
 fn params(id: &AgentId) -> ContainerParams<'_> {
     ContainerParams {
         id,
+        is_pooled: false,
         image: "an-image",
         user: "7:8".parse().expect("a user"),
         network: "a-network",
