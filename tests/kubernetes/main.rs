@@ -6,6 +6,7 @@ mod deployment;
 mod forward;
 mod lifecycle;
 mod monitoring;
+mod policy;
 mod replicas;
 mod resources;
 mod suspend;

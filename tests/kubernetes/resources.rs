@@ -11,7 +11,7 @@ use parallax_testkit::user::Spawned;
 use parallax_testkit::wait::{PATIENCE, until};
 
 /// A fake agent as a resource, with these lines in its spec.
-fn resource(name: &str, spec: &str) -> String {
+pub fn resource(name: &str, spec: &str) -> String {
     format!(
         "apiVersion: parallax.io/v1alpha1\nkind: ParallaxAgent\nmetadata:\n  name: {name}\nspec:\n  type: fake\n{}",
         spec.lines().map(|line| format!("  {line}\n")).collect::<String>()
@@ -227,7 +227,7 @@ async fn a_pod_that_goes_is_told_with_its_reason() {
 }
 
 /// The agent of a resource that was applied, once it is listed.
-async fn applied_already(backend: &KubernetesBackend, name: &str) -> Spawned {
+pub async fn applied_already(backend: &KubernetesBackend, name: &str) -> Spawned {
     let user = backend.user();
     let id = until("the agent to be listed", PATIENCE, async || {
         let agents = user.client.list_all(&ListFilter::default()).await.expect("a list");
