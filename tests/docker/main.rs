@@ -11,5 +11,6 @@ mod networks;
 mod placement;
 mod policy;
 mod pool;
+mod suspension;
 mod teams;
 mod workdirs;

@@ -167,6 +167,19 @@ impl Namespace {
         .await;
     }
 
+    /// Evicts a pod, as a drained node does.
+    pub async fn evict(&self, pod: &str) {
+        let path = format!("/api/v1/namespaces/{}/pods/{pod}/eviction", self.name());
+        let eviction = format!(
+            "{{\"apiVersion\": \"policy/v1beta1\", \"kind\": \"Eviction\", \"metadata\": {{\"name\": \"{pod}\"}}}}"
+        );
+        let file = tempfile::NamedTempFile::new().expect("a file can be made");
+        std::fs::write(file.path(), eviction).expect("it can be written");
+        let from = file.path().to_string_lossy().into_owned();
+        let evicted = kubectl(&["create", "--raw", &path, "-f", &from]).await;
+        assert!(evicted.is_some(), "{pod} can be evicted");
+    }
+
     /// Everything that agents have left in it.
     pub async fn leftovers(&self) -> Vec<String> {
         let things = ["get", KINDS, "-o", "name"];

@@ -4,9 +4,10 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
 
+use parallax_api::agent::StopRequest;
 use parallax_api::client::{ListFilter, TerminalItem, TerminalOptions};
-use parallax_api::{AgentId, AgentStatus};
-use parallax_testkit::backend::TestBackend;
+use parallax_api::{AgentId, AgentStatus, Code, SpawnRequest};
+use parallax_testkit::backend::{TestBackend, fake};
 use parallax_testkit::k8s::{KubernetesBackend, kubectl};
 use parallax_testkit::wait::{PATIENCE, until, within};
 
@@ -134,5 +135,116 @@ async fn claims_go_or_stay_as_asked() {
         })
         .await;
     }
+    backend.end_server().await;
+}
+
+/// A claim called `name` that the API may name as a workdir.
+async fn workdir_claim(backend: &KubernetesBackend, name: &str) {
+    let manifest = format!(
+        "{{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {{name: {name}, labels: {{io.parallax.workdir: \"true\"}}}}, \
+         spec: {{accessModes: [ReadWriteOnce], resources: {{requests: {{storage: 1Gi}}}}}}}}"
+    );
+    backend.namespace().apply(&manifest).await.expect("a claim can be made");
+    give_to_the_agent(backend, name).await;
+}
+
+/// By the API alone: what cannot come back is refused and goes on, what can comes back twice, and is stopped for good while it is
+/// suspended.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a Kubernetes cluster: make test-k8s"]
+async fn by_the_api() {
+    let backend = KubernetesBackend::start().await;
+    let (namespace, user) = (backend.namespace(), backend.user());
+    workdir_claim(&backend, "work").await;
+
+    let homeless = user.spawn_ready(fake("homeless", &[])).await;
+    let refused = user.client.suspend(&homeless.id).await.expect_err("its workspace goes with the pod");
+    assert!(refused.code == Code::Unsupported && refused.detail.contains("workdir"), "{refused:?}");
+    assert_eq!(homeless.say("hello").await, "echo: hello", "it goes on");
+    homeless.stop().await;
+
+    let asked = SpawnRequest { workdir: Some("work".into()), ..fake("sleeper", &[]) };
+    let mut agent = user.spawn_ready(asked).await;
+    assert_eq!(agent.say("one").await, "echo: one");
+    for round in 0..2 {
+        let suspended = within("the suspension", PATIENCE * 2, user.client.suspend(&agent.id)).await;
+        let suspended = suspended.expect("it can be suspended");
+        assert_eq!(suspended.exit.expect("it has ended").reason, "suspended");
+        namespace.becomes(&format!("pa/{}", agent.id), "{.status.phase}", "Suspended").await;
+        if round == 1 {
+            backend.kill_server().await;
+            backend.start_server(Default::default()).await;
+        }
+        let back = within("the agent", PATIENCE * 2, user.client.resume(&agent.id)).await;
+        let back = back.expect("it comes back");
+        assert_eq!(back.id, agent.id);
+        assert_ne!(back.status, AgentStatus::Stopped);
+        agent = user.follow(agent.id.clone()).await;
+        agent.is("ready", |agent| (agent.status == AgentStatus::Ready).then_some(())).await;
+        let recalled = agent.say("do recall").await;
+        assert!(recalled.starts_with(&format!("{} before", 1 + round)), "the CLI remembers: {recalled}");
+    }
+    user.client.suspend(&agent.id).await.expect("it can be suspended");
+    let stopped = user.client.stop(&agent.id, &StopRequest::default()).await.expect("it can be stopped");
+    assert_eq!(stopped.exit.expect("it has ended").reason, "stopped");
+    until("all but the claim to be gone", PATIENCE, async || {
+        let left = backend.leftovers().await;
+        if left == ["persistentvolumeclaim/work"] { Ok(()) } else { Err(left) }
+    })
+    .await;
+    backend.end_server().await;
+}
+
+/// A resource that was deleted meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a Kubernetes cluster: make test-k8s"]
+async fn a_deleted_resource_does_not_come_back() {
+    let backend = KubernetesBackend::start().await;
+    let (namespace, user) = (backend.namespace(), backend.user());
+    workdir_claim(&backend, "work").await;
+    let asked = SpawnRequest { workdir: Some("work".into()), ..fake("sleeper", &[]) };
+    let agent = user.spawn_ready(asked).await;
+    user.client.suspend(&agent.id).await.expect("it can be suspended");
+    namespace.kubectl(&["delete", "pa", agent.id.as_str()]).await.expect("it can be deleted");
+    let gone = user.client.resume(&agent.id).await.expect_err("nothing is left");
+    assert!(gone.code == Code::AgentStopped && gone.detail.contains("deleted"), "{gone:?}");
+    backend.end_server().await;
+}
+
+/// As a drained node does it: the pod is evicted by the API server, and the agent goes on in another one, on the same claim and
+/// with the same conversation. One without a claim has ended.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a Kubernetes cluster: make test-k8s"]
+async fn an_evicted_agent_with_a_claim_comes_back() {
+    let backend = KubernetesBackend::start().await;
+    let (namespace, user) = (backend.namespace(), backend.user());
+    workdir_claim(&backend, "work").await;
+    let asked = SpawnRequest { workdir: Some("work".into()), ..fake("mover", &[]) };
+    let mut agent = user.spawn_ready(asked).await;
+    let mut homeless = user.spawn_ready(fake("homeless", &[])).await;
+    assert_eq!(agent.say("one").await, "echo: one");
+    let pod = format!("pod/{}", agent.id);
+    let first = namespace.field(&pod, "{.metadata.uid}").await;
+    for evicted in [&agent.id, &homeless.id] {
+        namespace.evict(evicted.as_str()).await;
+    }
+    agent.ends().await;
+    homeless.ends().await;
+    until("another pod", PATIENCE * 2, async || {
+        let uid = namespace.field(&pod, "{.metadata.uid}").await;
+        if uid.is_empty() || uid == first { Err(uid) } else { Ok(()) }
+    })
+    .await;
+    agent.is("ready", |agent| (agent.status == AgentStatus::Ready).then_some(())).await;
+    let recalled = agent.say("do recall").await;
+    assert!(recalled.starts_with("1 before"), "the CLI remembers: {recalled}");
+    assert_eq!(homeless.agent().await.status, AgentStatus::Stopped);
+    // Stopped on request, it stays away.
+    agent.stop().await;
+    until("all but the claim to be gone", PATIENCE, async || {
+        let left = backend.leftovers().await;
+        if left == ["persistentvolumeclaim/work"] { Ok(()) } else { Err(left) }
+    })
+    .await;
     backend.end_server().await;
 }

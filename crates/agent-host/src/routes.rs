@@ -20,6 +20,7 @@ use parallax_api::message::{AnswerRequest, MessageList, MessageProgress, Message
 use parallax_api::observe::{Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::{Agent, AgentStatus, Code, Problem, SendResponse};
+use parallax_profile::Launch;
 
 /// A hook's report may carry a whole message and a whole tool input.
 const MAX_BODY: usize = 32 * 1024 * 1024;
@@ -45,6 +46,8 @@ pub fn router(host: Host) -> Router {
         .route("/interrupt", post(interrupt))
         .route("/restart", post(restart))
         .route("/stop", post(stop))
+        .route("/suspend", post(suspend))
+        .route("/launch", get(launch))
         .route("/terminal", get(terminal::terminal))
         .route("/report", post(report))
         .route("/release", post(release))
@@ -118,6 +121,14 @@ async fn restart(State(host): State<Host>, body: Bytes) -> Answer<Agent> {
 
 async fn stop(State(host): State<Host>, body: Bytes) -> Answer<Agent> {
     host.session.stop(optional::<StopRequest>(&body)?).await.map(Json)
+}
+
+async fn suspend(State(host): State<Host>) -> Answer<Agent> {
+    host.session.suspend().await.map(Json)
+}
+
+async fn launch(State(host): State<Host>) -> Answer<Launch> {
+    host.session.launch().await.map(Json)
 }
 
 async fn report(State(host): State<Host>, body: Body<HookReport>) -> Result<StatusCode, Problem> {

@@ -269,6 +269,17 @@ impl Session {
         Ok(self.agent())
     }
 
+    /// Ends the agent, which another host of this directory is to go on with. Fails with `UNSUPPORTED` when none could.
+    pub async fn suspend(&self) -> Result<Agent, Problem> {
+        self.ask(|reply| Command::Suspend { reply }).await?;
+        Ok(self.agent())
+    }
+
+    /// What that host is to be given. It holds the agent's secrets.
+    pub async fn launch(&self) -> Result<Launch, Problem> {
+        self.ask(|reply| Command::Launch { reply }).await
+    }
+
     /// Takes the report of a CLI's hook.
     pub async fn report(&self, report: HookReport) {
         // A hook that comes after the end has nothing to tell.

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use parallax_api::Problem;
+use parallax_api::agent::SUSPENDED;
 use parallax_profile::Conversation;
 use rustix::process::Signal;
 use tokio::sync::oneshot;
@@ -53,9 +54,14 @@ impl Termination {
         Self { restart: Some(conversation), replies: vec![reply], ..Self::new("restarted", grace, now) }
     }
 
-    /// A stop was requested: it wins over a restart, and the shorter grace counts.
+    /// Ends the program, which another host is to start again.
+    pub fn suspending(grace: Duration, reply: Reply, now: Instant) -> Self {
+        Self { replies: vec![reply], ..Self::new(SUSPENDED, grace, now) }
+    }
+
+    /// A stop was requested: it wins over a restart and a suspension, and the shorter grace counts.
     pub fn stop(&mut self, grace: Duration, reply: Reply, now: Instant) {
-        if self.restart.take().is_some() {
+        if self.restart.take().is_some() || self.reason == SUSPENDED {
             self.reason = "stopped";
         }
         self.kill_at = self.kill_at.min(now + grace);

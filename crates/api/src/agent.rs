@@ -74,8 +74,8 @@ pub struct AgentExit {
     /// The signal's name (`SIGKILL`), when it was killed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<String>,
-    /// `exited`, `killed`, `stopped` (asked for), `idle_timeout`, `lifetime`, `disk_limit`, `host_lost`,
-    /// `oom`, …
+    /// `exited`, `killed`, `stopped` (asked for), `suspended` (to be resumed), `idle_timeout`, `lifetime`, `disk_limit`,
+    /// `host_lost`, `oom`, …
     pub reason: String,
     /// When.
     pub at: Time,
@@ -89,7 +89,15 @@ impl AgentExit {
     pub fn for_reason(reason: impl Into<String>, at: Time) -> Self {
         Self { code: None, signal: None, reason: reason.into(), at, workspace: None }
     }
+
+    /// Whether the agent was suspended: it can be resumed, and what it needs for that is kept.
+    pub fn is_suspended(&self) -> bool {
+        self.reason == SUSPENDED
+    }
 }
+
+/// The reason of the exit of an agent that was suspended.
+pub const SUSPENDED: &str = "suspended";
 
 /// What goes on beside an agent's turns. It takes messages meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -159,6 +167,13 @@ pub struct Agent {
     /// True when its runtime is away and this is what was last known.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stale: bool,
+}
+
+impl Agent {
+    /// Whether it was suspended and can be resumed.
+    pub fn is_suspended(&self) -> bool {
+        self.status == AgentStatus::Stopped && self.exit.as_ref().is_some_and(AgentExit::is_suspended)
+    }
 }
 
 /// The answer to a list request.

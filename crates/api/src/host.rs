@@ -10,6 +10,8 @@
 //! | `GET /logs` | `LogsQuery` | `Logs`, or the other formats as a body; `follow` streams |
 //! | `GET`, `PUT`, `DELETE /files?path=` | [`crate::files::FileQuery`], `Range`; the content | `FileList`, or the file's bytes; 201, 204 |
 //! | `POST /input`, `/answer`, `/interrupt`, `/restart`, `/stop` | as in the runtime's API | 204 or `Agent` |
+//! | `POST /suspend` | – | `Agent`, ended with the reason `suspended`; refused when a new host could not go on |
+//! | `GET /launch` | – | the launch, for whoever starts that new host |
 //! | `GET /terminal` (WebSocket) | `TerminalQuery` | the terminal socket, both subprotocols |
 //! | `POST /report` | [`HookReport`] | 204; the body is what the hook prints, when it prints something |
 //! | `POST /release` | – | 204: all is collected, the host may go (only after the agent ended) |

@@ -83,6 +83,10 @@ pub(crate) enum Command {
     Interrupt(lifecycle::InterruptArgs),
     /// Start an agent's program again: same id, workdir and conversation
     Restart(lifecycle::RestartArgs),
+    /// End an agent's processes and keep what it needs to come back (Docker, Kubernetes)
+    Suspend(lifecycle::SuspendArgs),
+    /// Bring a suspended agent back: same id, workdir and conversation
+    Resume(lifecycle::ResumeArgs),
     /// Stop agents
     #[command(after_help = examples::STOP)]
     Stop(lifecycle::StopArgs),

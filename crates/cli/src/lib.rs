@@ -7,7 +7,7 @@
 //!
 //! | piece | holds |
 //! |---|---|
-//! | `spawn`, `list`, `show`, `send`, `answer`, `logs`, `events`, `lifecycle` | one command each (`lifecycle`: interrupt, restart, stop) |
+//! | `spawn`, `list`, `show`, `send`, `answer`, `logs`, `events`, `lifecycle` | one command each (`lifecycle`: interrupt, restart, suspend, resume, stop) |
 //! | `changes`, `workspaces` | what an agent did in its checkout; all checkouts |
 //! | `run`, `runs`, `patterns` | a pattern, followed to its end; runs and patterns listed and shown |
 //! | `runtimes` | the runtimes of the control plane |
@@ -99,6 +99,8 @@ async fn command(cli: Cli, output: &Output) -> Result<(), CliError> {
         Command::Answer(args) => args.run(&context()?).await,
         Command::Interrupt(args) => args.run(&context()?).await,
         Command::Restart(args) => args.run(&context()?).await,
+        Command::Suspend(args) => args.run(&context()?).await,
+        Command::Resume(args) => args.run(&context()?).await,
         Command::Stop(args) => args.run(&context()?).await,
         Command::Run(args) => args.run(&context()?).await,
         Command::Runs(args) => args.run(&context()?).await,

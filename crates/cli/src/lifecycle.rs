@@ -1,4 +1,4 @@
-//! `parallax interrupt`, `restart` and `stop`.
+//! `parallax interrupt`, `restart`, `suspend`, `resume` and `stop`.
 
 use std::time::Duration;
 
@@ -45,6 +45,32 @@ impl RestartArgs {
         let agent = find::agent(&context.client, &self.agent).await?;
         let request = RestartRequest { resume: !self.fresh };
         Ok(print_agent(context, &context.client.restart(&agent.id, &request).await?)?)
+    }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SuspendArgs {
+    /// Id, beginning of an id, or name
+    agent: String,
+}
+
+impl SuspendArgs {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), CliError> {
+        let agent = find::agent(&context.client, &self.agent).await?;
+        Ok(print_agent(context, &context.client.suspend(&agent.id).await?)?)
+    }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ResumeArgs {
+    /// Id, beginning of an id, or name
+    agent: String,
+}
+
+impl ResumeArgs {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), CliError> {
+        let agent = find::agent(&context.client, &self.agent).await?;
+        Ok(print_agent(context, &context.client.resume(&agent.id).await?)?)
     }
 }
 

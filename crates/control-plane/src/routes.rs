@@ -84,6 +84,8 @@ fn agents() -> Router<App> {
         .route("/api/managed-agents/{id}/answer", post(calls::forward_for_agent))
         .route("/api/managed-agents/{id}/interrupt", post(calls::forward_for_agent))
         .route("/api/managed-agents/{id}/restart", post(calls::restart))
+        .route("/api/managed-agents/{id}/suspend", post(calls::restart))
+        .route("/api/managed-agents/{id}/resume", post(calls::resume))
         .route("/api/managed-agents/{id}/logs", get(calls::forward))
         .route("/api/managed-agents/{id}/screen", get(calls::forward))
         .route("/api/managed-agents/{id}/status", get(calls::forward))

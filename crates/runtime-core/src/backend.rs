@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use parallax_api::runtime::{RuntimeKind, TypeInfo};
-use parallax_api::{Agent, AgentExit, AgentId, Problem, SpawnRequest};
+use parallax_api::{Agent, AgentExit, AgentId, Code, Problem, SpawnRequest};
 use parallax_profile::Launch;
 use parallax_service::metrics::Metrics;
 use tokio::sync::oneshot;
 
-use crate::host::HostAddress;
+use crate::host::{HostAddress, HostClient};
 
 /// What runs agents: processes of a machine, containers, pods.
 ///
@@ -60,6 +60,48 @@ pub trait AgentBackend: Send + Sync + 'static {
     /// Ends the host and everything its agent started, and deletes what the backend holds of them. After `grace` it
     /// kills. Already gone is success.
     async fn remove(&self, id: &AgentId, grace: Duration) -> Result<(), Problem>;
+
+    /// Whether this agent, which runs, could come back from a suspension. Asked before anything of it is ended; its type is known
+    /// to go on with conversations. Fails with `UNSUPPORTED`, and says what would have to be otherwise.
+    async fn check_suspend(&self, _agent: &Agent) -> Result<(), Problem> {
+        let detail = format!(
+            "an agent of a {} runtime cannot be suspended: there is nothing around it that would be kept; stop it, or spawn it \
+             with another `runtime` (docker, kubernetes)",
+            self.kind()
+        );
+        Err(Problem::new(Code::Unsupported, detail))
+    }
+
+    /// Has `host` end its agent with the reason `suspended`, and keeps what [`resume`](Self::resume) needs. Returns when the
+    /// agent's processes have ended, or will.
+    async fn suspend(&self, _id: &AgentId, host: &HostClient) -> Result<(), Problem> {
+        host.suspend().await.map(drop)
+    }
+
+    /// Called in place of [`remove`](Self::remove) when a suspended agent is in the archive: ends what still runs of it, and
+    /// keeps workspace, home and the host's files.
+    async fn settle_suspended(&self, _id: &AgentId) -> Result<(), Problem> {
+        Ok(())
+    }
+
+    /// Starts the host of a suspended agent again; returns when it answers. What fails leaves the agent suspended, with all that
+    /// is kept of it. `AGENT_STOPPED`: it is gone.
+    async fn resume(&self, id: &AgentId) -> Result<HostAddress, Problem> {
+        Err(Problem::new(Code::AgentStopped, format!("nothing is kept of the agent {id}")))
+    }
+
+    /// Whether what a suspended agent needs is still there; somebody may have removed it in the engine.
+    async fn holds_suspended(&self, _id: &AgentId) -> Result<bool, Problem> {
+        Ok(true)
+    }
+
+    /// Deletes what is kept of a suspended agent. Already gone is success.
+    async fn discard_suspended(&self, id: &AgentId) -> Result<(), Problem> {
+        self.remove(id, Duration::ZERO).await
+    }
+
+    /// Called before the host of an agent is asked to stop it for good. Must not wait.
+    fn agent_stopping(&self, _id: &AgentId) {}
 
     /// What the agent's processes use, as the backend measures it. `None`: this backend measures nothing, and the numbers of
     /// the host stand.

@@ -20,6 +20,7 @@ mod record;
 mod registry;
 mod routes;
 mod spawn;
+mod suspension;
 mod viewing;
 mod workdir;
 mod workspaces;
@@ -50,6 +51,7 @@ use health::HealthCache;
 use metrics::RuntimeMetrics;
 use registry::Registry;
 use routes::App;
+use suspension::Suspensions;
 
 /// A runtime server that is ready to serve: its agents are adopted and followed.
 pub struct RuntimeServer {
@@ -87,12 +89,14 @@ impl RuntimeServer {
             metrics: RuntimeMetrics::new(&metrics),
             config,
             shutdown: shutdown.clone(),
+            suspensions: Suspensions::default(),
         });
         metrics::register_collector(&metrics, core.registry.clone());
         core.backend.register_metrics(&metrics);
         core.adopt().await.context("failed to take over the agents of the last server")?;
         core.start_purging();
         core.watch_backend();
+        core.watch_suspended();
         let (router, document) = routes::router(App { core, idempotency });
         Ok(Self { router: middleware::with_middleware(router, access, &metrics), document, shutdown })
     }

@@ -8,14 +8,15 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use parallax_api::runtime::RuntimeKind;
-use parallax_api::{AgentId, Problem};
+use parallax_api::{Agent, AgentId, Problem};
 use parallax_profile::{Launch, Profiles};
+use parallax_runtime_core::host::HostClient;
 use parallax_runtime_core::{AgentBackend, BackendEvent, FoundHost, Health, HostAddress, Usage};
 use parallax_service::metrics::Metrics;
 
 use crate::config::DockerConfig;
 use crate::context::Context;
-use crate::{discovery, engine, host_files, launch, removal, usage};
+use crate::{discovery, engine, host_files, launch, removal, suspension, usage};
 
 /// How long the end of the server may take for the containers that wait.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -93,6 +94,27 @@ impl AgentBackend for DockerBackend {
 
     async fn remove(&self, id: &AgentId, grace: Duration) -> Result<(), Problem> {
         removal::remove(&self.context, id, grace).await
+    }
+
+    /// Every container can be started again.
+    async fn check_suspend(&self, _agent: &Agent) -> Result<(), Problem> {
+        Ok(())
+    }
+
+    async fn suspend(&self, id: &AgentId, host: &HostClient) -> Result<(), Problem> {
+        suspension::suspend(&self.context, id, host).await
+    }
+
+    async fn settle_suspended(&self, id: &AgentId) -> Result<(), Problem> {
+        suspension::settle(&self.context, id).await
+    }
+
+    async fn resume(&self, id: &AgentId) -> Result<HostAddress, Problem> {
+        suspension::resume(&self.context, id).await
+    }
+
+    async fn holds_suspended(&self, id: &AgentId) -> Result<bool, Problem> {
+        suspension::holds(&self.context, id).await
     }
 
     async fn usage(&self, id: &AgentId) -> Result<Option<Usage>, Problem> {

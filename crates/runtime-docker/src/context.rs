@@ -21,6 +21,7 @@ use crate::network::Network;
 use crate::policy::ContainerPlace;
 use crate::pool::{Pool, template};
 use crate::storage::Storage;
+use crate::suspension::KeptLaunches;
 use crate::user::User;
 use crate::volumes::VolumePolicy;
 
@@ -43,6 +44,8 @@ pub(crate) struct Context {
     pub(crate) credentials: BTreeMap<String, Vec<Credential>>,
     /// Which volumes agents may work in.
     pub(crate) volumes: VolumePolicy,
+    /// The launches of suspended agents.
+    pub(crate) kept_launches: KeptLaunches,
     /// This server's state, which no agent may work in.
     pub(crate) state_dir: PathBuf,
     /// Agents may write in their own volumes only.
@@ -74,6 +77,7 @@ impl Context {
             user: config.user,
             credentials: config.credentials.clone(),
             volumes: VolumePolicy::new(config.allow_volume.clone(), config.credential_volumes()),
+            kept_launches: KeptLaunches::of(&config.runtime.state_dir),
             state_dir: config.runtime.state_dir.canonicalize()?,
             read_only: config.read_only,
             places: config.places.clone(),

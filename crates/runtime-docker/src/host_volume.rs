@@ -27,6 +27,8 @@ use crate::layout::{HOST_VOLUME_PREFIX, PROGRAM, PROGRAM_DIR, label};
 
 /// How much of the program's digest names its volume, in characters.
 const DIGEST_CHARS: usize = 16;
+/// The largest program of another version, in bytes.
+const MAX_PROGRAM: usize = 256 * 1024 * 1024;
 /// What a tar archive has beside the program, at most, in bytes.
 const MAX_ARCHIVE_OVERHEAD: usize = 64 * 1024;
 
@@ -117,6 +119,36 @@ impl HostVolume {
         }
     }
 
+    /// Checks the program of a container that has ended and is started again. A server of an earlier version may have made it:
+    /// then its volume is another one, which is named after the program in it.
+    pub(crate) async fn verify_kept(
+        &self,
+        docker: &Docker,
+        container: &str,
+        volume: &str,
+        image: &str,
+    ) -> Result<(), Problem> {
+        let is_current = self.state.lock().await.name == volume;
+        if is_current {
+            return self.verify(docker, container, image).await;
+        }
+        // The volume of another version, or one that was made in place of a volume that was written to.
+        let named = volume.strip_prefix(HOST_VOLUME_PREFIX).filter(|digits| digits.len() == DIGEST_CHARS);
+        let digest = named.unwrap_or(&self.digest);
+        if self.writer(docker, volume).await?.is_none()
+            && holds(docker, container, digest, MAX_PROGRAM).await?
+        {
+            return Ok(());
+        }
+        Err(Problem::new(
+            Code::SpawnFailed,
+            format!(
+                "the volume {volume} does not hold the host program that it is named after, so the agent is not started with \
+                 it; its own files are as they were"
+            ),
+        ))
+    }
+
     /// A container that has the volume mounted for writing.
     async fn writer(&self, docker: &Docker, name: &str) -> Result<Option<String>, Problem> {
         let filters = HashMap::from([("volume", vec![name])]);
@@ -139,23 +171,7 @@ impl HostVolume {
 
     async fn is_right(&self, docker: &Docker, container: &str) -> Result<bool, Problem> {
         let program = self.program(docker).await?;
-        let options = DownloadFromContainerOptionsBuilder::default().path(PROGRAM).build();
-        let mut download = std::pin::pin!(docker.download_from_container(container, Some(options)));
-        let mut archive = Vec::with_capacity(program.size + MAX_ARCHIVE_OVERHEAD);
-        while let Some(part) = download.next().await {
-            match part {
-                Ok(part) => archive.extend_from_slice(&part),
-                Err(error) if engine::is_missing(&error) => return Ok(false),
-                Err(error) => return Err(engine::problem("verify the host program", &error)),
-            }
-            if archive.len() > program.size + MAX_ARCHIVE_OVERHEAD {
-                return Ok(false);
-            }
-        }
-        let digest = program.digest.clone();
-        let checking = tokio::task::spawn_blocking(move || is_program(&archive, &digest));
-        // An archive that cannot be read is a wrong one.
-        Ok(checking.await.map_err(Problem::internal)?.unwrap_or(false))
+        holds(docker, container, &program.digest, program.size).await
     }
 
     async fn fill(&self, docker: &Docker, name: &str, image: &str) -> Result<(), Problem> {
@@ -233,7 +249,28 @@ fn archive(program: &HostProgram) -> io::Result<Bytes> {
     Ok(archive.into_inner()?.into())
 }
 
-/// Whether an archive holds the program alone, as root's own file that only root may change.
+/// Whether a container has a host program whose digest begins so, of at most `size` bytes.
+async fn holds(docker: &Docker, container: &str, digest: &str, size: usize) -> Result<bool, Problem> {
+    let options = DownloadFromContainerOptionsBuilder::default().path(PROGRAM).build();
+    let mut download = std::pin::pin!(docker.download_from_container(container, Some(options)));
+    let mut archive = Vec::new();
+    while let Some(part) = download.next().await {
+        match part {
+            Ok(part) => archive.extend_from_slice(&part),
+            Err(error) if engine::is_missing(&error) => return Ok(false),
+            Err(error) => return Err(engine::problem("verify the host program", &error)),
+        }
+        if archive.len() > size + MAX_ARCHIVE_OVERHEAD {
+            return Ok(false);
+        }
+    }
+    let digest = digest.to_owned();
+    let checking = tokio::task::spawn_blocking(move || is_program(&archive, &digest));
+    // An archive that cannot be read is a wrong one.
+    Ok(checking.await.map_err(Problem::internal)?.unwrap_or(false))
+}
+
+/// Whether an archive holds the program alone, as root's own file that only root may change. `digest` may be the beginning of one.
 fn is_program(archive: &[u8], digest: &str) -> io::Result<bool> {
     let mut archive = tar::Archive::new(archive);
     let mut entries = archive.entries()?;
@@ -246,7 +283,7 @@ fn is_program(archive: &[u8], digest: &str) -> io::Result<bool> {
     }
     let mut hasher = Hasher(Sha256::new());
     io::copy(&mut entry.by_ref(), &mut hasher)?;
-    Ok(hex(&hasher.0.finalize()) == digest)
+    Ok(hex(&hasher.0.finalize()).starts_with(digest))
 }
 
 struct Hasher(Sha256);

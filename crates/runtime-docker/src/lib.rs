@@ -40,6 +40,7 @@ mod pull_metrics;
 mod removal;
 mod start;
 mod storage;
+mod suspension;
 mod usage;
 mod user;
 mod volumes;

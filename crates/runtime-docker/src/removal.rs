@@ -30,8 +30,11 @@ pub(crate) async fn remove(context: &Context, id: &AgentId, grace: Duration) -> 
     loop {
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
         match context.docker()?.remove_container(&container_name(id), Some(options)).await {
-            Ok(()) => return Ok(()),
-            Err(error) if engine::is_missing(&error) => return remove_volumes(context, id).await,
+            Ok(()) => break,
+            Err(error) if engine::is_missing(&error) => {
+                remove_volumes(context, id).await?;
+                break;
+            }
             // Another client removes it already.
             Err(error) if engine::is_conflict(&error) && started.elapsed() < REMOVAL_TIMEOUT => {
                 tokio::time::sleep(POLL_INTERVAL).await;
@@ -39,6 +42,9 @@ pub(crate) async fn remove(context: &Context, id: &AgentId, grace: Duration) -> 
             Err(error) => return Err(engine::problem("remove the agent's container", &error)),
         }
     }
+    // There is one when the agent was suspended.
+    context.kept_launches.remove(id);
+    Ok(())
 }
 
 /// Kills the container and keeps it, with the files of its host. One that is gone or does not run is dead already.

@@ -11,12 +11,13 @@ use kube::ResourceExt as _;
 use parallax_api::runtime::{RuntimeKind, TypeInfo};
 use parallax_api::{Agent, AgentId, Problem};
 use parallax_profile::Launch;
+use parallax_runtime_core::host::HostClient;
 use parallax_runtime_core::{AgentBackend, BackendEvent, FoundHost, Health, HostAddress, Usage};
 use parallax_service::metrics::Metrics;
 use tokio::sync::mpsc;
 
 use crate::context::Context;
-use crate::{discovery, host_files, launch, removal};
+use crate::{discovery, host_files, launch, removal, suspension};
 
 /// Runs each agent's host in a pod of its own.
 pub struct KubernetesBackend {
@@ -63,6 +64,35 @@ impl AgentBackend for KubernetesBackend {
 
     async fn remove(&self, id: &AgentId, grace: Duration) -> Result<(), Problem> {
         removal::remove(&self.context, id, grace).await
+    }
+
+    async fn check_suspend(&self, agent: &Agent) -> Result<(), Problem> {
+        suspension::check(&self.context, &agent.id).await
+    }
+
+    /// The controller asks the host.
+    async fn suspend(&self, id: &AgentId, _host: &HostClient) -> Result<(), Problem> {
+        suspension::suspend(&self.context, id).await
+    }
+
+    async fn settle_suspended(&self, id: &AgentId) -> Result<(), Problem> {
+        removal::remove(&self.context, id, Duration::ZERO).await
+    }
+
+    async fn resume(&self, id: &AgentId) -> Result<HostAddress, Problem> {
+        suspension::resume(&self.context, id).await
+    }
+
+    async fn holds_suspended(&self, id: &AgentId) -> Result<bool, Problem> {
+        suspension::holds(&self.context, id).await
+    }
+
+    async fn discard_suspended(&self, id: &AgentId) -> Result<(), Problem> {
+        suspension::discard(&self.context, id).await
+    }
+
+    fn agent_stopping(&self, id: &AgentId) {
+        self.context.launches.update(id, |state| state.is_stopping = true);
     }
 
     /// None: the host's own count is used. Few clusters have the metrics API, it is up to a minute behind, and each

@@ -24,6 +24,10 @@ pub(crate) struct LaunchState {
     pub(crate) host_answered: bool,
     /// The host was asked to end its agent.
     pub(crate) stop_requested: bool,
+    /// The API was asked to stop the agent for good.
+    pub(crate) is_stopping: bool,
+    /// Its pod went with a node, and the controller makes another one.
+    pub(crate) is_moving: bool,
     /// What the launch waits for, for people.
     pub(crate) waiting_for: Option<String>,
     /// Why the launch failed.

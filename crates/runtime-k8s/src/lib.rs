@@ -46,6 +46,7 @@ pub mod resource;
 mod scripted;
 mod server;
 pub mod standby;
+mod suspension;
 mod token_key;
 
 pub use config::{KubernetesArgs, KubernetesConfig};

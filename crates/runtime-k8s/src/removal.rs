@@ -11,23 +11,46 @@ use parallax_runtime_core::host::HostClient;
 use crate::cluster::{self, missing_is_success};
 use crate::context::Context;
 use crate::discovery::{find_host, node_is_lost};
+use crate::launch_tracker::LaunchState;
 use crate::names;
 use crate::pod_state;
 use crate::resource::{ParallaxAgent, Phase};
 
+/// The reasons of exits that are the cluster's doing and not the agent's.
+const DISPLACED: [&str; 3] = ["node_lost", "node_shutdown", "preempted"];
+
 /// Ends an agent and removes its pod. The resource of an agent that the API made is deleted; a resource that a person made
 /// stays, in phase `Ended`; a suspended one keeps everything but its pod.
 pub(crate) async fn remove(context: &Context, id: &AgentId, grace: Duration) -> Result<(), Problem> {
+    if context.launches.get(id).is_moving {
+        // Its old pod is gone, and this would take the new one.
+        return Ok(());
+    }
     if !grace.is_zero()
         && let Some(address) = find_host(context, id).await?.and_then(|host| host.address)
     {
         HostClient::new(address).leave(grace).await;
     }
     let resource = current_resource(context, id).await?;
+    let was_displaced = was_displaced(context, id);
     remove_pod(context, id).await?;
     let Some(resource) = resource else { return remove_launch(context, id).await };
     let name = resource.name_any();
     let phase = resource.status.as_ref().map(|status| status.phase).unwrap_or_default();
+    if was_displaced
+        && phase == Phase::Running
+        && resource.meta().deletion_timestamp.is_none()
+        && may_move(context, &resource)
+    {
+        context
+            .launches
+            .update(id, |state| *state = LaunchState { is_moving: true, ..LaunchState::default() });
+        context.cluster.set_phase(&name, Phase::Creating).await?;
+        let note = "its pod was taken away; another one is made on the same claim";
+        context.recorder.emit_event(&resource, EventType::Normal, "Moving", note.into()).await;
+        context.cache.enqueue(&name);
+        return Ok(());
+    }
     if resource.meta().deletion_timestamp.is_some() || matches!(phase, Phase::Suspending | Phase::Suspended) {
         // The controller has waited for the pod to go, and does the rest.
         context.cache.enqueue(&name);
@@ -50,6 +73,24 @@ pub(crate) async fn remove(context: &Context, id: &AgentId, grace: Duration) -> 
     let reason = exit.map(|exit| exit.reason).unwrap_or_default();
     context.recorder.emit_event(&resource, EventType::Normal, "Ended", reason).await;
     Ok(())
+}
+
+/// Whether the cluster took the agent's pod away (a drained, lost or shut down node, a pod of a higher priority), and nobody had
+/// asked for its end.
+fn was_displaced(context: &Context, id: &AgentId) -> bool {
+    if context.launches.get(id).is_stopping {
+        return false;
+    }
+    let pod = context.cache.pod(id);
+    let exit = pod.as_ref().and_then(|pod| pod_state::exit(pod));
+    let is_taken = exit.is_some_and(|exit| DISPLACED.contains(&exit.reason.as_str()));
+    // A pod that is not there was deleted: what this runtime deletes comes after this.
+    is_taken || pod.is_none_or(|pod| pod.meta().deletion_timestamp.is_some() || node_is_lost(&pod))
+}
+
+/// Whether an agent can go on in another pod.
+fn may_move(context: &Context, resource: &ParallaxAgent) -> bool {
+    resource.spec.keeps_workspace() && context.can_resume(&resource.spec.r#type) && !resource.spec.suspended
 }
 
 /// The resource of an agent as the API server has it: the cache may not have one that was made a moment ago.

@@ -35,6 +35,7 @@ pub use status::{AgentState, AttentionState, Condition, ExitState, ParallaxAgent
     derive = "Default",
     derive = "PartialEq",
     doc = "A CLI-based AI agent that Parallax runs in a pod",
+    printcolumn = r#"{"name":"Agent","type":"string","jsonPath":".spec.name"}"#,
     printcolumn = r#"{"name":"Type","type":"string","jsonPath":".spec.type"}"#,
     printcolumn = r#"{"name":"Phase","type":"string","jsonPath":".status.phase"}"#,
     printcolumn = r#"{"name":"Status","type":"string","jsonPath":".status.agent.status"}"#,
@@ -65,7 +66,7 @@ pub struct ParallaxAgentSpec {
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<String>,
-    /// Labels that the API lists it by.
+    /// Labels that the API lists it by. Its pod and its claim have them as `label.parallax.io/KEY`, where key and value are good for that.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// The image that has the CLI. Default: the runtime's for this type.
@@ -214,6 +215,10 @@ pub struct EmptyDirectory {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size_limit: Option<Quantity>,
 }
+
+/// Why an agent without a claim is not suspended.
+pub(crate) const NOTHING_KEPT: &str = "the workspace goes with the pod, so there would be nothing to come back to; only agents with \
+     `workspace.claim` or a writable `workspace.existingClaim` (over REST: a claim as `workdir`) can be suspended";
 
 impl ParallaxAgentSpec {
     /// What is asked for, as the API has it. Variables are none of it: the pod gets them from where they are.

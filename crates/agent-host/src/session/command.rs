@@ -7,6 +7,7 @@ use parallax_api::message::AnswerRequest;
 use parallax_api::observe::{Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, Screen, TerminalMode};
 use parallax_api::{Problem, TerminalSize};
+use parallax_profile::Launch;
 use tokio::sync::oneshot;
 
 use crate::lease::{Claim, ViewerId};
@@ -65,6 +66,12 @@ pub(super) enum Command {
     Stop {
         request: StopRequest,
         reply: Reply<()>,
+    },
+    Suspend {
+        reply: Reply<()>,
+    },
+    Launch {
+        reply: Reply<Launch>,
     },
     /// The agent uses more than it may: it is ended for `reason`.
     Exceeded {

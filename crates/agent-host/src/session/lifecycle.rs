@@ -67,6 +67,11 @@ impl Lifecycle {
         termination.stop(grace, reply, now);
     }
 
+    /// Ends the program on request, to be started again by another host of this directory.
+    pub(super) fn suspend(&mut self, reply: Reply<()>, now: Instant) {
+        self.termination = Some(Termination::suspending(DEFAULT_GRACE, reply, now));
+    }
+
     /// Ends the program on request, to start it again.
     pub(super) fn restart(&mut self, conversation: Conversation, reply: Reply<()>, now: Instant) {
         self.termination = Some(Termination::restarting(conversation, DEFAULT_GRACE, reply, now));

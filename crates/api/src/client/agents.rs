@@ -28,6 +28,8 @@ const SPAWN_TIMEOUT: Duration = Duration::from_secs(300);
 const GIT_TIMEOUT: Duration = Duration::from_secs(180);
 /// A restart stops and starts.
 const RESTART_TIMEOUT: Duration = Duration::from_secs(120);
+/// A resume starts a host, which may take as long as a spawn.
+const RESUME_TIMEOUT: Duration = Duration::from_secs(330);
 
 impl Client {
     /// `GET /health`: what the server asks of callers (`token`, `own-account`, `open`); none when it does not say.
@@ -159,6 +161,16 @@ impl Client {
     /// `POST …/:id/restart`: a new process with the same id.
     pub async fn restart(&self, id: &AgentId, restart: &RestartRequest) -> Result<Agent, Problem> {
         self.fetch(self.agent(Method::POST, id, "/restart").json(restart).timeout(RESTART_TIMEOUT)).await
+    }
+
+    /// `POST …/:id/suspend`: ends the agent's processes and keeps what it needs to come back.
+    pub async fn suspend(&self, id: &AgentId) -> Result<Agent, Problem> {
+        self.fetch(self.agent(Method::POST, id, "/suspend").timeout(RESTART_TIMEOUT)).await
+    }
+
+    /// `POST …/:id/resume`: brings a suspended agent back under the same id.
+    pub async fn resume(&self, id: &AgentId) -> Result<Agent, Problem> {
+        self.fetch(self.agent(Method::POST, id, "/resume").timeout(RESUME_TIMEOUT)).await
     }
 
     /// `DELETE …/:id`: stops the agent; answers when it is gone.

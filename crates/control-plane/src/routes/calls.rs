@@ -15,6 +15,8 @@ use crate::relay::{self, Call};
 
 /// How much longer than other calls a restart may take: it stops and starts.
 const RESTART_TIME: Duration = Duration::from_secs(120);
+/// How much longer than other calls a resume may take: it starts a host, like a spawn.
+const RESUME_TIME: Duration = Duration::from_secs(300);
 /// How much longer than other calls one of git may take: some of its own calls follow each other.
 const GIT_TIME: Duration = Duration::from_secs(150);
 
@@ -39,9 +41,14 @@ pub async fn forward_for_agent(
     proxy_agent(&app, &id, call).await
 }
 
-/// A new process, with the same id, directory and, unless asked otherwise, conversation.
+/// A new process, with the same id, directory and, unless asked otherwise, conversation; or none until it is resumed.
 pub async fn restart(State(app): State<App>, Forwarded { id, call }: Forwarded) -> Result<Response, Problem> {
     proxy_agent(&app, &id, call.taking(RESTART_TIME)).await
+}
+
+/// A suspended agent comes back.
+pub async fn resume(State(app): State<App>, Forwarded { id, call }: Forwarded) -> Result<Response, Problem> {
+    proxy_agent(&app, &id, call.taking(RESUME_TIME)).await
 }
 
 /// Send a message.

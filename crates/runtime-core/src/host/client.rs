@@ -20,6 +20,7 @@ use parallax_api::message::{
 use parallax_api::observe::{LogsQuery, Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::{Agent, Code, Problem, SendRequest, SendResponse};
+use parallax_profile::Launch;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -198,6 +199,20 @@ impl HostClient {
             .map(|AnyVersion(agent)| agent)
     }
 
+    /// Ends the agent, which another host is to go on with; returns after its whole process tree is gone. Refused with
+    /// `UNSUPPORTED` when none could, and by a host that is older than this.
+    pub async fn suspend(&self) -> Result<Agent, Problem> {
+        let answer = self.call(Method::POST, "/suspend", Some(b"{}".to_vec()), RESTART).await?;
+        let call = async { read(known(answer)?).await };
+        within(RESTART, call).await.map(|AnyVersion(agent)| agent)
+    }
+
+    /// The launch of the agent, with its secrets, for the host that is to go on.
+    pub async fn launch(&self) -> Result<Launch, Problem> {
+        let call = async { read(known(self.call(Method::GET, "/launch", None, QUICK).await?)?).await };
+        within(QUICK, call).await
+    }
+
     /// Tells the host that everything is collected and it may go. `CONFLICT` when its agent has not ended.
     pub async fn release(&self) -> Result<(), Problem> {
         self.post_empty("/release", &serde_json::json!({}), QUICK).await
@@ -315,6 +330,16 @@ pub(super) async fn accepted(answer: Response<Incoming>) -> Result<Response<Inco
     let body = collect(answer).await?;
     Err(serde_json::from_slice(&body)
         .unwrap_or_else(|_| Problem::internal(format!("the agent's host answered {status}"))))
+}
+
+/// Refuses for a host that does not know what it was asked.
+fn known(answer: Response<Incoming>) -> Result<Response<Incoming>, Problem> {
+    if answer.status() == StatusCode::NOT_FOUND && !answer.headers().contains_key(CONTENT_TYPE) {
+        let detail =
+            "the agent was started by a version of Parallax that could not suspend agents; stop it instead";
+        return Err(Problem::new(Code::Unsupported, detail));
+    }
+    Ok(answer)
 }
 
 /// Whether a host refused a request because it is older than this field of it.

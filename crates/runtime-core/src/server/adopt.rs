@@ -47,7 +47,11 @@ impl RuntimeCore {
                 continue;
             }
             if exit.is_some() && address.is_none() && self.archive.holds(&agent.id) {
+                let is_suspended = agent.is_suspended();
                 self.adopt_archived(agent);
+                if is_suspended {
+                    continue;
+                }
             } else {
                 let host_state = match address {
                     Some(address) => HostState::Connected(HostClient::new(address)),
@@ -139,7 +143,11 @@ impl RuntimeCore {
     /// they wrote. One whose archive is whole goes, too.
     async fn adopt_dead(self: &Arc<Self>, id: AgentId) {
         if self.archive.holds(&id) {
-            return self.remove_dead(id);
+            // `adopt_archives` makes it known again.
+            if !self.archive.agent(&id).is_suspended() {
+                self.remove_dead(id);
+            }
+            return;
         }
         match self.agent_of_dead(&id).await {
             Ok(Some(agent)) => {

@@ -40,8 +40,9 @@ impl RuntimeCore {
     }
 
     /// An agent that had ended runs again, under the same id and with the same journal, which continues.
-    async fn readopt(self: &Arc<Self>, found: FoundHost) {
+    pub(super) async fn readopt(self: &Arc<Self>, found: FoundHost) {
         let Some(address) = found.address else { return };
+        let _one_at_a_time = self.suspensions.readopting().await;
         let known = self.registry.get(&found.id).ok();
         if known.is_some_and(|entry| !matches!(entry.host_state(), HostState::Archived)) {
             // Adopted or followed already.

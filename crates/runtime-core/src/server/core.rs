@@ -24,6 +24,7 @@ use super::config::RuntimeConfig;
 use super::health::HealthCache;
 use super::metrics::RuntimeMetrics;
 use super::registry::{Entry, HostState, Registry};
+use super::suspension::Suspensions;
 use crate::backend::{AgentBackend, Usage};
 use crate::host::{HostAnswer, HostClient};
 
@@ -50,6 +51,8 @@ pub(super) struct RuntimeCore {
     pub(super) health: HealthCache,
     pub(super) metrics: RuntimeMetrics,
     pub(super) shutdown: Shutdown,
+    /// Agents that are being suspended, resumed or discarded now.
+    pub(super) suspensions: Suspensions,
 }
 
 /// A log: handed on from the host as it comes, or made from the archive.
@@ -113,11 +116,19 @@ impl RuntimeCore {
     }
 
     /// Ends an agent. One that has ended is no error; one whose host does not answer is taken away with its host.
-    pub(super) async fn stop(&self, id: &AgentId, request: &StopRequest) -> Result<Agent, Problem> {
+    pub(super) async fn stop(
+        self: &Arc<Self>,
+        id: &AgentId,
+        request: &StopRequest,
+    ) -> Result<Agent, Problem> {
         let entry = self.registry.get(id)?;
+        if entry.agent().is_suspended() {
+            return self.discard_suspended(&entry).await;
+        }
         if entry.agent().status == AgentStatus::Stopped {
             return Ok(entry.agent());
         }
+        self.backend.agent_stopping(id);
         let stopped = self.changed(id, async |host| host.stop(request).await).await;
         match stopped {
             Err(problem) if problem.code == Code::AgentStopped => Ok(entry.agent()),
@@ -292,7 +303,7 @@ impl RuntimeCore {
     }
 }
 
-fn not_found_yet() -> Problem {
+pub(super) fn not_found_yet() -> Problem {
     Problem::new(
         Code::RuntimeUnavailable,
         "the agent's host has not been found again yet; try again in a moment",

@@ -197,7 +197,8 @@ impl Follower {
 
     /// Ends the workspace of an agent that has ended, and says in the agent's exit what became of it.
     async fn end_workspace(&mut self, agent: &mut Agent) {
-        if agent.exit.as_ref().is_none_or(|exit| exit.workspace.is_some()) {
+        // A suspended agent comes back to its workspace.
+        if agent.is_suspended() || agent.exit.as_ref().is_none_or(|exit| exit.workspace.is_some()) {
             return;
         }
         if self.workspace_end.is_none() {

@@ -41,6 +41,8 @@ impl RuntimeCore {
         let mut ended: Vec<(Duration, AgentId)> = entries
             .iter()
             .filter(|entry| matches!(entry.host_state(), HostState::Archived))
+            // They are to come back, however long that takes.
+            .filter(|entry| !entry.agent().is_suspended())
             .filter_map(|entry| Some((entry.archived_for()?, entry.id().clone())))
             .collect();
         ended.sort_unstable_by(|one, other| other.cmp(one));

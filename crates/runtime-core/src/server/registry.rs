@@ -203,12 +203,13 @@ impl Entry {
     pub(super) fn stopped(&self) -> Problem {
         let agent = self.agent_tx.borrow();
         let reason = agent.exit.as_ref().map_or("unknown", |exit| exit.reason.as_str());
-        let problem = Problem::new(
-            Code::AgentStopped,
-            format!(
+        let detail = match agent.is_suspended() {
+            true => "the agent is suspended; `POST …/resume` brings it back".to_owned(),
+            false => format!(
                 "the agent has ended ({reason}); its log and messages can be read for a while; spawn a new one to go on"
             ),
-        );
+        };
+        let problem = Problem::new(Code::AgentStopped, detail);
         match serde_json::to_value(&agent.exit) {
             Ok(exit) if !exit.is_null() => problem.with("exit", exit),
             _ => problem,

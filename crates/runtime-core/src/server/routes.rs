@@ -90,6 +90,8 @@ fn agents() -> Router<App> {
         .route("/api/agents/{id}/answer", post(agents::answer))
         .route("/api/agents/{id}/interrupt", post(agents::interrupt))
         .route("/api/agents/{id}/restart", post(agents::restart))
+        .route("/api/agents/{id}/suspend", post(agents::suspend))
+        .route("/api/agents/{id}/resume", post(agents::resume))
         .route("/api/agents/{id}/logs", get(logs::logs))
         .route("/api/agents/{id}/files", get(files::root))
         .route("/api/agents/{id}/files/{*path}", get(files::get).put(files::put).delete(files::delete))

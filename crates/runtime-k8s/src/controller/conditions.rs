@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::resource::{Condition, ParallaxAgent, ParallaxAgentStatus, Phase};
+use crate::resource::{Condition, NOTHING_KEPT, ParallaxAgent, ParallaxAgentStatus, Phase};
 
 /// Whether the pod is as the spec says.
 pub(super) const CURRENT: &str = "Current";
@@ -31,13 +31,9 @@ pub(super) fn conditions(
     };
     let suspended = match (resource.spec.suspended, status.phase) {
         (_, Phase::Suspended) => (true, "Suspended", String::new()),
-        (true, Phase::Running) if !resource.spec.keeps_workspace() => (
-            false,
-            "NothingKept",
-            "the workspace goes with the pod, so there would be nothing to come back to; only agents with \
-             `workspace.claim` or a writable `workspace.existingClaim` can be suspended"
-                .into(),
-        ),
+        (true, Phase::Running) if !resource.spec.keeps_workspace() => {
+            (false, "NothingKept", NOTHING_KEPT.into())
+        }
         (true, Phase::Running) if !can_resume => (
             false,
             "CannotResume",

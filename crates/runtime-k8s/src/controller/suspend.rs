@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kube::runtime::controller::Action;
 use parallax_api::agent::StopRequest;
-use parallax_api::{AgentId, Problem};
+use parallax_api::{AgentId, Code, Problem};
 use parallax_runtime_core::host::HostClient;
 
 use super::status::{StatusUpdate, Transition};
@@ -16,7 +16,7 @@ use crate::resource::Phase;
 /// How often a pod that ends is looked at when no watch reports a change.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Asks the host to stop its agent, like a stop by the API: the server archives what is left and removes the pod.
+/// Asks the host to end its agent: the server archives what is left and removes the pod.
 pub(super) async fn suspending(context: &Context, id: &AgentId) -> Transition {
     let Some(pod) = context.cache.pod(id) else {
         return Ok((StatusUpdate::phase(Phase::Suspended), Action::await_change()));
@@ -36,7 +36,11 @@ pub(super) async fn suspending(context: &Context, id: &AgentId) -> Transition {
 
 async fn request_stop(context: &Context, id: &AgentId, ip: Option<&str>) -> Result<(), Problem> {
     let host = HostClient::new(context.connector.address(id, ip).await);
-    host.stop(&StopRequest::default()).await?;
+    match host.suspend().await {
+        // A host of an earlier version: its agent comes back all the same, and is told ended meanwhile.
+        Err(problem) if problem.code == Code::Unsupported => host.stop(&StopRequest::default()).await?,
+        suspended => suspended?,
+    };
     context.launches.update(id, |state| state.stop_requested = true);
     Ok(())
 }

@@ -52,6 +52,8 @@ pub fn paths(prefix: &str) -> Vec<String> {
     answer,
     interrupt,
     restart,
+    suspend,
+    resume,
     logs,
     screen,
     status,
@@ -176,6 +178,33 @@ fn interrupt() {}
     responses((status = 200, description = "The agent", body = Agent), (status = "4XX", body = Problem))
 )]
 fn restart() {}
+
+/// End an agent's processes and keep what it needs to come back: workspace, home, conversation.
+///
+/// Docker and Kubernetes. It has then ended with the exit `suspended`; the runtime keeps it until it is resumed or stopped. One
+/// that could not come back is refused with `UNSUPPORTED` and goes on; one that is suspended is no error.
+#[utoipa::path(
+    post, path = "/api/agents/{id}/suspend", tag = "agents",
+    params(("id" = String, Path, description = "The agent's id")),
+    responses(
+        (status = 200, description = "The agent with its `exit`", body = Agent),
+        (status = "4XX", body = Problem), (status = "5XX", body = Problem),
+    )
+)]
+fn suspend() {}
+
+/// Bring a suspended agent back, under the same id and with its conversation.
+///
+/// When that fails it stays suspended, with the reason in `error`. One that runs is no error.
+#[utoipa::path(
+    post, path = "/api/agents/{id}/resume", tag = "agents",
+    params(("id" = String, Path, description = "The agent's id")),
+    responses(
+        (status = 200, description = "The agent", body = Agent),
+        (status = "4XX", body = Problem), (status = "5XX", body = Problem),
+    )
+)]
+fn resume() {}
 
 /// The log: the last lines as JSON; with another `format`, or with `follow`, a body that streams.
 #[utoipa::path(

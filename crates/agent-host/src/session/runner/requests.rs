@@ -9,7 +9,7 @@ use parallax_api::message::AnswerRequest;
 use parallax_api::observe::{Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, TerminalMode};
 use parallax_api::{AgentStatus, Attention, AttentionKind, Code, Problem, WhenBusy};
-use parallax_profile::DetectorInput;
+use parallax_profile::{Conversation, DetectorInput};
 use parallax_screen::keys;
 
 use super::super::agent_process::AgentProcess;
@@ -47,6 +47,8 @@ impl Runner {
             Command::Restart { request, reply } => self.on_restart(request, reply),
             Command::Stop { request, reply } => self.on_stop(request, reply),
             Command::Exceeded { reason } => self.on_exceeded(reason),
+            Command::Suspend { reply } => self.on_suspend(reply),
+            Command::Launch { reply } => drop(reply.send(Ok(self.launch.clone()))),
             Command::Report(report) => {
                 if !self.lifecycle.is_finished() {
                     self.observe(DetectorInput::Hook { name: &report.hook, payload: &report.payload });
@@ -244,6 +246,22 @@ impl Runner {
     fn on_exceeded(&mut self, reason: &'static str) {
         if !self.lifecycle.is_finished() && !self.lifecycle.is_stopping() {
             self.lifecycle.terminate(reason, Instant::now());
+        }
+    }
+
+    fn on_suspend(&mut self, reply: Reply<()>) {
+        let id = self.messaging.conversation_id.clone();
+        let checked = if self.lifecycle.is_finished() {
+            Err(agent_stopped())
+        } else if self.lifecycle.is_terminating() {
+            Err(Problem::new(Code::Conflict, "the agent is being stopped or restarted"))
+        } else {
+            // Checked while the program still runs, also for a conversation that has yet to begin.
+            AgentProcess::check(&self.launch, &Conversation::Resume { id }, &self.context)
+        };
+        match checked {
+            Ok(()) => self.lifecycle.suspend(reply, Instant::now()),
+            Err(problem) => drop(reply.send(Err(problem))),
         }
     }
 

@@ -131,7 +131,11 @@ impl Follower {
     async fn remove_host(&self) {
         let mut backoff = BACKOFF;
         for attempt in 1.. {
-            match self.core.backend.remove(self.entry.id(), Duration::ZERO).await {
+            let removed = match self.entry.agent().is_suspended() {
+                true => self.core.backend.settle_suspended(self.entry.id()).await,
+                false => self.core.backend.remove(self.entry.id(), Duration::ZERO).await,
+            };
+            match removed {
                 Ok(()) => return,
                 Err(error) if attempt == 1 => {
                     tracing::error!(%error, "failed to remove an ended agent's host");
@@ -152,6 +156,8 @@ struct SavedHost {
     events: Vec<HostEvent>,
     /// Its directory was gone, and with it log and messages.
     is_lost: bool,
+    /// It had been suspended: what is left of it is kept.
+    is_suspended: bool,
 }
 
 fn log_lost() -> AgentError {
@@ -174,9 +180,11 @@ impl RuntimeCore {
             }
             backoff.wait().await;
         };
-        let removing = self.backend.remove(&agent.id, Duration::ZERO);
-        // What does not work now is tried again, by the caller.
-        let _ = tokio::time::timeout(REMOVE_FIRST, removing).await;
+        if !saved.is_suspended {
+            let removing = self.backend.remove(&agent.id, Duration::ZERO);
+            // What does not work now is tried again, by the caller.
+            let _ = tokio::time::timeout(REMOVE_FIRST, removing).await;
+        }
         saved
     }
 
@@ -193,12 +201,12 @@ impl RuntimeCore {
         let saving = move || {
             let Some(files) = files else {
                 // A collection that was whole before the host died counts more than nothing.
-                let is_lost = !archive.holds(&agent.id);
+                let (is_lost, is_suspended) = (!archive.holds(&agent.id), agent.is_suspended());
                 if is_lost {
                     let agent = Agent { error: Some(log_lost()), ..ended(agent, exit) };
                     archive.put_empty(&agent)?;
                 }
-                return Ok(SavedHost { events: Vec::new(), is_lost });
+                return Ok(SavedHost { events: Vec::new(), is_lost, is_suspended });
             };
             let dead = DeadHost::open(&files, agent.id.clone())?;
             let events = dead.events(since);
@@ -207,8 +215,9 @@ impl RuntimeCore {
                     agent = last.clone();
                 }
             }
-            archive.recover(&ended(agent, exit), &dead)?;
-            anyhow::Ok(SavedHost { events, is_lost: false })
+            let agent = ended(agent, exit);
+            archive.recover(&agent, &dead)?;
+            anyhow::Ok(SavedHost { events, is_lost: false, is_suspended: agent.is_suspended() })
         };
         let saved = tokio::task::spawn_blocking(saving).await?;
         drop(scratch);

@@ -158,3 +158,13 @@ pub(super) async fn restart(
     let request = request.map(|Json(request)| request).unwrap_or_default();
     app.core.restart(&id, &request).await.map(Json)
 }
+
+/// End an agent's processes and keep what it needs to come back.
+pub(super) async fn suspend(State(app): State<App>, Id(id): Id) -> Result<Json<Agent>, Problem> {
+    app.core.suspend(&id).await.map(Json)
+}
+
+/// Bring a suspended agent back, under the same id.
+pub(super) async fn resume(State(app): State<App>, Id(id): Id) -> Result<Json<Agent>, Problem> {
+    app.core.resume(&id).await.map(Json)
+}
