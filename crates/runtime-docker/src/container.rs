@@ -100,9 +100,12 @@ fn labels(launch: &Launch, params: &ContainerParams<'_>) -> HashMap<String, Stri
         (label::OWNER, params.owner),
     ];
     let pool = params.is_pooled.then_some((label::POOL, "true"));
-    let own = labels.into_iter().chain(pool).map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let ours = labels.into_iter().chain(pool).map(|(key, value)| (key.to_owned(), value.to_owned()));
+    // Under a prefix: none stands in the place of one of ours.
+    let own =
+        launch.agent.labels.iter().map(|(key, value)| (format!("{}{key}", label::PREFIX), value.clone()));
     let set = params.place.labels.iter().map(|(key, value)| (key.clone(), value.clone()));
-    set.chain(own).collect()
+    own.chain(set).chain(ours).collect()
 }
 
 fn host_config(launch: &Launch, params: &ContainerParams<'_>) -> Result<HostConfig, Problem> {

@@ -10,6 +10,8 @@ pub(crate) mod label {
     pub(crate) const POOL: &str = "io.parallax.pool";
     /// Its name, for people.
     pub(crate) const NAME: &str = "io.parallax.name";
+    /// Before the keys of the agent's own labels.
+    pub(crate) const PREFIX: &str = "io.parallax.label.";
     /// Its type.
     pub(crate) const TYPE: &str = "io.parallax.type";
     /// The server that an object belongs to.

@@ -108,11 +108,9 @@ async fn create_resource(
         suspended: false,
     };
     let mut resource = ParallaxAgent::new(id.as_str(), spec);
-    resource.metadata.labels = Some(
-        [(label::RUNTIME, context.pods.instance.as_str()), (label::ORIGIN, BY_API)]
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .into(),
-    );
+    let ours = [(label::RUNTIME, context.pods.instance.as_str()), (label::ORIGIN, BY_API)];
+    let ours = ours.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    resource.metadata.labels = Some(names::agent_labels(&agent.labels).chain(ours).collect());
     let created = context.cluster.agents().create(&PostParams::default(), &resource).await;
     Ok(Arc::new(created.map_err(|error| cluster::problem("make the agent's resource", &error))?))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kube::ResourceExt;
 use parallax_api::AgentId;
 
-use crate::resource::ParallaxAgent;
+use crate::resource::{ParallaxAgent, ParallaxAgentSpec};
 
 /// The field manager of server-side apply, and the source of Events.
 pub(crate) const MANAGER: &str = "parallax-runtime-k8s";
@@ -38,6 +38,10 @@ pub(crate) const BY_API: &str = "api";
 /// The runtime that is responsible for resources without a label.
 pub(crate) const DEFAULT_INSTANCE: &str = "parallax";
 
+/// Before the keys of agents' own labels.
+const LABEL_PREFIX: &str = "label.parallax.io/";
+/// The longest name and value of a label, in bytes.
+const MAX_LABEL: usize = 63;
 /// How many digits of a resource's uid are part of its agent's id.
 const UID_DIGITS: usize = 8;
 
@@ -83,18 +87,42 @@ pub(crate) fn labels(instance: &str, id: &AgentId, r#type: &str) -> BTreeMap<Str
     let mut labels: BTreeMap<String, String> =
         labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     // Not every name of a type is a valid label value.
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    let ends = |text: &str| text.starts_with(char::is_alphanumeric) && text.ends_with(char::is_alphanumeric);
-    if r#type.chars().all(fits) && ends(r#type) {
+    if is_name(r#type) {
         labels.insert(label::TYPE.into(), r#type.to_owned());
     }
     labels
 }
 
+/// The labels of an agent's pod and claim: ours, and its own.
+pub(crate) fn object_labels(
+    instance: &str,
+    id: &AgentId,
+    spec: &ParallaxAgentSpec,
+) -> BTreeMap<String, String> {
+    let mut all = labels(instance, id, &spec.r#type);
+    all.extend(agent_labels(&spec.labels));
+    all
+}
+
+/// The labels of an agent as the cluster can have them: under a prefix of their own, so that none stands in the place of a label that
+/// selectors and policies look at. Those whose key or value is no good for a label of the cluster are left out.
+pub(crate) fn agent_labels(labels: &BTreeMap<String, String>) -> impl Iterator<Item = (String, String)> {
+    let fit = labels.iter().filter(|(key, value)| is_name(key) && (value.is_empty() || is_name(value)));
+    fit.map(|(key, value)| (format!("{LABEL_PREFIX}{key}"), value.clone()))
+}
+
+/// Whether text is good for the name or the value of a label.
+fn is_name(text: &str) -> bool {
+    let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    text.len() <= MAX_LABEL
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        && ends(text.chars().next())
+        && ends(text.chars().next_back())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resource::ParallaxAgentSpec;
 
     #[test]
     fn the_same_name_again_is_another_agent() {
@@ -104,6 +132,32 @@ mod tests {
         assert_eq!(agent_id(&resource).unwrap().as_str(), "reviewer-0f4e2d6b");
         resource.labels_mut().insert(label::ORIGIN.into(), BY_API.into());
         assert_eq!(agent_id(&resource).unwrap().as_str(), "reviewer");
+    }
+
+    #[test]
+    fn labels_of_agents_stay_below_their_prefix() {
+        let long = "x".repeat(64);
+        let labels = [
+            ("team", "web"),
+            ("empty", ""),
+            ("app.kubernetes.io", "runtime"),
+            ("parallax.io/runtime", "other"),
+            ("sentence", "two words"),
+            ("-x", "y"),
+            ("ü", "y"),
+            (long.as_str(), "y"),
+            ("long", long.as_str()),
+        ];
+        let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let given: Vec<String> = agent_labels(&labels).map(|(key, value)| format!("{key}={value}")).collect();
+        assert_eq!(
+            given,
+            [
+                "label.parallax.io/app.kubernetes.io=runtime",
+                "label.parallax.io/empty=",
+                "label.parallax.io/team=web"
+            ]
+        );
     }
 
     #[test]

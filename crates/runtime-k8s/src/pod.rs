@@ -112,7 +112,7 @@ pub(crate) fn pod(resource: &ParallaxAgent, id: &AgentId, config: &PodConfig) ->
         metadata: ObjectMeta {
             name: Some(names::pod(id)),
             namespace: resource.namespace(),
-            labels: Some(over(&place.labels, names::labels(&config.instance, id, &spec.r#type))),
+            labels: Some(over(&place.labels, names::object_labels(&config.instance, id, spec))),
             annotations: Some(over(&place.annotations, own)),
             owner_references: resource.controller_owner_ref(&()).map(|owner| vec![owner]),
             ..ObjectMeta::default()

@@ -23,7 +23,7 @@ pub(crate) fn launch(id: &AgentId) -> Launch {
         capabilities: Vec::new(),
         role: None,
         class: None,
-        labels: Default::default(),
+        labels: [("team".to_owned(), "web".to_owned()), (label::SERVER.to_owned(), "other".to_owned())].into(),
         workdir: None,
         workspace: None,
         model: None,

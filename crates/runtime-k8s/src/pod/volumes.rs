@@ -151,7 +151,7 @@ pub(crate) fn claim(
         metadata: ObjectMeta {
             name: Some(names::claim(id)),
             namespace: resource.namespace(),
-            labels: Some(names::labels(instance, id, &resource.spec.r#type)),
+            labels: Some(names::object_labels(instance, id, &resource.spec)),
             owner_references: (!asked.retain)
                 .then(|| resource.controller_owner_ref(&()).map(|owner| vec![owner]))
                 .flatten(),
