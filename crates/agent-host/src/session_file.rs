@@ -1,23 +1,40 @@
 //! Tails the session file: the CLI's own record of its conversation, one JSON object a line.
 
+mod watch;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use glob::Pattern;
 use parallax_profile::SessionFileSource;
 use serde_json::Value;
+use watch::Watch;
 
 use crate::process_tree;
 
 /// Bytes read from a file in one poll; the rest waits for the next.
 const MAX_READ: u64 = 4 * 1024 * 1024;
-/// How often the files are polled while the agent works, and while it does not.
+/// The least time between two polls; while the agent works and the system does not tell when a file grows, also the most.
 const BUSY_INTERVAL: Duration = Duration::from_millis(50);
-const IDLE_INTERVAL: Duration = Duration::from_millis(500);
+/// How often the files are polled while the agent works though the system tells when one grows, and while it does not work
+/// though the system does not tell. When it neither works nor can write unnoticed, nobody looks.
+const SLOW_INTERVAL: Duration = Duration::from_millis(500);
+/// The clock of a file system goes in steps: a file may seem to be older than it is by one of them.
+const CLOCK_STEP: Duration = Duration::from_millis(20);
 /// A longer line is skipped.
 const MAX_LINE: usize = 16 * 1024 * 1024;
+
+/// What was written to the session files since they were last read.
+#[derive(Debug, Default)]
+pub struct SessionFileRead {
+    /// The complete lines; what is not JSON is left out.
+    pub lines: Vec<Value>,
+    /// They were read to their ends.
+    pub is_complete: bool,
+}
 
 /// The session files of one run of the agent's program.
 pub struct SessionFile {
@@ -25,7 +42,13 @@ pub struct SessionFile {
     conversation: String,
     since: SystemTime,
     files: HashMap<PathBuf, Tail>,
-    next_poll_at: Instant,
+    /// The globs, read.
+    patterns: Vec<Pattern>,
+    /// Tells when a file grows, where the system can.
+    watch: Option<Watch>,
+    polled_at: Instant,
+    /// A poll that does not wait for its interval.
+    wanted_at: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -40,11 +63,14 @@ impl SessionFile {
     /// Follows the files that `source` names from their present end on: a resumed conversation is not reported again.
     pub fn follow(source: SessionFileSource, conversation: &str) -> Self {
         let mut file = Self {
+            patterns: patterns(&source),
             source,
             conversation: conversation.to_owned(),
             since: SystemTime::now(),
             files: HashMap::new(),
-            next_poll_at: Instant::now(),
+            watch: Watch::new(),
+            polled_at: Instant::now(),
+            wanted_at: Some(Instant::now()),
         };
         file.skip_present();
         file
@@ -59,8 +85,13 @@ impl SessionFile {
             return;
         }
         self.source = self.source.renamed(&self.conversation, id);
+        self.patterns = patterns(&self.source);
         id.clone_into(&mut self.conversation);
         self.skip_present();
+        if let Some(watch) = &mut self.watch {
+            watch.renew();
+        }
+        self.wanted_at = Some(Instant::now());
     }
 
     fn skip_present(&mut self) {
@@ -70,29 +101,50 @@ impl SessionFile {
         }
     }
 
-    /// When the next poll is due.
-    pub fn deadline(&self) -> Instant {
-        self.next_poll_at
+    /// When the next poll is due, while the agent is `busy` or not.
+    pub fn deadline(&self, busy: bool) -> Option<Instant> {
+        let is_told = self.watch.as_ref().is_some_and(Watch::is_whole);
+        let interval = match (busy, is_told) {
+            (true, false) => Some(BUSY_INTERVAL),
+            (true, true) | (false, false) => Some(SLOW_INTERVAL),
+            (false, true) => None,
+        };
+        let regular = interval.map(|interval| self.polled_at + interval);
+        regular.into_iter().chain(self.wanted_at).min()
     }
 
     /// The files are about to grow: poll at once.
     pub fn poll_soon(&mut self, now: Instant) {
-        self.next_poll_at = now;
+        self.wanted_at = Some(now);
     }
 
-    /// Polls when it is due. While the agent is `busy` the next poll comes soon.
-    pub fn step(&mut self, busy: bool, now: Instant) -> Vec<Value> {
-        if now < self.next_poll_at {
-            return Vec::new();
+    /// Resolves when a file may have grown: then a poll is due soon. Cancel-safe.
+    pub async fn grown(&mut self) {
+        match &mut self.watch {
+            Some(watch) => watch.changed().await,
+            None => std::future::pending().await,
         }
-        self.next_poll_at = now + if busy { BUSY_INTERVAL } else { IDLE_INTERVAL };
-        self.poll()
+        let soon = self.polled_at + BUSY_INTERVAL;
+        self.wanted_at = Some(self.wanted_at.map_or(soon, |at| at.min(soon)));
     }
 
-    /// The complete lines that were written since the last poll; what is not JSON is skipped.
-    fn poll(&mut self) -> Vec<Value> {
+    /// Polls when it is due.
+    pub fn step(&mut self, busy: bool, now: Instant) -> Option<SessionFileRead> {
+        if self.deadline(busy).is_none_or(|at| at > now) {
+            return None;
+        }
+        let read = self.poll();
+        self.polled_at = now;
+        // What could not be read to its end is there all the same.
+        self.wanted_at = (!read.is_complete).then_some(now + BUSY_INTERVAL);
+        Some(read)
+    }
+
+    /// Reads what was written since the last poll.
+    fn poll(&mut self) -> SessionFileRead {
+        self.watch_own();
         let grown: Vec<PathBuf> = self.matching().into_iter().filter(|path| self.has_grown(path)).collect();
-        let mut lines = Vec::new();
+        let mut read = SessionFileRead { lines: Vec::new(), is_complete: true };
         for path in &grown {
             let tail = self.files.entry(path.clone()).or_default();
             if !tail.is_own {
@@ -100,10 +152,19 @@ impl SessionFile {
                 tail.is_own = first_line_matches(path, &self.source.first) && is_proved();
             }
             if tail.is_own {
-                lines.extend(tail.read(path));
+                read.is_complete &= tail.read(path, &mut read.lines);
             }
         }
-        lines
+        read
+    }
+
+    /// Before anything is read: what is written after that wakes.
+    fn watch_own(&mut self) {
+        let Some(watch) = &mut self.watch else { return };
+        let names_files = |path: &&PathBuf| self.patterns.iter().any(|pattern| pattern.matches_path(path));
+        let own = self.files.iter().filter(|(_, tail)| tail.is_own).map(|(path, _)| path);
+        let own: Vec<PathBuf> = own.filter(names_files).cloned().collect();
+        watch.follow(&self.source.globs, &own);
     }
 
     /// Whether a file was written to since the program was started and since it was last read.
@@ -111,13 +172,17 @@ impl SessionFile {
         let Ok(meta) = path.metadata() else { return false };
         match self.files.get(path) {
             Some(tail) => meta.len() > tail.offset,
-            None => meta.modified().is_ok_and(|at| at >= self.since),
+            None => meta.modified().is_ok_and(|at| at + CLOCK_STEP >= self.since),
         }
     }
 
     fn matching(&self) -> Vec<PathBuf> {
         self.source.globs.iter().filter_map(|pattern| glob::glob(pattern).ok()).flatten().flatten().collect()
     }
+}
+
+fn patterns(source: &SessionFileSource) -> Vec<Pattern> {
+    source.globs.iter().filter_map(|glob| Pattern::new(glob).ok()).collect()
 }
 
 /// Whether the first line of a file has the values that the agent's own file has.
@@ -160,24 +225,26 @@ fn is_writable(info: &str) -> bool {
 }
 
 impl Tail {
-    fn read(&mut self, path: &Path) -> Vec<Value> {
+    /// Adds the lines that are complete. Says whether the file was read to its end; half a line at the end is none.
+    fn read(&mut self, path: &Path, lines: &mut Vec<Value>) -> bool {
         let mut bytes = Vec::new();
         let read = File::open(path).and_then(|mut file| {
             file.seek(SeekFrom::Start(self.offset))?;
             file.take(MAX_READ).read_to_end(&mut bytes)
         });
-        let Ok(read) = read else { return Vec::new() };
+        let Ok(read) = read else { return false };
         self.offset += read as u64;
         self.partial.extend_from_slice(&bytes);
-        let Some(end) = self.partial.iter().rposition(|byte| *byte == b'\n') else {
-            if self.partial.len() > MAX_LINE {
-                self.partial.clear();
-            }
-            return Vec::new();
-        };
-        let rest = self.partial.split_off(end + 1);
-        let whole = std::mem::replace(&mut self.partial, rest);
-        whole.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+        if let Some(end) = self.partial.iter().rposition(|byte| *byte == b'\n') {
+            let rest = self.partial.split_off(end + 1);
+            let whole = std::mem::replace(&mut self.partial, rest);
+            let split = whole.split(|byte| *byte == b'\n');
+            lines.extend(split.filter_map(|line| serde_json::from_slice::<Value>(line).ok()));
+        }
+        if self.partial.len() > MAX_LINE {
+            self.partial.clear();
+        }
+        (read as u64) < MAX_READ && self.partial.is_empty()
     }
 }
 
@@ -200,19 +267,19 @@ mod tests {
         drop((reader, writer));
     }
 
-    #[test]
-    fn another_conversation_is_followed_by_its_id() {
+    #[tokio::test]
+    async fn another_conversation_is_followed_by_its_id() {
         let dir = tempfile::tempdir().unwrap();
         let glob = |id: &str| dir.path().join(format!("{id}.jsonl")).display().to_string();
         let source = SessionFileSource { globs: vec![glob("first")], ..SessionFileSource::default() };
         let mut file = SessionFile::follow(source, "first");
         fs::write(glob("first"), "1\n").unwrap();
         fs::write(glob("other"), "2\n").unwrap();
-        assert_eq!(file.poll(), [1], "another agent's file lies beside it");
+        assert_eq!(file.poll().lines, [1], "another agent's file lies beside it");
         file.follow_conversation("*");
         fs::write(glob("second"), "").unwrap();
         file.follow_conversation("second");
         fs::write(glob("second"), "3\n").unwrap();
-        assert_eq!(file.poll(), [3]);
+        assert_eq!(file.poll().lines, [3]);
     }
 }

@@ -59,6 +59,8 @@ pub enum DetectorInput<'a> {
         /// The line.
         line: &'a Value,
     },
+    /// The session file was read to its end: all that was written by now is known.
+    SessionFileRead,
     /// Enter was written for a message.
     Submitted,
     /// The deadline has come.
@@ -104,6 +106,8 @@ pub struct Detector {
     only_background_works: bool,
     /// Tasks that run on in the background, as the last report of an end has it.
     background: usize,
+    /// When the session file was last read to its end, if one is followed.
+    record_read_at: Option<Duration>,
     due: Option<Duration>,
 }
 
@@ -140,6 +144,7 @@ impl Detector {
             reported_failure: None,
             is_version_reported: false,
             background: 0,
+            record_read_at: None,
             due: None,
             look: None,
             changed_at: Duration::ZERO,
@@ -203,6 +208,7 @@ impl Detector {
                     events.extend(self.on_report(now, report, rule.over.map(|outcome| (outcome, false))));
                 }
             }
+            DetectorInput::SessionFileRead => self.record_read_at = Some(now),
             // An Enter that answers a start-up dialog begins nothing.
             DetectorInput::Submitted => {
                 self.is_entered = self.scan.dialog.is_none();
@@ -247,6 +253,17 @@ impl Detector {
     /// Whether a turn is over by all signs, and only its answer is awaited: what comes now still belongs to it.
     pub fn is_closing(&self) -> bool {
         self.turn.due().is_some()
+    }
+
+    /// Whether a turn will end without its answer unless the session file has it: it is to be read now, whenever it was read
+    /// last, and [`DetectorInput::SessionFileRead`] is to follow.
+    pub fn awaits_record(&self, now: Duration) -> bool {
+        self.record_read_at.is_some() && self.turn.awaits_answer(now)
+    }
+
+    /// A session file is followed, and will be read when [`Self::awaits_record`] says so.
+    pub fn follow_record(&mut self) {
+        self.record_read_at = self.record_read_at.or(Some(Duration::ZERO));
     }
 
     /// What is concluded now.
@@ -305,7 +322,7 @@ impl Detector {
             if awaits_idle && works && self.turn.is_running() {
                 self.turn.may_be_over(outcome, now);
             } else if self.turn.is_held() {
-                self.turn.close_again(outcome, now + LAST_WORDS);
+                self.turn.close_again(outcome, now, LAST_WORDS);
             } else {
                 events.extend(self.turn.over(outcome));
             }

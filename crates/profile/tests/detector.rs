@@ -76,6 +76,12 @@ impl Session {
         self
     }
 
+    /// This process, or the whole machine, stands still: nothing is looked at meanwhile.
+    fn stands_still(&mut self, milliseconds: u64) -> &mut Self {
+        self.now += Duration::from_millis(milliseconds);
+        self
+    }
+
     fn typed(&mut self) -> &mut Self {
         self.signal(DetectorInput::Submitted);
         self
@@ -202,6 +208,44 @@ fn a_task_in_the_background_is_no_turn() {
     assert_eq!((claude.seen().status, claude.seen().background), (AgentStatus::Ready, 1));
     claude.typed().prints(CLAUDE_BUSY).passes(200);
     assert_eq!(claude.seen().status, AgentStatus::Busy, "the next message");
+}
+
+#[test]
+fn a_turn_does_not_give_up_on_what_nobody_has_read() {
+    let mut codex = Session::ready("codex", CODEX_COMPOSER);
+    codex.detector.follow_record();
+    codex.typed().reports("working").passes(300).reports("done");
+    // Stopped for longer than the answer is waited for, or so busy that its timer comes first.
+    codex.stands_still(30_000).signal(DetectorInput::Tick);
+    assert_eq!(codex.facts(), [taken(None)], "it waits again: what was written meanwhile lies there unread");
+    let due = codex.detector.deadline().expect("it does not wait for ever");
+    codex.now = due;
+    assert!(codex.detector.awaits_record(codex.now));
+    codex.signal(DetectorInput::Tick);
+    assert_eq!(codex.facts(), [], "the file was not read since");
+    let answer = json!({"payload": {"type": "task_complete", "last_agent_message": "late"}});
+    codex.record(answer).signal(DetectorInput::SessionFileRead);
+    let facts = codex.facts();
+    assert!(
+        matches!(&facts[..], [DetectorEvent::Answer { text, .. }, DetectorEvent::TurnOver { .. }] if text == "late"),
+        "{facts:?}"
+    );
+}
+
+#[test]
+fn a_session_file_that_cannot_be_read_holds_no_turn_for_ever() {
+    let mut codex = Session::ready("codex", CODEX_COMPOSER);
+    codex.detector.follow_record();
+    codex.typed().reports("working").passes(300).reports("done").passes(5000);
+    assert_eq!(codex.facts(), [taken(None)]);
+    for _ in 0..30 {
+        // As a session does that polls and cannot read.
+        codex.stands_still(500).signal(DetectorInput::Tick);
+    }
+    assert_eq!(codex.facts(), [over(Outcome::Completed)]);
+    codex.typed().reports("working").passes(300).reports("done").passes(3000);
+    codex.signal(DetectorInput::SessionFileRead);
+    assert_eq!(codex.facts(), [taken(None), over(Outcome::Completed)], "read, and nothing is there");
 }
 
 #[test]

@@ -9,7 +9,6 @@ use parallax_api::agent::EnvValue;
 use parallax_api::{Code, Problem, TerminalSize};
 use parallax_profile::program::on_path;
 use parallax_profile::{Command, Conversation, Detector, Launch, PreparedFile, Profile, TemplateContext};
-use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::context::SessionContext;
@@ -17,7 +16,7 @@ use super::exec_limits;
 use crate::container::out_of_memory_kills;
 use crate::hook::{AGENT_ID, HOST_SOCKET};
 use crate::reaper::ProcessExit;
-use crate::session_file::SessionFile;
+use crate::session_file::{SessionFile, SessionFileRead};
 use crate::terminal::Terminal;
 
 /// The agent's program on its terminal.
@@ -44,6 +43,8 @@ pub enum ProcessEvent {
     OutputEnded,
     /// The program ended.
     Exited(ProcessExit),
+    /// Its session file may have grown.
+    Recorded,
 }
 
 impl AgentProcess {
@@ -69,6 +70,9 @@ impl AgentProcess {
         let oom_kills = context.in_container.then(out_of_memory_kills).flatten();
         let terminal = Terminal::spawn(&command, &launch.workdir, size)?;
         let mut detector = Detector::new(profile.clone());
+        if session_file.is_some() {
+            detector.follow_record();
+        }
         if let Some(seconds) = launch.stall_seconds {
             detector.set_stall_after(Duration::from_secs(seconds));
         }
@@ -110,6 +114,7 @@ impl AgentProcess {
                 self.ended = Some((Instant::now(), end));
                 ProcessEvent::Exited(end)
             }
+            () = grown(self.session_file.as_mut()) => ProcessEvent::Recorded,
         }
     }
 
@@ -140,14 +145,14 @@ impl AgentProcess {
         self.spawned.elapsed()
     }
 
-    /// When the session file is polled next.
-    pub fn session_file_deadline(&self) -> Option<Instant> {
-        self.session_file.as_ref().map(SessionFile::deadline)
+    /// When the session file is polled next, while the agent is `busy` or not.
+    pub fn session_file_deadline(&self, busy: bool) -> Option<Instant> {
+        self.session_file.as_ref().and_then(|file| file.deadline(busy))
     }
 
-    /// New lines of the session file, when a poll is due. While the agent is `busy` polls are frequent.
-    pub fn read_session_file(&mut self, busy: bool, now: Instant) -> Vec<Value> {
-        self.session_file.as_mut().map(|file| file.step(busy, now)).unwrap_or_default()
+    /// What is new in the session file, when a poll is due. While the agent is `busy` polls are frequent.
+    pub fn read_session_file(&mut self, busy: bool, now: Instant) -> Option<SessionFileRead> {
+        self.session_file.as_mut().and_then(|file| file.step(busy, now))
     }
 
     /// The session file is about to grow.
@@ -155,6 +160,13 @@ impl AgentProcess {
         if let Some(file) = &mut self.session_file {
             file.poll_soon(now);
         }
+    }
+}
+
+async fn grown(file: Option<&mut SessionFile>) {
+    match file {
+        Some(file) => file.grown().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -187,7 +187,7 @@ impl Runner {
     fn on_process_event(&mut self, event: ProcessEvent) {
         match event {
             ProcessEvent::Output(bytes) => self.on_output(&bytes),
-            ProcessEvent::OutputEnded => {}
+            ProcessEvent::OutputEnded | ProcessEvent::Recorded => {}
             ProcessEvent::Exited(exit) => {
                 tracing::info!(code = exit.code, signal = exit.signal, "the program ended");
             }

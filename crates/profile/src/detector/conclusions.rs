@@ -18,7 +18,7 @@ use crate::profile::report::ReportedState;
 impl Detector {
     /// Draws the conclusions.
     pub(super) fn conclude(&mut self, now: Duration) -> Vec<DetectorEvent> {
-        let mut events = self.turn.tick(now);
+        let mut events = self.turn.tick(now, self.record_read_at);
         let claim = self.claims.best(now).cloned();
         events.extend(self.end_in_background(now, claim.as_ref()));
         let claim = claim.map(|claim| self.without_background(claim));
@@ -50,7 +50,7 @@ impl Detector {
                 }
                 _ => {}
             }
-            events.extend(self.turn.tick(now));
+            events.extend(self.turn.tick(now, self.record_read_at));
         }
         let is_busy = self.observation.status == AgentStatus::Busy;
         self.observation.background = self.background.max(self.scan.background);
@@ -238,7 +238,7 @@ impl Detector {
             Outcome::Interrupted => Duration::from_millis(answer.wait_ms).min(LAST_WORDS),
             Outcome::Completed => Duration::from_millis(answer.wait_ms),
         };
-        self.turn.close(outcome, now + wait);
+        self.turn.close(outcome, now, wait);
     }
 
     /// Whether some report holds the whole answer of a turn.

@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use crate::observation::{DetectorEvent, Outcome, Source};
 
+/// Who is asked so much later than it wanted to be stood still.
+const LATE: Duration = Duration::from_millis(100);
+/// How long a turn waits for its answer beyond its time, because this process stood still or its session file cannot be read.
+const MAX_STALL: Duration = Duration::from_secs(10);
+
 /// The current turn.
 #[derive(Debug, Default)]
 pub(super) struct Turn {
@@ -21,13 +26,32 @@ pub(super) struct Turn {
     /// Whether the session file had that answer: then it will have the next one, too.
     is_recorded: bool,
     /// It is over by all signs, but its answer may still come.
-    closing: Option<(Outcome, Duration)>,
+    closing: Option<Closing>,
     /// The CLI reported its end, and when, but it may go on: a hook of the user's own can send the agent back to work.
     reported_end: Option<(Outcome, Duration)>,
     /// The last turn was closed without waiting any longer: what ended it may still be reported.
     given_up: bool,
     /// The last turn ended before its prompt was reported, so the report may still come.
     unprompted: bool,
+}
+
+/// A turn that ends when its answer comes, or at `due`.
+#[derive(Clone, Copy, Debug)]
+struct Closing {
+    outcome: Outcome,
+    due: Duration,
+    /// How long the answer is waited for.
+    wait: Duration,
+    /// How long more than that, because this process or the machine stood still meanwhile.
+    stalled: Duration,
+    /// It was asked in time, and waits for the session file only.
+    asked: bool,
+}
+
+impl Closing {
+    fn new(outcome: Outcome, now: Duration, wait: Duration) -> Self {
+        Self { outcome, due: now + wait, wait, stalled: Duration::ZERO, asked: false }
+    }
 }
 
 #[derive(Debug)]
@@ -62,7 +86,7 @@ impl Turn {
         // A session file is read a moment later: the first prompt it has after the end is the one that has ended.
         let is_late = text.is_some() && !self.prompted;
         let mut events = match self.closing {
-            Some((outcome, _)) if !is_late => self.end(outcome),
+            Some(closing) if !is_late => self.end(closing.outcome),
             _ => Vec::new(),
         };
         if !self.open {
@@ -109,10 +133,10 @@ impl Turn {
         Some(DetectorEvent::Answer { text, id, source })
     }
 
-    /// It is over by all signs: ends at `due` unless its answer comes before.
-    pub fn close(&mut self, outcome: Outcome, due: Duration) {
+    /// It is over by all signs: ends after `wait` unless its answer comes before.
+    pub fn close(&mut self, outcome: Outcome, now: Duration, wait: Duration) {
         if self.is_running() {
-            self.closing = Some((outcome, due));
+            self.closing = Some(Closing::new(outcome, now, wait));
         }
     }
 
@@ -123,20 +147,22 @@ impl Turn {
 
     /// Work goes on after all: the CLI was idle for a moment before it came to the prompt.
     pub fn goes_on(&mut self) {
-        if self.open && !self.prompted && matches!(self.closing, Some((Outcome::Interrupted, _))) {
+        let is_interrupted =
+            |closing: Option<Closing>| closing.is_some_and(|it| it.outcome == Outcome::Interrupted);
+        if self.open && !self.prompted && is_interrupted(self.closing) {
             self.closing = None;
         }
     }
 
     /// As [`Self::close`], also when it is closing already.
-    pub fn close_again(&mut self, outcome: Outcome, due: Duration) {
-        self.closing = Some((outcome, due));
+    pub fn close_again(&mut self, outcome: Outcome, now: Duration, wait: Duration) {
+        self.closing = Some(Closing::new(outcome, now, wait));
     }
 
     /// What a closing turn waits for has come.
     pub fn wait_no_longer(&mut self) {
-        if let Some((_, due)) = &mut self.closing {
-            *due = Duration::ZERO;
+        if let Some(closing) = &mut self.closing {
+            (closing.due, closing.wait) = (Duration::ZERO, Duration::ZERO);
         }
     }
 
@@ -168,19 +194,38 @@ impl Turn {
 
     /// When it ends if nothing more comes.
     pub fn due(&self) -> Option<Duration> {
-        self.closing.map(|(_, due)| due)
+        self.closing.map(|closing| closing.due)
     }
 
-    /// Ends it when it has waited long enough.
-    pub fn tick(&mut self, now: Duration) -> Vec<DetectorEvent> {
-        match self.closing {
-            Some((outcome, due)) if due <= now => {
-                let events = self.end(outcome);
-                self.given_up = due > Duration::ZERO;
-                events
+    /// Whether its answer has been waited for long enough by the clock, so that all that is written may be read once more.
+    pub fn awaits_answer(&self, now: Duration) -> bool {
+        self.closing.is_some_and(|closing| !closing.wait.is_zero() && closing.due <= now)
+    }
+
+    /// Ends it when it has waited long enough. Time in which nobody looked is no waiting: what would have come in it may lie
+    /// there unread. So it waits for as long again when it is asked too late, and where its answer comes from a session file
+    /// (`is_read`: when that was last read to its end), until that was read after the wait. Not for ever: for [`MAX_STALL`].
+    pub fn tick(&mut self, now: Duration, is_read: Option<Duration>) -> Vec<DetectorEvent> {
+        let Some(closing) = self.closing.as_mut().filter(|closing| closing.due <= now) else {
+            return Vec::new();
+        };
+        if !closing.wait.is_zero() {
+            let late = now.saturating_sub(closing.due);
+            if !closing.asked && late > LATE && closing.stalled < MAX_STALL {
+                let again = late.min(closing.wait);
+                closing.stalled += again;
+                closing.due = now + again;
+                return Vec::new();
             }
-            _ => Vec::new(),
+            closing.asked = true;
+            if is_read.is_some_and(|at| at < closing.due) && late < MAX_STALL {
+                return Vec::new();
+            }
         }
+        let (outcome, due) = (closing.outcome, closing.due);
+        let events = self.end(outcome);
+        self.given_up = due > Duration::ZERO;
+        events
     }
 
     /// Whether the answer is held until the session file has it as well.
@@ -241,31 +286,35 @@ mod tests {
         assert_eq!(turn.begin(None), [taken(None)]);
         assert_eq!(turn.begin(Some("hi".into())), [taken(Some("hi"))], "the text may follow");
         assert_eq!(turn.begin(None), [], "work goes on");
-        turn.close(Outcome::Completed, NOW);
+        turn.close(Outcome::Completed, Duration::ZERO, NOW);
         turn.answer("hello".into(), None, Source::Hook);
         assert_eq!(turn.over(Outcome::Completed), [over(Outcome::Completed)]);
-        assert_eq!(turn.tick(NOW), [], "it is over once");
+        assert_eq!(turn.tick(NOW, None), [], "it is over once");
     }
 
     #[test]
     fn idle_before_the_prompt_is_no_end() {
         let mut turn = Turn::default();
         turn.begin(None);
-        turn.close(Outcome::Interrupted, NOW);
+        turn.close(Outcome::Interrupted, Duration::ZERO, NOW);
         turn.goes_on();
-        assert_eq!(turn.tick(NOW), [], "it starts up");
+        assert_eq!(turn.tick(NOW, None), [], "it starts up");
         turn.begin(Some("hi".into()));
-        turn.close(Outcome::Interrupted, NOW);
+        turn.close(Outcome::Interrupted, Duration::ZERO, NOW);
         turn.goes_on();
-        assert_eq!(turn.tick(NOW), [over(Outcome::Interrupted)], "what came to its prompt was interrupted");
+        assert_eq!(
+            turn.tick(NOW, None),
+            [over(Outcome::Interrupted)],
+            "what came to its prompt was interrupted"
+        );
     }
 
     #[test]
     fn an_end_that_is_told_late_is_not_told_twice() {
         let mut turn = Turn::default();
         turn.begin(None);
-        turn.close(Outcome::Completed, NOW);
-        assert_eq!(turn.tick(NOW), [over(Outcome::Completed)]);
+        turn.close(Outcome::Completed, Duration::ZERO, NOW);
+        assert_eq!(turn.tick(NOW, None), [over(Outcome::Completed)]);
         assert_eq!(turn.over(Outcome::Completed), []);
     }
 
@@ -306,7 +355,7 @@ mod tests {
     fn a_new_turn_ends_the_one_that_waits() {
         let mut turn = Turn::default();
         turn.begin(None);
-        turn.close(Outcome::Completed, NOW);
+        turn.close(Outcome::Completed, Duration::ZERO, NOW);
         assert_eq!(turn.begin(None), [over(Outcome::Completed), taken(None)]);
     }
 

@@ -20,11 +20,11 @@ struct Duty {
     step: fn(&mut Runner, Instant),
 }
 
-/// In the order in which they run: what is seen, what is typed, what is published, and the end.
+/// In the order in which they run: what is seen and read, what follows from it, what is typed, what is published, and the end.
 const DUTIES: [Duty; 13] = [
     Duty { deadline: |runner, _| runner.output.deadline(), step: Runner::scan },
+    Duty { deadline: |runner, _| runner.session_file_deadline(), step: Runner::read_session_file },
     Duty { deadline: |runner, _| runner.detector_deadline(), step: Runner::tick },
-    Duty { deadline: |runner, _| runner.process.session_file_deadline(), step: Runner::read_session_file },
     Duty { deadline: |runner, _| runner.input.deadline(), step: Runner::press_keys },
     Duty { deadline: Runner::delivery_deadline, step: Runner::deliver },
     Duty { deadline: |runner, _| runner.dialogs.deadline(), step: Runner::press_in_dialogs },
@@ -73,10 +73,30 @@ impl Runner {
         }
     }
 
+    /// Whether the program is about to write to its session file.
+    fn is_recording(&self) -> bool {
+        self.messaging.is_delivering()
+            || self.observation().status == AgentStatus::Busy
+            || self.process.detector.is_closing()
+    }
+
+    fn session_file_deadline(&self) -> Option<Instant> {
+        self.process.session_file_deadline(self.is_recording())
+    }
+
     fn read_session_file(&mut self, now: Instant) {
-        let busy = self.messaging.is_delivering() || self.observation().status == AgentStatus::Busy;
-        for line in &self.process.read_session_file(busy, now) {
+        let busy = self.is_recording();
+        // However long nobody looked: what was written meanwhile counts before a turn gives up on it.
+        let is_awaited = self.process.detector.awaits_record(self.process.age());
+        if is_awaited {
+            self.process.poll_session_file_soon(now);
+        }
+        let Some(read) = self.process.read_session_file(busy, now) else { return };
+        for line in &read.lines {
             self.observe(DetectorInput::SessionFile { line });
+        }
+        if is_awaited && read.is_complete {
+            self.observe(DetectorInput::SessionFileRead);
         }
     }
 
