@@ -8,7 +8,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, getpid, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process, test_kill_process, waitid};
 
 /// How often the tree is read while it is being killed.
 const KILL_INTERVAL: Duration = Duration::from_millis(20);
@@ -33,6 +33,50 @@ pub struct ProcInfo {
 
 /// Every living process below this one; zombies do not count.
 pub fn descendants() -> Vec<ProcInfo> {
+    if !has_children() {
+        return Vec::new();
+    }
+    let own = getpid().as_raw_nonzero().get();
+    let mut found = Vec::new();
+    let mut pending = vec![own];
+    while let Some(parent) = pending.pop() {
+        let Some(children) = children(parent) else {
+            if parent == own {
+                return descendants_among_all();
+            }
+            // It has ended meanwhile, and what it had is this process's now.
+            continue;
+        };
+        for (_, process) in children.into_iter().filter_map(|pid| read_stat(pid)) {
+            pending.push(process.pid);
+            found.push(process);
+        }
+    }
+    found
+}
+
+/// Whether this process has any child, dead or alive. Without one there is nothing below it: orphans become its children.
+fn has_children() -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    !matches!(waitid(WaitId::All, options), Err(Errno::CHILD))
+}
+
+/// The children of a process as the kernel lists them, thread by thread; while others end it may leave some out. `None`: it is
+/// gone, or the kernel has no such lists.
+fn children(pid: i32) -> Option<Vec<i32>> {
+    let mut found = Vec::new();
+    let mut is_listed = false;
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
+        if let Ok(list) = fs::read_to_string(thread.path().join("children")) {
+            is_listed = true;
+            found.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+        }
+    }
+    is_listed.then_some(found)
+}
+
+/// The same from every process of the machine: slower by as many as there are.
+fn descendants_among_all() -> Vec<ProcInfo> {
     let mut children: HashMap<i32, Vec<ProcInfo>> = HashMap::new();
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     for entry in entries.flatten() {
@@ -82,7 +126,11 @@ impl KillAll {
         if now < self.next_at {
             return false;
         }
-        let left = descendants();
+        let mut left = descendants();
+        // The quick look may leave out who came or went in that moment: what counts is that nobody is there.
+        if left.is_empty() && has_children() {
+            left = descendants_among_all();
+        }
         if left.is_empty() {
             return true;
         }

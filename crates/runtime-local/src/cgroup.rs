@@ -14,6 +14,9 @@ use crate::process::Process;
 /// Hierarchies of version 1 in which a group of its own changes nothing for its members.
 const HARMLESS: [&str; 3] = ["name=systemd", "pids", "freezer"];
 
+/// What the name of an agent's group begins with.
+const PREFIX: &str = "parallax-agent-";
+
 /// Moves the process into a group of this agent. What it starts from now on is in it, too.
 pub(crate) fn enter(id: &AgentId, process: Process) -> io::Result<()> {
     let Some(parent) = own_group() else { return Err(io::ErrorKind::Unsupported.into()) };
@@ -25,14 +28,14 @@ pub(crate) fn enter(id: &AgentId, process: Process) -> io::Result<()> {
     fs::write(group.join("cgroup.procs"), process.pid.to_string())
 }
 
-/// Whether the process is in the group of this agent, or in one below it.
-pub(crate) fn is_member(id: &AgentId, process: Process) -> bool {
-    let name = name(id);
+/// The agents in whose group, or in one below it, the process is.
+pub(crate) fn members_of(process: Process) -> Vec<String> {
     let groups = fs::read_to_string(format!("/proc/{}/cgroup", process.pid)).unwrap_or_default();
-    groups
-        .lines()
-        .filter_map(|line| line.splitn(3, ':').nth(2))
-        .any(|path| path.split('/').any(|part| part == name))
+    let paths = groups.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    paths
+        .flat_map(|path| path.split('/'))
+        .filter_map(|part| Some(part.strip_prefix(PREFIX)?.to_owned()))
+        .collect()
 }
 
 /// Removes the group, which must be empty. One that was made by a server in another group stays, empty.
@@ -44,7 +47,7 @@ pub(crate) fn remove(id: &AgentId) {
 }
 
 fn name(id: &AgentId) -> String {
-    format!("parallax-agent-{id}")
+    format!("{PREFIX}{id}")
 }
 
 /// The directory of the group that this server is in.

@@ -8,8 +8,8 @@ use parallax_runtime_core::HostAddress;
 use parallax_runtime_core::host::HostClient;
 
 use crate::agent_dir::AgentDir;
+use crate::census::{self, Census, Marks};
 use crate::cgroup;
-use crate::launch::AGENT_ID;
 use crate::process::{self, Process};
 
 /// How long a host that was released may take to go.
@@ -37,9 +37,8 @@ pub(crate) async fn remove(dir: &AgentDir, id: &AgentId, grace: Duration) -> Res
 pub(crate) async fn kill(dir: &AgentDir, id: &AgentId) -> Result<(), Problem> {
     let host = dir.host();
     for _ in 0..ROUNDS {
-        let id = id.clone();
-        let left =
-            tokio::task::spawn_blocking(move || members(host, &id)).await.map_err(Problem::internal)?;
+        let census = census::now().await?;
+        let left = members(host, id, &census);
         if left.is_empty() {
             return Ok(());
         }
@@ -57,20 +56,11 @@ pub(crate) async fn kill(dir: &AgentDir, id: &AgentId) -> Result<(), Problem> {
 /// The living processes of an agent: its host and what is below it, what is in its control group, and what carries its mark: a
 /// process that was orphaned, or moved to a session of its own, still has the environment it began with. Never this
 /// server or what it was started by, whatever marks they carry.
-fn members(host: Option<Process>, id: &AgentId) -> Vec<Process> {
-    let mark = format!("{AGENT_ID}={id}");
-    let all = process::all();
-    let spared = process::lineage(&all);
-    let below =
-        host.filter(|host| host.lives()).map(|host| process::descendants(host, &all)).unwrap_or_default();
+fn members(host: Option<Process>, id: &AgentId, census: &Census) -> Vec<Process> {
+    let lives = |host: &Process| census.living.contains_key(host);
+    let host = host.filter(lives);
+    let below = host.map(|host| process::descendants(host, &census.all)).unwrap_or_default();
     let below: BTreeSet<Process> = below.into_iter().map(|stat| stat.process).chain(host).collect();
-    all.iter()
-        .filter(|stat| !stat.zombie && !spared.contains(&stat.process.pid))
-        .map(|stat| stat.process)
-        .filter(|process| {
-            below.contains(process)
-                || process::has_variable(*process, mark.as_bytes())
-                || cgroup::is_member(id, *process)
-        })
-        .collect()
+    let belongs = |(process, marks): &(&Process, &Marks)| below.contains(process) || marks.name(id);
+    census.living.iter().filter(belongs).map(|(process, _)| *process).collect()
 }

@@ -4,6 +4,7 @@
 //!   under the state directory, and reached by the Unix socket in it.
 //!   - `launch` starts one; `agent_dir` knows what a directory holds and whether its host lives; `end` takes an agent's
 //!     processes away, to the last one; `types` says which CLIs are installed.
+//!   - `census` is every process of the machine with its marks, looked at once for all who ask at the same time.
 //!   - `process` reads `/proc` and signals processes without ever meeting a stranger that got a dead one's number.
 //! - [`LocalConfig`] and [`build`]: this backend in a [`RuntimeServer`], for the program and for `parallax up`.
 //!
@@ -11,6 +12,7 @@
 
 mod agent_dir;
 mod backend;
+mod census;
 mod cgroup;
 mod config;
 mod end;

@@ -103,12 +103,11 @@ pub(crate) fn descendants(root: Process, all: &[Stat]) -> Vec<Stat> {
 }
 
 /// This process and those that it was started by, by their numbers.
-pub(crate) fn lineage(all: &[Stat]) -> BTreeSet<u32> {
-    let parents: BTreeMap<u32, u32> = all.iter().map(|stat| (stat.process.pid, stat.parent)).collect();
+pub(crate) fn lineage() -> BTreeSet<u32> {
     let mut lineage = BTreeSet::from([1]);
     let mut next = Some(std::process::id());
     while let Some(pid) = next.filter(|pid| lineage.insert(*pid)) {
-        next = parents.get(&pid).copied();
+        next = stat(pid).map(|stat| stat.parent);
     }
     lineage
 }
@@ -116,7 +115,7 @@ pub(crate) fn lineage(all: &[Stat]) -> BTreeSet<u32> {
 /// The hosts among the processes, by the directories they serve.
 pub(crate) fn hosts() -> BTreeMap<PathBuf, Process> {
     let all = all();
-    let spared = lineage(&all);
+    let spared = lineage();
     all.iter()
         .filter(|stat| !stat.zombie && !spared.contains(&stat.process.pid))
         .filter_map(|stat| Some((served_dir(stat.process)?, stat.process)))
@@ -128,7 +127,7 @@ pub(crate) fn hosts() -> BTreeMap<PathBuf, Process> {
 pub(crate) fn is_host(process: Process, dir: &Path) -> bool {
     process.lives()
         && served_dir(process).is_some_and(|served| served == dir)
-        && !lineage(&all()).contains(&process.pid)
+        && !lineage().contains(&process.pid)
         // Looked at last: it is still the same process.
         && process.lives()
 }
@@ -152,10 +151,15 @@ fn owner(process: Process) -> Option<u32> {
     line.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
-/// Whether the process began with this environment variable set so. Processes of other users cannot be looked into.
-pub(crate) fn has_variable(process: Process, assignment: &[u8]) -> bool {
-    fs::read(format!("/proc/{}/environ", process.pid))
-        .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|variable| variable == assignment))
+/// The values that an environment variable of the process began with: more than one where it stands there more than once.
+/// Processes of other users cannot be looked into.
+pub(crate) fn variable(process: Process, name: &str) -> Vec<String> {
+    let Ok(environ) = fs::read(format!("/proc/{}/environ", process.pid)) else { return vec![] };
+    let value = |variable: &[u8]| {
+        let value = variable.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+        String::from_utf8(value.to_vec()).ok()
+    };
+    environ.split(|byte| *byte == 0).filter_map(value).collect()
 }
 
 fn stat(pid: u32) -> Option<Stat> {
