@@ -15,6 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::peer::Peer;
@@ -28,8 +29,10 @@ pub const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
 /// Connections past the bound that wait until others end; more wait in the listener's backlog.
 const SPARE: usize = 32;
-/// How often connections that are too slow are looked for.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+/// Connections that are too slow are looked for when one may be, no more often than this …
+const MIN_SWEEP: Duration = Duration::from_secs(1);
+/// … and no less, while there are any: what a connection does changes unseen. It is less than any of them may take.
+const MAX_SWEEP: Duration = Duration::from_secs(8);
 /// Pause after the system refused a connection, most often for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -61,17 +64,21 @@ pub async fn serve_at_most(
 ) -> anyhow::Result<()> {
     let connections = Connections::new(max_connections);
     let mut tasks = JoinSet::new();
-    let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
+    let mut sweep_at = None;
     loop {
         tokio::select! {
             biased;
             () = shutdown.begun() => break,
             Some(_) = tasks.join_next() => {}
-            _ = sweep.tick() => connections.drop_late(),
+            () = sleep_until(sweep_at) => {
+                connections.drop_late();
+                sweep_at = next_sweep(&connections);
+            }
             accepted = listener.accept(), if connections.count() < max_connections + SPARE => match accepted {
                 Ok((stream, _)) => {
                     let connection = connections.add();
                     connections.make_room();
+                    sweep_at = sweep_at.into_iter().chain(next_sweep(&connections)).min();
                     tasks.spawn(serve_connection(stream, connection, router.clone(), shutdown.clone()));
                 }
                 Err(error) => {
@@ -97,6 +104,20 @@ pub async fn serve_at_most(
         tasks.shutdown().await;
     }
     Ok(())
+}
+
+/// When to look next. `None`: there is no connection.
+fn next_sweep(connections: &Connections) -> Option<Instant> {
+    let now = Instant::now();
+    Some(connections.late_at()?.clamp(now + MIN_SWEEP, now + MAX_SWEEP))
+}
+
+/// Without connections there is nothing to wait for.
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// One connection to its end. A shutdown lets the request in progress finish and ends the connection after it.

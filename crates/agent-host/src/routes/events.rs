@@ -19,8 +19,8 @@ use crate::journal::Journal;
 
 /// Events read from the journal at once.
 const BATCH: usize = 256;
-/// How often a silent stream sends `alive`.
-const ALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// How often a silent stream sends `alive`: it is all that wakes an idle host. Servers wait 30 s for it, also older ones.
+const ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 
 /// Where to resume.
 #[derive(Deserialize)]

@@ -17,7 +17,7 @@ use tokio_util::io::StreamReader;
 use super::HostClient;
 use super::client::{QUICK, accepted, away};
 
-/// A host says something every ten seconds; three times that without a word and the connection is dead.
+/// A host says something every twenty seconds; ten more without a word and the connection is dead.
 const SILENCE: Duration = Duration::from_secs(30);
 /// The longest line, in bytes: an event with a 1 MiB message, every character of it escaped.
 const MAX_LINE: usize = 16 * 1024 * 1024;

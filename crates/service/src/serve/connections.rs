@@ -109,18 +109,23 @@ impl Connections {
 
     /// Drops connections whose head takes too long, or that were idle for too long.
     pub(super) fn drop_late(&self) {
+        let now = Instant::now();
         for connection in self.open() {
-            let (phase, since) = connection.phase();
-            let limit = match phase {
-                Phase::New | Phase::Head => HEAD_TIMEOUT,
-                Phase::Idle => IDLE_TIMEOUT,
-                Phase::Busy | Phase::Upgraded => continue,
-            };
-            if since.elapsed() > limit {
+            if connection.late_at().is_some_and(|at| at <= now) {
                 connection.dropped.cancel();
             }
         }
         self.make_room();
+    }
+
+    /// When the first connection will be late as it looks now; at once while room is to be made. `None`: there is none.
+    pub(super) fn late_at(&self) -> Option<Instant> {
+        let open = self.open();
+        let now = Instant::now();
+        if open.len() > self.0.max {
+            return Some(now);
+        }
+        open.iter().map(|connection| connection.late_at().unwrap_or(now + IDLE_TIMEOUT)).min()
     }
 
     /// Those that are open and not being dropped.
@@ -165,6 +170,16 @@ impl Connection {
         let mut state = lock(&self.state);
         if state.0 != Phase::Upgraded {
             *state = (phase, Instant::now());
+        }
+    }
+
+    /// When it has to go unless it does something. Never while it works.
+    fn late_at(&self) -> Option<Instant> {
+        let (phase, since) = self.phase();
+        match phase {
+            Phase::New | Phase::Head => Some(since + HEAD_TIMEOUT),
+            Phase::Idle => Some(since + IDLE_TIMEOUT),
+            Phase::Busy | Phase::Upgraded => None,
         }
     }
 
