@@ -22,7 +22,7 @@ pub const CLOSE_GOING_AWAY: u16 = 1001;
 /// Close code: a limit is reached, such as that of the viewers of an agent; try again later.
 pub const CLOSE_TRY_AGAIN_LATER: u16 = 1013;
 /// Viewers of one agent's terminal at once, at its host and at its runtime server.
-pub const MAX_VIEWERS: usize = 64;
+pub const MAX_VIEWERS: usize = 256;
 /// The longest message a viewer may send, in bytes: a large paste is one message.
 pub const MAX_VIEWER_MESSAGE: usize = 16 * 1024 * 1024;
 /// The longest control frame a viewer may send in `parallax.terminal.v1`, in bytes.
