@@ -30,6 +30,7 @@ use crate::Problem;
 
 mod agents;
 mod answer;
+mod direct;
 mod events;
 mod filter;
 mod log;

@@ -36,6 +36,9 @@ pub const OUTPUT_READ: usize = 16 * 1024;
 /// The system takes twice as many, for its own needs.
 pub const SEND_BUFFER: usize = 32 * 1024;
 
+/// The same for what a server has sent and its client has not read.
+pub const RECEIVE_BUFFER: u32 = 64 * 1024;
+
 /// The code a terminal socket is closed with where a request would be refused so.
 pub fn close_code(code: Code) -> u16 {
     match code {

@@ -22,7 +22,11 @@ impl Client {
 
     /// Sends, and gives the answer if it is a success.
     pub(super) async fn succeed(&self, request: RequestBuilder) -> Result<Response, Problem> {
-        let response = self.exchange(request).await?;
+        self.accepted(self.exchange(request).await?).await
+    }
+
+    /// The answer, if it is a success.
+    pub(super) async fn accepted(&self, response: Response) -> Result<Response, Problem> {
         let status = response.status();
         if status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS {
             return Ok(response);
@@ -57,19 +61,22 @@ impl Client {
 
     /// No answer: why, and what to do.
     pub(super) fn unreachable(&self, error: &reqwest::Error) -> Problem {
-        let base = &self.base;
         if error.is_timeout() && !error.is_connect() {
+            let base = &self.base;
             return Problem::new(
                 Code::Timeout,
                 format!("{base} did not answer in time; it may still be at work on it"),
             );
         }
+        self.no_answer(&causes(error))
+    }
+
+    /// The same for a cause in words.
+    pub(super) fn no_answer(&self, cause: &str) -> Problem {
+        let base = &self.base;
         Problem::new(
             Code::RuntimeUnavailable,
-            format!(
-                "cannot reach {base}: {}; is the server running there? `parallax up` starts one",
-                causes(error)
-            ),
+            format!("cannot reach {base}: {cause}; is the server running there? `parallax up` starts one"),
         )
     }
 }

@@ -1,4 +1,4 @@
-//! WebSockets over the client's own HTTP connections: the same address, token, TLS and refusals as everything else.
+//! WebSockets: the same address, token, TLS and refusals as everything else.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::error::Error;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use super::Client;
+use super::{Client, direct};
 use crate::terminal::{
     CLOSE_AGENT_ENDED, CLOSE_GOING_AWAY, CLOSE_RUNTIME_UNAVAILABLE, CLOSE_TRY_AGAIN_LATER,
     CLOSE_UNKNOWN_AGENT, OUTPUT_READ,
@@ -74,7 +74,13 @@ impl Client {
         if let Some(protocol) = protocol {
             request = request.header(SEC_WEBSOCKET_PROTOCOL, protocol);
         }
-        let response = self.succeed(request).await?;
+        let request = request.build().map_err(|error| self.unreachable(&error))?;
+        let response = if direct::serves(request.url()) {
+            direct::exchange(&request).await.map_err(|error| self.no_answer(&error.to_string()))?
+        } else {
+            self.http.execute(request).await.map_err(|error| self.unreachable(&error))?
+        };
+        let response = self.accepted(response).await?;
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         if response.status() != StatusCode::SWITCHING_PROTOCOLS
             || header(SEC_WEBSOCKET_ACCEPT) != Some(derive_accept_key(key.as_bytes()).as_str())
