@@ -10,6 +10,7 @@
 //! [`sync()`] follows each runtime's events; [`AgentCache::resync`] asks a runtime for its list.
 
 mod gap;
+mod known;
 mod sync;
 
 use std::collections::{HashMap, HashSet};
@@ -24,6 +25,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
 use crate::runtimes::Runtime;
+pub use known::Known;
 pub use sync::sync;
 
 /// Agents per request when a runtime is asked for its list.
@@ -44,8 +46,18 @@ pub struct AgentCache {
 /// An agent, and when its state was last heard of; never in this process when it was read from the database.
 #[derive(Debug)]
 struct Cached {
-    agent: Agent,
+    known: Arc<Known>,
     heard_at: Option<Instant>,
+}
+
+impl Cached {
+    fn new(agent: Agent, heard_at: Option<Instant>) -> Self {
+        Self { known: Arc::new(Known::new(agent)), heard_at }
+    }
+
+    fn agent(&self) -> &Agent {
+        self.known.agent()
+    }
 }
 
 impl AgentCache {
@@ -55,30 +67,30 @@ impl AgentCache {
     /// When the store fails.
     pub async fn open(published: Arc<dyn PublishedAgents>, log: EventLog) -> Result<Self, StoreError> {
         let agents = published.all().await?.into_iter();
-        let agents = agents.map(|agent| (agent.id.clone(), Cached { agent, heard_at: None })).collect();
+        let agents = agents.map(|agent| (agent.id.clone(), Cached::new(agent, None))).collect();
         Ok(Self { published, log, agents: Mutex::new(agents), lists: Mutex::default() })
     }
 
     /// The agent with this id.
     pub fn get(&self, id: &AgentId) -> Option<Agent> {
-        self.agents().get(id).map(|cached| cached.agent.clone())
+        self.agents().get(id).map(|cached| cached.agent().clone())
     }
 
     /// The name of the runtime that has this agent.
     pub fn runtime_of(&self, id: &AgentId) -> Option<String> {
-        self.agents().get(id).map(|cached| cached.agent.runtime.clone())
+        self.agents().get(id).map(|cached| cached.agent().runtime.clone())
     }
 
     /// The agent, when its state is fresh.
-    pub fn get_fresh(&self, id: &AgentId) -> Option<Agent> {
+    pub fn get_fresh(&self, id: &AgentId) -> Option<Arc<Known>> {
         let agents = self.agents();
         let cached = agents.get(id)?;
-        cached.heard_at.is_some_and(|at| at.elapsed() < FRESH_FOR).then(|| cached.agent.clone())
+        cached.heard_at.is_some_and(|at| at.elapsed() < FRESH_FOR).then(|| cached.known.clone())
     }
 
     /// Every agent, in no order.
-    pub fn all(&self) -> Vec<Agent> {
-        self.agents().values().map(|cached| cached.agent.clone()).collect()
+    pub fn all(&self) -> Vec<Arc<Known>> {
+        self.agents().values().map(|cached| cached.known.clone()).collect()
     }
 
     /// The ids of what agents need a person for.
@@ -102,7 +114,7 @@ impl AgentCache {
     pub fn expire(&self, id: &AgentId) {
         let runtime = self.agents().get_mut(id).map(|cached| {
             cached.heard_at = None;
-            cached.agent.runtime.clone()
+            cached.agent().runtime.clone()
         });
         if let Some(runtime) = runtime {
             // One that is being read was asked for before the change, and expires with the lock's entry.
@@ -162,8 +174,8 @@ impl AgentCache {
 
     fn ids_of(&self, runtime: &str) -> Vec<AgentId> {
         let agents = self.agents();
-        let of_runtime = agents.values().filter(|cached| cached.agent.runtime == runtime);
-        of_runtime.map(|cached| cached.agent.id.clone()).collect()
+        let of_runtime = agents.values().map(Cached::agent).filter(|agent| agent.runtime == runtime);
+        of_runtime.map(|agent| agent.id.clone()).collect()
     }
 
     fn agents(&self) -> MutexGuard<'_, HashMap<AgentId, Cached>> {
@@ -190,10 +202,12 @@ fn upsert(agents: &mut HashMap<AgentId, Cached>, agent: Agent) {
     let heard_at = Some(Instant::now());
     match agents.get_mut(&agent.id) {
         // A list and an event may overtake each other.
-        Some(old) if age(&old.agent) > age(&agent) => {}
-        Some(old) => *old = Cached { agent, heard_at },
+        Some(old) if age(old.agent()) > age(&agent) => {}
+        // Nothing new: what was written of it stays.
+        Some(old) if *old.agent() == agent => old.heard_at = heard_at,
+        Some(old) => *old = Cached::new(agent, heard_at),
         None => {
-            agents.insert(agent.id.clone(), Cached { agent, heard_at });
+            agents.insert(agent.id.clone(), Cached::new(agent, heard_at));
         }
     }
 }

@@ -9,7 +9,7 @@ use parallax_api::runtime::RuntimeKind;
 use parallax_api::{Agent, AgentId, Code, Problem};
 use reqwest::Method;
 
-use crate::agent_cache::AgentCache;
+use crate::agent_cache::{AgentCache, Known};
 use crate::relay::{self, Call};
 use crate::runtimes::{Runtime, Runtimes};
 
@@ -63,28 +63,50 @@ impl AgentLocator {
 
     /// The agent with `stale` set when its runtime is not reachable.
     pub fn with_staleness(&self, mut agent: Agent) -> Agent {
-        agent.stale = !self.runtimes.get(&agent.runtime).is_some_and(|runtime| runtime.is_reachable());
+        agent.stale = !self.is_reachable(&agent);
         agent
     }
 
+    /// Whether its runtime is reachable.
+    pub fn is_reachable(&self, agent: &Agent) -> bool {
+        self.runtimes.get(&agent.runtime).is_some_and(|runtime| runtime.is_reachable())
+    }
+
     /// Every agent, fresh from the reachable runtimes and as last known from the others.
-    pub async fn list(&self) -> Vec<Agent> {
+    pub async fn list(&self) -> Listing {
         let refresh = async |runtime: &Arc<Runtime>| {
             let asked = tokio::time::timeout(LIST_TIMEOUT, self.cache.refresh(runtime)).await;
             matches!(asked, Ok(Ok(()))).then(|| runtime.name().to_owned())
         };
         let reachable = self.runtimes.iter().filter(|runtime| runtime.is_reachable());
         let fresh: Vec<String> = join_all(reachable.map(refresh)).await.into_iter().flatten().collect();
-        let mut agents = self.cache.all();
-        for agent in &mut agents {
-            agent.stale = !fresh.contains(&agent.runtime);
-        }
-        agents
+        Listing { agents: self.cache.all(), fresh }
     }
 
     /// Whether the agent is on a runtime of this name or kind.
     pub fn is_on(&self, agent: &Agent, wanted: &str) -> bool {
         let kind = || self.runtimes.get(&agent.runtime).map(|runtime| runtime.kind());
         agent.runtime == wanted || RuntimeKind::from_str(wanted).is_ok_and(|wanted| kind() == Some(wanted))
+    }
+}
+
+/// Agents, and which runtimes have just said that they are so.
+#[derive(Debug)]
+pub struct Listing {
+    /// The agents, in no order.
+    pub agents: Vec<Arc<Known>>,
+    fresh: Vec<String>,
+}
+
+impl Listing {
+    /// Whether its runtime did not answer.
+    pub fn is_stale(&self, agent: &Agent) -> bool {
+        !self.fresh.contains(&agent.runtime)
+    }
+
+    /// Those that `wanted` lets through, as they are to be shown.
+    pub fn into_agents(self, wanted: impl Fn(&Agent) -> bool) -> Vec<Agent> {
+        let shown = |agent: &Agent| Agent { stale: self.is_stale(agent), ..agent.clone() };
+        self.agents.iter().map(|known| known.agent()).filter(|agent| wanted(agent)).map(shown).collect()
     }
 }

@@ -37,9 +37,10 @@ impl Collector for FleetCollector {
         }
         let mut agents: BTreeMap<[(&str, String); 2], i64> = BTreeMap::new();
         let mut waiting: BTreeMap<[(&str, String); 2], i64> = BTreeMap::new();
-        for agent in self.app.cache.all() {
-            let runtime = ("runtime", agent.runtime);
-            if let Some(attention) = agent.attention {
+        for known in self.app.cache.all() {
+            let agent = known.agent();
+            let runtime = ("runtime", agent.runtime.clone());
+            if let Some(attention) = &agent.attention {
                 let kind = ("kind", attention.kind.as_str().to_owned());
                 *waiting.entry([runtime.clone(), kind]).or_default() += 1;
             }

@@ -45,23 +45,39 @@ impl AgentsQuery {
     /// `VALIDATION_ERROR` for a limit or cursor that is none.
     pub fn page(
         &self,
-        mut agents: Vec<Agent>,
+        agents: Vec<Agent>,
         is_on: impl Fn(&Agent, &str) -> bool,
     ) -> Result<AgentList, Problem> {
+        let Page { agents, next_cursor } = self.page_of(agents, |agent| agent, is_on)?;
+        Ok(AgentList { count: agents.len(), agents, next_cursor })
+    }
+
+    /// The same of what stands for agents, such as shared ones: what is not on the page is not copied.
+    ///
+    /// # Errors
+    /// As [`AgentsQuery::page`].
+    pub fn page_of<A>(
+        &self,
+        mut agents: Vec<A>,
+        agent_of: impl Fn(&A) -> &Agent,
+        is_on: impl Fn(&Agent, &str) -> bool,
+    ) -> Result<Page<A>, Problem> {
         let limit = self.limit.unwrap_or(DEFAULT_PAGE);
         if !(1..=MAX_PAGE).contains(&limit) {
             return Err(Problem::invalid("limit", format!("a page has 1 to {MAX_PAGE} agents")));
         }
         let after: Option<PageCursor> = self.cursor.as_deref().map(str::parse).transpose()?;
         agents.retain(|agent| {
-            self.lets_through(agent, &is_on)
-                && after.as_ref().is_none_or(|after| PageCursor::of(agent) > *after)
+            let agent = agent_of(agent);
+            after.as_ref().is_none_or(|after| place(agent) > after.place())
+                && self.lets_through(agent, &is_on)
         });
-        agents.sort_by_cached_key(PageCursor::of);
+        agents.sort_unstable_by(|one, other| place(agent_of(one)).cmp(&place(agent_of(other))));
         let more = agents.len() > limit;
         agents.truncate(limit);
-        let next_cursor = agents.last().filter(|_| more).map(|last| PageCursor::of(last).to_string());
-        Ok(AgentList { count: agents.len(), agents, next_cursor })
+        let next_cursor =
+            agents.last().filter(|_| more).map(|last| PageCursor::of(agent_of(last)).to_string());
+        Ok(Page { agents, next_cursor })
     }
 
     fn lets_through(&self, agent: &Agent, is_on: impl Fn(&Agent, &str) -> bool) -> bool {
@@ -79,8 +95,22 @@ impl AgentsQuery {
     }
 }
 
+/// A page of a list.
+#[derive(Debug)]
+pub struct Page<A> {
+    /// What is on it, oldest first.
+    pub agents: Vec<A>,
+    /// What to send as `cursor` for the next page, when there is one.
+    pub next_cursor: Option<String>,
+}
+
+/// Where an agent stands in the order of all: by when it was made, then by its id.
+fn place(agent: &Agent) -> (i64, &str) {
+    (agent.created_at.as_millis(), agent.id.as_str())
+}
+
 /// Where a page ends in the order of all agents.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct PageCursor {
     created_ms: i64,
     id: String,
@@ -88,7 +118,12 @@ struct PageCursor {
 
 impl PageCursor {
     fn of(agent: &Agent) -> Self {
-        Self { created_ms: agent.created_at.as_millis(), id: agent.id.to_string() }
+        let (created_ms, id) = place(agent);
+        Self { created_ms, id: id.to_owned() }
+    }
+
+    fn place(&self) -> (i64, &str) {
+        (self.created_ms, &self.id)
     }
 }
 

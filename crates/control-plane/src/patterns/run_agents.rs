@@ -84,12 +84,10 @@ impl RunAgents {
 
     /// The running agents that carry the label of this run.
     async fn labelled(&self) -> Vec<Agent> {
-        let mut agents = self.services.locator.list().await;
-        agents.retain(|agent| {
+        self.services.locator.list().await.into_agents(|agent| {
             agent.status != AgentStatus::Stopped
                 && agent.labels.get(EXECUTION_LABEL).is_some_and(|id| *id == self.run_id)
-        });
-        agents
+        })
     }
 }
 
@@ -109,8 +107,9 @@ impl AgentClient for RunAgents {
     }
 
     async fn running(&self) -> Vec<Agent> {
-        let mut agents = self.services.locator.list().await;
-        agents.retain(|agent| !agent.stale && agent.status != AgentStatus::Stopped);
+        let listing = self.services.locator.list().await;
+        let mut agents = listing.into_agents(|agent| agent.status != AgentStatus::Stopped);
+        agents.retain(|agent| !agent.stale);
         agents
     }
 

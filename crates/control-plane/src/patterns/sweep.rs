@@ -29,10 +29,11 @@ pub async fn sweep(runs: Runs) {
 async fn once(runs: &Runs) {
     let locator = &runs.services().locator;
     let run = |agent: &Agent| agent.labels.get(EXECUTION_LABEL).cloned();
-    let mut agents = locator.cache.all();
-    agents.retain(|agent| {
+    let is_left = |agent: &&Agent| {
         agent.status != AgentStatus::Stopped && run(agent).is_some_and(|id| !runs.is_active(&id))
-    });
+    };
+    let known = locator.cache.all();
+    let agents: Vec<Agent> = known.iter().map(|known| known.agent()).filter(is_left).cloned().collect();
     if agents.is_empty() {
         return;
     }

@@ -1,5 +1,6 @@
 //! Spawning, listing, showing and stopping agents.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{RawQuery, State};
@@ -11,8 +12,11 @@ use parallax_service::extract::{Json, Query};
 use parallax_service::idempotency::{IdempotencyKey, StoredResponse};
 use parallax_service::listing::AgentsQuery;
 use reqwest::Method;
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::extract::Id;
+use crate::agent_cache::Known;
 use crate::app::App;
 use crate::relay::{self, Call};
 
@@ -39,20 +43,41 @@ pub async fn spawn(
 /// List agents, oldest first.
 ///
 /// Those of a runtime that does not answer are listed as last known, with `stale: true`.
-pub async fn list(
-    State(app): State<App>,
-    Query(query): Query<AgentsQuery>,
-) -> Result<Json<AgentList>, Problem> {
-    let agents = app.locator.list().await;
-    query.page(agents, |agent, runtime| app.locator.is_on(agent, runtime)).map(Json)
+pub async fn list(State(app): State<App>, Query(query): Query<AgentsQuery>) -> Result<Response, Problem> {
+    let mut listing = app.locator.list().await;
+    let agents = std::mem::take(&mut listing.agents);
+    let is_on = |agent: &Agent, runtime: &str| app.locator.is_on(agent, runtime);
+    let page = query.page_of(agents, |known| known.agent(), is_on)?;
+    if page.agents.iter().any(|known| listing.is_stale(known.agent())) {
+        let shown = |known: &Arc<Known>| {
+            let agent = known.agent().clone();
+            Agent { stale: listing.is_stale(&agent), ..agent }
+        };
+        let agents: Vec<Agent> = page.agents.iter().map(shown).collect();
+        let list = AgentList { count: agents.len(), agents, next_cursor: page.next_cursor };
+        return Ok(Json(list).into_response());
+    }
+    let agents: Vec<&RawValue> = page.agents.iter().map(|known| known.json()).collect::<Result<_, _>>()?;
+    let list = WrittenList { count: agents.len(), agents, next_cursor: page.next_cursor };
+    Ok(axum::Json(list).into_response())
+}
+
+/// An [`AgentList`] of agents that are written already.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenList<'a> {
+    agents: Vec<&'a RawValue>,
+    count: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
 }
 
 /// One agent.
 ///
 /// When its runtime does not answer: as last known, with `stale: true`.
 pub async fn get(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
-    if let Some(agent) = app.cache.get_fresh(&id).map(|agent| app.locator.with_staleness(agent)) {
-        return Ok(Json(agent).into_response());
+    if let Some(known) = app.cache.get_fresh(&id).filter(|known| app.locator.is_reachable(known.agent())) {
+        return Ok(axum::Json(known.json()?).into_response());
     }
     let last_known = app.cache.get(&id).map(|agent| app.locator.with_staleness(agent));
     if let Some(agent) = last_known.clone().filter(|agent| agent.stale) {
