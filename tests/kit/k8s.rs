@@ -174,7 +174,7 @@ impl Namespace {
             "{{\"apiVersion\": \"policy/v1beta1\", \"kind\": \"Eviction\", \"metadata\": {{\"name\": \"{pod}\"}}}}"
         );
         let file = tempfile::NamedTempFile::new().expect("a file can be made");
-        std::fs::write(file.path(), eviction).expect("it can be written");
+        fs::write(file.path(), eviction).expect("it can be written");
         let from = file.path().to_string_lossy().into_owned();
         let evicted = kubectl(&["create", "--raw", &path, "-f", &from]).await;
         assert!(evicted.is_some(), "{pod} can be evicted");

@@ -47,7 +47,7 @@ pub fn descendants() -> Vec<ProcInfo> {
             // It has ended meanwhile, and what it had is this process's now.
             continue;
         };
-        for (_, process) in children.into_iter().filter_map(|pid| read_stat(pid)) {
+        for (_, process) in children.into_iter().filter_map(read_stat) {
             pending.push(process.pid);
             found.push(process);
         }

@@ -96,8 +96,8 @@ impl AgentCache {
     /// The ids of what agents need a person for.
     pub fn attentions(&self) -> HashSet<String> {
         let agents = self.agents();
-        let asking = agents.values().filter(|cached| cached.agent.status != AgentStatus::Stopped);
-        asking.filter_map(|cached| cached.agent.attention.as_ref()).map(|asked| asked.id.clone()).collect()
+        let asking = agents.values().filter(|cached| cached.agent().status != AgentStatus::Stopped);
+        asking.filter_map(|cached| cached.agent().attention.as_ref()).map(|asked| asked.id.clone()).collect()
     }
 
     /// Inserts or replaces an agent, unless a newer state is cached. `agent.runtime` is the runtime's name here.

@@ -81,7 +81,8 @@ impl Search {
     /// Reads what agents have more, after their events, until the shutdown begins.
     pub async fn follow(self, log: EventLog, shutdown: Shutdown) {
         let mut events = Box::pin(log.subscribe(None, None));
-        let mut due: HashSet<AgentId> = self.locator.cache.all().into_iter().map(|agent| agent.id).collect();
+        let known = self.locator.cache.all();
+        let mut due: HashSet<AgentId> = known.iter().map(|known| known.agent().id.clone()).collect();
         let mut read_at: HashMap<AgentId, Instant> = HashMap::new();
         loop {
             tokio::select! {

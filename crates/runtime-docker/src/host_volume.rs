@@ -134,7 +134,8 @@ impl HostVolume {
         }
         // The volume of another version, or one that was made in place of a volume that was written to.
         let named = volume.strip_prefix(HOST_VOLUME_PREFIX).filter(|digits| digits.len() == DIGEST_CHARS);
-        let digest = named.unwrap_or(&self.digest);
+        let program = self.program(docker).await?;
+        let digest = named.unwrap_or(&program.digest);
         if self.writer(docker, volume).await?.is_none()
             && holds(docker, container, digest, MAX_PROGRAM).await?
         {

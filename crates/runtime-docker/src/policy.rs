@@ -125,7 +125,7 @@ impl AgentVolume {
         let is_whole =
             path.starts_with('/') && !path.contains(':') && path.split('/').all(|part| part != "..");
         ensure!(
-            !source.is_empty() && is_whole && path.trim_matches('/') != "",
+            !source.is_empty() && is_whole && !path.trim_matches('/').is_empty(),
             "a volume of agents is SOURCE:PATH or SOURCE:PATH:ro, with a whole path, not `{text}`"
         );
         let path = path.trim_end_matches('/').to_owned();

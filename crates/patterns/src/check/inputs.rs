@@ -73,7 +73,7 @@ fn input_names(pattern: &Pattern) -> BTreeSet<String> {
             Step::Aggregate(step) => texts.extend(step.criteria.as_deref()),
             Step::Diff(step) => texts.extend(step.file.as_deref()),
             Step::Merge(step) => {
-                texts.extend([Some(step.into.as_str()), step.message.as_deref()].into_iter().flatten())
+                texts.extend([Some(step.into.as_str()), step.message.as_deref()].into_iter().flatten());
             }
             Step::Condition(step) => conditions.push(&step.r#if),
             Step::Parallel(_) | Step::Sequential(_) => {}

@@ -23,7 +23,8 @@ pub(crate) fn launch(id: &AgentId) -> Launch {
         capabilities: Vec::new(),
         role: None,
         class: None,
-        labels: [("team".to_owned(), "web".to_owned()), (label::SERVER.to_owned(), "other".to_owned())].into(),
+        labels: [("team".to_owned(), "web".to_owned()), (label::SERVER.to_owned(), "other".to_owned())]
+            .into(),
         workdir: None,
         workspace: None,
         model: None,

@@ -31,6 +31,8 @@ pub(super) const POSITIONS: Table =
 /// Around a word that was found. No text has them: [`plain`].
 const OPEN: char = '\u{2}';
 const CLOSE: char = '\u{3}';
+/// Characters before the first of them at most.
+const LEAD: usize = 40;
 /// Words of an excerpt.
 const EXCERPT_WORDS: usize = 20;
 
@@ -138,10 +140,13 @@ fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
 }
 
-/// An excerpt, cut at its marks.
+/// An excerpt, cut at its marks. What stands long before the first of them is left out: the words are what is looked for.
 fn parts(marked: &str) -> Vec<ExcerptPart> {
     let mut parts = Vec::new();
     for (index, piece) in marked.split([OPEN, CLOSE]).enumerate() {
+        let cut = piece.char_indices().nth_back(LEAD).filter(|_| index == 0).map(|(at, _)| at);
+        let shortened = cut.map(|at| format!("…{}", &piece[at..]));
+        let piece = shortened.as_deref().unwrap_or(piece);
         if !piece.is_empty() {
             parts.push(ExcerptPart { text: piece.to_owned(), hit: index % 2 == 1 });
         }

@@ -183,7 +183,9 @@ function SendForm({ agent }: { agent: Agent }) {
           />
           {attaching ? "Attaching …" : "Attach"}
         </label>
-        <span className="hint">Enter sends, Shift+Enter breaks the line</span>
+        <span className="hint" title="Shift+Enter breaks the line">
+          Enter sends
+        </span>
         <button type="submit" className="primary" disabled={ended || sending || text.trim() === ""}>
           Send
         </button>

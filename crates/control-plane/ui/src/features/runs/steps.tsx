@@ -7,22 +7,23 @@ import { asText } from "./as-text";
 import type { Moment, StepMoment } from "./moment";
 import { RunBadge } from "./run-badge";
 
+/** `until`: where the time that is shown ends, which may be after the moment. */
 export function Steps({ moment, startedAt, until }: { moment: Moment; startedAt: string; until: string }) {
   if (moment.steps.length === 0) return <Empty>No step has begun.</Empty>;
   const [from, to] = [Date.parse(startedAt), Math.max(Date.parse(until), Date.parse(startedAt) + 1)];
   return (
     <ol className="steps">
       {moment.steps.map((step) => (
-        <StepLine key={step.path} step={step} from={from} to={to} asks={moment.questions.some(({ role }) => role !== undefined && role === step.role)} />
+        <StepLine key={step.path} step={step} from={from} to={to} now={Date.parse(moment.at ?? until)} asks={moment.questions.some(({ role }) => role !== undefined && role === step.role)} />
       ))}
     </ol>
   );
 }
 
-function StepLine({ step, from, to, asks }: { step: StepMoment; from: number; to: number; asks: boolean }) {
+function StepLine({ step, from, to, now, asks }: { step: StepMoment; from: number; to: number; now: number; asks: boolean }) {
   const depth = step.path.split("/").length - 1;
   const begins = Date.parse(step.startedAt);
-  const ends = step.endedAt === undefined ? to : Date.parse(step.endedAt);
+  const ends = step.endedAt === undefined ? now : Date.parse(step.endedAt);
   const hasResult = step.result !== undefined && step.result !== null;
   const share = (ms: number): number => Math.max(0, Math.min(100, (100 * ms) / (to - from)));
   const left = Math.min(share(begins - from), 99);
