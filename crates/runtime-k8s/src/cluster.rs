@@ -27,6 +27,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Cluster {
     pub(crate) client: Client,
     pub(crate) namespace: String,
+    /// The namespace of the servers: agents' resources cannot name what is in it, unless it is theirs.
+    pub(crate) server_namespace: String,
     /// Counts the requests.
     pub(crate) requests: ApiRequests,
 }
@@ -37,14 +39,23 @@ impl Cluster {
     ///
     /// # Errors
     /// When neither is there, or what they say makes no sense.
-    pub(crate) async fn connect(namespace: Option<String>) -> anyhow::Result<Self> {
+    pub(crate) async fn connect(
+        namespace: Option<String>,
+        server_namespace: Option<String>,
+    ) -> anyhow::Result<Self> {
         let config = Config::infer().await.context(
             "there is no cluster: set KUBECONFIG, or run this in a pod that has its service account's token",
         )?;
         let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
         let requests = ApiRequests::default();
         let client = client(&config, requests.clone()).context("the cluster's address or credentials")?;
-        Ok(Self { client, namespace, requests })
+        let server_namespace = server_namespace.unwrap_or_else(|| namespace.clone());
+        Ok(Self { client, namespace, server_namespace, requests })
+    }
+
+    /// The namespace of the servers.
+    pub(crate) fn servers(&self) -> Self {
+        Self { namespace: self.server_namespace.clone(), ..self.clone() }
     }
 
     pub(crate) fn agents(&self) -> Api<ParallaxAgent> {

@@ -30,6 +30,9 @@ pub struct KubernetesArgs {
     /// The namespace of the agents [default: this pod's, or the kubeconfig's]
     #[arg(long, env = "PARALLAX_NAMESPACE", value_name = "NAMESPACE")]
     pub namespace: Option<String>,
+    /// The namespace of this server's own pods and of the Secret with its key, where that is not the agents'
+    #[arg(long, env = "PARALLAX_SERVER_NAMESPACE", value_name = "NAMESPACE")]
+    pub server_namespace: Option<String>,
     /// The name of this runtime: several share a namespace without touching each other's agents [default: parallax]
     #[arg(long, env = "PARALLAX_INSTANCE", value_name = "NAME")]
     pub instance: Option<String>,
@@ -81,6 +84,7 @@ impl KubernetesArgs {
     pub fn or(self, file: Self) -> Self {
         Self {
             namespace: self.namespace.or(file.namespace),
+            server_namespace: self.server_namespace.or(file.server_namespace),
             instance: self.instance.or(file.instance),
             replica: self.replica.or(file.replica),
             host_image: self.host_image.or(file.host_image),
@@ -109,6 +113,8 @@ pub struct KubernetesConfig {
     pub runtime: RuntimeConfig,
     /// The namespace of the agents, when it is configured.
     pub namespace: Option<String>,
+    /// The namespace of the servers, when it is another one.
+    pub server_namespace: Option<String>,
     /// The name of this replica.
     pub replica: String,
     /// How to connect to hosts.
@@ -151,6 +157,7 @@ impl KubernetesConfig {
                 ..RuntimeConfig::from_server(settings, RuntimeKind::Kubernetes, workdirs())?
             },
             namespace: args.namespace,
+            server_namespace: args.server_namespace,
             replica: match args.replica {
                 Some(replica) => replica,
                 None => replica(&settings.state_dir).context("failed to name this replica")?,
@@ -195,6 +202,7 @@ impl KubernetesConfig {
                 access: parallax_service::access::AccessConfig::default(),
             },
             namespace: None,
+            server_namespace: None,
             replica: "me".into(),
             reach: ConnectMode::Address,
             allow_claim: Vec::new(),

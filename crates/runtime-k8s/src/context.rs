@@ -69,7 +69,7 @@ impl Context {
         shutdown: &Shutdown,
     ) -> Result<(Arc<Self>, mpsc::Receiver<BackendEvent>), Problem> {
         let instance = &config.pods.instance;
-        let token_key = TokenKey::open(&cluster, instance).await?;
+        let token_key = TokenKey::open(&cluster.servers(), instance).await?;
         let (events_tx, events_rx) = mpsc::channel(MAX_EVENTS);
         let context = Self {
             cache: ClusterCache::open(&cluster, instance, shutdown),

@@ -54,6 +54,7 @@ pub(super) fn cluster(mut script: impl FnMut(&str, &str) -> Answer + Send + 'sta
     let cluster = Cluster {
         client: Client::new(service, "team"),
         namespace: "team".into(),
+        server_namespace: "team".into(),
         requests: ApiRequests::default(),
     };
     (cluster, asked)

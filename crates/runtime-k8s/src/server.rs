@@ -27,7 +27,8 @@ impl ConnectedCluster {
     /// # Errors
     /// When no cluster is configured.
     pub async fn connect(config: &KubernetesConfig) -> anyhow::Result<(Self, Lease)> {
-        let cluster = Cluster::connect(config.namespace.clone()).await?;
+        let cluster = Cluster::connect(config.namespace.clone(), config.server_namespace.clone()).await?;
+        // In the namespace of the agents: whoever is to lead them from elsewhere finds that they are led.
         let lease = Lease::new(&cluster, &config.pods.instance, &config.replica);
         let (instance, replica) = (config.pods.instance.clone(), config.replica.clone());
         Ok((Self { cluster, instance, replica }, lease))
@@ -35,7 +36,7 @@ impl ConnectedCluster {
 
     /// Marks this replica's pod as one that stands by.
     pub async fn stand_by(&self) {
-        leader::unmark(&self.cluster, &self.replica).await;
+        leader::unmark(&self.cluster.servers(), &self.replica).await;
     }
 
     /// The Kubernetes runtime, ready to serve: its agents are adopted and the controller runs. Only the leader may call this.
@@ -56,7 +57,7 @@ impl ConnectedCluster {
             }
         });
         // Only now: the Service sends requests to the pod with the label.
-        leader::mark(&self.cluster, &self.instance, &self.replica).await;
+        leader::mark(&self.cluster.servers(), &self.instance, &self.replica).await;
         Ok(server)
     }
 }
