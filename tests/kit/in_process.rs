@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parallax_control_plane::{Config, ControlPlane, PushConfig, RuntimeSpec};
 use parallax_profile::Profiles;
 use parallax_profile::launch::DEFAULT_LOG_LIMIT;
-use parallax_runtime_core::{Environment, Keep, Policy, RuntimeConfig, Workdirs};
+use parallax_runtime_core::{Environment, Keep, Policy, Repositories, RuntimeConfig, Workdirs};
 use parallax_runtime_local::LocalConfig;
 use parallax_service::access::AccessConfig;
 use parallax_service::serve::DEFAULT_GRACE;
@@ -45,6 +45,7 @@ impl InProcess {
                 profiles: Arc::new(profiles.expect("the tests' profiles are valid")),
                 max_agents,
                 workdirs: Workdirs::Here { default: directory.to_owned(), roots: vec![directory.to_owned()] },
+                repositories: Repositories::Any,
                 environment: Environment::of(variables),
                 keep: Keep::default(),
                 log_limit: DEFAULT_LOG_LIMIT,

@@ -147,7 +147,11 @@ impl RealCli {
 
     /// How its model asks to make the file `name` in a way that needs permission.
     pub fn touch(self, name: &str) -> ToolCall {
-        let command = format!("touch {name}");
+        self.command(&format!("touch {name}"))
+    }
+
+    /// The call of its tool for commands.
+    pub fn command(self, command: &str) -> ToolCall {
         let (tool, input, raw) = match self {
             Self::Claude => ("Bash", json!({"command": command, "description": "Make a file"}), None),
             Self::Gemini => {

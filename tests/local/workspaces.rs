@@ -1,7 +1,8 @@
 //! Agents with a checkout of their own, through the front door: `parallax up`, shells, and plain git to compare with.
 
 mod hostile;
-mod repository;
+mod teams;
+mod urls;
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,15 +11,17 @@ use std::path::Path;
 use futures::future::join_all;
 use parallax_api::agent::StopRequest;
 use parallax_api::workspace::{
-    CommitRequest, DiffQuery, MergeRequest, MergeStrategy, PushRequest, WorkspaceKeep, WorkspaceRequest,
+    ChangeCounts, CommitRequest, Diff, DiffFormat, DiffLineKind, DiffQuery, MergeRequest, MergeStrategy,
+    PushRequest, WorkspaceKeep, WorkspaceRequest,
 };
-use parallax_api::{Code, SpawnRequest};
+use parallax_api::{Code, EventData, SpawnRequest};
 use parallax_testkit::backend::TestBackend;
 use parallax_testkit::local::{Directory, LocalBackend};
 use parallax_testkit::parallax::parallax;
+use parallax_testkit::repository::{Repository, branch, committed, git, local, place, with_shell};
 use parallax_testkit::up::Up;
 use parallax_testkit::user::Spawned;
-use repository::{Repository, branch, committed, git, local, place, with_shell};
+
 /// Eight at once, each with its own file and a common one, seen through the control plane; then the end of each.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn eight_agents_on_one_repository() {
@@ -215,12 +218,9 @@ async fn what_is_refused() {
         (&|one: &mut WorkspaceRequest| one.repo = home.clone(), Code::Validation),
         (&|one: &mut WorkspaceRequest| one.repo += "/inner", Code::Validation),
         (&|one: &mut WorkspaceRequest| one.repo = "relative".into(), Code::Validation),
-        (&|one: &mut WorkspaceRequest| one.repo = "https://example.com/x.git".into(), Code::Unsupported),
+        (&|one: &mut WorkspaceRequest| one.repo = "file:///etc".into(), Code::Validation),
+        (&|one: &mut WorkspaceRequest| one.repo = "https://me:word@127.0.0.1/x.git".into(), Code::Validation),
         (&|one: &mut WorkspaceRequest| one.repo = "ext::sh -c touch% /tmp/x".into(), Code::Validation),
-        (
-            &|one: &mut WorkspaceRequest| one.mode = parallax_api::workspace::WorkspaceMode::Clone,
-            Code::Unsupported,
-        ),
         (&|one: &mut WorkspaceRequest| one.depth = Some(1), Code::Validation),
         (&|one: &mut WorkspaceRequest| one.r#ref = Some("nowhere".into()), Code::Validation),
         (&|one: &mut WorkspaceRequest| one.r#ref = Some("--output=/tmp/x".into()), Code::Validation),
@@ -294,4 +294,45 @@ async fn kill_dash_nine() {
 fn host_of(backend: &LocalBackend, agent: &Spawned) -> u32 {
     let file = backend.directory().join("state/agents").join(agent.id.as_str()).join("host.pid");
     fs::read_to_string(file).expect("it is there").trim().parse().expect("a pid")
+}
+
+/// What is changed is told as it changes, counted in the agent, and can be had by hunks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_are_told() {
+    let directory = Directory::new();
+    with_shell(directory.path());
+    let mut up = Up::start(&directory, &[]).await;
+    let (user, repository) = (up.user(), Repository::new(directory.path()));
+    let mut agent = user.spawn_ready(repository.request("dev")).await;
+    agent.say("printf 'two\\nthree\\nfour' > common.txt; echo x > new.txt").await;
+    let counts = |data: &EventData| match data {
+        EventData::Changes { agent } => agent.workspace.as_ref().and_then(|workspace| workspace.changes),
+        _ => None,
+    };
+    // Both files: one may have been seen before the other.
+    let told = agent.event("both files", |data| counts(data).filter(|counts| counts.files == 2)).await;
+    let expected = ChangeCounts { files: 2, added: 2, removed: 1, dirty: true, ..ChangeCounts::default() };
+    assert_eq!(told, ChangeCounts { added: told.added, removed: told.removed, ..expected });
+    let query = DiffQuery { format: Some(DiffFormat::Json), ..DiffQuery::default() };
+    let diff = user.client.diff(&agent.id, &query).await.expect("a diff");
+    let diff: Diff = serde_json::from_slice(&diff).expect("JSON");
+    let shown: Vec<_> =
+        diff.files.iter().map(|file| (file.path.as_str(), file.added, file.hunks.len())).collect();
+    assert_eq!(shown, [("common.txt", false, 1), ("new.txt", true, 1)]);
+    let lines = &diff.files[0].hunks[0].lines;
+    let added = lines.iter().filter(|line| line.kind == DiffLineKind::Added).count();
+    let new: usize = diff.files[1].hunks[0].lines.len();
+    assert_eq!((told.added, lines.last().map(|line| line.unterminated)), ((added + new) as u64, Some(true)));
+    let text = parallax(&up.server.url(), &["diff", "dev", "--json"]).await.succeeded().json();
+    assert_eq!(text["files"][1]["path"], "new.txt");
+
+    committed(&user.client, &agent, "mine").await;
+    let told = agent.event("the commit", |data| counts(data).filter(|counts| counts.ahead == 1)).await;
+    assert!(!told.dirty && told.files == 2, "{told:?}");
+    // It is in the agent from then on, whatever else is told of it.
+    agent.say("true").await;
+    let shown = agent.agent().await.workspace.and_then(|workspace| workspace.changes);
+    assert_eq!(shown, Some(told));
+    agent.stop().await;
+    up.server.end().await;
 }

@@ -67,6 +67,11 @@ pub enum EventData {
         /// The agent.
         agent: Box<Agent>,
     },
+    /// What the agent has changed in its workspace is more, less or something else than before.
+    Changes {
+        /// The agent; the counts are in its `workspace.changes`.
+        agent: Box<Agent>,
+    },
     /// The id to resume from is too old or unknown: what came before the next event is not told again.
     Reset {
         /// Why.
@@ -95,7 +100,8 @@ impl EventData {
             | Self::LoginRequired { agent, .. }
             | Self::Question { agent, .. }
             | Self::Attention { agent }
-            | Self::AttentionCleared { agent } => Some(agent),
+            | Self::AttentionCleared { agent }
+            | Self::Changes { agent } => Some(agent),
             Self::Message { .. } | Self::Reset { .. } => None,
         }
     }
@@ -111,7 +117,8 @@ impl EventData {
             | Self::LoginRequired { agent, .. }
             | Self::Question { agent, .. }
             | Self::Attention { agent }
-            | Self::AttentionCleared { agent } => Some(agent),
+            | Self::AttentionCleared { agent }
+            | Self::Changes { agent } => Some(agent),
             Self::Message { .. } | Self::Reset { .. } => None,
         }
     }
@@ -129,6 +136,7 @@ impl EventData {
             Self::Question { .. } => "question",
             Self::Attention { .. } => "attention",
             Self::AttentionCleared { .. } => "attention_cleared",
+            Self::Changes { .. } => "changes",
             Self::Reset { .. } => "reset",
         }
     }

@@ -3,8 +3,10 @@
 use std::io::IsTerminal;
 
 use clap::Args;
+use parallax_api::Problem;
 use parallax_api::workspace::{
-    Changes, CommitRequest, DiffAgainst, DiffQuery, FileChange, MergeRequest, MergeStrategy, PushRequest,
+    Changes, CommitRequest, Diff, DiffAgainst, DiffFormat, DiffQuery, FileChange, MergeRequest,
+    MergeStrategy, PushRequest,
 };
 
 use crate::context::Context;
@@ -93,8 +95,13 @@ pub(crate) struct DiffArgs {
 impl DiffArgs {
     pub(crate) async fn run(self, context: &Context) -> Result<(), CliError> {
         let agent = find::agent(&context.client, &self.agent).await?;
-        let query = DiffQuery { file: self.file, context: self.context, against: self.against };
+        let format = context.output.json().then_some(DiffFormat::Json);
+        let query = DiffQuery { file: self.file, context: self.context, against: self.against, format };
         let diff = context.client.diff(&agent.id, &query).await?;
+        if context.output.json() {
+            let diff: Diff = serde_json::from_slice(&diff).map_err(Problem::internal)?;
+            return Ok(context.output.document(&diff)?);
+        }
         // To a file or a pipe as it is, so that it can be applied; what a terminal shows must not control it.
         match std::io::stdout().is_terminal() {
             true => Ok(context.output.raw(clean(&String::from_utf8_lossy(&diff)).as_bytes())?),

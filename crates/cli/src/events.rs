@@ -2,7 +2,7 @@
 
 use clap::Args;
 use parallax_api::client::{Change, EventsOptions};
-use parallax_api::{Event, EventData};
+use parallax_api::{Agent, Event, EventData};
 
 use crate::context::Context;
 use crate::error::CliError;
@@ -51,6 +51,13 @@ impl EventsArgs {
     }
 }
 
+/// How much is changed in its workspace.
+fn how_much(agent: &Agent) -> String {
+    let counts = agent.workspace.as_ref().and_then(|workspace| workspace.changes).unwrap_or_default();
+    let dirty = if counts.dirty { ", not committed" } else { "" };
+    format!("{} files, +{} -{}, {} commits{dirty}", counts.files, counts.added, counts.removed, counts.ahead)
+}
+
 /// `TIME EVENT AGENT WHAT`.
 fn as_text(event: &Event, paint: impl Fn(&str, Style) -> String) -> String {
     let (who, what) = match &event.data {
@@ -58,6 +65,7 @@ fn as_text(event: &Event, paint: impl Fn(&str, Style) -> String) -> String {
         EventData::AgentReady { agent }
         | EventData::AgentBusy { agent }
         | EventData::AttentionCleared { agent } => (&agent.name, String::new()),
+        EventData::Changes { agent } => (&agent.name, how_much(agent)),
         EventData::AgentStopped { agent, reason } => {
             (&agent.name, agent.exit.as_ref().map_or_else(|| reason.clone(), how_ended))
         }

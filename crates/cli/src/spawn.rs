@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::Args;
 use parallax_api::agent::{CpuQuantity, Resources};
 use parallax_api::client::{Client, EventsOptions, ListFilter};
-use parallax_api::workspace::{WorkspaceKeep, WorkspaceRequest};
-use parallax_api::{Agent, AgentStatus, Approvals, Code, Problem, SpawnRequest, TerminalSize};
+use parallax_api::workspace::{WorkspaceCredentials, WorkspaceKeep, WorkspaceMode, WorkspaceRequest};
+use parallax_api::{Agent, AgentId, AgentStatus, Approvals, Code, Problem, SpawnRequest, TerminalSize};
 
 use crate::attach::{self, AttachOptions};
 use crate::context::Context;
@@ -181,18 +181,33 @@ impl SpawnArgs {
 /// A git checkout of the agent's own.
 #[derive(Args, Debug)]
 struct WorkspaceArgs {
-    /// Git repository to work on, in a checkout of the agent's own
-    #[arg(long, value_name = "DIR", conflicts_with = "workdir")]
+    /// Git repository to work on, in a checkout of the agent's own: a directory, or a URL to clone
+    #[arg(long, value_name = "DIR|URL", conflicts_with = "workdir")]
     repo: Option<PathBuf>,
     /// The checkout's new branch [default: parallax/NAME-ID]
     #[arg(long, value_name = "BRANCH", requires = "repo")]
     branch: Option<String>,
+    /// Make a clone, a repository of its own, in place of a worktree
+    #[arg(long, requires = "repo")]
+    clone: bool,
+    /// Commits of history in the clone [default: all]
+    #[arg(long, value_name = "N", requires = "repo")]
+    depth: Option<u32>,
+    /// Variable here with the password or token for the URL; the agent does not get it
+    #[arg(long, value_name = "NAME", requires = "repo")]
+    repo_password: Option<String>,
+    /// Name that goes with it [default: git]
+    #[arg(long, value_name = "NAME", requires = "repo_password")]
+    repo_username: Option<String>,
     /// Branch, tag or commit to begin with [default: what is checked out in the repository]
     #[arg(long, value_name = "REF", requires = "repo")]
     r#ref: Option<String>,
     /// Command that runs in the checkout first; should it fail, nothing is spawned
-    #[arg(long, value_name = "COMMAND", requires = "repo")]
+    #[arg(long, value_name = "COMMAND")]
     setup: Option<String>,
+    /// Checkout that is there already, by the agent that it was made for: one that was kept, or one in use
+    #[arg(long, value_name = "AGENT", conflicts_with_all = ["workdir", "repo"])]
+    reuse: Option<AgentId>,
     /// What stays of the checkout at the end: never, changed or always [default: changed]
     #[arg(long, value_name = "WHAT", requires = "repo", value_parser = values::word::<WorkspaceKeep>)]
     keep: Option<WorkspaceKeep>,
@@ -201,15 +216,40 @@ struct WorkspaceArgs {
 impl WorkspaceArgs {
     /// `here`: paths mean the same to the server.
     fn request(self, here: bool) -> Result<Option<WorkspaceRequest>, CliError> {
-        let Some(repo) = self.repo else { return Ok(None) };
+        if self.reuse.is_some() {
+            let reused =
+                WorkspaceRequest { reuse: self.reuse, setup: self.setup, ..WorkspaceRequest::default() };
+            return Ok(Some(reused));
+        }
+        let Some(repo) = self.repo else {
+            return match self.setup {
+                Some(_) => {
+                    Err(Problem::invalid("setup", "a set-up is of a checkout: add --repo or --reuse").into())
+                }
+                None => Ok(None),
+            };
+        };
+        let is_remote = repo.to_str().is_some_and(|repo| repo.contains("://"));
         // Without its links: `.` is the directory itself.
-        let repo = if here { repo.canonicalize()? } else { repo };
+        let repo = if here && !is_remote { repo.canonicalize()? } else { repo };
+        let credentials = match self.repo_password {
+            Some(name) => Some(WorkspaceCredentials {
+                username: self.repo_username,
+                password: std::env::var(&name)
+                    .map_err(|_| Problem::invalid("credentials", format!("`{name}` has no value here")))?
+                    .into(),
+            }),
+            None => None,
+        };
         Ok(Some(WorkspaceRequest {
             repo: text_of(&repo)?,
             branch: self.branch,
             r#ref: self.r#ref,
             setup: self.setup,
             keep: self.keep.unwrap_or_default(),
+            mode: self.clone.then_some(WorkspaceMode::Clone),
+            depth: self.depth,
+            credentials,
             ..WorkspaceRequest::default()
         }))
     }
@@ -264,7 +304,7 @@ fn variable(text: &str) -> Result<(String, String), String> {
 
 /// The type and the last digits of a new id.
 fn generated_name(r#type: &str) -> String {
-    let id = parallax_api::AgentId::generate().to_string();
+    let id = AgentId::generate().to_string();
     format!("{type}-{}", &id[id.len() - 4..])
 }
 

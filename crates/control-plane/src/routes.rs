@@ -17,7 +17,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use parallax_api::observe::LogFormat;
 use parallax_api::terminal::TerminalMode;
-use parallax_api::workspace::DiffAgainst;
+use parallax_api::workspace::{Diff, DiffAgainst, DiffFormat};
 use parallax_service::openapi;
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
@@ -31,7 +31,7 @@ use crate::web_ui;
 #[openapi(
     paths(parallax_service::access::ticket::create),
     // Those that only queries use.
-    components(schemas(DiffAgainst, LogFormat, TerminalMode)),
+    components(schemas(Diff, DiffAgainst, DiffFormat, LogFormat, TerminalMode)),
     info(
         title = "Parallax control plane",
         description = "Spawns and manages CLI agents on every runtime. Refusals are `application/problem+json` with a `code`."

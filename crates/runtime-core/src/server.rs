@@ -8,6 +8,7 @@
 mod adopt;
 mod archive;
 mod backend_events;
+mod change_watch;
 mod characters;
 mod config;
 mod core;
@@ -18,6 +19,7 @@ mod metrics;
 mod purge;
 mod record;
 mod registry;
+mod repositories;
 mod routes;
 mod spawn;
 mod suspension;
@@ -42,6 +44,7 @@ use utoipa::openapi::OpenApi;
 
 pub use config::{DEFAULT_MAX_AGENTS, Keep, RuntimeConfig};
 pub use environment::Environment;
+pub use repositories::Repositories;
 pub use workdir::Workdirs;
 
 use self::core::RuntimeCore;

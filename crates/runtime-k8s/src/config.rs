@@ -195,6 +195,7 @@ impl KubernetesConfig {
                 profiles: std::sync::Arc::default(),
                 max_agents: 100,
                 workdirs: workdirs(),
+                repositories: parallax_runtime_core::Repositories::default(),
                 environment: parallax_runtime_core::Environment::default(),
                 keep: parallax_runtime_core::Keep::default(),
                 log_limit: 0,

@@ -10,7 +10,9 @@ use clap::Args;
 use parallax_api::runtime::RuntimeKind;
 use parallax_runtime_core::args::flags_or_file;
 use parallax_runtime_core::policy::{Amount, NoPlace, PolicySection, PolicyTraits};
-use parallax_runtime_core::{Environment, Policy, RuntimeConfig, RuntimeServer, Workdirs, find_host_program};
+use parallax_runtime_core::{
+    Environment, Policy, Repositories, RuntimeConfig, RuntimeServer, Workdirs, find_host_program,
+};
 use parallax_service::args::Settings;
 use parallax_service::shutdown::Shutdown;
 use serde::Deserialize;
@@ -24,6 +26,9 @@ pub struct LocalArgs {
     /// Directory under which agents may work, besides this one and the home of the user; repeatable
     #[arg(long, value_name = "DIR")]
     pub allow_workdir: Vec<PathBuf>,
+    /// Host (or HOST:PORT) that repositories may be cloned from; repeatable [default: any]
+    #[arg(long, value_name = "HOST")]
+    pub allow_repo_host: Vec<String>,
     /// The agent host's program [default: beside this one, then on the PATH]
     #[arg(long, env = "PARALLAX_AGENT_HOST", value_name = "FILE")]
     pub agent_host: Option<PathBuf>,
@@ -39,11 +44,12 @@ impl LocalArgs {
     /// These flags, and what the configuration file says where they say nothing.
     #[must_use]
     pub fn or(self, file: Self) -> Self {
-        let Self { allow_workdir, agent_host, policy, classes: _ } = self;
+        let Self { allow_workdir, allow_repo_host, agent_host, policy, classes: _ } = self;
         Self {
             policy: PolicySection { rules: policy.rules.or(file.policy.rules), place: NoPlace {} },
             classes: file.classes,
             allow_workdir: flags_or_file(allow_workdir, file.allow_workdir),
+            allow_repo_host: flags_or_file(allow_repo_host, file.allow_repo_host),
             agent_host: agent_host.or(file.agent_host),
         }
     }
@@ -64,7 +70,7 @@ impl LocalConfig {
     /// # Errors
     /// When there is no agent host to run, a profile is not valid, or this directory cannot be found.
     pub fn resolve(settings: &Settings, args: LocalArgs) -> anyhow::Result<Self> {
-        let LocalArgs { allow_workdir, agent_host, policy, classes } = args;
+        let LocalArgs { allow_workdir, allow_repo_host, agent_host, policy, classes } = args;
         // Processes of this machine are held to times only, by their hosts.
         let traits = PolicyTraits { holds: &Amount::TIMES, ..PolicyTraits::default() };
         let default = env::current_dir().context("failed to find the directory this was started in")?;
@@ -77,6 +83,11 @@ impl LocalConfig {
             runtime: RuntimeConfig {
                 environment: Environment::of(variables),
                 policy: Policy::new(&policy, &classes, traits)?,
+                // Agents here reach what the server reaches.
+                repositories: match allow_repo_host.as_slice() {
+                    [] => Repositories::Any,
+                    hosts => Repositories::named(hosts),
+                },
                 ..RuntimeConfig::from_server(settings, RuntimeKind::Local, workdirs)?
             },
             host_program: find_host_program(agent_host)?,

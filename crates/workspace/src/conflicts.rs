@@ -36,10 +36,22 @@ impl Workspaces {
         workspace: &Workspace,
         other: Other<'_>,
     ) -> Result<Conflicts, WorkspaceError> {
-        let scratch = Scratch::make(self.root(), &workspace.record().git_directory).await?;
+        let own = workspace.record();
+        let second = match other {
+            Other::Workspace(other) if other.record().is_clone || own.is_clone => {
+                Some(other.record().git_directory.as_path())
+            }
+            _ => None,
+        };
+        let scratch = Scratch::make_of(self.root(), &own.git_directory, second).await?;
         let (with, theirs) = match other {
             Other::Workspace(other) => {
-                if other.record().git_directory != workspace.record().git_directory {
+                let (ours, theirs) = (own, other.record());
+                let is_same = match ours.is_clone || theirs.is_clone {
+                    true => ours.source() == theirs.source(),
+                    false => ours.git_directory == theirs.git_directory,
+                };
+                if !is_same {
                     return Err(WorkspaceError::Invalid(
                         "the two are workspaces of different repositories".into(),
                     ));

@@ -17,7 +17,7 @@ impl Workspace {
     /// # Errors
     /// `Invalid` for a path that leads out of the workspace, `TooLong` when more is changed than is read.
     pub async fn diff(&self, request: &DiffQuery) -> Result<Vec<u8>, WorkspaceError> {
-        let DiffQuery { file, context, against } = request;
+        let DiffQuery { file, context, against, format: _ } = request;
         let context = context.unwrap_or(3);
         if context > MAX_CONTEXT {
             return Err(WorkspaceError::Invalid(format!("at most {MAX_CONTEXT} lines of context")));

@@ -9,6 +9,7 @@ use parallax_api::workspace::WorkspaceKeep;
 use crate::error::WorkspaceError;
 use crate::git::Git;
 use crate::record::Record;
+use crate::scratch;
 use crate::workspace::Workspace;
 use crate::workspaces::{Workspaces, lock_reason};
 
@@ -65,6 +66,9 @@ impl Workspaces {
         if has_come(workspace.record()) {
             return Ok(Outcome::Kept("another agent has come to work in it".into()));
         }
+        if workspace.record().is_clone {
+            return self.finish_clone(&workspace, keep).await;
+        }
         let outside = Git::open(&workspace.record().git_directory).await;
         let is_cut_short = is_missing(&workspace.directory().join(".git"));
         if is_cut_short {
@@ -110,10 +114,35 @@ impl Workspaces {
     pub async fn worth_keeping(&self, workspace: &Workspace) -> Result<Option<String>, WorkspaceError> {
         match (workspace.record().keep, self.get(workspace.record().id.as_str())) {
             (WorkspaceKeep::Always, Ok(_)) => Ok(Some("it was asked for".into())),
+            (WorkspaceKeep::Changed, Ok(found)) if found.record().is_clone => {
+                clone_worth_keeping(&found).await
+            }
             (WorkspaceKeep::Changed, Ok(found)) => worth_keeping(&found.git().await?, &found, false).await,
             (WorkspaceKeep::Never, _) | (_, Err(WorkspaceError::NotFound(_))) => Ok(None),
             (_, Err(error)) => Err(error),
         }
+    }
+
+    /// A repository of its own goes with its directory.
+    async fn finish_clone(
+        &self,
+        workspace: &Workspace,
+        keep: WorkspaceKeep,
+    ) -> Result<Outcome, WorkspaceError> {
+        if keep == WorkspaceKeep::Changed
+            && let Some(reason) = clone_worth_keeping(workspace).await?
+        {
+            return Ok(Outcome::Kept(reason));
+        }
+        // All at once out of the way: half a removal would look like work that nobody committed. What is left of one goes with the
+        // next start.
+        let doomed = scratch::doomed(self.root())?;
+        tokio::fs::rename(workspace.directory(), &doomed).await?;
+        self.forget(workspace.record().id.as_str())?;
+        // By itself: whoever does not wait for it any longer need not.
+        let removing = tokio::spawn(async move { tokio::fs::remove_dir_all(doomed).await });
+        removing.await.map_err(std::io::Error::from)??;
+        Ok(Outcome::Removed)
     }
 
     /// The directory is not there: it never was, or somebody removed it. Its branch goes only when nothing was committed on it.
@@ -127,6 +156,10 @@ impl Workspaces {
             return Err(WorkspaceError::Invalid(detail));
         }
         let _changing = self.changing().await;
+        if workspace.record().is_clone {
+            self.forget(id)?;
+            return Ok(Outcome::Removed);
+        }
         match Git::open(&workspace.record().git_directory).await {
             Ok(git) => self.clean_up(&git, workspace.record()).await,
             // The repository is gone, too.
@@ -175,6 +208,25 @@ async fn holds_no_file(directory: &Path) -> std::io::Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// What would be lost with a clone: what is in no commit, and commits that no remote has.
+async fn clone_worth_keeping(workspace: &Workspace) -> Result<Option<String>, WorkspaceError> {
+    if workspace.record().base.is_empty() {
+        // It was never whole, so nobody has worked in it.
+        return Ok(None);
+    }
+    let git = workspace.git().await?;
+    let status = git.status().await?;
+    if !status.is_clean() {
+        return Ok(Some("something in it is not committed".into()));
+    }
+    if git.succeeds(["rev-parse", "--verify", "--quiet", "refs/stash"]).await? {
+        return Ok(Some("something in it is stashed".into()));
+    }
+    let args = ["rev-list", "--count", "HEAD", "--branches", "--tags", "--not", "--remotes"];
+    let unpublished = git.line(args.into_iter().chain([workspace.record().base.as_str()])).await?;
+    Ok((unpublished != "0").then(|| format!("{unpublished} of its commits are on no remote")))
 }
 
 /// What would be lost. Of a worktree whose removal was cut short, files that are gone are no loss: they are in its commits.

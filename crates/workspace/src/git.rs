@@ -80,7 +80,7 @@ static CALLS: Semaphore = Semaphore::const_new(CALLS_AT_ONCE);
 #[derive(Clone, Debug)]
 pub struct Git {
     directory: OsString,
-    /// Configuration that switches the repository's filters and merge drivers off.
+    /// Configuration that switches the repository's filters and merge drivers off, and what this one has beside.
     programs_off: Vec<String>,
     /// Variables of this one beside those of every call.
     variables: Vec<(&'static str, OsString)>,
@@ -150,6 +150,13 @@ impl Git {
     #[must_use]
     pub fn with_index(self, index: &Path) -> Self {
         self.with_variable("GIT_INDEX_FILE", index)
+    }
+
+    /// The same with another setting (`key=value`).
+    #[must_use]
+    pub(crate) fn with_setting(mut self, setting: &str) -> Self {
+        self.programs_off.push(setting.to_owned());
+        self
     }
 
     /// The same with another variable.

@@ -1,4 +1,4 @@
-//! Git checkouts of agents: each agent has a worktree of its own, on a branch of its own.
+//! Git checkouts of agents: each agent has a worktree (or a clone) of its own, on a branch of its own.
 //!
 //! [`Workspaces`] makes and ends worktrees of repositories on this machine, outside of them. A [`Workspace`] says what was
 //! changed in it ([`Workspace::changes`], [`Workspace::diff`], [`Workspaces::conflicts`]), and hands it on
@@ -7,23 +7,29 @@
 //! attributes, names of files) is hostile input, and runs nothing here.
 
 pub mod changes;
+mod clone;
 mod commit;
 mod conflicts;
+mod credentials;
 mod diff;
 pub mod error;
 mod finish;
 pub mod git;
+pub mod hunks;
 mod identity;
 mod merge;
 mod push;
 mod record;
 mod refs;
+pub mod remote;
 mod scratch;
 mod status;
 mod workspace;
 mod workspaces;
 
+pub use clone::CloneOptions;
 pub use conflicts::Other;
+pub use credentials::Credentials;
 pub use error::WorkspaceError;
 pub use finish::Outcome;
 pub use record::Record;

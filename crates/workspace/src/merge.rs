@@ -1,14 +1,17 @@
 //! Merging a workspace into a branch of its repository, without any checkout.
 
+use std::path::PathBuf;
+
 use parallax_api::workspace::{MergeRequest, MergeStrategy, Merged};
 
 use crate::conflicts::{MergedTree, merged_tree};
 use crate::error::WorkspaceError;
 use crate::git::Git;
 use crate::identity::Identity;
+use crate::remote::UPLOAD_HERE;
 use crate::scratch::Scratch;
 use crate::workspace::Workspace;
-use crate::workspaces::Workspaces;
+use crate::workspaces::{Workspaces, open_repository};
 
 impl Workspaces {
     /// Merges what is committed in the workspace into a branch that is checked out nowhere.
@@ -26,7 +29,17 @@ impl Workspaces {
             return Err(WorkspaceError::Conflict("something is not committed: commit it first".into()));
         }
         let head = own.head().await?;
-        let git = Git::open(&workspace.record().git_directory).await?;
+        let record = workspace.record();
+        if let Some(url) = &record.url {
+            let detail = format!("the workspace is a clone of {url}: push it, and merge it there");
+            return Err(WorkspaceError::Conflict(detail));
+        }
+        let git = match record.is_clone {
+            false => Git::open(&record.git_directory).await?,
+            true => receive(workspace, &head).await?,
+        };
+        let lender =
+            PathBuf::from(git.line(["rev-parse", "--path-format=absolute", "--git-common-dir"]).await?);
         let tip = git.tip(&request.into).await.ok_or_else(|| {
             WorkspaceError::Invalid(format!("the repository has no branch `{:.100}`", request.into))
         })?;
@@ -50,11 +63,16 @@ impl Workspaces {
                 return Err(WorkspaceError::Conflict(detail));
             }
             MergeStrategy::Merge | MergeStrategy::Squash => {
-                let scratch = Scratch::make(self.root(), &workspace.record().git_directory).await?;
+                let scratch = Scratch::make(self.root(), &lender).await?;
                 let tree = match merged_tree(&scratch.lender_git(), &tip, &head).await? {
                     MergedTree::Clean(tree) => tree,
                     MergedTree::Conflicts(files) => return Err(WorkspaceError::Unmergeable(files)),
                 };
+                let is_done = git.line(["rev-parse", "--verify", &format!("{tip}^{{tree}}")]).await? == tree;
+                if is_done && request.strategy == MergeStrategy::Squash {
+                    // Squashed before: a commit with nothing in it would say otherwise.
+                    return Ok(merged(tip));
+                }
                 let told = format!("Merge branch '{}' into {}", workspace.record().branch, request.into);
                 let message = request.message.as_deref().unwrap_or(&told);
                 let mut args = vec!["commit-tree", "-p", &tip];
@@ -72,4 +90,18 @@ impl Workspaces {
         }
         Ok(merged(commit))
     }
+}
+
+/// The repository that a clone was made of, with the clone's commits in it.
+async fn receive(workspace: &Workspace, head: &str) -> Result<Git, WorkspaceError> {
+    let git = open_repository(&workspace.record().repository).await?;
+    let clone = workspace.directory().to_string_lossy().into_owned();
+    let fetch =
+        ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", UPLOAD_HERE];
+    // By the branch's name, or what is checked out: an object cannot be asked for everywhere.
+    git.run(fetch.into_iter().chain(["--", &clone, "HEAD"])).await?;
+    if !git.succeeds(["cat-file", "-e", &format!("{head}^{{commit}}")]).await? {
+        return Err(WorkspaceError::Conflict("the workspace moved meanwhile: try again".into()));
+    }
+    Ok(git)
 }

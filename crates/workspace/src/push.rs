@@ -4,6 +4,7 @@ use std::path::Path;
 
 use parallax_api::workspace::{PushRequest, Pushed};
 
+use crate::clone::reaching;
 use crate::error::WorkspaceError;
 use crate::git::Git;
 use crate::scratch::Scratch;
@@ -34,11 +35,18 @@ impl Workspaces {
         let git = Git::open(&workspace.record().git_directory).await?;
         git.check_branch_name(&branch).await?;
         let remote = request.remote.as_deref().unwrap_or("origin");
-        let url = address(&git, remote).await?;
+        let record = workspace.record();
+        // Whatever the agent made of the configuration of its clone: `origin` is where it came from. Credentials go nowhere else.
+        let is_own_origin = record.is_clone && remote == "origin";
+        let url = match is_own_origin {
+            true => record.source(),
+            false => address(&git, remote).await?,
+        };
+        let askpass = if is_own_origin { self.askpass_of(workspace)? } else { None };
         let is_here = is_path(&url) || url.starts_with("file://");
         let url = match is_path(&url) {
             // As git has it: relative to the repository.
-            true => workspace.record().repository.join(url).to_string_lossy().into_owned(),
+            true => record.repository.join(url).to_string_lossy().into_owned(),
             false => url,
         };
         let scratch = Scratch::make(self.root(), &workspace.record().git_directory).await?;
@@ -48,11 +56,7 @@ impl Workspaces {
             args.push(RECEIVE_HERE);
         }
         args.extend(["--", &url, &target]);
-        let mut pushing = scratch.git().clone();
-        if let Some(agent) = std::env::var_os("SSH_AUTH_SOCK") {
-            pushing = pushing.with_variable("SSH_AUTH_SOCK", agent);
-        }
-        pushing.run(args).await?;
+        reaching(scratch.git().clone(), askpass.as_ref()).run(args).await?;
         // As a push of the repository itself would have noted.
         let noted = format!("refs/remotes/{remote}/{branch}");
         if !git.succeeds(["update-ref", &noted, &commit]).await? {

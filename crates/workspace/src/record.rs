@@ -23,6 +23,12 @@ pub struct Record {
     pub repository: PathBuf,
     /// The git directory that all worktrees of the repository share. It outlives the worktree that `repository` may be.
     pub git_directory: PathBuf,
+    /// The URL that it was cloned from, in place of `repository`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Whether it is a repository of its own.
+    #[serde(default)]
+    pub is_clone: bool,
     /// Its branch.
     pub branch: String,
     /// The commit that it began with.
@@ -44,6 +50,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// What it was made from, for people.
+    pub fn source(&self) -> String {
+        self.url.clone().unwrap_or_else(|| self.repository.display().to_string())
+    }
+
     /// Every agent that works or worked in it, the first one first.
     pub fn agents(&self) -> impl Iterator<Item = &AgentId> {
         std::iter::once(&self.id).chain(&self.users)

@@ -16,8 +16,7 @@ pub(crate) struct ScratchDirectory(PathBuf);
 impl ScratchDirectory {
     /// A new one below `root`.
     pub(crate) fn make(root: &Path) -> std::io::Result<Self> {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let directory = root.join(format!("{PREFIX}{}-{number}", std::process::id()));
+        let directory = doomed(root)?;
         std::fs::DirBuilder::new().mode(0o700).create(&directory)?;
         Ok(Self(directory))
     }
@@ -34,10 +33,23 @@ impl Drop for ScratchDirectory {
     }
 }
 
+/// A name below `root` that nothing has, and that goes with the next sweep.
+pub(crate) fn doomed(root: &Path) -> std::io::Result<PathBuf> {
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let path = root.join(format!("{PREFIX}{}-{number}", std::process::id()));
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(path),
+        Err(error) => Err(error),
+        Ok(_) => Err(std::io::Error::from(std::io::ErrorKind::AlreadyExists)),
+    }
+}
+
 /// A bare repository, removed when it is dropped.
 pub(crate) struct Scratch {
     directory: ScratchDirectory,
     lender: PathBuf,
+    /// Every place that objects are borrowed from, as git lists them.
+    lenders: OsString,
     git: Git,
 }
 
@@ -49,13 +61,26 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 impl Scratch {
     /// One below `root` that has the objects of the repository with this git directory.
     pub(crate) async fn make(root: &Path, git_directory: &Path) -> Result<Self, WorkspaceError> {
+        Self::make_of(root, git_directory, None).await
+    }
+
+    /// The same with the objects of a second one.
+    pub(crate) async fn make_of(
+        root: &Path,
+        git_directory: &Path,
+        second: Option<&Path>,
+    ) -> Result<Self, WorkspaceError> {
         let lender = Git::open(git_directory).await?;
         let format = lender.line(["rev-parse", "--show-object-format"]).await?;
         let directory = ScratchDirectory::make(root)?;
-        let git = Git::open(directory.path())
-            .await?
-            .with_variable("GIT_ALTERNATE_OBJECT_DIRECTORIES", quoted(&git_directory.join("objects")));
-        let scratch = Self { lender: git_directory.join("objects"), git, directory };
+        let mut lenders = quoted(&git_directory.join("objects"));
+        if let Some(second) = second {
+            lenders.push(":");
+            lenders.push(quoted(&second.join("objects")));
+        }
+        let git =
+            Git::open(directory.path()).await?.with_variable("GIT_ALTERNATE_OBJECT_DIRECTORIES", &lenders);
+        let scratch = Self { lender: git_directory.join("objects"), lenders, git, directory };
         let format = format!("--object-format={format}");
         scratch.git.run(["init", "--quiet", "--bare", "--template=", &format]).await?;
         Ok(scratch)
@@ -74,7 +99,7 @@ impl Scratch {
     /// Another git (of a worktree of the lender), so that its new objects go into this.
     pub(crate) fn storing_here(&self, git: Git) -> Git {
         git.with_variable("GIT_OBJECT_DIRECTORY", self.directory.path().join("objects"))
-            .with_variable("GIT_ALTERNATE_OBJECT_DIRECTORIES", quoted(&self.lender))
+            .with_variable("GIT_ALTERNATE_OBJECT_DIRECTORIES", &self.lenders)
     }
 }
 

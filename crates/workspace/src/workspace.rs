@@ -38,6 +38,16 @@ impl Workspace {
             let detail = format!("`{}` is no worktree any more", self.directory.display());
             return Err(WorkspaceError::Invalid(detail));
         }
+        // The git directory of a clone is the agent's own as well: a link would lead to another repository.
+        let own = &self.record.git_directory;
+        if self.record.is_clone
+            && (!own.symlink_metadata()?.is_dir()
+                || Path::new(&git.line(["rev-parse", "--absolute-git-dir"]).await?) != own
+                || own.join("commondir").symlink_metadata().is_ok())
+        {
+            let detail = format!("`{}` is not the repository any more that it was", self.directory.display());
+            return Err(WorkspaceError::Invalid(detail));
+        }
         Ok(git)
     }
 

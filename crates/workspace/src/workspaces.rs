@@ -8,11 +8,12 @@ use parallax_api::workspace::WorkspaceKeep;
 use parallax_api::{AgentId, Time};
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::clone::CloneOptions;
 use crate::error::WorkspaceError;
 use crate::git::Git;
 use crate::record::Record;
-use crate::scratch;
 use crate::workspace::Workspace;
+use crate::{remote, scratch};
 
 /// Characters of a name in a branch.
 const MAX_NAME: usize = 40;
@@ -44,6 +45,8 @@ pub struct NewWorkspace {
     pub branch: Option<String>,
     /// What stays of it when its agent has ended.
     pub keep: WorkspaceKeep,
+    /// Make a clone, and not a worktree.
+    pub clone: Option<CloneOptions>,
 }
 
 impl Workspaces {
@@ -60,47 +63,48 @@ impl Workspaces {
         Ok(Self { root, changing: Mutex::new(()) })
     }
 
-    /// Makes a worktree on a new branch. The repository's own checkout is not touched.
+    /// Makes a workspace on a new branch: a worktree of a repository, whose own checkout is not touched, or a clone.
     ///
     /// # Errors
     /// `Invalid` for a request that cannot be met, with what to do; otherwise what git says.
     pub async fn create(&self, new: &NewWorkspace) -> Result<Workspace, WorkspaceError> {
         let id = checked_id(new.id.as_str())?;
+        let branch = new.branch.clone().unwrap_or_else(|| branch_name(&new.name, id));
+        match &new.clone {
+            None => self.create_worktree(new, id, branch).await,
+            Some(options) => self.create_clone(new, id, branch, options).await,
+        }
+    }
+
+    async fn create_worktree(
+        &self,
+        new: &NewWorkspace,
+        id: &str,
+        branch: String,
+    ) -> Result<Workspace, WorkspaceError> {
         let git = open_repository(&new.repository).await?;
         let reference = new.reference.as_deref().unwrap_or("HEAD");
         let base = git.commit_of(reference).await?;
-        let branch = match &new.branch {
-            Some(branch) => branch.clone(),
-            None => branch_name(&new.name, id),
-        };
         git.check_new_branch(&branch).await?;
         let base_branch = git.full_name(reference).await;
         let record = Record {
-            id: new.id.clone(),
-            name: new.name.clone(),
             repository: new.repository.canonicalize()?,
             git_directory: git
                 .line(["rev-parse", "--path-format=absolute", "--git-common-dir"])
                 .await?
                 .into(),
-            branch,
             base,
             base_branch,
-            keep: new.keep,
-            created_at: Time::now(),
-            users: Vec::new(),
-            joined_at: None,
+            ..self.new_record(new, branch)
         };
         let _changing = self.changing().await;
-        let directory = self.directory(id);
-        if directory.symlink_metadata().is_ok() || self.record(id).symlink_metadata().is_ok() {
-            return Err(WorkspaceError::Invalid(format!("there is a workspace `{id}` already")));
-        }
+        self.check_free(id)?;
         // Again: another call may have made it since.
         git.check_new_branch(&record.branch).await?;
         // Before the worktree: a server that dies in between leaves a record without one, not one that nobody knows.
         record.write(&self.record(id))?;
         let reason = lock_reason(id);
+        let directory = self.directory(id);
         let args = ["worktree", "add", "--quiet", "--no-checkout", "--lock", "--reason", &reason, "--"];
         let args = args.map(OsString::from).into_iter();
         let args = args.chain([directory.clone().into(), record.branch.clone().into()]);
@@ -120,6 +124,80 @@ impl Workspaces {
             return Err(error);
         }
         Ok(workspace)
+    }
+
+    async fn create_clone(
+        &self,
+        new: &NewWorkspace,
+        id: &str,
+        branch: String,
+        options: &CloneOptions,
+    ) -> Result<Workspace, WorkspaceError> {
+        let repository = match &options.url {
+            Some(url) => remote::host(url).map(|_| PathBuf::new())?,
+            None => {
+                open_repository(&new.repository).await?;
+                new.repository.canonicalize()?
+            }
+        };
+        let directory = self.directory(id);
+        let record = Record {
+            repository,
+            git_directory: directory.join(".git"),
+            url: options.url.clone(),
+            is_clone: true,
+            ..self.new_record(new, branch)
+        };
+        let mut workspace = Workspace { directory, record };
+        {
+            let _changing = self.changing().await;
+            self.check_free(id)?;
+            workspace.record.write(&self.record(id))?;
+        }
+        // Others need not wait: nothing here is anybody else's.
+        let made = async {
+            if let Some(known) = &options.credentials {
+                known.write(&self.credentials(id))?;
+            }
+            self.fill_clone(&mut workspace, new, options).await?;
+            Ok(workspace.record.write(&self.record(id))?)
+        };
+        let made: Result<(), WorkspaceError> = made.await;
+        if let Err(error) = made {
+            if let Err(left) = remove_directory(&workspace.directory).await {
+                let left = &left as &dyn std::error::Error;
+                tracing::warn!(agent.id = id, error = left, "a clone that failed is left");
+            } else {
+                self.forget(id)?;
+            }
+            return Err(error);
+        }
+        Ok(workspace)
+    }
+
+    fn new_record(&self, new: &NewWorkspace, branch: String) -> Record {
+        Record {
+            id: new.id.clone(),
+            name: new.name.clone(),
+            repository: PathBuf::new(),
+            git_directory: PathBuf::new(),
+            url: None,
+            is_clone: false,
+            branch,
+            base: String::new(),
+            base_branch: None,
+            keep: new.keep,
+            created_at: Time::now(),
+            users: Vec::new(),
+            joined_at: None,
+        }
+    }
+
+    fn check_free(&self, id: &str) -> Result<(), WorkspaceError> {
+        if self.directory(id).symlink_metadata().is_ok() || self.record(id).symlink_metadata().is_ok() {
+            return Err(WorkspaceError::Invalid(format!("there is a workspace `{id}` already")));
+        }
+        Ok(())
     }
 
     /// Lets another agent work in a workspace: it stays until the last one is gone.
@@ -201,9 +279,18 @@ impl Workspaces {
         self.changing.lock().await
     }
 
-    /// Forgets a workspace whose worktree is gone.
+    /// Forgets a workspace whose directory is gone.
     pub(crate) fn forget(&self, id: &str) -> std::io::Result<()> {
+        match std::fs::remove_file(self.credentials(id)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
         std::fs::remove_file(self.record(id))
+    }
+
+    /// Where the credentials of this workspace are kept, if it has any.
+    pub(crate) fn credentials(&self, id: &str) -> PathBuf {
+        self.root.join(format!("{id}.credentials"))
     }
 
     /// After a worktree that was not made, or is gone: nothing of it is left but commits.
@@ -247,8 +334,16 @@ fn checked_id(id: &str) -> Result<&str, WorkspaceError> {
     if fits { Ok(id) } else { Err(WorkspaceError::Invalid("an id has letters, digits and `-` only".into())) }
 }
 
+/// Removes a directory with all that is in it, off the async threads.
+pub(crate) async fn remove_directory(directory: &Path) -> std::io::Result<()> {
+    match tokio::fs::remove_dir_all(directory).await {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
 /// Git at the top of the repository that was named: never of one around it.
-async fn open_repository(path: &Path) -> Result<Git, WorkspaceError> {
+pub(crate) async fn open_repository(path: &Path) -> Result<Git, WorkspaceError> {
     let real = path.canonicalize().map_err(|error| {
         WorkspaceError::Invalid(format!("`{}` cannot be opened: {error}", path.display()))
     })?;

@@ -8,7 +8,7 @@ use parallax_api::Code;
 use parallax_api::workspace::{DiffQuery, MergeRequest, PushRequest};
 use parallax_testkit::backend::TestBackend;
 
-use super::repository::{Repository, committed, git, local, place};
+use parallax_testkit::repository::{Repository, committed, git, local, place};
 
 /// A repository full of traps, and an agent that sets more: none of them is sprung by what the server does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,9 @@
 //! What a workspace request may say, wherever it goes.
 
-use super::{CommitRequest, MergeRequest, PushRequest, WorkspaceKeep, WorkspaceMode, WorkspaceRequest};
+use super::{
+    CommitRequest, MergeRequest, PushRequest, WorkspaceCredentials, WorkspaceKeep, WorkspaceMode,
+    WorkspaceRequest,
+};
 use crate::Problem;
 use crate::text::is_plain;
 
@@ -14,20 +17,23 @@ const MAX_WORD: usize = 253;
 const MAX_REPO: usize = 4095;
 /// The longest name of a commit, in bytes: as long as a file's, as which git keeps branches.
 const MAX_REF: usize = 255;
+/// The longest password or token, in bytes.
+const MAX_SECRET: usize = 16 * 1024;
 /// The longest name of a new branch, in bytes.
 const MAX_BRANCH: usize = 200;
 
 impl WorkspaceRequest {
     /// Checks every bound that does not depend on the place. Fails with `VALIDATION_ERROR` naming the field.
     pub fn check(&self) -> Result<(), Problem> {
-        let Self { repo, reuse, r#ref, branch, setup, depth, mode, keep } = self;
+        let Self { repo, reuse, r#ref, branch, setup, depth, mode, keep, credentials } = self;
         if reuse.is_some() {
             let of_new = [
                 ("repo", !repo.is_empty()),
                 ("ref", r#ref.is_some()),
                 ("branch", branch.is_some()),
                 ("depth", depth.is_some()),
-                ("mode", *mode != WorkspaceMode::default()),
+                ("mode", mode.is_some()),
+                ("credentials", credentials.is_some()),
                 ("keep", *keep != WorkspaceKeep::default()),
             ];
             if let Some((field, _)) = of_new.iter().find(|(_, is_given)| *is_given) {
@@ -48,6 +54,27 @@ impl WorkspaceRequest {
         }
         if *depth == Some(0) {
             return Err(Problem::invalid("workspace.depth", "must be at least 1"));
+        }
+        if depth.is_some() && self.mode() == WorkspaceMode::Worktree && reuse.is_none() {
+            let detail = "a worktree has the history of its repository: add `mode: clone`";
+            return Err(Problem::invalid("workspace.depth", detail));
+        }
+        if self.is_remote() && *mode == Some(WorkspaceMode::Worktree) {
+            return Err(Problem::invalid("workspace.mode", "a URL is cloned: leave `mode` out"));
+        }
+        let Some(WorkspaceCredentials { username, password }) = credentials else { return Ok(()) };
+        if !self.is_remote() {
+            return Err(Problem::invalid(
+                "workspace.credentials",
+                "they are for a URL, and `repo` is a directory",
+            ));
+        }
+        username.iter().try_for_each(|text| named("workspace.credentials.username", text, MAX_WORD))?;
+        let secret = password.expose();
+        // Git reads one line.
+        if secret.is_empty() || secret.len() > MAX_SECRET || secret.contains(['\0', '\n', '\r']) {
+            let detail = format!("a password has 1 to {MAX_SECRET} bytes on one line");
+            return Err(Problem::invalid("workspace.credentials.password", detail));
         }
         Ok(())
     }

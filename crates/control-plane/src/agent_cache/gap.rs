@@ -41,6 +41,10 @@ fn changes(published: Option<Agent>, agent: Agent) -> Vec<EventData> {
             if !same_attention {
                 events.push(attention_event(&agent));
             }
+            let counts = |agent: &Agent| agent.workspace.as_ref().and_then(|workspace| workspace.changes);
+            if counts(&published) != counts(&agent) {
+                events.push(EventData::Changes { agent: Box::new(agent.clone()) });
+            }
             return events;
         }
         None => {

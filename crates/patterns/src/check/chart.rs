@@ -158,7 +158,12 @@ fn check_workspace(
         let message = "each agent of the role would make this branch, and only the first can";
         findings.add(&path.field("branch"), message, Some(suggestion));
     }
-    if depth.is_some() && *mode == WorkspaceMode::Worktree {
+    let is_worktree = match mode {
+        Some(mode) => *mode == WorkspaceMode::Worktree,
+        // What comes from an input may be a URL.
+        None => repo.as_ref().is_none_or(|repo| !repo.contains("://") && !repo.contains("${")),
+    };
+    if depth.is_some() && is_worktree {
         findings.add(
             &path.field("depth"),
             "a worktree has the history of its repository",

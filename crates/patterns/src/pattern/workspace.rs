@@ -17,10 +17,10 @@ pub struct RoleWorkspace {
     /// The new branch. Default: `parallax/<name>-<short id>`. May hold `${input.x}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
-    /// How it is made.
-    #[serde(default)]
-    #[schemars(with = "ModeWord")]
-    pub mode: WorkspaceMode,
+    /// How it is made. Default: `worktree`; of a URL, `clone`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<ModeWord>")]
+    pub mode: Option<WorkspaceMode>,
     /// What stays of it when its agent has ended.
     #[serde(default)]
     #[schemars(with = "KeepWord")]

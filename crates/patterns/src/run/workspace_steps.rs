@@ -73,7 +73,7 @@ impl Engine {
             keep: asked.keep,
             setup,
             depth: asked.depth,
-            reuse: None,
+            ..WorkspaceRequest::default()
         })
     }
 }

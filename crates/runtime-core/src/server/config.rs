@@ -11,6 +11,7 @@ use parallax_service::access::AccessConfig;
 use parallax_service::args::Settings;
 
 use super::environment::Environment;
+use super::repositories::Repositories;
 use super::workdir::Workdirs;
 use crate::policy::Policy;
 
@@ -30,6 +31,8 @@ pub struct RuntimeConfig {
     pub max_agents: usize,
     /// Where agents may work.
     pub workdirs: Workdirs,
+    /// From where repositories may be cloned.
+    pub repositories: Repositories,
     /// What agents may get of the variables of the server. What a request asks for wins.
     pub environment: Environment,
     /// How long ended agents stay readable.
@@ -55,6 +58,7 @@ impl RuntimeConfig {
             profiles: Arc::new(Profiles::with_more(settings.profiles.as_deref())?),
             max_agents: settings.max_agents.unwrap_or(DEFAULT_MAX_AGENTS),
             workdirs,
+            repositories: Repositories::default(),
             environment: Environment::default(),
             keep: Keep::default(),
             log_limit: DEFAULT_LOG_LIMIT,

@@ -14,7 +14,7 @@ use tracing::Instrument;
 
 use self::ending::Retired;
 use super::core::RuntimeCore;
-use super::registry::{Entry, HostState};
+use super::registry::{Entry, HostState, keep_changes};
 use crate::backend::FoundHost;
 use crate::host::{HostClient, HostEvents, ReceivedLine};
 
@@ -51,6 +51,7 @@ impl RuntimeCore {
     /// when the event log has it already.
     pub(super) fn follow(self: &Arc<Self>, entry: Arc<Entry>, published_exit: Option<AgentExit>) {
         let span = tracing::info_span!("follow", agent.id = %entry.id());
+        let watched = entry.clone();
         let shutdown = self.shutdown.clone();
         let follower = Follower {
             core: self.clone(),
@@ -72,6 +73,7 @@ impl RuntimeCore {
             }
         };
         self.shutdown.tracker().spawn(following.instrument(span));
+        self.watch_changes(watched);
     }
 }
 
@@ -156,6 +158,7 @@ impl Follower {
     /// Appends an event to the log, in one transaction with the agent as the event shows it.
     async fn publish(&mut self, mut event: HostEvent) -> Result<(), Problem> {
         if let Some(agent) = event.data.agent_mut() {
+            keep_changes(agent, &self.entry.agent());
             self.end_workspace(agent).await;
         }
         let agent = event.data.agent().cloned();

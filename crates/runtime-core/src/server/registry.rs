@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use parallax_api::terminal::MAX_VIEWERS;
-use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem};
+use parallax_api::workspace::ChangeCounts;
+use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, Time};
 use tokio::sync::{Semaphore, watch};
 
 use crate::host::HostClient;
@@ -125,6 +126,11 @@ impl Entry {
         self.agent_tx.borrow().clone()
     }
 
+    /// Tells of every agent that replaces the last known one.
+    pub(super) fn changes(&self) -> watch::Receiver<Agent> {
+        self.agent_tx.subscribe()
+    }
+
     /// Makes `agent`, as it was when something happened, what is known, unless something newer is.
     pub(super) fn publish(&self, agent: Agent) {
         self.replace(agent, |agent, known| agent.updated_at >= known.updated_at);
@@ -135,9 +141,24 @@ impl Entry {
         self.replace(agent, |_, _| true);
     }
 
+    /// Notes how much is changed in its workspace.
+    pub(super) fn set_changes(&self, counts: ChangeCounts) {
+        self.agent_tx.send_if_modified(|known| {
+            let updated_at = Time::now().or_just_after(known.updated_at);
+            let Some(workspace) = known.workspace.as_mut().filter(|known| known.changes != Some(counts))
+            else {
+                return false;
+            };
+            workspace.changes = Some(counts);
+            known.updated_at = updated_at;
+            true
+        });
+    }
+
     fn replace(&self, mut agent: Agent, wanted: impl FnOnce(&Agent, &Agent) -> bool) {
         self.agent_tx.send_if_modified(|known| {
             keep_workspace_end(&mut agent, known);
+            keep_changes(&mut agent, known);
             if agent == *known || !wanted(&agent, known) {
                 return false;
             }
@@ -237,6 +258,15 @@ fn keep_workspace_end(agent: &mut Agent, known: &Agent) {
     {
         exit.workspace.clone_from(&known.workspace);
         agent.updated_at = agent.updated_at.max(updated_at);
+    }
+}
+
+/// So is how much is changed in it.
+pub(super) fn keep_changes(agent: &mut Agent, known: &Agent) {
+    if let (Some(workspace), Some(known)) = (&mut agent.workspace, &known.workspace)
+        && workspace.changes.is_none()
+    {
+        workspace.changes = known.changes;
     }
 }
 

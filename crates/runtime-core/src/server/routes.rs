@@ -16,7 +16,7 @@ use axum::http::request::Parts;
 use axum::routing::{get, post};
 use parallax_api::observe::LogFormat;
 use parallax_api::terminal::TerminalMode;
-use parallax_api::workspace::DiffAgainst;
+use parallax_api::workspace::{Diff, DiffAgainst, DiffFormat};
 use parallax_api::{AgentId, Problem};
 use parallax_service::extract::Path;
 use parallax_service::idempotency::Idempotency;
@@ -38,7 +38,7 @@ pub(super) struct App {
 #[derive(OpenApi)]
 #[openapi(
     paths(parallax_service::access::ticket::create),
-    components(schemas(DiffAgainst, LogFormat, TerminalMode)),
+    components(schemas(Diff, DiffAgainst, DiffFormat, LogFormat, TerminalMode)),
     info(
         title = "Parallax runtime",
         description = "Runs CLI agents on one backend. Refusals are `application/problem+json` with a `code`."

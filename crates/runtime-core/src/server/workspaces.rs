@@ -1,5 +1,6 @@
 //! Checkouts of agents: made before an agent starts, ended after it has.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
@@ -10,7 +11,9 @@ use parallax_api::workspace::{
 };
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, Time};
 use parallax_profile::Launch;
-use parallax_workspace::{NewWorkspace, Other, Outcome, Record, Workspace, WorkspaceError, Workspaces};
+use parallax_workspace::{
+    CloneOptions, Credentials, NewWorkspace, Other, Outcome, Record, Workspace, WorkspaceError, Workspaces,
+};
 
 use super::config::RuntimeConfig;
 use super::core::RuntimeCore;
@@ -41,14 +44,8 @@ impl RuntimeCore {
             let path = found.directory().to_owned();
             return Ok(Workdir { shown: path.display().to_string(), path, mount: None });
         }
-        if asked.repo.contains("://") {
-            return Err(unsupported("workspace.repo", "a URL is not cloned yet: name a directory"));
-        }
-        if asked.mode == WorkspaceMode::Clone {
-            return Err(unsupported("workspace.mode", "`clone` is not there yet: leave it out"));
-        }
-        if asked.depth.is_some() {
-            return Err(Problem::invalid("workspace.depth", "a worktree has the history of its repository"));
+        if asked.is_remote() {
+            self.config.repositories.check(&asked.repo)?;
         }
         let path = workspaces.directory(id.as_str());
         Ok(Workdir { shown: path.display().to_string(), path, mount: None })
@@ -65,7 +62,19 @@ impl RuntimeCore {
             launch.agent.workspace = Some(shown(&joined, Some(id.clone())));
             return Ok(());
         }
-        let repository = self.config.workdirs.repository(&asked.repo).ok_or_else(not_here)??;
+        let url = asked.is_remote().then(|| asked.repo.clone());
+        let repository = match url {
+            Some(_) => PathBuf::new(),
+            None => self.config.workdirs.repository(&asked.repo).ok_or_else(not_here)??,
+        };
+        let clone = (asked.mode() == WorkspaceMode::Clone).then(|| CloneOptions {
+            url,
+            depth: asked.depth,
+            credentials: asked.credentials.as_ref().map(|known| Credentials {
+                username: known.username.clone().unwrap_or_else(|| "git".into()),
+                password: known.password.expose().to_owned(),
+            }),
+        });
         let new = NewWorkspace {
             id: launch.agent.id.clone(),
             name: launch.agent.name.clone(),
@@ -73,6 +82,7 @@ impl RuntimeCore {
             reference: asked.r#ref.clone(),
             branch: asked.branch.clone(),
             keep: asked.keep,
+            clone,
         };
         let made = self.workspaces()?.create(&new).await.map_err(problem)?;
         launch.agent.workspace = Some(shown(&made, None));
@@ -221,7 +231,7 @@ impl RuntimeCore {
             name: record.name.clone(),
             runtime: self.config.name.clone(),
             in_use,
-            repo: record.repository.display().to_string(),
+            repo: record.source(),
             branch: record.branch.clone(),
             path: workspace.directory().display().to_string(),
             keep: record.keep,
@@ -282,9 +292,10 @@ fn shown(workspace: &Workspace, id: Option<AgentId>) -> AgentWorkspace {
     let record = workspace.record();
     AgentWorkspace {
         id,
-        repo: record.repository.display().to_string(),
+        repo: record.source(),
         branch: record.branch.clone(),
         base: record.base.clone(),
+        changes: None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use parallax_api::client::{Client, EventStream, EventsOptions, Retry};
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Event, SpawnRequest};
 use parallax_profile::{Profile, Profiles};
-use parallax_runtime_core::{Environment, Keep, Policy, RuntimeConfig, RuntimeServer, Workdirs};
+use parallax_runtime_core::{Environment, Keep, Policy, Repositories, RuntimeConfig, RuntimeServer, Workdirs};
 use parallax_service::access::AccessConfig;
 use parallax_service::shutdown::Shutdown;
 use tokio::net::TcpListener;
@@ -49,6 +49,7 @@ impl TestServer {
             profiles: Arc::new(profiles),
             max_agents: 10,
             workdirs: Workdirs::Here { default: root.clone(), roots: vec![root] },
+            repositories: Repositories::default(),
             environment: Environment::of([("PATH".into(), "/bin".into()), ("SECRET".into(), "s".into())]),
             keep: Keep::default(),
             log_limit: 1 << 20,

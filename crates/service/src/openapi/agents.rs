@@ -9,7 +9,7 @@ use parallax_api::message::{AnswerRequest, MessageList, MessagesQuery};
 use parallax_api::observe::{Logs, LogsQuery, Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::workspace::{
-    Changes, CommitRequest, Committed, Conflicts, ConflictsQuery, DiffQuery, MergeRequest, Merged,
+    Changes, CommitRequest, Committed, Conflicts, ConflictsQuery, Diff, DiffQuery, MergeRequest, Merged,
     PushRequest, Pushed,
 };
 use parallax_api::{Agent, Problem, SendRequest, SendResponse, SpawnRequest};
@@ -256,12 +256,14 @@ fn metrics() {}
 )]
 fn changes() {}
 
-/// The difference itself, as a unified diff, files that git does not know yet included. At most 8 MiB.
+/// The difference itself, as a unified diff or by its hunks, files that git does not know yet included. At most 8 MiB.
 #[utoipa::path(
     get, path = "/api/agents/{id}/diff", tag = "workspaces",
     params(("id" = String, Path, description = "The agent's id"), DiffQuery),
     responses(
-        (status = 200, description = "The diff", body = String, content_type = "text/x-diff"),
+        (status = 200, description = "The diff: text, or with `format=json` its files and hunks", content(
+            (String = "text/x-diff"), (Diff = "application/json")
+        )),
         (status = "4XX", body = Problem), (status = "5XX", body = Problem),
     )
 )]

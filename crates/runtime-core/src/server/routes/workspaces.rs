@@ -5,10 +5,11 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use parallax_api::Problem;
 use parallax_api::workspace::{
-    Changes, CommitRequest, Committed, Conflicts, ConflictsQuery, DiffQuery, MergeRequest, Merged,
-    PushRequest, Pushed, WorkspaceCleanup, WorkspaceList,
+    Changes, CommitRequest, Committed, Conflicts, ConflictsQuery, DiffFormat, DiffQuery, MergeRequest,
+    Merged, PushRequest, Pushed, WorkspaceCleanup, WorkspaceList,
 };
 use parallax_service::extract::{Json, Query};
+use parallax_workspace::hunks;
 
 use super::{App, Id};
 
@@ -17,13 +18,19 @@ pub(super) async fn changes(State(app): State<App>, Id(id): Id) -> Result<Json<C
     app.core.changes(&id).await.map(Json)
 }
 
-/// The difference, as a unified diff.
+/// The difference, as a unified diff or by its hunks.
 pub(super) async fn diff(
     State(app): State<App>,
     Id(id): Id,
     Query(query): Query<DiffQuery>,
 ) -> Result<Response, Problem> {
     let diff = app.core.diff(&id, &query).await?;
+    if query.format == Some(DiffFormat::Json) {
+        // Off the async threads: it may be long.
+        let diff =
+            tokio::task::spawn_blocking(move || hunks::parse(&diff)).await.map_err(Problem::internal)?;
+        return Ok(Json(diff).into_response());
+    }
     Ok(([(CONTENT_TYPE, "text/x-diff")], diff).into_response())
 }
 

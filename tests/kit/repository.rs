@@ -7,22 +7,27 @@ use std::process::Command;
 use parallax_api::client::Client;
 use parallax_api::workspace::{CommitRequest, WorkspaceRequest};
 use parallax_api::{Agent, SpawnRequest};
-use parallax_testkit::local::LocalBackend;
-use parallax_testkit::user::Spawned;
+
+use crate::local::LocalBackend;
+use crate::user::Spawned;
 
 /// Bash as an agent, as the examples have it.
-const SHELL: &str = include_str!("../../../examples/profiles/shell.toml");
+const SHELL: &str = include_str!("../../examples/profiles/shell.toml");
 
 /// A repository with a bare one for its `origin`, and one commit in both.
 pub struct Repository {
+    /// Its top directory.
     pub path: PathBuf,
+    /// The bare one.
     pub origin: PathBuf,
+    /// How its checkout stood at first.
     pub before: Checkout,
 }
 
 /// How a checkout stands.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Checkout {
+    /// The commit that is checked out.
     pub head: String,
     status: String,
     index: Vec<u8>,
@@ -46,6 +51,7 @@ impl Repository {
         Self { path, origin, before }
     }
 
+    /// A shell with a workspace of it.
     pub fn request(&self, name: &str) -> SpawnRequest {
         let workspace = WorkspaceRequest {
             repo: self.path.to_string_lossy().into_owned(),
@@ -65,11 +71,13 @@ impl Repository {
         list.lines().filter_map(|line| line.strip_prefix("worktree ")).skip(1).map(str::to_owned).collect()
     }
 
+    /// The branches of agents.
     pub fn branches(&self) -> Vec<String> {
         let list = git(&self.path, &["for-each-ref", "--format=%(refname:short)", "refs/heads/parallax"]);
         list.lines().map(str::to_owned).collect()
     }
 
+    /// Fails when its own checkout is not as it was.
     pub fn untouched(&self) {
         assert_eq!(Checkout::of(&self.path), self.before, "the main checkout is not touched");
     }
@@ -99,24 +107,29 @@ pub fn git(directory: &Path, args: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned()
 }
 
+/// Makes the shell a type of agents.
 pub fn with_shell(directory: &Path) {
     let profiles = directory.join("profiles");
     fs::create_dir_all(&profiles).expect("made");
     fs::write(profiles.join("shell.toml"), SHELL).expect("written");
 }
 
+/// A local runtime with shells.
 pub async fn local() -> LocalBackend {
     LocalBackend::start_with(&[], &[], with_shell).await
 }
 
+/// Where an agent works.
 pub fn place(agent: &Agent) -> PathBuf {
     agent.workdir.as_deref().expect("it has one").into()
 }
 
+/// The branch that it was given.
 pub fn branch(agent: &Agent) -> String {
     agent.workspace.as_ref().expect("it has one").branch.clone()
 }
 
+/// Commits everything that an agent has changed.
 pub async fn committed(client: &Client, agent: &Spawned, message: &str) -> String {
     let request = CommitRequest { message: message.into(), author: Some("Dev <dev@example.com>".into()) };
     client.commit(&agent.id, &request).await.expect("there is something to commit").commit
