@@ -8,3 +8,4 @@ mod in_docker;
 mod in_kubernetes;
 mod patterns;
 mod together;
+mod workspaces;

@@ -175,3 +175,48 @@ fn the_examples_are_in_order() {
     }
     assert_eq!(count, 3);
 }
+
+/// What a workspace may be, and whose can be looked at.
+#[test]
+fn workspaces_are_checked() {
+    let file = |role: &str, step: &str| {
+        format!(
+            "name: w\nstructure:\n  roles:\n    dev: {{agentType: fake, managed: true, {role}}}\nworkflow:\n  steps:\n    - {step}\n"
+        )
+    };
+    let diff = "{type: diff, role: dev}";
+    let merge = "{id: m, type: merge, role: dev, into: '${input.into}', strategy: ff}";
+    for (role, step, expected) in [
+        ("workspace: {}", diff, None),
+        ("workspace: {repo: '${input.repo}', shared: true}, maxInstances: 3", merge, None),
+        ("workspace: {repo: 'https://example.com/x', depth: 1}", diff, None),
+        ("workspace: {repo: '${input.repo}', depth: 1}", diff, None),
+        ("workspace: {repo: /r, depth: 1}", diff, Some("history")),
+        ("workspace: {}, maxInstances: 2", diff, Some("not clear which")),
+        (
+            "workspace: {branch: x}, maxInstances: 2",
+            "{type: assign, role: dev, task: t}",
+            Some("only the first can"),
+        ),
+        ("workspace: {}, workdir: /x", diff, Some("not both")),
+        ("model: x", diff, Some("has no workspace")),
+        ("workspace: {setup: ' '}", diff, Some("blank")),
+        ("workspace: {repo: '${step_0_result}'}", diff, Some("step_0_result")),
+        ("workspace: {}", "{type: merge, role: dev, into: ' '}", Some("blank")),
+    ] {
+        match (read(&file(role, step)), expected) {
+            (Ok(_), None) => {}
+            (Err(findings), Some(word)) => {
+                assert!(
+                    told(&findings).iter().any(|line| line.contains(word)),
+                    "{role}: {:#?}",
+                    told(&findings)
+                );
+            }
+            (other, _) => panic!("{role} {step}: {other:#?}"),
+        }
+    }
+    let pattern =
+        read(&file("workspace: {repo: '${input.repo}', branch: 'b/${input.name}'}", merge)).unwrap();
+    assert_eq!(inputs(&pattern).into_keys().collect::<Vec<_>>(), ["into", "name", "repo"]);
+}

@@ -22,6 +22,9 @@ pub fn chart(rng: &mut Rng) -> String {
         if managed {
             let types = ["fake", "[missing, fake]", "[fake, missing]"][rng.pick(3)];
             write!(text, "    {role}: {{managed: true, agentType: {types}").expect("text");
+            if index % 2 == 0 {
+                text.push_str(", workspace: {repo: /r, shared: true}");
+            }
             match rng.below(4) {
                 0 => text.push_str(", singleton: true"),
                 1 => {}
@@ -100,6 +103,15 @@ impl Work<'_> {
                 .expect("text");
         }
         text.push_str(&common);
+        // Role 0 is managed, and has a workspace.
+        if self.rng.chance(12) {
+            match self.rng.chance(50) {
+                true => writeln!(text, "{pad}  type: diff\n{pad}  role: r0"),
+                false => writeln!(text, "{pad}  type: merge\n{pad}  role: r0\n{pad}  into: next"),
+            }
+            .expect("text");
+            return self.done.push(id);
+        }
         let kind = if depth == 0 { self.rng.below(6) } else { self.rng.below(9) };
         match kind {
             0 | 1 => {

@@ -207,6 +207,26 @@ impl AgentClient for Sim {
             let most = world.most[&role];
             world.complain(format!("{role} may have {most} agents, and {there} live when {key} comes"));
         }
+        let has_kin = world.agents.values().any(|sim| sim.alive && sim.agent.role.as_deref() == Some(&role));
+        match request.workspace.as_ref().map(|asked| (asked.reuse.as_ref(), asked.repo.as_str())) {
+            Some((Some(reused), ""))
+                if world.agents.get(reused).and_then(|sim| sim.agent.role.as_ref()) == Some(&role) =>
+            {
+                // Each fifth one went with its last agent.
+                if dice.chance(20) && !has_kin {
+                    return Err(Problem::new(Code::NotFound, "there is no such workspace"));
+                }
+            }
+            Some((None, "/r")) => {
+                if has_kin {
+                    world.complain(format!(
+                        "{key} gets a workspace of its own beside the one that {role} shares"
+                    ));
+                }
+            }
+            Some(odd) => world.complain(format!("{key} is to work in {odd:?}")),
+            None => {}
+        }
         let agent = Agent { role: Some(role), ..agent };
         world.by_key.insert(key.to_owned(), agent.id.clone());
         let sim = SimAgent { agent: agent.clone(), alive: true, free_at: Instant::now(), at_work: None };
