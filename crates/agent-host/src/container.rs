@@ -11,8 +11,6 @@ use rustix::fs::{Access, access};
 
 /// Variables of the servers, which no agent inherits.
 const OWN_PREFIX: &str = "PARALLAX_";
-/// Where the kernel counts its out-of-memory kills: control groups version 2 and 1, as a container sees its own.
-const MEMORY_EVENTS: [&str; 2] = ["/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"];
 
 /// Adds the image's environment, which the request's overrides, and a home directory that the agent can write to.
 ///
@@ -35,26 +33,5 @@ pub fn inherit(launch: &mut Launch, dir: &Path) -> std::io::Result<()> {
 fn add(launch: &mut Launch, variables: impl Iterator<Item = (String, String)>) {
     for (name, value) in variables.filter(|(name, _)| !name.starts_with(OWN_PREFIX)) {
         launch.env.entry(name).or_insert_with(|| value.into());
-    }
-}
-
-/// How often the kernel has killed a process of this container for want of memory; `None` when it keeps no count.
-pub fn out_of_memory_kills() -> Option<u64> {
-    MEMORY_EVENTS.iter().find_map(|file| kills(&fs::read_to_string(file).ok()?))
-}
-
-fn kills(events: &str) -> Option<u64> {
-    events.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counts_kills_in_the_format_of_both_versions() {
-        assert_eq!(kills("low 0\nhigh 0\nmax 7\noom 2\noom_kill 1\noom_group_kill 0\n"), Some(1));
-        assert_eq!(kills("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"), Some(3));
-        assert_eq!(kills("low 0\n"), None);
     }
 }

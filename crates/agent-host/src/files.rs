@@ -14,10 +14,11 @@ use std::sync::Arc;
 use parallax_api::files::{FileEntry, FileKind, FileList, MAX_FILE};
 use parallax_api::{Code, Problem, Time};
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, renameat, statat,
-    unlinkat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, openat, renameat, statat, unlinkat,
 };
 use rustix::io::Errno;
+
+use crate::os;
 
 /// Names of a directory that are listed at most; `truncated` says when there are more.
 const MAX_ENTRIES: usize = 1000;
@@ -132,9 +133,8 @@ impl Files {
     }
 
     fn beneath(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         for _ in 0..MAX_TRIES {
-            match openat2(self.0.as_fd(), path, flags, Mode::empty(), resolve) {
+            match os::open_beneath(self.0.as_fd(), path, flags) {
                 // Something above it was renamed meanwhile: the kernel could not tell. An agent may do that without end.
                 Err(Errno::AGAIN) => {}
                 opened => return opened,

@@ -36,6 +36,7 @@ pub mod lease;
 pub mod log;
 pub mod message_log;
 pub mod ndjson;
+mod os;
 pub mod peer;
 pub mod peer_listener;
 pub mod process_tree;

@@ -1,14 +1,15 @@
-//! The process tree of an agent: found in `/proc`, signalled, measured.
+//! The process tree of an agent: found, signalled, measured.
 //!
 //! Because the host is a subreaper, every descendant of the agent, daemonised ones included, has the host among its
 //! ancestors: the tree below the host is exactly what the agent started.
 
 use std::collections::HashMap;
-use std::fs;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process, test_kill_process, waitid};
+
+use crate::os::{self, Stat};
 
 /// How often the tree is read while it is being killed.
 const KILL_INTERVAL: Duration = Duration::from_millis(20);
@@ -40,7 +41,7 @@ pub fn descendants() -> Vec<ProcInfo> {
     let mut found = Vec::new();
     let mut pending = vec![own];
     while let Some(parent) = pending.pop() {
-        let Some(children) = children(parent) else {
+        let Some(children) = os::children(parent) else {
             if parent == own {
                 return descendants_among_all();
             }
@@ -61,26 +62,10 @@ fn has_children() -> bool {
     !matches!(waitid(WaitId::All, options), Err(Errno::CHILD))
 }
 
-/// The children of a process as the kernel lists them, thread by thread; while others end it may leave some out. `None`: it is
-/// gone, or the kernel has no such lists.
-fn children(pid: i32) -> Option<Vec<i32>> {
-    let mut found = Vec::new();
-    let mut is_listed = false;
-    for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
-        if let Ok(list) = fs::read_to_string(thread.path().join("children")) {
-            is_listed = true;
-            found.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
-        }
-    }
-    is_listed.then_some(found)
-}
-
 /// The same from every process of the machine: slower by as many as there are.
 fn descendants_among_all() -> Vec<ProcInfo> {
     let mut children: HashMap<i32, Vec<ProcInfo>> = HashMap::new();
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    for entry in entries.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+    for pid in os::processes() {
         if let Some((parent, process)) = read_stat(pid) {
             children.entry(parent).or_default().push(process);
         }
@@ -153,22 +138,10 @@ fn send(pid: i32, signal: Signal) {
     }
 }
 
-/// Parent and figures of a process; none when it is gone or a zombie. Fields as in proc_pid_stat(5).
+/// Parent and figures of a process; none when it is gone or a zombie.
 fn read_stat(pid: i32) -> Option<(i32, ProcInfo)> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name stands in parentheses and may hold anything, parentheses too.
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
-    let number = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok());
-    if matches!(*fields.first()?, "Z" | "X") {
-        return None;
-    }
-    let ticks = rustix::param::clock_ticks_per_second() as f64;
-    let process = ProcInfo {
-        pid,
-        cpu_seconds: (number(11)? + number(12)?) as f64 / ticks,
-        memory_bytes: number(21)? * rustix::param::page_size() as u64,
-    };
-    Some((fields.get(1)?.parse().ok()?, process))
+    let Stat { parent, has_ended, cpu_seconds, memory_bytes, .. } = os::stat(pid)?;
+    (!has_ended).then_some((parent, ProcInfo { pid, cpu_seconds, memory_bytes }))
 }
 
 /// A process that cannot be taken for another one that gets its number later.
@@ -240,9 +213,6 @@ fn is_hidden(pid: i32) -> bool {
 
 /// A process and its parent's number.
 fn read_ancestor(pid: i32) -> Option<(i32, Ancestor)> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (head, rest) = stat.rsplit_once(')')?;
-    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    let name = head.split_once('(')?.1.to_owned();
-    Some((fields.get(1)?.parse().ok()?, Ancestor { pid, name, start: fields.get(19)?.parse().ok()? }))
+    let Stat { parent, name, start, .. } = os::stat(pid)?;
+    Some((parent, Ancestor { pid, name, start }))
 }

@@ -7,8 +7,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex};
 
-use rustix::process::{WaitOptions, WaitStatus, getpid, set_child_subreaper, wait};
+use rustix::process::{WaitOptions, WaitStatus, wait};
 use tokio::sync::oneshot;
+
+use crate::os;
 
 /// The exit status of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +42,7 @@ struct Watched {
 impl Reaper {
     /// Makes this process the reaper of all its descendants and starts the waiting thread.
     pub fn start() -> std::io::Result<Self> {
-        set_child_subreaper(Some(getpid()))?;
+        os::adopt_orphans()?;
         let shared = Arc::new(Shared { watched: Mutex::default(), started: Condvar::new() });
         let reaper = Self(shared.clone());
         std::thread::Builder::new().name("reaper".into()).spawn(move || shared.run())?;

@@ -3,7 +3,7 @@
 mod watch;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -13,7 +13,7 @@ use parallax_profile::SessionFileSource;
 use serde_json::Value;
 use watch::Watch;
 
-use crate::process_tree;
+use crate::{os, process_tree};
 
 /// Bytes read from a file in one poll; the rest waits for the next.
 const MAX_READ: u64 = 4 * 1024 * 1024;
@@ -202,26 +202,7 @@ fn first_line_matches(path: &Path, first: &BTreeMap<String, String>) -> bool {
 /// Whether one of the agent's processes has the file open for writing. This is proof among agents in the same directory:
 /// each reads the files of the others (to list conversations), but writes only its own.
 fn is_written(path: &Path) -> bool {
-    process_tree::descendants().iter().any(|process| writes(process.pid, path))
-}
-
-fn writes(pid: i32, path: &Path) -> bool {
-    let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
-    open.flatten().filter(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == path)).any(
-        |entry| {
-            let info = format!("/proc/{pid}/fdinfo/{}", entry.file_name().to_string_lossy());
-            fs::read_to_string(info).is_ok_and(|info| is_writable(&info))
-        },
-    )
-}
-
-/// Whether the `flags` of `/proc/PID/fdinfo/FD` (octal, as for open(2)) allow writing.
-fn is_writable(info: &str) -> bool {
-    const O_ACCMODE: u32 = 0o3;
-    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
-    flags
-        .and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok())
-        .is_some_and(|flags| flags & O_ACCMODE != 0)
+    process_tree::descendants().iter().any(|process| os::writes(process.pid, path))
 }
 
 impl Tail {
@@ -250,7 +231,10 @@ impl Tail {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::os::writes;
 
     #[test]
     fn only_a_writer_owns_a_file() {

@@ -7,8 +7,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-/// Where the kernel names the time since the last boot.
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+use crate::os;
 
 /// The content of a mark when the file was synced to the disk at its end.
 const SYNCED: &[u8] = b"synced";
@@ -25,7 +24,7 @@ impl TailMark {
     /// Reads the mark at `path` that the last host left, then renews it.
     pub fn open(path: PathBuf) -> Self {
         let mut mark = Self { path, is_complete: true, was_incomplete: false };
-        let boot = fs::read(BOOT_ID).ok();
+        let boot = os::boot_id();
         let rebooted = fs::read(&mark.path).is_ok_and(|last| last != SYNCED && boot.as_ref() != Some(&last));
         mark.was_incomplete = rebooted || mark.lost_path().exists();
         mark.is_complete = !mark.lost_path().exists();
@@ -50,7 +49,7 @@ impl TailMark {
 
     /// All that is published is written.
     pub fn complete(&mut self) {
-        self.renew(&fs::read(BOOT_ID).unwrap_or_default());
+        self.renew(&os::boot_id().unwrap_or_default());
     }
 
     /// All that is published is synced to the disk: also after a reboot, or on another machine, nothing is missing.

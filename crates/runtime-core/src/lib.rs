@@ -4,6 +4,7 @@
 //! - [`host`]: the other end of a host's socket: HTTP, event stream and terminal over any stream of bytes to it.
 //! - [`handshake`], [`find_host_program`], [`files`], [`boot`], [`args`], [`name_pattern`], [`PackedFiles`]: what backends have in common.
 //! - [`policy`]: what an operator sets: maxima, defaults, images, variables, and classes of these.
+//! - [`handshake`], [`find_host_program`], [`files`], [`os`], [`args`], [`name_pattern`], [`PackedFiles`]: what backends have in common.
 //! - [`run()`]: a program's `main`.
 //! - [`server`]: everything else, the same for every backend:
 //!   - `routes` extract, call `core`, answer. `core` finds the entry in the `registry` and asks its host, or, after the
@@ -20,12 +21,12 @@
 
 pub mod args;
 pub mod backend;
-pub mod boot;
 pub mod files;
 pub mod handshake;
 pub mod host;
 mod host_program;
 pub mod name_pattern;
+pub mod os;
 mod packed_files;
 pub mod policy;
 mod run;

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use parallax_api::AgentId;
-use parallax_runtime_core::boot::boot_id;
 use parallax_runtime_core::files::UntrustedDir;
 use parallax_runtime_core::handshake::LAST_WORDS;
+use parallax_runtime_core::os::boot_id;
 use parallax_service::private_dir;
 
-use crate::process::{self, Process};
+use crate::os::Process;
+use crate::process;
 
 /// The longest path a Unix socket can have on Linux, in bytes.
 const MAX_SOCKET_PATH: usize = 107;

@@ -11,7 +11,8 @@ use parallax_profile::{Launch, Profiles};
 use parallax_runtime_core::{AgentBackend, FoundHost, Health, HostAddress, Usage};
 
 use crate::agent_dir::{AgentDir, AgentDirs};
-use crate::process::{self, Process};
+use crate::os::{self, Process};
+use crate::process;
 use crate::{end, launch, types};
 
 /// Runs each agent's host as a detached process with a directory of its own under the state directory.
@@ -108,7 +109,7 @@ impl AgentBackend for LocalBackend {
 /// What everything below the host uses. The host adopts whoever loses its parent, so nobody is left out.
 #[expect(clippy::cast_precision_loss, reason = "ticks of centuries fit into 53 bits")]
 fn usage(host: Process) -> Usage {
-    let members = process::descendants(host, &process::all());
+    let members = process::descendants(host, &os::all());
     let ticks: u64 = members.iter().map(|stat| stat.cpu_ticks).sum();
     let pages: u64 = members.iter().map(|stat| stat.resident_pages).sum();
     Usage {

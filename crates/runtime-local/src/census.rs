@@ -8,9 +8,9 @@ use parallax_api::{AgentId, Problem};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::cgroup;
 use crate::launch::AGENT_ID;
-use crate::process::{self, Process, Stat};
+use crate::os::{self, Process, Stat, cgroup};
+use crate::process;
 
 /// The processes at one moment.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub(crate) async fn now() -> Result<Arc<Census>, Problem> {
 }
 
 fn take() -> Census {
-    let all = process::all();
+    let all = os::all();
     let spared = process::lineage();
     let living = all.iter().filter(|stat| !stat.zombie && !spared.contains(&stat.process.pid));
     let living = living.map(|stat| (stat.process, marks(stat.process))).collect();
@@ -62,6 +62,6 @@ fn take() -> Census {
 
 fn marks(process: Process) -> Marks {
     let mut marks = cgroup::members_of(process);
-    marks.extend(process::variable(process, AGENT_ID));
+    marks.extend(os::variable(process, AGENT_ID));
     Marks(marks)
 }

@@ -9,8 +9,8 @@ use parallax_runtime_core::host::HostClient;
 
 use crate::agent_dir::AgentDir;
 use crate::census::{self, Census, Marks};
-use crate::cgroup;
-use crate::process::{self, Process};
+use crate::os::{Process, cgroup};
+use crate::process;
 
 /// How long a host that was released may take to go.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);

@@ -18,8 +18,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::agent_dir::AgentDir;
-use crate::cgroup;
-use crate::process::Process;
+use crate::os::{Process, cgroup};
 
 /// `CLOSE_RANGE_CLOEXEC`: what is in the range is closed when the program is executed.
 const CLOSE_RANGE_CLOEXEC: libc::c_int = 4;

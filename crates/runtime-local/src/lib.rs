@@ -13,10 +13,10 @@
 mod agent_dir;
 mod backend;
 mod census;
-mod cgroup;
 mod config;
 mod end;
 mod launch;
+mod os;
 mod process;
 mod types;
 

@@ -1,86 +1,9 @@
-//! Processes as `/proc` shows them, and signals that reach the right one.
+//! Which processes are hosts, and which are below which.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
-use std::fs;
-use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-
-/// A process that cannot be taken for another: its number and when it started, in clock ticks since the boot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Process {
-    pub(crate) pid: u32,
-    pub(crate) start: u64,
-}
-
-/// What `/proc/PID/stat` says.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Stat {
-    pub(crate) process: Process,
-    pub(crate) parent: u32,
-    /// It has ended and waits for its parent.
-    pub(crate) zombie: bool,
-    pub(crate) cpu_ticks: u64,
-    pub(crate) resident_pages: u64,
-}
-
-impl Process {
-    /// The process with this number now.
-    pub(crate) fn of(pid: u32) -> Option<Self> {
-        stat(pid).map(|stat| stat.process)
-    }
-
-    /// Whether it still runs. One that waits to be reaped does not.
-    pub(crate) fn lives(self) -> bool {
-        stat(self.pid).is_some_and(|stat| stat.process == self && !stat.zombie)
-    }
-
-    /// Kills it. Already gone is success.
-    pub(crate) fn kill(self) -> io::Result<()> {
-        let Some(handle) = self.open()? else { return Ok(()) };
-        match pidfd_send_signal(&handle, Signal::KILL) {
-            Err(error) if error != Errno::SRCH => Err(error.into()),
-            _ => Ok(()),
-        }
-    }
-
-    /// Waits until it has ended, at most `limit`; says whether it has.
-    pub(crate) async fn ended(self, limit: Duration) -> bool {
-        tokio::task::spawn_blocking(move || self.wait(limit)).await.unwrap_or(false)
-    }
-
-    fn wait(self, limit: Duration) -> bool {
-        let Ok(Some(handle)) = self.open() else { return !self.lives() };
-        let Ok(limit) = Timespec::try_from(limit) else { return false };
-        // A handle becomes readable when its process has ended.
-        poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&limit)).is_ok_and(|ready| ready > 0)
-    }
-
-    /// A handle that stays this process's, whoever gets its number later. None: it is gone.
-    fn open(self) -> io::Result<Option<OwnedFd>> {
-        let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
-        let handle = match pidfd_open(pid, PidfdFlags::empty()) {
-            Ok(handle) => handle,
-            Err(Errno::SRCH) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        // Looked at after the handle is there: it is the same process, or the number had changed hands before.
-        Ok((Self::of(self.pid) == Some(self)).then_some(handle))
-    }
-}
-
-/// Every process of this machine that can be seen.
-pub(crate) fn all() -> Vec<Stat> {
-    let Ok(entries) = fs::read_dir("/proc") else { return vec![] };
-    entries.flatten().filter_map(|entry| stat(entry.file_name().to_str()?.parse().ok()?)).collect()
-}
+use crate::os::{self, Process, Stat, all, stat};
 
 /// The processes below `root`, without it.
 pub(crate) fn descendants(root: Process, all: &[Stat]) -> Vec<Stat> {
@@ -134,64 +57,20 @@ pub(crate) fn is_host(process: Process, dir: &Path) -> bool {
 
 /// The directory that a host of this user serves, as its command line says: `PROGRAM serve --dir DIR`. `None`: it is no host.
 fn served_dir(process: Process) -> Option<PathBuf> {
-    let line = fs::read(format!("/proc/{}/cmdline", process.pid)).ok()?;
-    let mut arguments = line.split(|byte| *byte == 0).skip(1);
-    if arguments.next()? != b"serve" || arguments.next()? != b"--dir" {
+    let arguments = os::arguments(process)?;
+    let mut arguments = arguments.iter().skip(1);
+    if arguments.next()? != "serve" || arguments.next()? != "--dir" {
         return None;
     }
-    let dir = PathBuf::from(OsStr::from_bytes(arguments.next()?));
-    (owner(process)? == rustix::process::geteuid().as_raw()).then_some(dir)
-}
-
-/// The user that the process runs as. The owner of its directory in `/proc` may be another: root, for a process that others may
-/// not look into.
-fn owner(process: Process) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{}/status", process.pid)).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    line.split_ascii_whitespace().nth(1)?.parse().ok()
-}
-
-/// The values that an environment variable of the process began with: more than one where it stands there more than once.
-/// Processes of other users cannot be looked into.
-pub(crate) fn variable(process: Process, name: &str) -> Vec<String> {
-    let Ok(environ) = fs::read(format!("/proc/{}/environ", process.pid)) else { return vec![] };
-    let value = |variable: &[u8]| {
-        let value = variable.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-        String::from_utf8(value.to_vec()).ok()
-    };
-    environ.split(|byte| *byte == 0).filter_map(value).collect()
-}
-
-fn stat(pid: u32) -> Option<Stat> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    parse(pid, &text)
-}
-
-/// Fields 3 and up stand after the program's name, which is in parentheses and may hold anything.
-fn parse(pid: u32, text: &str) -> Option<Stat> {
-    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_ascii_whitespace().collect();
-    let number = |index: usize| fields.get(index - 3)?.parse::<u64>().ok();
-    Some(Stat {
-        process: Process { pid, start: number(22)? },
-        parent: u32::try_from(number(4)?).ok()?,
-        zombie: matches!(*fields.first()?, "Z" | "X" | "x"),
-        cpu_ticks: number(14)? + number(15)?,
-        resident_pages: number(24)?,
-    })
+    let dir = PathBuf::from(arguments.next()?);
+    (os::owner(process)? == rustix::process::geteuid().as_raw()).then_some(dir)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
 
-    #[test]
-    fn reads_what_a_hostile_name_tries_to_hide() {
-        let line = "42 (a) R 1 (b) ) S 7 42 42 0 -1 4194560 100 0 0 0 11 22 0 0 20 0 1 0 9876 1000 55 18446744073709551615";
-        let stat = parse(42, line).unwrap();
-        assert_eq!(stat.process, Process { pid: 42, start: 9876 });
-        assert_eq!((stat.parent, stat.zombie, stat.cpu_ticks, stat.resident_pages), (7, false, 33, 55));
-        assert_eq!(parse(42, "42 (x"), None);
-    }
+    use super::*;
 
     #[tokio::test]
     async fn a_number_that_changed_hands_is_not_the_process() {

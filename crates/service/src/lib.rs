@@ -25,6 +25,7 @@ pub mod listing;
 pub mod metrics;
 pub mod middleware;
 pub mod openapi;
+mod os;
 pub mod peer;
 mod private_dir;
 pub mod process;

@@ -2,9 +2,9 @@
 
 use std::sync::OnceLock;
 
-use rustix::process::{
-    DumpableBehavior, Pid, Resource, Rlimit, getrlimit, prlimit, set_dumpable_behavior, setrlimit,
-};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::os;
 
 /// Connections of one server at once, where files allow it.
 const MAX_CONNECTIONS: usize = 4096;
@@ -24,7 +24,7 @@ pub fn prepare() {
         if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: inherited.maximum, ..inherited }) {
             tracing::warn!(%error, "failed to raise the limit of open files");
         }
-        if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        if let Err(error) = os::hide_memory() {
             tracing::warn!(%error, "failed to protect the memory of this process");
         }
         inherited
@@ -36,7 +36,7 @@ pub fn prepare() {
 pub fn restore_limits(child: u32) {
     let Some(inherited) = INHERITED_FILES.get() else { return };
     let Some(child) = i32::try_from(child).ok().and_then(Pid::from_raw) else { return };
-    if let Err(error) = prlimit(Some(child), Resource::Nofile, *inherited) {
+    if let Err(error) = os::limit_files_of(child, *inherited) {
         tracing::debug!(%error, "failed to give a child its limit of open files");
     }
 }

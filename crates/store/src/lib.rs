@@ -16,6 +16,7 @@ mod error;
 mod events;
 mod health;
 mod idempotency;
+mod os;
 mod patterns;
 mod presets;
 mod published;

@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 
 use super::context::SessionContext;
 use super::exec_limits;
-use crate::container::out_of_memory_kills;
 use crate::hook::{AGENT_ID, HOST_SOCKET};
+use crate::os::out_of_memory_kills;
 use crate::reaper::ProcessExit;
 use crate::session_file::{SessionFile, SessionFileRead};
 use crate::terminal::Terminal;

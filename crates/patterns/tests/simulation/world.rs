@@ -213,17 +213,16 @@ impl AgentClient for Sim {
                 if world.agents.get(reused).and_then(|sim| sim.agent.role.as_ref()) == Some(&role) =>
             {
                 // Each fifth one went with its last agent.
-                if dice.chance(20) && !has_kin {
+                let is_gone = dice.chance(20) && !has_kin;
+                if is_gone {
                     return Err(Problem::new(Code::NotFound, "there is no such workspace"));
                 }
             }
-            Some((None, "/r")) => {
-                if has_kin {
-                    world.complain(format!(
-                        "{key} gets a workspace of its own beside the one that {role} shares"
-                    ));
-                }
+            Some((None, "/r")) if has_kin => {
+                world
+                    .complain(format!("{key} gets a workspace of its own beside the one that {role} shares"));
             }
+            Some((None, "/r")) => {}
             Some(odd) => world.complain(format!("{key} is to work in {odd:?}")),
             None => {}
         }

@@ -45,7 +45,7 @@ impl RuntimeCore {
                 Ok(changes) => self.tell_changes(entry, (&changes).into()).await,
                 // The agent may have made it so, and mend it.
                 Err(problem) => {
-                    tracing::debug!(agent.id = %entry.id(), %problem, "a workspace cannot be looked at")
+                    tracing::debug!(agent.id = %entry.id(), %problem, "a workspace cannot be looked at");
                 }
             }
             let rest = DEBOUNCE.max(began.elapsed() * SHARE);

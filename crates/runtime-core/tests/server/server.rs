@@ -7,7 +7,9 @@ use std::time::Duration;
 use parallax_api::client::{Client, EventStream, EventsOptions, Retry};
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Event, SpawnRequest};
 use parallax_profile::{Profile, Profiles};
-use parallax_runtime_core::{Environment, Keep, Policy, Repositories, RuntimeConfig, RuntimeServer, Workdirs};
+use parallax_runtime_core::{
+    Environment, Keep, Policy, Repositories, RuntimeConfig, RuntimeServer, Workdirs,
+};
 use parallax_service::access::AccessConfig;
 use parallax_service::shutdown::Shutdown;
 use tokio::net::TcpListener;

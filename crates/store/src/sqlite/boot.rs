@@ -7,8 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where Linux says which boot this is.
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+use crate::os;
 
 /// The mark of a running server.
 #[derive(Debug)]
@@ -22,7 +21,7 @@ impl BootMark {
     /// Sets the mark beside this database.
     pub(super) fn set(database: &Path) -> Self {
         let path = database.with_extension("boot");
-        let Ok(boot) = fs::read_to_string(BOOT_ID) else { return Self { path, was_lost: false } };
+        let Ok(boot) = os::boot_id() else { return Self { path, was_lost: false } };
         let last = fs::read_to_string(&path).ok();
         let was_lost = last.is_some_and(|last| last != boot);
         if let Err(error) = write(&path, &boot) {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Archive;
-use crate::boot;
+use crate::os;
 
 /// The file in an agent's archive directory.
 const FILE: &str = "agent.json";
@@ -49,7 +49,7 @@ impl Archive {
     pub(in crate::server) fn age(&self, id: &AgentId) -> Option<Duration> {
         let head = self.read_head(id).ok()?;
         let then = Duration::from_millis(head.uptime_ms?);
-        (head.boot_id == boot::boot_id()).then(|| boot::uptime()?.checked_sub(then)).flatten()
+        (head.boot_id == os::boot_id()).then(|| os::uptime()?.checked_sub(then)).flatten()
     }
 
     fn read_head(&self, id: &AgentId) -> io::Result<AnyHead> {
@@ -92,7 +92,7 @@ impl Archive {
 
 /// Writes the file into a directory that becomes an agent's archive.
 pub(super) fn write(dir: &Path, agent: &Agent) -> io::Result<()> {
-    let uptime_ms = boot::uptime().and_then(|uptime| u64::try_from(uptime.as_millis()).ok());
-    let head = Head { agent, boot_id: boot::boot_id(), uptime_ms };
+    let uptime_ms = os::uptime().and_then(|uptime| u64::try_from(uptime.as_millis()).ok());
+    let head = Head { agent, boot_id: os::boot_id(), uptime_ms };
     fs::write(dir.join(FILE), serde_json::to_vec(&head)?)
 }

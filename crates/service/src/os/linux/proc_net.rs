@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::canonical;
+use crate::peer::canonical;
 
 const LISTEN: &str = "0A";
 

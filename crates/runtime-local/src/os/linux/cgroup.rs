@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use parallax_api::AgentId;
 
-use crate::process::Process;
+use crate::os::Process;
 
 /// Hierarchies of version 1 in which a group of its own changes nothing for its members.
 const HARMLESS: [&str; 3] = ["name=systemd", "pids", "freezer"];

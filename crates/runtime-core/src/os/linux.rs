@@ -1,4 +1,4 @@
-//! Which boot of the machine this is, and a clock that nobody sets.
+//! Linux: `/proc`.
 
 use std::fs;
 use std::time::Duration;

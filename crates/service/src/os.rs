@@ -1,0 +1,13 @@
+//! What this crate asks of the operating system beyond POSIX: whose socket is at the other end of a connection, and
+//! what processes may do to another. Another system is another file beside `os/linux.rs` with the same functions.
+
+#[cfg(target_os = "linux")]
+mod linux;
+
+#[cfg(target_os = "linux")]
+pub(crate) use linux::*;
+
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "this crate knows Linux alone: write `os` for this system with the functions of `os/linux.rs`"
+);
