@@ -17,7 +17,7 @@ use parallax_service::events::EventLog;
 use parallax_service::shutdown::Shutdown;
 use parallax_store::{StoreError, TextIndex, TextPosition, TextQuery, TextRow, sqlite};
 use reqwest::Method;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::agent_cache::AgentCache;
 use crate::locate::AgentLocator;
@@ -35,6 +35,8 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// How long is waited after an event before an agent is read, and how often one is read at most.
 const GATHER: Duration = Duration::from_secs(1);
 const READ_INTERVAL: Duration = Duration::from_secs(5);
+/// Agents that are read one after the other before events are looked at again.
+const READ_AT_ONCE: usize = 32;
 
 /// The index. Clones share it.
 #[derive(Clone, Debug)]
@@ -84,6 +86,9 @@ impl Search {
         let known = self.locator.cache.all();
         let mut due: HashSet<AgentId> = known.iter().map(|known| known.agent().id.clone()).collect();
         let mut read_at: HashMap<AgentId, Instant> = HashMap::new();
+        // Not a sleep beside the events: where something happens all the time it would never end.
+        let mut gathered = tokio::time::interval(GATHER);
+        gathered.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = shutdown.begun() => return,
@@ -94,17 +99,19 @@ impl Search {
                         events = Box::pin(log.subscribe(None, None));
                     }
                 },
-                () = tokio::time::sleep(GATHER), if !due.is_empty() => {
+                _ = gathered.tick(), if !due.is_empty() => {
                     let now = Instant::now();
-                    let is_late = |id: &AgentId| read_at.get(id).is_none_or(|at| now.duration_since(*at) >= READ_INTERVAL);
-                    let Some(id) = due.iter().find(|id| is_late(id)).cloned() else { continue };
-                    due.remove(&id);
                     read_at.retain(|_, at| now.duration_since(*at) < READ_INTERVAL);
-                    read_at.insert(id.clone(), now);
-                    tokio::select! {
-                        () = shutdown.begun() => return,
-                        read = self.read(&id) => if let Err(problem) = read {
-                            tracing::debug!(agent.id = %id, %problem, "what an agent said could not be indexed");
+                    let late: Vec<AgentId> =
+                        due.iter().filter(|id| !read_at.contains_key(*id)).take(READ_AT_ONCE).cloned().collect();
+                    for id in late {
+                        due.remove(&id);
+                        read_at.insert(id.clone(), now);
+                        tokio::select! {
+                            () = shutdown.begun() => return,
+                            read = self.read(&id) => if let Err(problem) = read {
+                                tracing::debug!(agent.id = %id, %problem, "what an agent said could not be indexed");
+                            }
                         }
                     }
                 }

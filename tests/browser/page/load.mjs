@@ -81,6 +81,8 @@ await inBrowser(async (browser) => {
       wanted.push(under);
     }
   });
+  // The index of texts follows although something happens all the time.
+  await until("what was said to be found", async () => ((await api("GET", "/search?q=again&kind=message")).hits.length > 0 ? true : "nothing"));
   working = false;
   await Promise.all(work);
   const clicked = await page.evaluate(() => window.clicked);

@@ -47,7 +47,7 @@ await inBrowser(async (browser) => {
   await page.locator(".xterm-rows", { hasText: "* echo: by thumb" }).waitFor();
 
   // Targets for fingers, letters that do not make the browser zoom, nothing wider than the screen.
-  for (const address of ["/", "/inbox", "/runs", "/more", `/agents/${id}`]) {
+  for (const address of ["/", "/inbox", "/runs", "/more", "/search", "/activity", "/terminals", `/agents/${id}`, `/agents/${id}?view=terminal&moment=0`]) {
     await page.goto(new URL(`#${address}`, page.url()).href);
     await page.locator(".bottom-bar").waitFor();
     const small = await page.evaluate(() =>
