@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { RunEvent } from "../../api/types";
-import { momentAfter, wordsOfEvent } from "./moment";
+import { momentAfter, stepNames, wordsOfEvent } from "./moment";
 
 let n = 0;
 const event = (name: string, data: object): RunEvent => ({ id: String(++n), event: name, data, timestamp: `2026-01-01T00:00:0${n % 10}.000Z` }) as RunEvent;
@@ -40,4 +40,5 @@ test("a run at each moment", () => {
 test("every event has words, also one that is not known", () => {
   for (const one of events) expect(wordsOfEvent(one)).not.toBe("");
   expect(wordsOfEvent(events.at(-1)!)).toBe("something new");
+  expect(wordsOfEvent(events[9]!, stepNames(events))).toBe("write completed");
 });

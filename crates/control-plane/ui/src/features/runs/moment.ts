@@ -142,8 +142,12 @@ export function momentAfter(events: readonly RunEvent[], count: number): Moment 
   return { status, at: taken.at(-1)?.timestamp, steps: [...steps.values()], members: [...members.values()].sort((a, b) => a.role.localeCompare(b.role) || a.number - b.number), flows: [...flows.values()], questions: [...questions.values()], messages };
 }
 
+/** The ids of steps by their paths, as the file has them. */
+export const stepNames = (events: readonly RunEvent[]): ReadonlyMap<string, string> =>
+  new Map(events.flatMap(({ event, data }) => (event === "step_started" && text((data as Data)["id"]) !== undefined ? [[String((data as Data)["step"]), String((data as Data)["id"])] as const] : [])));
+
 /** One line that says what an event is. */
-export function wordsOfEvent({ event, data: raw }: RunEvent): string {
+export function wordsOfEvent({ event, data: raw }: RunEvent, names?: ReadonlyMap<string, string>): string {
   const data = raw as Data;
   const role = text(data["role"]);
   switch (event) {
@@ -160,7 +164,7 @@ export function wordsOfEvent({ event, data: raw }: RunEvent): string {
     case "step_started":
       return `${text(data["id"]) ?? `step ${data["step"] as string}`} begins${Number(data["attempt"]) > 1 ? ` again (attempt ${data["attempt"] as number})` : ""}`;
     case "step_ended":
-      return `step ${data["step"] as string} ${data["status"] as string}`;
+      return `${names?.get(String(data["step"])) ?? `step ${data["step"] as string}`} ${data["again"] === true ? "failed, and is tried again" : (data["status"] as string)}`;
     case "role_selected":
       return `${role} is chosen`;
     case "agent_wanted":

@@ -1,16 +1,17 @@
 // What happened in a run, one line an event; a line leads to its moment.
 
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useRef } from "react";
+import { useEffect, useMemo, useRef } from "react";
 import type { RunEvent } from "../../api/types";
 import { Empty } from "../../ui/states";
 import { Clock } from "../../ui/time";
-import { wordsOfEvent } from "./moment";
+import { stepNames, wordsOfEvent } from "./moment";
 
 const ROW = 30;
 
 export function RunEvents({ events, position, go }: { events: readonly RunEvent[]; position: number; go: (position: number) => void }) {
   const box = useRef<HTMLOListElement>(null);
+  const names = useMemo(() => stepNames(events), [events]);
   const virtual = useVirtualizer({ count: events.length, getScrollElement: () => box.current, estimateSize: () => ROW, overscan: 8 });
   useEffect(() => {
     if (position > 0) virtual.scrollToIndex(position - 1);
@@ -23,8 +24,8 @@ export function RunEvents({ events, position, go }: { events: readonly RunEvent[
         const event = events[index];
         return event ? (
           <li key={event.id} style={{ transform: `translateY(${start}px)` }} className="run-event-slot">
-            <button type="button" className={`run-event ${index >= position ? "is-later" : ""}`} aria-current={index === position - 1 ? "step" : undefined} onClick={() => go(index + 1)} title={wordsOfEvent(event)}>
-              <Clock time={event.timestamp} /> <span>{wordsOfEvent(event)}</span>
+            <button type="button" className={`run-event ${index >= position ? "is-later" : ""}`} aria-current={index === position - 1 ? "step" : undefined} onClick={() => go(index + 1)} title={wordsOfEvent(event, names)}>
+              <Clock time={event.timestamp} /> <span>{wordsOfEvent(event, names)}</span>
             </button>
           </li>
         ) : null;

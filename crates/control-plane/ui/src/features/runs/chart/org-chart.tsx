@@ -33,7 +33,7 @@ export function OrgChart({ roles, moment }: { roles: readonly ChartRole[]; momen
         edges={edges}
         nodeTypes={TYPES}
         fitView
-        fitViewOptions={{ padding: 0.12, maxZoom: 1 }}
+        fitViewOptions={{ padding: 0.05, maxZoom: 1 }}
         minZoom={0.15}
         nodesDraggable={false}
         nodesConnectable={false}
