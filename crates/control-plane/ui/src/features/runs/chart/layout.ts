@@ -22,7 +22,7 @@ export async function layOut(roles: readonly ChartRole[]): Promise<Placed[]> {
   const known = new Set([USER, ...roles.map(({ name }) => name)]);
   const graph = await new ELK().layout({
     id: "chart",
-    layoutOptions: { "elk.algorithm": "layered", "elk.direction": "DOWN", "elk.spacing.nodeNode": "36", "elk.layered.spacing.nodeNodeBetweenLayers": "38", "elk.layered.nodePlacement.bk.fixedAlignment": "BALANCED", "elk.layered.considerModelOrder.strategy": "NODES_AND_EDGES" },
+    layoutOptions: { "elk.algorithm": "layered", "elk.direction": "DOWN", "elk.spacing.nodeNode": "36", "elk.layered.spacing.nodeNodeBetweenLayers": "44", "elk.layered.nodePlacement.bk.fixedAlignment": "BALANCED", "elk.layered.considerModelOrder.strategy": "NODES_AND_EDGES" },
     children: [...known].map((id) => ({ id, ...ROLE })),
     edges: linesOf(roles)
       .filter(({ to }) => known.has(to))
