@@ -15,6 +15,7 @@ pub mod attention;
 pub mod chaos;
 pub mod crowd;
 pub mod events;
+pub mod files;
 pub mod lifecycle;
 pub mod refusals;
 pub mod survival;
@@ -86,6 +87,9 @@ macro_rules! conformance {
         });
         $crate::conformance!($backend, [$($meta)?], events {
             in_order_and_once, only_those_asked_for, resumes_by_id, an_unknown_id_is_told, both_transports_agree,
+        });
+        $crate::conformance!($backend, [$($meta)?], files {
+            a_file_goes_in_and_comes_out, a_directory_goes_in_and_comes_out,
         });
         $crate::conformance!($backend, [$($meta)?], survival {
             the_server_is_killed_in_mid_answer, an_answer_without_a_server_is_kept, every_byte_across_a_kill,

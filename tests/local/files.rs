@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use parallax_api::SpawnRequest;
 use parallax_testkit::backend::fake;
 use parallax_testkit::local::Directory;
+use parallax_testkit::parallax::parallax;
 use parallax_testkit::up::Up;
 use parallax_testkit::wait::{PATIENCE, until};
 use reqwest::{Method, Response, StatusCode};
@@ -88,4 +89,43 @@ async fn files_of_an_agent() {
         status => Err(status),
     })
     .await;
+}
+
+/// `parallax files`, as a person runs it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_on_the_command_line() {
+    let directory = Directory::new();
+    let up = Up::start(&directory, &[]).await;
+    let work = directory.path().join("work");
+    fs::create_dir_all(work.join("src")).expect("made");
+    fs::write(work.join("src/one"), "1").expect("written");
+    symlink("/etc", work.join("src/out")).expect("linked");
+    let workdir = work.canonicalize().expect("it is there").to_string_lossy().into_owned();
+    let agent = up.user().spawn_ready(SpawnRequest { workdir: Some(workdir), ..fake("filer", &[]) }).await;
+    let url = up.server.url();
+    let here = |name: &str| directory.path().join(name).to_string_lossy().into_owned();
+
+    let listed = parallax(&url, &["files", "ls", "filer", "src"]).await.succeeded();
+    assert!(listed.out.contains("one") && listed.out.contains("link"), "{listed:?}");
+    assert_eq!(parallax(&url, &["files", "get", "filer", "src/one"]).await.succeeded().out, "1");
+    fs::write(here("two"), "2").expect("written");
+    parallax(&url, &["files", "put", "filer", &here("two"), "src/two"]).await.succeeded();
+    assert_eq!(fs::read_to_string(work.join("src/two")).expect("it is there"), "2");
+
+    let packed = here("src.tar");
+    let got = parallax(&url, &["files", "get", "filer", "src", "--tar", "-o", &packed]).await.succeeded();
+    assert!(got.err.contains("1 not in the archive"), "{got:?}");
+    parallax(&url, &["files", "put", "filer", &packed, "copy", "--tar"]).await.succeeded();
+    assert_eq!(fs::read_to_string(work.join("copy/two")).expect("it is there"), "2");
+    assert!(work.join("copy/out").symlink_metadata().is_err());
+
+    parallax(&url, &["files", "rm", "filer", "copy/two"]).await.succeeded();
+    assert!(!work.join("copy/two").exists());
+    let gone = parallax(&url, &["files", "get", "filer", "copy/two", "-o", &here("not")]).await;
+    assert!(gone.code != 0 && !directory.path().join("not").exists(), "{gone:?}");
+    let out = parallax(&url, &["files", "get", "filer", "src/out/passwd"]).await;
+    assert_eq!((out.code, out.out.as_str()), (2, ""), "{out:?}");
+    let directory = parallax(&url, &["files", "get", "filer", "src"]).await;
+    assert!(directory.code == 2 && directory.err.contains("--tar"), "{directory:?}");
+    agent.stop().await;
 }

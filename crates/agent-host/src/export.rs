@@ -9,17 +9,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use bytes::Bytes;
 use parallax_api::agent::EnvValue;
 use rustix::fs::{Mode, OFlags};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
+use crate::tar_stream;
 use crate::tcp::TokenListener;
 
 /// How long the files can be asked for.
@@ -28,8 +24,6 @@ const TIME: Duration = Duration::from_secs(600);
 const MAX_FILES: usize = 10_000;
 /// The agent's home, which may be in the directory: not the host's.
 const HOME: &str = "home";
-/// Parts that wait for a slow caller.
-const WAITING: usize = 8;
 
 /// Serves `GET /export`, the files of `dir` as an archive (tar), to callers with the token that `verifier` stands for.
 ///
@@ -53,30 +47,7 @@ pub fn run(dir: &Path, listen: SocketAddr, verifier: EnvValue) -> anyhow::Result
 }
 
 fn export(dir: PathBuf) -> impl IntoResponse {
-    let (parts_tx, parts_rx) = mpsc::channel::<io::Result<Bytes>>(WAITING);
-    tokio::task::spawn_blocking(move || {
-        let archive = io::BufWriter::with_capacity(64 * 1024, Parts(parts_tx.clone()));
-        if let Err(error) = pack(&dir, archive) {
-            tracing::warn!(%error, "not all files could be handed out");
-            // The body breaks off, so that it does not look whole. Nobody may be there any more.
-            drop(parts_tx.blocking_send(Err(error)));
-        }
-    });
-    ([(CONTENT_TYPE, "application/x-tar")], Body::from_stream(ReceiverStream::new(parts_rx)))
-}
-
-/// Writes into a response.
-struct Parts(mpsc::Sender<io::Result<Bytes>>);
-
-impl Write for Parts {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let sent = self.0.blocking_send(Ok(Bytes::copy_from_slice(bytes)));
-        sent.map(|()| bytes.len()).map_err(|_| io::ErrorKind::BrokenPipe.into())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    tar_stream::response(move |archive| pack(&dir, archive))
 }
 
 /// Packs the plain files below `dir`, as `host/…`.

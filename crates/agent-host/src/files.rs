@@ -3,6 +3,8 @@
 //! The agent may put anything there, links to anywhere included. Every path is resolved by the kernel beneath the directory that
 //! was opened when the host started (`openat2`), so that none leads out, whatever is renamed meanwhile.
 
+mod archive;
+
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
@@ -18,7 +20,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::os;
+use crate::os::{self, Links};
+pub use archive::Packing;
 
 /// Names of a directory that are listed at most; `truncated` says when there are more.
 const MAX_ENTRIES: usize = 1000;
@@ -54,7 +57,7 @@ impl Files {
 
     /// A file or a directory. Links within the directory are followed.
     pub fn get(&self, path: &str) -> Result<Found, Problem> {
-        let path = relative(path)?;
+        let path = relative(Path::new(path))?;
         // Without waiting: a pipe that nobody writes to would hold this up for ever.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let opened = self.beneath(&path, flags).map_err(|errno| refusal(&path, errno))?;
@@ -78,21 +81,26 @@ impl Files {
                 format!("a file has at most {MAX_FILE} bytes here"),
             ));
         }
-        let path = relative(path)?;
-        let failed = |errno| refusal(&path, errno);
-        let (directory, name) = self.place(&path)?;
+        self.write(&relative(Path::new(path))?, content, None)
+    }
+
+    /// The same for a path that was checked; with these permissions, before the umask, or those that it has.
+    fn write(&self, path: &Path, content: &[u8], permissions: Option<u32>) -> Result<bool, Problem> {
+        let failed = |errno| refusal(path, errno);
+        let (directory, name) = self.place(path)?;
         let there = statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW).ok();
         let mode = match there.map(|stat| (FileType::from_raw_mode(stat.st_mode), stat.st_mode)) {
             Some((FileType::Directory, _)) => {
                 return Err(Problem::new(Code::Conflict, format!("`{}` is a directory", path.display())));
             }
-            Some((FileType::RegularFile, mode)) => Some(mode & 0o777),
+            Some((FileType::RegularFile, mode)) if permissions.is_none() => Some(mode & 0o777),
             _ => None,
         };
         // Hosts in containers have the same process number, and may share a volume.
         let fresh = format!(".parallax-{}", uuid::Uuid::new_v4());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(&directory, &fresh, flags, Mode::from_raw_mode(NEW_FILE)).map_err(failed)?;
+        let new = Mode::from_raw_mode(permissions.unwrap_or(NEW_FILE));
+        let file = openat(&directory, &fresh, flags, new).map_err(failed)?;
         let write = || {
             let mut file = File::from(file);
             file.write_all(content)?;
@@ -105,14 +113,14 @@ impl Files {
         write().map_err(|error| {
             // What is half written is nobody's, and may be gone already.
             let _ = unlinkat(&directory, &fresh, AtFlags::empty());
-            refusal(&path, Errno::from_io_error(&error).unwrap_or(Errno::IO))
+            refusal(path, Errno::from_io_error(&error).unwrap_or(Errno::IO))
         })?;
         Ok(there.is_none())
     }
 
     /// Removes a file, a link, or a directory that is empty.
     pub fn delete(&self, path: &str) -> Result<(), Problem> {
-        let path = relative(path)?;
+        let path = relative(Path::new(path))?;
         let (directory, name) = self.place(&path)?;
         let removed = match unlinkat(&directory, &name, AtFlags::empty()) {
             Err(Errno::ISDIR) => unlinkat(&directory, &name, AtFlags::REMOVEDIR),
@@ -133,8 +141,12 @@ impl Files {
     }
 
     fn beneath(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+        self.opened(path, flags, Links::Followed)
+    }
+
+    fn opened(&self, path: &Path, flags: OFlags, links: Links) -> Result<OwnedFd, Errno> {
         for _ in 0..MAX_TRIES {
-            match os::open_beneath(self.0.as_fd(), path, flags) {
+            match os::open_beneath(self.0.as_fd(), path, flags, links) {
                 // Something above it was renamed meanwhile: the kernel could not tell. An agent may do that without end.
                 Err(Errno::AGAIN) => {}
                 opened => return opened,
@@ -182,16 +194,16 @@ fn size(stat: &Stat) -> u64 {
 }
 
 /// A path below the directory: no `..`, and nothing that begins above it.
-fn relative(path: &str) -> Result<PathBuf, Problem> {
-    let is_below =
-        Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    if !is_below || path.contains('\0') || path.len() > 4095 {
+fn relative(path: &Path) -> Result<PathBuf, Problem> {
+    let is_below = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    let bytes = path.as_os_str().as_bytes();
+    if !is_below || bytes.contains(&0) || bytes.len() > 4095 {
         return Err(Problem::invalid(
             "path",
             "a path leads to something below the agent's working directory",
         ));
     }
-    let path: PathBuf = Path::new(path).components().filter(|part| *part != Component::CurDir).collect();
+    let path: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
     Ok(if path.as_os_str().as_bytes().is_empty() { ".".into() } else { path })
 }
 

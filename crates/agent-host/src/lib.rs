@@ -48,6 +48,7 @@ pub mod serve;
 pub mod session;
 pub mod session_file;
 pub mod tail_mark;
+pub mod tar_stream;
 pub mod tcp;
 pub mod terminal;
 pub mod termination;

@@ -40,7 +40,7 @@ pub fn router(host: Host) -> Router {
         .route("/status", get(status))
         .route("/metrics", get(metrics))
         .route("/logs", get(logs::logs))
-        .route("/files", get(files::get).put(files::put).delete(files::delete))
+        .route("/files", get(files::get).put(files::put).post(files::unpack).delete(files::delete))
         .route("/input", post(input))
         .route("/answer", post(answer))
         .route("/interrupt", post(interrupt))

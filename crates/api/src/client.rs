@@ -32,6 +32,7 @@ mod agents;
 mod answer;
 mod direct;
 mod events;
+mod files;
 mod filter;
 mod log;
 mod patterns;
@@ -42,6 +43,7 @@ mod terminal;
 mod websocket;
 
 pub use events::{Change, EventStream, EventsOptions, Transport};
+pub use files::{FileContent, FileStream};
 pub use filter::ListFilter;
 pub use log::{LastLines, LogFollower, LogItem};
 pub use patterns::ExecutionEvents;

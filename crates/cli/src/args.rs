@@ -5,8 +5,8 @@ mod examples;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
-    answer, attach, changes, doctor, events, lifecycle, list, logs, manual, patterns, presets, run, runs,
-    runtimes, send, show, spawn, up, workspaces,
+    answer, attach, changes, doctor, events, files, lifecycle, list, logs, manual, patterns, presets, run,
+    runs, runtimes, send, show, spawn, up, workspaces,
 };
 
 /// Spawns and manages CLI agents (Claude Code, Codex, Gemini CLI).
@@ -58,6 +58,9 @@ pub(crate) enum Command {
     /// Follow what happens
     #[command(after_help = examples::EVENTS)]
     Events(events::EventsArgs),
+    /// List, get, put and remove files of an agent's working directory
+    #[command(after_help = examples::FILES)]
+    Files(files::FilesArgs),
     /// List the files an agent changed in its checkout
     #[command(after_help = examples::CHANGES)]
     Changes(changes::ChangesArgs),

@@ -8,6 +8,8 @@
 //! | piece | holds |
 //! |---|---|
 //! | `spawn`, `list`, `show`, `send`, `answer`, `logs`, `events`, `lifecycle` | one command each (`lifecycle`: interrupt, restart, suspend, resume, stop) |
+//! | `spawn`, `list`, `show`, `send`, `answer`, `logs`, `events`, `lifecycle` | one command each (`lifecycle`: interrupt, restart, stop) |
+//! | `files` | files of an agent's working directory |
 //! | `changes`, `workspaces` | what an agent did in its checkout; all checkouts |
 //! | `run`, `runs`, `patterns` | a pattern, followed to its end; runs and patterns listed and shown |
 //! | `runtimes` | the runtimes of the control plane |
@@ -30,6 +32,7 @@ mod doctor;
 mod error;
 mod events;
 mod exit_code;
+mod files;
 mod find;
 mod installed;
 mod lifecycle;
@@ -89,6 +92,7 @@ async fn command(cli: Cli, output: &Output) -> Result<(), CliError> {
         Command::Send(args) => args.run(&context()?).await,
         Command::Logs(args) => args.run(&context()?).await,
         Command::Events(args) => args.run(&context()?).await,
+        Command::Files(args) => args.run(&context()?).await,
         Command::Changes(args) => args.run(&context()?).await,
         Command::Diff(args) => args.run(&context()?).await,
         Command::Conflicts(args) => args.run(&context()?).await,

@@ -15,6 +15,7 @@ mod workspaces;
 
 use axum::Router;
 use axum::routing::{get, post};
+use parallax_api::files::ArchiveFormat;
 use parallax_api::observe::LogFormat;
 use parallax_api::terminal::TerminalMode;
 use parallax_api::workspace::{Diff, DiffAgainst, DiffFormat};
@@ -31,7 +32,7 @@ use crate::web_ui;
 #[openapi(
     paths(parallax_service::access::ticket::create),
     // Those that only queries use.
-    components(schemas(Diff, DiffAgainst, DiffFormat, LogFormat, TerminalMode)),
+    components(schemas(ArchiveFormat, Diff, DiffAgainst, DiffFormat, LogFormat, TerminalMode)),
     info(
         title = "Parallax control plane",
         description = "Spawns and manages CLI agents on every runtime. Refusals are `application/problem+json` with a `code`."
@@ -90,10 +91,10 @@ fn agents() -> Router<App> {
         .route("/api/managed-agents/{id}/screen", get(calls::forward))
         .route("/api/managed-agents/{id}/status", get(calls::forward))
         .route("/api/managed-agents/{id}/metrics", get(calls::forward))
-        .route("/api/managed-agents/{id}/files", get(files::root))
+        .route("/api/managed-agents/{id}/files", get(files::root).post(files::root))
         .route(
             "/api/managed-agents/{id}/files/{*path}",
-            get(files::below).put(files::below).delete(files::below),
+            get(files::below).put(files::below).post(files::below).delete(files::below),
         )
         .route("/api/managed-agents/{id}/changes", get(calls::forward_git))
         .route("/api/managed-agents/{id}/diff", get(calls::forward_git))

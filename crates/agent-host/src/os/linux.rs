@@ -26,11 +26,28 @@ pub(crate) fn adopt_orphans() -> io::Result<()> {
     Ok(set_child_subreaper(Some(getpid()))?)
 }
 
+/// What becomes of symbolic links on the way to a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Links {
+    /// They are followed where they do not lead out.
+    Followed,
+    /// A path with one cannot be opened.
+    Refused,
+}
+
 /// Opens what is below a directory, through no link that leads out of it, whatever is renamed meanwhile. `AGAIN`: the kernel could
 /// not tell.
-pub(crate) fn open_beneath(directory: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    openat2(directory, path, flags, Mode::empty(), resolve)
+pub(crate) fn open_beneath(
+    directory: BorrowedFd<'_>,
+    path: &Path,
+    flags: OFlags,
+    links: Links,
+) -> Result<OwnedFd, Errno> {
+    let links = match links {
+        Links::Followed => ResolveFlags::NO_MAGICLINKS,
+        Links::Refused => ResolveFlags::NO_SYMLINKS,
+    };
+    openat2(directory, path, flags, Mode::empty(), ResolveFlags::BENEATH | links)
 }
 
 /// The numbers of all processes that can be seen.

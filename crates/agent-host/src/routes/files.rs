@@ -9,15 +9,22 @@ use axum::extract::{Query, State};
 use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use parallax_api::Problem;
-use parallax_api::files::FileQuery;
+use parallax_api::files::{FileQuery, OMITTED_HEADER, Unpacked};
+use parallax_api::{Code, Problem};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio::sync::Semaphore;
 use tokio_util::io::ReaderStream;
 
 use super::Host;
-use crate::files::Found;
+use crate::files::{Found, Packing};
+use crate::tar_stream;
 
 type Asked = Result<Query<FileQuery>, QueryRejection>;
+
+/// Archives that are read at the same time: each has a thread until its reader has all of it, or goes.
+const MAX_ARCHIVES: usize = 4;
+/// A host has one agent.
+static ARCHIVES: Semaphore = Semaphore::const_new(MAX_ARCHIVES);
 
 /// A directory as a list, a file as its bytes; with `Range`, some of them.
 pub(super) async fn get(
@@ -25,8 +32,11 @@ pub(super) async fn get(
     query: Asked,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let path = path(query)?;
+    let FileQuery { path, archive } = asked(query)?;
     let files = host.session.files().clone();
+    if archive.is_some() {
+        return packed(blocking(move || files.packing(&path)).await?);
+    }
     let (mut file, size) = match blocking(move || files.get(&path)).await? {
         Found::Directory(list) => return Ok(Json(list).into_response()),
         Found::File(file, size) => (tokio::fs::File::from_std(file), size),
@@ -55,13 +65,44 @@ pub(super) async fn get(
     Ok(response)
 }
 
+/// Unpacks an archive into a directory.
+pub(super) async fn unpack(
+    State(host): State<Host>,
+    query: Asked,
+    content: Bytes,
+) -> Result<Json<Unpacked>, Problem> {
+    let FileQuery { path, archive } = asked(query)?;
+    if archive.is_none() {
+        return Err(Problem::invalid("archive", "say what is sent: `archive=tar`"));
+    }
+    let files = host.session.files().clone();
+    blocking(move || files.unpack(&path, &content)).await.map(Json)
+}
+
+/// A directory as an archive that is made while it is read.
+fn packed(packing: Packing) -> Result<Response, Problem> {
+    let permit = ARCHIVES.try_acquire().map_err(|_| {
+        let detail =
+            format!("{MAX_ARCHIVES} archives of this agent are being read; try again when one is done");
+        Problem::new(Code::ResourceLimit, detail)
+    })?;
+    let omitted = packing.omitted;
+    let mut response = tar_stream::response(move |out| {
+        let _permit = permit;
+        packing.write(out)
+    });
+    let headers = response.headers_mut();
+    headers.insert(OMITTED_HEADER, omitted.into());
+    Ok(response)
+}
+
 /// Makes or replaces a file.
 pub(super) async fn put(
     State(host): State<Host>,
     query: Asked,
     content: Bytes,
 ) -> Result<StatusCode, Problem> {
-    let path = path(query)?;
+    let path = asked(query)?.path;
     let files = host.session.files().clone();
     let is_new = blocking(move || files.put(&path, &content)).await?;
     Ok(if is_new { StatusCode::CREATED } else { StatusCode::NO_CONTENT })
@@ -69,13 +110,13 @@ pub(super) async fn put(
 
 /// Removes a file or an empty directory.
 pub(super) async fn delete(State(host): State<Host>, query: Asked) -> Result<StatusCode, Problem> {
-    let path = path(query)?;
+    let path = asked(query)?.path;
     let files = host.session.files().clone();
     blocking(move || files.delete(&path)).await.map(|()| StatusCode::NO_CONTENT)
 }
 
-fn path(query: Asked) -> Result<String, Problem> {
-    query.map(|Query(query)| query.path).map_err(|error| Problem::invalid("path", error.body_text()))
+fn asked(query: Asked) -> Result<FileQuery, Problem> {
+    query.map(|Query(query)| query).map_err(|error| Problem::invalid("path", error.body_text()))
 }
 
 /// A disk may be slow: it holds up nobody else.

@@ -273,7 +273,7 @@ impl Client {
         self.request(Method::POST, path).json(body)
     }
 
-    fn agent(&self, method: Method, id: &AgentId, rest: &str) -> reqwest::RequestBuilder {
+    pub(super) fn agent(&self, method: Method, id: &AgentId, rest: &str) -> reqwest::RequestBuilder {
         self.request(method, &self.agents_path(&format!("/{id}{rest}")))
     }
 

@@ -30,6 +30,14 @@ Examples:
   git diff | parallax send reviewer -
   parallax send reviewer \"Stop that\" --when-busy interrupt";
 
+pub(super) const FILES: &str = "\
+Examples:
+  parallax files ls developer src
+  parallax files get developer src/main.rs > main.rs
+  parallax files put developer notes.md docs/notes.md
+  parallax files get developer . --tar -o work.tar
+  tar c src | parallax files put developer - --tar";
+
 pub(super) const CHANGES: &str = "\
 Examples:
   parallax changes developer

@@ -4,6 +4,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
+use parallax_api::files::OMITTED_HEADER;
 use parallax_api::observe::{LOG_GAPS, LOG_OFFSET};
 use parallax_api::{Agent, AgentId, Code, Problem};
 use parallax_service::shutdown::Shutdown;
@@ -24,6 +25,7 @@ const RESPONSE_HEADERS: [HeaderName; 10] = [
     HeaderName::from_static("idempotency-replayed"),
     HeaderName::from_static(LOG_GAPS),
     HeaderName::from_static(LOG_OFFSET),
+    HeaderName::from_static(OMITTED_HEADER),
 ];
 
 /// The runtime's response as ours: its body streams through as it comes, until the shutdown.

@@ -137,17 +137,16 @@ impl HostClient {
         Ok(accepted(answer).await?.map(Body::new))
     }
 
-    /// A file or a directory of the agent: read (with the `Range` of HTTP), written or removed. The answer is the host's own, a
-    /// range that the file does not have included.
+    /// A file or a directory of the agent: read (with the `Range` of HTTP), written or removed; or a directory as an archive. The
+    /// answer is the host's own, a range that the file does not have included.
     pub async fn file(
         &self,
         method: Method,
-        path: &str,
+        query: &FileQuery,
         range: Option<&HeaderValue>,
         content: Bytes,
     ) -> Result<HostAnswer, Problem> {
-        let query = FileQuery { path: path.to_owned() };
-        let mut request = Request::builder().method(method).uri(with_query("/files", &query)?);
+        let mut request = Request::builder().method(method).uri(with_query("/files", query)?);
         if let Some(range) = range {
             request = request.header(RANGE, range);
         }
@@ -159,7 +158,14 @@ impl HostClient {
             let detail = "the agent was started by a version of Parallax that did not have files";
             return Err(Problem::new(Code::Unsupported, detail));
         }
-        Ok(accepted(answer).await?.map(Body::new))
+        let older = |problem: Problem| match is_unknown_field(&problem, "archive") {
+            true => Problem::new(
+                Code::Unsupported,
+                "the agent was started by a version of Parallax that did not have archives",
+            ),
+            false => problem,
+        };
+        Ok(accepted(answer).await.map_err(older)?.map(Body::new))
     }
 
     /// Presses keys.

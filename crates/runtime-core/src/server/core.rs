@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use axum::http::{HeaderValue, Method};
 use bytes::Bytes;
 use parallax_api::agent::{AgentList, RestartRequest, StopRequest};
+use parallax_api::files::FileQuery;
 use parallax_api::message::{AnswerRequest, MessageList, MessageProgress, MessageQuery, MessagesQuery};
 use parallax_api::observe::{LogsQuery, Metrics, StatusReport};
 use parallax_api::runtime::RuntimeStatus;
@@ -209,11 +210,11 @@ impl RuntimeCore {
         &self,
         id: &AgentId,
         method: Method,
-        path: &str,
+        query: &FileQuery,
         range: Option<&HeaderValue>,
         content: Bytes,
     ) -> Result<HostAnswer, Problem> {
-        self.ask(id, async |host| host.file(method, path, range, content).await).await
+        self.ask(id, async |host| host.file(method, query, range, content).await).await
     }
 
     /// The state of this runtime.

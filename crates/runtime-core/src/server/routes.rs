@@ -14,6 +14,7 @@ use axum::Router;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::routing::{get, post};
+use parallax_api::files::ArchiveFormat;
 use parallax_api::observe::LogFormat;
 use parallax_api::terminal::TerminalMode;
 use parallax_api::workspace::{Diff, DiffAgainst, DiffFormat};
@@ -38,7 +39,7 @@ pub(super) struct App {
 #[derive(OpenApi)]
 #[openapi(
     paths(parallax_service::access::ticket::create),
-    components(schemas(Diff, DiffAgainst, DiffFormat, LogFormat, TerminalMode)),
+    components(schemas(ArchiveFormat, Diff, DiffAgainst, DiffFormat, LogFormat, TerminalMode)),
     info(
         title = "Parallax runtime",
         description = "Runs CLI agents on one backend. Refusals are `application/problem+json` with a `code`."
@@ -93,8 +94,11 @@ fn agents() -> Router<App> {
         .route("/api/agents/{id}/suspend", post(agents::suspend))
         .route("/api/agents/{id}/resume", post(agents::resume))
         .route("/api/agents/{id}/logs", get(logs::logs))
-        .route("/api/agents/{id}/files", get(files::root))
-        .route("/api/agents/{id}/files/{*path}", get(files::get).put(files::put).delete(files::delete))
+        .route("/api/agents/{id}/files", get(files::root).post(files::unpack))
+        .route(
+            "/api/agents/{id}/files/{*path}",
+            get(files::get).put(files::put).post(files::unpack_below).delete(files::delete),
+        )
         .route("/api/agents/{id}/changes", get(workspaces::changes))
         .route("/api/agents/{id}/diff", get(workspaces::diff))
         .route("/api/agents/{id}/conflicts", get(workspaces::conflicts))

@@ -4,7 +4,7 @@
 #![expect(dead_code, reason = "the functions only carry the descriptions")]
 
 use parallax_api::agent::{AgentList, RestartRequest, StopRequest};
-use parallax_api::files::FileList;
+use parallax_api::files::{ArchiveQuery, FileList, Unpacked};
 use parallax_api::message::{AnswerRequest, MessageList, MessagesQuery};
 use parallax_api::observe::{Logs, LogsQuery, Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, Screen};
@@ -67,6 +67,8 @@ pub fn paths(prefix: &str) -> Vec<String> {
     files,
     file,
     put_file,
+    unpack,
+    unpack_below,
     delete_file
 ))]
 struct Agents;
@@ -309,23 +311,31 @@ fn merge() {}
 /// What is in the agent's working directory. Needs the scope `operate`.
 #[utoipa::path(
     get, path = "/api/agents/{id}/files", tag = "files",
-    params(("id" = String, Path, description = "The agent's id")),
-    responses((status = 200, description = "The directory", body = FileList), (status = "4XX", body = Problem))
+    params(("id" = String, Path, description = "The agent's id"), ArchiveQuery),
+    responses(
+        (status = 200, description = "The directory", content(
+            (FileList = "application/json"),
+            (String = "application/x-tar"),
+        )),
+        (status = "4XX", body = Problem),
+    )
 )]
 fn files() {}
 
-/// A directory below it as a list, a file as its bytes; with `Range`, some of them. Needs the scope `operate`.
+/// A directory below it as a list, or as an archive; a file as its bytes, with `Range` some of them. Needs the scope `operate`.
 #[utoipa::path(
     get, path = "/api/agents/{id}/files/{path}", tag = "files",
     params(
         ("id" = String, Path, description = "The agent's id"),
         ("path" = String, Path, description = "Below the working directory; may hold slashes"),
         ("range" = Option<String>, Header, description = "One range of bytes"),
+        ArchiveQuery,
     ),
     responses(
         (status = 200, description = "The directory, or the whole file", content(
             (FileList = "application/json"),
             (String = "application/octet-stream"),
+            (String = "application/x-tar"),
         )),
         (status = 206, description = "A part of the file", body = String, content_type = "application/octet-stream"),
         (status = 416, description = "The file has nothing of the range"),
@@ -345,6 +355,29 @@ fn file() {}
     responses((status = 201, description = "It is new"), (status = 204, description = "It was replaced"), (status = "4XX", body = Problem))
 )]
 fn put_file() {}
+
+/// Unpack a tar archive into the working directory. Links, devices and names that lead out are refused before anything is written.
+/// At most 8 MiB.
+#[utoipa::path(
+    post, path = "/api/agents/{id}/files", tag = "files",
+    params(("id" = String, Path, description = "The agent's id"), ArchiveQuery),
+    request_body(content = String, content_type = "application/x-tar"),
+    responses((status = 200, description = "What was in it", body = Unpacked), (status = "4XX", body = Problem), (status = "5XX", body = Problem))
+)]
+fn unpack() {}
+
+/// Unpack a tar archive into a directory below it, which is made where it is not there.
+#[utoipa::path(
+    post, path = "/api/agents/{id}/files/{path}", tag = "files",
+    params(
+        ("id" = String, Path, description = "The agent's id"),
+        ("path" = String, Path, description = "Below the working directory; may hold slashes"),
+        ArchiveQuery,
+    ),
+    request_body(content = String, content_type = "application/x-tar"),
+    responses((status = 200, description = "What was in it", body = Unpacked), (status = "4XX", body = Problem), (status = "5XX", body = Problem))
+)]
+fn unpack_below() {}
 
 /// Remove a file, a link, or an empty directory.
 #[utoipa::path(

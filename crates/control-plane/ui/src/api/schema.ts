@@ -126,6 +126,11 @@ export interface components {
          * @enum {string}
          */
         Approvals: "ask" | "edits" | "all";
+        /**
+         * @description The form of an archive.
+         * @enum {string}
+         */
+        ArchiveFormat: "tar";
         /** @description What a person is needed for. */
         Attention: {
             /** @description What the CLI itself warns of, where it does. */
@@ -1847,6 +1852,19 @@ export interface components {
             reason?: string | null;
             /** @description The CLI's version, where it is known. */
             version?: string | null;
+        };
+        /** @description What was in an archive that was unpacked. */
+        Unpacked: {
+            /**
+             * Format: int64
+             * @description How many directories.
+             */
+            directories: number;
+            /**
+             * Format: int64
+             * @description How many files.
+             */
+            files: number;
         };
         /** @description The answer to `validate`. */
         Validation: {
