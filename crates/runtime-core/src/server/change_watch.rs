@@ -51,8 +51,12 @@ impl RuntimeCore {
             let rest = DEBOUNCE.max(began.elapsed() * SHARE);
             agent_rx.mark_unchanged();
             tokio::time::sleep(rest).await;
-            // The agent's end is waited for elsewhere.
-            let _ = tokio::time::timeout(UNPROMPTED, agent_rx.changed()).await;
+            tokio::select! {
+                // The agent's end is waited for elsewhere.
+                _ = agent_rx.changed() => {}
+                () = entry.look_again.notified() => {}
+                () = tokio::time::sleep(UNPROMPTED) => {}
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use parallax_api::terminal::MAX_VIEWERS;
 use parallax_api::workspace::ChangeCounts;
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, Time};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::host::HostClient;
 
@@ -39,6 +39,8 @@ pub(super) struct Entry {
     archived_at: Mutex<Option<(Instant, Duration)>>,
     /// One permit a viewer.
     pub(super) viewers: Arc<Semaphore>,
+    /// Its workspace is to be looked at: this server has changed it.
+    pub(super) look_again: Notify,
     /// When CPU time was last asked for, and what it was: for the use since then.
     pub(super) cpu: Mutex<Option<(Instant, f64)>>,
 }
@@ -84,6 +86,7 @@ impl Registry {
             host_state_tx: watch::Sender::new(host_state),
             archived_at: Mutex::default(),
             viewers: Arc::new(Semaphore::new(MAX_VIEWERS)),
+            look_again: Notify::new(),
             cpu: Mutex::default(),
         });
         entry.account(&agent);

@@ -169,7 +169,9 @@ impl RuntimeCore {
 
     pub(super) async fn commit(&self, id: &AgentId, request: &CommitRequest) -> Result<Committed, Problem> {
         request.check()?;
-        self.workspace(id)?.commit(request).await.map_err(problem)
+        let committed = self.workspace(id)?.commit(request).await.map_err(problem)?;
+        self.registry.get(id)?.look_again.notify_one();
+        Ok(committed)
     }
 
     pub(super) async fn push(&self, id: &AgentId, request: &PushRequest) -> Result<Pushed, Problem> {
