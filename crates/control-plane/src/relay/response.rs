@@ -13,7 +13,7 @@ use crate::agent_cache::AgentCache;
 use crate::runtimes::Runtime;
 
 /// Headers of a response that go back to the caller.
-const RESPONSE_HEADERS: [HeaderName; 10] = [
+const RESPONSE_HEADERS: [HeaderName; 11] = [
     header::CONTENT_TYPE,
     // Who reads a response that broke off is to notice.
     header::CONTENT_LENGTH,

@@ -17,7 +17,8 @@ pub fn chart(rng: &mut Rng) -> String {
     .expect("text");
     for (index, role) in roles.iter().enumerate() {
         let max = rng.below(3) + 1;
-        let min = rng.below(max + 1);
+        // Somebody of role 0 is there from the start: its workspace can be looked at anywhere.
+        let min = rng.below(max + 1).max(u64::from(index == 0));
         let managed = index == 0 || !rng.chance(15);
         if managed {
             let types = ["fake", "[missing, fake]", "[fake, missing]"][rng.pick(3)];
@@ -26,7 +27,9 @@ pub fn chart(rng: &mut Rng) -> String {
                 text.push_str(", workspace: {repo: /r, shared: true}");
             }
             match rng.below(4) {
+                0 if index == 0 => text.push_str(", singleton: true, minInstances: 1"),
                 0 => text.push_str(", singleton: true"),
+                1 if index == 0 => text.push_str(", minInstances: 1"),
                 1 => {}
                 _ => write!(text, ", minInstances: {min}, maxInstances: {max}").expect("text"),
             }

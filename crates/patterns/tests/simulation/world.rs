@@ -208,23 +208,21 @@ impl AgentClient for Sim {
             world.complain(format!("{role} may have {most} agents, and {there} live when {key} comes"));
         }
         let has_kin = world.agents.values().any(|sim| sim.alive && sim.agent.role.as_deref() == Some(&role));
-        match request.workspace.as_ref().map(|asked| (asked.reuse.as_ref(), asked.repo.as_str())) {
-            Some((Some(reused), ""))
-                if world.agents.get(reused).and_then(|sim| sim.agent.role.as_ref()) == Some(&role) =>
-            {
-                // Each fifth one went with its last agent.
-                let is_gone = dice.chance(20) && !has_kin;
-                if is_gone {
-                    return Err(Problem::new(Code::NotFound, "there is no such workspace"));
-                }
+        if let Some(asked) = &request.workspace {
+            let reused =
+                asked.reuse.as_ref().map(|id| world.agents.get(id).and_then(|sim| sim.agent.role.clone()));
+            let is_odd = match reused {
+                Some(of) => of.as_ref() != Some(&role) || !asked.repo.is_empty(),
+                // Beside the one that the role shares.
+                None => has_kin || asked.repo != "/r",
+            };
+            if is_odd {
+                world.complain(format!("{key} is to work in {asked:?}"));
             }
-            Some((None, "/r")) if has_kin => {
-                world
-                    .complain(format!("{key} gets a workspace of its own beside the one that {role} shares"));
+            // Each fifth one went with its last agent.
+            if asked.reuse.is_some() && !has_kin && dice.chance(20) {
+                return Err(Problem::new(Code::NotFound, "there is no such workspace"));
             }
-            Some((None, "/r")) => {}
-            Some(odd) => world.complain(format!("{key} is to work in {odd:?}")),
-            None => {}
         }
         let agent = Agent { role: Some(role), ..agent };
         world.by_key.insert(key.to_owned(), agent.id.clone());
