@@ -173,6 +173,15 @@ async fn the_description_names_every_route() {
         "get /api/runtimes",
         "get /api/workspaces",
         "post /api/workspaces/gc",
+        "get /api/presets",
+        "get /api/presets/{name}",
+        "put /api/presets/{name}",
+        "delete /api/presets/{name}",
+        "get /api/push",
+        "post /api/push/devices",
+        "delete /api/push/devices/{id}",
+        "get /api/search",
+        "get /api/whoami",
         "post /api/tickets",
         "get /health",
         "get /ready",
@@ -189,6 +198,7 @@ async fn the_description_names_every_route() {
     let writes = ["/send", "/input", "/answer", "/interrupt", "/restart", "/commit", "/push", "/merge"];
     expected.extend(writes.map(|rest| format!("post {agent}{rest}")));
     expected.insert(format!("delete {agent}"));
+    expected.insert(format!("delete {agent}/messages/{{message_id}}"));
     expected.extend(["put", "delete"].map(|verb| format!("{verb} {agent}/files/{{path}}")));
     let patterns = [
         "get /api/patterns",
@@ -201,6 +211,7 @@ async fn the_description_names_every_route() {
         "post /api/patterns/{name}/execute",
         "get /api/executions",
         "get /api/executions/{id}",
+        "get /api/executions/{id}/chart",
         "get /api/executions/{id}/events",
         "post /api/executions/{id}/answer",
         "post /api/executions/{id}/cancel",
