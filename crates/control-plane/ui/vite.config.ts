@@ -12,7 +12,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     rolldownOptions: {
-      input: { page: "index.html", sw: "src/service-worker/sw.ts" },
+      input: { index: "index.html", sw: "src/service-worker/sw.ts" },
       // The browser knows a service worker by its address.
       output: { entryFileNames: ({ name }) => (name === "sw" ? "sw.js" : "assets/[name]-[hash].js") },
     },

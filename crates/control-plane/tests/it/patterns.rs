@@ -72,7 +72,8 @@ async fn a_file_that_is_wrong_is_refused_with_everything_that_is() {
     assert_eq!((status, &problem["code"]), (400, &json!("VALIDATION_ERROR")));
     assert_eq!(problem["errors"], validation["errors"]);
     let good = post(&plane, "/api/patterns/validate", "text/yaml; charset=utf-8", SIGN).await;
-    assert_eq!(good, (200, json!({"valid": true, "errors": []})));
+    let clerk = json!({"name": "clerk", "managed": true, "types": ["claude"], "most": 1});
+    assert_eq!(good, (200, json!({"valid": true, "errors": [], "chart": {"roles": [clerk]}})));
     let (status, problem) = post(&plane, "/api/patterns", "text/plain", SIGN).await;
     assert_eq!((status, &problem["code"]), (415, &json!("UNSUPPORTED_MEDIA_TYPE")));
     let huge = format!("# {}\n{SIGN}", "x".repeat(300_000));
