@@ -30,7 +30,7 @@ pub(crate) const TRAITS: PolicyTraits = PolicyTraits {
         (Amount::Pids, PIDS as u64),
     ]),
     ca_path: Some(CA_BUNDLE),
-    fills_resources: true,
+    fills_resources: false,
 };
 
 /// What can be set for the containers of agents. In the configuration file beside the other keys of `[policy]` and

@@ -35,7 +35,7 @@ pub(crate) const TRAITS: PolicyTraits = PolicyTraits {
     builtin: parallax_runtime_core::policy::Amounts::new(&[]),
     ca_path: Some(CA_FILE),
     // What is asked for is set aside; what is given by default is not.
-    fills_resources: false,
+    fills_resources: true,
 };
 
 /// The resources that policies limit, as pods call them.
