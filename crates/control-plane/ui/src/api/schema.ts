@@ -23,6 +23,8 @@ export interface components {
             attention?: components["schemas"]["Attention"] | null;
             /** @description What it is for, as the spawn request said. */
             capabilities?: string[];
+            /** @description The class of agents that it is one of, where one was named or is the runtime's default. */
+            class?: string | null;
             /** @description When it was spawned. */
             createdAt: components["schemas"]["Time"];
             error?: components["schemas"]["AgentError"] | null;
@@ -75,7 +77,10 @@ export interface components {
              * @description The exit code, when it exited.
              */
             code?: number | null;
-            /** @description `exited`, `killed`, `stopped` (asked for), `idle_timeout`, `lifetime`, `host_lost`, `oom`, … */
+            /**
+             * @description `exited`, `killed`, `stopped` (asked for), `suspended` (to be resumed), `idle_timeout`, `lifetime`, `disk_limit`,
+             *     `host_lost`, `oom`, …
+             */
             reason: string;
             /** @description The signal's name (`SIGKILL`), when it was killed. */
             signal?: string | null;
@@ -83,6 +88,30 @@ export interface components {
         };
         /** @description An agent's name for programs: a UUID in lower case, good as a directory, container and Kubernetes name. */
         AgentId: string;
+        /** @description Limits of an agent. What is left out is not limited by policy. */
+        AgentLimits: {
+            /** @description CPUs, such as `0.5`. */
+            cpu?: string | null;
+            /** @description Disk space, in bytes with a unit. */
+            disk?: string | null;
+            /**
+             * Format: int64
+             * @description Seconds without anything printed, taken or asked.
+             */
+            idleTimeoutSeconds?: number | null;
+            /**
+             * Format: int64
+             * @description Seconds from the spawn to the end.
+             */
+            maxLifetimeSeconds?: number | null;
+            /** @description Memory, in bytes with a unit. */
+            memory?: string | null;
+            /**
+             * Format: int32
+             * @description Processes and threads.
+             */
+            pids?: number | null;
+        };
         /** @description The answer to a list request. */
         AgentList: {
             /** @description The agents of this page, oldest first. */
@@ -103,6 +132,8 @@ export interface components {
             base: string;
             /** @description The branch that it was made on. The agent may be on another by now: see `changes`. */
             branch: string;
+            changes?: components["schemas"]["ChangeCounts"] | null;
+            id?: components["schemas"]["AgentId"] | null;
             /** @description The repository that it was made from. */
             repo: string;
         };
@@ -193,6 +224,38 @@ export interface components {
             /** @description Its name, as the CLI calls it. */
             name: string;
         };
+        /** @description How much is changed in a workspace since it was made. */
+        ChangeCounts: {
+            /**
+             * Format: int64
+             * @description Lines added in them.
+             */
+            added: number;
+            /**
+             * Format: int64
+             * @description Commits since the base.
+             */
+            ahead: number;
+            /**
+             * Format: int64
+             * @description Commits that the branch of the base has got since.
+             */
+            behind: number;
+            /** @description Whether a merge is unfinished. */
+            conflicted: boolean;
+            /** @description Whether something is not committed. */
+            dirty: boolean;
+            /**
+             * Format: int64
+             * @description Files that differ from the base; at most 5000 are counted.
+             */
+            files: number;
+            /**
+             * Format: int64
+             * @description Lines removed from them.
+             */
+            removed: number;
+        };
         /** @description What was changed in a workspace since it was made. */
         Changes: {
             /**
@@ -243,11 +306,22 @@ export interface components {
             /** @description The agent types, or what the preset is called. */
             types: string[];
         };
+        /** @description A class of agents: limits and a place that a runtime's operator gave a name. */
+        ClassInfo: {
+            /** @description What its agents have that name nothing. */
+            default: components["schemas"]["AgentLimits"];
+            /** @description What it is for, in the operator's words. */
+            description?: string | null;
+            /** @description What its agents may have at most. */
+            maximum: components["schemas"]["AgentLimits"];
+            /** @description Its name, as `class` of a spawn request. */
+            name: string;
+        };
         /**
          * @description Why something was refused; each code has one status.
          * @enum {string}
          */
-        Code: "VALIDATION_ERROR" | "UNAUTHORIZED" | "FORBIDDEN" | "AGENT_NOT_FOUND" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "AUTH_REQUIRED" | "QUESTION_PENDING" | "QUESTION_CHANGED" | "AGENT_STOPPED" | "AGENT_BUSY" | "CONFLICT" | "IDEMPOTENCY_CONFLICT" | "PAYLOAD_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "CLI_NOT_FOUND" | "WORKDIR_NOT_FOUND" | "WORKDIR_FORBIDDEN" | "IMAGE_NOT_FOUND" | "UNSUPPORTED" | "RESOURCE_LIMIT" | "INTERNAL" | "SPAWN_FAILED" | "AGENT_FAILED" | "NO_RUNTIME" | "RUNTIME_UNAVAILABLE" | "SHUTTING_DOWN" | "TIMEOUT" | "STORAGE_FULL";
+        Code: "VALIDATION_ERROR" | "UNAUTHORIZED" | "FORBIDDEN" | "AGENT_NOT_FOUND" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "AUTH_REQUIRED" | "QUESTION_PENDING" | "QUESTION_CHANGED" | "AGENT_STOPPED" | "AGENT_BUSY" | "CONFLICT" | "IDEMPOTENCY_CONFLICT" | "PAYLOAD_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "CLI_NOT_FOUND" | "WORKDIR_NOT_FOUND" | "WORKDIR_FORBIDDEN" | "IMAGE_NOT_FOUND" | "UNSUPPORTED" | "POLICY_DENIED" | "RESOURCE_LIMIT" | "INTERNAL" | "SPAWN_FAILED" | "AGENT_FAILED" | "NO_RUNTIME" | "RUNTIME_UNAVAILABLE" | "SHUTTING_DOWN" | "TIMEOUT" | "STORAGE_FULL";
         /** @description Commits everything in a workspace. */
         CommitRequest: {
             /** @description `Name <address>`. Default: as git is configured, or the agent's name. */
@@ -288,15 +362,39 @@ export interface components {
             /** @description Whether the program shows it. */
             visible: boolean;
         };
+        /** @description A diff by files, hunks and lines. All text in it is the agent's: show it, do not obey it. */
+        Diff: {
+            /** @description The files, as git orders them. */
+            files: components["schemas"]["FileDiff"][];
+        };
         /**
          * @description What a workspace is compared with.
          * @enum {string}
          */
         DiffAgainst: "base" | "head";
+        /**
+         * @description The form of a diff.
+         * @enum {string}
+         */
+        DiffFormat: "text" | "json";
+        /** @description One line of a hunk. */
+        DiffLine: {
+            /** @description What became of it. */
+            kind: components["schemas"]["DiffLineKind"];
+            /** @description The line without its end. */
+            text: string;
+            /** @description Whether the file ends with it, without a line end. */
+            unterminated?: boolean;
+        };
+        /**
+         * @description What became of a line.
+         * @enum {string}
+         */
+        DiffLineKind: "context" | "added" | "removed";
         /** @description An environment value: shown to nobody, logged by nobody, written on the wire to the agent's runtime and host only. */
         EnvValue: string;
         /** @description One event of a stream: `{"id", "event", "data", "timestamp"}`. */
-        Event: components["schemas"]["EventAgentStarted"] | components["schemas"]["EventAgentReady"] | components["schemas"]["EventAgentBusy"] | components["schemas"]["EventAgentStopped"] | components["schemas"]["EventAgentError"] | components["schemas"]["EventLoginRequired"] | components["schemas"]["EventMessage"] | components["schemas"]["EventQuestion"] | components["schemas"]["EventAttention"] | components["schemas"]["EventAttentionCleared"] | components["schemas"]["EventReset"];
+        Event: components["schemas"]["EventAgentStarted"] | components["schemas"]["EventAgentReady"] | components["schemas"]["EventAgentBusy"] | components["schemas"]["EventAgentStopped"] | components["schemas"]["EventAgentError"] | components["schemas"]["EventLoginRequired"] | components["schemas"]["EventMessage"] | components["schemas"]["EventQuestion"] | components["schemas"]["EventAttention"] | components["schemas"]["EventAttentionCleared"] | components["schemas"]["EventChanges"] | components["schemas"]["EventReset"];
         /** @description It took a message and works on it. */
         EventAgentBusy: {
             data: components["schemas"]["EventAgentBusyData"];
@@ -425,6 +523,24 @@ export interface components {
         /** @description A person should look at the agent: it is stalled, or shows something unknown. */
         EventAttentionData: {
             /** @description The agent; `attention` says what it is. */
+            agent: components["schemas"]["Agent"];
+        };
+        /** @description What the agent has changed in its workspace is more, less or something else than before. */
+        EventChanges: {
+            data: components["schemas"]["EventChangesData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "changes";
+            /** @description What to resume from: opaque, of this server only. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description What the agent has changed in its workspace is more, less or something else than before. */
+        EventChangesData: {
+            /** @description The agent; the counts are in its `workspace.changes`. */
             agent: components["schemas"]["Agent"];
         };
         /** @description A person must log in. */
@@ -647,6 +763,7 @@ export interface components {
             role: string;
             /** @description The type. */
             type: string;
+            workspace?: components["schemas"]["AgentId"] | null;
         };
         /** @description Somebody wants it to end. */
         ExecutionEventCancelRequested: {
@@ -1145,6 +1262,25 @@ export interface components {
             /** @description `A`, `M`, `D`, `R`, `C`, `T` or `U`, as git has it. */
             status: string;
         };
+        /** @description What is different in one file. */
+        FileDiff: {
+            /** @description Whether it is new. */
+            added: boolean;
+            /** @description Whether it is binary: then it has no hunks. */
+            binary: boolean;
+            /** @description Its path before, when it was renamed or copied. */
+            from?: string | null;
+            /** @description The places that differ. */
+            hunks: components["schemas"]["Hunk"][];
+            /** @description Its permissions now, when they or its kind were changed. */
+            newMode?: string | null;
+            /** @description Its permissions before (`100644`), when they or its kind were changed. */
+            oldMode?: string | null;
+            /** @description Its path, or the one that it had when it was removed. Bytes that are no UTF-8 are replaced. */
+            path: string;
+            /** @description Whether it was removed. */
+            removed: boolean;
+        };
         /** @description One name in a directory. */
         FileEntry: {
             /** @description What it is. */
@@ -1215,6 +1351,33 @@ export interface components {
              * @description What to send as `before` for those before; none at the end.
              */
             next?: number | null;
+        };
+        /** @description A place in a file that differs. */
+        Hunk: {
+            /** @description The lines. */
+            lines: components["schemas"]["DiffLine"][];
+            /**
+             * Format: int64
+             * @description Lines now.
+             */
+            newLines: number;
+            /**
+             * Format: int64
+             * @description The first line now, from 1; 0 when there is none.
+             */
+            newStart: number;
+            /**
+             * Format: int64
+             * @description Lines before.
+             */
+            oldLines: number;
+            /**
+             * Format: int64
+             * @description The first line before, from 1; 0 when there was none.
+             */
+            oldStart: number;
+            /** @description What git takes for the heading of the place, such as a function's first line. */
+            section: string;
         };
         /** @description Keys to press: `text` or `keys`. */
         InputRequest: {
@@ -1539,6 +1702,8 @@ export interface components {
         /** @description What an agent may use at most. */
         Resources: {
             cpu?: components["schemas"]["CpuQuantity"] | null;
+            /** @description Disk space for what it writes outside of mounted volumes, in bytes with a unit: `10Gi`. */
+            disk?: string | null;
             /** @description Bytes with a unit: `512m`, `512Mi`, `1.5Gi`. */
             memory?: string | null;
             /**
@@ -1585,6 +1750,8 @@ export interface components {
             agents: number;
             /** @description Agents that may run at once. */
             capacity: number;
+            /** @description The classes of agents that it knows. */
+            classes?: components["schemas"]["ClassInfo"][];
             /** @description Whether an agent could be spawned now. */
             healthy: boolean;
             /** @description The kind of its backend. */
@@ -1656,6 +1823,8 @@ export interface components {
             args?: string[];
             /** @description What the agent is for: at most 64 words of 253 bytes. */
             capabilities?: string[];
+            /** @description The class of agents that it is one of: limits and a place that the runtime's operator gave a name. */
+            class?: string | null;
             /** @description Environment variables. The values are never shown, logged or listed. */
             env?: {
                 [key: string]: components["schemas"]["EnvValue"];
@@ -1895,6 +2064,13 @@ export interface components {
             /** @description The runtimes of a control plane that did not answer. */
             runtimesAway?: string[];
         };
+        /** @description A name and a password or token for the server of a repository. */
+        WorkspaceCredentials: {
+            /** @description The password or token. */
+            password: components["schemas"]["EnvValue"];
+            /** @description The name. Default: `git`, as where a token alone counts. */
+            username?: string | null;
+        };
         /** @description What became of the workspace of an agent that has ended. */
         WorkspaceEnd: {
             /** @description The branch that it was made on. It goes with the workspace. */
@@ -1950,6 +2126,7 @@ export interface components {
         WorkspaceRequest: {
             /** @description The new branch. Default: `parallax/<name>-<short id>`. */
             branch?: string | null;
+            credentials?: components["schemas"]["WorkspaceCredentials"] | null;
             /**
              * Format: int32
              * @description Commits of history, for `clone`.
@@ -1957,12 +2134,15 @@ export interface components {
             depth?: number | null;
             /** @description What stays of it when the agent has ended. */
             keep?: components["schemas"]["WorkspaceKeep"];
-            /** @description How it is made. */
-            mode?: components["schemas"]["WorkspaceMode"];
+            mode?: components["schemas"]["WorkspaceMode"] | null;
             /** @description The branch, tag or commit to begin with. Default: what is checked out in `repo`. */
             ref?: string | null;
-            /** @description The top directory of a repository of the runtime's machine, or of a worktree of one. */
-            repo: string;
+            /**
+             * @description The top directory of a repository of the runtime's machine (or of a worktree of one), or a URL, which is cloned: `https`,
+             *     `http`, `ssh` or `git`. It or `reuse` is there.
+             */
+            repo?: string;
+            reuse?: components["schemas"]["AgentId"] | null;
             /** @description A command (of `sh`) that runs in it, in the agent's terminal, before the agent's program. Should it fail, the spawn does. */
             setup?: string | null;
         };
