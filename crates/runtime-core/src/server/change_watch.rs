@@ -40,6 +40,9 @@ impl RuntimeCore {
     async fn keep_looking(&self, entry: &Entry) {
         let mut agent_rx = entry.changes();
         loop {
+            // Before the look: what happens while it lasts, it may have missed. What it finds is a change itself, so there is one
+            // look more.
+            agent_rx.mark_unchanged();
             let began = Instant::now();
             match self.changes(entry.id()).await {
                 Ok(changes) => self.tell_changes(entry, (&changes).into()).await,
@@ -49,7 +52,6 @@ impl RuntimeCore {
                 }
             }
             let rest = DEBOUNCE.max(began.elapsed() * SHARE);
-            agent_rx.mark_unchanged();
             tokio::time::sleep(rest).await;
             tokio::select! {
                 // The agent's end is waited for elsewhere.
