@@ -16,9 +16,10 @@ mod volatile;
 mod writer;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use futures::Stream;
+use axum::extract::ws::Utf8Bytes;
+use futures::{Stream, StreamExt};
 use parallax_api::{AgentId, Event, EventData, Time};
 use parallax_store::{EventPage, EventRow, EventStore, NewEvent, Projection, StoreError};
 use tokio::sync::{Semaphore, broadcast, mpsc};
@@ -65,6 +66,21 @@ struct Shared {
 struct Published {
     seq: u64,
     event: Event,
+    /// Written by the first subscriber that sends it, for all who do.
+    json: OnceLock<Utf8Bytes>,
+}
+
+impl Published {
+    fn new(seq: u64, event: Event) -> Self {
+        Self { seq, event, json: OnceLock::new() }
+    }
+
+    /// The event as the wire has it. Clones share the text.
+    fn json(&self) -> Utf8Bytes {
+        let write =
+            || serde_json::to_string(&self.event).expect("an event is plain data with text keys").into();
+        self.json.get_or_init(write).clone()
+    }
 }
 
 impl EventLog {
@@ -160,7 +176,11 @@ impl EventLog {
         since: Option<String>,
         agent: Option<AgentId>,
     ) -> impl Stream<Item = Event> + Send + use<> {
-        self.subscription(since.as_deref(), agent).into_stream()
+        let own = |published: Arc<Published>| match Arc::try_unwrap(published) {
+            Ok(published) => published.event,
+            Err(shared) => shared.event.clone(),
+        };
+        self.subscription(since.as_deref(), agent).into_stream().map(own)
     }
 
     fn subscription(&self, since: Option<&str>, agent: Option<AgentId>) -> Subscription {
@@ -189,7 +209,7 @@ impl Shared {
     }
 
     fn event(&self, row: EventRow) -> Published {
-        Published { seq: row.seq, event: Event { id: self.id(row.seq), data: row.data, timestamp: row.at } }
+        Published::new(row.seq, Event { id: self.id(row.seq), data: row.data, timestamp: row.at })
     }
 
     /// The next events after `after`, from the store and from memory.

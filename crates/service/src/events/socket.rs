@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use futures::{Stream, StreamExt};
 use parallax_api::terminal::CLOSE_GOING_AWAY;
 
@@ -19,7 +19,7 @@ const STUCK: Duration = Duration::from_secs(30);
 /// Tells every text, then closes with `end`; with 1001 when the server goes. Returns when the client is gone as well.
 pub async fn tell(
     mut socket: WebSocket,
-    texts: impl Stream<Item = String> + Send,
+    texts: impl Stream<Item = impl Into<Utf8Bytes>> + Send,
     end: CloseFrame,
     shutdown: Shutdown,
 ) {

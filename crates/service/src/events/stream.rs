@@ -11,7 +11,7 @@ use axum::response::sse::{self as axum_sse, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt, stream};
 use parallax_api::event::EventsQuery;
-use parallax_api::{AgentId, Code, Event, Problem};
+use parallax_api::{AgentId, Code, Problem};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::socket::{self, ALIVE, MAX_CLIENT_FRAME, going_away};
@@ -89,19 +89,16 @@ fn frames(seat: Seat) -> impl Stream<Item = Result<axum_sse::Event, Infallible>>
     let Seat { subscription, _permit: permit } = seat;
     // An id without data sets what the client resumes from, though nothing happened yet.
     let start = subscription.id().map(|id| axum_sse::Event::default().id(id));
-    let events = subscription.into_stream().map(move |event| {
+    let events = subscription.into_stream().map(move |published| {
         let _held_while_streaming = &permit;
-        axum_sse::Event::default().id(&event.id).event(event.data.name()).data(json(&event))
+        let event = &published.event;
+        axum_sse::Event::default().id(&event.id).event(event.data.name()).data(published.json().as_str())
     });
     stream::iter(start).chain(events).map(Ok)
 }
 
 async fn tell(socket: WebSocket, seat: Seat, shutdown: Shutdown) {
     let Seat { subscription, _permit } = seat;
-    let texts = subscription.into_stream().map(|event| json(&event));
+    let texts = subscription.into_stream().map(|published| published.json());
     socket::tell(socket, texts, going_away(), shutdown).await;
-}
-
-fn json(event: &Event) -> String {
-    serde_json::to_string(event).expect("an event is plain data with text keys")
 }

@@ -20,7 +20,7 @@ pub(super) struct Subscription {
     /// Everything up to here has been sent, or is not for this subscriber.
     position: Since,
     /// Read from the store, not yet sent.
-    read: VecDeque<Event>,
+    read: VecDeque<Arc<Published>>,
     /// The store may hold what the live channel no longer does.
     behind: bool,
 }
@@ -35,7 +35,7 @@ impl Subscription {
         Self { log, live, agent, position, read: VecDeque::new(), behind: true }
     }
 
-    pub fn into_stream(self) -> impl Stream<Item = Event> + Send + use<> {
+    pub fn into_stream(self) -> impl Stream<Item = Arc<Published>> + Send + use<> {
         stream::unfold(
             self,
             |mut subscription| async move { Some((subscription.next().await?, subscription)) },
@@ -50,7 +50,7 @@ impl Subscription {
         }
     }
 
-    async fn next(&mut self) -> Option<Event> {
+    async fn next(&mut self) -> Option<Arc<Published>> {
         loop {
             if let Some(event) = self.read.pop_front() {
                 return Some(event);
@@ -66,7 +66,7 @@ impl Subscription {
                 Ok(published) if published.seq > self.position() => {
                     self.position = Since::After(published.seq);
                     if self.concerns(&published.event.data) {
-                        return Some(published.event.clone());
+                        return Some(published);
                     }
                 }
                 Ok(_read_before) => {}
@@ -85,11 +85,12 @@ impl Subscription {
             // The reset carries the id before what comes next, so that resuming from it is resuming.
             let id = shared.id(resumed);
             let data = EventData::Reset { reason: reason.into() };
-            self.read.push_back(Event { id, data, timestamp: Time::now() });
+            let event = Event { id, data, timestamp: Time::now() };
+            self.read.push_back(Arc::new(Published::new(resumed, event)));
         }
         self.behind = page.reached < page.head;
         self.position = Since::After(page.reached);
-        self.read.extend(page.events.into_iter().map(|row| shared.event(row).event));
+        self.read.extend(page.events.into_iter().map(|row| Arc::new(shared.event(row))));
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 //! It takes what is waiting as one batch, one transaction. Numbers are given here, from the last one that was committed;
 //! an event is published only when it is committed, or held in memory because the disk takes no writes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -73,6 +73,19 @@ pub(super) async fn write(shared: Arc<Shared>, mut commands_rx: mpsc::Receiver<C
     }
     // The last chance for what is held in memory.
     writer.flush().await;
+}
+
+/// What is to be written of an agent at the end of the batch. States before its last one would be replaced in the same
+/// transaction: nobody could see them.
+fn last_projections(batch: &[Numbered]) -> Vec<Projection> {
+    let mut seen = HashSet::new();
+    let is_last = |projection: &&Projection| match projection {
+        Projection::Nothing => false,
+        Projection::PublishedAgent(agent) | Projection::AgentRow(agent) => {
+            seen.insert((std::mem::discriminant(*projection), agent.id.clone()))
+        }
+    };
+    batch.iter().rev().map(|numbered| &numbered.projection).filter(is_last).cloned().collect()
 }
 
 struct Writer {
@@ -215,7 +228,7 @@ impl Writer {
         let rows = EventBatch {
             rows: batch.iter().map(|numbered| numbered.row.clone()).collect(),
             positions: positions.into_iter().collect(),
-            projections: batch.iter().map(|numbered| numbered.projection.clone()).collect(),
+            projections: last_projections(batch),
             keep_events: self.shared.keep,
             keep_bytes: KEEP_BYTES,
         };

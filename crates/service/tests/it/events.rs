@@ -127,6 +127,38 @@ async fn what_belongs_to_an_event_is_kept_with_it_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn of_events_in_one_transaction_each_agent_is_kept_as_its_last_one_shows_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let stores = open_control_plane(dir.path()).await.unwrap();
+    let log = EventLog::open(stores.events, 100).await.unwrap();
+    let shown = |id: &str, name: &str| {
+        let mut data = busy(id);
+        data.agent_mut().unwrap().name = name.into();
+        data
+    };
+    // The last two are known already: neither the events nor their agents are taken.
+    let events =
+        [(1, "a", "first"), (1, "b", "only"), (2, "a", "last"), (2, "a", "known"), (1, "b", "known")];
+    let events = events.map(|(seq, id, name)| {
+        let data = shown(id, name);
+        NewEvent {
+            source: id.into(),
+            position: SourcePosition::Seq(seq),
+            projection: Projection::PublishedAgent(Box::new(data.agent().unwrap().clone())),
+            data,
+            at: Time::now(),
+        }
+    });
+    let taken = log.append_all(events.into()).await.unwrap();
+    assert_eq!(taken.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, true, false, false]);
+    let mut kept: Vec<_> = stores.published.all().await.unwrap();
+    kept.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
+    let kept: Vec<_> = kept.iter().map(|agent| (agent.id.as_str(), agent.name.as_str())).collect();
+    assert_eq!(kept, [("a", "last"), ("b", "only")]);
+    assert_eq!(log.source_seq("a").await.unwrap(), 2);
+}
+
+#[tokio::test]
 async fn a_subscriber_starts_when_it_subscribes() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(&dir, 100).await;
