@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::http::Method;
 use bytes::Bytes;
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use http_body_util::BodyExt;
 use parallax_api::Problem;
 use parallax_api::compat;
@@ -21,6 +21,10 @@ use super::client::{QUICK, accepted, away};
 const SILENCE: Duration = Duration::from_secs(30);
 /// The longest line, in bytes: an event with a 1 MiB message, every character of it escaped.
 const MAX_LINE: usize = 16 * 1024 * 1024;
+/// Lines that are handed on together at most.
+const MAX_LINES: usize = 256;
+/// Bytes after which no further line is added to those.
+const MAX_BYTES: usize = 1024 * 1024;
 
 type Bodies = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
@@ -36,6 +40,8 @@ pub enum ReceivedLine {
 /// A host's event stream: the agent's state first, then every event after the one asked for.
 pub struct HostEvents {
     lines: FramedRead<StreamReader<Bodies, Bytes>, LinesCodec>,
+    /// How the stream broke behind the lines that were handed on last.
+    broken: Option<Problem>,
 }
 
 impl HostClient {
@@ -44,19 +50,47 @@ impl HostClient {
         let answer = self.call(Method::GET, &format!("/events?since={since}"), None, QUICK).await?;
         let body = accepted(answer).await?.into_body().into_data_stream().map_err(io::Error::other);
         let reader = StreamReader::new(Box::pin(body) as Bodies);
-        Ok(HostEvents { lines: FramedRead::new(reader, LinesCodec::new_with_max_length(MAX_LINE)) })
+        let lines = FramedRead::new(reader, LinesCodec::new_with_max_length(MAX_LINE));
+        Ok(HostEvents { lines, broken: None })
     }
 }
 
 impl HostEvents {
-    /// The next line. `None`: the host closed the stream. Fails when the connection breaks or falls silent.
-    pub async fn next(&mut self) -> Result<Option<ReceivedLine>, Problem> {
+    /// The next lines: those that have come already, at least one. `None`: the host closed the stream. Fails when the
+    /// connection breaks or falls silent. A caller that stops waiting loses nothing.
+    pub async fn next(&mut self) -> Result<Option<Vec<ReceivedLine>>, Problem> {
+        if let Some(broken) = self.broken.take() {
+            return Err(broken);
+        }
         let line =
             tokio::time::timeout(SILENCE, self.lines.next()).await.map_err(|_| away("it fell silent"))?;
         let Some(line) = line.transpose().map_err(away)? else { return Ok(None) };
-        Ok(Some(match compat::host_line(&line) {
-            Some(line) => ReceivedLine::Known(Box::new(line)),
-            None => ReceivedLine::Unknown,
-        }))
+        let mut bytes = line.len();
+        let mut lines = vec![received(&line)];
+        while lines.len() < MAX_LINES && bytes < MAX_BYTES {
+            match self.lines.next().now_or_never() {
+                Some(Some(Ok(line))) => {
+                    bytes += line.len();
+                    lines.push(received(&line));
+                }
+                Some(Some(Err(error))) => {
+                    self.broken = Some(away(error));
+                    break;
+                }
+                Some(None) => {
+                    self.broken = Some(away("it closed the stream"));
+                    break;
+                }
+                None => break,
+            }
+        }
+        Ok(Some(lines))
+    }
+}
+
+fn received(line: &str) -> ReceivedLine {
+    match compat::host_line(line) {
+        Some(line) => ReceivedLine::Known(Box::new(line)),
+        None => ReceivedLine::Unknown,
     }
 }

@@ -104,46 +104,61 @@ impl Follower {
         let since = self.core.log.source_seq(self.entry.id().as_str()).await?;
         let mut events = host.events(since).await?;
         let mut unknown = 0u64;
-        while let Some(line) = self.next_line(&mut events).await? {
+        while let Some(lines) = self.next_lines(&mut events).await? {
             self.backoff.reset();
+            self.take(lines, &mut unknown).await?;
+        }
+        Ok(host)
+    }
+
+    /// Takes lines in their order. Events that follow one another are published in one transaction.
+    async fn take(&mut self, lines: Vec<ReceivedLine>, unknown: &mut u64) -> Result<(), Problem> {
+        let mut events = Vec::new();
+        for line in lines {
             let ReceivedLine::Known(line) = line else {
                 self.core.metrics.unknown_line();
-                if unknown == 0 {
+                if *unknown == 0 {
                     tracing::warn!(
                         "the host says what this version does not know; such lines are passed over"
                     );
                 }
-                unknown += 1;
+                *unknown += 1;
                 continue;
             };
             match *line {
+                HostLine::Event(event) if event.data.agent_id().is_none_or(|id| self.is_its_own(id)) => {
+                    // To end a workspace takes time, which what came before does not wait for.
+                    if event.data.agent().is_some_and(|agent| agent.exit.is_some()) {
+                        self.publish(std::mem::take(&mut events)).await?;
+                    }
+                    events.push(event);
+                }
                 HostLine::State { mut agent } if self.is_its_own(&agent.id) => {
+                    self.publish(std::mem::take(&mut events)).await?;
                     // It may show an end before the event does.
                     self.end_workspace(&mut agent).await;
                     self.entry.set(*agent);
                 }
-                HostLine::Event(event) if event.data.agent_id().is_none_or(|id| self.is_its_own(id)) => {
-                    self.publish(event).await?;
-                }
                 // An agent is the same user as its host, and may have taken its place.
                 HostLine::State { .. } | HostLine::Event(_) => {
+                    self.publish(events).await?;
                     return Err(Problem::internal("the host speaks of an agent that is not its own"));
                 }
                 HostLine::Gap { oldest } => {
-                    tracing::warn!(since, oldest, "the host forgot events before they were read");
+                    tracing::warn!(oldest, "the host forgot events before they were read");
                 }
                 HostLine::Alive { .. } => {}
             }
         }
-        Ok(host)
+        self.publish(events).await
     }
 
     fn is_its_own(&self, id: &AgentId) -> bool {
         id == self.entry.id()
     }
 
-    /// The next line; `None` when the agent has ended and its host has said everything.
-    async fn next_line(&self, events: &mut HostEvents) -> Result<Option<ReceivedLine>, Problem> {
+    /// The next lines; `None` when the agent has ended and its host has said everything.
+    async fn next_lines(&self, events: &mut HostEvents) -> Result<Option<Vec<ReceivedLine>>, Problem> {
         let next =
             async { events.next().await?.ok_or_else(|| Problem::internal("the host closed it")).map(Some) };
         if self.is_over() { tokio::time::timeout(SETTLE, next).await.unwrap_or(Ok(None)) } else { next.await }
@@ -155,25 +170,28 @@ impl Follower {
         agent.status == AgentStatus::Stopped && agent.exit.is_some() && agent.exit == self.published_exit
     }
 
-    /// Appends an event to the log, in one transaction with the agent as the event shows it.
-    async fn publish(&mut self, mut event: HostEvent) -> Result<(), Problem> {
-        if let Some(agent) = event.data.agent_mut() {
-            keep_changes(agent, &self.entry.agent());
-            self.end_workspace(agent).await;
+    /// Appends events to the log, in one transaction with the agent as they show it.
+    async fn publish(&mut self, mut events: Vec<HostEvent>) -> Result<(), Problem> {
+        if events.is_empty() {
+            return Ok(());
         }
-        let agent = event.data.agent().cloned();
-        // First, so that a subscriber that is woken by the event finds the agent as the event says.
-        if let Some(agent) = &agent {
-            self.entry.publish(agent.clone());
-            self.measure_start(agent);
+        let mut published_exit = None;
+        for event in &mut events {
+            if let Some(agent) = event.data.agent_mut() {
+                keep_changes(agent, &self.entry.agent());
+                self.end_workspace(agent).await;
+                // First, so that a subscriber that is woken by the event finds the agent as the event says, or later.
+                self.entry.publish(agent.clone());
+                let agent = agent.clone();
+                self.measure_start(&agent);
+            }
+            if let EventData::AgentStopped { agent, .. } = &event.data {
+                published_exit = agent.exit.clone().or(published_exit);
+            }
         }
-        let exit = match &event.data {
-            EventData::AgentStopped { agent, .. } => agent.exit.clone(),
-            _ => None,
-        };
-        self.core.record(&self.entry, event, agent).await?;
-        if exit.is_some() {
-            self.published_exit = exit;
+        self.core.record(&self.entry, events).await?;
+        if published_exit.is_some() {
+            self.published_exit = published_exit;
         }
         Ok(())
     }

@@ -93,7 +93,7 @@ impl Follower {
 
     async fn publish_until_stored(&mut self, event: HostEvent) {
         let mut backoff = BACKOFF;
-        while let Err(error) = self.publish(event.clone()).await {
+        while let Err(error) = self.publish(vec![event.clone()]).await {
             tracing::error!(%error, "failed to publish an event of a dead host; trying again");
             backoff.wait().await;
         }
@@ -108,7 +108,7 @@ impl Follower {
                 let seq = self.core.log.source_seq(self.entry.id().as_str()).await? + 1;
                 let data = EventData::AgentStopped { agent: Box::new(agent.clone()), reason: reason.clone() };
                 let event = HostEvent { seq, data, timestamp: agent.updated_at };
-                self.core.record(&self.entry, event, Some(agent.clone())).await
+                self.core.record(&self.entry, vec![event]).await
             };
             match published.await {
                 Ok(()) => return,
