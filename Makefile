@@ -140,6 +140,11 @@ bench: ## Measure speed, memory and delivery, ours beside peers and the bare lim
 	$(CARGO) build --release --locked -p parallax-cli -p parallax-agent-host -p parallax-bench
 	$(TARGET)/release/parallax-bench figures --programs $(TARGET)/release --rounds $(ROUNDS) --out docs/benchmarks.md
 
+.PHONY: bench-simulation
+bench-simulation: ## Events of 10,000 and 100,000 agents, from runtimes without agents, through one control plane
+	$(CARGO) build --release --locked -p parallax-control-plane -p parallax-bench
+	$(TARGET)/release/parallax-bench simulate --programs $(TARGET)/release
+
 # Built alone: with all of the workspace, dependencies have other features, and other counts.
 .PHONY: bench-instructions
 bench-instructions: ## Count the instructions of some work, and hold them against crates/bench/instructions.toml

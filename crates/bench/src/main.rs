@@ -11,6 +11,7 @@ mod paint;
 mod process;
 mod read_agents;
 mod report;
+mod simulate;
 mod subject;
 mod viewer;
 
@@ -34,6 +35,8 @@ enum What {
     DockerStart(docker_start::DockerStart),
     /// Reads of one agent over many connections, and of the list, at a running control plane
     ReadAgents(read_agents::ReadAgents),
+    /// Events of 10,000 and 100,000 agents, from runtimes without agents, through one control plane
+    Simulate(simulate::Simulate),
     #[command(hide = true)]
     Work(instructions::Work),
     #[command(hide = true)]
@@ -50,6 +53,7 @@ async fn main() -> anyhow::Result<()> {
         What::Work(work) => work.run(),
         What::DockerStart(measure) => measure.run().await,
         What::ReadAgents(measure) => measure.run().await,
+        What::Simulate(measure) => measure.run().await,
         What::Limit(server) => server.run().await,
         What::Paint(program) => program.run(),
     }
