@@ -8,6 +8,7 @@ mod isolation;
 mod monitoring;
 mod neighbours;
 mod networks;
+mod pauses;
 mod placement;
 mod policy;
 mod pool;

@@ -131,6 +131,9 @@ pub struct Agent {
     /// How it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit: Option<AgentExit>,
+    /// What it waits for while it is being started, for people: `pulling registry.example/claude:2 … 40 %`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
     /// What it is for, as the spawn request said.
     #[serde(default)]
     pub capabilities: Vec<String>,

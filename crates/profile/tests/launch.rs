@@ -30,6 +30,7 @@ fn launch(profile: &Profile, approvals: Approvals, env: &[(&str, &str)]) -> Laun
         last_activity_at: None,
         activity: None,
         queued: 0,
+        detail: None,
         stale: false,
     };
     Launch {

@@ -100,7 +100,12 @@ pub trait AgentBackend: Send + Sync + 'static {
         self.remove(id, Duration::ZERO).await
     }
 
-    /// Called before the host of an agent is asked to stop it for good. Must not wait.
+    /// What the launch of an agent waits for at this moment, for people. Called while [`launch`](Self::launch) runs. Must not wait.
+    fn launch_detail(&self, _id: &AgentId) -> Option<String> {
+        None
+    }
+
+    /// Called before the host of an agent is asked to stop it for good, or its launch is dropped. Must not wait.
     fn agent_stopping(&self, _id: &AgentId) {}
 
     /// What the agent's processes use, as the backend measures it. `None`: this backend measures nothing, and the numbers of
@@ -135,6 +140,13 @@ pub enum BackendEvent {
     },
     /// The host of an agent that had ended runs again and continues the agent.
     HostRestarted(FoundHost),
+    /// The engine holds an agent's processes, so that its host does not answer; or lets them go on.
+    HostPaused {
+        /// The agent.
+        id: AgentId,
+        /// What to do about it, for people. `None`: it goes on.
+        why: Option<String>,
+    },
 }
 
 /// A host that was found in the backend, running or dead.

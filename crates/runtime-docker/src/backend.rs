@@ -13,10 +13,14 @@ use parallax_profile::{Launch, Profiles};
 use parallax_runtime_core::host::HostClient;
 use parallax_runtime_core::{AgentBackend, BackendEvent, FoundHost, Health, HostAddress, Usage};
 use parallax_service::metrics::Metrics;
+use tokio::sync::mpsc;
 
 use crate::config::DockerConfig;
 use crate::context::Context;
-use crate::{discovery, engine, host_files, launch, removal, suspension, usage};
+use crate::{discovery, engine, host_files, launch, pauses, removal, suspension, usage};
+
+/// Events that wait for the server.
+const MAX_EVENTS: usize = 256;
 
 /// How long the end of the server may take for the containers that wait.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -117,15 +121,29 @@ impl AgentBackend for DockerBackend {
         suspension::holds(&self.context, id).await
     }
 
-    async fn usage(&self, id: &AgentId) -> Result<Option<Usage>, Problem> {
-        usage::usage(&self.context, id).await.map(Some)
-    }
     fn events(&self) -> BoxStream<'static, BackendEvent> {
+        let (events_tx, events_rx) = mpsc::channel(MAX_EVENTS);
+        tokio::spawn(pauses::report(self.context.clone(), events_tx));
+        let told =
+            stream::unfold(events_rx, async |mut events_rx| Some((events_rx.recv().await?, events_rx)));
         let context = self.context.clone();
+        // Tells nothing, for as long as the server runs.
         let keeping = async move {
             context.pool.keep_full(&context).await;
             std::future::pending().await
         };
-        stream::once(keeping).boxed()
+        stream::select(told, stream::once(keeping)).boxed()
+    }
+
+    fn launch_detail(&self, id: &AgentId) -> Option<String> {
+        self.context.images.progress.detail(id)
+    }
+
+    fn agent_stopping(&self, id: &AgentId) {
+        self.context.images.progress.stop(id);
+    }
+
+    async fn usage(&self, id: &AgentId) -> Result<Option<Usage>, Problem> {
+        usage::usage(&self.context, id).await.map(Some)
     }
 }

@@ -57,6 +57,7 @@ pub(crate) struct Context {
     /// Containers that wait for agents.
     pub(crate) pool: Pool,
     nano_cpus: OnceCell<u64>,
+    remaps_users: OnceCell<bool>,
 }
 
 impl Context {
@@ -84,12 +85,23 @@ impl Context {
             storage: Storage::default(),
             pool: Pool::new(template::all(config)?),
             nano_cpus: OnceCell::new(),
+            remaps_users: OnceCell::new(),
         })
     }
 
     /// The engine's client. Fails with `RUNTIME_UNAVAILABLE`.
     pub(crate) fn docker(&self) -> Result<&Docker, Problem> {
         self.engine.docker()
+    }
+
+    /// Whether users of containers are others on the engine's machine (`userns-remap`).
+    pub(crate) async fn remaps_users(&self) -> Result<bool, Problem> {
+        let ask = || async {
+            let info =
+                self.docker()?.info().await.map_err(|error| engine::problem("describe itself", &error))?;
+            Ok(info.security_options.iter().flatten().any(|option| option.starts_with("name=userns")))
+        };
+        self.remaps_users.get_or_try_init(ask).await.copied()
     }
 
     /// The CPUs of the engine's machine, in billionths.

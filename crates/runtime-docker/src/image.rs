@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 use bollard::Docker;
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error;
-use bollard::models::ImageInspect;
+use bollard::models::{CreateImageInfo, ImageInspect};
 use bollard::query_parameters::{CreateImageOptionsBuilder, ListImagesOptions};
 use clap::ValueEnum;
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 use futures::TryStreamExt;
 use parallax_api::runtime::TypeInfo;
-use parallax_api::{Code, Problem};
+use parallax_api::{AgentId, Code, Problem};
 use parallax_profile::{Launch, Profile, Profiles};
 use serde::Deserialize;
 
 use crate::engine;
 use crate::pull_metrics::PullMetrics;
+use crate::pull_progress::PullProgress;
 
 /// The registry of names without one, as the user's configuration calls it.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
@@ -41,11 +42,13 @@ pub(crate) struct Images {
     pull: Pull,
     /// How fetches went.
     pub(crate) pulls: PullMetrics,
+    /// How far they are.
+    pub(crate) progress: PullProgress,
 }
 
 impl Images {
     pub(crate) fn new(named: BTreeMap<String, String>, pull: Pull) -> Self {
-        Self { named, pull, pulls: PullMetrics::default() }
+        Self { named, pull, pulls: PullMetrics::default(), progress: PullProgress::default() }
     }
 
     /// The image of a launch: the request's, the one named for its type, or the one that `make images` builds for it.
@@ -57,8 +60,13 @@ impl Images {
         self.named.get(name).cloned().unwrap_or_else(|| default_image(name))
     }
 
-    /// Makes sure that the engine has `image`. Fails with `IMAGE_NOT_FOUND` and what its registry said.
-    pub(crate) async fn get(&self, docker: &Docker, image: &str) -> Result<ImageInspect, Problem> {
+    /// Makes sure that the engine has `image`, for an agent. Fails with `IMAGE_NOT_FOUND` and what its registry said.
+    pub(crate) async fn get(
+        &self,
+        docker: &Docker,
+        image: &str,
+        id: &AgentId,
+    ) -> Result<ImageInspect, Problem> {
         let is_here = match self.pull {
             Pull::Always => None,
             Pull::Missing | Pull::Never => inspect(docker, image).await?,
@@ -71,8 +79,13 @@ impl Images {
         }
         // In a task of its own: it goes on when the spawn is given up, and the next one finds the image.
         let (engine, name, pulls) = (docker.clone(), image.to_owned(), self.pulls.clone());
-        let pulling = async move { pulls.measured(pull(&engine, &name)).await };
-        let pulled = tokio::spawn(pulling).await.map_err(Problem::internal)?;
+        let (progress, of) = (self.progress.clone(), id.clone());
+        let _waiting = self.progress.begin(id, image);
+        let pulling =
+            async move { pulls.measured(pull(&engine, &name, |step| progress.step(&of, step))).await };
+        let pulling = tokio::spawn(pulling);
+        self.progress.runs(id, pulling.abort_handle());
+        let pulled = pulling.await.map_err(Problem::internal)?;
         pulled.map_err(|why| not_found(image, Some(&why)))?;
         inspect(docker, image).await?.ok_or_else(|| not_found(image, None))
     }
@@ -113,7 +126,7 @@ async fn inspect(docker: &Docker, image: &str) -> Result<Option<ImageInspect>, P
 }
 
 /// Fetches the image; what the registry or the engine said when that cannot be.
-async fn pull(docker: &Docker, image: &str) -> Result<(), String> {
+async fn pull(docker: &Docker, image: &str, mut on_step: impl FnMut(&CreateImageInfo)) -> Result<(), String> {
     let registry = registry(image).to_owned();
     let credentials = tokio::task::spawn_blocking(move || credentials(&registry)).await.unwrap_or_default();
     let options = CreateImageOptionsBuilder::default().from_image(&with_tag(image)).build();
@@ -122,6 +135,7 @@ async fn pull(docker: &Docker, image: &str) -> Result<(), String> {
     loop {
         match progress.try_next().await {
             Ok(Some(step)) => {
+                on_step(&step);
                 if let Some(error) = step.error_detail {
                     return Err(error.message.unwrap_or_default());
                 }

@@ -21,7 +21,7 @@ use crate::{directories, engine, removal, start};
 pub(crate) async fn launch(context: &Context, id: &AgentId, launch: &Launch) -> Result<HostAddress, Problem> {
     let docker = context.docker()?;
     let image = context.images.of(launch);
-    let inspected = context.images.get(docker, &image).await?;
+    let inspected = context.images.get(docker, &image, id).await?;
     let name = container_name(id);
     let of_host = |launch: &Launch| -> Result<Launch, Problem> {
         let token = Some(context.identity.token(id));
@@ -69,7 +69,7 @@ pub(crate) async fn make_pooled(
     image: &str,
 ) -> Result<ImageInspect, Problem> {
     let docker = context.docker()?;
-    let inspected = context.images.get(docker, image).await?;
+    let inspected = context.images.get(docker, image, id).await?;
     let user = User::choose(context.user, template, &inspected)?;
     prepare(context, &Made { name, id, is_pooled: true }, template, image, user, None).await?;
     context.host_volume.verify(docker, name, image).await?;
@@ -138,6 +138,11 @@ async fn admit_workdir(context: &Context, launch: &Launch) -> Result<Option<Work
                     state.display()
                 );
                 return Err(forbidden(why));
+            }
+            if context.remaps_users().await? {
+                let why = "the engine gives the users of containers other numbers on the machine (userns-remap), so directories of \
+                           the machine are nobody's in a container; name a volume";
+                return Err(Problem::new(Code::Unsupported, why).with("field", "workdir"));
             }
             Ok(None)
         }

@@ -91,6 +91,10 @@ impl AgentBackend for KubernetesBackend {
         suspension::discard(&self.context, id).await
     }
 
+    fn launch_detail(&self, id: &AgentId) -> Option<String> {
+        self.context.launches.get(id).waiting_for
+    }
+
     fn agent_stopping(&self, id: &AgentId) {
         self.context.launches.update(id, |state| state.is_stopping = true);
     }

@@ -28,7 +28,9 @@ pub(crate) async fn launch(context: &Context, id: &AgentId, launch: &Launch) -> 
         (state.launching, state.host_answered, state.waiting_for) = (true, false, None);
         (state.failure, state.is_transient) = (None, false);
     });
+    let dropped = Dropped { context, id };
     let launched = launch_tracked(context, id, launch).await;
+    std::mem::forget(dropped);
     context.launches.update(id, |state| match &launched {
         Ok(_) => (state.host_answered, state.failed_attempts) = (true, 0),
         Err(_) => state.launching = false,
@@ -37,6 +39,18 @@ pub(crate) async fn launch(context: &Context, id: &AgentId, launch: &Launch) -> 
         context.cache.enqueue(&resource.name_any());
     }
     launched
+}
+
+/// A launch that is dropped (stopped, or not in time) is not under way any more.
+struct Dropped<'a> {
+    context: &'a Context,
+    id: &'a AgentId,
+}
+
+impl Drop for Dropped<'_> {
+    fn drop(&mut self) {
+        self.context.launches.update(self.id, |state| state.launching = false);
+    }
 }
 
 async fn launch_tracked(context: &Context, id: &AgentId, launch: &Launch) -> Result<HostAddress, Problem> {

@@ -66,7 +66,10 @@ pub(crate) async fn remove(context: &Context, id: &AgentId, grace: Duration) -> 
     let has_run = context.launches.get(id).host_answered
         || !matches!(phase, Phase::Pending | Phase::Creating | Phase::Starting);
     if !has_run {
-        return context.cluster.set_phase(&name, Phase::Pending).await;
+        // Stopped on request, it is not begun again.
+        let is_stopping = context.launches.get(id).is_stopping;
+        let phase = if is_stopping { Phase::Ended } else { Phase::Pending };
+        return context.cluster.set_phase(&name, phase).await;
     }
     context.cluster.set_phase(&name, Phase::Ended).await?;
     let exit = context.launches.get(id).published.and_then(|agent| agent.exit);

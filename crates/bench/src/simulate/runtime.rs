@@ -146,6 +146,7 @@ async fn ready(State(agents): State<Arc<Agents>>) -> Json<RuntimeStatus> {
         agents: agents.count,
         capacity: agents.count,
         types: Vec::new(),
+        classes: Vec::new(),
         version: env!("CARGO_PKG_VERSION").into(),
         storage: None,
     })

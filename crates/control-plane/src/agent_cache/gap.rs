@@ -149,6 +149,7 @@ mod tests {
             last_activity_at: None,
             activity: None,
             queued: 0,
+            detail: None,
             stale: false,
         }
     }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
+use parallax_api::{AgentError, AgentId, AgentStatus, EventData, Time};
+use parallax_store::{NewEvent, Projection, SourcePosition};
 
-use super::core::RuntimeCore;
+use super::core::{PAUSED, RuntimeCore, is_paused};
 use super::registry::HostState;
 use crate::backend::{BackendEvent, FoundHost};
 use crate::host::HostClient;
@@ -36,6 +38,49 @@ impl RuntimeCore {
                 drop(answer.send(spawned));
             }
             BackendEvent::HostRestarted(host) => self.readopt(host).await,
+            BackendEvent::HostPaused { id, why } => self.paused(&id, why).await,
+        }
+    }
+
+    /// Tells that an agent's processes are held, or go on: its host cannot.
+    async fn paused(&self, id: &AgentId, why: Option<String>) {
+        let Ok(entry) = self.registry.get(id) else { return };
+        let HostState::Connected(host) = entry.host_state() else { return };
+        let mut agent = entry.agent();
+        let data = match why {
+            Some(message) => {
+                let error = AgentError { code: PAUSED.into(), message };
+                agent.error = Some(error.clone());
+                agent.updated_at = Time::now().or_just_after(agent.updated_at);
+                Some(EventData::AgentError { agent: Box::new(agent.clone()), error })
+            }
+            None if !is_paused(&agent) => return,
+            None => {
+                agent.error = None;
+                if let Ok(now) = host.agent().await {
+                    agent = now;
+                }
+                agent.updated_at = Time::now().or_just_after(agent.updated_at);
+                let boxed = Box::new(agent.clone());
+                match agent.status {
+                    AgentStatus::Ready => Some(EventData::AgentReady { agent: boxed }),
+                    AgentStatus::Busy => Some(EventData::AgentBusy { agent: boxed }),
+                    _ => None,
+                }
+            }
+        };
+        entry.set(agent.clone());
+        let Some(data) = data else { return };
+        // No number of the host's journal: it goes on counting by itself.
+        let event = NewEvent {
+            source: format!("{id} as its engine says"),
+            position: SourcePosition::Cursor(AgentId::generate().to_string()),
+            data,
+            at: agent.updated_at,
+            projection: Projection::AgentRow(Box::new(agent)),
+        };
+        if let Err(error) = self.log.append_event(event).await {
+            tracing::error!(agent.id = %id, %error, "failed to publish that an agent is paused or goes on");
         }
     }
 

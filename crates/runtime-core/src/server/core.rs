@@ -65,12 +65,28 @@ pub(super) enum LogSource {
 impl RuntimeCore {
     /// Fails with `VALIDATION_ERROR` naming the field.
     pub(super) fn list(&self, query: &AgentsQuery) -> Result<AgentList, Problem> {
-        let agents = self.registry.all().iter().map(|entry| entry.agent()).collect();
+        let agents = self.registry.all().iter().map(|entry| self.shown(entry)).collect();
         query.page(agents, |agent, runtime| agent.runtime == runtime)
     }
 
     pub(super) fn get(&self, id: &AgentId) -> Result<Agent, Problem> {
-        Ok(self.registry.get(id)?.agent())
+        Ok(self.shown(&*self.registry.get(id)?))
+    }
+
+    /// The agent, and what its launch waits for while it has no host.
+    fn shown(&self, entry: &Entry) -> Agent {
+        let mut agent = entry.agent();
+        if matches!(entry.host_state(), HostState::Starting(_)) {
+            agent.detail = self.backend.launch_detail(entry.id());
+        }
+        agent
+    }
+
+    /// `CONFLICT`: there is no host yet.
+    pub(super) fn starting(&self, entry: &Entry) -> Problem {
+        let detail = self.backend.launch_detail(entry.id());
+        let waits = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
+        Problem::new(Code::Conflict, format!("the agent is still being started{waits}; it can be stopped"))
     }
 
     /// Hands a message to the agent. `message_id` names it: sent twice, it is delivered once.
@@ -130,6 +146,14 @@ impl RuntimeCore {
             return Ok(entry.agent());
         }
         self.backend.agent_stopping(id);
+        if let HostState::Starting(launch) = entry.host_state() {
+            launch.cancel();
+            entry.launched().await;
+            // It may have come up at that moment; then it is stopped like any other.
+            if matches!(entry.host_state(), HostState::Unreachable) {
+                return Ok(entry.agent());
+            }
+        }
         let stopped = self.changed(id, async |host| host.stop(request).await).await;
         match stopped {
             Err(problem) if problem.code == Code::AgentStopped => Ok(entry.agent()),
@@ -247,8 +271,12 @@ impl RuntimeCore {
         call: impl AsyncFnOnce(HostClient) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
         let entry = self.registry.get(id)?;
+        if let Some(problem) = paused(&entry.agent()) {
+            return Err(problem);
+        }
         let answer = match entry.host_state() {
             HostState::Connected(host) => call(host).await,
+            HostState::Starting(_) => Err(self.starting(&entry)),
             HostState::Unreachable => Err(not_found_yet()),
             HostState::Archived => return Err(entry.stopped()),
         };
@@ -285,8 +313,12 @@ impl RuntimeCore {
                 .await
                 .unwrap_or_else(|cause| Err(Problem::internal(cause)))
         };
+        if let Some(problem) = paused(&entry.agent()) {
+            return Err(problem);
+        }
         let answer = match entry.host_state() {
             HostState::Connected(host) => live(host).await,
+            HostState::Starting(_) => Err(self.starting(&entry)),
             HostState::Unreachable => Err(not_found_yet()),
             HostState::Archived => return remains().await,
         };
@@ -302,6 +334,21 @@ impl RuntimeCore {
     async fn ends(&self, entry: &Entry) -> bool {
         tokio::time::timeout(END_PATIENCE, entry.archived()).await.is_ok()
     }
+}
+
+/// The code of the error of an agent whose processes the engine holds.
+pub(super) const PAUSED: &str = "paused";
+
+/// Whether the engine holds the agent's processes.
+pub(super) fn is_paused(agent: &Agent) -> bool {
+    agent.error.as_ref().is_some_and(|error| error.code == PAUSED)
+}
+
+/// `RUNTIME_UNAVAILABLE` for an agent whose host could not answer, at once and not after a timeout.
+fn paused(agent: &Agent) -> Option<Problem> {
+    let error = agent.error.as_ref().filter(|error| error.code == PAUSED)?;
+    (agent.status != AgentStatus::Stopped)
+        .then(|| Problem::new(Code::RuntimeUnavailable, error.message.clone()))
 }
 
 pub(super) fn not_found_yet() -> Problem {

@@ -10,6 +10,7 @@ use parallax_api::terminal::MAX_VIEWERS;
 use parallax_api::workspace::ChangeCounts;
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, Time};
 use tokio::sync::{Notify, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::host::HostClient;
 
@@ -48,6 +49,8 @@ pub(super) struct Entry {
 /// The connection to the host of an agent.
 #[derive(Clone, Debug)]
 pub(super) enum HostState {
+    /// The host is being started; cancelled, it is not.
+    Starting(CancellationToken),
     /// The host is not found yet, or does not answer.
     Unreachable,
     /// The host answers here.
@@ -190,6 +193,16 @@ impl Entry {
     pub(super) fn archived_for(&self) -> Option<Duration> {
         let archived_at = *self.archived_at.lock().expect("nothing panics while it is locked");
         archived_at.map(|(since, age)| since.elapsed() + age)
+    }
+
+    /// Waits until it is known whether the host was started.
+    pub(super) async fn launched(&self) {
+        // The sender lives in `self`.
+        let _ = self
+            .host_state_tx
+            .subscribe()
+            .wait_for(|host_state| !matches!(host_state, HostState::Starting(_)))
+            .await;
     }
 
     /// Waits until the agent has ended, as far as this server knows.

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use parallax_api::runtime::RuntimeKind;
 use parallax_api::workspace::WorkspaceKeep;
-use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, SpawnRequest, Time};
+use parallax_api::{Agent, AgentExit, AgentId, AgentStatus, Code, Problem, SpawnRequest, Time};
 use parallax_profile::Launch;
+use tokio_util::sync::CancellationToken;
 
 use super::core::RuntimeCore;
 use super::registry::HostState;
@@ -31,7 +32,11 @@ impl RuntimeCore {
         request: SpawnRequest,
     ) -> Result<Agent, Problem> {
         if let Ok(entry) = self.registry.get(&id) {
-            return Ok(entry.agent());
+            entry.launched().await;
+            // One that was not started is not there any more, and is tried once more.
+            if self.registry.get(&id).is_ok() {
+                return Ok(entry.agent());
+            }
         }
         if self.shutdown.is_shutting_down() {
             return Err(Problem::new(Code::ShuttingDown, "the server goes away; try again in a moment"));
@@ -52,13 +57,24 @@ impl RuntimeCore {
         let slot = self.registry.take_slot()?;
         // Before the launch: should this server die in it, the next one knows whose host it finds.
         self.table.insert_pending(&launch.agent).await?;
+        // Listed from now on: an image may have to be fetched, and whoever asked may think better of it.
+        let cancelled = CancellationToken::new();
+        let state = HostState::Starting(cancelled.clone());
+        let entry = self.registry.insert(launch.agent.clone(), state, Some(slot));
         let launching = async {
             if let Some(asked) = &workspace {
                 self.make_workspace(&mut launch, asked).await?;
             }
             self.backend.launch(&id, &launch).await
         };
-        let launched = tokio::time::timeout(LAUNCH_TIMEOUT, launching).await;
+        let launched = tokio::select! {
+            biased;
+            () = cancelled.cancelled() => Ok(Err(Problem::new(
+                Code::AgentStopped,
+                "the agent was stopped while it was being started",
+            ))),
+            launched = tokio::time::timeout(LAUNCH_TIMEOUT, launching) => launched,
+        };
         let late = || {
             Problem::new(
                 Code::SpawnFailed,
@@ -72,8 +88,8 @@ impl RuntimeCore {
         match launched {
             Ok(address) => {
                 let host = HostClient::new(address);
-                let entry =
-                    self.registry.insert(launch.agent, HostState::Connected(host.clone()), Some(slot));
+                entry.set(launch.agent);
+                entry.set_host_state(HostState::Connected(host.clone()));
                 // The host knows more by now; when it is slow, what we know will do.
                 if let Ok(agent) = host.agent().await {
                     entry.publish(agent);
@@ -84,6 +100,13 @@ impl RuntimeCore {
             }
             Err(problem) => {
                 tracing::warn!(agent.id = %id, agent.kind = launch.agent.r#type, code = %problem.code, "spawn failed");
+                self.registry.remove(&id);
+                let reason = if problem.code == Code::AgentStopped { "stopped" } else { "not_started" };
+                let mut agent = launch.agent;
+                agent.status = AgentStatus::Stopped;
+                agent.exit = Some(AgentExit::for_reason(reason, Time::now()));
+                entry.set(agent);
+                entry.set_host_state(HostState::Unreachable);
                 // Nobody was given it: what is in the workspace is its set-up's.
                 self.undo(&id, WorkspaceKeep::Never).await;
                 Err(problem)
@@ -163,6 +186,7 @@ impl RuntimeCore {
             last_activity_at: None,
             activity: None,
             queued: 0,
+            detail: None,
             stale: false,
         };
         let mut env = self.config.environment.inherited_by(&profile);

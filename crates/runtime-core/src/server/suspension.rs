@@ -77,6 +77,7 @@ impl RuntimeCore {
         }
         let host = match entry.host_state() {
             HostState::Connected(host) => host,
+            HostState::Starting(_) => return Err(self.starting(&entry)),
             HostState::Archived => return Err(entry.stopped()),
             HostState::Unreachable => return Err(super::core::not_found_yet()),
         };
@@ -176,8 +177,8 @@ impl RuntimeCore {
         let seq = self.log.source_seq(entry.id().as_str()).await? + 1;
         let data = EventData::AgentStopped { agent: Box::new(agent.clone()), reason: reason.into() };
         let event = HostEvent { seq, data, timestamp: agent.updated_at };
-        entry.publish(agent.clone());
-        self.record(entry, event, Some(agent)).await
+        entry.publish(agent);
+        self.record(entry, vec![event]).await
     }
 
     /// Looks, for as long as the server runs, whether what suspended agents need is still there: somebody may remove a

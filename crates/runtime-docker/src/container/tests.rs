@@ -32,6 +32,7 @@ pub(crate) fn launch(id: &AgentId) -> Launch {
         last_activity_at: None,
         activity: None,
         queued: 0,
+        detail: None,
         stale: false,
     };
     Launch {

@@ -54,6 +54,7 @@ fn template(config: &DockerConfig, spec: &PoolSpec) -> anyhow::Result<Launch> {
             activity: None,
             queued: 0,
             stale: false,
+            detail: None,
         },
         profile: profile.as_ref().clone(),
         args: Vec::new(),

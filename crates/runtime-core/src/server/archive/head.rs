@@ -85,6 +85,7 @@ impl Archive {
             last_activity_at: None,
             activity: None,
             queued: 0,
+            detail: None,
             stale: false,
         }
     }
