@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use parallax_api::host::HostEvent;
-use parallax_api::{Agent, AgentError, AgentId, Code, EventData, Problem, Time};
+use parallax_api::{Agent, AgentError, AgentId, AgentStatus, Code, EventData, Problem, Time};
 use tokio::sync::MutexGuard;
 
 use super::core::RuntimeCore;
@@ -124,8 +124,12 @@ impl RuntimeCore {
     async fn resume_now(self: &Arc<Self>, id: &AgentId) -> Result<Agent, Problem> {
         let entry = self.registry.get(id)?;
         let _changing = self.suspensions.begin(id)?;
-        if !matches!(entry.host_state(), HostState::Archived) {
+        if entry.agent().status != AgentStatus::Stopped {
             return Ok(entry.agent());
+        }
+        // It may have ended a moment ago.
+        if tokio::time::timeout(ARCHIVE_TIMEOUT, entry.archived()).await.is_err() {
+            return Err(Problem::new(Code::Conflict, "the agent is still ending; try again in a moment"));
         }
         if !entry.agent().is_suspended() {
             return Err(entry.stopped());
