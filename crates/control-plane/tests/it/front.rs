@@ -195,7 +195,20 @@ async fn the_description_names_every_route() {
         ["/changes", "/diff", "/conflicts", "/files", "/files/{path}"]
             .map(|rest| format!("get {agent}{rest}")),
     );
-    let writes = ["/send", "/input", "/answer", "/interrupt", "/restart", "/commit", "/push", "/merge"];
+    let writes = [
+        "/send",
+        "/input",
+        "/answer",
+        "/interrupt",
+        "/restart",
+        "/suspend",
+        "/resume",
+        "/commit",
+        "/push",
+        "/merge",
+        "/files",
+        "/files/{path}",
+    ];
     expected.extend(writes.map(|rest| format!("post {agent}{rest}")));
     expected.insert(format!("delete {agent}"));
     expected.insert(format!("delete {agent}/messages/{{message_id}}"));

@@ -27,6 +27,8 @@ export interface components {
             class?: string | null;
             /** @description When it was spawned. */
             createdAt: components["schemas"]["Time"];
+            /** @description What it waits for while it is being started, for people: `pulling registry.example/claude:2 … 40 %`. */
+            detail?: string | null;
             error?: components["schemas"]["AgentError"] | null;
             exit?: components["schemas"]["AgentExit"] | null;
             /** @description Its name for programs. */
