@@ -12,11 +12,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use crate::env_value::EnvValue;
 pub use attention::{Attention, AttentionKind, AttentionOption, AttentionQuestion, AttentionTool};
 pub use check::{MAX_IMAGE, MAX_LIST, MAX_MESSAGE, MAX_NAME, MAX_STRING, MAX_STRINGS, MAX_WORD, is_class};
 pub use id::AgentId;
 pub use requests::{RestartRequest, StopRequest};
-pub use spawn::{Approvals, CpuQuantity, EnvValue, Resources, SpawnRequest, TerminalSize};
+pub use spawn::{Approvals, CpuQuantity, Resources, SpawnRequest, TerminalSize};
 
 use crate::Time;
 use crate::workspace::{AgentWorkspace, WorkspaceEnd};

@@ -26,6 +26,7 @@ pub mod access;
 pub mod agent;
 pub mod client;
 pub mod compat;
+pub mod env_value;
 pub mod event;
 pub mod execution;
 pub mod files;

@@ -5,7 +5,7 @@ mod check;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::agent::EnvValue;
+use crate::env_value::EnvValue;
 use crate::{AgentId, Time};
 
 pub use check::{MAX_COMMIT_MESSAGE, MAX_SETUP};

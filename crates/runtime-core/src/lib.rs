@@ -2,7 +2,6 @@
 //!
 //! - [`backend`]: the one seam. [`AgentBackend`] starts, reaches, finds, measures and removes an agent's host.
 //! - [`host`]: the other end of a host's socket: HTTP, event stream and terminal over any stream of bytes to it.
-//! - [`handshake`], [`find_host_program`], [`files`], [`boot`], [`args`], [`name_pattern`], [`PackedFiles`]: what backends have in common.
 //! - [`policy`]: what an operator sets: maxima, defaults, images, variables, and classes of these.
 //! - [`handshake`], [`find_host_program`], [`files`], [`os`], [`args`], [`name_pattern`], [`PackedFiles`]: what backends have in common.
 //! - [`run()`]: a program's `main`.

@@ -23,6 +23,7 @@ mod repositories;
 mod routes;
 mod spawn;
 mod suspension;
+mod suspensions;
 mod viewing;
 mod workdir;
 mod workspaces;
@@ -54,7 +55,7 @@ use health::HealthCache;
 use metrics::RuntimeMetrics;
 use registry::Registry;
 use routes::App;
-use suspension::Suspensions;
+use suspensions::Suspensions;
 
 /// A runtime server that is ready to serve: its agents are adopted and followed.
 pub struct RuntimeServer {

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use crate::config::DockerConfig;
 use crate::context::Context;
-use crate::{discovery, engine, host_files, launch, pauses, removal, suspension, usage};
+use crate::{discovery, engine, host_files, launch, pauses, pool, removal, suspension, usage};
 
 /// Events that wait for the server.
 const MAX_EVENTS: usize = 256;
@@ -42,7 +42,7 @@ impl DockerBackend {
 
     /// Removes the containers that wait for agents. For the end of the server: agents go on.
     pub async fn drain_pool(&self) {
-        if tokio::time::timeout(DRAIN_TIMEOUT, self.context.pool.drain(&self.context)).await.is_err() {
+        if tokio::time::timeout(DRAIN_TIMEOUT, pool::filling::drain(&self.context)).await.is_err() {
             tracing::warn!("the pool could not be removed in time; the next server does it");
         }
     }
@@ -129,7 +129,7 @@ impl AgentBackend for DockerBackend {
         let context = self.context.clone();
         // Tells nothing, for as long as the server runs.
         let keeping = async move {
-            context.pool.keep_full(&context).await;
+            pool::filling::keep_full(&context).await;
             std::future::pending().await
         };
         stream::select(told, stream::once(keeping)).boxed()

@@ -22,7 +22,7 @@ use crate::credentials::Credential;
 use crate::image::Pull;
 use crate::layout::WORKDIR;
 use crate::policy::{ContainerArgs, ContainerPlace, TRAITS, places};
-use crate::pool::PoolSpec;
+use crate::pool::spec::PoolSpec;
 use crate::user::User;
 
 /// The flags a Docker runtime has beside every server's. The configuration file has the same names.

@@ -17,11 +17,12 @@ use crate::host_program::HostPrograms;
 use crate::host_volume::HostVolume;
 use crate::identity::Identity;
 use crate::image::Images;
+use crate::kept_launches::KeptLaunches;
 use crate::network::Network;
 use crate::policy::ContainerPlace;
-use crate::pool::{Pool, template};
+use crate::pool::slots::Pool;
+use crate::pool::template;
 use crate::storage::Storage;
-use crate::suspension::KeptLaunches;
 use crate::user::User;
 use crate::volumes::VolumePolicy;
 

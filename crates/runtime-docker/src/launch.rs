@@ -15,7 +15,7 @@ use crate::layout::container_name;
 use crate::policy::DISK;
 use crate::user::User;
 use crate::volumes::{self, Workspace};
-use crate::{directories, engine, removal, start};
+use crate::{directories, engine, pool, removal, start};
 
 /// Starts a container and gives its host the launch.
 pub(crate) async fn launch(context: &Context, id: &AgentId, launch: &Launch) -> Result<HostAddress, Problem> {
@@ -29,7 +29,7 @@ pub(crate) async fn launch(context: &Context, id: &AgentId, launch: &Launch) -> 
         given.resources.disk = Some(disk(launch)?.to_string());
         Ok(given)
     };
-    if let Some(attached) = context.pool.claim(context, id, launch, inspected.id.as_deref()).await {
+    if let Some(attached) = pool::claim::claim(context, id, launch, inspected.id.as_deref()).await {
         start::hand_over(docker, &name, attached, &of_host(launch)?).await?;
         return address(context, id, &name).await;
     }

@@ -7,6 +7,7 @@
 //!   machine) → `host_volume` (it, for any image) → `container`
 //!   (the request to the engine: a pure function) → `directories` → `start` (the launch goes in by standard input, the result
 //!   of the start comes out) → `connector`.
+//! - `pool`: containers that wait for a launch. `suspension`: agents that come back, and `kept_launches`, with which they do.
 //! - What keeps agents apart: `volumes` (which ones may be worked in), `egress` (what may be reached).
 //! - `user` and `credentials`: who an agent is, and what is mounted into its home. `layout`: paths, labels and names.
 //! - `identity`: several servers share an engine without touching each other's containers.
@@ -31,6 +32,7 @@ mod host_program;
 mod host_volume;
 mod identity;
 mod image;
+mod kept_launches;
 mod launch;
 mod layout;
 mod network;
@@ -50,4 +52,4 @@ mod volumes;
 pub use backend::DockerBackend;
 pub use config::{DockerArgs, DockerConfig, build};
 pub use policy::ContainerArgs;
-pub use pool::PoolSpec;
+pub use pool::spec::PoolSpec;

@@ -8,21 +8,10 @@ use crate::error::WorkspaceError;
 use crate::git::Git;
 use crate::remote::{Remote, UPLOAD_HERE};
 use crate::workspace::Workspace;
-use crate::workspaces::{NewWorkspace, Workspaces};
+use crate::workspaces::{CloneOptions, NewWorkspace, Workspaces};
 
 /// How long fetching a repository may take: less than a spawn may.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(240);
-
-/// How a clone is made.
-#[derive(Clone, Debug, Default)]
-pub struct CloneOptions {
-    /// The repository's URL; none: that of this machine.
-    pub url: Option<String>,
-    /// Commits of history. Default: all.
-    pub depth: Option<u32>,
-    /// Who git says it is. Without them it is the user of this machine, with what is configured for that one.
-    pub credentials: Option<Credentials>,
-}
 
 impl Workspaces {
     /// Fills the directory of a workspace that is recorded with a clone, and says with what it begins.

@@ -27,11 +27,10 @@ mod status;
 mod workspace;
 mod workspaces;
 
-pub use clone::CloneOptions;
 pub use conflicts::Other;
 pub use credentials::Credentials;
 pub use error::WorkspaceError;
 pub use finish::Outcome;
 pub use record::Record;
 pub use workspace::Workspace;
-pub use workspaces::{NewWorkspace, Workspaces};
+pub use workspaces::{CloneOptions, NewWorkspace, Workspaces};

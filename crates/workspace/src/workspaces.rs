@@ -8,7 +8,7 @@ use parallax_api::workspace::WorkspaceKeep;
 use parallax_api::{AgentId, Time};
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::clone::CloneOptions;
+use crate::credentials::Credentials;
 use crate::error::WorkspaceError;
 use crate::git::Git;
 use crate::record::Record;
@@ -28,6 +28,17 @@ pub struct Workspaces {
     root: PathBuf,
     /// Held while worktrees are added or removed: git's own locks fail instead of waiting.
     changing: Mutex<()>,
+}
+
+/// How a clone is made.
+#[derive(Clone, Debug, Default)]
+pub struct CloneOptions {
+    /// The repository's URL; none: that of this machine.
+    pub url: Option<String>,
+    /// Commits of history. Default: all.
+    pub depth: Option<u32>,
+    /// Who git says it is. Without them it is the user of this machine, with what is configured for that one.
+    pub credentials: Option<Credentials>,
 }
 
 /// A workspace to make.

@@ -25,7 +25,7 @@ use super::config::RuntimeConfig;
 use super::health::HealthCache;
 use super::metrics::RuntimeMetrics;
 use super::registry::{Entry, HostState, Registry};
-use super::suspension::Suspensions;
+use super::suspensions::Suspensions;
 use crate::backend::{AgentBackend, Usage};
 use crate::host::{HostAnswer, HostClient};
 

@@ -1,13 +1,11 @@
 //! Suspending agents and bringing them back. A suspended agent has ended for everybody who asks, with the exit `suspended`; the
 //! archive answers for it until it is back, and it is not forgotten.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_api::host::HostEvent;
 use parallax_api::{Agent, AgentError, AgentId, AgentStatus, Code, EventData, Problem, Time};
-use tokio::sync::MutexGuard;
 
 use super::core::RuntimeCore;
 use super::registry::{Entry, HostState};
@@ -21,43 +19,6 @@ const RESUME_TIMEOUT: Duration = Duration::from_secs(300);
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// The exit of a suspended agent whose files somebody removed.
 const REMOVED: &str = "removed";
-
-/// Which agents are on their way into a suspension or out of one.
-#[derive(Debug, Default)]
-pub(super) struct Suspensions {
-    changing: Arc<Mutex<HashSet<AgentId>>>,
-    readopting: tokio::sync::Mutex<()>,
-}
-
-/// Held while an agent is on its way.
-struct Changing {
-    id: AgentId,
-    all: Arc<Mutex<HashSet<AgentId>>>,
-}
-
-impl Suspensions {
-    /// Marks an agent. Fails with `CONFLICT` when somebody else is at it.
-    fn begin(&self, id: &AgentId) -> Result<Changing, Problem> {
-        let is_new = self.changing.lock().expect("nothing panics while it is locked").insert(id.clone());
-        is_new.then(|| Changing { id: id.clone(), all: self.changing.clone() }).ok_or_else(|| {
-            Problem::new(
-                Code::Conflict,
-                "the agent is being suspended or resumed already; try again in a moment",
-            )
-        })
-    }
-
-    /// Held while it is decided who follows a host that runs again: a backend and a request may report the same one.
-    pub(super) async fn readopting(&self) -> MutexGuard<'_, ()> {
-        self.readopting.lock().await
-    }
-}
-
-impl Drop for Changing {
-    fn drop(&mut self) {
-        self.all.lock().expect("nothing panics while it is locked").remove(&self.id);
-    }
-}
 
 impl RuntimeCore {
     /// Ends an agent so that it can come back. One that cannot is refused with `UNSUPPORTED`, and goes on. One that is

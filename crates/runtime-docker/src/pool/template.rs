@@ -4,7 +4,7 @@ use anyhow::{Context, anyhow};
 use parallax_api::{Agent, AgentId, AgentStatus, SpawnRequest, Time};
 use parallax_profile::Launch;
 
-use super::PoolSpec;
+use super::spec::PoolSpec;
 use crate::config::DockerConfig;
 use crate::layout::WORKDIR;
 
