@@ -37,7 +37,7 @@ fn task(number: usize) -> String {
 async fn eight_agents_on_one_repository() {
     let mut replies = Vec::new();
     for (number, cli) in AGENTS.iter().enumerate().filter_map(|(number, cli)| Some((number, (*cli)?))) {
-        let tool = Step::tool(ToolStep::All(cli.command(&command(number))));
+        let tool = Step::tool(ToolStep::All(cli.unasked_command(&command(number))));
         replies.push(Reply::steps(vec![Step::text("I will. "), tool]).to(task(number)));
     }
     replies.push(Reply::text("It is done.").after_tool());

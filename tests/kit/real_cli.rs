@@ -170,6 +170,18 @@ impl RealCli {
         ToolCall { name: tool.into(), input, raw }
     }
 
+    /// The same of an agent that does everything unasked: Codex refuses to ask for more rights then.
+    pub fn unasked_command(self, command: &str) -> ToolCall {
+        match self {
+            Self::Codex => {
+                let call = json!({"cmd": command});
+                let raw = format!("const r = await tools.exec_command({call});\ntext(r.output);");
+                ToolCall { name: "exec".into(), input: Default::default(), raw: Some(raw) }
+            }
+            Self::Claude | Self::Gemini => self.command(command),
+        }
+    }
+
     /// What its model says to a review, and to being told to make the file `made.txt`, for which it needs permission.
     pub fn reviews_and_makes(self) -> Vec<Reply> {
         let tool = Step::tool(ToolStep::All(self.touch("made.txt")));
