@@ -1,6 +1,8 @@
 //! What an operator sets: maxima and defaults, images, variables, classes; and that disk space is limited.
 
+use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use parallax_api::agent::Resources;
@@ -50,6 +52,9 @@ async fn end(backend: &DockerBackend) {
 async fn a_policy_is_what_the_engine_keeps_to() {
     let config = file(POLICY);
     let bundle = file("-----BEGIN CERTIFICATE-----\n");
+    // Agents are other users.
+    let readable = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(bundle.path(), readable).expect("it is ours");
     let path = |file: &tempfile::NamedTempFile| file.path().to_string_lossy().into_owned();
     let (config_path, bundle_path) = (path(&config), path(&bundle));
     let backend =

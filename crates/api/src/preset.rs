@@ -33,9 +33,12 @@ pub struct PresetRequest {
 pub struct Preset {
     /// Its name: lower-case letters, digits and `-`.
     pub name: String,
-    /// What it is and does.
-    #[serde(flatten)]
-    pub request: PresetRequest,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The fields of a spawn request.
+    #[schema(value_type = Object)]
+    pub spawn: SpawnRequest,
     /// When one of this name was first stored.
     pub created_at: Time,
     /// When it was last replaced.

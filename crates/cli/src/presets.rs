@@ -59,12 +59,12 @@ fn read(file: &std::path::Path) -> Result<PresetRequest, CliError> {
 fn table(presets: &[Preset], now: Time) -> Table<4> {
     let mut table = Table::new(["NAME", "TYPE", "UPDATED", "DESCRIPTION"]);
     for preset in presets {
-        let r#type = &preset.request.spawn.r#type;
+        let r#type = &preset.spawn.r#type;
         table.row([
             (preset.name.clone(), Style::Plain),
             (if r#type.is_empty() { "-".into() } else { r#type.clone() }, Style::Plain),
             (ago(preset.updated_at, now), Style::Plain),
-            (preset.request.description.clone().unwrap_or_default(), Style::Faint),
+            (preset.description.clone().unwrap_or_default(), Style::Faint),
         ]);
     }
     table

@@ -73,7 +73,7 @@ impl Presets {
     pub async fn resolve(&self, request: &SpawnRequest) -> Result<SpawnRequest, Problem> {
         let Some(name) = &request.preset else { return Ok(request.clone()) };
         match self.store.get(name).await? {
-            Some(preset) => Ok(request.clone().over(preset.request.spawn)),
+            Some(preset) => Ok(request.clone().over(preset.spawn)),
             None => Err(Problem::invalid("preset", not_found(name).detail)),
         }
     }

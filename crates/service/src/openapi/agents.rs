@@ -361,7 +361,7 @@ fn put_file() {}
 #[utoipa::path(
     post, path = "/api/agents/{id}/files", tag = "files",
     params(("id" = String, Path, description = "The agent's id"), ArchiveQuery),
-    request_body(content = String, content_type = "application/x-tar"),
+    request_body(content = String, content_type = "application/octet-stream", description = "A tar archive."),
     responses((status = 200, description = "What was in it", body = Unpacked), (status = "4XX", body = Problem), (status = "5XX", body = Problem))
 )]
 fn unpack() {}
@@ -374,7 +374,7 @@ fn unpack() {}
         ("path" = String, Path, description = "Below the working directory; may hold slashes"),
         ArchiveQuery,
     ),
-    request_body(content = String, content_type = "application/x-tar"),
+    request_body(content = String, content_type = "application/octet-stream", description = "A tar archive."),
     responses((status = 200, description = "What was in it", body = Unpacked), (status = "4XX", body = Problem), (status = "5XX", body = Problem))
 )]
 fn unpack_below() {}

@@ -79,9 +79,10 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
 /// The preset, unless another version wrote what this one cannot read.
 fn parse((name, request, created_at, updated_at): Row, health: &StorageHealth) -> Option<Preset> {
     match serde_json::from_str(&request) {
-        Ok(request) => Some(Preset {
+        Ok(PresetRequest { description, spawn }) => Some(Preset {
             name,
-            request,
+            description,
+            spawn,
             created_at: Time::from_millis(created_at),
             updated_at: Time::from_millis(updated_at),
         }),

@@ -120,8 +120,14 @@ impl Follower {
 
     /// Everything that remains is in the archive: it answers from now on, and the backend may delete the rest.
     async fn archived(&self) {
-        self.entry.set_archived(Duration::ZERO);
-        self.remove_host().await;
+        // One that may come back is not brought back while it is still being ended.
+        if self.entry.agent().is_suspended() {
+            self.remove_host().await;
+            self.entry.set_archived(Duration::ZERO);
+        } else {
+            self.entry.set_archived(Duration::ZERO);
+            self.remove_host().await;
+        }
         self.core.purge().await;
         tracing::info!("agent ended");
     }
