@@ -1559,11 +1559,15 @@ export interface components {
             patterns: components["schemas"]["PatternInfo"][];
         };
         /** @description A preset. */
-        Preset: components["schemas"]["PresetRequest"] & {
+        Preset: {
             /** @description When one of this name was first stored. */
             createdAt: components["schemas"]["Time"];
+            /** @description What it is for. */
+            description?: string | null;
             /** @description Its name: lower-case letters, digits and `-`. */
             name: string;
+            /** @description The fields of a spawn request. */
+            spawn: Record<string, never>;
             /** @description When it was last replaced. */
             updatedAt: components["schemas"]["Time"];
         };
