@@ -45,6 +45,10 @@ fn every_value_renders() {
         json!({"runtime": {"requests": {}, "limits": {"cpu": 2, "memory": 2_000_000_000}, "maxAgents": 1_000_000}}),
         json!({"runtime": {"storage": {"className": "fast"}, "resources": {}}}),
         json!({"podDisruptionBudget": {"enabled": true}, "serviceMonitor": {"enabled": true}}),
+        json!({"prePull": {"enabled": true}, "runtime": {
+            "policy": {"max": {"cpu": 4, "memory": "8Gi"}, "allow-image": ["r.example/**"]},
+            "classes": {"gpu": {"max": {"cpu": "16"}, "node-selector": {"accelerator": "nvidia"}}},
+        }}),
         json!({"api": {"generate": true, "existingSecret": ""}}),
     ] {
         for release in ["p", "a-release-whose-name-has-as-many-letters-as-helm-allows"] {
@@ -125,6 +129,7 @@ fn another(path: &[&str], schema: &Value) -> Value {
         (_, Some("boolean")) => json!(true),
         (_, Some("integer")) => json!(77),
         (_, Some("array")) => json!(["another"]),
+        ([.., "classes"], _) => json!({"small": {"description": "for reading"}}),
         (_, Some("object")) => json!({"cpu": "77m"}),
         _ => json!("another"),
     }

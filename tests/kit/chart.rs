@@ -76,7 +76,7 @@ fn renderer() -> &'static Path {
             .expect("Debian's package `golang-go` is installed");
         assert!(
             output.status.success(),
-            "Debian's packages golang-github-masterminds-sprig-dev, golang-k8s-sigs-yaml-dev and \
+            "Debian's packages golang-github-burntsushi-toml-dev, golang-github-masterminds-sprig-dev, golang-k8s-sigs-yaml-dev and \
              golang-github-xeipuuv-gojsonschema-dev are installed: {}",
             String::from_utf8_lossy(&output.stderr)
         );

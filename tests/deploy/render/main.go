@@ -18,6 +18,7 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/BurntSushi/toml"
 	"github.com/Masterminds/sprig"
 	"github.com/xeipuuv/gojsonschema"
 	"sigs.k8s.io/yaml"
@@ -87,6 +88,11 @@ func functions(all *template.Template, objects []object) template.FuncMap {
 	functions["toYaml"] = func(value interface{}) (string, error) {
 		text, err := yaml.Marshal(value)
 		return strings.TrimSuffix(string(text), "\n"), err
+	}
+	functions["toToml"] = func(value interface{}) (string, error) {
+		var text strings.Builder
+		err := toml.NewEncoder(&text).Encode(value)
+		return text.String(), err
 	}
 	functions["include"] = func(name string, with interface{}) (string, error) {
 		var text strings.Builder
