@@ -204,6 +204,7 @@ async fn a_deleted_resource_does_not_come_back() {
     workdir_claim(&backend, "work").await;
     let asked = SpawnRequest { workdir: Some("work".into()), ..fake("sleeper", &[]) };
     let agent = user.spawn_ready(asked).await;
+    namespace.becomes(&format!("pa/{}", agent.id), "{.status.phase}", "Running").await;
     user.client.suspend(&agent.id).await.expect("it can be suspended");
     namespace.kubectl(&["delete", "pa", agent.id.as_str()]).await.expect("it can be deleted");
     let gone = user.client.resume(&agent.id).await.expect_err("nothing is left");
