@@ -89,9 +89,11 @@ async fn a_reviewer_reads_the_diff_and_the_last_step_merges() {
         places.push(place(&agent));
     }
     assert_eq!((places.len(), &places[0]), (2, &places[1]));
-    // What is on no other branch stays: the tester's file, and the commit that was squashed.
+    // What is on no other branch stays: the tester's file. So does the commit that was squashed, unless that made the very same one:
+    // the same files, words and people, within a second.
     let kept = client.workspaces().await.expect("listed").workspaces;
-    assert_eq!(kept.len(), 2, "{kept:#?}");
+    let of_tester = kept.iter().filter(|one| one.branch != "feature/lines").count();
+    assert!(of_tester == 1 && kept.len() <= 2, "{kept:#?}");
     assert!(kept.iter().all(|one| !one.in_use && one.reason.is_some()), "{kept:#?}");
     repository.untouched();
     up.server.end().await;
