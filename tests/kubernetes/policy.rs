@@ -7,6 +7,7 @@ use parallax_api::{AgentStatus, Code, SpawnRequest};
 use parallax_testkit::backend::{TestBackend, fake};
 use parallax_testkit::conformance::nothing_is_left;
 use parallax_testkit::k8s::KubernetesBackend;
+use parallax_testkit::wait::{PATIENCE, until};
 use serde_json::json;
 
 use super::resources::{applied_already, resource};
@@ -127,6 +128,11 @@ async fn a_resource_names_a_class() {
     assert_eq!(shown.as_deref(), Some("256Mi 10Mi"));
     // That the kubelet keeps to it is the cluster's part, which this project's test cluster does not do.
     namespace.kubectl(&["delete", "pa", "reader"]).await.expect("it can be deleted");
-    nothing_is_left(&backend).await;
+    // Its pod has thirty seconds to go.
+    until("everything to be gone", PATIENCE * 2, async || {
+        let left = backend.leftovers().await;
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    })
+    .await;
     backend.end_server().await;
 }
