@@ -6,6 +6,7 @@
 //! - [`mod@conformance`]: the suite that every backend passes
 //! - [`backend`], [`local`], [`docker`], [`k8s`], [`server`]: what is under test, started, killed, inspected
 //! - [`registry`]: a registry of images
+//! - [`repository`], [`git_server`]: repositories, and a server of them
 //! - [`in_process`]: servers within the test's own process
 //! - [`up`]: control plane and local runtime in one, as `parallax up` starts them
 //! - [`user`], [`viewer`]: a client with a user's verbs; a terminal as plain as a page's

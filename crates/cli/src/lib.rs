@@ -8,10 +8,10 @@
 //! | piece | holds |
 //! |---|---|
 //! | `spawn`, `list`, `show`, `send`, `answer`, `logs`, `events`, `lifecycle` | one command each (`lifecycle`: interrupt, restart, suspend, resume, stop) |
-//! | `spawn`, `list`, `show`, `send`, `answer`, `logs`, `events`, `lifecycle` | one command each (`lifecycle`: interrupt, restart, stop) |
 //! | `files` | files of an agent's working directory |
 //! | `changes`, `workspaces` | what an agent did in its checkout; all checkouts |
 //! | `run`, `runs`, `patterns` | a pattern, followed to its end; runs and patterns listed and shown |
+//! | `presets` | named spawn requests: listed, shown, stored, deleted |
 //! | `runtimes` | the runtimes of the control plane |
 //! | `attach` | the agent's terminal in the user's: raw mode, modes, keys, resume |
 //! | `up` | control plane and local runtime in this process |

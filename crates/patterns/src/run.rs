@@ -5,7 +5,8 @@
 //! and normal execution are therefore the same code.
 //!
 //! - `engine`: what a run consists of; `lifecycle`: from its first step to its end
-//! - `steps`: the tree of steps; `agent_steps`: steps that ask an agent or a person
+//! - `steps`: the tree of steps; `agent_steps`: steps that ask an agent or a person; `workspace_steps`: steps on a
+//!   role's checkout
 //! - `messaging`: one message until its answer; `escalate`: one question until its answer
 //! - `routing`: where questions and copies go, pure functions
 //! - `team`: spawning and adopting agents; `pool`: the agents of one role; `membership`: joins and departures

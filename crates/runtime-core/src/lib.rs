@@ -13,6 +13,8 @@
 //!   - `follower` pulls each host's journal into the event log, once each, and sees an agent to its end: what stays
 //!     readable goes into the `archive` (from the host, or from the disk of a dead one), then the host goes. `purge` forgets
 //!     the agent an hour later.
+//!   - `suspension` ends agents so that they come back; `suspensions` is who is on the way.
+//!   - `workspaces`, `change_watch` and `repositories`: checkouts, what changes in them, and from where they may be cloned.
 //!   - `viewing` relays terminals frame by frame.
 //!
 //! A spawn: `routes::agents::spawn` → `RuntimeCore::spawn` → [`AgentBackend::launch`] ⇒ host. A message: `routes::agents::send`

@@ -8,6 +8,8 @@
 //!   (the request to the engine: a pure function) → `directories` → `start` (the launch goes in by standard input, the result
 //!   of the start comes out) → `connector`.
 //! - `pool`: containers that wait for a launch. `suspension`: agents that come back, and `kept_launches`, with which they do.
+//! - `policy`: what an operator sets for containers. `pauses`: containers that somebody paused. `storage`: whether the engine limits disk
+//!   space. `pull_progress`: how far a pull is.
 //! - What keeps agents apart: `volumes` (which ones may be worked in), `egress` (what may be reached).
 //! - `user` and `credentials`: who an agent is, and what is mounted into its home. `layout`: paths, labels and names.
 //! - `identity`: several servers share an engine without touching each other's containers.

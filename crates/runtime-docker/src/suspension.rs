@@ -83,7 +83,7 @@ pub(crate) async fn resume(context: &Context, id: &AgentId) -> Result<HostAddres
     Ok(context.connector.address(docker, id, networks).await)
 }
 
-/// Whether the container and the launch are still there.
+/// Whether the container is still there. Whether the launch is, [`resume`] says.
 pub(crate) async fn holds(context: &Context, id: &AgentId) -> Result<bool, Problem> {
     Ok(inspect(context, id).await?.is_some())
 }

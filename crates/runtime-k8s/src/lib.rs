@@ -14,6 +14,7 @@
 //!     `launch_tracker` has the launches of this server. `events` writes Kubernetes Events.
 //! - [`lease`], `leader` and [`standby`]: leader election, the label of the leader's pod, and what the other replicas answer.
 //! - `claims`: which ones agents may work in.
+//! - `policy`: what an operator sets for pods. `suspension`: suspending by the API. `quantity`: amounts as Kubernetes writes them.
 //! - `token_key`, `names`, `image`, `cluster`, `request_metrics`: what the above need.
 //!
 //! [`RuntimeServer`]: parallax_runtime_core::RuntimeServer

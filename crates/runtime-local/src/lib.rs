@@ -5,7 +5,8 @@
 //!   - `launch` starts one; `agent_dir` knows what a directory holds and whether its host lives; `end` takes an agent's
 //!     processes away, to the last one; `types` says which CLIs are installed.
 //!   - `census` is every process of the machine with its marks, looked at once for all who ask at the same time.
-//!   - `process` reads `/proc` and signals processes without ever meeting a stranger that got a dead one's number.
+//!   - `process` says which processes are hosts and which are below which; `os` lists and signals them without ever meeting a stranger that
+//!     got a dead one's number.
 //! - [`LocalConfig`] and [`build`]: this backend in a [`RuntimeServer`], for the program and for `parallax up`.
 //!
 //! [`RuntimeServer`]: parallax_runtime_core::RuntimeServer

@@ -13,6 +13,9 @@
 //! 5. The handler answers. Where a retry must be safe it goes through [`idempotency`]; where it follows events it
 //!    hands an [`events::EventLog`] to [`events::stream`], which speaks SSE and WebSocket ([`websocket`]).
 //!    [`listing`] is the one answer that both kinds of server give alike: agents, filtered, in pages.
+//! 6. Texts are compressed on the way out (`compression`).
+//!
+//! `os` is what is asked of the operating system.
 
 pub mod access;
 pub mod args;

@@ -1,8 +1,7 @@
 //! What outlives a server, behind repositories that are named for what they keep.
 //!
 //! Each repository is a small trait: [`EventStore`], [`IdempotencyStore`], [`PublishedAgents`], [`SpawnAttempts`],
-//! [`PatternStore`], [`PresetStore`], [`DeviceStore`],
-//! [`RunStore`] for a control plane; [`EventStore`], [`IdempotencyStore`], [`AgentTable`] for a runtime.
+//! [`PatternStore`], [`PresetStore`], [`DeviceStore`], [`RunStore`] and, in a database of its own, [`TextIndex`] for a control plane; [`EventStore`], [`IdempotencyStore`], [`AgentTable`] for a runtime.
 //! [`sqlite`] implements them over one database in the server's state directory. Nothing outside of [`sqlite`] knows
 //! SQL, so another database is another module beside it.
 //!

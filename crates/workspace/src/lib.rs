@@ -1,6 +1,7 @@
 //! Git checkouts of agents: each agent has a worktree (or a clone) of its own, on a branch of its own.
 //!
-//! [`Workspaces`] makes and ends worktrees of repositories on this machine, outside of them. A [`Workspace`] says what was
+//! [`Workspaces`] makes and ends checkouts, outside of the repositories: worktrees of repositories on this machine, and clones (`clone`, from
+//! a URL by `remote`, with `credentials`). A [`Workspace`] says what was
 //! changed in it ([`Workspace::changes`], [`Workspace::diff`], [`Workspaces::conflicts`]), and hands it on
 //! ([`Workspace::commit`], [`Workspaces::push`], [`Workspaces::merge`]). Everything is done by the `git` program, through
 //! [`git`]: with a fixed configuration, in bounded time and with bounded output. What a repository holds (hooks, filters,
