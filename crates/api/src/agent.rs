@@ -174,6 +174,42 @@ pub struct Agent {
 }
 
 impl Agent {
+    /// An agent that starts, of which nothing more is known.
+    pub fn new(
+        id: AgentId,
+        name: impl Into<String>,
+        r#type: impl Into<String>,
+        runtime: impl Into<String>,
+        at: Time,
+    ) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            r#type: r#type.into(),
+            status: AgentStatus::Starting,
+            runtime: runtime.into(),
+            created_at: at,
+            attention: None,
+            error: None,
+            exit: None,
+            detail: None,
+            capabilities: Vec::new(),
+            role: None,
+            class: None,
+            labels: BTreeMap::new(),
+            workdir: None,
+            workspace: None,
+            model: None,
+            updated_at: at,
+            last_activity_at: None,
+            activity: None,
+            queued: 0,
+            stale: false,
+        }
+    }
+}
+
+impl Agent {
     /// Whether it was suspended and can be resumed.
     pub fn is_suspended(&self) -> bool {
         self.status == AgentStatus::Stopped && self.exit.as_ref().is_some_and(AgentExit::is_suspended)

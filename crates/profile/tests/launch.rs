@@ -1,38 +1,14 @@
 //! What the built-in profiles, and the one in `examples/`, make of a request.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use parallax_api::agent::{EnvValue, Resources};
-use parallax_api::{Agent, AgentId, AgentStatus, Approvals, Code, TerminalSize, Time};
+use parallax_api::{Agent, AgentId, Approvals, Code, TerminalSize, Time};
 use parallax_profile::{Command, Conversation, Launch, Profile, ProfileError, Profiles, TemplateContext};
 use serde_json::Value;
 
 fn launch(profile: &Profile, approvals: Approvals, env: &[(&str, &str)]) -> Launch {
-    let agent = Agent {
-        id: AgentId::generate(),
-        name: "a".into(),
-        r#type: profile.name.clone(),
-        status: AgentStatus::Starting,
-        runtime: "local".into(),
-        created_at: Time::now(),
-        attention: None,
-        error: None,
-        exit: None,
-        capabilities: Vec::new(),
-        role: None,
-        class: None,
-        labels: BTreeMap::new(),
-        workdir: None,
-        workspace: None,
-        model: None,
-        updated_at: Time::now(),
-        last_activity_at: None,
-        activity: None,
-        queued: 0,
-        detail: None,
-        stale: false,
-    };
+    let agent = Agent::new(AgentId::generate(), "a", profile.name.clone(), "local", Time::now());
     Launch {
         agent,
         profile: profile.clone(),

@@ -153,28 +153,17 @@ mod tests {
     fn agent(n: u64) -> Agent {
         let word = |text: &str| text.to_owned();
         Agent {
-            id: AgentId::generate(),
-            name: format!("a{n}"),
-            r#type: word(if n.is_multiple_of(2) { "claude" } else { "codex" }),
             status: if n.is_multiple_of(3) { AgentStatus::Ready } else { AgentStatus::Busy },
-            runtime: word("local"),
-            created_at: Time::from_millis(1_000_000 + (n / 2).cast_signed()),
-            attention: None,
-            error: None,
-            exit: None,
             capabilities: vec![word("code"), format!("c{n}")],
-            role: None,
-            class: None,
             labels: [(word("n"), n.to_string()), (word("team"), word("x"))].into(),
-            workdir: None,
-            workspace: None,
-            model: None,
             updated_at: Time::now(),
-            last_activity_at: None,
-            activity: None,
-            queued: 0,
-            detail: None,
-            stale: false,
+            ..Agent::new(
+                AgentId::generate(),
+                format!("a{n}"),
+                word(if n.is_multiple_of(2) { "claude" } else { "codex" }),
+                word("local"),
+                Time::from_millis(1_000_000 + (n / 2).cast_signed()),
+            )
         }
     }
 

@@ -118,12 +118,7 @@ mod tests {
         let (id, status, need) = (words.next().unwrap(), words.next().unwrap(), words.next());
         let at = Time::from_millis(1_000);
         Agent {
-            id: id.parse().unwrap(),
-            name: id.into(),
-            r#type: "claude".into(),
             status: serde_json::from_value(status.into()).unwrap(),
-            runtime: "local".into(),
-            created_at: at,
             attention: need.map(|id| Attention {
                 id: id.into(),
                 kind: AttentionKind::Question,
@@ -136,21 +131,7 @@ mod tests {
                 danger: None,
                 since: at,
             }),
-            error: None,
-            exit: None,
-            capabilities: vec![],
-            role: None,
-            class: None,
-            labels: Default::default(),
-            workdir: None,
-            workspace: None,
-            model: None,
-            updated_at: at,
-            last_activity_at: None,
-            activity: None,
-            queued: 0,
-            detail: None,
-            stale: false,
+            ..Agent::new(id.parse().unwrap(), id, "claude", "local", at)
         }
     }
 

@@ -1,7 +1,7 @@
 //! Launches and the containers they become.
 
 use parallax_api::agent::{CpuQuantity, Resources};
-use parallax_api::{Agent, AgentStatus, Approvals, Code, TerminalSize, Time};
+use parallax_api::{Agent, Approvals, Code, TerminalSize, Time};
 use parallax_profile::{Mount, Profiles};
 use serde_json::{Value, json};
 
@@ -11,29 +11,9 @@ use super::*;
 pub(crate) fn launch(id: &AgentId) -> Launch {
     let now = Time::now();
     let agent = Agent {
-        id: id.clone(),
-        name: "one".into(),
-        r#type: "claude".into(),
-        status: AgentStatus::Starting,
-        runtime: "docker".into(),
-        created_at: now,
-        attention: None,
-        error: None,
-        exit: None,
-        capabilities: Vec::new(),
-        role: None,
-        class: None,
         labels: [("team".to_owned(), "web".to_owned()), (label::SERVER.to_owned(), "other".to_owned())]
             .into(),
-        workdir: None,
-        workspace: None,
-        model: None,
-        updated_at: now,
-        last_activity_at: None,
-        activity: None,
-        queued: 0,
-        detail: None,
-        stale: false,
+        ..Agent::new(id.clone(), "one", "claude", "docker", now)
     };
     Launch {
         agent,

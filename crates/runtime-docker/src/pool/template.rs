@@ -1,7 +1,7 @@
 //! What a waiting container is made for: an agent whose request says nothing but its type and class.
 
 use anyhow::{Context, anyhow};
-use parallax_api::{Agent, AgentId, AgentStatus, SpawnRequest, Time};
+use parallax_api::{Agent, AgentId, SpawnRequest, Time};
 use parallax_profile::Launch;
 
 use super::spec::PoolSpec;
@@ -33,28 +33,8 @@ fn template(config: &DockerConfig, spec: &PoolSpec) -> anyhow::Result<Launch> {
     let now = Time::now();
     Ok(Launch {
         agent: Agent {
-            id: AgentId::generate(),
-            name: request.name,
-            r#type: request.r#type,
-            status: AgentStatus::Starting,
-            runtime: runtime.name.clone(),
-            created_at: now,
-            attention: None,
-            error: None,
-            exit: None,
-            capabilities: Vec::new(),
-            role: None,
             class: request.class,
-            labels: Default::default(),
-            workdir: None,
-            workspace: None,
-            model: None,
-            updated_at: now,
-            last_activity_at: None,
-            activity: None,
-            queued: 0,
-            stale: false,
-            detail: None,
+            ..Agent::new(AgentId::generate(), request.name, request.r#type, runtime.name.clone(), now)
         },
         profile: profile.as_ref().clone(),
         args: Vec::new(),

@@ -65,28 +65,15 @@ impl Archive {
             .map_or_else(Time::now, Time::from_millis);
         let exit = AgentExit::for_reason("unknown", at);
         Agent {
-            id: id.clone(),
-            name: format!("recovered-{}", &id.as_str()[..id.as_str().len().min(8)]),
-            r#type: "unknown".into(),
             status: AgentStatus::Stopped,
-            runtime: self.runtime.clone(),
-            created_at: at,
-            attention: None,
-            error: None,
             exit: Some(exit),
-            capabilities: vec![],
-            role: None,
-            class: None,
-            labels: Default::default(),
-            workdir: None,
-            workspace: None,
-            model: None,
-            updated_at: at,
-            last_activity_at: None,
-            activity: None,
-            queued: 0,
-            detail: None,
-            stale: false,
+            ..Agent::new(
+                id.clone(),
+                format!("recovered-{}", &id.as_str()[..id.as_str().len().min(8)]),
+                "unknown",
+                self.runtime.clone(),
+                at,
+            )
         }
     }
 }
