@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::{AgentId, Problem, Time};
 
-/// The longest query, in bytes.
+/// The longest query, in characters.
 pub const MAX_QUERY: usize = 200;
 /// Hits of one answer at most.
 pub const MAX_HITS: usize = 200;
@@ -50,19 +50,15 @@ impl SearchQuery {
         }
     }
 
-    /// The words. Fails with `VALIDATION_ERROR` when there are none.
+    /// The words; none in a query of nothing but signs, which no text has. Fails with `VALIDATION_ERROR` when the query is empty or
+    /// too long.
     pub fn words(&self) -> Result<Vec<String>, Problem> {
-        if self.q.len() > MAX_QUERY {
-            return Err(Problem::invalid("q", format!("at most {MAX_QUERY} bytes")));
+        if self.q.is_empty() || self.q.chars().count() > MAX_QUERY {
+            return Err(Problem::invalid("q", format!("1 to {MAX_QUERY} characters")));
         }
         // What is no letter and no digit separates words in the index, too.
-        let words: Vec<String> = self
-            .q
-            .split(|c: char| !c.is_alphanumeric())
-            .filter(|word| !word.is_empty())
-            .map(str::to_owned)
-            .collect();
-        if words.is_empty() { Err(Problem::invalid("q", "name at least one word")) } else { Ok(words) }
+        let words = self.q.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        Ok(words.map(str::to_owned).collect())
     }
 }
 
@@ -127,7 +123,9 @@ mod tests {
             Some(vec!["cargo".into(), "test".into(), "OR".into(), "x".into()])
         );
         assert_eq!(words("Größe"), Some(vec!["Größe".into()]));
-        assert!(words(" *\"- ").is_none());
+        assert_eq!(words(" *\"- "), Some(vec![]));
+        assert!(words("").is_none());
+        assert_eq!(words(&"ä".repeat(MAX_QUERY)).map(|words| words.len()), Some(1));
         assert!(words(&"a".repeat(MAX_QUERY + 1)).is_none());
     }
 }

@@ -59,9 +59,12 @@ impl Search {
     /// # Errors
     /// `VALIDATION_ERROR` for a query that is none.
     pub async fn find(&self, query: &SearchQuery, cache: &AgentCache) -> Result<Hits, Problem> {
-        let limit = query.hits()?;
+        let (limit, words) = (query.hits()?, query.words()?);
+        if words.is_empty() {
+            return Ok(Hits { hits: Vec::new(), next: None });
+        }
         let query = TextQuery {
-            words: query.words()?,
+            words,
             agent: query.agent_id.clone(),
             kind: query.kind,
             before: query.before,
