@@ -73,7 +73,7 @@ impl RuntimeCore {
         let Some(data) = data else { return };
         // No number of the host's journal: it goes on counting by itself.
         let event = NewEvent {
-            source: format!("{id} as its engine says"),
+            source: engine_source(id),
             position: SourcePosition::Cursor(AgentId::generate().to_string()),
             data,
             at: agent.updated_at,
@@ -105,4 +105,9 @@ impl RuntimeCore {
             }
         }
     }
+}
+
+/// What the event log calls the source of events that the engine tells of an agent.
+pub(super) fn engine_source(id: &AgentId) -> String {
+    format!("{id} as its engine says")
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parallax_api::workspace::ChangeCounts;
-use parallax_api::{AgentStatus, EventData, Time};
+use parallax_api::{AgentId, AgentStatus, EventData, Time};
 use parallax_store::StoreError;
 
 use super::core::RuntimeCore;
@@ -31,7 +31,7 @@ impl RuntimeCore {
                 () = entry.ended() => {}
                 () = shutdown.begun() => {}
             }
-            if let Err(error) = core.log.forget_source(&source(&entry)).await {
+            if let Err(error) = core.log.forget_source(&changes_source(entry.id())).await {
                 tracing::debug!(agent.id = %entry.id(), %error, "the position of an agent's changes is kept");
             }
         });
@@ -74,7 +74,7 @@ impl RuntimeCore {
             return entry.set_changes(counts);
         }
         agent.updated_at = Time::now().or_just_after(agent.updated_at);
-        let source = source(entry);
+        let source = changes_source(entry.id());
         let told = async {
             // Of this server alone: the numbers of the host are the host's.
             let seq = self.log.source_seq(&source).await? + 1;
@@ -94,6 +94,7 @@ impl RuntimeCore {
     }
 }
 
-fn source(entry: &Entry) -> String {
-    format!("changes/{}", entry.id())
+/// What the event log calls the source of the changes in an agent's workspace.
+pub(super) fn changes_source(id: &AgentId) -> String {
+    format!("changes/{id}")
 }

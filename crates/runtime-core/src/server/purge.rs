@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use parallax_api::AgentId;
 
+use super::backend_events::engine_source;
+use super::change_watch::changes_source;
 use super::core::RuntimeCore;
 use super::registry::HostState;
 
@@ -55,7 +57,9 @@ impl RuntimeCore {
         // First, so that nobody reads what is half gone; the row last, so that the next server tries again what fails.
         self.registry.remove(id);
         self.archive.purge(id)?;
-        self.log.forget_source(id.as_str()).await?;
+        for source in [id.to_string(), engine_source(id), changes_source(id)] {
+            self.log.forget_source(&source).await?;
+        }
         Ok(self.table.delete(id).await?)
     }
 }
