@@ -24,6 +24,7 @@ mod routes;
 mod spawn;
 mod suspension;
 mod suspensions;
+mod undoing;
 mod viewing;
 mod workdir;
 mod workspaces;
@@ -56,6 +57,7 @@ use metrics::RuntimeMetrics;
 use registry::Registry;
 use routes::App;
 use suspensions::Suspensions;
+use undoing::Undoing;
 
 /// A runtime server that is ready to serve: its agents are adopted and followed.
 pub struct RuntimeServer {
@@ -94,6 +96,7 @@ impl RuntimeServer {
             config,
             shutdown: shutdown.clone(),
             suspensions: Suspensions::default(),
+            undoing: Undoing::default(),
         });
         metrics::register_collector(&metrics, core.registry.clone());
         core.backend.register_metrics(&metrics);

@@ -43,7 +43,7 @@ impl RuntimeCore {
             let exit = (agent.status == AgentStatus::Stopped).then(|| agent.exit.clone()).flatten();
             if !has_started {
                 // Nobody got an answer, and a retry may use its id: it must be gone before we serve.
-                self.undo(&agent.id, WorkspaceKeep::Changed).await;
+                self.undo(self.undoing.begin(&agent.id), WorkspaceKeep::Changed).await;
                 continue;
             }
             if exit.is_some() && address.is_none() && self.archive.holds(&agent.id) {

@@ -26,6 +26,7 @@ use super::health::HealthCache;
 use super::metrics::RuntimeMetrics;
 use super::registry::{Entry, HostState, Registry};
 use super::suspensions::Suspensions;
+use super::undoing::Undoing;
 use crate::backend::{AgentBackend, Usage};
 use crate::host::{HostAnswer, HostClient};
 
@@ -54,6 +55,8 @@ pub(super) struct RuntimeCore {
     pub(super) shutdown: Shutdown,
     /// Agents that are being suspended, resumed or discarded now.
     pub(super) suspensions: Suspensions,
+    /// What failed spawns left and is being removed.
+    pub(super) undoing: Undoing,
 }
 
 /// A log: handed on from the host as it comes, or made from the archive.

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::RuntimeCore;
 use super::registry::HostState;
+use super::undoing::Leftovers;
 use crate::host::HostClient;
 
 /// How long a host may take to start: an image may have to be fetched first.
@@ -40,6 +41,13 @@ impl RuntimeCore {
         }
         if self.shutdown.is_shutting_down() {
             return Err(Problem::new(Code::ShuttingDown, "the server goes away; try again in a moment"));
+        }
+        if self.undoing.contains(&id) {
+            // It would be removed with what is left of the attempt before.
+            return Err(Problem::new(
+                Code::RuntimeUnavailable,
+                "what is left of an earlier attempt is still being removed; try again in a moment",
+            ));
         }
         let core = self.clone();
         let spawning = async move {
@@ -100,6 +108,7 @@ impl RuntimeCore {
             }
             Err(problem) => {
                 tracing::warn!(agent.id = %id, agent.kind = launch.agent.r#type, code = %problem.code, "spawn failed");
+                let leftovers = self.undoing.begin(&id);
                 self.registry.remove(&id);
                 let reason = if problem.code == Code::AgentStopped { "stopped" } else { "not_started" };
                 let mut agent = launch.agent;
@@ -108,7 +117,7 @@ impl RuntimeCore {
                 entry.set(agent);
                 entry.set_host_state(HostState::Unreachable);
                 // Nobody was given it: what is in the workspace is its set-up's.
-                self.undo(&id, WorkspaceKeep::Never).await;
+                self.undo(leftovers, WorkspaceKeep::Never).await;
                 Err(problem)
             }
         }
@@ -116,13 +125,13 @@ impl RuntimeCore {
 
     /// Takes away what a launch left that failed, or that a server did not live to see. A backend that does not answer now is
     /// asked again until it does; should this server go first, the next one finds the record.
-    pub(super) async fn undo(self: &Arc<Self>, id: &AgentId, keep: WorkspaceKeep) {
-        if self.try_undo(id, keep).await.is_ok() {
+    pub(super) async fn undo(self: &Arc<Self>, leftovers: Leftovers, keep: WorkspaceKeep) {
+        if self.try_undo(&leftovers.id, keep).await.is_ok() {
             return;
         }
-        let (core, id, begun) = (self.clone(), id.clone(), self.shutdown.clone());
+        let (core, begun) = (self.clone(), self.shutdown.clone());
         let trying = async move {
-            while core.try_undo(&id, keep).await.is_err() {
+            while core.try_undo(&leftovers.id, keep).await.is_err() {
                 tokio::time::sleep(UNDO_AGAIN).await;
             }
         };

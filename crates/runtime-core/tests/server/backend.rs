@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parallax_api::runtime::{RuntimeKind, TypeInfo};
-use parallax_api::{AgentId, Problem};
+use parallax_api::{AgentId, Code, Problem};
 use parallax_profile::Launch;
 use parallax_runtime_core::{AgentBackend, FoundHost, Health, HostAddress, Usage};
 
@@ -21,6 +21,8 @@ pub struct ScriptedBackend {
     pub refusal: Mutex<Option<Problem>>,
     /// A launch starts its host, then never answers: as if the server died in it.
     pub hangs: Mutex<bool>,
+    /// Removing answers that the engine is away.
+    pub keeps: Mutex<bool>,
     /// Where the files of a dead host are.
     pub files: Mutex<HashMap<AgentId, PathBuf>>,
     /// What was launched, newest last.
@@ -34,6 +36,7 @@ impl ScriptedBackend {
             hosts: Mutex::default(),
             refusal: Mutex::default(),
             hangs: Mutex::default(),
+            keeps: Mutex::default(),
             files: Mutex::default(),
             launches: Mutex::default(),
         })
@@ -100,6 +103,9 @@ impl AgentBackend for ScriptedBackend {
     }
 
     async fn remove(&self, id: &AgentId, _: Duration) -> Result<(), Problem> {
+        if *self.keeps.lock().unwrap() {
+            return Err(Problem::new(Code::RuntimeUnavailable, "the engine is away"));
+        }
         if let Some(host) = self.hosts.lock().unwrap().remove(id) {
             host.die();
             // One that did not get so far has none.

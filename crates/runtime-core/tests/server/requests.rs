@@ -2,7 +2,7 @@
 
 use parallax_api::agent::{EnvValue, Resources};
 use parallax_api::client::ListFilter;
-use parallax_api::{Code, Problem, SendRequest, SpawnRequest};
+use parallax_api::{AgentId, Code, Problem, SendRequest, SpawnRequest};
 use serde_json::{Value, json};
 
 use crate::server::{TestServer, shell};
@@ -157,4 +157,38 @@ async fn the_server_describes_itself() {
     let page =
         server.http().get(format!("{}/api/agents", server.url())).header("origin", "http://evil.example");
     assert_eq!(page.send().await.unwrap().status(), 403);
+}
+
+/// An attempt that failed while the engine was away is removed once the engine is back. The same request, sent again meanwhile, is not
+/// removed with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_attempt_left_does_not_take_the_next_one_away() {
+    let server = TestServer::new().await;
+    let spawn = || async {
+        let body = serde_json::to_value(shell("again")).unwrap();
+        let request = server.http().post(format!("{}/api/agents", server.url())).json(&body);
+        let answer = request.header("idempotency-key", "one").send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    let away = Problem::new(Code::RuntimeUnavailable, "the engine is away");
+    *server.backend.refusal.lock().unwrap() = Some(away);
+    *server.backend.keeps.lock().unwrap() = true;
+    assert_eq!(spawn().await.0, 503);
+    *server.backend.refusal.lock().unwrap() = None;
+    let (status, refused) = spawn().await;
+    assert_eq!((status, server.backend.count()), (503, 0), "{refused}");
+    assert!(refused["detail"].as_str().unwrap().contains("still being removed"), "{refused}");
+    *server.backend.keeps.lock().unwrap() = false;
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    let agent = loop {
+        match spawn().await {
+            (201, agent) => break agent,
+            answer => assert!(std::time::Instant::now() < until, "{answer:?}"),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    let launches = server.backend.launches.lock().unwrap().len();
+    assert_eq!(launches, 2, "one that failed, and one");
+    let id: AgentId = agent["id"].as_str().unwrap().parse().unwrap();
+    assert_eq!(server.client().get(&id).await.unwrap().name, "again");
 }
