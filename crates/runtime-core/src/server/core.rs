@@ -167,6 +167,14 @@ impl RuntimeCore {
                 let ended = tokio::time::timeout(KILL_TIMEOUT, entry.ended()).await;
                 ended.map(|()| entry.agent()).map_err(|_| problem)
             }
+            // It was being suspended at that moment, and is not to come back.
+            Ok(agent) if agent.is_suspended() => {
+                let archived = tokio::time::timeout(KILL_TIMEOUT, entry.archived()).await;
+                archived.map_err(|_| {
+                    Problem::new(Code::Conflict, "the agent is still being suspended; try again in a moment")
+                })?;
+                self.discard_suspended(&entry).await
+            }
             Ok(agent) if agent.workspace.is_some() => {
                 // Who stops it wants to know whether something stays. The event tells it in any case.
                 let _ = tokio::time::timeout(WORKSPACE_TIMEOUT, entry.workspace_ended()).await;
