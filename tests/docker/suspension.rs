@@ -130,6 +130,8 @@ async fn a_container_that_was_removed() {
     let user = backend.user();
     let agent = user.spawn_ready(fake("lost", &[])).await;
     user.client.suspend(&agent.id).await.expect("it can be suspended");
+    let kept = backend.directory().join(format!("state/suspended/{}.json", agent.id));
+    assert!(kept.exists());
     docker(&["rm", "--force", "--volumes", &container(&agent.id)]).await.expect("it can be removed");
     let gone = user.client.resume(&agent.id).await.expect_err("nothing is left");
     assert!(gone.code == Code::AgentStopped && gone.detail.contains("removed"), "{gone:?}");
@@ -142,5 +144,6 @@ async fn a_container_that_was_removed() {
         if reason == "removed" { Ok(()) } else { Err(reason) }
     })
     .await;
+    assert!(!kept.exists(), "its secrets are on no disk any more");
     backend.end_server().await;
 }

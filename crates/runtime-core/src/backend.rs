@@ -90,6 +90,10 @@ pub trait AgentBackend: Send + Sync + 'static {
         Err(Problem::new(Code::AgentStopped, format!("nothing is kept of the agent {id}")))
     }
 
+    /// Called when an agent that was resumed is followed again: what [`resume`](Self::resume) needed is not needed any more. Must not
+    /// wait.
+    fn resumed(&self, _id: &AgentId) {}
+
     /// Whether what a suspended agent needs is still there; somebody may have removed it in the engine.
     async fn holds_suspended(&self, _id: &AgentId) -> Result<bool, Problem> {
         Ok(true)

@@ -117,6 +117,10 @@ impl AgentBackend for DockerBackend {
         suspension::resume(&self.context, id).await
     }
 
+    fn resumed(&self, id: &AgentId) {
+        self.context.kept_launches.remove(id);
+    }
+
     async fn holds_suspended(&self, id: &AgentId) -> Result<bool, Problem> {
         suspension::holds(&self.context, id).await
     }

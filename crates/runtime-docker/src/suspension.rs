@@ -76,7 +76,6 @@ pub(crate) async fn resume(context: &Context, id: &AgentId) -> Result<HostAddres
         removal::kill(context, id).await?;
         return Err(problem);
     }
-    context.kept_launches.remove(id);
     let started = docker.inspect_container(&name, None).await;
     let started = started.map_err(|error| engine::problem("tell the agent's address", &error))?;
     let networks = started.network_settings.and_then(|settings| settings.networks);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
-use parallax_api::{AgentError, AgentId, AgentStatus, EventData, Time};
+use parallax_api::{AgentError, AgentId, AgentStatus, EventData, Problem, Time};
 use parallax_store::{NewEvent, Projection, SourcePosition};
 
 use super::core::{PAUSED, RuntimeCore, is_paused};
@@ -37,7 +37,12 @@ impl RuntimeCore {
                 // A backend that stopped waiting finds the agent among its hosts.
                 drop(answer.send(spawned));
             }
-            BackendEvent::HostRestarted(host) => self.readopt(host).await,
+            BackendEvent::HostRestarted(host) => {
+                let id = host.id.clone();
+                if let Err(error) = self.readopt(host).await {
+                    tracing::error!(agent.id = %id, %error, "a host that runs again does not answer");
+                }
+            }
             BackendEvent::HostPaused { id, why } => self.paused(&id, why).await,
         }
     }
@@ -84,26 +89,22 @@ impl RuntimeCore {
         }
     }
 
-    /// An agent that had ended runs again, under the same id and with the same journal, which continues.
-    pub(super) async fn readopt(self: &Arc<Self>, found: FoundHost) {
-        let Some(address) = found.address else { return };
+    /// An agent that had ended runs again, under the same id and with the same journal, which continues. Fails when its host does not
+    /// answer.
+    pub(super) async fn readopt(self: &Arc<Self>, found: FoundHost) -> Result<(), Problem> {
+        let Some(address) = found.address else { return Ok(()) };
         let _one_at_a_time = self.suspensions.readopting().await;
         let known = self.registry.get(&found.id).ok();
         if known.is_some_and(|entry| !matches!(entry.host_state(), HostState::Archived)) {
             // Adopted or followed already.
-            return;
+            return Ok(());
         }
         let host = HostClient::new(address);
-        match host.agent().await {
-            Ok(agent) => {
-                tracing::info!(agent.id = %agent.id, "an agent that had ended runs again");
-                let entry = self.registry.insert(agent, HostState::Connected(host), None);
-                self.follow(entry, None);
-            }
-            Err(error) => {
-                tracing::error!(agent.id = %found.id, %error, "a host that runs again does not answer");
-            }
-        }
+        let agent = host.agent().await?;
+        tracing::info!(agent.id = %agent.id, "an agent that had ended runs again");
+        let entry = self.registry.insert(agent, HostState::Connected(host), None);
+        self.follow(entry, None);
+        Ok(())
     }
 }
 

@@ -99,9 +99,15 @@ impl RuntimeCore {
         let slot = self.registry.take_slot()?;
         let resumed = tokio::time::timeout(RESUME_TIMEOUT, self.backend.resume(id)).await;
         let late = || Problem::new(Code::Timeout, "the agent's host did not answer within five minutes");
-        match resumed.unwrap_or_else(|_| Err(late())) {
+        let adopted = match resumed.unwrap_or_else(|_| Err(late())) {
             Ok(address) => {
-                self.readopt(FoundHost { id: id.clone(), address: Some(address), ended: None }).await;
+                self.readopt(FoundHost { id: id.clone(), address: Some(address), ended: None }).await
+            }
+            Err(problem) => Err(problem),
+        };
+        match adopted {
+            Ok(()) => {
+                self.backend.resumed(id);
                 drop(slot);
                 let agent = self.registry.get(id)?.agent();
                 tracing::info!(agent.id = %id, "agent resumed");
@@ -172,7 +178,12 @@ impl RuntimeCore {
             // An engine that does not answer says nothing.
             if matches!(self.backend.holds_suspended(entry.id()).await, Ok(false)) {
                 tracing::warn!(agent.id = %entry.id(), "what a suspended agent needs was removed; it has ended");
-                if let Err(error) = self.end_suspended(&entry, REMOVED).await {
+                // The rest goes with it: its launch holds secrets.
+                let ending = async {
+                    self.backend.discard_suspended(entry.id()).await?;
+                    self.end_suspended(&entry, REMOVED).await
+                };
+                if let Err(error) = ending.await {
                     tracing::error!(agent.id = %entry.id(), %error, "failed to publish the end of a suspended agent");
                 }
             }
