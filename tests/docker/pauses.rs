@@ -5,14 +5,50 @@ use std::time::Instant;
 use parallax_api::{AgentStatus, Code, EventData, SendRequest};
 use parallax_testkit::backend::{TestBackend, fake};
 use parallax_testkit::docker::{DockerBackend, container, docker};
-use parallax_testkit::wait::PATIENCE;
+use parallax_testkit::server::reqwest_client;
+use parallax_testkit::user::Spawned;
+use parallax_testkit::wait::{PATIENCE, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a Docker engine: make test-docker"]
 async fn a_paused_container_is_told() {
     let backend = DockerBackend::start().await;
+    let agent = backend.user().spawn_ready(fake("frozen", &[])).await;
+    is_told(backend, agent).await;
+}
+
+/// A container that came from the pool has the labels of the pool. The pool before it has an image that nobody has, and is never full.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Docker engine: make test-docker"]
+async fn a_paused_container_of_the_pool_is_told() {
+    let options = [
+        "--image",
+        "claude=parallax-test-nowhere:1",
+        "--pull",
+        "never",
+        "--pool",
+        "claude=1",
+        "--pool",
+        "fake=1",
+    ];
+    let backend = DockerBackend::start_with(&options, &[]).await;
+    until("the second pool to be full", PATIENCE, async || {
+        let metrics =
+            reqwest_client().get(format!("{}/metrics", backend.url())).send().await.expect("an answer");
+        let metrics = metrics.text().await.expect("a text");
+        match metrics.contains(r#"parallax_docker_pool_ready{type="fake",class=""} 1"#) {
+            true => Ok(()),
+            false => Err(metrics),
+        }
+    })
+    .await;
+    let agent = backend.user().spawn_ready(fake("frozen", &[])).await;
+    assert_eq!(backend.inspect(&agent.id, r#"{{index .Config.Labels "io.parallax.pool"}}"#).await, "true");
+    is_told(backend, agent).await;
+}
+
+async fn is_told(backend: DockerBackend, mut agent: Spawned) {
     let user = backend.user();
-    let mut agent = user.spawn_ready(fake("frozen", &[])).await;
     for round in 0..2 {
         docker(&["pause", &container(&agent.id)]).await.expect("it can be paused");
         let error = agent

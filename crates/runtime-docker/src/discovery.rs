@@ -30,19 +30,12 @@ pub(crate) async fn list_hosts(context: &Context) -> Result<Vec<FoundHost>, Prob
     let found = found.map_err(|error| engine::problem("list the agents' containers", &error))?;
     let mut hosts = Vec::new();
     for summary in found {
-        let mut labels = summary.labels.unwrap_or_default();
-        let id = match labels.contains_key(label::POOL) {
-            true => {
-                let named = summary.names.iter().flatten().find_map(|name| agent_of(name));
-                if named.is_none() {
-                    // Nobody's: the pool removes what an earlier server left.
-                    continue;
-                }
-                named
+        let labels = summary.labels.unwrap_or_default();
+        let Some(id) = agent_of(&labels, summary.names.iter().flatten().map(String::as_str)) else {
+            if labels.contains_key(label::POOL) {
+                // Nobody's: the pool removes what an earlier server left.
+                continue;
             }
-            false => labels.remove(label::AGENT),
-        };
-        let Some(id) = id.and_then(|id| id.parse::<AgentId>().ok()) else {
             remove_filler(context.docker()?, &summary.id.unwrap_or_default()).await;
             continue;
         };

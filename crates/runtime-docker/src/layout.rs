@@ -1,5 +1,7 @@
 //! How a container is laid out: labels, paths, the port and the names of what this runtime makes.
 
+use std::collections::HashMap;
+
 use parallax_api::AgentId;
 
 /// Labels of the objects that this runtime makes.
@@ -52,6 +54,19 @@ pub(crate) fn container_name(id: &AgentId) -> String {
 }
 
 /// The agent that a container is named after, as the engine lists it.
-pub(crate) fn agent_of(listed: &str) -> Option<String> {
-    listed.trim_start_matches('/').strip_prefix("parallax-").map(str::to_owned)
+fn named_after(listed: &str) -> Option<&str> {
+    listed.trim_start_matches('/').strip_prefix("parallax-")
+}
+
+/// The agent of a container with these labels and names. One of the pool has the labels that it was made with: only its name says whose
+/// it has become, if anybody's.
+pub(crate) fn agent_of<'a>(
+    labels: &HashMap<String, String>,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Option<AgentId> {
+    let id = match labels.contains_key(label::POOL) {
+        true => names.into_iter().find_map(named_after),
+        false => labels.get(label::AGENT).map(String::as_str),
+    };
+    id?.parse().ok()
 }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::context::Context;
 use crate::engine;
-use crate::layout::{container_name, label};
+use crate::layout::{agent_of, container_name, label};
 
 /// Between two tries to follow an engine that is away.
 const RETRY: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
@@ -59,7 +59,7 @@ async fn follow(
                 let event = event.map_err(|error| engine::words(&error))?;
                 backoff.reset();
                 let attributes = event.actor.and_then(|actor| actor.attributes).unwrap_or_default();
-                let id = attributes.get(label::AGENT).and_then(|id| id.parse::<AgentId>().ok());
+                let id = agent_of(&attributes, attributes.get("name").map(String::as_str));
                 if let Some(id) = id {
                     tell(events_tx, id, event.action.as_deref() == Some("pause")).await;
                 }
@@ -80,7 +80,9 @@ async fn list(context: &Context, ours: &str) -> Result<Vec<AgentId>, String> {
     let options = ListContainersOptionsBuilder::default().filters(&filters).build();
     let docker = context.docker().map_err(|problem| problem.detail)?;
     let found = docker.list_containers(Some(options)).await.map_err(|error| engine::words(&error))?;
-    let ids = found.into_iter().filter_map(|found| found.labels?.remove(label::AGENT)?.parse().ok());
+    let ids = found.into_iter().filter_map(|found| {
+        agent_of(&found.labels.unwrap_or_default(), found.names.iter().flatten().map(String::as_str))
+    });
     Ok(ids.collect())
 }
 
