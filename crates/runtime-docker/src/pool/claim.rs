@@ -21,10 +21,12 @@ pub(crate) async fn claim(
     let pool = &context.pool;
     let slot = pool.slots.iter().find(|slot| slot.fits(launch))?;
     let claimed = loop {
-        let Some(Waiting { name, image_id: made_of, attached }) = slot.take() else { break None };
+        let Some(borrowed) = slot.borrow() else { break None };
+        let is_current = borrowed.get().image_id.as_deref() == image_id;
+        let taken_over = take_over(context, id, &borrowed.get().name, is_current).await;
+        let Waiting { name, attached, .. } = borrowed.keep();
         pool.claimed.notify_one();
-        let is_current = made_of.as_deref() == image_id;
-        match take_over(context, id, &name, is_current).await {
+        match taken_over {
             Ok(true) => break Some(attached),
             Ok(false) => {
                 tracing::debug!(container = name, "a container of the pool has ended or is out of date");

@@ -39,6 +39,32 @@ pub(super) struct Waiting {
     pub(super) attached: Attached,
 }
 
+/// A container that is being claimed.
+pub(super) struct Borrowed<'a> {
+    slot: &'a Slot,
+    one: Option<Waiting>,
+}
+
+impl Borrowed<'_> {
+    /// The container.
+    pub(super) fn get(&self) -> &Waiting {
+        self.one.as_ref().expect("it is taken at the end alone")
+    }
+
+    /// It does not wait any more.
+    pub(super) fn keep(mut self) -> Waiting {
+        self.one.take().expect("it is taken at the end alone")
+    }
+}
+
+impl Drop for Borrowed<'_> {
+    fn drop(&mut self) {
+        if let Some(one) = self.one.take() {
+            self.slot.put(one);
+        }
+    }
+}
+
 /// Labels of `parallax_docker_pool_ready`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SlotLabels {
@@ -118,6 +144,11 @@ impl Slot {
     pub(super) fn names(&self) -> Vec<String> {
         let waiting = self.waiting.lock().expect("nothing panics while it is locked");
         waiting.iter().map(|one| one.name.clone()).collect()
+    }
+
+    /// Takes one that is put back unless it is kept: who claims it may be interrupted at any point.
+    pub(super) fn borrow(&self) -> Option<Borrowed<'_>> {
+        self.take().map(|one| Borrowed { slot: self, one: Some(one) })
     }
 
     /// Forgets one.
