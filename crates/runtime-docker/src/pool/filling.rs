@@ -39,19 +39,26 @@ pub(crate) async fn keep_full(context: &Context) {
     }
 }
 
-/// Makes what is missing, one after the other: an engine is slower with two starts than with one.
+/// Makes what is missing, one after the other: an engine is slower with two starts than with one. Fails with the first that cannot be
+/// made, when the other types and classes have theirs.
 async fn fill(context: &Context) -> Result<(), Problem> {
+    let mut filled = Ok(());
     for slot in &context.pool.slots {
         discard_dead(context, slot).await;
         context.pool.count(slot);
-        while slot.count() < slot.size && !context.pool.drained.load(Ordering::Acquire) {
-            let waiting = make(context, &slot.template).await?;
-            slot.put(waiting);
-            context.pool.count(slot);
-        }
+        filled = filled.and(fill_slot(context, slot).await);
     }
     if context.pool.drained.load(Ordering::Acquire) {
         empty(context).await;
+    }
+    filled
+}
+
+async fn fill_slot(context: &Context, slot: &Slot) -> Result<(), Problem> {
+    while slot.count() < slot.size && !context.pool.drained.load(Ordering::Acquire) {
+        let waiting = make(context, &slot.template).await?;
+        slot.put(waiting);
+        context.pool.count(slot);
     }
     Ok(())
 }
