@@ -49,10 +49,21 @@ impl Spawner {
     /// # Errors
     /// The refusal of the request, or of every runtime; see [`placement::refusal`].
     pub async fn spawn(&self, agent_id: &str, request: &SpawnRequest) -> Result<Agent, Problem> {
-        let request = &self.presets.resolve(request).await?;
-        request.check()?;
-        let mut refused = Refused::new();
         let earlier = self.attempts.pending(agent_id).await?;
+        let resolving = async {
+            let resolved = self.presets.resolve(request).await?;
+            resolved.check().map(|()| resolved)
+        };
+        let request = &match resolving.await {
+            Ok(resolved) => resolved,
+            // The preset was changed meanwhile, and a runtime may have the agent as it was before.
+            Err(problem) if earlier.is_some() => {
+                let unknown = Problem::new(Code::RuntimeUnavailable, problem.detail);
+                return Err(maybe_spawned(unknown));
+            }
+            Err(problem) => return Err(problem),
+        };
+        let mut refused = Refused::new();
         if let Some(agent) = self.ask_each(earlier.as_slice(), true, agent_id, request, &mut refused).await? {
             return Ok(agent);
         }
