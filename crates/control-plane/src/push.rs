@@ -188,7 +188,11 @@ impl Push {
             };
             Some(self.0.shutdown.tracker().spawn(work).abort_handle())
         };
-        self.devices().insert(row.id, Device { failure, task });
+        let earlier = self.devices().insert(row.id, Device { failure, task });
+        // The same browser said it twice at once: one of the two delivers.
+        if let Some(Device { task: Some(task), .. }) = earlier {
+            task.abort();
+        }
         Ok(())
     }
 
