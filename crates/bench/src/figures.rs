@@ -1,13 +1,17 @@
 //! The figures: what is measured in each round. Subjects take turns within a round, so that each has the same machine.
 
+mod busy;
 mod delivery;
 mod echo;
 mod idle;
 mod interrupt;
 mod logs;
+mod rates;
 mod reads;
+mod restart;
 mod spawn;
 mod turns;
+mod viewers;
 
 use std::path::PathBuf;
 
@@ -28,7 +32,8 @@ pub(crate) struct Figures {
     /// Agents that idle, and that lists have
     #[arg(long, default_value_t = 100)]
     agents: usize,
-    /// Only these figures: echo, lines, repaint, spawn, turns, interrupt, logs, idle, reads [default: all]
+    /// Only these figures: echo, busy, lines, repaint, spawn, rates, turns, interrupt, viewers, stalled, logs, idle, reads, restart
+    /// [default: all]
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// The report; standard output otherwise
@@ -39,8 +44,11 @@ pub(crate) struct Figures {
 impl Figures {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let home = tempfile::tempdir()?;
-        let programs =
-            Programs { ours: self.programs.canonicalize()?, sandbox_agent: on_path("sandbox-agent") };
+        let programs = Programs {
+            ours: self.programs.canonicalize()?,
+            sandbox_agent: on_path("sandbox-agent"),
+            ttyd: on_path("ttyd"),
+        };
         let subjects = Subject::all(&programs, home.path()).await?;
         let mut report = Report::new(subjects.iter().map(Subject::name).collect(), self.rounds);
         for round in 1..=self.rounds {
@@ -55,6 +63,9 @@ impl Figures {
         if self.wants("reads") {
             reads::measure(&subjects, self.agents, &mut report).await?;
         }
+        if self.wants("restart") {
+            restart::measure(&programs.ours, self.agents, &subjects, &mut report).await?;
+        }
         drop(subjects);
         match self.out {
             Some(file) => std::fs::write(file, report.document()?)?,
@@ -67,6 +78,9 @@ impl Figures {
         if self.wants("echo") {
             echo::measure(subject, report).await?;
         }
+        if self.wants("busy") {
+            busy::measure(subject, report).await?;
+        }
         for viewers in if subject.has_viewers() { &[0, 1, 10][..] } else { &[1] } {
             if self.wants("lines") {
                 delivery::lines(subject, *viewers, report).await?;
@@ -78,8 +92,17 @@ impl Figures {
         if self.wants("spawn") {
             spawn::measure(subject, report).await?;
         }
+        if self.wants("rates") {
+            rates::measure(subject, report).await?;
+        }
         if self.wants("interrupt") {
             interrupt::measure(subject, report).await?;
+        }
+        if self.wants("viewers") && subject.has_viewers() {
+            viewers::many(subject, report).await?;
+        }
+        if self.wants("stalled") && subject.has_viewers() {
+            viewers::stalled(subject, report).await?;
         }
         if self.wants("turns") {
             turns::measure(subject, report).await?;

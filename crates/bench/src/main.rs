@@ -10,6 +10,7 @@ mod instructions;
 mod paint;
 mod process;
 mod read_agents;
+mod repaint;
 mod report;
 mod simulate;
 mod subject;
@@ -43,6 +44,8 @@ enum What {
     Limit(subject::Limit),
     #[command(hide = true)]
     Paint(paint::Paint),
+    #[command(hide = true)]
+    Repaint(repaint::Repaint),
 }
 
 #[tokio::main]
@@ -56,6 +59,7 @@ async fn main() -> anyhow::Result<()> {
         What::Simulate(measure) => measure.run().await,
         What::Limit(server) => server.run().await,
         What::Paint(program) => program.run(),
+        What::Repaint(program) => program.run(),
     }
 }
 

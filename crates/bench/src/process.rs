@@ -39,6 +39,12 @@ pub(crate) fn with_command(words: &[&str]) -> Vec<u32> {
         .collect()
 }
 
+/// The process that this one started first, as long as it runs.
+pub(crate) fn child_of(pid: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok()
+}
+
 fn tasks(pids: &[u32]) -> impl Iterator<Item = String> {
     let entries = pids.iter().flat_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten());
     entries.flatten().map(|entry| entry.path().to_string_lossy().into_owned())

@@ -7,6 +7,9 @@ use std::process::Command;
 use crate::median;
 use crate::subject::Subject;
 
+/// The columns of our own servers.
+const OURS: [&str; 2] = ["runtime", "control plane"];
+
 /// Values by figure and subject.
 pub(crate) struct Report {
     subjects: Vec<&'static str>,
@@ -29,6 +32,12 @@ impl Report {
         self.values.entry((figure.to_owned(), subject.name())).or_default().push(value);
     }
 
+    /// Ours against each peer, and the control plane against the runtime below it.
+    fn ratios(&self) -> Vec<(&'static str, &'static str)> {
+        let peers = self.subjects.iter().copied().filter(|subject| !OURS.contains(subject));
+        peers.map(|peer| (OURS[0], peer)).chain([(OURS[1], OURS[0])]).collect()
+    }
+
     /// The document.
     pub(crate) fn document(&self) -> anyhow::Result<String> {
         let mut text = include_str!("report/head.md").to_owned();
@@ -38,14 +47,23 @@ impl Report {
         }
         writeln!(text, "| rounds | {} |", self.rounds)?;
         write!(text, "\n| figure |")?;
+        let ratios = self.ratios();
         self.subjects.iter().try_for_each(|subject| write!(text, " {subject} |"))?;
-        writeln!(text, "\n|---|{}", "---|".repeat(self.subjects.len()))?;
+        ratios.iter().try_for_each(|(over, under)| write!(text, " {over} ÷ {under} |"))?;
+        writeln!(text, "\n|---|{}", "---|".repeat(self.subjects.len() + ratios.len()))?;
         for figure in &self.figures {
             write!(text, "| {figure} |")?;
+            let value = |subject| self.values.get(&(figure.clone(), subject)).map(|all| median(all.clone()));
             for subject in &self.subjects {
-                let values = self.values.get(&(figure.clone(), *subject));
-                let cell = values.map_or_else(|| "–".into(), |values| rounded(median(values.clone())));
-                write!(text, " {cell} |")?;
+                write!(text, " {} |", value(*subject).map_or_else(|| "–".into(), rounded))?;
+            }
+            for (over, under) in &ratios {
+                let ratio = value(*over).zip(value(*under)).filter(|(_, under)| *under > 0.0);
+                write!(
+                    text,
+                    " {} |",
+                    ratio.map_or_else(|| "–".into(), |(over, under)| format!("{:.2}", over / under))
+                )?;
             }
             writeln!(text)?;
         }
@@ -86,5 +104,6 @@ fn machine() -> Vec<(&'static str, String)> {
         ("kernel", said("uname", &["-sr"])),
         ("load at the end (1, 5, 15 minutes)", load),
         ("sandbox-agent", said("sandbox-agent", &["--version"])),
+        ("ttyd", said("ttyd", &["--version"])),
     ]
 }

@@ -3,6 +3,7 @@
 mod limit;
 mod parallax;
 mod sandbox_agent;
+mod ttyd;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 pub(crate) use limit::Limit;
 pub(crate) use parallax::Stack;
 use sandbox_agent::SandboxAgent;
+use ttyd::Ttyd;
 
 use crate::process;
 use crate::viewer::Place;
@@ -20,6 +22,8 @@ pub(crate) struct Programs {
     pub(crate) ours: PathBuf,
     /// `sandbox-agent`, when it is installed.
     pub(crate) sandbox_agent: Option<PathBuf>,
+    /// `ttyd`, when it is installed.
+    pub(crate) ttyd: Option<PathBuf>,
 }
 
 /// One column of the report.
@@ -29,6 +33,8 @@ pub(crate) enum Subject {
     Limit(Arc<limit::Server>),
     /// Rivet's sandbox-agent.
     SandboxAgent(Arc<SandboxAgent>),
+    /// ttyd: each viewer has a shell of its own.
+    Ttyd(Arc<Ttyd>),
     /// Our runtime server, asked directly.
     Runtime(Arc<Stack>),
     /// The same through the control plane.
@@ -51,6 +57,10 @@ impl Subject {
             }
             None => eprintln!("skipped: sandbox-agent is not on the PATH (npm install @sandbox-agent/cli)"),
         }
+        match &programs.ttyd {
+            Some(program) => all.push(Self::Ttyd(Arc::new(Ttyd::start(program, home).await?))),
+            None => eprintln!("skipped: ttyd is not on the PATH"),
+        }
         let stack = Arc::new(Stack::start(&programs.ours, home).await?);
         all.extend([Self::Runtime(stack.clone()), Self::ControlPlane(stack)]);
         Ok(all)
@@ -61,6 +71,7 @@ impl Subject {
         match self {
             Self::Limit(_) => "bare limit",
             Self::SandboxAgent(_) => "sandbox-agent",
+            Self::Ttyd(_) => "ttyd",
             Self::Runtime(_) => "runtime",
             Self::ControlPlane(_) => "control plane",
         }
@@ -68,7 +79,15 @@ impl Subject {
 
     /// Whether several viewers can watch one shell.
     pub(crate) fn has_viewers(&self) -> bool {
-        !matches!(self, Self::Limit(_))
+        !matches!(self, Self::Limit(_) | Self::Ttyd(_))
+    }
+
+    /// Our own servers.
+    pub(crate) fn stack(&self) -> Option<&Arc<Stack>> {
+        match self {
+            Self::Runtime(stack) | Self::ControlPlane(stack) => Some(stack),
+            _ => None,
+        }
     }
 
     /// Starts a shell.
@@ -76,6 +95,7 @@ impl Subject {
         match self {
             Self::Limit(server) => Ok(server.shell()),
             Self::SandboxAgent(server) => server.shell().await,
+            Self::Ttyd(server) => Ok(server.shell()),
             Self::Runtime(stack) => stack.shell(false).await,
             Self::ControlPlane(stack) => stack.shell(true).await,
         }
@@ -85,7 +105,7 @@ impl Subject {
     pub(crate) async fn end(&self, shell: Shell) -> anyhow::Result<()> {
         match self {
             // It has ended with its viewer.
-            Self::Limit(_) => Ok(()),
+            Self::Limit(_) | Self::Ttyd(_) => Ok(()),
             Self::SandboxAgent(server) => server.end(&shell.id).await,
             Self::Runtime(stack) | Self::ControlPlane(stack) => stack.end(&shell.id).await,
         }
@@ -96,6 +116,7 @@ impl Subject {
         match self {
             Self::Limit(server) => vec![server.pid()],
             Self::SandboxAgent(server) => vec![server.pid()],
+            Self::Ttyd(server) => vec![server.pid()],
             Self::Runtime(stack) | Self::ControlPlane(stack) => {
                 [vec![stack.pid()], process::with_command(&["parallax-agent-host", &shell.id])].concat()
             }

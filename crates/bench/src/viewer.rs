@@ -7,6 +7,8 @@ use futures::{SinkExt, StreamExt};
 use memchr::memmem;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
@@ -22,6 +24,8 @@ pub(crate) enum Frames {
     Plain,
     /// Typed text in JSON text frames, output in binary ones.
     Json,
+    /// A letter before both: `0` for typed text and output.
+    Ttyd,
 }
 
 /// Where a terminal is.
@@ -61,8 +65,15 @@ impl Viewer {
         let url = format!("ws://{}{}", place.address, place.path);
         let config =
             WebSocketConfig::default().read_buffer_size(READ).max_message_size(None).max_frame_size(None);
-        let (socket, _) =
-            client_async_with_config(&url, stream, Some(config)).await.with_context(|| url.clone())?;
+        let mut request = url.as_str().into_client_request()?;
+        if matches!(place.frames, Frames::Ttyd) {
+            request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("tty"));
+        }
+        let (mut socket, _) =
+            client_async_with_config(request, stream, Some(config)).await.with_context(|| url)?;
+        if matches!(place.frames, Frames::Ttyd) {
+            socket.send(Message::text(r#"{"AuthToken":"","columns":120,"rows":40}"#)).await?;
+        }
         Ok(Self { socket, frames: place.frames, rate })
     }
 
@@ -71,6 +82,7 @@ impl Viewer {
         let frame = match self.frames {
             Frames::Plain => Message::binary(text.as_bytes().to_vec()),
             Frames::Json => Message::text(serde_json::json!({"type": "input", "data": text}).to_string()),
+            Frames::Ttyd => Message::binary(format!("0{text}").into_bytes()),
         };
         Ok(self.socket.send(frame).await?)
     }
@@ -80,6 +92,10 @@ impl Viewer {
         loop {
             let frame = tokio::time::timeout(LIMIT, self.socket.next()).await.context("nothing came")?;
             let bytes = match frame.context("the terminal was closed")?? {
+                Message::Binary(bytes) if matches!(self.frames, Frames::Ttyd) => match bytes.first() {
+                    Some(b'0') => bytes.slice(1..),
+                    _ => continue,
+                },
                 Message::Binary(bytes) => bytes,
                 Message::Text(text) if matches!(self.frames, Frames::Plain) => text.into(),
                 Message::Close(frame) => bail!("the terminal was closed: {frame:?}"),

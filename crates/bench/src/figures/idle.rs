@@ -11,11 +11,13 @@ use crate::viewer::Viewer;
 const WATCH: Duration = Duration::from_secs(10);
 /// After the last thing that was done.
 const SETTLE: Duration = Duration::from_secs(8);
+/// Agents that print.
+const PRINTING: usize = 10;
 /// Viewers of each agent, so that no limit is met.
 const VIEWERS_EACH: usize = 10;
 
 pub(super) async fn measure(subjects: &[Subject], agents: usize, report: &mut Report) -> anyhow::Result<()> {
-    for subject in subjects.iter().filter(|subject| !matches!(subject, Subject::Limit(_))) {
+    for subject in subjects.iter().filter(|subject| subject.has_viewers()) {
         // The control plane is in the same process as the runtime.
         if matches!(subject, Subject::ControlPlane(_)) {
             continue;
@@ -50,6 +52,13 @@ async fn one(subject: &Subject, agents: usize, report: &mut Report) -> anyhow::R
     report.add(&format!("CPU of {agents} idle agents, ms/s"), subject, cpu);
     let switches = (process::context_switches(&all) - switches) as f64 / seconds;
     report.add(&format!("context switches of {agents} idle agents, 1/s"), subject, switches);
+    let quiet = memory(&all);
+    for shell in shells.iter().take(PRINTING) {
+        Viewer::connect(&shell.place).await?.command("seq -f '%099.0f' 1 3000").await?;
+    }
+    tokio::time::sleep(SETTLE).await;
+    let more = (memory(&all) - quiet) / shells.len().min(PRINTING) as f64;
+    report.add("more after 3,000 printed lines, private MB", subject, more);
     let without = memory(&all);
     let mut viewers = Vec::new();
     for shell in shells.iter().take(10) {

@@ -31,7 +31,7 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    pub(super) async fn start(programs: &Path, home: &Path) -> anyhow::Result<Self> {
+    pub(crate) async fn start(programs: &Path, home: &Path) -> anyhow::Result<Self> {
         let (profiles, workdir) = (home.join("profiles"), home.join("work"));
         std::fs::create_dir_all(&profiles)?;
         std::fs::create_dir_all(&workdir)?;
@@ -64,6 +64,11 @@ impl Stack {
             runtime: Client::runtime(&url("runtimeUrl")?, None)?,
             control_plane: Client::control_plane(&url("url")?, None)?,
         })
+    }
+
+    /// Ends the servers at once; the agents go on.
+    pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
+        Ok(self.child.kill().await?)
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -5,12 +5,14 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
 use super::Shell;
+use crate::process;
 use crate::viewer::{Frames, Place};
 
 /// How often it is asked whether it listens, 20 ms apart.
@@ -20,6 +22,16 @@ const TRIES: usize = 500;
 pub(crate) struct SandboxAgent {
     child: Child,
     address: String,
+}
+
+impl Drop for SandboxAgent {
+    /// The server goes first: it would outlive the program of Node, which ends with it.
+    fn drop(&mut self) {
+        if let Some(pid) = Pid::from_raw(self.pid().cast_signed()) {
+            // It may have ended by itself.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+    }
 }
 
 impl SandboxAgent {
@@ -45,8 +57,10 @@ impl SandboxAgent {
         bail!("sandbox-agent does not listen");
     }
 
+    /// The server itself: npm's program is one of Node, which starts it and waits.
     pub(super) fn pid(&self) -> u32 {
-        self.child.id().unwrap_or_default()
+        let started = self.child.id().unwrap_or_default();
+        process::child_of(started).unwrap_or(started)
     }
 
     pub(super) async fn shell(&self) -> anyhow::Result<Shell> {
