@@ -63,13 +63,8 @@ impl Search {
         if words.is_empty() {
             return Ok(Hits { hits: Vec::new(), next: None });
         }
-        let query = TextQuery {
-            words,
-            agent: query.agent_id.clone(),
-            kind: query.kind,
-            before: query.before,
-            limit,
-        };
+        let query =
+            TextQuery { words, agent: query.agent_id.clone(), kind: query.kind, before: query.before, limit };
         let found = self.index.search(query).await?;
         let next = (found.len() == limit).then(|| found.last().map(|last| last.number)).flatten();
         let hits = found.into_iter().map(|text| Hit {
