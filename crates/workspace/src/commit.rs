@@ -21,6 +21,8 @@ impl Workspace {
             let detail = "a merge in the workspace is not finished: have its conflicts resolved first";
             return Err(WorkspaceError::Conflict(detail.into()));
         }
+        // What stands in place of the index is written: a link would lead out of the repository.
+        drop(self.scratch_index(&git).await?);
         let identity = Identity::choose(&git, request.author.as_deref(), &self.record().name).await?;
         git.run(["add", "--all", "--", "."]).await?;
         let message = format!("--message={}", request.message);

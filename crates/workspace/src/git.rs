@@ -11,11 +11,11 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::sync::Semaphore;
 
 use crate::error::WorkspaceError;
+use crate::process::{Group, read_and_drop, read_up_to};
 
 /// How long one call may take.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -31,6 +31,8 @@ const MAX_PROGRAMS: usize = 64;
 /// Configuration of every call. It wins over that of the repository, the user and the system.
 const CONFIG: &[&str] = &[
     "core.hooksPath=/dev/null",
+    // Larger files are compared as binary ones, whatever the repository says: they would be read into memory.
+    "core.bigFileThreshold=64m",
     "core.fsmonitor=false",
     "core.quotePath=false",
     "core.pager=cat",
@@ -85,6 +87,7 @@ pub struct Git {
     /// Variables of this one beside those of every call.
     variables: Vec<(&'static str, OsString)>,
     time_limit: Duration,
+    output_limit: usize,
 }
 
 impl Git {
@@ -98,6 +101,7 @@ impl Git {
             programs_off: Vec::new(),
             variables: Vec::new(),
             time_limit: CALL_TIMEOUT,
+            output_limit: MAX_OUTPUT,
         };
         let found = git.answer(["config", "--name-only", "-z", "--get-regexp", "^(filter|merge)\\."]).await?;
         // Without a match the status is 1, and the output empty.
@@ -144,6 +148,12 @@ impl Git {
     #[must_use]
     pub(crate) fn with_time_limit(self, time_limit: Duration) -> Self {
         Self { time_limit, ..self }
+    }
+
+    /// The same with another limit than [`MAX_OUTPUT`].
+    #[must_use]
+    pub(crate) fn with_output_limit(self, output_limit: usize) -> Self {
+        Self { output_limit, ..self }
     }
 
     /// The same with an index of its own.
@@ -214,13 +224,7 @@ impl Git {
         // Never closed.
         let _turn = CALLS.acquire().await;
         let mut command = Command::new("git");
-        command.env_clear();
-        for name in PASSED_ON {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
-            }
-        }
-        command.envs(ENVIRONMENT.iter().copied());
+        set_environment(&mut command);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         for entry in CONFIG.iter().copied().chain(self.programs_off.iter().map(String::as_str)) {
             command.args(["-c", entry]);
@@ -233,19 +237,30 @@ impl Git {
         let stderr = group.0.stderr.take();
         let reading = async {
             let (stdout, stderr) =
-                tokio::join!(read_up_to(stdout, MAX_OUTPUT), read_up_to(stderr, MAX_COMPLAINT));
+                tokio::join!(read_up_to(stdout, self.output_limit), read_and_drop(stderr, MAX_COMPLAINT));
             let (stdout, is_whole) = stdout?;
             if !is_whole {
-                return Err(WorkspaceError::TooLong(MAX_OUTPUT));
+                return Err(WorkspaceError::TooLong(self.output_limit));
             }
             let status = group.0.wait().await?;
-            let complaint = String::from_utf8_lossy(&stderr?.0).trim().to_owned();
+            let complaint = String::from_utf8_lossy(&stderr?).trim().to_owned();
             Ok(Output { code: status.code(), stdout, complaint })
         };
         tokio::time::timeout(self.time_limit, reading)
             .await
             .unwrap_or(Err(WorkspaceError::Timeout(self.time_limit)))
     }
+}
+
+/// Leaves a program the variables that git has here, and no other.
+fn set_environment(command: &mut Command) {
+    command.env_clear();
+    for name in PASSED_ON {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command.envs(ENVIRONMENT.iter().copied());
 }
 
 /// What git answered.
@@ -255,33 +270,4 @@ pub(crate) struct Output {
     pub(crate) stdout: Vec<u8>,
     /// What it said on standard error.
     pub(crate) complaint: String,
-}
-
-/// Ends git and what it started, unless it has ended.
-struct Group(Child);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // None once it was waited for: the number may be somebody else's then.
-        let id = self.0.id().and_then(|id| i32::try_from(id).ok());
-        if let Some(group) = id.and_then(rustix::process::Pid::from_raw) {
-            // It may have ended by itself.
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        }
-    }
-}
-
-/// Reads up to `most` bytes. What is beyond is read and dropped for complaints only: whoever says too much to us is ended.
-async fn read_up_to(from: Option<impl AsyncRead + Unpin>, most: usize) -> std::io::Result<(Vec<u8>, bool)> {
-    let Some(mut from) = from else { return Ok((Vec::new(), true)) };
-    let mut bytes = Vec::new();
-    let limit = u64::try_from(most).unwrap_or(u64::MAX);
-    (&mut from).take(limit).read_to_end(&mut bytes).await?;
-    let mut more = [0; 1];
-    let is_whole = from.read(&mut more).await? == 0;
-    if !is_whole && most == MAX_COMPLAINT {
-        // A pipe that nobody reads would hold git up.
-        tokio::io::copy(&mut from, &mut tokio::io::sink()).await?;
-    }
-    Ok((bytes, is_whole))
 }

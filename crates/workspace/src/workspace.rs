@@ -1,6 +1,8 @@
 //! One workspace.
 
+use std::ffi::OsStr;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
@@ -48,7 +50,31 @@ impl Workspace {
             let detail = format!("`{}` is not the repository any more that it was", self.directory.display());
             return Err(WorkspaceError::Invalid(detail));
         }
+        if !self.record.is_clone && !self.is_worktree_of_its_repository(&git).await? {
+            let detail =
+                format!("`{}` is not the worktree any more that it was made as", self.directory.display());
+            return Err(WorkspaceError::Invalid(detail));
+        }
         Ok(git)
+    }
+
+    /// Whether its `.git` leads to what the repository that it was made from keeps of this very worktree. It could lead to that of a
+    /// neighbour, to the main checkout or to another repository: a commit would be made there.
+    async fn is_worktree_of_its_repository(&self, git: &Git) -> Result<bool, WorkspaceError> {
+        let common = git.line(["rev-parse", "--path-format=absolute", "--git-common-dir"]).await?;
+        let own = PathBuf::from(git.line(["rev-parse", "--absolute-git-dir"]).await?);
+        let common = PathBuf::from(common).canonicalize()?;
+        if common != self.record.git_directory.canonicalize()?
+            || own.parent().map(Path::canonicalize).transpose()? != Some(common.join("worktrees"))
+        {
+            return Ok(false);
+        }
+        // Where git finds the worktree from there, absolute or from there on.
+        let back = read_small(&own.join("gitdir"))?;
+        let back = own.join(OsStr::from_bytes(back.trim_ascii_end()));
+        let is_git = back.file_name().is_some_and(|name| name == ".git");
+        Ok(is_git
+            && back.parent().and_then(|place| place.canonicalize().ok()) == Some(self.directory.clone()))
     }
 
     /// Git with a copy of the index in which files that git does not know yet are to be added, so that they are compared as well.
@@ -66,10 +92,14 @@ impl Workspace {
     /// server is killed.
     pub(crate) async fn scratch_index(&self, git: &Git) -> Result<ScratchIndex, WorkspaceError> {
         let root = self.directory.parent().unwrap_or(&self.directory);
-        ScratchIndex::of(git, root).await
+        let scratch = ScratchIndex::of(git, root).await?;
+        git.clone().with_index(&scratch.path()).check_index().await?;
+        Ok(scratch)
     }
 }
 
+/// The longest file that [`read_small`] reads, in bytes.
+const MAX_SMALL: u64 = 8192;
 /// The largest index that is copied, in bytes.
 const MAX_INDEX: u64 = 256 << 20;
 
@@ -94,6 +124,18 @@ impl ScratchIndex {
     pub(crate) fn path(&self) -> PathBuf {
         self.directory.path().join("index")
     }
+}
+
+/// A file of an agent of a few words.
+fn read_small(path: &Path) -> std::io::Result<Vec<u8>> {
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = std::fs::File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        return Err(std::io::ErrorKind::InvalidData.into());
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_SMALL).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn copy_index(index: &Path, copy: &Path) -> Result<(), WorkspaceError> {
