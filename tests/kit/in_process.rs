@@ -7,7 +7,9 @@ use std::sync::Arc;
 use parallax_control_plane::{Config, ControlPlane, PushConfig, RuntimeSpec};
 use parallax_profile::Profiles;
 use parallax_profile::launch::DEFAULT_LOG_LIMIT;
-use parallax_runtime_core::{Environment, Keep, Policy, Repositories, RuntimeConfig, Workdirs};
+use parallax_runtime_core::{
+    Environment, Keep, Policy, Repositories, RuntimeConfig, Workdirs, WorkspacePolicy,
+};
 use parallax_runtime_local::LocalConfig;
 use parallax_service::access::AccessConfig;
 use parallax_service::serve::DEFAULT_GRACE;
@@ -46,6 +48,7 @@ impl InProcess {
                 max_agents,
                 workdirs: Workdirs::Here { default: directory.to_owned(), roots: vec![directory.to_owned()] },
                 repositories: Repositories::Any,
+                workspace_policy: WorkspacePolicy::default(),
                 environment: Environment::of(variables),
                 keep: Keep::default(),
                 log_limit: DEFAULT_LOG_LIMIT,

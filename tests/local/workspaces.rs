@@ -1,6 +1,8 @@
 //! Agents with a checkout of their own, through the front door: `parallax up`, shells, and plain git to compare with.
 
 mod hostile;
+mod pull_requests;
+mod space;
 mod teams;
 mod urls;
 

@@ -66,13 +66,25 @@ impl Resources {
     }
 }
 
-/// An amount of memory or disk space: bytes with a unit.
-fn bytes(text: &str) -> Option<u64> {
+/// An amount of memory or disk space: bytes with a unit, such as `512m`, `1.5Gi` or `2G`. None for what is no amount.
+pub fn bytes(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (amount, unit) = text.split_at(digits);
     let bytes = number(amount).zip(factor(unit)).map(|(amount, factor)| amount * factor);
     bytes.filter(|bytes| (1.0..=MAX_MEMORY).contains(bytes)).map(|bytes| bytes.round() as u64)
+}
+
+/// A number of bytes for people, with a unit.
+pub fn shown_bytes(count: u64) -> String {
+    let mut value = count as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if value < 1024.0 {
+            return if unit == "B" { format!("{count} B") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} TiB")
 }
 
 /// Digits with at most one point; no sign, no exponent.
@@ -102,6 +114,11 @@ fn factor(unit: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_for_people() {
+        assert_eq!([512, 2048, 3 << 40].map(shown_bytes), ["512 B", "2.0 KiB", "3.0 TiB"]);
+    }
 
     #[test]
     fn cpus() {

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::workspace::WorkspaceSpace;
+
 /// A kind of backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -134,6 +136,9 @@ pub struct RuntimeStatus {
     /// What is wrong with the server's disk, when something is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<StorageStatus>,
+    /// How much room the workspaces of its agents take; none where there are none, and before they were counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspaces: Option<WorkspaceSpace>,
 }
 
 /// What is wrong with a server's storage. The server goes on with what is whole.

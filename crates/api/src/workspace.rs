@@ -4,6 +4,8 @@ mod changes;
 mod check;
 mod commands;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -14,8 +16,11 @@ pub use changes::{
     ChangeCounts, Changes, Conflicts, ConflictsQuery, Diff, DiffAgainst, DiffFormat, DiffLine, DiffLineKind,
     DiffQuery, FileChange, FileDiff, Hunk,
 };
-pub use check::{MAX_COMMIT_MESSAGE, MAX_SETUP};
-pub use commands::{CommitRequest, Committed, MergeRequest, MergeStrategy, Merged, PushRequest, Pushed};
+pub use check::{MAX_COMMIT_MESSAGE, MAX_PULL_REQUEST_BODY, MAX_PULL_REQUEST_TITLE, MAX_SETUP};
+pub use commands::{
+    CommitRequest, Committed, MergeRequest, MergeStrategy, Merged, PullRequest, PullRequestRequest,
+    PushRequest, Pushed,
+};
 
 /// A checkout to make for an agent, in place of a working directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -153,9 +158,26 @@ pub struct WorkspaceEnd {
 pub struct WorkspaceList {
     /// Those there are, by id.
     pub workspaces: Vec<WorkspaceInfo>,
+    /// How much room they take together, by the name of the runtime.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub space: BTreeMap<String, WorkspaceSpace>,
     /// The runtimes of a control plane that did not answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runtimes_away: Vec<String>,
+}
+
+/// How much room the workspaces of a runtime take together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkspaceSpace {
+    /// Bytes, as last counted.
+    pub bytes: u64,
+    /// Bytes that they may take: at so many, no more workspaces are made (`RESOURCE_LIMIT`). None: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<u64>,
+    /// That they take most of it, from 80 % on, and what helps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 /// One workspace, with or without its agent.
@@ -181,6 +203,10 @@ pub struct WorkspaceInfo {
     /// Why it is worth keeping; none when it would go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What it takes on the disk, in bytes, as last counted: none before it was. Of a worktree without what it has in its
+    /// repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
     /// When it was made.
     pub created_at: Time,
 }

@@ -74,6 +74,9 @@ pub(crate) enum Command {
     Commit(changes::CommitArgs),
     /// Push what is committed in an agent's checkout
     Push(changes::PushArgs),
+    /// Push what is committed in an agent's checkout, and make a pull request of it
+    #[command(after_help = examples::PR)]
+    Pr(changes::PrArgs),
     /// Merge what is committed in an agent's checkout into a branch
     Merge(changes::MergeArgs),
     /// List agents' checkouts, or remove those in which nothing would be lost

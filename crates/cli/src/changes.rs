@@ -1,4 +1,4 @@
-//! `parallax changes`, `diff`, `conflicts`, `commit`, `push` and `merge`: what an agent did in its checkout.
+//! `parallax changes`, `diff`, `conflicts`, `commit`, `push`, `pr` and `merge`: what an agent did in its checkout.
 
 use std::io::IsTerminal;
 
@@ -6,7 +6,7 @@ use clap::Args;
 use parallax_api::Problem;
 use parallax_api::workspace::{
     Changes, CommitRequest, Diff, DiffAgainst, DiffFormat, DiffQuery, FileChange, MergeRequest,
-    MergeStrategy, PushRequest,
+    MergeStrategy, PullRequestRequest, PushRequest,
 };
 
 use crate::context::Context;
@@ -187,6 +187,48 @@ impl PushArgs {
         }
         let told = format!("{} is {}/{}", short(&pushed.commit), pushed.remote, pushed.branch);
         Ok(context.output.line(one_line(&told))?)
+    }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PrArgs {
+    /// Id, beginning of an id, or name
+    agent: String,
+    /// Title [default: the subject of the last commit]
+    #[arg(short, long, value_name = "TEXT")]
+    title: Option<String>,
+    /// Description [default: what the commits say]
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
+    body: Option<String>,
+    /// Branch to be merged into [default: the one that the checkout began with]
+    #[arg(long, value_name = "BRANCH")]
+    base: Option<String>,
+    /// It is not to be merged yet
+    #[arg(long)]
+    draft: bool,
+}
+
+impl PrArgs {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), CliError> {
+        let Context { client, output } = context;
+        let agent = find::agent(client, &self.agent).await?;
+        let Self { title, body, base, draft, .. } = self;
+        let request = PullRequestRequest { title, body, base, draft };
+        request.check()?;
+        let made = client.pull_request(&agent.id, &request).await?;
+        if output.json() {
+            return Ok(output.document(&made)?);
+        }
+        let commit = short(&made.commit);
+        let pushed = match made.pushed {
+            true => format!("pushed {commit} to origin/{}", made.branch),
+            false => format!("{commit} was at origin/{} already", made.branch),
+        };
+        output.note(&one_line(&pushed));
+        match &made.url {
+            Some(url) => Ok(output.line(one_line(url))?),
+            None => Ok(output.line(clean(&made.output))?),
+        }
     }
 }
 

@@ -98,6 +98,7 @@ async fn command(cli: Cli, output: &Output) -> Result<(), CliError> {
         Command::Conflicts(args) => args.run(&context()?).await,
         Command::Commit(args) => args.run(&context()?).await,
         Command::Push(args) => args.run(&context()?).await,
+        Command::Pr(args) => args.run(&context()?).await,
         Command::Merge(args) => args.run(&context()?).await,
         Command::Workspaces(args) => args.run(&context()?).await,
         Command::Answer(args) => args.run(&context()?).await,

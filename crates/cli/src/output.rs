@@ -8,8 +8,9 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
+pub use parallax_api::quantity::shown_bytes as bytes;
 pub use table::Table;
-pub use text::{ago, bytes, clean, one_line, span};
+pub use text::{ago, clean, one_line, span};
 
 /// The style of a piece of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

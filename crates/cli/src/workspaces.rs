@@ -2,11 +2,11 @@
 
 use clap::{Args, Subcommand};
 use parallax_api::Time;
-use parallax_api::workspace::WorkspaceInfo;
+use parallax_api::workspace::{WorkspaceInfo, WorkspaceList};
 
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{Output, Style, Table, ago, one_line};
+use crate::output::{Output, Style, Table, ago, bytes, one_line};
 
 #[derive(Args, Debug)]
 pub(crate) struct WorkspacesArgs {
@@ -30,6 +30,7 @@ impl WorkspacesArgs {
                     return Ok(output.document(&list)?);
                 }
                 note_away(&list.runtimes_away, output);
+                note_space(&list, output);
                 if list.workspaces.is_empty() {
                     output.note("no workspaces; `parallax spawn TYPE --repo DIR` makes one");
                     return Ok(());
@@ -42,7 +43,9 @@ impl WorkspacesArgs {
                     return Ok(output.document(&done)?);
                 }
                 note_away(&done.runtimes_away, output);
-                output.line(format!("{} removed, {} kept", done.removed.len(), done.kept.len()))?;
+                let freed: u64 = done.removed.iter().filter_map(|workspace| workspace.bytes).sum();
+                let freed = if freed > 0 { format!(" ({})", bytes(freed)) } else { String::new() };
+                output.line(format!("{} removed{freed}, {} kept", done.removed.len(), done.kept.len()))?;
                 match done.kept.is_empty() {
                     true => Ok(()),
                     false => Ok(table(&done.kept).print(output)?),
@@ -58,9 +61,22 @@ fn note_away(runtimes: &[String], output: &Output) {
     }
 }
 
-fn table(workspaces: &[WorkspaceInfo]) -> Table<7> {
+/// What is to be told of the room that they take: nothing where there is no limit.
+fn note_space(list: &WorkspaceList, output: &Output) {
+    for (runtime, space) in &list.space {
+        match (&space.warning, space.max_bytes) {
+            (Some(warning), _) => output.note(&one_line(&format!("{runtime}: {warning}"))),
+            (None, Some(most)) => {
+                output.note(&one_line(&format!("{runtime}: {} of {}", bytes(space.bytes), bytes(most))));
+            }
+            (None, None) => {}
+        }
+    }
+}
+
+fn table(workspaces: &[WorkspaceInfo]) -> Table<8> {
     let now = Time::now();
-    let mut table = Table::new(["AGENT", "RUNTIME", "AGE", "BRANCH", "REPOSITORY", "PATH", "STAYS"]);
+    let mut table = Table::new(["AGENT", "RUNTIME", "AGE", "SIZE", "BRANCH", "REPOSITORY", "PATH", "STAYS"]);
     for workspace in workspaces {
         let stays = match (workspace.in_use, &workspace.reason) {
             (true, _) => "in use".to_owned(),
@@ -71,6 +87,7 @@ fn table(workspaces: &[WorkspaceInfo]) -> Table<7> {
             (one_line(&workspace.name), Style::Plain),
             (one_line(&workspace.runtime), Style::Plain),
             (ago(workspace.created_at, now), Style::Plain),
+            (workspace.bytes.map_or_else(|| "-".into(), bytes), Style::Plain),
             (one_line(&workspace.branch), Style::Plain),
             (one_line(&workspace.repo), Style::Plain),
             (one_line(&workspace.path), Style::Faint),

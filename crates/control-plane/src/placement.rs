@@ -164,6 +164,7 @@ mod tests {
                 types: if state == "other" { vec![] } else { vec![claude] },
                 version: "1".into(),
                 storage: None,
+                workspaces: None,
             },
         }
     }

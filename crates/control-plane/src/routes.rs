@@ -101,6 +101,7 @@ fn agents() -> Router<App> {
         .route("/api/managed-agents/{id}/conflicts", get(calls::forward_git))
         .route("/api/managed-agents/{id}/commit", post(calls::forward_git))
         .route("/api/managed-agents/{id}/push", post(calls::forward_git))
+        .route("/api/managed-agents/{id}/pull-request", post(calls::forward_pull_request))
         .route("/api/managed-agents/{id}/merge", post(calls::forward_git))
 }
 

@@ -137,6 +137,7 @@ impl Runtime {
             types: vec![],
             version: String::new(),
             storage: None,
+            workspaces: None,
         };
         let health_tx = watch::Sender::new(HealthSnapshot { status, reachable: false, at: None });
         Ok(Self { spec, client, health_tx, recheck_requested: Notify::new() })

@@ -39,4 +39,4 @@ pub use host_program::find_host_program;
 pub use packed_files::PackedFiles;
 pub use policy::Policy;
 pub use run::run;
-pub use server::{Environment, Keep, Repositories, RuntimeConfig, RuntimeServer, Workdirs};
+pub use server::{Environment, Keep, Repositories, RuntimeConfig, RuntimeServer, Workdirs, WorkspacePolicy};

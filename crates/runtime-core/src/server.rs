@@ -27,6 +27,7 @@ mod suspensions;
 mod undoing;
 mod viewing;
 mod workdir;
+mod workspace_space;
 mod workspaces;
 
 use std::sync::{Arc, Mutex};
@@ -44,7 +45,7 @@ use parallax_service::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use utoipa::openapi::OpenApi;
 
-pub use config::{DEFAULT_MAX_AGENTS, Keep, RuntimeConfig};
+pub use config::{DEFAULT_MAX_AGENTS, Keep, RuntimeConfig, WorkspacePolicy};
 pub use environment::Environment;
 pub use repositories::Repositories;
 pub use workdir::Workdirs;
@@ -58,6 +59,7 @@ use registry::Registry;
 use routes::App;
 use suspensions::Suspensions;
 use undoing::Undoing;
+use workspace_space::Space;
 
 /// A runtime server that is ready to serve: its agents are adopted and followed.
 pub struct RuntimeServer {
@@ -90,6 +92,7 @@ impl RuntimeServer {
             table: stores.agents,
             storage: stores.health,
             workspaces: workspaces::open(&config).context("failed to open the workspaces")?,
+            space: Arc::new(Space::new(config.workspace_policy.max_bytes)),
             ending: Mutex::default(),
             health: HealthCache::default(),
             metrics: RuntimeMetrics::new(&metrics),
@@ -99,11 +102,13 @@ impl RuntimeServer {
             undoing: Undoing::default(),
         });
         metrics::register_collector(&metrics, core.registry.clone());
+        workspace_space::register_collector(&metrics, &core);
         core.backend.register_metrics(&metrics);
         core.adopt().await.context("failed to take over the agents of the last server")?;
         core.start_purging();
         core.watch_backend();
         core.watch_suspended();
+        core.watch_space();
         let (router, document) = routes::router(App { core, idempotency });
         Ok(Self { router: middleware::with_middleware(router, access, &metrics), document, shutdown })
     }

@@ -196,6 +196,7 @@ impl KubernetesConfig {
                 max_agents: 100,
                 workdirs: workdirs(),
                 repositories: parallax_runtime_core::Repositories::default(),
+                workspace_policy: parallax_runtime_core::WorkspacePolicy::default(),
                 environment: parallax_runtime_core::Environment::default(),
                 keep: parallax_runtime_core::Keep::default(),
                 log_limit: 0,

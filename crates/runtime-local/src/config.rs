@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use parallax_api::runtime::RuntimeKind;
-use parallax_runtime_core::args::flags_or_file;
+use parallax_runtime_core::args::{CommandWords, flags_or_file, workspace_policy};
 use parallax_runtime_core::policy::{Amount, NoPlace, PolicySection, PolicyTraits};
 use parallax_runtime_core::{
     Environment, Policy, Repositories, RuntimeConfig, RuntimeServer, Workdirs, find_host_program,
@@ -29,6 +29,15 @@ pub struct LocalArgs {
     /// Host (or HOST:PORT) that repositories may be cloned from; repeatable [default: any]
     #[arg(long, value_name = "HOST")]
     pub allow_repo_host: Vec<String>,
+    /// Bytes that the checkouts of agents may take together, such as 20Gi: then no more are made [default: no limit]
+    #[arg(long, value_name = "BYTES")]
+    pub workspaces_max_bytes: Option<String>,
+    /// Command that makes pull requests: words with {branch}, {base}, {title}, {body}, {body-file}, {repo}, {draft:WORD}; no shell
+    #[arg(long, env = "PARALLAX_PULL_REQUEST_COMMAND", value_name = "WORDS")]
+    pub pull_request_command: Option<CommandWords>,
+    /// Variable of this server that this command gets; repeatable [default: those of gh and glab]
+    #[arg(long, value_name = "NAME")]
+    pub pull_request_env: Vec<String>,
     /// The agent host's program [default: beside this one, then on the PATH]
     #[arg(long, env = "PARALLAX_AGENT_HOST", value_name = "FILE")]
     pub agent_host: Option<PathBuf>,
@@ -44,12 +53,24 @@ impl LocalArgs {
     /// These flags, and what the configuration file says where they say nothing.
     #[must_use]
     pub fn or(self, file: Self) -> Self {
-        let Self { allow_workdir, allow_repo_host, agent_host, policy, classes: _ } = self;
+        let Self {
+            allow_workdir,
+            allow_repo_host,
+            workspaces_max_bytes,
+            pull_request_command,
+            pull_request_env,
+            agent_host,
+            policy,
+            classes: _,
+        } = self;
         Self {
             policy: PolicySection { rules: policy.rules.or(file.policy.rules), place: NoPlace {} },
             classes: file.classes,
             allow_workdir: flags_or_file(allow_workdir, file.allow_workdir),
             allow_repo_host: flags_or_file(allow_repo_host, file.allow_repo_host),
+            workspaces_max_bytes: workspaces_max_bytes.or(file.workspaces_max_bytes),
+            pull_request_command: pull_request_command.or(file.pull_request_command),
+            pull_request_env: flags_or_file(pull_request_env, file.pull_request_env),
             agent_host: agent_host.or(file.agent_host),
         }
     }
@@ -70,7 +91,16 @@ impl LocalConfig {
     /// # Errors
     /// When there is no agent host to run, a profile is not valid, or this directory cannot be found.
     pub fn resolve(settings: &Settings, args: LocalArgs) -> anyhow::Result<Self> {
-        let LocalArgs { allow_workdir, allow_repo_host, agent_host, policy, classes } = args;
+        let LocalArgs {
+            allow_workdir,
+            allow_repo_host,
+            workspaces_max_bytes,
+            pull_request_command,
+            pull_request_env,
+            agent_host,
+            policy,
+            classes,
+        } = args;
         // Processes of this machine are held to times only, by their hosts.
         let traits = PolicyTraits { holds: &Amount::TIMES, ..PolicyTraits::default() };
         let default = env::current_dir().context("failed to find the directory this was started in")?;
@@ -79,9 +109,17 @@ impl LocalConfig {
         let variables = env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let workdirs = Workdirs::Here { default, roots };
+        let environment = Environment::of(variables);
+        let workspace_policy = workspace_policy(
+            workspaces_max_bytes.as_deref(),
+            pull_request_command.as_ref(),
+            &pull_request_env,
+            &environment,
+        )?;
         Ok(Self {
             runtime: RuntimeConfig {
-                environment: Environment::of(variables),
+                environment,
+                workspace_policy,
                 policy: Policy::new(&policy, &classes, traits)?,
                 // Agents here reach what the server reaches.
                 repositories: match allow_repo_host.as_slice() {

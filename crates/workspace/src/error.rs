@@ -30,6 +30,35 @@ pub enum WorkspaceError {
     /// There is no program `git`.
     #[error("the program `git` cannot be started: {0}")]
     NoGit(io::Error),
+    /// The operator has configured no command for this.
+    #[error("{0}")]
+    Unconfigured(String),
+    /// The configured command cannot be started.
+    #[error("the configured program `{program}` cannot be started: {cause}")]
+    NoProgram {
+        /// Which one.
+        program: String,
+        /// Why.
+        cause: io::Error,
+    },
+    /// The configured command failed.
+    #[error("`{program}` failed{}: {output}", .code.map_or_else(|| ", killed".into(), |code| format!(" with code {code}")))]
+    CommandFailed {
+        /// Which one.
+        program: String,
+        /// Its exit code; none when it was killed.
+        code: Option<i32>,
+        /// What it said.
+        output: String,
+    },
+    /// The configured command took too long.
+    #[error("`{program}` took longer than {} seconds; it may have done its work all the same", .limit.as_secs())]
+    CommandTimeout {
+        /// Which one.
+        program: String,
+        /// How long it may take.
+        limit: Duration,
+    },
     /// The file system.
     #[error("failed to use the workspace's files")]
     Io(#[from] io::Error),

@@ -263,6 +263,15 @@ fn set_environment(command: &mut Command) {
     command.envs(ENVIRONMENT.iter().copied());
 }
 
+/// The same for a program that may run git itself: it has the configuration of every call, too.
+pub(crate) fn set_environment_with_configuration(command: &mut Command) {
+    set_environment(command);
+    for (number, (key, value)) in CONFIG.iter().filter_map(|entry| entry.split_once('=')).enumerate() {
+        command.env(format!("GIT_CONFIG_KEY_{number}"), key).env(format!("GIT_CONFIG_VALUE_{number}"), value);
+    }
+    command.env("GIT_CONFIG_COUNT", CONFIG.len().to_string());
+}
+
 /// What git answered.
 pub(crate) struct Output {
     /// Its exit code; none when it was killed.

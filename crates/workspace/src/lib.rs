@@ -3,12 +3,13 @@
 //! [`Workspaces`] makes and ends checkouts, outside of the repositories: worktrees of repositories on this machine, and clones (`clone`, from
 //! a URL by `remote`, with `credentials`). A [`Workspace`] says what was
 //! changed in it ([`Workspace::changes`], [`Workspace::diff`], [`Workspaces::conflicts`]), and hands it on
-//! ([`Workspace::commit`], [`Workspaces::push`], [`Workspaces::merge`]). Everything is done by the `git` program, through
+//! ([`Workspace::commit`], [`Workspaces::push`], [`Workspaces::pull_request`], [`Workspaces::merge`]). Everything is done by the `git` program, through
 //! [`git`]: with a fixed configuration, in bounded time and with bounded output. What a repository holds (hooks, filters,
 //! attributes, names of files) is hostile input, and runs nothing here.
 
 pub mod changes;
 mod clone;
+mod command_template;
 mod commit;
 mod conflicts;
 mod credentials;
@@ -21,19 +22,24 @@ mod identity;
 mod index_names;
 mod merge;
 mod process;
+mod pull_request;
 mod push;
 mod record;
 mod refs;
 pub mod remote;
 mod scratch;
+mod size;
 mod status;
 mod workspace;
 mod workspaces;
 
+pub use command_template::CommandTemplate;
 pub use conflicts::Other;
 pub use credentials::Credentials;
 pub use error::WorkspaceError;
 pub use finish::Outcome;
+pub use pull_request::PullRequestCommand;
 pub use record::Record;
+pub use size::Size;
 pub use workspace::Workspace;
 pub use workspaces::{CloneOptions, NewWorkspace, Workspaces};

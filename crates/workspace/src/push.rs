@@ -26,6 +26,15 @@ impl Workspaces {
     /// `Invalid` when there is no such remote, `Conflict` when no branch was named and another than the workspace's own is checked
     /// out, otherwise what git says.
     pub async fn push(&self, workspace: &Workspace, request: &PushRequest) -> Result<Pushed, WorkspaceError> {
+        self.deliver(workspace, request).await.map(|delivery| delivery.pushed)
+    }
+
+    /// The same, with what else is known then.
+    pub(crate) async fn deliver(
+        &self,
+        workspace: &Workspace,
+        request: &PushRequest,
+    ) -> Result<Delivery, WorkspaceError> {
         let own = workspace.git().await?;
         let commit = own.head().await?;
         let branch = match &request.branch {
@@ -51,19 +60,31 @@ impl Workspaces {
         };
         let scratch = Scratch::make(self.root(), &workspace.record().git_directory).await?;
         let target = format!("{}{commit}:refs/heads/{branch}", if request.force { "+" } else { "" });
-        let mut args = vec!["push", "--quiet", "--no-verify", "--no-signed"];
+        let mut args = vec!["push", "--porcelain", "--no-verify", "--no-signed"];
         if is_here {
             args.push(RECEIVE_HERE);
         }
         args.extend(["--", &url, &target]);
-        reaching(scratch.git().clone(), askpass.as_ref()).run(args).await?;
+        let told = reaching(scratch.git().clone(), askpass.as_ref()).run(args).await?;
         // As a push of the repository itself would have noted.
         let noted = format!("refs/remotes/{remote}/{branch}");
         if !git.succeeds(["update-ref", &noted, &commit]).await? {
             tracing::warn!(agent.id = %workspace.record().id, "what was pushed could not be noted");
         }
-        Ok(Pushed { remote: remote.to_owned(), branch, commit })
+        // `=`: it was there already.
+        let is_news = !told.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"=\t"));
+        let pushed = Pushed { remote: remote.to_owned(), branch, commit };
+        Ok(Delivery { pushed, url, is_news })
     }
+}
+
+/// A push, and what it found.
+pub(crate) struct Delivery {
+    pub(crate) pushed: Pushed,
+    /// Where it was pushed to.
+    pub(crate) url: String,
+    /// Whether the remote did not have it already.
+    pub(crate) is_news: bool,
 }
 
 /// The branch that was made for the workspace, if it is checked out. What the agent switched to may be `main`: nobody chose that.

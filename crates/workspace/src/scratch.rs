@@ -1,7 +1,7 @@
 //! A repository of ours that borrows the objects of another: what is computed in it changes nothing there, and the
 //! configuration of the other, which agents can write, says nothing in it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -84,6 +84,16 @@ impl Scratch {
         let format = format!("--object-format={format}");
         scratch.git.run(["init", "--quiet", "--bare", "--template=", &format]).await?;
         Ok(scratch)
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Every place that objects are borrowed from, as git lists them in a variable.
+    pub(crate) fn lenders(&self) -> &OsStr {
+        &self.lenders
     }
 
     /// Git in it.

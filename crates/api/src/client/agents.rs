@@ -18,7 +18,7 @@ use crate::runtime::{RuntimeList, RuntimeStatus, StorageStatus};
 use crate::terminal::{InputRequest, Screen};
 use crate::workspace::{
     Changes, CommitRequest, Committed, Conflicts, ConflictsQuery, DiffQuery, MergeRequest, Merged,
-    PushRequest, Pushed, WorkspaceCleanup, WorkspaceList,
+    PullRequest, PullRequestRequest, PushRequest, Pushed, WorkspaceCleanup, WorkspaceList,
 };
 use crate::{Agent, AgentId, Message, Problem, SendRequest, SendResponse, SpawnRequest};
 
@@ -26,6 +26,8 @@ use crate::{Agent, AgentId, Message, Problem, SendRequest, SendResponse, SpawnRe
 const SPAWN_TIMEOUT: Duration = Duration::from_secs(300);
 /// Git may have much to read, or somebody far away to ask.
 const GIT_TIMEOUT: Duration = Duration::from_secs(180);
+/// A pull request is a push, and a command that asks somebody far away.
+const PULL_REQUEST_TIMEOUT: Duration = Duration::from_secs(320);
 /// A restart stops and starts.
 const RESTART_TIMEOUT: Duration = Duration::from_secs(120);
 /// A resume starts a host, which may take as long as a spawn.
@@ -204,6 +206,16 @@ impl Client {
     /// `POST …/:id/push`: pushes what is committed in its workspace.
     pub async fn push(&self, id: &AgentId, request: &PushRequest) -> Result<Pushed, Problem> {
         self.fetch(self.agent(Method::POST, id, "/push").json(request).timeout(GIT_TIMEOUT)).await
+    }
+
+    /// `POST …/:id/pull-request`: pushes what is committed in its workspace, and makes a pull request of it.
+    pub async fn pull_request(
+        &self,
+        id: &AgentId,
+        request: &PullRequestRequest,
+    ) -> Result<PullRequest, Problem> {
+        let call = self.agent(Method::POST, id, "/pull-request").json(request);
+        self.fetch(call.timeout(PULL_REQUEST_TIMEOUT)).await
     }
 
     /// `POST …/:id/merge`: merges what is committed in its workspace into a branch.

@@ -1,8 +1,8 @@
 //! What a workspace request may say, wherever it goes.
 
 use super::{
-    CommitRequest, MergeRequest, PushRequest, WorkspaceCredentials, WorkspaceKeep, WorkspaceMode,
-    WorkspaceRequest,
+    CommitRequest, MergeRequest, PullRequestRequest, PushRequest, WorkspaceCredentials, WorkspaceKeep,
+    WorkspaceMode, WorkspaceRequest,
 };
 use crate::Problem;
 use crate::text::is_plain;
@@ -11,6 +11,10 @@ use crate::text::is_plain;
 pub const MAX_SETUP: usize = 16 * 1024;
 /// The longest message of a commit, in bytes.
 pub const MAX_COMMIT_MESSAGE: usize = 64 * 1024;
+/// The longest title of a pull request, in bytes.
+pub const MAX_PULL_REQUEST_TITLE: usize = 256;
+/// The longest description of a pull request, in bytes.
+pub const MAX_PULL_REQUEST_BODY: usize = 64 * 1024;
 /// The longest author, in bytes.
 const MAX_WORD: usize = 253;
 /// The longest path or URL of a repository, in bytes: as long as a path of the system.
@@ -101,6 +105,19 @@ impl PushRequest {
     pub fn check(&self) -> Result<(), Problem> {
         self.remote.iter().try_for_each(|text| named("remote", text, MAX_BRANCH))?;
         self.branch.iter().try_for_each(|text| named("branch", text, MAX_BRANCH))
+    }
+}
+
+impl PullRequestRequest {
+    /// Fails with `VALIDATION_ERROR` naming the field.
+    pub fn check(&self) -> Result<(), Problem> {
+        self.title.iter().try_for_each(|text| named("title", text, MAX_PULL_REQUEST_TITLE))?;
+        self.base.iter().try_for_each(|text| named("base", text, MAX_BRANCH))?;
+        if self.body.as_ref().is_some_and(|body| body.len() > MAX_PULL_REQUEST_BODY || body.contains('\0')) {
+            let detail = format!("a description has at most {MAX_PULL_REQUEST_BODY} bytes, none of them NUL");
+            return Err(Problem::invalid("body", detail));
+        }
+        Ok(())
     }
 }
 

@@ -149,6 +149,7 @@ async fn ready(State(agents): State<Arc<Agents>>) -> Json<RuntimeStatus> {
         classes: Vec::new(),
         version: env!("CARGO_PKG_VERSION").into(),
         storage: None,
+        workspaces: None,
     })
 }
 

@@ -55,6 +55,12 @@ Examples:
   parallax push developer
   parallax merge developer next --strategy squash";
 
+pub(super) const PR: &str = "\
+Examples:
+  parallax pr developer
+  parallax pr developer --title \"Fix the login\" --base main --draft
+  parallax up --pull-request-command \"gh pr create --repo={repo} --head={branch} --base={base} --title={title} --body-file={body-file} {draft:--draft}\"";
+
 pub(super) const WORKSPACES: &str = "\
 Examples:
   parallax workspaces

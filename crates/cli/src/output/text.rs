@@ -56,18 +56,6 @@ pub fn span(duration: Duration) -> String {
     }
 }
 
-/// A number of bytes with a unit.
-pub fn bytes(count: u64) -> String {
-    let mut value = count as f64;
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        if value < 1024.0 {
-            return if unit == "B" { format!("{count} B") } else { format!("{value:.1} {unit}") };
-        }
-        value /= 1024.0;
-    }
-    format!("{value:.1} TiB")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +83,5 @@ mod tests {
         {
             assert_eq!(ago(at(0), at(seconds)), shown);
         }
-        assert_eq!([bytes(512), bytes(2048), bytes(3 << 40)], ["512 B", "2.0 KiB", "3.0 TiB"]);
     }
 }

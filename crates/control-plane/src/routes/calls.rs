@@ -20,6 +20,9 @@ const RESUME_TIME: Duration = Duration::from_secs(300);
 /// How much longer than other calls one of git may take: some of its own calls follow each other.
 const GIT_TIME: Duration = Duration::from_secs(150);
 
+/// How much longer than other calls a pull request may take: git pushes, then a command asks somebody far away.
+const PULL_REQUEST_TIME: Duration = Duration::from_secs(270);
+
 /// A call that takes no longer than any other.
 pub async fn forward(State(app): State<App>, Forwarded { id, call }: Forwarded) -> Result<Response, Problem> {
     proxy(&app, &id, call).await
@@ -31,6 +34,14 @@ pub async fn forward_git(
     Forwarded { id, call }: Forwarded,
 ) -> Result<Response, Problem> {
     proxy(&app, &id, call.taking(GIT_TIME)).await
+}
+
+/// The same for a pull request.
+pub async fn forward_pull_request(
+    State(app): State<App>,
+    Forwarded { id, call }: Forwarded,
+) -> Result<Response, Problem> {
+    proxy(&app, &id, call.taking(PULL_REQUEST_TIME)).await
 }
 
 /// The same for a call whose response is the agent.

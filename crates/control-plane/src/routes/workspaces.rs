@@ -18,7 +18,11 @@ pub async fn list(State(app): State<App>) -> Result<Json<WorkspaceList>, Problem
     let mut all = WorkspaceList::default();
     for (runtime, list) in ask_all(&app, |client| async move { client.workspaces().await }).await {
         match list? {
-            Some(list) => all.workspaces.extend(named(&runtime, list.workspaces)),
+            Some(list) => {
+                let space = list.space.into_values().next();
+                all.space.extend(space.map(|space| (runtime.name().to_owned(), space)));
+                all.workspaces.extend(named(&runtime, list.workspaces));
+            }
             None => all.runtimes_away.push(runtime.name().to_owned()),
         }
     }

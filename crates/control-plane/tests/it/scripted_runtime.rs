@@ -70,6 +70,7 @@ impl ScriptedRuntime {
             types: vec![claude],
             version: "1".into(),
             storage: None,
+            workspaces: None,
         };
         let script = Arc::new(Script {
             agents: Mutex::default(),

@@ -43,6 +43,7 @@ impl RuntimeCore {
             // Before the look: what happens while it lasts, it may have missed. What it finds is a change itself, so there is one
             // look more.
             agent_rx.mark_unchanged();
+            self.space.changed(&entry.agent());
             let began = Instant::now();
             match self.changes(entry.id()).await {
                 Ok(changes) => self.tell_changes(entry, (&changes).into()).await,

@@ -9,6 +9,7 @@ use parallax_profile::Profiles;
 use parallax_profile::launch::DEFAULT_LOG_LIMIT;
 use parallax_service::access::AccessConfig;
 use parallax_service::args::Settings;
+use parallax_workspace::PullRequestCommand;
 
 use super::environment::Environment;
 use super::repositories::Repositories;
@@ -33,6 +34,8 @@ pub struct RuntimeConfig {
     pub workdirs: Workdirs,
     /// From where repositories may be cloned.
     pub repositories: Repositories,
+    /// How much room checkouts of agents may take, and what makes pull requests of them.
+    pub workspace_policy: WorkspacePolicy,
     /// What agents may get of the variables of the server. What a request asks for wins.
     pub environment: Environment,
     /// How long ended agents stay readable.
@@ -59,6 +62,7 @@ impl RuntimeConfig {
             max_agents: settings.max_agents.unwrap_or(DEFAULT_MAX_AGENTS),
             workdirs,
             repositories: Repositories::default(),
+            workspace_policy: WorkspacePolicy::default(),
             environment: Environment::default(),
             keep: Keep::default(),
             log_limit: DEFAULT_LOG_LIMIT,
@@ -66,6 +70,15 @@ impl RuntimeConfig {
             access: settings.access(),
         })
     }
+}
+
+/// What an operator says about checkouts of agents.
+#[derive(Clone, Debug, Default)]
+pub struct WorkspacePolicy {
+    /// Bytes that they may take together: at so many, no more are made. None: as the disk has room.
+    pub max_bytes: Option<u64>,
+    /// What makes pull requests; none: nothing does.
+    pub pull_requests: Option<PullRequestCommand>,
 }
 
 /// How long ended agents stay readable.

@@ -27,6 +27,7 @@ use super::metrics::RuntimeMetrics;
 use super::registry::{Entry, HostState, Registry};
 use super::suspensions::Suspensions;
 use super::undoing::Undoing;
+use super::workspace_space::Space;
 use crate::backend::{AgentBackend, Usage};
 use crate::host::{HostAnswer, HostClient};
 
@@ -46,6 +47,8 @@ pub(super) struct RuntimeCore {
     pub(super) storage: StorageHealth,
     /// Where agents work in directories of this machine.
     pub(super) workspaces: Option<Workspaces>,
+    /// How much room these take.
+    pub(super) space: Arc<Space>,
     /// Agents that have ended and may not be shown so yet: they hold no workspace.
     pub(super) ending: Mutex<HashSet<AgentId>>,
     pub(super) archive: Archive,
@@ -272,6 +275,7 @@ impl RuntimeCore {
             classes: self.config.policy.classes(),
             version: env!("CARGO_PKG_VERSION").into(),
             storage: self.storage.status(),
+            workspaces: self.space.shown(),
         }
     }
 

@@ -104,6 +104,7 @@ fn agents() -> Router<App> {
         .route("/api/agents/{id}/conflicts", get(workspaces::conflicts))
         .route("/api/agents/{id}/commit", post(workspaces::commit))
         .route("/api/agents/{id}/push", post(workspaces::push))
+        .route("/api/agents/{id}/pull-request", post(workspaces::pull_request))
         .route("/api/agents/{id}/merge", post(workspaces::merge))
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt};
 use parallax_api::workspace::{
     AgentWorkspace, Changes, CommitRequest, Committed, Conflicts, ConflictsQuery, DiffQuery, MergeRequest,
-    Merged, PushRequest, Pushed, WorkspaceCleanup, WorkspaceEnd, WorkspaceInfo, WorkspaceKeep, WorkspaceList,
-    WorkspaceMode, WorkspaceRequest,
+    Merged, PullRequest, PullRequestRequest, PushRequest, Pushed, WorkspaceCleanup, WorkspaceEnd,
+    WorkspaceInfo, WorkspaceKeep, WorkspaceList, WorkspaceMode, WorkspaceRequest,
 };
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, Time};
 use parallax_profile::Launch;
@@ -62,6 +62,7 @@ impl RuntimeCore {
             launch.agent.workspace = Some(shown(&joined, Some(id.clone())));
             return Ok(());
         }
+        self.check_space().await?;
         let url = asked.is_remote().then(|| asked.repo.clone());
         let repository = match url {
             Some(_) => PathBuf::new(),
@@ -85,6 +86,7 @@ impl RuntimeCore {
             clone,
         };
         let made = self.workspaces()?.create(&new).await.map_err(problem)?;
+        self.space.made();
         launch.agent.workspace = Some(shown(&made, None));
         Ok(())
     }
@@ -102,7 +104,7 @@ impl RuntimeCore {
             }
         }
         match workspaces.finish(id.as_str(), keep).await {
-            Ok(Outcome::Removed) => {}
+            Ok(Outcome::Removed) => self.space.removed(id.as_str()),
             Ok(Outcome::Kept(reason)) => {
                 tracing::warn!(agent.id = %id, reason, "the workspace of a failed spawn is kept");
             }
@@ -130,7 +132,10 @@ impl RuntimeCore {
             }
         };
         let reason = match tokio::time::timeout(END_TIMEOUT, end).await {
-            Ok(Ok(Outcome::Removed)) => None,
+            Ok(Ok(Outcome::Removed)) => {
+                self.space.removed(id);
+                None
+            }
             Ok(Ok(Outcome::Kept(reason))) => Some(reason),
             Ok(Err(error)) => Some(unseen(&error)),
             Err(_) => Some("it could not be looked at in time".into()),
@@ -179,6 +184,21 @@ impl RuntimeCore {
         self.workspaces()?.push(&self.workspace(id)?, request).await.map_err(problem)
     }
 
+    /// Pushes, and has the configured command make a pull request.
+    pub(super) async fn pull_request(
+        &self,
+        id: &AgentId,
+        request: &PullRequestRequest,
+    ) -> Result<PullRequest, Problem> {
+        request.check()?;
+        let workspace = self.workspace(id)?;
+        let Some(command) = &self.config.workspace_policy.pull_requests else {
+            let detail = "no command for pull requests is configured: start the runtime with --pull-request-command (docs/workspaces.md has those for gh and glab)";
+            return Err(problem(WorkspaceError::Unconfigured(detail.into())));
+        };
+        self.workspaces()?.pull_request(&workspace, request, command).await.map_err(problem)
+    }
+
     pub(super) async fn merge(&self, id: &AgentId, request: &MergeRequest) -> Result<Merged, Problem> {
         request.check()?;
         self.workspaces()?.merge(&self.workspace(id)?, request).await.map_err(problem)
@@ -197,7 +217,12 @@ impl RuntimeCore {
             info
         });
         let looked_at = stream::iter(looked_at).buffered(AT_ONCE).collect().await;
-        Ok(WorkspaceList { workspaces: looked_at, runtimes_away: Vec::new() })
+        let space = self.space.shown().map(|space| (self.config.name.clone(), space));
+        Ok(WorkspaceList {
+            workspaces: looked_at,
+            space: space.into_iter().collect(),
+            runtimes_away: Vec::new(),
+        })
     }
 
     /// Ends the workspaces of agents that have ended, as each was asked for.
@@ -211,7 +236,10 @@ impl RuntimeCore {
                 continue;
             }
             match workspaces.finish_seen(workspace.record()).await {
-                Ok(Outcome::Removed) => done.removed.push(info),
+                Ok(Outcome::Removed) => {
+                    self.space.removed(info.id.as_str());
+                    done.removed.push(info);
+                }
                 Ok(Outcome::Kept(reason)) => {
                     info.reason = Some(reason);
                     done.kept.push(info);
@@ -222,6 +250,7 @@ impl RuntimeCore {
                 }
             }
         }
+        self.forget_reclaimable().await;
         Ok(done)
     }
 
@@ -238,6 +267,7 @@ impl RuntimeCore {
             path: workspace.directory().display().to_string(),
             keep: record.keep,
             reason: None,
+            bytes: self.space.of(&record.id),
             created_at: record.created_at,
         }
     }
@@ -253,7 +283,7 @@ impl RuntimeCore {
     }
 
     /// Whether an agent works in it that has not ended.
-    async fn is_in_use(&self, record: &Record) -> bool {
+    pub(super) async fn is_in_use(&self, record: &Record) -> bool {
         let begun = record.joined_at.unwrap_or(record.created_at);
         let age = Time::now().as_millis().saturating_sub(begun.as_millis());
         let ending = self.ending.lock().expect("nothing panics while it is locked").clone();
@@ -324,11 +354,20 @@ pub(super) fn problem(error: WorkspaceError) -> Problem {
         WorkspaceError::NotFound(_) => Problem::new(Code::NotFound, said),
         WorkspaceError::Unmergeable(files) => Problem::new(Code::Conflict, said).with("files", files),
         WorkspaceError::Conflict(_) | WorkspaceError::Refused(_) => Problem::new(Code::Conflict, said),
-        WorkspaceError::Timeout(_) => Problem::new(Code::Timeout, said),
+        WorkspaceError::Timeout(_) | WorkspaceError::CommandTimeout { .. } => {
+            Problem::new(Code::Timeout, said)
+        }
         WorkspaceError::TooLong(_) => Problem::new(Code::PayloadTooLarge, said),
         WorkspaceError::NoGit(_) => Problem::new(Code::CliNotFound, said)
             .with("program", "git")
             .with("install", "install git 2.39 or newer on the runtime's machine"),
+        WorkspaceError::Unconfigured(_) => unsupported("pullRequest", &said),
+        WorkspaceError::NoProgram { program, .. } => {
+            Problem::new(Code::CliNotFound, said).with("program", program)
+        }
+        WorkspaceError::CommandFailed { output, code, .. } => {
+            Problem::new(Code::Conflict, said).with("output", output).with("exitCode", code)
+        }
         WorkspaceError::Io(cause) => Problem::internal(format!("{said}: {cause}")),
     }
 }

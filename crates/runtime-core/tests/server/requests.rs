@@ -140,6 +140,7 @@ async fn the_server_describes_itself() {
         ("/api/agents/{id}/diff", vec!["get"]),
         ("/api/agents/{id}/conflicts", vec!["get"]),
         ("/api/agents/{id}/commit", vec!["post"]),
+        ("/api/agents/{id}/pull-request", vec!["post"]),
         ("/api/agents/{id}/push", vec!["post"]),
         ("/api/agents/{id}/merge", vec!["post"]),
         ("/api/workspaces", vec!["get"]),

@@ -8,7 +8,7 @@ use parallax_api::client::{Client, EventStream, EventsOptions, Retry};
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Event, SpawnRequest};
 use parallax_profile::{Profile, Profiles};
 use parallax_runtime_core::{
-    Environment, Keep, Policy, Repositories, RuntimeConfig, RuntimeServer, Workdirs,
+    Environment, Keep, Policy, Repositories, RuntimeConfig, RuntimeServer, Workdirs, WorkspacePolicy,
 };
 use parallax_service::access::AccessConfig;
 use parallax_service::shutdown::Shutdown;
@@ -52,6 +52,7 @@ impl TestServer {
             max_agents: 10,
             workdirs: Workdirs::Here { default: root.clone(), roots: vec![root] },
             repositories: Repositories::default(),
+            workspace_policy: WorkspacePolicy::default(),
             environment: Environment::of([("PATH".into(), "/bin".into()), ("SECRET".into(), "s".into())]),
             keep: Keep::default(),
             log_limit: 1 << 20,

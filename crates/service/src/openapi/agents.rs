@@ -10,7 +10,7 @@ use parallax_api::observe::{Logs, LogsQuery, Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::workspace::{
     Changes, CommitRequest, Committed, Conflicts, ConflictsQuery, Diff, DiffQuery, MergeRequest, Merged,
-    PushRequest, Pushed,
+    PullRequest, PullRequestRequest, PushRequest, Pushed,
 };
 use parallax_api::{Agent, Problem, SendRequest, SendResponse, SpawnRequest};
 use utoipa::OpenApi as _;
@@ -63,6 +63,7 @@ pub fn paths(prefix: &str) -> Vec<String> {
     conflicts,
     commit,
     push,
+    pull_request,
     merge,
     files,
     file,
@@ -296,6 +297,18 @@ fn commit() {}
     responses((status = 200, description = "What was pushed", body = Pushed), (status = "4XX", body = Problem), (status = "5XX", body = Problem))
 )]
 fn push() {}
+
+/// Push the commit that is checked out in the workspace to `origin`, unless it is there, and have the command that the runtime's operator
+/// configured make a pull request of it.
+///
+/// 422 `UNSUPPORTED` where none is configured; 409 with its `output` and `exitCode` when it fails.
+#[utoipa::path(
+    post, path = "/api/agents/{id}/pull-request", tag = "workspaces",
+    params(("id" = String, Path, description = "The agent's id")),
+    request_body = Option<PullRequestRequest>,
+    responses((status = 200, description = "The pull request", body = PullRequest), (status = "4XX", body = Problem), (status = "5XX", body = Problem))
+)]
+fn pull_request() {}
 
 /// Merge what is committed in the workspace into a branch of its repository that is checked out nowhere.
 ///

@@ -1604,6 +1604,32 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /** @description A pull request, as the configured command told of it. */
+        PullRequest: {
+            /** @description The branch that it is to be merged into. */
+            base: string;
+            /** @description The branch that is to be merged. */
+            branch: string;
+            /** @description The commit that the branch is at. */
+            commit: string;
+            /** @description What the command printed, at most 64 KiB of it. */
+            output: string;
+            /** @description Whether that had to be pushed first. */
+            pushed: boolean;
+            /** @description Where it is: the first `http` or `https` URL that the command printed; none when it printed none. */
+            url?: string | null;
+        };
+        /** @description Pushes what is committed in a workspace, and asks that it be merged where it was pushed to. */
+        PullRequestRequest: {
+            /** @description The branch to be merged into. Default: the one that the workspace began with. */
+            base?: string | null;
+            /** @description The description. Default: what the commits say. */
+            body?: string | null;
+            /** @description That it is not to be merged yet. */
+            draft?: boolean;
+            /** @description The title. Default: the subject of the last commit. */
+            title?: string | null;
+        };
         /** @description A device that is told. */
         PushDevice: {
             /** @description Since when. */
@@ -1769,6 +1795,7 @@ export interface components {
             types: components["schemas"]["TypeInfo"][];
             /** @description The version of the server. */
             version: string;
+            workspaces?: components["schemas"]["WorkspaceSpace"] | null;
         };
         /**
          * @description A scope; each includes those before it.
@@ -2092,6 +2119,12 @@ export interface components {
         WorkspaceInfo: {
             /** @description The branch that it was made on. */
             branch: string;
+            /**
+             * Format: int64
+             * @description What it takes on the disk, in bytes, as last counted: none before it was. Of a worktree without what it has in its
+             *     repository.
+             */
+            bytes?: number | null;
             /** @description When it was made. */
             createdAt: components["schemas"]["Time"];
             /** @description Its agent's id, which is its own. */
@@ -2120,6 +2153,10 @@ export interface components {
         WorkspaceList: {
             /** @description The runtimes of a control plane that did not answer. */
             runtimesAway?: string[];
+            /** @description How much room they take together, by the name of the runtime. */
+            space?: {
+                [key: string]: components["schemas"]["WorkspaceSpace"];
+            };
             /** @description Those there are, by id. */
             workspaces: components["schemas"]["WorkspaceInfo"][];
         };
@@ -2151,6 +2188,21 @@ export interface components {
             reuse?: components["schemas"]["AgentId"] | null;
             /** @description A command (of `sh`) that runs in it, in the agent's terminal, before the agent's program. Should it fail, the spawn does. */
             setup?: string | null;
+        };
+        /** @description How much room the workspaces of a runtime take together. */
+        WorkspaceSpace: {
+            /**
+             * Format: int64
+             * @description Bytes, as last counted.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Bytes that they may take: at so many, no more workspaces are made (`RESOURCE_LIMIT`). None: no limit.
+             */
+            maxBytes?: number | null;
+            /** @description That they take most of it, from 80 % on, and what helps. */
+            warning?: string | null;
         };
     };
     responses: never;

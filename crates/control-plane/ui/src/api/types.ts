@@ -39,6 +39,7 @@ export type Hit = Schemas["Hit"];
 export type Hits = Schemas["Hits"];
 export type Changes = Schemas["Changes"];
 export type Committed = Schemas["Committed"];
+export type PullRequest = Schemas["PullRequest"];
 export type Pushed = Schemas["Pushed"];
 export type Merged = Schemas["Merged"];
 export type Finding = Schemas["Finding"];

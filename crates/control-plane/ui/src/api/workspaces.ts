@@ -1,7 +1,7 @@
 // What an agent did in its git checkout.
 
 import { call, callForText } from "./client";
-import type { Changes, Committed, Merged, Pushed } from "./types";
+import type { Changes, Committed, Merged, PullRequest, Pushed } from "./types";
 
 const at = (id: string, rest: string): string => `/api/managed-agents/${encodeURIComponent(id)}${rest}`;
 /** The longest diff that is read, in bytes. */
@@ -14,5 +14,7 @@ export const getDiff = (id: string, file: string): Promise<{ text: string; isCut
 export const commit = (id: string, message: string): Promise<Committed> => call("POST", at(id, "/commit"), { message });
 
 export const push = (id: string): Promise<Pushed> => call("POST", at(id, "/push"), {});
+
+export const pullRequest = (id: string): Promise<PullRequest> => call("POST", at(id, "/pull-request"), {});
 
 export const merge = (id: string, into: string): Promise<Merged> => call("POST", at(id, "/merge"), { into });

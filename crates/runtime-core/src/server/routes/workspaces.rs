@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use parallax_api::Problem;
 use parallax_api::workspace::{
     Changes, CommitRequest, Committed, Conflicts, ConflictsQuery, DiffFormat, DiffQuery, MergeRequest,
-    Merged, PushRequest, Pushed, WorkspaceCleanup, WorkspaceList,
+    Merged, PullRequest, PullRequestRequest, PushRequest, Pushed, WorkspaceCleanup, WorkspaceList,
 };
 use parallax_service::extract::{Json, Query};
 use parallax_workspace::hunks;
@@ -60,6 +60,16 @@ pub(super) async fn push(
 ) -> Result<Json<Pushed>, Problem> {
     let request = request.map(|Json(request)| request).unwrap_or_default();
     app.core.push(&id, &request).await.map(Json)
+}
+
+/// Push what is committed, and make a pull request of it. No body means the defaults.
+pub(super) async fn pull_request(
+    State(app): State<App>,
+    Id(id): Id,
+    request: Option<Json<PullRequestRequest>>,
+) -> Result<Json<PullRequest>, Problem> {
+    let request = request.map(|Json(request)| request).unwrap_or_default();
+    app.core.pull_request(&id, &request).await.map(Json)
 }
 
 /// Merge what is committed into a branch.

@@ -2,7 +2,7 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { commit, getChanges, getDiff, merge, push } from "../../api/workspaces";
+import { commit, getChanges, getDiff, merge, pullRequest, push } from "../../api/workspaces";
 import type { Agent, Changes as ChangesOf } from "../../api/types";
 import { keys, store } from "../../server-state/store";
 import { Empty, Failed, Loading } from "../../ui/states";
@@ -85,11 +85,12 @@ function Diff({ agentId, file, changes }: { agentId: string; file: string; chang
   );
 }
 
-/** Commit, push, merge. */
+/** Commit, push, pull request, merge. */
 function Deliver({ agent, changes }: { agent: Agent; changes: ChangesOf }) {
   const [message, setMessage] = useState("");
   const [into, setInto] = useState("");
   const [busy, setBusy] = useState(false);
+  const [made, setMade] = useState<string>();
   const does = async (action: () => Promise<string>): Promise<void> => {
     setBusy(true);
     await attempt(async () => {
@@ -138,7 +139,27 @@ function Deliver({ agent, changes }: { agent: Agent; changes: ChangesOf }) {
           >
             Push
           </button>
+          <button
+            type="button"
+            disabled={busy}
+            onClick={() =>
+              void does(async () => {
+                const { url, pushed, branch, output } = await pullRequest(agent.id);
+                setMade(url ?? undefined);
+                return `${pushed ? `Pushed ${branch}, and made` : "Made"} a pull request. ${url ? "" : output}`;
+              })
+            }
+          >
+            Pull request
+          </button>
         </form>
+      )}
+      {made && (
+        <p>
+          <a href={made} target="_blank" rel="noreferrer">
+            {made}
+          </a>
+        </p>
       )}
     </div>
   );

@@ -18,7 +18,7 @@ export function Runtimes() {
 }
 
 function Card({ runtime }: { runtime: Runtime }) {
-  const { name, url, reason, healthy, agents, capacity, priority, types } = runtime;
+  const { name, url, reason, healthy, agents, capacity, priority, types, workspaces } = runtime;
   return (
     <li className="card">
       <div className="card-head">
@@ -28,6 +28,7 @@ function Card({ runtime }: { runtime: Runtime }) {
       </div>
       <p className="muted mono">{url}</p>
       {reason && <p className="reason">{reason}</p>}
+      {workspaces?.warning && <p className="reason">{workspaces.warning}</p>}
       {healthy && (
         <>
           <meter min={0} max={100} value={capacity > 0 ? Math.min(100, (100 * agents) / capacity) : 0} aria-label="Agents of capacity" />
