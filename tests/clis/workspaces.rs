@@ -1,16 +1,21 @@
-//! Eight agents on one repository: two of each CLI and two shells, each told to edit a file of its own and a common one.
+//! Eight agents on one repository: two of each CLI and two shells, each told to edit a file of its own and a common one; and a team
+//! that hands its work on.
 
 use std::path::Path;
 
 use futures::future::join_all;
+use parallax_api::execution::ExecutionStatus;
 use parallax_api::workspace::{DiffQuery, MergeRequest, PushRequest, WorkspaceRequest};
 use parallax_api::{Approvals, SpawnRequest};
 use parallax_testkit::backend::TestBackend;
-use parallax_testkit::local::LocalBackend;
+use parallax_testkit::local::{Directory, LocalBackend};
 use parallax_testkit::models::Models;
 use parallax_testkit::models::scenario::{Pace, Reply, Scenario, Step, ToolStep};
+use parallax_testkit::pattern_run::FollowedRun;
 use parallax_testkit::real_cli::{RealCli, cases};
 use parallax_testkit::repository::{Repository, branch, committed, git, place, with_shell};
+use parallax_testkit::up::Up;
+use serde_json::json;
 
 /// Which CLI an agent is; none: a shell.
 const AGENTS: [Option<RealCli>; 8] = [
@@ -122,4 +127,63 @@ async fn eight_agents_on_one_repository() {
     assert_eq!((repository.worktrees().len(), repository.branches().len()), (1, 1));
     repository.untouched();
     cases::finish(backend).await;
+}
+
+/// Claude develops, Codex reads the diff of its branch, and the last step merges that.
+const TEAM: &str = "name: reviewed-branch
+structure:
+  roles:
+    developer:
+      agentType: claude
+      managed: true
+      approvals: all
+      workspace: {repo: '${input.repo}', branch: 'feature/reviewed'}
+    reviewer: {agentType: codex, managed: true}
+workflow:
+  steps:
+    - {type: assign, role: developer, task: 'Write the file of the feature'}
+    - {id: changes, type: diff, role: developer}
+    - {id: review, type: review, reviewer: reviewer, subject: '${changes}'}
+    - {id: merged, type: merge, role: developer, into: next, message: 'Add the feature'}
+  output: {changes: '${changes}', commit: '${merged.commit}'}
+";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the real CLIs: make test-clis"]
+async fn a_reviewer_reads_the_diff_of_the_developers_branch() {
+    let work =
+        Step::tool(ToolStep::All(RealCli::Claude.unasked_command("echo by the developer > feature.txt")));
+    let replies = vec![
+        Reply::steps(vec![Step::text("I will. "), work]).to("Write the file of the feature"),
+        // The reviewer approves of what it was shown, and of nothing else.
+        Reply::text("VERDICT: APPROVED").to("+by the developer"),
+        Reply::text("VERDICT: REJECTED").to("Judge"),
+        Reply::text("It is done.").after_tool(),
+        Reply::text("Understood."),
+    ];
+    let defaults = Pace { chunk_chars: Some(16), chunk_delay_ms: Some(2), first_delay_ms: Some(5) };
+    let models = Models::start(Scenario { defaults, replies, ..Scenario::default() })
+        .await
+        .expect("the loopback interface has a free port");
+    let directory = Directory::new();
+    let mut env = Vec::new();
+    for cli in [RealCli::Claude, RealCli::Codex] {
+        cli.prepare(directory.path(), &models);
+        env.extend(cli.env(&models));
+    }
+    let mut up = Up::start(&directory, &env).await;
+    let (client, repository) = (up.user().client, Repository::new(directory.path()));
+    git(&repository.path, &["branch", "next", "main"]);
+    let mut run = FollowedRun::start(&client, TEAM, json!({"repo": repository.path})).await;
+    let execution = run.ends().await;
+    assert_eq!(execution.status, ExecutionStatus::Completed, "{execution:#?}");
+    let output = execution.output.expect("there is one");
+    assert!(output["changes"].as_str().is_some_and(|diff| diff.contains("+by the developer")), "{output:#}");
+    assert_eq!(output["commit"], git(&repository.path, &["rev-parse", "next"]));
+    assert_eq!(git(&repository.path, &["show", "next:feature.txt"]), "by the developer");
+    // Merged, so nothing of the checkout is left.
+    assert_eq!(client.workspaces().await.expect("listed").workspaces, []);
+    assert_eq!(repository.worktrees(), Vec::<String>::new());
+    repository.untouched();
+    up.server.end().await;
 }
