@@ -72,7 +72,7 @@ macro_rules! conformance {
             interrupts_when_told, is_interrupted, a_late_answer_is_not_lost, a_retried_message_is_one,
             a_retried_spawn_is_one, a_swallowed_enter_is_repeated, a_prompt_is_the_first_message,
             answers_without_reports, a_failed_turn_is_told, a_crash_fails_the_message, a_full_queue_refuses,
-            what_is_printed_changes_nothing, messages_go_on_from_one,
+            what_is_printed_changes_nothing, messages_go_on_from_one, images_come_before_the_text,
         });
         $crate::conformance!($backend, [$($meta)?], attention {
             permission_is_asked_and_given, permission_is_refused, a_choice_takes_an_option,

@@ -35,6 +35,7 @@ pub mod models;
 pub mod odd_messages;
 pub mod parallax;
 pub mod pattern_run;
+pub mod pictures;
 pub mod processes;
 pub mod programs;
 pub mod prometheus;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use parallax_api::SendRequest;
+use parallax_api::{Code, SendRequest};
+use parallax_testkit::pictures::{PNG, image};
 use parallax_testkit::viewer::Viewer;
 
 use crate::local_runtime::{LocalRuntime, request};
@@ -57,4 +58,16 @@ async fn a_message_right_after_a_turn_goes_into_an_empty_composer() {
     // Each report ends with a bell; Bash rings one more for each key that has nothing to delete.
     assert_eq!(output.matches('\x07').count(), reports, "{output:?}");
     assert!(reports > 20, "{output:?}");
+}
+
+/// What has no model takes no images, and says so.
+#[tokio::test]
+async fn a_shell_refuses_images() {
+    let program = LocalRuntime::start();
+    let client = program.client();
+    let agent = client.spawn(&request("shell")).await.unwrap();
+    let images = vec![image(PNG, "shot.png")];
+    let request = SendRequest { message: "ls".into(), images, ..SendRequest::default() };
+    let refused = client.send(&agent.id, &request).await.unwrap_err();
+    assert_eq!((refused.code, refused.more["field"].as_str()), (Code::Unsupported, Some("images")));
 }

@@ -4,6 +4,7 @@
 //! entered, and then proved: `clearing → pasting → settling → entered → taken`. This is a state machine without a clock or
 //! a terminal of its own: the session passes in what it sees, and executes the returned acts.
 
+mod attaching;
 mod composer;
 mod problems;
 mod step;
@@ -12,16 +13,16 @@ mod timing;
 use std::time::Instant;
 
 use parallax_api::AgentStatus;
-use parallax_api::text::visible;
 use parallax_profile::{Composer, Observation, Outcome, Submit};
 
+use attaching::{Prompt, attach, is_same, text_beside_images};
 use composer::{clear_or_paste, empty};
 pub use step::{Act, DeliveryInput};
 use step::{Current, Phase};
 use timing::{
-    CLEAR_PATIENCE, CLEAR_WAIT, ECHO_LIMIT, ENTER_TRIES, IDLE_LIMIT, LOST_AFTER, PASTE_LIMIT, PASTE_POLL,
-    PASTES, PROOF_LIMIT, SILENT_PROOF_LIMIT, TALL_LINES, WORK_IS_PROOF, echo_timeout, next_of, proof_timeout,
-    settle,
+    ATTACH_LIMIT, CLEAR_PATIENCE, CLEAR_WAIT, ECHO_LIMIT, ENTER_TRIES, IDLE_LIMIT, LOST_AFTER, PASTE_LIMIT,
+    PASTE_POLL, PASTES, PROOF_LIMIT, SILENT_PROOF_LIMIT, TALL_LINES, WORK_IS_PROOF, echo_timeout, next_of,
+    proof_timeout, settle,
 };
 
 use crate::cpu_watch;
@@ -33,7 +34,7 @@ pub struct Delivery {
     /// A paste was never seen: it may still show in the composer, before what is pasted next.
     is_paste_outstanding: bool,
     /// The message of which nobody knows whether it was taken. The CLI may still say so.
-    unknown: Option<(String, String)>,
+    unknown: Option<(String, Prompt)>,
 }
 
 impl Delivery {
@@ -63,34 +64,40 @@ impl Delivery {
         status && observation.attention.is_none() && observation.composer != Composer::Absent
     }
 
-    /// Takes a message in hand. `text` is what to type: already guarded.
-    pub fn begin(&mut self, id: String, text: String, now: Instant) {
+    /// Takes a message in hand. `text` is what to type: already guarded; `images` are what is pasted before it, one by one.
+    pub fn begin(&mut self, id: String, text: String, images: Vec<String>, now: Instant) {
         let phase = Phase::Clearing { tries: 0, again_at: now };
-        self.current = Some(Current { id, text, phase, pastes: 0 });
+        self.current = Some(Current { id, text, images, attached: 0, phase, pastes: 0 });
     }
 
     /// The paste is queued for the terminal and ends at this input offset.
     pub fn pasted(&mut self, target: u64, now: Instant) {
         if let Some(current) = &mut self.current {
-            current.pastes += 1;
+            current.pastes += u32::from(current.attached == 0);
             current.phase = Phase::Pasting { target, since: now };
         }
     }
 
     /// The CLI says that it took a prompt, and which, where it says that. Another prompt than the one that was typed is no
     /// proof: a person may have typed it, or it may be one of the CLI's own.
-    pub fn prompt_taken(&mut self, prompt: Option<&str>, reports_prompts: bool) -> Option<Act> {
-        if let (None, Some((id, text)), Some(prompt)) = (&self.current, &self.unknown, prompt)
-            && is_same(prompt, text)
+    pub fn prompt_taken(
+        &mut self,
+        submit: &Submit,
+        prompt: Option<&str>,
+        reports_prompts: bool,
+    ) -> Option<Act> {
+        if self.current.is_none()
+            && let Some(prompt) = prompt
+            && let Some((id, typed)) = self.unknown.take_if(|(_, typed)| is_same(submit, prompt, typed))
         {
-            let (id, text) = (id.clone(), text.clone());
-            self.unknown = None;
             let phase = Phase::Taken { idle_since: None };
-            self.current = Some(Current { id: id.clone(), text, phase, pastes: 0 });
+            let Prompt { text, images } = typed;
+            self.current = Some(Current { id: id.clone(), text, images, attached: 0, phase, pastes: 0 });
             return Some(Act::Taken(id));
         }
         let current = self.current.as_mut()?;
-        let is_ours = prompt.map_or(!reports_prompts, |prompt| is_same(prompt, &current.text));
+        let typed = || Prompt { text: current.text.clone(), images: current.images.clone() };
+        let is_ours = prompt.map_or(!reports_prompts, |prompt| is_same(submit, prompt, &typed()));
         (is_ours && matches!(current.phase, Phase::Entered { .. })).then(|| {
             current.phase = Phase::Taken { idle_since: None };
             Act::Taken(current.id.clone())
@@ -118,6 +125,7 @@ impl Delivery {
             Phase::Clearing { again_at, .. } if again_at > now => again_at,
             Phase::Clearing { again_at, .. } => (again_at + CLEAR_PATIENCE).max(now + CLEAR_WAIT),
             Phase::Pasting { .. } => now + PASTE_POLL,
+            Phase::Attaching { since } => next_of(now, since, &[LOST_AFTER, ATTACH_LIMIT, ECHO_LIMIT]),
             Phase::Settling { since } => {
                 next_of(now, since, &[settle(submit), echo_timeout(submit), LOST_AFTER, ECHO_LIMIT])
             }
@@ -139,7 +147,7 @@ impl Delivery {
             // A dialog came up meanwhile: what is typed now would answer it.
             if input.observation.attention.is_some() {
                 match &mut current.phase {
-                    Phase::Settling { since } => {
+                    Phase::Settling { since } | Phase::Attaching { since } => {
                         *since = now;
                         break;
                     }
@@ -157,24 +165,29 @@ impl Delivery {
                 }
                 Phase::Pasting { target, since } => {
                     if input.written >= target {
-                        current.phase = Phase::Settling { since: now };
+                        current.phase = match current.is_attaching() {
+                            true => Phase::Attaching { since: now },
+                            false => Phase::Settling { since: now },
+                        };
                         continue;
                     }
                     if now - since > PASTE_LIMIT {
                         acts.push(Act::Failed(current.id.clone(), problems::not_read()));
                     }
                 }
+                Phase::Attaching { since } => attach(current, submit, input, since, now, &mut acts),
                 Phase::Settling { since } => {
                     let waited = now - since;
-                    let composer = &input.observation.composer;
+                    let (text, composer) = text_beside_images(current, submit, &input.observation.composer);
+                    let (text, composer) = (text.as_ref(), composer.as_ref());
                     let is_plain = input.observation.composer_mode.is_none();
-                    let seen = is_plain && submit.is_echoed(&current.text, composer);
+                    let seen = is_plain && submit.is_echoed(text, composer);
                     let late = waited >= echo_timeout(submit);
                     // A CLI may show odd characters otherwise; but what was pasted before must not be entered with it.
                     let looks_alike = late
                         && is_plain
                         && !self.is_paste_outstanding
-                        && (submit.is_nearly_echoed(&current.text, composer)
+                        && (submit.is_nearly_echoed(text, composer)
                             || *composer == Composer::Absent && current.text.lines().count() > TALL_LINES);
                     if waited >= settle(submit) && (seen || looks_alike) {
                         self.is_paste_outstanding = false;
@@ -223,7 +236,8 @@ impl Delivery {
                             current.phase = Phase::Emptying { tries: 0, again_at: now, entered: true };
                         }
                     } else if gives_up && !asks {
-                        self.unknown = Some((current.id.clone(), current.text.clone()));
+                        let typed = Prompt { text: current.text.clone(), images: current.images.clone() };
+                        self.unknown = Some((current.id.clone(), typed));
                         acts.push(Act::Unknown(current.id.clone(), problems::no_sign()));
                     }
                 }
@@ -248,11 +262,6 @@ impl Delivery {
         }
         acts
     }
-}
-
-/// Whether the CLI took what was typed: the same text, apart from white space and from what cannot be seen.
-fn is_same(prompt: &str, typed: &str) -> bool {
-    visible(prompt) == visible(typed)
 }
 
 #[cfg(test)]

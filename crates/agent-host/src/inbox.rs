@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use parallax_api::message::{MessageProgress, MessageSource, MessageState, MessagesQuery};
+use parallax_api::message::{MessageImage, MessageProgress, MessageSource, MessageState, MessagesQuery};
 use parallax_api::{AgentId, Code, Message, Problem, Role, Time};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -129,7 +129,7 @@ impl Inbox {
 
     /// Puts a message in the queue. The same id again is the same message: nothing happens, and the answer is false.
     /// Fails with `RESOURCE_LIMIT` when the queue is full.
-    pub fn accept(&self, id: &str, content: String) -> Result<bool, Problem> {
+    pub fn accept(&self, id: &str, content: String, images: Vec<MessageImage>) -> Result<bool, Problem> {
         let mut conversation = self.lock();
         if conversation.find(id).is_some() {
             return Ok(false);
@@ -147,6 +147,7 @@ impl Inbox {
             in_reply_to: None,
             part_of: None,
             content,
+            images,
             messages: Vec::new(),
             source: None,
             timestamp: Time::now(),
@@ -201,6 +202,11 @@ impl Inbox {
         Ok(())
     }
 
+    /// Whether a message has not ended.
+    pub fn is_open(&self, id: &str) -> bool {
+        self.lock().find(id).is_some_and(is_open)
+    }
+
     /// A message that is kept.
     pub fn get(&self, id: &str) -> Option<Message> {
         self.lock().find(id).cloned()
@@ -238,6 +244,7 @@ impl Inbox {
             in_reply_to: in_reply_to.map(Into::into),
             part_of: None,
             content: answer.content,
+            images: Vec::new(),
             messages: answer.messages,
             source: answer.source,
             timestamp: Time::now(),
@@ -267,6 +274,7 @@ impl Inbox {
             in_reply_to: None,
             part_of: part_of.map(Into::into),
             content,
+            images: Vec::new(),
             messages: Vec::new(),
             source: None,
             timestamp: Time::now(),

@@ -91,8 +91,8 @@ mod tests {
         let (mut log, before) = MessageLog::open(&path).unwrap();
         assert!(before.is_empty());
         let now = Instant::now();
-        inbox.accept("one", "1".into()).unwrap();
-        inbox.accept("two", "2".into()).unwrap();
+        inbox.accept("one", "1".into(), Vec::new()).unwrap();
+        inbox.accept("two", "2".into(), Vec::new()).unwrap();
         log.step(&inbox, now);
         log.file.fail_writes(true);
         inbox.advance("one", MessageState::Taken);

@@ -25,7 +25,9 @@ use std::path::Path;
 use bytes::Bytes;
 use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::host::{HookReport, HostSend};
-use parallax_api::message::{AnswerRequest, DEFAULT_TIMEOUT_MS, MessageProgress, OnQuestion};
+use parallax_api::message::{
+    AnswerRequest, DEFAULT_TIMEOUT_MS, ImageInput, MessageImage, MessageProgress, OnQuestion,
+};
 use parallax_api::observe::{Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, Screen, TerminalMode};
 use parallax_api::{Agent, AgentStatus, Attention, AttentionKind, Code, Problem, SendResponse};
@@ -34,6 +36,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::disk_watch::DiskWatch;
 use crate::files::Files;
+use crate::images::Images;
 use crate::inbox::{Inbox, MessageOutcome};
 use crate::journal::Journal;
 use crate::log::LogReader;
@@ -54,6 +57,8 @@ pub struct Session {
     journal: Journal,
     log: LogReader,
     files: Files,
+    /// None: the CLI takes none.
+    images: Option<Images>,
     epoch: String,
 }
 
@@ -68,7 +73,12 @@ impl Session {
         })?;
         let (commands_tx, commands_rx) = mpsc::channel(MAX_COMMANDS);
         let disk = disk_watch(&launch, &context)?;
-        let runner = runner::Runner::start(launch, context, commands_rx).await?;
+        let takes_images = launch.profile.submit().images.is_some();
+        let images = Images::open(agent_process::template_context(&launch, &context).images_dir());
+        let images = images.map_err(|error| {
+            Problem::internal(format!("the agent's directory cannot be written: {error}"))
+        })?;
+        let runner = runner::Runner::start(launch, context, images.clone(), commands_rx).await?;
         let session = Self {
             commands_tx,
             agent_rx: runner.agent_rx(),
@@ -76,6 +86,7 @@ impl Session {
             journal: runner.journal(),
             log: runner.log(),
             files,
+            images: takes_images.then_some(images),
             epoch: runner.agent_rx().borrow().id.to_string(),
         };
         let (started_tx, started_rx) = oneshot::channel();
@@ -141,14 +152,22 @@ impl Session {
     }
 
     /// Accepts a message, and waits for its answer when the request says so. Fails with `AGENT_BUSY`, `AGENT_STOPPED`,
-    /// `AUTH_REQUIRED`, `QUESTION_PENDING`, `RESOURCE_LIMIT`, `AGENT_FAILED`, or `TIMEOUT` with the message's id: then it
+    /// `AUTH_REQUIRED`, `QUESTION_PENDING`, `RESOURCE_LIMIT`, `UNSUPPORTED` (images), `AGENT_FAILED`, or `TIMEOUT` with the message's id: then it
     /// is not lost.
-    pub async fn send(&self, message: HostSend) -> Result<SendResponse, Problem> {
+    pub async fn send(&self, mut message: HostSend) -> Result<SendResponse, Problem> {
         let id = message.message_id.clone();
         let expect = message.request.expect_response;
         let on_question = message.request.on_question;
         let timeout_ms = message.request.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS);
-        self.ask(|reply| Command::Send { message, reply }).await?;
+        let given = std::mem::take(&mut message.request.images);
+        let images = self.keep_images(&id, given).await?;
+        let has_images = !images.is_empty();
+        if let Err(problem) = self.ask(|reply| Command::Send { message, images, reply }).await {
+            if let Some(images) = self.images.as_ref().filter(|_| has_images) {
+                images.remove(&id);
+            }
+            return Err(problem);
+        }
         if !expect {
             return Ok(SendResponse { sent: true, message_id: id, response: None });
         }
@@ -169,6 +188,22 @@ impl Session {
             Ok(MessageOutcome::Failed(problem)) => Err(problem.with("messageId", id)),
             Err(_) => Err(self.no_answer_yet(&id, timeout_ms)),
         }
+    }
+
+    /// Writes the images of a message that is not known yet, for its CLI to read.
+    async fn keep_images(&self, id: &str, given: Vec<ImageInput>) -> Result<Vec<MessageImage>, Problem> {
+        // A message that is known is sent again: the sender did not hear that it was accepted.
+        if given.is_empty() || self.inbox.get(id).is_some() {
+            return Ok(Vec::new());
+        }
+        let Some(images) = self.images.clone() else {
+            let detail =
+                format!("an agent of type `{}` takes no images; leave the field out", self.agent().r#type);
+            return Err(Problem::new(Code::Unsupported, detail).with("field", "images"));
+        };
+        let (id, inbox) = (id.to_owned(), self.inbox.clone());
+        let kept = tokio::task::spawn_blocking(move || images.keep(&id, &given, |id| inbox.is_open(id)));
+        kept.await.map_err(|_| Problem::internal("the images could not be written"))?
     }
 
     /// How far a message has come. Waits until it has ended, or a person is needed. Fails with `NOT_FOUND`.

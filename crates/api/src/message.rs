@@ -1,5 +1,7 @@
 //! What is sent to an agent, and what it answers.
 
+pub mod image;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +10,7 @@ use utoipa::ToSchema;
 use crate::agent::MAX_MESSAGE;
 use crate::text::is_blank;
 use crate::{AgentId, Attention, Code, Problem, Time};
+pub use image::{ImageInput, ImageType, MAX_IMAGE_BYTES, MAX_IMAGES, MessageImage};
 
 /// What to do with a message when the agent works on another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -48,6 +51,10 @@ pub struct SendRequest {
     // Left out where it says nothing: older servers and hosts refuse fields they do not know.
     #[serde(default, skip_serializing_if = "OnQuestion::is_return")]
     pub on_question: OnQuestion,
+    /// Images that the model is shown before the text, in this order: at most 8, and 5 MiB together.
+    #[schema(max_items = 8)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<ImageInput>,
 }
 
 /// What to do when a person is needed while an answer is awaited.
@@ -131,7 +138,7 @@ impl SendRequest {
         if self.timeout_ms.is_some_and(|ms| !(1..=MAX_TIMEOUT_MS).contains(&ms)) {
             return Err(Problem::invalid("timeoutMs", format!("1 to {MAX_TIMEOUT_MS} milliseconds")));
         }
-        Ok(())
+        image::decode_all(&self.images).map(drop)
     }
 }
 
@@ -195,6 +202,9 @@ pub struct Message {
     pub part_of: Option<String>,
     /// The text: plain or Markdown, as it was written, without screen furniture.
     pub content: String,
+    /// The images that were sent with it, without their bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<MessageImage>,
     /// Everything the agent said in the turn, in order, the answer last, when it said more than its answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<String>,

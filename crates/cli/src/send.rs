@@ -2,12 +2,14 @@
 
 mod progress;
 
+use std::fs::File;
 use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use parallax_api::agent::MAX_MESSAGE;
-use parallax_api::message::{MAX_TIMEOUT_MS, OnQuestion};
+use parallax_api::message::{ImageInput, MAX_IMAGE_BYTES, MAX_TIMEOUT_MS, OnQuestion};
 use parallax_api::{SendRequest, WhenBusy};
 
 use crate::context::Context;
@@ -23,6 +25,9 @@ pub(crate) struct SendArgs {
     /// The message; `-`, or none with something piped in, reads standard input
     #[arg(value_name = "MESSAGE")]
     message: Option<String>,
+    /// An image that the model is shown: PNG, JPEG, GIF or WebP; repeatable
+    #[arg(short, long = "file", value_name = "FILE")]
+    files: Vec<PathBuf>,
     /// Do not wait for the answer; print the message's id
     #[arg(long)]
     no_wait: bool,
@@ -56,6 +61,7 @@ impl SendArgs {
             when_busy: self.when_busy,
             // A person who waits here is shown the question, and the answer comes all the same.
             on_question: OnQuestion::Wait,
+            images: self.files.iter().map(|file| image(file)).collect::<Result<_, _>>()?,
         };
         request.check()?;
         let agent = find::agent(&context.client, &self.agent).await?;
@@ -76,6 +82,20 @@ impl SendArgs {
         }
         Ok(())
     }
+}
+
+/// The image in a file.
+fn image(path: &Path) -> Result<ImageInput, CliError> {
+    let usage = |why: String| CliError::Usage(format!("--file {}: {why}", path.display()));
+    let mut bytes = Vec::new();
+    // One byte more than allowed, so that the check sees that it is too much.
+    let read =
+        File::open(path).and_then(|file| file.take(MAX_IMAGE_BYTES as u64 + 1).read_to_end(&mut bytes));
+    read.map_err(|error| usage(error.to_string()))?;
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    ImageInput::of(&bytes, name).ok_or_else(|| {
+        usage("it is no PNG, JPEG, GIF or WebP; `parallax files put` copies other files to an agent".into())
+    })
 }
 
 fn piped() -> Result<String, CliError> {

@@ -23,6 +23,13 @@ pub struct TemplateContext {
     pub is_root: bool,
 }
 
+impl TemplateContext {
+    /// Where the images of messages are, `{agent_dir}/images`: there before the CLI starts, where it takes images.
+    pub fn images_dir(&self) -> PathBuf {
+        self.agent_dir.join("images")
+    }
+}
+
 /// Which conversation the CLI begins with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Conversation {

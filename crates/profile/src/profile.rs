@@ -22,6 +22,7 @@ use pattern::Pattern;
 use report::{HookRule, SessionFileRule, StatusRule, TitleRule};
 use screen::{ComposerRule, OverlayRule, ScreenRule};
 use start::{ApprovalArgs, Prepare, Start};
+use submit::images::PATH;
 use submit::{ExitRule, Submit};
 
 /// The longest `start.window_ms`.
@@ -217,6 +218,9 @@ impl Profile {
         }
         if self.start.window_ms > MAX_START_WINDOW_MS {
             return Err(field("start.window_ms", "at most 10000: who spawns waits so long"));
+        }
+        if self.submit.images.as_ref().is_some_and(|images| !images.insert.contains(PATH)) {
+            return Err(field("submit.images.insert", "must hold `{path}`"));
         }
         for (index, dialog) in self.dialogs.iter().enumerate() {
             if dialog.asks.is_none() && dialog.error.is_none() {

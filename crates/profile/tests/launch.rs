@@ -115,21 +115,28 @@ fn credentials_bring_a_configuration_of_the_agents_own() {
         ("gemini", ("GEMINI_API_KEY", "k"), "GEMINI_CLI_HOME", "/agent/gemini"),
     ];
     for (name, credential, variable, directory) in table {
+        let configured = |command: &Command| {
+            command.files.iter().filter(|file| file.path.starts_with(directory)).cloned().collect::<Vec<_>>()
+        };
         let own = command(name, Approvals::Ask, &[credential]);
         assert_eq!(env(&own, variable), Some(directory), "{name}");
-        assert_eq!(own.files.len(), 1, "{name}");
-        assert!(own.files[0].path.starts_with(directory), "{name}");
-        assert_eq!(own.files[0].mode, 0o600, "{name}");
-        serde_json::from_str::<Value>(own.files[0].contents.expose()).expect("the file is JSON");
+        let files = configured(&own);
+        assert_eq!(files.len(), 1, "{name}");
+        assert_eq!(files[0].mode, 0o600, "{name}");
+        serde_json::from_str::<Value>(files[0].contents.expose()).expect("the file is JSON");
         let glob = &own.record.as_ref().expect("a record").globs[0];
         assert!(glob.starts_with(directory), "{name}: {glob}");
 
         let users = command(name, Approvals::Ask, &[]);
-        assert_eq!((env(&users, variable), users.files.len()), (None, 0), "{name}: the user's own stays");
+        assert_eq!(
+            (env(&users, variable), configured(&users).len()),
+            (None, 0),
+            "{name}: the user's own stays"
+        );
 
         let chosen = command(name, Approvals::Ask, &[credential, (variable, "/theirs")]);
         assert_eq!(
-            (env(&chosen, variable), chosen.files.len()),
+            (env(&chosen, variable), configured(&chosen).len()),
             (Some("/theirs"), 0),
             "{name}: the request's own stays"
         );
@@ -257,4 +264,22 @@ fn only_what_a_profile_names_is_inherited() {
         assert_eq!(claude.inherits(variable), expected, "{variable}");
     }
     assert!(!builtin("codex").inherits("OPENAI_API_KEY"), "others' key, which codex itself does not take");
+}
+
+#[test]
+fn gemini_may_read_images_and_asks_nobody() {
+    let variable = "GEMINI_CLI_TRUSTED_FOLDERS_PATH";
+    let own = command("gemini", Approvals::Ask, &[]);
+    assert!(
+        own.args.windows(2).any(|pair| pair == ["--include-directories", "/agent/images"]),
+        "{:?}",
+        own.args
+    );
+    let file = own.files.iter().find(|file| Some(&*file.path.to_string_lossy()) == env(&own, variable));
+    let trusted: Value = serde_json::from_str(file.expect("it is written").contents.expose()).expect("JSON");
+    assert_eq!(trusted["/agent"], "TRUST_FOLDER");
+
+    let theirs = command("gemini", Approvals::Ask, &[(variable, "/theirs")]);
+    assert_eq!(env(&theirs, variable), Some("/theirs"));
+    assert!(!theirs.args.contains(&"--include-directories".to_owned()), "it would ask about the directory");
 }

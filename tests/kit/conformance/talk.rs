@@ -1,12 +1,13 @@
 //! Messages: each delivered once, whole, in order, and its own answer.
 
-use parallax_api::client::Client;
+use parallax_api::client::{Client, FileContent};
 use parallax_api::message::{MessageState, MessagesQuery};
 use parallax_api::{Agent, AgentStatus, Code, EventData, Role, SendRequest, SpawnRequest, WhenBusy};
 
 use crate::awkward_messages::{as_taken, fifty};
 use crate::backend::{TestBackend, fake};
 use crate::models::log::digest;
+use crate::pictures::{JPEG, PNG, image};
 use crate::user::Spawned;
 
 /// An answer is the message's own.
@@ -20,6 +21,31 @@ pub async fn answers(backend: &impl TestBackend) {
     assert_eq!(messages[0].state, Some(MessageState::Answered));
     assert_eq!((messages[1].role, messages[1].content.as_str()), (Role::Agent, "echo: hello"));
     assert_eq!(messages[1].in_reply_to.as_ref(), Some(&messages[0].id));
+}
+
+/// Images are files of the agent's own that its CLI is shown first; one that was cut off is refused.
+pub async fn images_come_before_the_text(backend: &impl TestBackend) {
+    let user = backend.user();
+    let agent = user.spawn_ready(fake("looker", &[])).await;
+    let images = vec![image(PNG, "shot.png"), image(JPEG, "../photo.jpg")];
+    let (png, jpeg) = (PNG.len(), JPEG.len());
+    let request =
+        SendRequest { message: "hello".into(), expect_response: true, images, ..SendRequest::default() };
+    let sent = agent.client.send(&agent.id, &request).await.expect("it takes images");
+    let answer = sent.response.expect("a response was asked for").content;
+    assert_eq!(answer, format!("echo: [Image #1, {png} bytes][Image #2, {jpeg} bytes]hello"));
+    let messages = agent.messages().await;
+    assert_eq!(messages[0].content, "hello");
+    let named: Vec<_> = messages[0].images.iter().map(|image| (image.name.as_str(), image.size)).collect();
+    assert_eq!(named, [("shot.png", png), ("photo.jpg", jpeg)]);
+    let files = agent.client.file(&agent.id, "").await.expect("a list");
+    let FileContent::Directory(list) = files else { panic!("it is one") };
+    assert!(list.entries.iter().all(|entry| !entry.name.contains("image")), "the working directory has none");
+
+    let mut cut = request;
+    cut.images[0] = image(&PNG[..30], "cut.png");
+    let refused = agent.send_refused(cut).await;
+    assert_eq!((refused.code, refused.more["field"].as_str()), (Code::Validation, Some("images[0].data")));
 }
 
 /// Fifty messages of every awkward shape: taken once, whole, each answered by its own.

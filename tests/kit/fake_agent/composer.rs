@@ -1,5 +1,6 @@
 //! The line being written: what is typed, what is pasted, and when an Enter counts.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 /// Longer pastes than this show as a chip.
@@ -11,6 +12,7 @@ const CHIP_LINES: usize = 4;
 #[derive(Debug, Default)]
 pub(super) struct Composer {
     parts: Vec<Part>,
+    images: usize,
     pasted_at: Option<Instant>,
 }
 
@@ -18,6 +20,8 @@ pub(super) struct Composer {
 enum Part {
     Text(String),
     Chip(String),
+    /// What stands for an image: its number and its bytes.
+    Image(String),
 }
 
 impl Composer {
@@ -44,7 +48,10 @@ impl Composer {
         if text.is_empty() {
             return;
         }
-        if text.chars().count() > CHIP_CHARS || text.lines().count() > CHIP_LINES {
+        if let Some(bytes) = image(text) {
+            self.images += 1;
+            self.parts.push(Part::Image(format!("[Image #{}, {bytes} bytes]", self.images)));
+        } else if text.chars().count() > CHIP_CHARS || text.lines().count() > CHIP_LINES {
             self.parts.push(Part::Chip(text.to_owned()));
         } else {
             text.chars().for_each(|character| self.type_char(character));
@@ -68,7 +75,11 @@ impl Composer {
 
     /// Takes the whole text out. `None` when there is nothing but blanks.
     pub(super) fn submit(&mut self) -> Option<String> {
-        let text: String = self.parts.drain(..).map(|(Part::Text(text) | Part::Chip(text))| text).collect();
+        let text: String = self
+            .parts
+            .drain(..)
+            .map(|(Part::Text(text) | Part::Chip(text) | Part::Image(text))| text)
+            .collect();
         if text.trim().is_empty() { None } else { Some(text) }
     }
 
@@ -83,9 +94,17 @@ impl Part {
     fn shown(&self) -> String {
         match self {
             Self::Text(text) => text.replace('\t', "    "),
+            Self::Image(mark) => mark.clone(),
             Self::Chip(text) => format!("[Pasted text: {} lines]", text.lines().count()),
         }
     }
+}
+
+/// The bytes of the image whose path this is, with the escapes of a shell.
+fn image(path: &str) -> Option<u64> {
+    let path = path.replace('\\', "");
+    let is_image = [".png", ".jpg", ".gif", ".webp"].iter().any(|end| path.ends_with(end));
+    fs::metadata(path).ok().filter(|file| is_image && file.is_file()).map(|file| file.len())
 }
 
 #[cfg(test)]

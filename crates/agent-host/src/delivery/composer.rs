@@ -29,8 +29,8 @@ pub(super) fn clear_or_paste(
         return;
     }
     if !holds && mode.is_none() {
-        let text = if submit.final_newline { format!("{}\n", current.text) } else { current.text.clone() };
-        acts.push(Act::Paste(submit.pieces(&text).into_iter().flat_map(keys::paste).collect()));
+        current.attached = 0;
+        acts.push(Act::Paste(next_paste(current, submit)));
         return;
     }
     if tries >= CLEAR_TRIES {
@@ -43,6 +43,15 @@ pub(super) fn clear_or_paste(
         acts.extend(keys::encode(key, input.modes).map(Act::Keys));
     }
     current.phase = Phase::Clearing { tries: tries + 1, again_at: now + CLEAR_WAIT };
+}
+
+/// What is pasted next: an image, or the text once all of them are there.
+pub(super) fn next_paste(current: &Current, submit: &Submit) -> Vec<u8> {
+    if let Some(image) = current.images.get(current.attached) {
+        return keys::paste(image);
+    }
+    let text = if submit.final_newline { format!("{}\n", current.text) } else { current.text.clone() };
+    submit.pieces(&text).into_iter().flat_map(keys::paste).collect()
 }
 
 /// Empties the composer of a message that could not be delivered. Once Enter was pressed, only an empty composer proves
@@ -71,9 +80,11 @@ pub(super) fn empty(
     } else if entered && input.observation.composer != Composer::Empty {
         acts.push(Act::Unknown(current.id.clone(), problems::no_sign()));
     } else {
-        acts.push(Act::Failed(
-            current.id.clone(),
-            if entered { problems::not_taken() } else { problems::not_shown() },
-        ));
+        let problem = match entered {
+            true => problems::not_taken(),
+            false if current.is_attaching() => problems::not_attached(current.attached + 1),
+            false => problems::not_shown(),
+        };
+        acts.push(Act::Failed(current.id.clone(), problem));
     }
 }

@@ -26,6 +26,14 @@ pub(super) fn not_shown() -> Problem {
     )
 }
 
+/// The CLI shows no sign that it has this image; `number` counts from one.
+pub(super) fn not_attached(number: usize) -> Problem {
+    let detail = format!(
+        "the agent shows no sign of having read image {number}, so the message was not entered; look at its screen"
+    );
+    Problem::new(Code::AgentFailed, detail).with("field", format!("images[{}]", number - 1))
+}
+
 /// Enter was pressed, and nothing followed.
 pub(super) fn no_sign() -> Problem {
     Problem::new(

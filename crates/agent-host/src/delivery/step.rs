@@ -9,8 +9,20 @@ use parallax_profile::{Observation, Outcome};
 pub(super) struct Current {
     pub(super) id: String,
     pub(super) text: String,
+    /// What is pasted for its images, before the text.
+    pub(super) images: Vec<String>,
+    /// How many of them the composer shows.
+    pub(super) attached: usize,
     pub(super) phase: Phase,
+    /// How often it was begun to paste it.
     pub(super) pastes: u32,
+}
+
+impl Current {
+    /// Whether images are still to be pasted, or the composer is still to show the last one.
+    pub(super) fn is_attaching(&self) -> bool {
+        self.attached < self.images.len()
+    }
 }
 
 /// How far it is.
@@ -22,6 +34,10 @@ pub(super) enum Phase {
     },
     Pasting {
         target: u64,
+        since: Instant,
+    },
+    /// An image was pasted: the composer is to show that it has it.
+    Attaching {
         since: Instant,
     },
     Settling {

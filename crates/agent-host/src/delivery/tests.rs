@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use parallax_profile::{ComposerMode, Source};
+use parallax_profile::{ComposerMode, Profiles, Source};
 use parallax_screen::Modes;
 
 use super::*;
@@ -37,7 +37,7 @@ impl Bench {
         };
         let now = Instant::now();
         let mut delivery = Delivery::default();
-        delivery.begin("m".into(), "hello".into(), now);
+        delivery.begin("m".into(), "hello".into(), Vec::new(), now);
         Self {
             delivery,
             observation,
@@ -78,6 +78,10 @@ impl Bench {
             Act::Unknown(..) => "unknown".into(),
             Act::Close(_, outcome) => format!("close {outcome:?}"),
         }
+    }
+
+    fn prompt_taken(&mut self, prompt: Option<&str>, reports_prompts: bool) -> Option<Act> {
+        self.delivery.prompt_taken(&self.submit, prompt, reports_prompts)
     }
 
     fn pasted(&mut self) {
@@ -125,8 +129,8 @@ fn without_any_sign_nobody_knows() {
     assert_eq!(bench.after(89_999), [""; 0]);
     assert_eq!(bench.after(1), ["unknown"]);
     assert!(!bench.delivery.is_busy());
-    assert!(bench.delivery.prompt_taken(Some("another"), true).is_none());
-    assert!(matches!(bench.delivery.prompt_taken(Some("hello"), true), Some(Act::Taken(_))));
+    assert!(bench.prompt_taken(Some("another"), true).is_none());
+    assert!(matches!(bench.prompt_taken(Some("hello"), true), Some(Act::Taken(_))));
     assert_eq!(bench.delivery.turn_over().as_deref(), Some("m"), "it is answered after all");
 }
 
@@ -216,8 +220,8 @@ fn the_prompt_that_was_taken_must_be_ours() {
     bench.observation.composer = Composer::Empty;
     bench.observation.status = AgentStatus::Busy;
     assert_eq!(bench.after(10), [""; 0], "work may be somebody else's");
-    assert!(bench.delivery.prompt_taken(Some("their own"), true).is_none());
-    assert!(matches!(bench.delivery.prompt_taken(Some(" hello\n"), true), Some(Act::Taken(_))));
+    assert!(bench.prompt_taken(Some("their own"), true).is_none());
+    assert!(matches!(bench.prompt_taken(Some(" hello\n"), true), Some(Act::Taken(_))));
 }
 
 #[test]
@@ -245,7 +249,7 @@ fn a_mode_is_left_first() {
 fn a_turn_that_nobody_saw_end_is_over_when_the_agent_stays_ready() {
     let mut bench = Bench::new(Composer::Empty);
     bench.entered();
-    assert!(matches!(bench.delivery.prompt_taken(Some("hello"), true), Some(Act::Taken(_))));
+    assert!(matches!(bench.prompt_taken(Some("hello"), true), Some(Act::Taken(_))));
     bench.observation.composer = Composer::Empty;
     assert_eq!(bench.after(1000), [""; 0]);
     assert_eq!(bench.after(4999), [""; 0]);
@@ -260,4 +264,75 @@ fn a_turn_that_ends_before_enter_is_somebody_elses() {
     assert_eq!(bench.after(1), [""; 0]);
     assert_eq!(bench.after(150), ["keys [13]", "typed"]);
     assert_eq!(bench.delivery.turn_over().as_deref(), Some("m"));
+}
+
+/// A delivery of "hello" with two images.
+fn with_images() -> Bench {
+    let mut bench = Bench::new(Composer::Empty);
+    bench.submit.images = Profiles::builtin().get("claude").unwrap().submit().images.clone();
+    bench.delivery.begin("m".into(), "hello".into(), vec!["/1.png".into(), "/2.png".into()], bench.now);
+    assert_eq!(bench.after(0), ["paste ^[[200~/1.png^[[201~"]);
+    bench.written += 100;
+    assert_eq!(bench.after(1), [""; 0]);
+    bench
+}
+
+fn shows(bench: &mut Bench, text: &str) {
+    bench.observation.composer = Composer::Holds(text.into());
+}
+
+#[test]
+fn each_image_is_seen_before_the_next_and_all_before_enter() {
+    let mut bench = with_images();
+    bench.reports_prompts = true;
+    shows(&mut bench, "[Image #4]");
+    assert_eq!(bench.after(50), ["paste ^[[200~/2.png^[[201~"]);
+    bench.written += 100;
+    assert_eq!(bench.after(5000), [""; 0], "the second does not show yet");
+    shows(&mut bench, "[Image #4] [Image #5]");
+    assert_eq!(bench.after(1), ["paste ^[[200~hello\n^[[201~"]);
+    bench.written += 100;
+    assert_eq!(bench.after(1), [""; 0]);
+    assert_eq!(bench.after(200), [""; 0], "the text does not show yet");
+    shows(&mut bench, "[Image #4] [Image #5]hello");
+    assert_eq!(bench.after(1), ["keys [13]", "typed"]);
+    assert!(bench.prompt_taken(Some("[Image #4] another"), true).is_none());
+    assert!(matches!(bench.prompt_taken(Some("[Image #4] [Image #5] hello"), true), Some(Act::Taken(_))));
+}
+
+#[test]
+fn a_message_whose_image_is_not_read_is_not_entered() {
+    let mut bench = with_images();
+    shows(&mut bench, "/1.png");
+    assert_eq!(bench.after(19_998), [""; 0]);
+    let mut seen = bench.after(1);
+    for _ in 0..3 {
+        seen.extend(bench.after(150));
+    }
+    assert!(seen.contains(&"keys [21]".to_owned()), "{seen:?}");
+    bench.observation.composer = Composer::Empty;
+    for _ in 0..10 {
+        seen.extend(bench.after(150));
+    }
+    assert_eq!(seen.last().map(String::as_str), Some("failed AGENT_FAILED"), "{seen:?}");
+    assert!(seen.iter().all(|act| !act.contains("[13]")), "{seen:?}");
+}
+
+#[test]
+fn an_image_that_goes_away_again_is_not_left_out() {
+    let mut bench = with_images();
+    shows(&mut bench, "[Image #1]");
+    assert_eq!(bench.after(50).len(), 1);
+    bench.written += 100;
+    bench.after(1);
+    shows(&mut bench, "[Image #1] [Image #2]");
+    assert_eq!(bench.after(1), ["paste ^[[200~hello\n^[[201~"]);
+    bench.written += 100;
+    bench.after(1);
+    shows(&mut bench, "[Image #1]hello");
+    assert_eq!(bench.after(3000), [""; 0]);
+    assert_eq!(bench.after(2500), [""; 0]);
+    assert_eq!(bench.after(1), ["keys [21]"], "all is cleared, and begun again");
+    bench.observation.composer = Composer::Empty;
+    assert_eq!(bench.after(150), ["paste ^[[200~/1.png^[[201~"]);
 }

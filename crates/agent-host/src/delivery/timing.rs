@@ -29,6 +29,8 @@ pub(super) const ECHO_LIMIT: Duration = Duration::from_secs(60);
 pub(super) const LOST_AFTER: Duration = Duration::from_secs(5);
 /// Pastes of one message.
 pub(super) const PASTES: u32 = 3;
+/// An image that was read shows by then, when something else does: it was taken for text.
+pub(super) const ATTACH_LIMIT: Duration = Duration::from_secs(20);
 /// A text of more lines may not fit in a composer: then its end need not show.
 pub(super) const TALL_LINES: usize = 8;
 /// An agent that has been ready for so long has ended its turn, also when its end was not seen.

@@ -198,7 +198,7 @@ fn has_room(dir: &Path, bytes: usize) -> std::io::Result<()> {
 }
 
 /// The values that a profile's templates may name.
-fn template_context(launch: &Launch, context: &SessionContext) -> TemplateContext {
+pub(super) fn template_context(launch: &Launch, context: &SessionContext) -> TemplateContext {
     let home = launch.env.get("HOME").map_or_else(|| Path::new("/").into(), |home| home.expose().into());
     TemplateContext {
         home,

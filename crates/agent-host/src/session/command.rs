@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::host::{HookReport, HostSend};
-use parallax_api::message::AnswerRequest;
+use parallax_api::message::{AnswerRequest, MessageImage};
 use parallax_api::observe::{Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, Screen, TerminalMode};
 use parallax_api::{Problem, TerminalSize};
@@ -33,6 +33,8 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, Problem>>;
 pub(super) enum Command {
     Send {
         message: HostSend,
+        /// What its images are; their files are written.
+        images: Vec<MessageImage>,
         reply: Reply<()>,
     },
     Withdraw {

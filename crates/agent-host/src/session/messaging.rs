@@ -7,6 +7,7 @@ use parallax_api::{Message, Problem};
 use parallax_profile::{Observation, Submit};
 
 use crate::delivery::{Act, Delivery, DeliveryInput};
+use crate::images::Images;
 use crate::inbox::{Answer, Inbox};
 use crate::turn::TurnOutput;
 
@@ -74,8 +75,13 @@ impl Messaging {
     }
 
     /// The CLI took a prompt.
-    pub(super) fn prompt_taken(&mut self, prompt: Option<&str>, reports_prompts: bool) -> Option<Act> {
-        let act = self.delivery.prompt_taken(prompt, reports_prompts);
+    pub(super) fn prompt_taken(
+        &mut self,
+        submit: &Submit,
+        prompt: Option<&str>,
+        reports_prompts: bool,
+    ) -> Option<Act> {
+        let act = self.delivery.prompt_taken(submit, prompt, reports_prompts);
         self.turn.begin(self.offset);
         act
     }
@@ -127,12 +133,15 @@ impl Messaging {
         }
     }
 
-    /// Takes the next message in hand, when there is one. `guard` makes its text safe to type.
-    pub(super) fn begin_next(&mut self, guard: impl FnOnce(&str) -> String, now: Instant) {
-        if let Some(message) = self.inbox.next() {
-            self.turn = TurnOutput::default();
-            self.delivery.begin(message.id, guard(&message.content), now);
-        }
+    /// Takes the next message in hand, when there is one.
+    pub(super) fn begin_next(&mut self, submit: &Submit, images: &Images, now: Instant) {
+        let Some(message) = self.inbox.next() else { return };
+        self.turn = TurnOutput::default();
+        let files = message.images.iter().zip(1..);
+        let files = files.map(|(image, number)| images.path(&message.id, number, image.media_type));
+        let inserted = files.filter_map(|file| Some(submit.images.as_ref()?.inserted(&file))).collect();
+        let text = submit.guarded(&message.content);
+        self.delivery.begin(message.id, text, inserted, now);
     }
 
     /// Whether the agent would take a message now.

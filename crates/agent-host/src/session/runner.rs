@@ -29,6 +29,7 @@ use super::publish::Publisher;
 use super::setup;
 use super::usage::Usage;
 use crate::cpu_watch::CpuWatch;
+use crate::images::Images;
 use crate::inbox::{Inbox, KeptMessages};
 use crate::journal::Journal;
 use crate::log::{LogReader, OutputLog};
@@ -43,6 +44,7 @@ pub struct Runner {
     launch: Launch,
     profile: Arc<Profile>,
     context: SessionContext,
+    images: Images,
     commands_rx: mpsc::Receiver<Command>,
     journal: Journal,
     message_log: MessageLog,
@@ -65,6 +67,7 @@ impl Runner {
     pub async fn start(
         launch: Launch,
         context: SessionContext,
+        images: Images,
         commands_rx: mpsc::Receiver<Command>,
     ) -> Result<Self, Problem> {
         let disk = |error: std::io::Error| {
@@ -108,7 +111,7 @@ impl Runner {
         };
         // The prompt of the request is for a new conversation only.
         if let Some(prompt) = launch.prompt.as_ref().filter(|_| !has_conversed) {
-            inbox.accept(&uuid::Uuid::now_v7().to_string(), prompt.clone())?;
+            inbox.accept(&uuid::Uuid::now_v7().to_string(), prompt.clone(), Vec::new())?;
         }
         let window = profile.start_window();
         let mut publisher = Publisher::new(launch.agent.clone(), journal.clone());
@@ -116,6 +119,7 @@ impl Runner {
         Ok(Self {
             profile,
             context,
+            images,
             commands_rx,
             journal,
             message_log,
@@ -231,7 +235,9 @@ impl Runner {
                     self.messaging.has_conversed = true;
                     self.conversation_changed();
                 }
-                let act = self.messaging.prompt_taken(text.as_deref(), self.profile.reports_prompts());
+                let reports_prompts = self.profile.reports_prompts();
+                let submit = self.profile.submit();
+                let act = self.messaging.prompt_taken(submit, text.as_deref(), reports_prompts);
                 self.act(act);
             }
             DetectorEvent::Answer { text, id, source } => {

@@ -28,6 +28,7 @@ pub(super) const SEND: &str = "\
 Examples:
   parallax send reviewer \"What does this project do?\"
   git diff | parallax send reviewer -
+  parallax send reviewer --file shot.png \"What is wrong here?\"
   parallax send reviewer \"Stop that\" --when-busy interrupt";
 
 pub(super) const FILES: &str = "\

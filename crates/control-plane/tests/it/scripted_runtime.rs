@@ -150,6 +150,7 @@ impl ScriptedRuntime {
             role: Role::Agent,
             in_reply_to: None,
             part_of: None,
+            images: Vec::new(),
             messages: Vec::new(),
             source: None,
             content: content.into(),

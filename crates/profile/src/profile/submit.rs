@@ -1,9 +1,12 @@
 //! How a message is typed into a CLI, and how the CLI is left.
 
+pub mod images;
+
 use parallax_api::text::is_invisible;
 use serde::{Deserialize, Serialize};
 
 use super::pattern::Pattern;
+use images::ImageRule;
 
 /// How a message is typed: pasted, waited for, entered, verified.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,6 +32,9 @@ pub struct Submit {
     pub chips: Vec<Pattern>,
     /// Whether a line break ends the paste. It closes what would eat the Enter: a trailing backslash, a completion.
     pub final_newline: bool,
+    /// How it takes images. Without this it takes none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<ImageRule>,
 }
 
 impl Default for Submit {
@@ -43,6 +49,7 @@ impl Default for Submit {
             clear_keys_otherwise: Vec::new(),
             chips: Vec::new(),
             final_newline: true,
+            images: None,
         }
     }
 }

@@ -74,6 +74,10 @@ impl HostClient {
         };
         let mut send = HostSend { message_id, request };
         let answer = self.post("/send", &send, wait + MARGIN).await;
+        if answer.as_ref().is_err_and(|problem| is_unknown_field(problem, "images")) {
+            let detail = "the agent was started by a version of Parallax that did not take images";
+            return Err(Problem::new(Code::Unsupported, detail).with("field", "images"));
+        }
         if !answer.as_ref().is_err_and(|problem| is_unknown_field(problem, "onQuestion")) {
             return answer;
         }

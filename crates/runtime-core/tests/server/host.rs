@@ -164,6 +164,7 @@ impl HostState {
             role,
             in_reply_to,
             part_of: None,
+            images: Vec::new(),
             messages: Vec::new(),
             source: None,
             content: content.into(),

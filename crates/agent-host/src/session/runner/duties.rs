@@ -124,7 +124,7 @@ impl Runner {
         let typing =
             self.input.typing_until(now).is_some() && matches!(observation.composer, Composer::Holds(_));
         if free && !typing && Messaging::would_take(observation) {
-            self.messaging.begin_next(|text| self.profile.submit().guarded(text), now);
+            self.messaging.begin_next(self.profile.submit(), &self.images, now);
         }
         let computed_at = if self.messaging.awaits_proof() {
             let cpu_seconds = || process_tree::descendants().iter().map(|process| process.cpu_seconds).sum();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::host::HostSend;
-use parallax_api::message::AnswerRequest;
+use parallax_api::message::{AnswerRequest, MessageImage};
 use parallax_api::observe::{Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, TerminalMode};
 use parallax_api::{AgentStatus, Attention, AttentionKind, Code, Problem, WhenBusy};
@@ -28,8 +28,8 @@ impl Runner {
     pub(super) fn on_command(&mut self, command: Command) {
         // A caller that no longer waits needs no reply: errors of `send` are dropped throughout.
         match command {
-            Command::Send { message, reply } => {
-                let accepted = self.on_send(message);
+            Command::Send { message, images, reply } => {
+                let accepted = self.on_send(message, images);
                 // On disk before the sender relies on it.
                 self.message_log.step(self.messaging.inbox(), Instant::now());
                 drop(reply.send(accepted));
@@ -61,14 +61,14 @@ impl Runner {
         }
     }
 
-    fn on_send(&mut self, message: HostSend) -> Result<(), Problem> {
+    fn on_send(&mut self, message: HostSend, images: Vec<MessageImage>) -> Result<(), Problem> {
         if self.messaging.inbox().get(&message.message_id).is_some() {
             // A retry: the sender did not hear that the message was accepted.
             return Ok(());
         }
         self.input.touch(Instant::now());
         self.may_send(&message)?;
-        self.messaging.inbox().accept(&message.message_id, message.request.message)?;
+        self.messaging.inbox().accept(&message.message_id, message.request.message, images)?;
         if message.request.when_busy == WhenBusy::Interrupt && self.observation().status == AgentStatus::Busy
         {
             self.press_interrupt();
