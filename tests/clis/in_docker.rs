@@ -11,7 +11,9 @@ use parallax_testkit::backend::TestBackend;
 use parallax_testkit::docker::{DockerBackend, container, docker, gateway, scripted_models};
 use parallax_testkit::in_process::InProcess;
 use parallax_testkit::local::Directory;
+use parallax_testkit::models::scenario::Reply;
 use parallax_testkit::real_cli::RealCli;
+use parallax_testkit::real_cli::images::sees_images;
 
 /// Who agents are in the images.
 const AGENT: u32 = 1000;
@@ -39,6 +41,25 @@ async fn answers_and_asks(cli: RealCli) {
     assert_eq!(agent.answer_to(&asked).await.content, "It is done.");
     let made = ["exec", &container(&agent.id), "test", "-f", "/agent/workspace/made.txt"];
     assert!(docker(&made).await.is_some(), "the file is there");
+    agent.stop().await;
+    plane.end().await;
+    backend.end_server().await;
+}
+
+/// Images reach the model of an agent in a container: its host has them from the control plane.
+async fn images_reach_the_model(cli: RealCli) {
+    let models = scripted_models(vec![Reply::text("I see.")]).await;
+    let home = home(|home| cli.prepare(home, &models));
+    let backend = backend(cli, &home).await;
+    let plane = InProcess::control_plane(
+        backend.directory(),
+        vec![RuntimeSpec::of_kind(RuntimeKind::Docker, backend.url())],
+    )
+    .await;
+    let env = cli.env(&models).into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+    let request = SpawnRequest { runtime: Some("docker".into()), env, ..cli.request() };
+    let agent = plane.user().spawn_ready(request).await;
+    sees_images(&agent, &models).await;
     agent.stop().await;
     plane.end().await;
     backend.end_server().await;
@@ -94,6 +115,12 @@ macro_rules! clis {
                 #[ignore = "needs the images of the CLIs: make test-docker-clis"]
                 async fn answers_and_asks() {
                     super::answers_and_asks($cli).await;
+                }
+
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                #[ignore = "needs the images of the CLIs: make test-docker-clis"]
+                async fn images_reach_the_model() {
+                    super::images_reach_the_model($cli).await;
                 }
 
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,6 +5,7 @@
 //! must be installed: `make test-clis`.
 
 pub mod cases;
+pub mod images;
 pub mod provider;
 pub mod questions;
 pub mod texts;

@@ -307,7 +307,7 @@ impl Spawned {
     }
 
     /// What there is to say when a wait was in vain: the status and why, and the screen.
-    async fn account(&self) -> String {
+    pub async fn account(&self) -> String {
         let status = self.client.status(&self.id).await;
         let screen = self.client.screen(&self.id).await.map(|screen| screen.lines.join("\n"));
         let agent = self.client.get(&self.id).await;

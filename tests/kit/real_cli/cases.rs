@@ -6,6 +6,7 @@ use parallax_api::{AgentStatus, AttentionKind, EventData};
 use serde_json::{Value, json};
 
 use super::RealCli;
+pub use super::images::*;
 use super::provider::Provider;
 pub use super::questions::*;
 pub use super::texts::*;
@@ -315,7 +316,7 @@ macro_rules! real_cli {
             the_two_calls, fifty_messages, odd_messages, nothing_visible_is_refused, permission_is_given, permission_is_refused,
             a_restart_keeps_the_conversation, an_answer_survives_the_server, a_turn_is_interrupted,
             an_error_is_told, a_stranger_must_log_in, interrupts_in_a_row, a_stream_is_seen, edits_are_permitted,
-            a_quota_is_told,
+            a_quota_is_told, images_reach_the_model,
         );
     };
     ($cli:expr; $($case:ident),+ $(,)?) => {
