@@ -4,7 +4,7 @@
 //! starts them again.
 
 use parallax_api::client::ListFilter;
-use parallax_testkit::local::Directory;
+use parallax_testkit::local::{Directory, write_fake_as};
 use parallax_testkit::up::Up;
 use parallax_testkit::wait::{PATIENCE, within};
 
@@ -15,8 +15,12 @@ const TOKENS: [&str; 2] = ["PARALLAX_API_TOKEN", "PARALLAX_TOKEN_FILE"];
 
 /// Plays the script with a server of its own, and leaves no agent.
 async fn play(name: &str, env: &[(&str, String)]) {
-    let directory = Directory::new();
-    let mut up = Up::start(&directory, env).await;
+    play_in(&Directory::new(), name, env).await;
+}
+
+/// The same in a directory that is prepared.
+async fn play_in(directory: &Directory, name: &str, env: &[(&str, String)]) {
+    let mut up = Up::start(directory, env).await;
     let url = up.server.url();
     let server = &mut up.server;
     let args = [url.as_str()];
@@ -70,6 +74,19 @@ pages! {
     a_run_of_a_pattern: "runs.mjs";
     /// No finding of axe on any view, light and dark, desk and phone.
     nothing_in_the_way_of_anybody: "axe.mjs";
+}
+
+/// Images are pasted, dropped and removed, and shown to the model; an agent that takes none has them as files.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a browser: make test-browser"]
+async fn images_with_a_message() {
+    let directory = Directory::new();
+    let blind = write_fake_as(directory.path(), "blind").join("blind.toml");
+    let profile = std::fs::read_to_string(&blind).expect("it is written");
+    let (before, images) = profile.split_once("[submit.images]").expect("the fake agent takes images");
+    let (_, behind) = images.split_once("\n\n").expect("it is not the last");
+    std::fs::write(&blind, format!("{before}{behind}")).expect("the directory can be written");
+    play_in(&directory, "page/images.mjs", &[]).await;
 }
 
 /// A push service of this machine gets what it cannot read, and the browser with the keys can; answered, it is withdrawn.

@@ -61,21 +61,21 @@ await inBrowser(async (browser) => {
   await until("two terminals", async () => is(await page.locator(".terminal-cell .xterm").count(), 2));
   for (const id of [one, two, three]) assert.deepEqual((await screenOf(id)).size, { cols: 120, rows: 40 });
 
-  // A picture that is pasted and a file that is chosen are in the agent's directory; the message names them.
+  // A file that is pasted and one that is chosen are in the agent's directory; the message names them.
   await page.goto(new URL(`#/agents/${three}`, page.url()).href);
   const box = page.getByLabel("Message", { exact: true });
   await box.waitFor();
   await box.evaluate((element) => {
     const files = new DataTransfer();
-    files.items.add(new File([new Uint8Array([137, 80, 78, 71])], "", { type: "image/png" }));
+    files.items.add(new File([new Uint8Array([137, 80, 68, 70])], "", { type: "application/pdf" }));
     element.dispatchEvent(new ClipboardEvent("paste", { clipboardData: files, bubbles: true, cancelable: true }));
   });
-  await until("the picture to be named", async () => (/attached-\d+-picture\.png $/.test(await box.inputValue()) ? true : box.inputValue()));
+  await until("the pasted one to be named", async () => (/attached-\d+-picture\.pdf $/.test(await box.inputValue()) ? true : box.inputValue()));
   await page.getByLabel("Attach files").setInputFiles({ name: "../notes.txt", mimeType: "text/plain", buffer: Buffer.from("some notes") });
   await until("the file to be named", async () => (/attached-\d+-notes\.txt $/.test(await box.inputValue()) ? true : box.inputValue()));
   const named = (await box.inputValue()).trim().split(" ").map((path) => path.split("/").at(-1));
   const read = async (name) => Buffer.from(await (await fetch(`${url}/api/managed-agents/${three}/files/${name}`)).arrayBuffer());
-  assert.deepEqual([...(await read(named[0]))], [137, 80, 78, 71]);
+  assert.deepEqual([...(await read(named[0]))], [137, 80, 68, 70]);
   assert.equal((await read(named[1])).toString(), "some notes");
 
   await page.getByRole("button", { name: "Several …" }).click();

@@ -1,7 +1,7 @@
 // What can be asked of agents and runtimes.
 
 import { call, callForText } from "./client";
-import type { Agent, AnswerRequest, Message, Metrics, Runtime, SpawnRequest } from "./types";
+import type { Agent, AnswerRequest, ImageInput, Message, Metrics, Runtime, SpawnRequest } from "./types";
 
 const AGENTS = "/api/managed-agents";
 const at = (id: string, rest = ""): string => `${AGENTS}/${encodeURIComponent(id)}${rest}`;
@@ -27,8 +27,8 @@ export const stop = (id: string): Promise<Agent> => call("DELETE", at(id));
 export const interrupt = (id: string): Promise<Agent> => call("POST", at(id, "/interrupt"));
 export const restart = (id: string): Promise<Agent> => call("POST", at(id, "/restart"), {});
 export const answer = (id: string, request: AnswerRequest): Promise<Agent> => call("POST", at(id, "/answer"), request);
-export const send = (id: string, message: string): Promise<{ messageId: string }> =>
-  call("POST", at(id, "/send"), { message });
+export const send = (id: string, message: string, images: ImageInput[] = []): Promise<{ messageId: string }> =>
+  call("POST", at(id, "/send"), { message, ...(images.length === 0 ? {} : { images }) });
 /** Takes back a message that waits. */
 export const withdraw = (id: string, message: string): Promise<void> => call("DELETE", at(id, `/messages/${encodeURIComponent(message)}`));
 

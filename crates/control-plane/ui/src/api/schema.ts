@@ -1381,6 +1381,20 @@ export interface components {
             /** @description What git takes for the heading of the place, such as a function's first line. */
             section: string;
         };
+        /** @description An image that is sent with a message. */
+        ImageInput: {
+            /** @description Its bytes in Base64 (RFC 4648, section 4, padded). All images of a message have at most 5 MiB together. */
+            data: string;
+            /** @description What it is; its bytes must begin so. */
+            mediaType: components["schemas"]["ImageType"];
+            /** @description What people call it: the name of a file, without directories. Default: its number. */
+            name?: string | null;
+        };
+        /**
+         * @description The kinds of images that models take.
+         * @enum {string}
+         */
+        ImageType: "image/png" | "image/jpeg" | "image/gif" | "image/webp";
         /** @description Keys to press: `text` or `keys`. */
         InputRequest: {
             /** @description Named keys in order: `enter`, `tab`, `esc`, `up`, `ctrl-c`, `f1`, …; at most 64. */
@@ -1431,6 +1445,8 @@ export interface components {
             failure?: string | null;
             /** @description Names this message. */
             id: string;
+            /** @description The images that were sent with it, without their bytes. */
+            images?: components["schemas"]["MessageImage"][];
             /** @description The message this answers. */
             inReplyTo?: string | null;
             /** @description True for an answer whose turn was interrupted: there may have been more to come. */
@@ -1445,6 +1461,15 @@ export interface components {
             state?: components["schemas"]["MessageState"] | null;
             /** @description When it was accepted or said. */
             timestamp: components["schemas"]["Time"];
+        };
+        /** @description An image that a message has: what it is, without its bytes. */
+        MessageImage: {
+            /** @description What it is. */
+            mediaType: components["schemas"]["ImageType"];
+            /** @description What people call it. */
+            name: string;
+            /** @description Its bytes. */
+            size: number;
         };
         /** @description The answer to `messages`. */
         MessageList: {
@@ -1824,6 +1849,8 @@ export interface components {
         SendRequest: {
             /** @description Wait for this message's own answer. */
             expectResponse?: boolean;
+            /** @description Images that the model is shown before the text, in this order: at most 8, and 5 MiB together. */
+            images?: components["schemas"]["ImageInput"][];
             /** @description The text, 1 byte to 1 MiB; any characters, any number of lines. */
             message: string;
             /** @description What to do when a person is needed while `expectResponse` waits. */

@@ -13,6 +13,7 @@ export type AttentionOption = Schemas["AttentionOption"];
 export type AttentionQuestion = Schemas["AttentionQuestion"];
 export type AttentionTool = Schemas["AttentionTool"];
 export type AnswerRequest = Schemas["AnswerRequest"];
+export type ImageInput = Schemas["ImageInput"];
 export type Message = Schemas["Message"];
 export type Metrics = Schemas["Metrics"];
 export type SpawnRequest = Schemas["SpawnRequest"];

@@ -2,6 +2,7 @@
 
 import { type FormEvent, type KeyboardEvent, type RefObject, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { send, withdraw } from "../../api/agents";
+import { Problem } from "../../api/problem";
 import type { Agent, Message } from "../../api/types";
 import { refreshMessages, useMessages } from "../../server-state/messages";
 import { LookOnly } from "../session/look-only";
@@ -9,9 +10,10 @@ import { useMayOperate } from "../session/scope";
 import { Markdown } from "../../ui/markdown";
 import { Empty, Failed, Loading } from "../../ui/states";
 import { Clock } from "../../ui/time";
-import { attempt } from "../../ui/toasts";
+import { attempt, toast } from "../../ui/toasts";
 import { MAX_FILES, attach } from "./attachments";
 import { draftOf, keepDraft } from "./drafts";
+import { type PendingImage, asInput, excess, isImage, readImage } from "./images";
 
 /** Nearer to the end than this, in pixels, the list follows what is new. */
 const AT_END_PX = 40;
@@ -100,6 +102,15 @@ function Bubble({ message, withdrawIt }: { message: Message; withdrawIt: (() => 
       ) : (
         <div className={message.role === "agent" ? "plain mono" : "plain"}>{message.content}</div>
       )}
+      {message.images && message.images.length > 0 && (
+        <ul className="message-images" aria-label="Images">
+          {message.images.map((image, number) => (
+            <li key={number}>
+              {image.name} · {image.mediaType} · {Math.ceil(image.size / 1024)} KiB
+            </li>
+          ))}
+        </ul>
+      )}
       {message.failure && <p className="message-failure">{message.failure}</p>}
     </article>
   );
@@ -113,8 +124,23 @@ function SendForm({ agent }: { agent: Agent }) {
   useEffect(() => keepDraft(agent.id, text), [agent.id, text]);
 
   const [attaching, setAttaching] = useState(false);
-  const take = async (files: readonly File[]): Promise<void> => {
-    if (files.length === 0 || ended) return;
+  const [images, setImages] = useState<readonly PendingImage[]>([]);
+  const show = async (files: readonly File[]): Promise<void> => {
+    const tooMuch = excess([...images.map(({ file }) => file), ...files]);
+    if (tooMuch !== undefined) return toast(tooMuch, "error");
+    await attempt(async () => {
+      const read = await Promise.all(files.map(readImage));
+      setImages((before) => [...before, ...read]);
+    });
+  };
+  const take = async (given: readonly File[]): Promise<void> => {
+    if (given.length === 0 || ended) return;
+    const shown = given.filter(isImage);
+    const files = given.filter((file) => !isImage(file));
+    if (shown.length > 0) await show(shown);
+    if (files.length > 0) await put(files);
+  };
+  const put = async (files: readonly File[]): Promise<void> => {
     setAttaching(true);
     for (const file of files.slice(0, MAX_FILES))
       await attempt(async () => {
@@ -129,10 +155,19 @@ function SendForm({ agent }: { agent: Agent }) {
     if (text.trim() === "" || sending) return;
     setSending(true);
     const sent = await attempt(async () => {
-      await send(agent.id, text);
+      await send(agent.id, text, images.map(asInput)).catch(async (error: unknown) => {
+        if (images.length === 0 || !(error instanceof Problem) || error.code !== "UNSUPPORTED") throw error;
+        // As files they are of use all the same.
+        await put(images.map(({ file }) => file));
+        setImages([]);
+        throw new Error("This agent takes no images: they were put into its working directory, and the message names them.");
+      });
       await refreshMessages(agent.id);
     });
-    if (sent) setText("");
+    if (sent) {
+      setText("");
+      setImages([]);
+    }
     setSending(false);
   };
   const onKeyDown = (event: KeyboardEvent): void => {
@@ -169,8 +204,20 @@ function SendForm({ agent }: { agent: Agent }) {
         placeholder={ended ? "The agent cannot take messages now" : "Message the agent"}
         aria-label="Message"
       />
+      {images.length > 0 && (
+        <ul className="previews" aria-label="Images to send">
+          {images.map(({ key, file, address }) => (
+            <li key={key}>
+              <img src={address} alt={file.name || "Pasted image"} />
+              <button type="button" aria-label={`Remove ${file.name || "the pasted image"}`} onClick={() => setImages((before) => before.filter((image) => image.key !== key))}>
+                ×
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
       <div className="send-row">
-        <label className="button attach" title="Put into the agent's working directory, at most 8 MiB each; pictures may be pasted, files dropped">
+        <label className="button attach" title="Images are shown to the model, 5 MiB together; other files are put into the agent's working directory, at most 8 MiB each. Both may be pasted or dropped">
           <input
             type="file"
             multiple
