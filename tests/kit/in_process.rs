@@ -8,7 +8,7 @@ use parallax_control_plane::{Config, ControlPlane, PushConfig, RuntimeSpec};
 use parallax_profile::Profiles;
 use parallax_profile::launch::DEFAULT_LOG_LIMIT;
 use parallax_runtime_core::{
-    Environment, Keep, Policy, Repositories, RuntimeConfig, Workdirs, WorkspacePolicy,
+    Environment, Keep, Policy, PortSpace, Repositories, RuntimeConfig, Workdirs, WorkspacePolicy,
 };
 use parallax_runtime_local::LocalConfig;
 use parallax_service::access::AccessConfig;
@@ -50,6 +50,7 @@ impl InProcess {
                 repositories: Repositories::Any,
                 workspace_policy: WorkspacePolicy::default(),
                 environment: Environment::of(variables),
+                ports: PortSpace::MACHINE,
                 keep: Keep::default(),
                 log_limit: DEFAULT_LOG_LIMIT,
                 policy: Policy::default(),

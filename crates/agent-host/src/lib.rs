@@ -13,7 +13,8 @@
 //! files that a CLI writes itself. For containers there are [`container`] (environment, memory limit), [`tcp`] (a
 //! listener behind a token), [`relay`] (no network), [`install`] (images without this program) and [`export`] (what a dead
 //! host left on a volume). [`peer`] keeps agents
-//! from driving hosts, [`files`] (archives by [`tar_stream`]) hands out what lies in the working directory, [`images`] keeps those of messages, `disk_watch` holds the agent to its
+//! from driving hosts, [`files`] (archives by [`tar_stream`]) hands out what lies in the working directory, [`images`] keeps those of messages, [`ports`] connects to what the
+//! agent serves, `disk_watch` holds the agent to its
 //! disk space, `os` is what is asked of the operating system, [`diagnostics`] is the host's own log, [`allocator`] gives memory back.
 
 pub mod allocator;
@@ -41,6 +42,7 @@ pub mod ndjson;
 mod os;
 pub mod peer;
 pub mod peer_listener;
+pub mod ports;
 pub mod process_tree;
 pub mod reaper;
 pub mod relay;

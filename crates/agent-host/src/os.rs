@@ -1,5 +1,6 @@
 //! What this crate asks of the operating system beyond POSIX: the processes of the machine, whose orphans come to the
-//! host, which boot this is, files below a directory. Another system is another file beside `os/linux.rs` with the same
+//! host, which boot this is, files below a directory, who listens on
+//! TCP. Another system is another file beside `os/linux.rs` with the same
 //! functions.
 
 #[cfg(target_os = "linux")]

@@ -4,6 +4,7 @@ mod events;
 mod files;
 mod host;
 mod logs;
+mod ports;
 mod terminal;
 
 use axum::body::Bytes;
@@ -41,6 +42,8 @@ pub fn router(host: Host) -> Router {
         .route("/metrics", get(metrics))
         .route("/logs", get(logs::logs))
         .route("/files", get(files::get).put(files::put).post(files::unpack).delete(files::delete))
+        .route("/ports", get(ports::list))
+        .route("/ports/{port}/tunnel", get(ports::tunnel))
         .route("/input", post(input))
         .route("/answer", post(answer))
         .route("/interrupt", post(interrupt))

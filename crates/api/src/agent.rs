@@ -20,6 +20,7 @@ pub use requests::{RestartRequest, StopRequest};
 pub use spawn::{Approvals, CpuQuantity, Resources, SpawnRequest, TerminalSize};
 
 use crate::Time;
+use crate::ports::PortRange;
 use crate::workspace::{AgentWorkspace, WorkspaceEnd};
 
 /// What an agent is doing. An agent that waits for a person keeps its status and says so in [`Agent::attention`].
@@ -153,6 +154,9 @@ pub struct Agent {
     /// The git checkout that its working directory is, where it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace: Option<AgentWorkspace>,
+    /// The ports that are its own, where it asked for some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ports: Option<PortRange>,
     /// The model, where the request named one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
@@ -199,6 +203,7 @@ impl Agent {
             labels: BTreeMap::new(),
             workdir: None,
             workspace: None,
+            ports: None,
             model: None,
             updated_at: at,
             last_activity_at: None,

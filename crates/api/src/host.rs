@@ -10,6 +10,8 @@
 //! | `GET /logs` | `LogsQuery` | `Logs`, or the other formats as a body; `follow` streams |
 //! | `GET`, `PUT`, `DELETE /files?path=` | [`crate::files::FileQuery`], `Range`; the content | `FileList`, or the file's bytes; 201, 204 |
 //! | `GET`, `POST /files?path=&archive=tar` | a directory as a tar archive; an archive to unpack | the archive; [`crate::files::Unpacked`] |
+//! | `GET /ports` | – | [`crate::ports::AgentPorts`] |
+//! | `GET /ports/PORT/tunnel` (upgrade to [`crate::ports::TUNNEL`]) | – | 101, then the bytes of a connection to that port |
 //! | `POST /input`, `/answer`, `/interrupt`, `/restart`, `/stop` | as in the runtime's API | 204 or `Agent` |
 //! | `POST /suspend` | – | `Agent`, ended with the reason `suspended`; refused when a new host could not go on |
 //! | `GET /launch` | – | the launch, for whoever starts that new host |

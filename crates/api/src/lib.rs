@@ -5,6 +5,7 @@
 //! - [`agent`]: an agent as everyone sees it, and the request that spawns one
 //! - [`workspace`]: a git checkout of an agent's own
 //! - [`files`]: files of its working directory
+//! - [`ports`]: a range of ports of its own, and who listens
 //! - [`message`]: what is sent to an agent and what it answers
 //! - [`terminal`]: keys, screens, and the frames of the terminal WebSocket
 //! - [`event`]: what is told about agents as it happens
@@ -34,6 +35,7 @@ pub mod host;
 pub mod message;
 pub mod observe;
 pub mod pattern;
+pub mod ports;
 pub mod preset;
 pub mod problem;
 pub mod push;

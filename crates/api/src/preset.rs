@@ -124,6 +124,7 @@ impl SpawnRequest {
             approvals: self.approvals.or(preset.approvals),
             prompt: self.prompt.or(preset.prompt),
             terminal: self.terminal.or(preset.terminal),
+            ports: self.ports.or(preset.ports),
             resources: self.resources.or(preset.resources),
             image: self.image.or(preset.image),
             idle_timeout_seconds: self.idle_timeout_seconds.or(preset.idle_timeout_seconds),

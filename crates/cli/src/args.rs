@@ -5,8 +5,8 @@ mod examples;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
-    answer, attach, changes, doctor, events, files, lifecycle, list, logs, manual, patterns, presets, run,
-    runs, runtimes, send, show, spawn, up, workspaces,
+    answer, attach, changes, doctor, events, files, lifecycle, list, logs, manual, patterns, ports, presets,
+    run, runs, runtimes, send, show, spawn, up, workspaces,
 };
 
 /// Spawns and manages CLI agents (Claude Code, Codex, Gemini CLI).
@@ -61,6 +61,8 @@ pub(crate) enum Command {
     /// List, get, put and remove files of an agent's working directory
     #[command(after_help = examples::FILES)]
     Files(files::FilesArgs),
+    /// List an agent's ports and who listens on them
+    Ports(ports::PortsArgs),
     /// List the files an agent changed in its checkout
     #[command(after_help = examples::CHANGES)]
     Changes(changes::ChangesArgs),

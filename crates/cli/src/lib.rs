@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `spawn`, `list`, `show`, `send`, `answer`, `logs`, `events`, `lifecycle` | one command each (`lifecycle`: interrupt, restart, suspend, resume, stop) |
 //! | `files` | files of an agent's working directory |
+//! | `ports` | an agent's ports, and who listens |
 //! | `changes`, `workspaces` | what an agent did in its checkout; all checkouts |
 //! | `run`, `runs`, `patterns` | a pattern, followed to its end; runs and patterns listed and shown |
 //! | `presets` | named spawn requests: listed, shown, stored, deleted |
@@ -41,6 +42,7 @@ mod logs;
 mod manual;
 mod output;
 mod patterns;
+mod ports;
 mod presets;
 mod problem_text;
 mod run;
@@ -93,6 +95,7 @@ async fn command(cli: Cli, output: &Output) -> Result<(), CliError> {
         Command::Logs(args) => args.run(&context()?).await,
         Command::Events(args) => args.run(&context()?).await,
         Command::Files(args) => args.run(&context()?).await,
+        Command::Ports(args) => args.run(&context()?).await,
         Command::Changes(args) => args.run(&context()?).await,
         Command::Diff(args) => args.run(&context()?).await,
         Command::Conflicts(args) => args.run(&context()?).await,

@@ -119,6 +119,7 @@ fn print(details: &AgentDetails, output: &Output, now: Time) -> std::io::Result<
         let stays = end.reason.as_deref().unwrap_or("it stays");
         row("checkout", &if end.kept { one_line(stays) } else { "gone: nothing was lost".into() })?;
     }
+    row("ports", &agent.ports.map(|range| range.to_string()).unwrap_or_default())?;
     row("model", &words(&agent.model))?;
     row("role", &words(&agent.role))?;
     row("capabilities", &one_line(&agent.capabilities.join(", ")))?;

@@ -63,6 +63,9 @@ pub(crate) struct SpawnArgs {
     /// Image, where the runtime has images
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
+    /// Ports for itself, 1 to 16: PORT in its environment is the first, PORTS has all
+    #[arg(long, value_name = "N")]
+    ports: Option<u16>,
     /// CPUs at most, such as 0.5 or 500m
     #[arg(long, value_name = "CPUS")]
     cpu: Option<String>,
@@ -164,6 +167,7 @@ impl SpawnArgs {
             approvals: self.approvals,
             prompt: self.prompt,
             terminal: self.size,
+            ports: self.ports,
             resources: (resources != Resources::default()).then_some(resources),
             image: self.image,
             idle_timeout_seconds: self.idle_timeout.map(seconds),

@@ -42,6 +42,7 @@ use crate::web_ui;
         (name = "conversation", description = "Messages, keys, answers"),
         (name = "observation", description = "Screens, logs, metrics, reasons"),
         (name = "files", description = "Files of working directories"),
+        (name = "ports", description = "What agents serve"),
         (name = "workspaces", description = "Checkouts of agents: what was changed, commit, push, merge"),
         (name = "streams", description = "Terminals and events"),
         (name = "patterns", description = "Org-chart patterns and their runs"),
@@ -91,6 +92,7 @@ fn agents() -> Router<App> {
         .route("/api/managed-agents/{id}/screen", get(calls::forward))
         .route("/api/managed-agents/{id}/status", get(calls::forward))
         .route("/api/managed-agents/{id}/metrics", get(calls::forward))
+        .route("/api/managed-agents/{id}/ports", get(calls::forward))
         .route("/api/managed-agents/{id}/files", get(files::root).post(files::root))
         .route(
             "/api/managed-agents/{id}/files/{*path}",

@@ -15,6 +15,7 @@
 //!     the agent an hour later.
 //!   - `suspension` ends agents so that they come back; `suspensions` is who is on the way.
 //!   - `workspaces`, `change_watch` and `repositories`: checkouts, what changes in them, and from where they may be cloned.
+//!   - `ports`: which ports an agent gets for itself.
 //!   - `viewing` relays terminals frame by frame.
 //!
 //! A spawn: `routes::agents::spawn` → `RuntimeCore::spawn` → [`AgentBackend::launch`] ⇒ host. A message: `routes::agents::send`
@@ -39,4 +40,6 @@ pub use host_program::find_host_program;
 pub use packed_files::PackedFiles;
 pub use policy::Policy;
 pub use run::run;
-pub use server::{Environment, Keep, Repositories, RuntimeConfig, RuntimeServer, Workdirs, WorkspacePolicy};
+pub use server::{
+    Environment, Keep, PortSpace, Repositories, RuntimeConfig, RuntimeServer, Workdirs, WorkspacePolicy,
+};

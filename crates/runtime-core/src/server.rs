@@ -16,6 +16,7 @@ mod environment;
 mod follower;
 mod health;
 mod metrics;
+mod ports;
 mod purge;
 mod record;
 mod registry;
@@ -47,6 +48,7 @@ use utoipa::openapi::OpenApi;
 
 pub use config::{DEFAULT_MAX_AGENTS, Keep, RuntimeConfig, WorkspacePolicy};
 pub use environment::Environment;
+pub use ports::PortSpace;
 pub use repositories::Repositories;
 pub use workdir::Workdirs;
 
@@ -55,6 +57,7 @@ use crate::backend::AgentBackend;
 use archive::Archive;
 use health::HealthCache;
 use metrics::RuntimeMetrics;
+use ports::PortClaims;
 use registry::Registry;
 use routes::App;
 use suspensions::Suspensions;
@@ -100,6 +103,7 @@ impl RuntimeServer {
             shutdown: shutdown.clone(),
             suspensions: Suspensions::default(),
             undoing: Undoing::default(),
+            port_claims: PortClaims::default(),
         });
         metrics::register_collector(&metrics, core.registry.clone());
         workspace_space::register_collector(&metrics, &core);

@@ -8,6 +8,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Resource as _, ResourceExt as _};
+use parallax_api::ports::{PORT_VARIABLE, PORTS_VARIABLE};
 use parallax_api::{AgentId, Code, Problem};
 use parallax_profile::{Launch, MountSource};
 use parallax_runtime_core::HostAddress;
@@ -108,6 +109,7 @@ async fn create_resource(
         terminal: None,
         env: Vec::new(),
         env_from: Vec::new(),
+        ports: agent.ports.map(|range| range.last - range.first + 1),
         resources: requirements(resources)?,
         workspace: workspace(context, launch).await?,
         service_account_name: None,
@@ -149,6 +151,18 @@ async fn workspace(context: &Context, launch: &Launch) -> Result<Option<Workspac
     Ok(Some(Workspace { existing_claim, ..Workspace::default() }))
 }
 
+/// A variable that comes with ports, and that the resource sets as well, would be lost to one of them.
+fn check_port_variables(resource: &ParallaxAgent, launch: &Launch) -> Result<(), Problem> {
+    let set = |name: &&str| resource.spec.env.iter().any(|own| own.name == **name);
+    match [PORT_VARIABLE, PORTS_VARIABLE].iter().find(|name| launch.agent.ports.is_some() && set(name)) {
+        Some(name) => {
+            let detail = format!("`{name}` is set by `ports`; leave out one of the two");
+            Err(Problem::invalid("env", detail))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Stores the launch, with everything secret in it, in a Secret that the resource owns.
 async fn store_launch(
     context: &Context,
@@ -156,6 +170,7 @@ async fn store_launch(
     resource: &ParallaxAgent,
     launch: &Launch,
 ) -> Result<(), Problem> {
+    check_port_variables(resource, launch)?;
     let volume = WorkspaceVolume::of(&resource.spec, id);
     let mut launch = launch.clone();
     launch.agent.workdir = Some(volume.workdir.clone());

@@ -100,6 +100,10 @@ pub struct ParallaxAgentSpec {
     #[schemars(length(max = 64))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env_from: Vec<EnvFromSource>,
+    /// How many ports it gets for itself, 20000 and up: `PORT` is the first, `PORTS` has all. Default: none.
+    #[schemars(range(min = 1, max = 16))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ports: Option<u16>,
     /// What it may use. Default: the runtime's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,
@@ -237,6 +241,7 @@ impl ParallaxAgentSpec {
             prompt: self.prompt.clone(),
             terminal: self.terminal.map(|size| TerminalSize { cols: size.cols, rows: size.rows }),
             image: self.image.clone(),
+            ports: self.ports,
             idle_timeout_seconds: self.idle_timeout_seconds.map(Into::into),
             max_lifetime_seconds: self.max_lifetime_seconds.map(Into::into),
             stall_seconds: self.stall_seconds.map(Into::into),

@@ -11,7 +11,7 @@ use parallax_api::runtime::RuntimeKind;
 use parallax_runtime_core::args::{CommandWords, flags_or_file, workspace_policy};
 use parallax_runtime_core::policy::{Amount, NoPlace, PolicySection, PolicyTraits};
 use parallax_runtime_core::{
-    Environment, Policy, Repositories, RuntimeConfig, RuntimeServer, Workdirs, find_host_program,
+    Environment, Policy, PortSpace, Repositories, RuntimeConfig, RuntimeServer, Workdirs, find_host_program,
 };
 use parallax_service::args::Settings;
 use parallax_service::shutdown::Shutdown;
@@ -41,6 +41,9 @@ pub struct LocalArgs {
     /// The agent host's program [default: beside this one, then on the PATH]
     #[arg(long, env = "PARALLAX_AGENT_HOST", value_name = "FILE")]
     pub agent_host: Option<PathBuf>,
+    /// Ports of this machine that agents get when they ask for some [default: 20000-24095]
+    #[arg(long, env = "PARALLAX_AGENT_PORTS", value_name = "FIRST-LAST")]
+    pub agent_ports: Option<String>,
     /// What agents may ask for, and what they have that ask for nothing.
     #[command(flatten)]
     pub policy: PolicySection<NoPlace>,
@@ -60,6 +63,7 @@ impl LocalArgs {
             pull_request_command,
             pull_request_env,
             agent_host,
+            agent_ports,
             policy,
             classes: _,
         } = self;
@@ -72,6 +76,7 @@ impl LocalArgs {
             pull_request_command: pull_request_command.or(file.pull_request_command),
             pull_request_env: flags_or_file(pull_request_env, file.pull_request_env),
             agent_host: agent_host.or(file.agent_host),
+            agent_ports: agent_ports.or(file.agent_ports),
         }
     }
 }
@@ -98,6 +103,7 @@ impl LocalConfig {
             pull_request_command,
             pull_request_env,
             agent_host,
+            agent_ports,
             policy,
             classes,
         } = args;
@@ -120,6 +126,7 @@ impl LocalConfig {
             runtime: RuntimeConfig {
                 environment,
                 workspace_policy,
+                ports: agent_ports.as_deref().map_or(Ok(PortSpace::MACHINE), PortSpace::parse)?,
                 policy: Policy::new(&policy, &classes, traits)?,
                 // Agents here reach what the server reaches.
                 repositories: match allow_repo_host.as_slice() {

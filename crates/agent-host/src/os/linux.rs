@@ -1,5 +1,7 @@
 //! Linux: `/proc`, subreapers, control groups.
 
+mod sockets;
+
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -9,6 +11,8 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use rustix::process::{getpid, set_child_subreaper};
+
+pub(crate) use sockets::{ListeningSocket, listening_sockets, sockets_of};
 
 /// Where the kernel counts its out-of-memory kills: control groups version 2 and 1, as a container sees its own.
 const MEMORY_EVENTS: [&str; 2] = ["/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"];

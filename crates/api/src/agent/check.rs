@@ -1,6 +1,7 @@
 //! What a spawn request may say, wherever it goes.
 
 use super::spawn::{Resources, SpawnRequest};
+use crate::ports::{MAX_PORTS, PORT_VARIABLE, PORTS_VARIABLE};
 use crate::text::{is_plain, is_plain_char};
 use crate::workspace::WorkspaceRequest;
 use crate::{Code, Problem};
@@ -89,6 +90,7 @@ impl SpawnRequest {
         if self.prompt.as_ref().is_some_and(|prompt| prompt.trim().is_empty() || prompt.len() > MAX_MESSAGE) {
             return Err(Problem::invalid("prompt", format!("a prompt has 1 to {MAX_MESSAGE} bytes")));
         }
+        self.check_ports()?;
         self.resources.iter().try_for_each(Resources::check)?;
         if self.image.as_ref().is_some_and(|image| !is_image(image)) {
             let detail = format!(
@@ -111,6 +113,21 @@ impl SpawnRequest {
 }
 
 impl SpawnRequest {
+    /// Ports come with variables of their own: one that the request sets as well would be lost.
+    fn check_ports(&self) -> Result<(), Problem> {
+        let Some(count) = self.ports else { return Ok(()) };
+        if !(1..=MAX_PORTS).contains(&count) {
+            return Err(Problem::invalid("ports", format!("an agent gets 1 to {MAX_PORTS} ports")));
+        }
+        match [PORT_VARIABLE, PORTS_VARIABLE].into_iter().find(|name| self.env.contains_key(*name)) {
+            Some(name) => {
+                let detail = format!("`{name}` is set by `ports`; leave out one of the two");
+                Err(Problem::invalid("env", detail))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The bounds of what is handed to a program: past the kernel's own it would not start (`E2BIG`).
     fn check_strings(&self) -> Result<(), Problem> {
         for (key, value) in &self.env {
@@ -217,6 +234,22 @@ mod tests {
         let many = (0..20).map(|n| (format!("A{n}"), long(MAX_STRING).into())).collect();
         assert_eq!(field_of(|request| request.env = many).as_deref(), Some("env"));
         assert_eq!(field_of(|request| request.workdir = Some(long(5000))).as_deref(), Some("workdir"));
+    }
+
+    #[test]
+    fn ports_and_their_variables_are_asked_for_once() {
+        for (count, field) in [(0, Some("ports")), (1, None), (16, None), (17, Some("ports"))] {
+            assert_eq!(field_of(|request| request.ports = Some(count)).as_deref(), field, "{count}");
+        }
+        for (name, ports, field) in
+            [("PORT", None, None), ("PORT", Some(1), Some("env")), ("PORTS", Some(2), Some("env"))]
+        {
+            let set = |request: &mut SpawnRequest| {
+                request.ports = ports;
+                request.env = [(name.to_owned(), "3000".into())].into();
+            };
+            assert_eq!(field_of(set).as_deref(), field, "{name}");
+        }
     }
 
     #[test]

@@ -72,6 +72,10 @@ pub struct SpawnRequest {
     /// The terminal's size. Default 120 x 40.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terminal: Option<TerminalSize>,
+    /// How many ports it gets for itself, 1 to 16: `PORT` in its environment is the first, `PORTS` has all. Default: none.
+    #[schema(minimum = 1, maximum = 16)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ports: Option<u16>,
     /// Limits; a runtime that cannot hold them refuses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,

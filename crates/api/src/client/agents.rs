@@ -14,6 +14,7 @@ use crate::message::{
     AnswerRequest, DEFAULT_TIMEOUT_MS, MessageList, MessageProgress, MessageQuery, MessagesQuery,
 };
 use crate::observe::{Logs, LogsQuery, Metrics, StatusReport};
+use crate::ports::AgentPorts;
 use crate::runtime::{RuntimeList, RuntimeStatus, StorageStatus};
 use crate::terminal::{InputRequest, Screen};
 use crate::workspace::{
@@ -179,6 +180,11 @@ impl Client {
     pub async fn stop(&self, id: &AgentId, stop: &StopRequest) -> Result<Agent, Problem> {
         let limit = Duration::from_millis(stop.grace_ms).saturating_add(ANSWER_TIMEOUT);
         self.fetch(self.agent(Method::DELETE, id, "").query(stop).timeout(limit)).await
+    }
+
+    /// `GET …/:id/ports`: its ports, and who listens.
+    pub async fn ports(&self, id: &AgentId) -> Result<AgentPorts, Problem> {
+        self.fetch(self.agent(Method::GET, id, "/ports")).await
     }
 
     /// `GET …/:id/changes`: what was changed in its workspace.

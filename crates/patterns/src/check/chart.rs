@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use parallax_api::execution::USER;
+use parallax_api::ports::{MAX_PORTS, PORT_VARIABLE, PORTS_VARIABLE};
 use parallax_api::preset::check_preset_name;
 use parallax_api::workspace::WorkspaceMode;
 
@@ -109,6 +110,16 @@ fn check_one(
     if one.singleton && one.min_instances > 1 {
         findings.add(&path.field("minInstances"), "a singleton has one agent", None);
     }
+    if one.ports.is_some_and(|count| !(1..=MAX_PORTS).contains(&count)) {
+        findings.add(&path.field("ports"), format!("an agent gets 1 to {MAX_PORTS} ports"), None);
+    }
+    for name in [PORT_VARIABLE, PORTS_VARIABLE] {
+        if one.ports.is_some() && one.env.contains_key(name) {
+            let suggestion = "leave out one of the two".to_owned();
+            let message = format!("`{name}` is set by `ports`");
+            findings.add(&path.field("env").field(name), message, Some(suggestion));
+        }
+    }
     if one.preset.as_deref().is_some_and(|name| check_preset_name(name).is_err()) {
         let message = "a preset's name has 1 to 63 lower-case letters, digits and `-`";
         findings.add(&path.field("preset"), message, None);
@@ -194,6 +205,7 @@ fn unmanaged(one: &Role, path: &FieldPath, findings: &mut Findings<'_>) {
         ("args", !one.args.is_empty()),
         ("env", !one.env.is_empty()),
         ("image", one.image.is_some()),
+        ("ports", one.ports.is_some()),
     ];
     for (field, _) in spawning.into_iter().filter(|(_, given)| *given) {
         let suggestion = format!("add `managed: true`, or leave `{field}` out");

@@ -68,6 +68,10 @@ pub struct Role {
     /// A git checkout for its agents, in place of `workdir`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace: Option<RoleWorkspace>,
+    /// How many ports each of its agents gets for itself: `PORT` is the first, `PORTS` has all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 16))]
+    pub ports: Option<u16>,
     /// What its agents may do unasked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<ApprovalsWord>")]

@@ -211,6 +211,7 @@ impl Engine {
             args: role.args.clone(),
             approvals: role.approvals,
             image: role.image.clone(),
+            ports: role.ports,
             ..SpawnRequest::default()
         })
     }

@@ -4,11 +4,12 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, RANGE};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, RANGE, UPGRADE};
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode, request};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::compat::{self, AnyVersion};
@@ -18,6 +19,7 @@ use parallax_api::message::{
     AnswerRequest, MessageList, MessageProgress, MessageQuery, MessagesQuery, OnQuestion,
 };
 use parallax_api::observe::{LogsQuery, Metrics, StatusReport};
+use parallax_api::ports::{AgentPorts, TUNNEL};
 use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::{Agent, Code, Problem, SendRequest, SendResponse};
 use parallax_profile::Launch;
@@ -172,6 +174,31 @@ impl HostClient {
         Ok(accepted(answer).await.map_err(older)?.map(Body::new))
     }
 
+    /// The agent's ports, and who listens.
+    pub async fn ports(&self) -> Result<AgentPorts, Problem> {
+        let call = async { read(knows_ports(self.call(Method::GET, "/ports", None, QUICK).await?)?).await };
+        within(QUICK, call).await
+    }
+
+    /// A stream of bytes to a port of the agent.
+    pub async fn tunnel(&self, port: u16) -> Result<Upgraded, Problem> {
+        let request = Request::builder()
+            .uri(format!("/ports/{port}/tunnel"))
+            .header(CONNECTION, "upgrade")
+            .header(UPGRADE, TUNNEL);
+        let open = async {
+            let answer = accepted(knows_ports(self.exchange(request, Bytes::new(), QUICK).await?)?).await?;
+            if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                return Err(Problem::internal(format!(
+                    "the agent's host answered {} to a tunnel",
+                    answer.status()
+                )));
+            }
+            hyper::upgrade::on(answer).await.map_err(away)
+        };
+        within(QUICK, open).await
+    }
+
     /// Presses keys.
     pub async fn input(&self, request: &InputRequest) -> Result<(), Problem> {
         self.post_empty("/input", request, TYPING).await
@@ -301,7 +328,7 @@ impl HostClient {
             let (mut sender, connection) =
                 hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(away)?;
             // Ends by itself when the answer is read or dropped, or the host goes.
-            tokio::spawn(connection);
+            tokio::spawn(connection.with_upgrades());
             sender.send_request(request).await.map_err(away)
         };
         within(wait, exchange).await
@@ -347,6 +374,15 @@ fn known(answer: Response<Incoming>) -> Result<Response<Incoming>, Problem> {
     if answer.status() == StatusCode::NOT_FOUND && !answer.headers().contains_key(CONTENT_TYPE) {
         let detail =
             "the agent was started by a version of Parallax that could not suspend agents; stop it instead";
+        return Err(Problem::new(Code::Unsupported, detail));
+    }
+    Ok(answer)
+}
+
+/// The same for one that knows nothing of ports.
+fn knows_ports(answer: Response<Incoming>) -> Result<Response<Incoming>, Problem> {
+    if answer.status() == StatusCode::NOT_FOUND && !answer.headers().contains_key(CONTENT_TYPE) {
+        let detail = "the agent was started by a version of Parallax that did not have ports";
         return Err(Problem::new(Code::Unsupported, detail));
     }
     Ok(answer)

@@ -12,6 +12,7 @@ use parallax_service::args::Settings;
 use parallax_workspace::PullRequestCommand;
 
 use super::environment::Environment;
+use super::ports::PortSpace;
 use super::repositories::Repositories;
 use super::workdir::Workdirs;
 use crate::policy::Policy;
@@ -38,6 +39,8 @@ pub struct RuntimeConfig {
     pub workspace_policy: WorkspacePolicy,
     /// What agents may get of the variables of the server. What a request asks for wins.
     pub environment: Environment,
+    /// Where agents have their ports.
+    pub ports: PortSpace,
     /// How long ended agents stay readable.
     pub keep: Keep,
     /// How much output is kept of each agent, in bytes.
@@ -64,6 +67,10 @@ impl RuntimeConfig {
             repositories: Repositories::default(),
             workspace_policy: WorkspacePolicy::default(),
             environment: Environment::default(),
+            ports: match kind {
+                RuntimeKind::Local => PortSpace::MACHINE,
+                RuntimeKind::Docker | RuntimeKind::Kubernetes => PortSpace::Own,
+            },
             keep: Keep::default(),
             log_limit: DEFAULT_LOG_LIMIT,
             policy: Policy::default(),

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use axum::http::{HeaderValue, Method};
 use bytes::Bytes;
+use hyper::upgrade::Upgraded;
 use parallax_api::agent::{AgentList, RestartRequest, StopRequest};
 use parallax_api::files::FileQuery;
 use parallax_api::message::{AnswerRequest, MessageList, MessageProgress, MessageQuery, MessagesQuery};
 use parallax_api::observe::{LogsQuery, Metrics, StatusReport};
+use parallax_api::ports::AgentPorts;
 use parallax_api::runtime::RuntimeStatus;
 use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, SendRequest, SendResponse};
@@ -24,6 +26,7 @@ use super::archive::{Archive, LogAnswer};
 use super::config::RuntimeConfig;
 use super::health::HealthCache;
 use super::metrics::RuntimeMetrics;
+use super::ports::PortClaims;
 use super::registry::{Entry, HostState, Registry};
 use super::suspensions::Suspensions;
 use super::undoing::Undoing;
@@ -60,6 +63,8 @@ pub(super) struct RuntimeCore {
     pub(super) suspensions: Suspensions,
     /// What failed spawns left and is being removed.
     pub(super) undoing: Undoing,
+    /// Ports of agents that are being started.
+    pub(super) port_claims: PortClaims,
 }
 
 /// A log: handed on from the host as it comes, or made from the archive.
@@ -253,6 +258,16 @@ impl RuntimeCore {
         content: Bytes,
     ) -> Result<HostAnswer, Problem> {
         self.ask(id, async |host| host.file(method, query, range, content).await).await
+    }
+
+    /// The agent's ports, and who listens.
+    pub(super) async fn ports(&self, id: &AgentId) -> Result<AgentPorts, Problem> {
+        self.ask(id, async |host| host.ports().await).await
+    }
+
+    /// A stream of bytes to a port of the agent. Fails with `NOT_FOUND` where nobody listens, or not for this agent.
+    pub(super) async fn tunnel(&self, id: &AgentId, port: u16) -> Result<Upgraded, Problem> {
+        self.ask(id, async |host| host.tunnel(port).await).await
     }
 
     /// The state of this runtime.

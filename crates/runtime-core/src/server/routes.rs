@@ -5,6 +5,7 @@ mod events;
 mod files;
 mod logs;
 mod ops;
+mod ports;
 mod terminal;
 mod workspaces;
 
@@ -49,6 +50,7 @@ pub(super) struct App {
         (name = "conversation", description = "Messages, keys, answers"),
         (name = "observation", description = "Screens, logs, metrics, reasons"),
         (name = "files", description = "Files of working directories"),
+        (name = "ports", description = "What agents serve"),
         (name = "workspaces", description = "Checkouts of agents: what was changed, commit, push, merge"),
         (name = "streams", description = "Terminals and events"),
         (name = "operations", description = "For whoever runs the server"),
@@ -63,6 +65,7 @@ pub(super) fn router(app: App) -> (Router, Document) {
         .routes(routes!(events::sse))
         .routes(routes!(events::websocket))
         .routes(routes!(terminal::terminal))
+        .routes(routes!(ports::tunnel))
         .routes(routes!(workspaces::list))
         .routes(routes!(workspaces::gc))
         .routes(routes!(ops::health))
@@ -87,6 +90,7 @@ fn agents() -> Router<App> {
         .route("/api/agents/{id}/screen", get(agents::screen))
         .route("/api/agents/{id}/status", get(agents::status))
         .route("/api/agents/{id}/metrics", get(agents::metrics))
+        .route("/api/agents/{id}/ports", get(ports::list))
         .route("/api/agents/{id}/input", post(agents::input))
         .route("/api/agents/{id}/answer", post(agents::answer))
         .route("/api/agents/{id}/interrupt", post(agents::interrupt))

@@ -60,15 +60,17 @@ impl RuntimeCore {
     }
 
     async fn start(self: &Arc<Self>, id: AgentId, request: SpawnRequest) -> Result<Agent, Problem> {
-        let workspace = request.workspace.clone();
+        let (workspace, ports) = (request.workspace.clone(), request.ports);
         let mut launch = self.resolve(&id, request)?;
         let slot = self.registry.take_slot()?;
+        let claim = ports.map(|count| self.give_ports(&mut launch, count)).transpose()?;
         // Before the launch: should this server die in it, the next one knows whose host it finds.
         self.table.insert_pending(&launch.agent).await?;
         // Listed from now on: an image may have to be fetched, and whoever asked may think better of it.
         let cancelled = CancellationToken::new();
         let state = HostState::Starting(cancelled.clone());
         let entry = self.registry.insert(launch.agent.clone(), state, Some(slot));
+        drop(claim);
         let launching = async {
             if let Some(asked) = &workspace {
                 self.make_workspace(&mut launch, asked).await?;
@@ -190,6 +192,7 @@ impl RuntimeCore {
             labels: request.labels,
             workdir: Some(workdir.shown),
             workspace: None,
+            ports: None,
             model: request.model,
             updated_at: now,
             last_activity_at: None,

@@ -8,7 +8,7 @@ use parallax_api::client::{Client, EventStream, EventsOptions, Retry};
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Event, SpawnRequest};
 use parallax_profile::{Profile, Profiles};
 use parallax_runtime_core::{
-    Environment, Keep, Policy, Repositories, RuntimeConfig, RuntimeServer, Workdirs, WorkspacePolicy,
+    Environment, Keep, Policy, PortSpace, Repositories, RuntimeConfig, RuntimeServer, Workdirs, WorkspacePolicy,
 };
 use parallax_service::access::AccessConfig;
 use parallax_service::shutdown::Shutdown;
@@ -54,6 +54,7 @@ impl TestServer {
             repositories: Repositories::default(),
             workspace_policy: WorkspacePolicy::default(),
             environment: Environment::of([("PATH".into(), "/bin".into()), ("SECRET".into(), "s".into())]),
+            ports: PortSpace::MACHINE,
             keep: Keep::default(),
             log_limit: 1 << 20,
             policy: Policy::default(),

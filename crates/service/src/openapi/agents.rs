@@ -7,6 +7,7 @@ use parallax_api::agent::{AgentList, RestartRequest, StopRequest};
 use parallax_api::files::{ArchiveQuery, FileList, Unpacked};
 use parallax_api::message::{AnswerRequest, MessageList, MessagesQuery};
 use parallax_api::observe::{Logs, LogsQuery, Metrics, StatusReport};
+use parallax_api::ports::AgentPorts;
 use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::workspace::{
     Changes, CommitRequest, Committed, Conflicts, ConflictsQuery, Diff, DiffQuery, MergeRequest, Merged,
@@ -58,6 +59,7 @@ pub fn paths(prefix: &str) -> Vec<String> {
     screen,
     status,
     metrics,
+    ports,
     changes,
     diff,
     conflicts,
@@ -248,6 +250,14 @@ fn status() {}
     responses((status = 200, description = "The numbers", body = Metrics), (status = "4XX", body = Problem))
 )]
 fn metrics() {}
+
+/// The agent's ports, and who listens on TCP: its own processes, and whoever does on a port of its range.
+#[utoipa::path(
+    get, path = "/api/agents/{id}/ports", tag = "ports",
+    params(("id" = String, Path, description = "The agent's id")),
+    responses((status = 200, description = "The ports", body = AgentPorts), (status = "4XX", body = Problem))
+)]
+fn ports() {}
 
 /// What was changed in the agent's workspace since it was made, committed or not.
 ///

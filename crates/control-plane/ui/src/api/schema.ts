@@ -42,6 +42,7 @@ export interface components {
             model?: string | null;
             /** @description Its name for people. */
             name: string;
+            ports?: components["schemas"]["PortRange"] | null;
             /** @description Messages that wait. */
             queued?: number;
             /** @description Its role in a team. */
@@ -122,6 +123,12 @@ export interface components {
             count: number;
             /** @description What to send as `cursor` for the next page, when there is one. */
             nextCursor?: string | null;
+        };
+        /** @description An agent's range, and who listens. */
+        AgentPorts: {
+            /** @description Who listens on TCP: its own processes, and whoever does on a port of the range. By port; at most 256. */
+            listeners: components["schemas"]["PortListener"][];
+            range?: components["schemas"]["PortRange"] | null;
         };
         /**
          * @description What an agent is doing. An agent that waits for a person keeps its status and says so in [`Agent::attention`].
@@ -1583,6 +1590,48 @@ export interface components {
             /** @description By name. */
             patterns: components["schemas"]["PatternInfo"][];
         };
+        /** @description Somebody who listens on a port. */
+        PortListener: {
+            /**
+             * @description The address.
+             * @example 127.0.0.1
+             */
+            address: string;
+            /** @description Whether a process that the agent started listens. Otherwise it is somebody else, or a process that cannot be looked into. */
+            own: boolean;
+            /**
+             * Format: int32
+             * @description The process, where it is one of the agent's.
+             */
+            pid?: number | null;
+            /**
+             * Format: int32
+             * @description The port.
+             */
+            port: number;
+            /** @description Its name, as the kernel keeps it: at most fifteen bytes. */
+            process?: string | null;
+            /** @description From where it can be reached. */
+            reach: components["schemas"]["PortReach"];
+        };
+        /** @description The ports of an agent, from `first` to `last`. */
+        PortRange: {
+            /**
+             * Format: int32
+             * @description The first: `PORT` in the agent's environment.
+             */
+            first: number;
+            /**
+             * Format: int32
+             * @description The last.
+             */
+            last: number;
+        };
+        /**
+         * @description From where a listener can be reached.
+         * @enum {string}
+         */
+        PortReach: "loopback" | "address" | "any";
         /** @description A preset. */
         Preset: {
             /** @description When one of this name was first stored. */
@@ -1909,6 +1958,11 @@ export interface components {
             model?: string | null;
             /** @description A name for people, 1 to 63 characters. */
             name: string;
+            /**
+             * Format: int32
+             * @description How many ports it gets for itself, 1 to 16: `PORT` in its environment is the first, `PORTS` has all. Default: none.
+             */
+            ports?: number | null;
             /** @description The preset that says what is left out here. Known to control planes only. */
             preset?: string | null;
             /** @description A first message, sent once when the agent is ready. */
