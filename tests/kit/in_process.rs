@@ -72,6 +72,7 @@ impl InProcess {
             runtimes,
             access: AccessConfig::default(),
             push: PushConfig::default(),
+            proxy_ports: true,
         };
         let shutdown = Shutdown::new();
         let server = ControlPlane::build(config, shutdown.clone()).await;

@@ -12,6 +12,7 @@
 //! - [`user`], [`viewer`]: a client with a user's verbs; a terminal as plain as a page's
 //! - [`pattern_run`]: a run of a pattern, followed
 //! - [`fake_agent`]: a small scripted TUI, the program `parallax-fake-agent`
+//! - [`served`]: a little server for an agent to start
 //! - [`models`]: scripted models for the three model APIs, so that the real CLIs run without an account
 //! - [`real_cli`](mod@real_cli): the real CLIs and what every one of them must do
 //! - [`awkward_messages`], [`odd_messages`]: messages of every shape that has gone wrong on the way into a terminal, or could be taken for more
@@ -43,6 +44,7 @@ pub mod pty;
 pub mod real_cli;
 pub mod registry;
 pub mod repository;
+pub mod served;
 pub mod server;
 pub mod up;
 pub mod user;

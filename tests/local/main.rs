@@ -11,6 +11,7 @@ mod late_viewers;
 mod local_runtime;
 mod models;
 mod patterns;
+mod ports;
 mod private_memory;
 mod quick_start;
 mod refusals;

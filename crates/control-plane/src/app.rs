@@ -10,6 +10,7 @@ use parallax_store::StorageHealth;
 use crate::agent_cache::AgentCache;
 use crate::locate::AgentLocator;
 use crate::patterns::{Library, Runs};
+use crate::ports::Ports;
 use crate::presets::Presets;
 use crate::push::Push;
 use crate::runtimes::Runtimes;
@@ -39,6 +40,8 @@ pub struct App {
     pub push: Push,
     /// The stored presets.
     pub presets: Presets,
+    /// Ports of agents.
+    pub ports: Ports,
     /// The runs of patterns.
     pub runs: Runs,
     /// How the disk and the database are.

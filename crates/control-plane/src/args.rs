@@ -34,6 +34,9 @@ pub struct ControlPlaneArgs {
     /// Whom push services may write to about this server: `mailto:ADDRESS` or an `https` address
     #[arg(long, env = "PARALLAX_PUSH_CONTACT", value_name = "URI")]
     pub push_contact: Option<String>,
+    /// Proxy what agents serve on their ports, at `/agents/ID/ports/PORT/` [default: while it listens on loopback only]
+    #[arg(long, env = "PARALLAX_PROXY_PORTS", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub proxy_ports: Option<bool>,
     /// Let push endpoints be on this machine, without TLS: for tests
     #[arg(long, env = "PARALLAX_PUSH_LOOPBACK", hide = true)]
     pub push_loopback: bool,
@@ -48,6 +51,7 @@ struct File {
     k8s_runtime_url: Option<String>,
     runtime: Vec<String>,
     push_contact: Option<String>,
+    proxy_ports: Option<bool>,
 }
 
 impl ControlPlaneArgs {
@@ -60,10 +64,13 @@ impl ControlPlaneArgs {
     pub fn resolve(&self) -> anyhow::Result<(Config, SocketAddr, String)> {
         let (settings, file) = self.server.resolve_with::<File>(STATE_NAME, DEFAULT_PORT)?;
         let push = self.push(file.push_contact.clone())?;
+        let proxy_ports = self.proxy_ports.or(file.proxy_ports);
         let runtimes =
             self.runtimes(file, |name| std::env::var(name).ok().filter(|value| !value.is_empty()))?;
         let Settings { listen, state_dir, log, .. } = settings.clone();
-        Ok((Config { state_dir, runtimes, access: settings.access(), push }, listen, log))
+        // Who listens on a network says that pages which agents made may be shown from its address.
+        let proxy_ports = proxy_ports.unwrap_or(listen.ip().is_loopback());
+        Ok((Config { state_dir, runtimes, access: settings.access(), push, proxy_ports }, listen, log))
     }
 
     fn push(&self, from_file: Option<String>) -> anyhow::Result<PushConfig> {

@@ -8,6 +8,8 @@
 //! - `locate`: finds the runtime that has an agent, in the `agent_cache` or by asking the runtimes
 //! - `relay`: proxies the call to that runtime and the response back as it is; terminals go frame by frame
 //!
+//! - `ports`: proxies what agents serve, over a tunnel through the runtime
+//!
 //! and beside the requests:
 //!
 //! - `runtimes`: the health of each runtime is probed by a task of its own
@@ -28,6 +30,7 @@ mod locate;
 mod metrics;
 mod patterns;
 mod placement;
+mod ports;
 mod presets;
 mod push;
 mod relay;
@@ -58,6 +61,7 @@ use app::App;
 pub use args::ControlPlaneArgs;
 use locate::AgentLocator;
 use patterns::{Library, RunServices, Runs};
+use ports::Ports;
 use presets::Presets;
 use push::Push;
 pub use push::PushConfig;
@@ -83,6 +87,8 @@ pub struct Config {
     pub access: AccessConfig,
     /// Web Push.
     pub push: PushConfig,
+    /// Whether it proxies what agents serve on their ports.
+    pub proxy_ports: bool,
 }
 
 /// A control plane that is built and not yet serving.
@@ -126,6 +132,8 @@ impl ControlPlane {
             .context("failed to open the index of texts")?;
         let push = Push::new(stores.devices, config.push, config.state_dir, shutdown.clone());
         let runs = Runs::new(stores.runs, stores.health.clone(), services);
+        let access = Access::new(config.access.open(&web_ui::OPEN_PATHS));
+        let ports = Ports::new(config.proxy_ports, access.path_keys());
         let app = App {
             runtimes,
             cache,
@@ -137,13 +145,13 @@ impl ControlPlane {
             presets,
             push,
             search,
+            ports,
             runs,
             storage: stores.health,
             shutdown,
         };
         let metrics = Metrics::new("parallax-control-plane", env!("CARGO_PKG_VERSION"));
         metrics::register(&metrics, &app);
-        let access = Access::new(config.access.open(&web_ui::OPEN_PATHS));
         let router = middleware::with_middleware(routes::router(app.clone()), access, &metrics);
         Ok(Self { app, router })
     }

@@ -6,6 +6,7 @@ mod extract;
 mod files;
 mod operations;
 mod patterns;
+mod ports;
 mod presets;
 mod push;
 mod runs;
@@ -14,7 +15,7 @@ mod streams;
 mod workspaces;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use parallax_api::files::ArchiveFormat;
 use parallax_api::observe::LogFormat;
 use parallax_api::terminal::TerminalMode;
@@ -59,6 +60,7 @@ pub fn router(app: App) -> Router {
     let document = complete(document);
     router
         .merge(agents())
+        .merge(served())
         .route("/ws/events", get(streams::events_socket))
         .route("/ws/agents/{id}/terminal", get(streams::terminal))
         .route("/api/openapi.json", get(move || async move { axum::Json(document) }))
@@ -105,6 +107,14 @@ fn agents() -> Router<App> {
         .route("/api/managed-agents/{id}/push", post(calls::forward_git))
         .route("/api/managed-agents/{id}/pull-request", post(calls::forward_pull_request))
         .route("/api/managed-agents/{id}/merge", post(calls::forward_git))
+}
+
+/// What agents serve. Not described: what is there is theirs.
+fn served() -> Router<App> {
+    Router::new()
+        .route("/agents/{id}/ports/{port}", any(ports::proxy))
+        .route("/agents/{id}/ports/{port}/", any(ports::proxy))
+        .route("/agents/{id}/ports/{port}/{*path}", any(ports::proxy))
 }
 
 fn described() -> OpenApiRouter<App> {

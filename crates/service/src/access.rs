@@ -2,11 +2,13 @@
 //!
 //! In this order: `Host` and `Origin` ([`origin`]), CORS answers for allowed pages, token or ticket ([`token`],
 //! [`ticket`]) or, without tokens, the account that made the connection ([`crate::peer`]), the streams of the client,
-//! the body's bound ([`body`]). Everything refused is a [`Problem`].
+//! the body's bound ([`body`]). Everything refused is a [`Problem`]. A path with a key in it ([`path_key`]) is let in by the key, from
+//! pages whose origin is nobody's too.
 
 pub mod body;
 mod client;
 pub mod origin;
+pub mod path_key;
 pub mod ticket;
 pub mod token;
 
@@ -28,6 +30,7 @@ pub(crate) use client::UntilClosed;
 
 use client::{ClientKey, Streams};
 use origin::Origins;
+use path_key::PathKeys;
 use ticket::Tickets;
 pub use token::{Admin, Caller, Operator, Scope, Token};
 use token::{Tokens, bearer};
@@ -120,6 +123,7 @@ struct Inner {
     tokens: Tokens,
     without_token: WithoutToken,
     tickets: Tickets,
+    path_keys: PathKeys,
     streams: Streams,
     open_paths: Vec<String>,
     body_limit: usize,
@@ -133,10 +137,16 @@ impl Access {
             tokens: Tokens::new(&config.tokens),
             without_token: config.without_token,
             tickets: Tickets::default(),
+            path_keys: PathKeys::default(),
             streams: Streams::default(),
             open_paths: config.open_paths,
             body_limit: config.body_limit,
         }))
+    }
+
+    /// The keys that stand in paths, for who gives them out.
+    pub fn path_keys(&self) -> PathKeys {
+        self.0.path_keys.clone()
     }
 
     /// What is asked of callers.
@@ -162,7 +172,9 @@ impl Access {
                 _ => return Err(not_own_account(peer)),
             },
             Rule::Token => {
-                if let Some(secret) = bearer(request.headers())? {
+                if let Some((_, scope, client)) = self.0.path_keys.find(request.uri().path()) {
+                    (scope, client)
+                } else if let Some(secret) = bearer(request.headers())? {
                     let known = tokens.scope(secret);
                     let scope =
                         known.ok_or_else(|| unauthorized("the token is not one this server knows"))?;
@@ -210,7 +222,12 @@ pub fn protect(router: Router, access: Access) -> Router {
 }
 
 async fn check_origin(State(access): State<Access>, request: Request, next: Next) -> Response {
-    match access.0.origins.check(request.method(), request.uri(), request.headers()) {
+    let Inner { origins, path_keys, .. } = &*access.0;
+    let checked = match path_keys.find(request.uri().path()) {
+        Some(_) => origins.check_keyed(request.uri(), request.headers()),
+        None => origins.check(request.method(), request.uri(), request.headers()),
+    };
+    match checked {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
@@ -229,6 +246,9 @@ async fn check_caller(State(access): State<Access>, mut request: Request, next: 
     };
     let client = caller.client();
     request.extensions_mut().insert(caller);
+    if let Some((keyed, ..)) = access.0.path_keys.find(request.uri().path()) {
+        request.extensions_mut().insert(keyed);
+    }
     let mut permit = None;
     if client::is_upgrade(&request) {
         match access.0.streams.begin(client) {

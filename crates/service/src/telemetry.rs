@@ -14,6 +14,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::access::path_key::without_key;
+
 /// Starts logging with this filter (`info`, `parallax_service=debug,warn`, …). `LOG_FORMAT` is `json` or `text`;
 /// without it, a terminal gets text and everything else JSON.
 ///
@@ -38,7 +40,7 @@ pub fn init(filter: &str) -> anyhow::Result<()> {
     .context("logging was started twice")
 }
 
-/// Gives every request a span with method and path (never the query, which may hold a ticket) and logs its end.
+/// Gives every request a span with method and path (never the query, which may hold a ticket, nor a key in the path) and logs its end.
 pub fn trace(router: Router) -> Router {
     router.layer(
         TraceLayer::new_for_http()
@@ -47,7 +49,7 @@ pub fn trace(router: Router) -> Router {
                 tracing::info_span!(
                     "request",
                     method = %request.method(),
-                    path = request.uri().path(),
+                    path = %without_key(request.uri().path()),
                     route,
                 )
             })

@@ -34,7 +34,13 @@ impl Plane {
 
     pub async fn start_with(dir: &Path, runtimes: Vec<RuntimeSpec>, access: AccessConfig) -> Self {
         let shutdown = Shutdown::new();
-        let config = Config { state_dir: dir.into(), runtimes, access, push: PushConfig::default() };
+        let config = Config {
+            state_dir: dir.into(),
+            runtimes,
+            access,
+            push: PushConfig::default(),
+            proxy_ports: true,
+        };
         let plane = ControlPlane::build(config, shutdown.clone()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -44,6 +44,26 @@ impl Origins {
     /// Fails with `FORBIDDEN` when the request came by a name that is not this server's or from a page that may not
     /// use it.
     pub fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        let host = self.check_host(uri, headers)?;
+        match one(headers, &header::ORIGIN)? {
+            Some(origin) if same_origin(origin, &host) || self.allows(origin) => Ok(()),
+            Some(origin) => Err(foreign(origin)),
+            None => unsaid(method, headers),
+        }
+    }
+
+    /// The same for a path that a key opens: whoever knows it may, but no page that says it is from elsewhere. The pages that it was made for
+    /// have no origin.
+    pub fn check_keyed(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        let host = self.check_host(uri, headers)?;
+        match one(headers, &header::ORIGIN)? {
+            Some(origin) if origin != "null" && !same_origin(origin, &host) => Err(foreign(origin)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The name that the server is called by, which is one of its own.
+    fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<Authority, Problem> {
         let host = one(headers, &header::HOST)?
             .and_then(|host| host.to_str().ok())
             .and_then(|host| host.parse::<Authority>().ok())
@@ -57,16 +77,7 @@ impl Origins {
                 host.host()
             )));
         }
-        match one(headers, &header::ORIGIN)? {
-            Some(origin) if same_origin(origin, &host) || self.allows(origin) => Ok(()),
-            Some(origin) => {
-                let origin = origin.to_str().unwrap_or("?");
-                Err(refused(format!(
-                    "pages of `{origin}` may not use this server; start it with `--allow-origin {origin}` if they should"
-                )))
-            }
-            None => unsaid(method, headers),
-        }
+        Ok(host)
     }
 
     /// Whether this is a name of this server: a loopback name, its own address, or an allowed one. The port does not
@@ -99,6 +110,13 @@ fn unsaid(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     let link =
         *method == Method::GET && says(&SEC_FETCH_MODE, "navigate") && says(&SEC_FETCH_DEST, "document");
     if own || link { Ok(()) } else { Err(refused("a page elsewhere may not load this")) }
+}
+
+fn foreign(origin: &HeaderValue) -> Problem {
+    let origin = origin.to_str().unwrap_or("?");
+    refused(format!(
+        "pages of `{origin}` may not use this server; start it with `--allow-origin {origin}` if they should"
+    ))
 }
 
 fn same_origin(origin: &HeaderValue, host: &Authority) -> bool {
