@@ -12,6 +12,7 @@ mod pauses;
 mod placement;
 mod policy;
 mod pool;
+mod ports;
 mod suspension;
 mod teams;
 mod workdirs;
