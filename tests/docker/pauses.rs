@@ -36,7 +36,7 @@ async fn a_paused_container_of_the_pool_is_told() {
         let metrics =
             reqwest_client().get(format!("{}/metrics", backend.url())).send().await.expect("an answer");
         let metrics = metrics.text().await.expect("a text");
-        match metrics.contains(r#"parallax_docker_pool_ready{type="fake",class=""} 1"#) {
+        match metrics.contains(r#"parallax_pool_ready{type="fake",class=""} 1"#) {
             true => Ok(()),
             false => Err(metrics),
         }

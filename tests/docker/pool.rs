@@ -28,8 +28,7 @@ async fn filled(backend: &DockerBackend, size: usize) -> Vec<String> {
     until("the pool to be full", PATIENCE, async || {
         let metrics = metrics(backend).await;
         let names = waiting(backend).await;
-        let counted =
-            metrics.contains(&format!("parallax_docker_pool_ready{{type=\"shell\",class=\"\"}} {size}"));
+        let counted = metrics.contains(&format!("parallax_pool_ready{{type=\"shell\",class=\"\"}} {size}"));
         if names.len() == size && counted { Ok(names) } else { Err((names, metrics)) }
     })
     .await
@@ -79,7 +78,7 @@ async fn a_container_that_waited_is_an_agents_for_good() {
     assert_eq!(backend.inspect(&own.id, "{{.HostConfig.Memory}}").await, "104857600");
     let metrics = metrics(&backend).await;
     assert!(
-        metrics.contains("parallax_docker_pool_claims_total{type=\"shell\",class=\"\",start=\"warm\"} 2"),
+        metrics.contains("parallax_pool_claims_total{type=\"shell\",class=\"\",start=\"warm\"} 2"),
         "{metrics}"
     );
 

@@ -3,6 +3,7 @@
 //! - [`backend`]: the one seam. [`AgentBackend`] starts, reaches, finds, measures and removes an agent's host.
 //! - [`host`]: the other end of a host's socket: HTTP, event stream and terminal over any stream of bytes to it.
 //! - [`policy`]: what an operator sets: maxima, defaults, images, variables, and classes of these.
+//! - [`pool`]: what warm pools have in common.
 //! - [`handshake`], [`find_host_program`], [`files`], [`os`], [`args`], [`name_pattern`], [`PackedFiles`]: what backends have in common.
 //! - [`run()`]: a program's `main`.
 //! - [`server`]: everything else, the same for every backend:
@@ -31,6 +32,7 @@ pub mod name_pattern;
 pub mod os;
 mod packed_files;
 pub mod policy;
+pub mod pool;
 mod run;
 pub mod server;
 

@@ -11,6 +11,7 @@ use parallax_api::runtime::RuntimeKind;
 use parallax_profile::MountSource;
 use parallax_runtime_core::args::{flags_or_file, name_and_value};
 use parallax_runtime_core::policy::{Places, PolicySection};
+use parallax_runtime_core::pool::PoolSpec;
 use parallax_runtime_core::{Policy, RuntimeConfig, RuntimeServer, Workdirs, find_host_program};
 use parallax_service::args::Settings;
 use parallax_service::shutdown::Shutdown;
@@ -22,7 +23,6 @@ use crate::credentials::Credential;
 use crate::image::Pull;
 use crate::layout::WORKDIR;
 use crate::policy::{ContainerArgs, ContainerPlace, TRAITS, places};
-use crate::pool::spec::PoolSpec;
 use crate::user::User;
 
 /// The flags a Docker runtime has beside every server's. The configuration file has the same names.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use bollard::Docker;
 use parallax_api::Problem;
 use parallax_runtime_core::policy::Places;
+use parallax_runtime_core::pool::templates;
 use tokio::sync::OnceCell;
 
 use crate::config::DockerConfig;
@@ -18,10 +19,10 @@ use crate::host_volume::HostVolume;
 use crate::identity::Identity;
 use crate::image::Images;
 use crate::kept_launches::KeptLaunches;
+use crate::layout::WORKDIR;
 use crate::network::Network;
 use crate::policy::ContainerPlace;
 use crate::pool::slots::Pool;
-use crate::pool::template;
 use crate::storage::Storage;
 use crate::user::User;
 use crate::volumes::VolumePolicy;
@@ -84,7 +85,7 @@ impl Context {
             read_only: config.read_only,
             places: config.places.clone(),
             storage: Storage::default(),
-            pool: Pool::new(template::all(config)?),
+            pool: Pool::new(templates(&config.runtime, &config.pool, WORKDIR.as_ref())?),
             nano_cpus: OnceCell::new(),
             remaps_users: OnceCell::new(),
         })

@@ -54,4 +54,3 @@ mod volumes;
 pub use backend::DockerBackend;
 pub use config::{DockerArgs, DockerConfig, build};
 pub use policy::ContainerArgs;
-pub use pool::spec::PoolSpec;

@@ -5,12 +5,10 @@
 //! nothing before. Claimed, the container gets the agent's name and is the agent's for good: none is used twice. The server
 //! holds the standard input of those that wait, so they end with it; what is left of them the next server removes.
 //!
-//! `spec`: what an operator says. `template`: the launch that containers are made for. `slots`: which wait. `filling` makes them, `claim`
+//! What an operator says, the launch that containers are made for and the metrics are [`parallax_runtime_core::pool`]'s. `slots`: which wait. `filling` makes them, `claim`
 //! gives one to an agent, `container` is both's part in the engine.
 
 pub(crate) mod claim;
 pub(crate) mod container;
 pub(crate) mod filling;
 pub(crate) mod slots;
-pub(crate) mod spec;
-pub(crate) mod template;

@@ -3,6 +3,7 @@
 use bollard::query_parameters::RenameContainerOptionsBuilder;
 use parallax_api::{AgentId, Problem};
 use parallax_profile::Launch;
+use parallax_runtime_core::pool::Start;
 
 use super::container::{is_running, remove};
 use super::slots::Waiting;
@@ -37,8 +38,8 @@ pub(crate) async fn claim(
         }
         remove(context, &name).await;
     };
-    let start = if claimed.is_some() { "warm" } else { "cold" };
-    pool.claims.get_or_create(&slot.claim_labels(start)).inc();
+    let start = if claimed.is_some() { Start::Warm } else { Start::Cold };
+    pool.metrics.count_claim(&slot.template, start);
     pool.count(slot);
     claimed
 }

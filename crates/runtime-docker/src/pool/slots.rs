@@ -4,11 +4,8 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 use parallax_profile::Launch;
+use parallax_runtime_core::pool::PoolMetrics;
 use parallax_service::metrics::Metrics;
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::Notify;
 
 use crate::start::Attached;
@@ -19,8 +16,7 @@ pub(crate) struct Pool {
     pub(super) slots: Vec<Slot>,
     pub(super) claimed: Notify,
     pub(super) drained: AtomicBool,
-    ready: Family<SlotLabels, Gauge>,
-    pub(super) claims: Family<ClaimLabels, Counter>,
+    pub(super) metrics: PoolMetrics,
 }
 
 /// The containers that wait for agents of a type and class.
@@ -65,21 +61,6 @@ impl Drop for Borrowed<'_> {
     }
 }
 
-/// Labels of `parallax_docker_pool_ready`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SlotLabels {
-    r#type: String,
-    class: String,
-}
-
-/// Labels of `parallax_docker_pool_claims_total`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct ClaimLabels {
-    r#type: String,
-    class: String,
-    start: &'static str,
-}
-
 impl Pool {
     /// Pools of these templates and sizes.
     pub(crate) fn new(templates: Vec<(Launch, usize)>) -> Self {
@@ -88,8 +69,7 @@ impl Pool {
     }
 
     pub(super) fn count(&self, slot: &Slot) {
-        let count = i64::try_from(slot.count()).unwrap_or(i64::MAX);
-        self.ready.get_or_create(&slot.labels()).set(count);
+        self.metrics.set_ready(&slot.template, slot.count());
     }
 
     /// Adds the pool's collectors.
@@ -97,18 +77,7 @@ impl Pool {
         if self.slots.is_empty() {
             return;
         }
-        metrics.register(|registry| {
-            registry.register(
-                "docker_pool_ready",
-                "Containers that wait for an agent, by type and class",
-                self.ready.clone(),
-            );
-            registry.register(
-                "docker_pool_claims",
-                "Agents for which the pool has containers, by how they were started: warm from the pool, or cold",
-                self.claims.clone(),
-            );
-        });
+        self.metrics.register(metrics);
     }
 }
 
@@ -154,16 +123,6 @@ impl Slot {
     /// Forgets one.
     pub(super) fn forget(&self, name: &str) {
         self.waiting.lock().expect("nothing panics while it is locked").retain(|one| one.name != name);
-    }
-
-    fn labels(&self) -> SlotLabels {
-        let agent = &self.template.agent;
-        SlotLabels { r#type: agent.r#type.clone(), class: agent.class.clone().unwrap_or_default() }
-    }
-
-    pub(super) fn claim_labels(&self, start: &'static str) -> ClaimLabels {
-        let SlotLabels { r#type, class } = self.labels();
-        ClaimLabels { r#type, class, start }
     }
 }
 

@@ -6,10 +6,10 @@ use anyhow::{Context as _, ensure};
 use parallax_api::agent::is_class;
 use serde::Deserialize;
 
-/// The most containers that wait for one type and class.
+/// The most hosts that wait for one type and class.
 const MAX_SIZE: usize = 32;
 
-/// How many containers wait for agents of a type and class.
+/// How many hosts wait for agents of a type and class.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PoolSpec {
@@ -32,7 +32,7 @@ impl FromStr for PoolSpec {
             Some((r#type, class)) => (r#type, Some(class.to_owned())),
             None => (what, None),
         };
-        let size = size.parse().with_context(|| format!("`{size}` is no number of containers"))?;
+        let size = size.parse().with_context(|| format!("`{size}` is no number of hosts"))?;
         Ok(Self { r#type: r#type.to_owned(), class, size })
     }
 }
@@ -41,11 +41,7 @@ impl PoolSpec {
     /// Fails for what cannot be a pool.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         ensure!(!self.r#type.is_empty(), "a pool needs an agent type");
-        ensure!(
-            (1..=MAX_SIZE).contains(&self.size),
-            "a pool has 1 to {MAX_SIZE} containers, not {}",
-            self.size
-        );
+        ensure!((1..=MAX_SIZE).contains(&self.size), "a pool has 1 to {MAX_SIZE} hosts, not {}", self.size);
         ensure!(self.class.as_deref().is_none_or(is_class), "a pool's class is the name of a class");
         Ok(())
     }
