@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use parallax_agent_host::serve::ServeConfig;
+use parallax_agent_host::serve::{LaunchSource, ServeConfig};
 use parallax_profile::{Profile, Profiles, replay};
 
 /// Owns one agent's terminal and history; started by a runtime server, one for each agent.
@@ -36,6 +36,9 @@ enum Command {
         /// Read the launch from here; otherwise from standard input.
         #[arg(long, value_name = "FILE")]
         launch: Option<PathBuf>,
+        /// Wait for the launch on the TCP port; what callers show meanwhile is checked against this: `sha256:` and the digest of a token.
+        #[arg(long, value_name = "DIGEST", requires = "listen", conflicts_with = "launch")]
+        await_launch: Option<String>,
     },
     /// Copy this program, for containers of images that do not have it.
     Install {
@@ -82,8 +85,15 @@ enum Command {
 fn main() -> ExitCode {
     parallax_agent_host::diagnostics::start();
     let done = match Arguments::parse().command {
-        Command::Serve { dir, contained, listen, launch } => {
+        Command::Serve { dir, contained, listen, launch, await_launch } => {
             parallax_agent_host::allocator::set_up();
+            let launch = match (launch, listen.zip(await_launch)) {
+                (Some(file), _) => LaunchSource::File(file),
+                (None, Some((address, verifier))) => {
+                    LaunchSource::Network { address, verifier: verifier.into() }
+                }
+                (None, None) => LaunchSource::StandardInput,
+            };
             parallax_agent_host::serve::run(&ServeConfig { dir, in_container: contained, listen, launch })
         }
         Command::Install { to, make_dir } => parallax_agent_host::install::run(&to, &make_dir),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::middleware::from_fn;
-use parallax_api::agent::StopRequest;
+use parallax_api::agent::{EnvValue, StopRequest};
 use parallax_api::host::HostStarted;
 use parallax_api::{AgentStatus, Problem};
 use parallax_profile::Launch;
@@ -26,9 +26,10 @@ use crate::reaper::Reaper;
 use crate::routes::{Host, router};
 use crate::session::{Session, SessionContext};
 use crate::tcp::TokenListener;
+use crate::waiting::{self, Caller};
 
 /// The largest launch, in bytes: a prompt and the environment.
-const MAX_LAUNCH: u64 = 16 * 1024 * 1024;
+pub(crate) const MAX_LAUNCH: u64 = 16 * 1024 * 1024;
 /// How long the host of an ended agent waits for a runtime server to collect its log and messages.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(600);
 /// How long open streams may take to close when the host ends.
@@ -46,8 +47,24 @@ pub struct ServeConfig {
     pub in_container: bool,
     /// A TCP address to listen on, beside the socket.
     pub listen: Option<SocketAddr>,
-    /// The file with the launch; `None` for standard input.
-    pub launch: Option<PathBuf>,
+    /// Where the launch comes from.
+    pub launch: LaunchSource,
+}
+
+/// Where a host's launch comes from.
+#[derive(Clone, Debug)]
+pub enum LaunchSource {
+    /// One line on standard input.
+    StandardInput,
+    /// A file.
+    File(PathBuf),
+    /// Whoever shows the token at this address, which this host listens on afterwards as well.
+    Network {
+        /// The address.
+        address: SocketAddr,
+        /// What the token is checked against, until the launch names another one.
+        verifier: EnvValue,
+    },
 }
 
 /// Serves one agent until it has ended and was collected.
@@ -60,16 +77,32 @@ pub fn run(config: &ServeConfig) -> anyhow::Result<()> {
         tracing::warn!(%error, "other processes of this user can look into this one");
     }
     let launch = match &config.launch {
-        None => read_launch(std::io::stdin().lock()).context("the launch on standard input")?,
-        Some(file) => File::open(file)
-            .map_err(anyhow::Error::from)
-            .and_then(|file| read_launch(BufReader::new(file)))
-            .with_context(|| format!("the launch in {}", file.display()))?,
+        LaunchSource::StandardInput => {
+            Some(read_launch(std::io::stdin().lock()).context("the launch on standard input")?)
+        }
+        LaunchSource::File(file) => {
+            let read = File::open(file)
+                .map_err(anyhow::Error::from)
+                .and_then(|file| read_launch(BufReader::new(file)));
+            Some(read.with_context(|| format!("the launch in {}", file.display()))?)
+        }
+        LaunchSource::Network { .. } => None,
     };
     let reaper = Reaper::start().context("becoming the reaper of the agent's processes")?;
     // One thread: what a key costs is mostly threads that wake each other.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let served = runtime.block_on(serve(config, launch, reaper));
+    let served = runtime.block_on(async {
+        match (launch, &config.launch) {
+            (Some(launch), _) => serve(config, launch, None, reaper).await,
+            (None, LaunchSource::Network { address, verifier }) => {
+                match waiting::wait(*address, verifier.clone()).await? {
+                    Some((launch, caller)) => serve(config, launch, Some(caller), reaper).await,
+                    None => Ok(()),
+                }
+            }
+            (None, _) => unreachable!("what is read is read above"),
+        }
+    });
     // A thread may still be busy with a file; the host does not wait for it.
     runtime.shutdown_background();
     served
@@ -82,7 +115,12 @@ fn read_launch(from: impl BufRead) -> anyhow::Result<Launch> {
     serde_json::from_slice(&text).context("not valid")
 }
 
-async fn serve(config: &ServeConfig, mut launch: Launch, reaper: Reaper) -> anyhow::Result<()> {
+async fn serve(
+    config: &ServeConfig,
+    mut launch: Launch,
+    mut caller: Option<Caller>,
+    reaper: Reaper,
+) -> anyhow::Result<()> {
     ignore_hangup()?;
     let dir = &config.dir;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
@@ -96,9 +134,11 @@ async fn serve(config: &ServeConfig, mut launch: Launch, reaper: Reaper) -> anyh
     std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600))?;
     std::fs::write(dir.join("host.pid"), std::process::id().to_string())?;
 
-    let tcp = match config.listen {
-        Some(address) => Some(TokenListener::bind(address, launch.token.take()).await?),
-        None => None,
+    let listening = caller.as_mut().and_then(Caller::take_listener);
+    let tcp = match (config.listen, listening) {
+        (_, Some(listener)) => Some(TokenListener::over(listener, launch.token.take())?),
+        (Some(address), None) => Some(TokenListener::bind(address, launch.token.take()).await?),
+        (None, None) => None,
     };
     if config.in_container {
         container::inherit(&mut launch, dir).context("finding a home for the agent")?;
@@ -107,12 +147,19 @@ async fn serve(config: &ServeConfig, mut launch: Launch, reaper: Reaper) -> anyh
     let binary = std::env::current_exe().context("finding this program")?;
     let (dir, in_container) = (dir.clone(), config.in_container);
     let context = SessionContext { dir, socket: socket.clone(), binary, reaper, in_container };
-    match start(launch, context, listener, tcp).await {
-        Ok(served) => {
-            report_start(&HostStarted::Ready { pid: std::process::id() })?;
-            served.ended().await;
+    let (started, served) = match start(launch, context, listener, tcp).await {
+        Ok(served) => (HostStarted::Ready { pid: std::process::id() }, Some(served)),
+        Err(problem) => (HostStarted::Failed(problem), None),
+    };
+    report_start(&started)?;
+    let told = async {
+        if let Some(caller) = caller {
+            caller.answer(started).await;
         }
-        Err(problem) => report_start(&HostStarted::Failed(problem))?,
+    };
+    match served {
+        Some(served) => drop(tokio::join!(served.ended(), told)),
+        None => told.await,
     }
     // A dead host's socket must not look like a busy one's.
     drop(std::fs::remove_file(&socket));
@@ -178,7 +225,7 @@ fn ignore_hangup() -> std::io::Result<()> {
     Ok(())
 }
 
-async fn terminated() {
+pub(crate) async fn terminated() {
     match signal(SignalKind::terminate()) {
         Ok(mut terms) => drop(terms.recv().await),
         Err(_) => std::future::pending().await,

@@ -25,9 +25,9 @@ use tokio_util::sync::CancellationToken;
 /// How long a caller may take for the head of a request. The runtime server opens a connection for each.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections at once: viewers, followers, calls. More wait in the backlog until others end.
-const MAX_CONNECTIONS: usize = 512;
+pub(crate) const MAX_CONNECTIONS: usize = 512;
 /// Pause after the system refused a connection, most often for want of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// What precedes the hexadecimal digest of a token.
 const DIGEST: &str = "sha256:";
@@ -44,9 +44,17 @@ impl TokenListener {
     /// # Errors
     /// When there is no token, or the address is not available.
     pub async fn bind(address: SocketAddr, token: Option<EnvValue>) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
+        Self::over(listener, token)
+    }
+
+    /// Goes on with a listener.
+    ///
+    /// # Errors
+    /// When there is no token.
+    pub fn over(listener: TcpListener, token: Option<EnvValue>) -> anyhow::Result<Self> {
         let token = token.filter(|token| !token.expose().is_empty());
         let token = token.context("a host that listens on a network needs a token in its launch")?;
-        let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
         Ok(Self { listener, token })
     }
 
@@ -56,8 +64,7 @@ impl TokenListener {
     /// # Errors
     /// None: accepting goes on after every failure.
     pub async fn serve(self, routes: Router, closing: CancellationToken) -> io::Result<()> {
-        let routes =
-            routes.layer(from_fn_with_state(self.token, check)).route("/health", get(|| async { "ok" }));
+        let routes = guarded(routes, self.token);
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
@@ -77,8 +84,13 @@ impl TokenListener {
     }
 }
 
+/// These routes behind a token, and `GET /health`, which needs none.
+pub(crate) fn guarded(routes: Router, token: EnvValue) -> Router {
+    routes.layer(from_fn_with_state(token, check)).route("/health", get(|| async { "ok" }))
+}
+
 /// One connection to its end.
-async fn serve_one(stream: TcpStream, routes: Router, closing: CancellationToken) {
+pub(crate) async fn serve_one(stream: TcpStream, routes: Router, closing: CancellationToken) {
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

@@ -17,6 +17,8 @@
 //! | `GET /launch` | – | the launch, for whoever starts that new host |
 //! | `GET /terminal` (WebSocket) | `TerminalQuery` | the terminal socket, both subprotocols |
 //! | `POST /report` | [`HookReport`] | 204; the body is what the hook prints, when it prints something |
+//! | `GET /waiting` | – | 204 while the host waits for its launch; it waits for 5 minutes more |
+//! | `POST /launch` | the launch | [`HostStarted`]; a host that waits takes one, with the token that it was made with |
 //! | `POST /release` | – | 204: all is collected, the host may go (only after the agent ended) |
 //!
 //! Refusals are [`crate::Problem`]s, as everywhere.

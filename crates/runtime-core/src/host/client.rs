@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::compat::{self, AnyVersion};
 use parallax_api::files::FileQuery;
-use parallax_api::host::HostSend;
+use parallax_api::host::{HostSend, HostStarted};
 use parallax_api::message::{
     AnswerRequest, MessageList, MessageProgress, MessageQuery, MessagesQuery, OnQuestion,
 };
@@ -29,6 +29,7 @@ use serde_json::Value;
 
 use super::address::HostAddress;
 use super::dial::Dial;
+use crate::handshake::start_timeout;
 
 /// How long a host may take for an answer that needs no work of the agent.
 pub(super) const QUICK: Duration = Duration::from_secs(10);
@@ -248,6 +249,20 @@ impl HostClient {
     pub async fn launch(&self) -> Result<Launch, Problem> {
         let call = async { read(known(self.call(Method::GET, "/launch", None, QUICK).await?)?).await };
         within(QUICK, call).await
+    }
+
+    /// Whether the host waits for a launch; a host that was asked waits for another five minutes.
+    pub async fn waits(&self) -> Result<(), Problem> {
+        let call = async { accepted(self.call(Method::GET, "/waiting", None, QUICK).await?).await };
+        within(QUICK, call).await.map(drop)
+    }
+
+    /// Gives a host that waits its launch; returns when its agent runs, or could not be started.
+    pub async fn start(&self, launch: &Launch) -> Result<(), Problem> {
+        match self.post("/launch", launch, start_timeout(launch)).await? {
+            HostStarted::Ready { .. } => Ok(()),
+            HostStarted::Failed(problem) => Err(problem),
+        }
     }
 
     /// Tells the host that everything is collected and it may go. `CONFLICT` when its agent has not ended.
