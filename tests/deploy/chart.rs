@@ -49,6 +49,7 @@ fn every_value_renders() {
             "policy": {"max": {"cpu": 4, "memory": "8Gi"}, "allow-image": ["r.example/**"]},
             "classes": {"gpu": {"max": {"cpu": "16"}, "node-selector": {"accelerator": "nvidia"}}},
         }}),
+        json!({"runtime": {"pool": [{"type": "claude", "size": 2}, {"type": "claude", "class": "gpu", "size": 1}]}}),
         json!({"api": {"generate": true, "existingSecret": ""}}),
     ] {
         for release in ["p", "a-release-whose-name-has-as-many-letters-as-helm-allows"] {
@@ -125,6 +126,7 @@ fn another(path: &[&str], schema: &Value) -> Value {
             // Those that are on in values.yaml or above.
             json!(false)
         }
+        ([.., "pool"], _) => json!([{"type": "claude", "size": 7}]),
         ([.., "size"], _) => json!("77Gi"),
         (_, Some("boolean")) => json!(true),
         (_, Some("integer")) => json!(77),
@@ -146,6 +148,7 @@ fn what_is_not_meant_is_refused() {
         (json!({"runtime": {"limits": {"memory": "2 GB"}}}), "memory"),
         (json!({"networkPolicy": {"egress": {}}}), "egress"),
         (json!({"images": {"pullPolicy": "Sometimes"}}), "pullPolicy"),
+        (json!({"runtime": {"pool": [{"type": "claude", "size": 99}]}}), "pool"),
         (json!({"api": {"existingSecret": ""}}), "existingSecret"),
         (json!({"apis": {}}), "apis"),
     ] {

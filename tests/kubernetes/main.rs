@@ -7,6 +7,7 @@ mod forward;
 mod lifecycle;
 mod monitoring;
 mod policy;
+mod pool;
 mod replicas;
 mod resources;
 mod suspend;

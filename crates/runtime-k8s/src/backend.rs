@@ -129,6 +129,7 @@ impl AgentBackend for KubernetesBackend {
 
     fn register_metrics(&self, metrics: &Metrics) {
         self.context.cluster.requests.register(metrics);
+        self.context.pool.register(metrics);
         metrics.register(|registry| {
             registry.register(
                 "kubernetes_reconciles",

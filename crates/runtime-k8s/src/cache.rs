@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use self::recent_exits::RecentExits;
 use self::work_queue::WorkQueue;
 use crate::cluster::{self, Cluster};
-use crate::names::{self, DEFAULT_INSTANCE, label};
+use crate::names::{self, CLAIMED, DEFAULT_INSTANCE, label};
 use crate::pod_state;
 use crate::resource::ParallaxAgent;
 
@@ -150,7 +150,14 @@ impl ClusterCache {
 
     /// The pod of an agent.
     pub(crate) fn pod(&self, id: &AgentId) -> Option<Arc<Pod>> {
-        self.0.pods.get(&ObjectRef::new(&names::pod(id)).within(&self.0.namespace))
+        let own = self.0.pods.get(&ObjectRef::new(&names::pod(id)).within(&self.0.namespace));
+        let is_claimed = |pod: &Arc<Pod>| is_in_pool(pod, CLAIMED) && agent_of(pod).as_ref() == Some(id);
+        own.or_else(|| self.0.pods.state().into_iter().find(is_claimed))
+    }
+
+    /// Every pod of the warm pool: those that wait, or those that agents got from it.
+    pub(crate) fn pool_pods(&self, state: &str) -> Vec<Arc<Pod>> {
+        self.0.pods.state().into_iter().filter(|pod| is_in_pool(pod, state)).collect()
     }
 
     /// Every pod of this runtime, with its agent.
@@ -212,7 +219,8 @@ impl ClusterCache {
     }
 
     fn enqueue_owner(&self, pod: &Pod) {
-        for owner in pod.owner_references() {
+        // Pods that wait in the pool belong to a server.
+        for owner in pod.owner_references().iter().filter(|owner| owner.kind == ParallaxAgent::kind(&())) {
             self.enqueue(&owner.name);
         }
     }
@@ -280,6 +288,10 @@ fn watch_error(error: &watcher::Error) -> String {
         },
         other => other.to_string(),
     }
+}
+
+fn is_in_pool(pod: &Pod, state: &str) -> bool {
+    pod.labels().get(label::POOL).is_some_and(|is| is == state)
 }
 
 fn agent_of(pod: &Pod) -> Option<AgentId> {

@@ -9,8 +9,10 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use k8s_openapi::api::core::v1::LocalObjectReference;
 use parallax_api::runtime::RuntimeKind;
+use parallax_profile::Launch;
 use parallax_runtime_core::args::{flags_or_file, name_and_value};
 use parallax_runtime_core::policy::PolicySection;
+use parallax_runtime_core::pool::{PoolSpec, templates};
 use parallax_runtime_core::{Policy, RuntimeConfig, Workdirs};
 use parallax_service::args::Settings;
 use serde::Deserialize;
@@ -70,6 +72,9 @@ pub struct KubernetesArgs {
     /// How to reach agents: auto, address, forward [default: auto]
     #[arg(long, value_enum, value_name = "HOW")]
     pub reach: Option<ConnectMode>,
+    /// Pods that wait for agents of a type, or of a type and class, and start them at once; repeatable
+    #[arg(long, value_name = "TYPE[/CLASS]=SIZE")]
+    pub pool: Vec<PoolSpec>,
     /// What agents may ask for, and what they have that ask for nothing.
     #[command(flatten)]
     pub policy: PolicySection<PodArgs>,
@@ -97,6 +102,7 @@ impl KubernetesArgs {
             allow_claim: flags_or_file(self.allow_claim, file.allow_claim),
             room_patience: self.room_patience.or(file.room_patience),
             reach: self.reach.or(file.reach),
+            pool: flags_or_file(self.pool, file.pool),
             policy: PolicySection {
                 rules: self.policy.rules.or(file.policy.rules),
                 place: self.policy.place.or(file.policy.place),
@@ -123,6 +129,8 @@ pub struct KubernetesConfig {
     pub allow_claim: Vec<String>,
     /// How long an agent of the API waits for room.
     pub room_patience: Duration,
+    /// What waits in the pool, and how many of each.
+    pub(crate) pool: Vec<(Launch, usize)>,
     pub(crate) pods: PodConfig,
 }
 
@@ -150,12 +158,14 @@ impl KubernetesConfig {
         add_amounts("--request", &args.request, resources.requests.get_or_insert_default())?;
         add_amounts("--limit", &args.limit, resources.limits.get_or_insert_default())?;
         let policy = Policy::new(&args.policy, &args.classes, TRAITS)?;
+        // An agent gets its image's environment, not this machine's.
+        let runtime = RuntimeConfig {
+            policy: policy.clone(),
+            ..RuntimeConfig::from_server(settings, RuntimeKind::Kubernetes, workdirs())?
+        };
         Ok(Self {
-            // An agent gets its image's environment, not this machine's.
-            runtime: RuntimeConfig {
-                policy: policy.clone(),
-                ..RuntimeConfig::from_server(settings, RuntimeKind::Kubernetes, workdirs())?
-            },
+            pool: templates(&runtime, &args.pool, WorkspaceVolume::DEFAULT.as_ref())?,
+            runtime,
             namespace: args.namespace,
             server_namespace: args.server_namespace,
             replica: match args.replica {
@@ -209,6 +219,7 @@ impl KubernetesConfig {
             reach: ConnectMode::Address,
             allow_claim: Vec::new(),
             room_patience: Duration::from_secs(ROOM_TIMEOUT),
+            pool: Vec::new(),
             pods: PodConfig::default(),
         }
     }

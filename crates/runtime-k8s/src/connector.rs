@@ -8,8 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use clap::ValueEnum;
 use k8s_openapi::api::core::v1::Pod;
-use kube::Api;
+use kube::{Api, ResourceExt as _};
 use parallax_api::AgentId;
+use parallax_api::agent::EnvValue;
 use parallax_runtime_core::HostAddress;
 use parallax_runtime_core::host::{ByteStream, Dial};
 use serde::Deserialize;
@@ -17,7 +18,6 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
 use crate::cluster::Cluster;
-use crate::names;
 use crate::pod::PORT;
 use crate::token_key::TokenKey;
 
@@ -56,14 +56,24 @@ impl Connector {
         Self { mode, pods: cluster.pods(), token_key, connects: Mutex::new(connects) }
     }
 
-    /// The address of an agent's host whose pod has this IP address.
-    pub(crate) async fn address(&self, id: &AgentId, ip: Option<&str>) -> HostAddress {
-        self.address_in(names::pod(id), id, ip).await
+    /// The address of an agent's host in this pod, which runs.
+    pub(crate) async fn address(&self, id: &AgentId, pod: &Pod) -> HostAddress {
+        self.address_in(pod.name_any(), id, ip(pod)).await
     }
 
     /// The same for another pod that asks for the token of the agent's host.
     pub(crate) async fn address_in(&self, pod: String, id: &AgentId, ip: Option<&str>) -> HostAddress {
-        let token = self.token_key.token(id);
+        self.address_of(pod, ip, self.token_key.token(id)).await
+    }
+
+    /// The address of a host of the pool that waits in this pod.
+    pub(crate) async fn pool_address(&self, pod: &Pod) -> HostAddress {
+        let name = pod.name_any();
+        let token = self.token_key.pool_token(&name);
+        self.address_of(name, ip(pod), token).await
+    }
+
+    async fn address_of(&self, pod: String, ip: Option<&str>, token: EnvValue) -> HostAddress {
         let addr = ip.and_then(|ip| ip.parse::<IpAddr>().ok()).map(|ip| SocketAddr::new(ip, PORT));
         match addr {
             Some(addr) if self.connects(addr).await => HostAddress::Tcp { addr, token },
@@ -98,6 +108,10 @@ impl Connector {
         *known = Some(found);
         found
     }
+}
+
+fn ip(pod: &Pod) -> Option<&str> {
+    pod.status.as_ref()?.pod_ip.as_deref().filter(|ip| !ip.is_empty())
 }
 
 /// Opens a forwarded stream for each connection.

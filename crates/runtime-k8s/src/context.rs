@@ -19,6 +19,7 @@ use crate::connector::Connector;
 use crate::events::EventRecorder;
 use crate::launch_tracker::LaunchTracker;
 use crate::pod::PodConfig;
+use crate::pool::slots::Pool;
 use crate::token_key::TokenKey;
 
 /// Events for the server that may wait. The controller tries again when the queue is full.
@@ -48,6 +49,8 @@ pub(crate) struct Context {
     pub(crate) room_timeout: Duration,
     /// Events for the runtime server.
     pub(crate) events_tx: mpsc::Sender<BackendEvent>,
+    /// The pods that wait for agents.
+    pub(crate) pool: Pool,
     /// Counts reconciliations.
     pub(crate) reconciles: Family<ReconcileLabels, Counter>,
 }
@@ -82,6 +85,7 @@ impl Context {
             allowed_claims: config.allow_claim.clone(),
             room_timeout: config.room_patience,
             events_tx,
+            pool: Pool::new(config.pool.clone(), &config.pods),
             reconciles: Family::default(),
             cluster,
         };

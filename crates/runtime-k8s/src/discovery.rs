@@ -7,9 +7,9 @@ use kube::Resource as _;
 use parallax_api::{AgentExit, AgentId, Problem, Time};
 use parallax_runtime_core::FoundHost;
 
-use crate::cluster;
 use crate::context::Context;
 use crate::pod_state::{self, PodState};
+use crate::{cluster, pool};
 
 /// A node that has not removed a pod this long after its grace period is taken for lost.
 const NODE_LOST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -43,11 +43,14 @@ pub(crate) async fn find_host(context: &Context, id: &AgentId) -> Result<Option<
 /// None: the host does not run yet, as far as the cluster says.
 async fn found_host(context: &Context, id: &AgentId, pod: &Pod) -> Option<FoundHost> {
     let ended = |exit| Some(FoundHost { id: id.clone(), address: None, ended: Some(exit) });
+    if pool::claim::is_unfinished(context, id, pod) {
+        return None;
+    }
     let alive = |address| Some(FoundHost { id: id.clone(), address: Some(address), ended: None });
     match pod_state::of(pod) {
         PodState::Terminated => ended(pod_state::exit(pod)?),
         PodState::Running(_) if node_is_lost(pod) => ended(AgentExit::for_reason("node_lost", Time::now())),
-        PodState::Running(ip) => alive(context.connector.address(id, ip.as_deref()).await),
+        PodState::Running(_) => alive(context.connector.address(id, pod).await),
         PodState::Pending(_) => {
             let ip = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref());
             alive(context.connector.early_address(id, ip).await?)

@@ -20,6 +20,8 @@ pub(crate) struct LaunchState {
     pub(crate) requested_by: Option<Arc<ParallaxAgent>>,
     /// A task of this server waits for the host.
     pub(crate) launching: bool,
+    /// The pod of the pool that it has, or is about to have.
+    pub(crate) pod: Option<String>,
     /// The host has answered.
     pub(crate) host_answered: bool,
     /// The host was asked to end its agent.

@@ -13,6 +13,7 @@
 //!   - `pod_state` is the state of a pod: why it cannot start, how it ended. `connector` opens connections to hosts.
 //!     `launch_tracker` has the launches of this server. `events` writes Kubernetes Events.
 //! - [`lease`], `leader` and [`standby`]: leader election, the label of the leader's pod, and what the other replicas answer.
+//! - `pool`: pods that wait for a launch.
 //! - `claims`: which ones agents may work in.
 //! - `policy`: what an operator sets for pods. `suspension`: suspending by the API. `quantity`: amounts as Kubernetes writes them.
 //! - `token_key`, `names`, `image`, `cluster`, `request_metrics`: what the above need.
@@ -39,6 +40,7 @@ mod names;
 mod pod;
 mod pod_state;
 mod policy;
+mod pool;
 mod quantity;
 mod removal;
 mod request_metrics;

@@ -29,10 +29,17 @@ pub(crate) mod label {
     pub(crate) const WORKDIR: &str = "io.parallax.workdir";
     /// The pod of the replica that leads, with the name of the runtime.
     pub(crate) const LEADER: &str = "parallax.io/leader";
+    /// `waiting`: a pod of the warm pool, which no agent has yet; `claimed`: one that an agent got from it.
+    pub(crate) const POOL: &str = "parallax.io/pool";
+    /// What a pod of the pool was made from, as a digest.
+    pub(crate) const TEMPLATE: &str = "parallax.io/pool-template";
     /// An annotation with the spec that a pod was made from.
     pub(crate) const SPEC: &str = "parallax.io/spec";
 }
 
+/// The values of `POOL`.
+pub(crate) const WAITING: &str = "waiting";
+pub(crate) const CLAIMED: &str = "claimed";
 /// The value of `ORIGIN` for resources that the API made: they are deleted when their agent has ended.
 pub(crate) const BY_API: &str = "api";
 /// The runtime that is responsible for resources without a label.
@@ -61,7 +68,7 @@ pub(crate) fn agent_id(resource: &ParallaxAgent) -> Option<AgentId> {
     format!("{name}-{uid}").parse().ok()
 }
 
-/// The pod of an agent.
+/// The pod of an agent, unless it got one of the pool, which keeps its name.
 pub(crate) fn pod(id: &AgentId) -> String {
     id.to_string()
 }
@@ -69,6 +76,11 @@ pub(crate) fn pod(id: &AgentId) -> String {
 /// The pod that hands out what an agent's dead host left on a claim.
 pub(crate) fn export_pod(id: &AgentId) -> String {
     format!("{id}-export")
+}
+
+/// A new pod of the warm pool.
+pub(crate) fn pool_pod() -> String {
+    format!("pool-{}", AgentId::generate())
 }
 
 /// The Secret with an agent's launch.

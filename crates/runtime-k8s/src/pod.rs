@@ -1,6 +1,7 @@
 //! The pod of an agent, and its claim: made from the resource and the operator's configuration. Pure functions.
 
 mod volumes;
+mod waiting;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +27,7 @@ use crate::quantity;
 use crate::resource::{ParallaxAgent, ParallaxAgentSpec};
 
 pub(crate) use volumes::{WorkspaceVolume, claim};
+pub(crate) use waiting::{adoption, waiting};
 
 /// The container of the agent and its host.
 pub(crate) const AGENT: &str = "agent";

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::DeleteParams;
 use kube::runtime::events::EventType;
 use kube::{Resource as _, ResourceExt as _};
@@ -118,8 +119,15 @@ pub(crate) async fn remove_pod(context: &Context, id: &AgentId) -> Result<(), Pr
     let is_silent = pod.as_ref().is_some_and(|pod| pod_state::has_stopped(pod) || node_is_lost(pod));
     let grace_period_seconds = Some(u32::from(!(is_silent || stopped)));
     let params = DeleteParams { grace_period_seconds, ..DeleteParams::background() };
-    let deleted = context.cluster.pods().delete(&names::pod(id), &params).await.map(drop);
+    let name = pod_name(context, id, pod.as_deref());
+    let deleted = context.cluster.pods().delete(&name, &params).await.map(drop);
     missing_is_success(deleted).map_err(|error| cluster::problem("delete the agent's pod", &error))
+}
+
+/// The pod of an agent by name. The cache may not know yet that the agent has one of the pool.
+fn pod_name(context: &Context, id: &AgentId, cached: Option<&Pod>) -> String {
+    let claimed = context.launches.get(id).pod;
+    claimed.or_else(|| cached.map(kube::ResourceExt::name_any)).unwrap_or_else(|| names::pod(id))
 }
 
 /// Deletes the Secret with an agent's launch.

@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::controller::Controller;
 use crate::leader;
 use crate::lease::Lease;
+use crate::pool;
 
 /// A namespace of a cluster that a server can be built over.
 pub struct ConnectedCluster {
@@ -48,14 +49,17 @@ impl ConnectedCluster {
         let (context, events_rx) = opened.context("failed to open the namespace")?;
         let backend = KubernetesBackend::new(context.clone(), events_rx);
         let server = RuntimeServer::build(config.runtime, Arc::new(backend), shutdown.clone()).await?;
+        let pooled = context.clone();
         // Only now: a resource whose agent is adopted must not be launched again.
         let controller = Controller::new(context);
+        let ending = shutdown.clone();
         shutdown.tracker().clone().spawn(async move {
             tokio::select! {
                 () = controller.run() => {}
-                () = shutdown.begun() => {}
+                () = ending.begun() => {}
             }
         });
+        pool::filling::run(pooled, self.replica.clone(), shutdown);
         // Only now: the Service sends requests to the pod with the label.
         leader::mark(&self.cluster.servers(), &self.instance, &self.replica).await;
         Ok(server)

@@ -55,20 +55,30 @@ impl TokenKey {
 
     /// The token of an agent's host.
     pub(crate) fn token(&self, id: &AgentId) -> EnvValue {
-        let digest = Sha256::new()
-            .chain_update(self.0.expose())
-            .chain_update(b":")
-            .chain_update(id.as_str())
-            .finalize();
+        self.sign(id.as_str())
+    }
+
+    /// The token of a host of the pool, in the pod of this name, until it has an agent's.
+    pub(crate) fn pool_token(&self, pod: &str) -> EnvValue {
+        // No id has a slash.
+        self.sign(&format!("pool/{pod}"))
+    }
+
+    fn sign(&self, what: &str) -> EnvValue {
+        let digest =
+            Sha256::new().chain_update(self.0.expose()).chain_update(b":").chain_update(what).finalize();
         EnvValue::from(digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
     }
 
     /// What the host of an agent checks its token against. An agent can read its launch, which holds this and not the
     /// token.
     pub(crate) fn verifier(&self, id: &AgentId) -> EnvValue {
-        let digest = Sha256::digest(self.token(id).expose());
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        EnvValue::from(format!("sha256:{hex}"))
+        verifier(&self.token(id))
+    }
+
+    /// What a host of the pool checks its token against: it stands in its pod.
+    pub(crate) fn pool_verifier(&self, pod: &str) -> EnvValue {
+        verifier(&self.pool_token(pod))
     }
 
     /// For tests.
@@ -76,6 +86,12 @@ impl TokenKey {
     pub(crate) fn of(key: &str) -> Self {
         Self(EnvValue::from(key))
     }
+}
+
+fn verifier(token: &EnvValue) -> EnvValue {
+    let digest = Sha256::digest(token.expose());
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    EnvValue::from(format!("sha256:{hex}"))
 }
 
 #[cfg(test)]
@@ -89,5 +105,10 @@ mod tests {
         assert_eq!(key.token(&a).expose(), key.token(&a).expose());
         assert_ne!(key.token(&a).expose(), key.token(&b).expose());
         assert_ne!(key.token(&a).expose(), other.token(&a).expose());
+        assert_ne!(
+            key.token(&a).expose(),
+            key.pool_token(a.as_str()).expose(),
+            "a host gets another with its agent"
+        );
     }
 }

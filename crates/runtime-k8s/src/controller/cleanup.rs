@@ -57,7 +57,7 @@ pub(super) async fn end_orphans(context: &Context, resource: &str) {
             continue;
         }
         let is_asked = match pod_state::of(&pod) {
-            PodState::Running(ip) => request_stop(context, &id, ip.as_deref()).await,
+            PodState::Running(_) => request_stop(context, &id, &pod).await,
             _ => false,
         };
         if !is_asked && let Err(problem) = remove_pod(context, &id).await {
@@ -67,12 +67,12 @@ pub(super) async fn end_orphans(context: &Context, resource: &str) {
 }
 
 /// Asks a host to end its agent, once. False: it did not take the request.
-async fn request_stop(context: &Context, id: &AgentId, ip: Option<&str>) -> bool {
+async fn request_stop(context: &Context, id: &AgentId, pod: &Pod) -> bool {
     if context.launches.get(id).stop_requested {
         return true;
     }
     context.launches.update(id, |state| state.stop_requested = true);
-    let host = HostClient::new(context.connector.address(id, ip).await);
+    let host = HostClient::new(context.connector.address(id, pod).await);
     let stopped = host.stop(&StopRequest::default()).await;
     if let Err(problem) = &stopped {
         tracing::debug!(agent.id = %id, %problem, "a host did not take the request to stop");
@@ -93,8 +93,8 @@ async fn end(context: &Context, resource: &ParallaxAgent, id: &AgentId, pod: &Po
         _ if pod_state::has_stopped(pod) => remove_pod(context, id).await,
         // Deleted already: the kubelet ends it.
         _ if pod.meta().deletion_timestamp.is_some() && may_wait => Ok(()),
-        PodState::Running(ip) if may_wait && matches!(phase, Phase::Running | Phase::Suspending) => {
-            request_stop(context, id, ip.as_deref()).await;
+        PodState::Running(_) if may_wait && matches!(phase, Phase::Running | Phase::Suspending) => {
+            request_stop(context, id, pod).await;
             Ok(())
         }
         _ => remove_pod(context, id).await,

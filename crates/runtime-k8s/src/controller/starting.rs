@@ -46,7 +46,7 @@ pub(super) async fn starting(context: &Context, resource: &ParallaxAgent, id: &A
         PodState::Unschedulable(message) => Ok((starting.with_message(message), Action::await_change())),
         PodState::Failed(problem, _) => Ok((starting.with_problem(&problem), Action::await_change())),
         PodState::Terminated => {
-            let problem = start_failure(context, id, &pod).await;
+            let problem = start_failure(context, &pod).await;
             if resource.spec.keeps_workspace() {
                 // Its launch stays: an edit brings it back to where it was, on the same claim.
                 remove_pod(context, id).await?;
@@ -55,8 +55,8 @@ pub(super) async fn starting(context: &Context, resource: &ParallaxAgent, id: &A
             }
             mark_ended(context, resource, id, &problem.detail).await
         }
-        PodState::Running(ip) => {
-            let address = context.connector.address(id, ip.as_deref()).await;
+        PodState::Running(_) => {
+            let address = context.connector.address(id, &pod).await;
             if HostClient::new(address.clone()).agent().await.is_err() {
                 return Ok((starting, Action::requeue(POLL_INTERVAL)));
             }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::controller::Action;
 use parallax_api::agent::StopRequest;
 use parallax_api::{AgentId, Code, Problem};
@@ -22,10 +23,10 @@ pub(super) async fn suspending(context: &Context, id: &AgentId) -> Transition {
         return Ok((StatusUpdate::phase(Phase::Suspended), Action::await_change()));
     };
     let suspending = Ok((StatusUpdate::phase(Phase::Suspending), Action::requeue(POLL_INTERVAL)));
-    if let PodState::Running(ip) = pod_state::of(&pod)
+    if let PodState::Running(_) = pod_state::of(&pod)
         && !context.launches.get(id).stop_requested
     {
-        request_stop(context, id, ip.as_deref()).await?;
+        request_stop(context, id, &pod).await?;
         return suspending;
     }
     if pod_state::has_stopped(&pod) {
@@ -34,8 +35,8 @@ pub(super) async fn suspending(context: &Context, id: &AgentId) -> Transition {
     suspending
 }
 
-async fn request_stop(context: &Context, id: &AgentId, ip: Option<&str>) -> Result<(), Problem> {
-    let host = HostClient::new(context.connector.address(id, ip).await);
+async fn request_stop(context: &Context, id: &AgentId, pod: &Pod) -> Result<(), Problem> {
+    let host = HostClient::new(context.connector.address(id, pod).await);
     match host.suspend().await {
         // A host of an earlier version: its agent comes back all the same, and is told ended meanwhile.
         Err(problem) if problem.code == Code::Unsupported => host.stop(&StopRequest::default()).await?,

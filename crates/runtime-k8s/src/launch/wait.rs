@@ -10,8 +10,8 @@ use parallax_api::{AgentId, Code, Problem};
 use parallax_runtime_core::HostAddress;
 use parallax_runtime_core::host::HostClient;
 
+use crate::cluster;
 use crate::context::Context;
-use crate::names;
 use crate::pod::AGENT;
 use crate::pod_state::{self, PodState};
 
@@ -68,9 +68,9 @@ pub(super) async fn for_host(context: &Context, id: &AgentId, limited: bool) -> 
                 context.launches.update(id, |state| state.is_transient = is_transient);
                 return Err(problem);
             }
-            Some((PodState::Terminated, pod)) => return Err(start_failure(context, id, &pod).await),
-            Some((PodState::Running(ip), _)) => {
-                let address = context.connector.address(id, ip.as_deref()).await;
+            Some((PodState::Terminated, pod)) => return Err(start_failure(context, &pod).await),
+            Some((PodState::Running(_), pod)) => {
+                let address = context.connector.address(id, &pod).await;
                 if answers(&address).await {
                     return Ok(address);
                 }
@@ -85,11 +85,24 @@ pub(super) async fn for_host(context: &Context, id: &AgentId, limited: bool) -> 
     }
 }
 
+/// Waits until the cache knows the pod that an agent got from the pool: whoever looks for the agent looks there.
+pub(super) async fn for_cache(context: &Context, id: &AgentId) -> Result<(), Problem> {
+    let mut changes = context.cache.changes();
+    let known = async {
+        while context.cache.pod(id).is_none() {
+            drop(changes.changed().await);
+        }
+    };
+    tokio::time::timeout(CALL_TIMEOUT, known)
+        .await
+        .map_err(|_| cluster::away("it does not show the agent's pod"))
+}
+
 /// Why a host ended before it answered: what it said itself, if anything.
-pub(crate) async fn start_failure(context: &Context, id: &AgentId, pod: &Pod) -> Problem {
+pub(crate) async fn start_failure(context: &Context, pod: &Pod) -> Problem {
     let params =
         LogParams { container: Some(AGENT.into()), limit_bytes: Some(MAX_OUTPUT), ..LogParams::default() };
-    let output = context.cluster.pods().logs(&names::pod(id), &params).await.unwrap_or_default();
+    let output = context.cluster.pods().logs(&pod.name_any(), &params).await.unwrap_or_default();
     if let Some(HostStarted::Failed(problem)) =
         output.lines().find_map(|line| serde_json::from_str(line).ok())
     {
