@@ -143,13 +143,13 @@ async fn visit(context: &Context) {
     join_all(visits).await;
 }
 
-/// Removes pods that are of no use: of another template than the slots have, or ended. Answers whether any had ended: the next ones may
+/// Removes pods that are of no use: of another template than the slots have, or ended. Answers whether any had ended by itself: the next ones may
 /// as well.
 async fn remove_useless(context: &Context) -> bool {
     let mut have_ended = false;
     for pod in context.cache.pool_pods(WAITING) {
         let has_ended = pod_state::of(&pod) == PodState::Terminated;
-        have_ended |= has_ended;
+        have_ended |= has_ended && pod.meta().deletion_timestamp.is_none();
         if has_ended || !context.pool.slots.iter().any(|slot| slot.made(&pod)) {
             discard(context, &pod).await;
         }
@@ -202,12 +202,14 @@ async fn drain(context: &Context) {
 
 /// Deletes a pod if it is still as it was read: one that an agent has meanwhile stays. What is left is tried again, or ends by itself.
 pub(super) async fn discard(context: &Context, pod: &Pod) {
-    if pod.meta().deletion_timestamp.is_some() {
+    // Nothing runs in it: the node's tidying up, which can take half a minute, need not be waited for.
+    let has_stopped = pod_state::has_stopped(pod);
+    if pod.meta().deletion_timestamp.is_some() && !has_stopped {
         return;
     }
     let params = DeleteParams {
         preconditions: Some(Preconditions { resource_version: pod.resource_version(), uid: pod.uid() }),
-        grace_period_seconds: Some(1),
+        grace_period_seconds: Some(u32::from(!has_stopped)),
         ..DeleteParams::background()
     };
     match context.cluster.pods().delete(&pod.name_any(), &params).await {
