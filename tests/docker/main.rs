@@ -3,6 +3,7 @@
 
 mod conformance;
 mod containers;
+mod doctor;
 mod images;
 mod isolation;
 mod monitoring;

@@ -3,6 +3,7 @@
 mod conformance;
 mod dead_hosts;
 mod deployment;
+mod doctor;
 mod forward;
 mod lifecycle;
 mod monitoring;

@@ -11,10 +11,10 @@
 //!
 //! [`serve`] puts it all together. [`hook`] is the program that CLIs run as their hooks, [`session_file`] follows the
 //! files that a CLI writes itself. For containers there are [`container`] (environment, memory limit), [`tcp`] (a
-//! listener behind a token), [`relay`] (no network), [`install`] (images without this program), [`waiting`] (for a launch
-//! that comes later) and [`export`] (what a dead host left on a volume). [`peer`] keeps agents from driving hosts, [`files`]
-//! (archives by [`tar_stream`]) hands out what lies in the working directory, [`images`] keeps those of messages, [`ports`]
-//! connects to what the agent serves, `disk_watch` holds the agent to its
+//! listener behind a token), [`relay`] (no network), [`reach`] (what the network gives), [`install`] (images without this
+//! program), [`waiting`] (for a launch that comes later) and [`export`] (what a dead host left on a volume). [`peer`] keeps
+//! agents from driving hosts, [`files`] (archives by [`tar_stream`]) hands out what lies in the working directory, [`images`]
+//! keeps those of messages, [`ports`] connects to what the agent serves, `disk_watch` holds the agent to its
 //! disk space, `os` is what is asked of the operating system, [`diagnostics`] is the host's own log, [`allocator`] gives memory back.
 
 pub mod allocator;
@@ -44,6 +44,7 @@ pub mod peer;
 pub mod peer_listener;
 pub mod ports;
 pub mod process_tree;
+pub mod reach;
 pub mod reaper;
 pub mod relay;
 pub mod resume;

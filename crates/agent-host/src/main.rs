@@ -1,5 +1,5 @@
 //! `parallax-agent-host`: `serve` owns one agent, `hook` reports to it, `relay` connects to it, `install` copies this
-//! program for an agent's container, `export` hands out what a dead host left, `replay` prints a detector's observations of
+//! program for an agent's container, `export` hands out what a dead host left, `reach` tells what can be connected to, `replay` prints a detector's observations of
 //! a recording.
 
 use std::io::Write as _;
@@ -72,6 +72,12 @@ enum Command {
         /// The hook's name, as the CLI calls it.
         name: String,
     },
+    /// Tell what can be connected to from here, as JSON lines.
+    Reach {
+        /// HOST:PORT; repeatable.
+        #[arg(required = true, value_name = "HOST:PORT")]
+        targets: Vec<String>,
+    },
     /// Print the detector's observations over a recorded session, as JSON lines.
     Replay {
         /// The name of a built-in profile, or a profile file.
@@ -102,6 +108,7 @@ fn main() -> ExitCode {
         }
         Command::Relay { dir } => parallax_agent_host::relay::run(&dir),
         Command::Hook { name } => parallax_agent_host::hook::run(&name),
+        Command::Reach { targets } => parallax_agent_host::reach::run(&targets),
         Command::Replay { profile, cast } => print_replay(&profile, &cast),
     };
     match done {

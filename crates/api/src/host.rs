@@ -52,6 +52,16 @@ pub enum HostLine {
     },
 }
 
+/// Whether something could be connected to: a line of `parallax-agent-host reach`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reached {
+    /// `HOST:PORT`, as it was asked for.
+    pub target: String,
+    /// Why not. `None`: it was connected to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
 /// One event of a host's journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HostEvent {

@@ -16,6 +16,7 @@
 //! - [`push`]: devices that are told when somebody waits
 //! - [`access`]: what the caller may do
 //! - [`runtime`]: the runtimes behind a control plane
+//! - [`check`]: what a server found when it looked at what it needs
 //! - [`quantity`]: amounts of CPU and memory
 //! - [`problem`]: every refusal, one list of codes
 //! - [`retry`]: waiting between attempts
@@ -25,6 +26,7 @@
 
 pub mod access;
 pub mod agent;
+pub mod check;
 pub mod client;
 pub mod compat;
 pub mod env_value;

@@ -4,8 +4,8 @@ mod programs;
 mod server;
 
 use clap::Args;
+use parallax_api::check::{Check, CheckState};
 use secrecy::SecretString;
-use serde::Serialize;
 
 use crate::error::CliError;
 use crate::output::{Output, Style, clean};
@@ -14,46 +14,6 @@ use crate::output::{Output, Style, clean};
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     pub(super) server: server::ServerArgs,
-}
-
-/// One thing that was looked at.
-#[derive(Debug, Serialize)]
-pub(super) struct Check {
-    what: String,
-    state: State,
-    found: String,
-    /// What to do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    advice: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum State {
-    /// As it should be.
-    Good,
-    /// Good to know; nothing needs it, or something else does instead.
-    Note,
-    /// Agents cannot run like this.
-    Bad,
-}
-
-impl Check {
-    pub(super) fn good(what: &str, found: impl Into<String>) -> Self {
-        Self { what: what.into(), state: State::Good, found: found.into(), advice: None }
-    }
-
-    pub(super) fn note(what: &str, found: impl Into<String>) -> Self {
-        Self { state: State::Note, ..Self::good(what, found) }
-    }
-
-    pub(super) fn bad(what: &str, found: impl Into<String>) -> Self {
-        Self { state: State::Bad, ..Self::good(what, found) }
-    }
-
-    pub(super) fn advise(self, advice: impl Into<String>) -> Self {
-        Self { advice: Some(advice.into()), ..self }
-    }
 }
 
 impl DoctorArgs {
@@ -74,7 +34,7 @@ impl DoctorArgs {
         } else {
             checks.iter().try_for_each(|check| print(check, output))?;
         }
-        match checks.iter().any(|check| check.state == State::Bad) {
+        match checks.iter().any(|check| check.state == CheckState::Bad) {
             true => Err(CliError::Silent(1)),
             false => Ok(()),
         }
@@ -83,9 +43,9 @@ impl DoctorArgs {
 
 fn print(check: &Check, output: &Output) -> std::io::Result<()> {
     let (sign, style) = match check.state {
-        State::Good => ("ok  ", Style::Good),
-        State::Note => ("note", Style::Plain),
-        State::Bad => ("BAD ", Style::Bad),
+        CheckState::Good => ("ok  ", Style::Good),
+        CheckState::Note => ("note", Style::Plain),
+        CheckState::Bad => ("BAD ", Style::Bad),
     };
     output.line(format!("{}  {:<14}  {}", output.paint(sign, style), check.what, clean(&check.found)))?;
     match &check.advice {

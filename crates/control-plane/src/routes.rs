@@ -142,6 +142,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(workspaces::list))
         .routes(routes!(workspaces::gc))
         .routes(routes!(operations::runtimes))
+        .routes(routes!(operations::check_runtime))
         .routes(routes!(operations::whoami))
         .routes(routes!(operations::health))
         .routes(routes!(operations::ready))

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use parallax_api::check::Check;
 use parallax_api::runtime::{RuntimeKind, TypeInfo};
 use parallax_api::{Agent, AgentExit, AgentId, Code, Problem, SpawnRequest};
 use parallax_profile::Launch;
@@ -27,6 +28,12 @@ pub trait AgentBackend: Send + Sync + 'static {
 
     /// Whether the engine answers and what it can run. Called often; the server caches the result for some seconds.
     async fn check(&self) -> Health;
+
+    /// What this backend needs, looked at one by one, for `parallax doctor`. Called when somebody asks. It may take some seconds and
+    /// start something of its own, which it removes.
+    async fn examine(&self) -> Vec<Check> {
+        self.check().await.checks()
+    }
 
     /// Starts a host and gives it its [`Launch`]; returns when the host listens and its agent's process runs.
     ///
@@ -182,4 +189,19 @@ pub struct Health {
     pub trouble: Option<String>,
     /// Every agent type with a profile, whether it can be run here, and what to do if not.
     pub types: Vec<TypeInfo>,
+}
+
+impl Health {
+    /// The same as what was looked at: the backend, and each agent type.
+    pub fn checks(self) -> Vec<Check> {
+        let backend = match self.trouble {
+            None => Check::good("agents", "can be started"),
+            Some(trouble) => Check::bad("agents", trouble),
+        };
+        let types = self.types.into_iter().map(|info| match (info.available, info.reason) {
+            (true, _) => Check::good(&info.name, info.version.unwrap_or_else(|| "can be run".into())),
+            (false, reason) => Check::note(&info.name, reason.unwrap_or_else(|| "cannot be run".into())),
+        });
+        std::iter::once(backend).chain(types).collect()
+    }
 }

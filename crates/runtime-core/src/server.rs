@@ -10,6 +10,7 @@ mod archive;
 mod backend_events;
 mod change_watch;
 mod characters;
+mod checks;
 mod config;
 mod core;
 mod environment;
@@ -104,6 +105,7 @@ impl RuntimeServer {
             suspensions: Suspensions::default(),
             undoing: Undoing::default(),
             port_claims: PortClaims::default(),
+            examining: tokio::sync::Mutex::default(),
         });
         metrics::register_collector(&metrics, core.registry.clone());
         workspace_space::register_collector(&metrics, &core);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use parallax_api::check::Check;
 use parallax_api::runtime::RuntimeKind;
 use parallax_api::{Agent, AgentId, Problem};
 use parallax_profile::{Launch, Profiles};
@@ -17,7 +18,7 @@ use tokio::sync::mpsc;
 
 use crate::config::DockerConfig;
 use crate::context::Context;
-use crate::{discovery, engine, host_files, launch, pauses, pool, removal, suspension, usage};
+use crate::{discovery, engine, examine, host_files, launch, pauses, pool, removal, suspension, usage};
 
 /// Events that wait for the server.
 const MAX_EVENTS: usize = 256;
@@ -69,6 +70,10 @@ impl AgentBackend for DockerBackend {
     async fn check(&self) -> Health {
         let unhealthy = |problem: Problem| Health { trouble: Some(problem.detail), types: Vec::new() };
         self.health().await.unwrap_or_else(unhealthy)
+    }
+
+    async fn examine(&self) -> Vec<Check> {
+        examine::examine(&self.context, &self.profiles).await
     }
 
     fn register_metrics(&self, metrics: &Metrics) {

@@ -76,6 +76,11 @@ impl Egress {
         format!("-{}", &hex(&Sha256::digest(policy))[..8])
     }
 
+    /// Whether everything may be reached.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open
+    }
+
     /// Whether any `--egress` was given.
     pub(crate) fn is_configured(&self) -> bool {
         self.open || !self.allowed.is_empty()

@@ -56,7 +56,8 @@ impl Images {
         launch.image.clone().unwrap_or_else(|| self.of_type(&launch.profile.name))
     }
 
-    fn of_type(&self, name: &str) -> String {
+    /// The image of a type.
+    pub(crate) fn of_type(&self, name: &str) -> String {
         self.named.get(name).cloned().unwrap_or_else(|| default_image(name))
     }
 

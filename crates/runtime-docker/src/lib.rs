@@ -11,6 +11,7 @@
 //! - `policy`: what an operator sets for containers. `pauses`: containers that somebody paused. `storage`: whether the engine limits disk
 //!   space. `pull_progress`: how far a pull is.
 //! - What keeps agents apart: `volumes` (which ones may be worked in), `egress` (what may be reached).
+//! - `examine`: all of it looked at for `parallax doctor`, also from inside a container.
 //! - `user` and `credentials`: who an agent is, and what is mounted into its home. `layout`: paths, labels and names.
 //! - `identity`: several servers share an engine without touching each other's containers.
 //! - [`DockerConfig`] and [`build`]: this backend in a [`RuntimeServer`]. [`gc`]: removes what no server owns.
@@ -28,6 +29,7 @@ mod discovery;
 mod egress;
 mod elf;
 mod engine;
+mod examine;
 pub mod gc;
 mod host_files;
 mod host_program;

@@ -79,8 +79,12 @@ impl Network {
 
 /// The name of a network's bridge on the engine's machine.
 pub(crate) fn bridge(network: &EngineNetwork) -> String {
-    let option = network.options.as_ref().and_then(|options| options.get("com.docker.network.bridge.name"));
-    let id = network.id.as_deref().unwrap_or_default();
+    bridge_of(network.id.as_deref().unwrap_or_default(), network.options.as_ref())
+}
+
+/// The same, by the network's id and options.
+pub(crate) fn bridge_of(id: &str, options: Option<&HashMap<String, String>>) -> String {
+    let option = options.and_then(|options| options.get("com.docker.network.bridge.name"));
     option.cloned().unwrap_or_else(|| format!("br-{}", id.get(..12).unwrap_or(id)))
 }
 

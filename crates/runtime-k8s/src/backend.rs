@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use kube::ResourceExt as _;
+use parallax_api::check::Check;
 use parallax_api::runtime::{RuntimeKind, TypeInfo};
 use parallax_api::{Agent, AgentId, Problem};
 use parallax_profile::Launch;
@@ -17,7 +18,7 @@ use parallax_service::metrics::Metrics;
 use tokio::sync::mpsc;
 
 use crate::context::Context;
-use crate::{discovery, host_files, launch, removal, suspension};
+use crate::{discovery, examine, host_files, launch, removal, suspension};
 
 /// Runs each agent's host in a pod of its own.
 pub struct KubernetesBackend {
@@ -125,6 +126,10 @@ impl AgentBackend for KubernetesBackend {
         if let Some(resource) = self.context.cache.resource_of(&agent.id) {
             self.context.cache.enqueue(&resource.name_any());
         }
+    }
+
+    async fn examine(&self) -> Vec<Check> {
+        examine::examine(&self.context).await
     }
 
     fn register_metrics(&self, metrics: &Metrics) {

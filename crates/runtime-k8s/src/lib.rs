@@ -14,6 +14,7 @@
 //!     `launch_tracker` has the launches of this server. `events` writes Kubernetes Events.
 //! - [`lease`], `leader` and [`standby`]: leader election, the label of the leader's pod, and what the other replicas answer.
 //! - `pool`: pods that wait for a launch.
+//! - `examine`: what is needed, looked at for `parallax doctor`.
 //! - `claims`: which ones agents may work in.
 //! - `policy`: what an operator sets for pods. `suspension`: suspending by the API. `quantity`: amounts as Kubernetes writes them.
 //! - `token_key`, `names`, `image`, `cluster`, `request_metrics`: what the above need.
@@ -30,6 +31,7 @@ mod context;
 mod controller;
 mod discovery;
 mod events;
+mod examine;
 mod host_files;
 mod image;
 mod launch;

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{ANSWER_TIMEOUT, Client, ListFilter};
 use crate::agent::{AgentList, RestartRequest, StopRequest};
+use crate::check::CheckList;
 use crate::message::{
     AnswerRequest, DEFAULT_TIMEOUT_MS, MessageList, MessageProgress, MessageQuery, MessagesQuery,
 };
@@ -29,6 +30,8 @@ const SPAWN_TIMEOUT: Duration = Duration::from_secs(300);
 const GIT_TIMEOUT: Duration = Duration::from_secs(180);
 /// A pull request is a push, and a command that asks somebody far away.
 const PULL_REQUEST_TIMEOUT: Duration = Duration::from_secs(320);
+/// A runtime that looks at what it needs starts a container, and waits for what does not answer.
+const CHECKS_TIMEOUT: Duration = Duration::from_secs(75);
 /// A restart stops and starts.
 const RESTART_TIMEOUT: Duration = Duration::from_secs(120);
 /// A resume starts a host, which may take as long as a spawn.
@@ -242,6 +245,12 @@ impl Client {
     /// `GET /api/runtimes` of a control plane: every runtime and how it is.
     pub async fn runtimes(&self) -> Result<RuntimeList, Problem> {
         self.fetch(self.request(Method::GET, "/api/runtimes")).await
+    }
+
+    /// `POST /api/runtimes/NAME/checks` of a control plane: the runtime looks at what it needs.
+    pub async fn check_runtime(&self, name: &str) -> Result<CheckList, Problem> {
+        let path = format!("/api/runtimes/{name}/checks");
+        self.fetch(self.request(Method::POST, &path).timeout(CHECKS_TIMEOUT)).await
     }
 
     /// `GET /ready` of a runtime server: what it says of itself, healthy or not.

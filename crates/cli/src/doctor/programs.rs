@@ -5,12 +5,12 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use futures::future::join_all;
+use parallax_api::check::{Check, CheckState};
 use parallax_profile::profile::credentials::Login;
 use parallax_profile::{Profile, Profiles};
 use parallax_runtime_core::find_host_program;
 use tokio::process::Command;
 
-use super::{Check, State};
 use crate::output::one_line;
 
 /// How long a program may take to tell its version. Gemini takes seconds on a busy machine.
@@ -22,12 +22,12 @@ const NODE: u32 = 22;
 /// that is bad.
 pub(super) async fn agents(profiles: Profiles) -> Vec<Check> {
     let mut checks = join_all(profiles.iter().map(|profile| agent(profile))).await;
-    if checks.iter().all(|check| check.state != State::Good) {
-        checks.iter_mut().for_each(|check| check.state = State::Bad);
+    if checks.iter().all(|check| check.state != CheckState::Good) {
+        checks.iter_mut().for_each(|check| check.state = CheckState::Bad);
         return checks;
     }
     let with_logins = checks.into_iter().zip(profiles.iter()).flat_map(|(check, profile)| {
-        let login = (check.state == State::Good).then(|| login(profile));
+        let login = (check.state == CheckState::Good).then(|| login(profile));
         std::iter::once(check).chain(login)
     });
     with_logins.collect()
@@ -99,7 +99,13 @@ pub(super) async fn docker() -> Check {
 
 /// A cluster, for agents in pods.
 pub(super) async fn kubernetes() -> Check {
-    optional("kubectl", &["version", "-o", "yaml", "--request-timeout=3s"], "agents in Kubernetes").await
+    let check =
+        optional("kubectl", &["version", "-o", "yaml", "--request-timeout=3s"], "agents in Kubernetes").await;
+    match check.state {
+        // Which version is not on the first line.
+        CheckState::Good => Check { found: "the cluster of the kubeconfig answers".into(), ..check },
+        _ => check,
+    }
 }
 
 async fn optional(program: &str, args: &[&str], purpose: &str) -> Check {

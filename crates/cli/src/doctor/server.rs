@@ -4,15 +4,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use futures::future::join_all;
 use parallax_api::Code;
+use parallax_api::check::Check;
 use parallax_api::client::Client;
-use parallax_api::runtime::StorageStatus;
+use parallax_api::runtime::{RuntimeInfo, RuntimeKind, StorageStatus};
 use parallax_profile::Profiles;
 use parallax_service::args::{ArgsEnvironment, parse_listen, state_dir};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
-use super::Check;
 use crate::error::CliError;
 use crate::installed;
 
@@ -88,19 +89,9 @@ pub(super) async fn control_plane(url: &str, token: Option<SecretString>) -> Vec
                     runtime.status.storage.clone(),
                 ));
             }
-            checks.extend(list.runtimes.iter().map(|runtime| {
-                let what = format!("- {}", runtime.name);
-                let room = format!(
-                    "{} of {} agents, {}",
-                    runtime.status.agents, runtime.status.capacity, runtime.url
-                );
-                match (&runtime.status.reason, runtime.status.healthy) {
-                    (_, true) => Check::good(&what, room),
-                    (reason, false) => {
-                        Check::note(&what, reason.clone().unwrap_or_else(|| "not healthy".into()))
-                    }
-                }
-            }));
+            for examined in join_all(list.runtimes.iter().map(|info| runtime(&client, info))).await {
+                checks.extend(examined);
+            }
             checks
         }
         Err(problem) if problem.code == Code::RuntimeUnavailable => {
@@ -120,6 +111,29 @@ pub(super) async fn control_plane(url: &str, token: Option<SecretString>) -> Vec
         }
         Err(problem) => vec![Check::bad(WHAT, problem.detail)],
     }
+}
+
+/// How a runtime is, and what it finds when it looks at what it needs. One of a local kind has nothing beyond what is looked at here.
+async fn runtime(client: &Client, info: &RuntimeInfo) -> Vec<Check> {
+    let what = format!("- {}", info.name);
+    let room = format!("{} of {} agents, {}", info.status.agents, info.status.capacity, info.url);
+    let mut checks = vec![match (&info.status.reason, info.status.healthy) {
+        (_, true) => Check::good(&what, room),
+        // It is there because somebody configured it.
+        (reason, false) => Check::bad(&what, reason.clone().unwrap_or_else(|| "not healthy".into())),
+    }];
+    if info.status.kind == RuntimeKind::Local || info.status.version.is_empty() {
+        return checks;
+    }
+    let named = |check: Check| Check { what: format!("- {}: {}", info.name, check.what), ..check };
+    match client.check_runtime(&info.name).await {
+        Ok(list) => checks.extend(list.checks.into_iter().map(named)),
+        // A server of an earlier version, or a token that may only look.
+        Err(problem) if matches!(problem.code, Code::NotFound | Code::MethodNotAllowed | Code::Forbidden) => {
+        }
+        Err(problem) => checks.push(named(Check::note("checks", problem.detail))),
+    }
+    checks
 }
 
 /// Who may use the server; a server of an older version does not say.

@@ -1,21 +1,50 @@
 //! Runtimes, health and readiness.
 
+use std::time::Duration;
+
 use axum::extract::State;
+use axum::response::Response;
 use parallax_api::access::{ScopeName, Whoami};
+use parallax_api::check::CheckList;
 use parallax_api::runtime::RuntimeList;
 use parallax_api::{Code, Problem};
-use parallax_service::access::{Caller, Scope};
-use parallax_service::extract::Json;
+use parallax_service::access::{Caller, Operator, Scope};
+use parallax_service::extract::{Json, Path};
 use parallax_store::StoreError;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::placement;
+use crate::{placement, relay};
+
+/// How long a runtime may take to look at what it needs.
+const CHECKS_TIMEOUT: Duration = Duration::from_secs(65);
 
 /// Every runtime: kind, address, priority, health and why, agents, capacity, agent types.
 #[utoipa::path(get, path = "/api/runtimes", tag = "operations", responses((status = 200, body = RuntimeList)))]
 pub async fn runtimes(State(app): State<App>) -> Json<RuntimeList> {
     Json(RuntimeList { runtimes: app.runtimes.infos() })
+}
+
+/// Have a runtime look at what it needs: its engine or cluster, images, rights, and what a container reaches. It may take a minute.
+#[utoipa::path(
+    post, path = "/api/runtimes/{name}/checks", tag = "operations", params(("name" = String, Path)),
+    responses(
+        (status = 200, body = CheckList),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn check_runtime(
+    State(app): State<App>,
+    _: Operator,
+    Path(name): Path<String>,
+) -> Result<Response, Problem> {
+    let runtime = app.runtimes.get(&name).ok_or_else(|| {
+        Problem::new(Code::NotFound, format!("no runtime is called `{name}`; GET /api/runtimes lists them"))
+    })?;
+    let asked = runtime.exchange(runtime.request(Method::POST, "/api/checks"), CHECKS_TIMEOUT).await;
+    let response = asked.map_err(|unanswered| unanswered.problem)?;
+    Ok(relay::into_response(response, &app.shutdown))
 }
 
 /// What the caller may do: a page shows no buttons beyond that.

@@ -65,6 +65,8 @@ pub(super) struct RuntimeCore {
     pub(super) undoing: Undoing,
     /// Ports of agents that are being started.
     pub(super) port_claims: PortClaims,
+    /// Held while the backend looks at what it needs.
+    pub(super) examining: tokio::sync::Mutex<()>,
 }
 
 /// A log: handed on from the host as it comes, or made from the archive.

@@ -315,6 +315,27 @@ export interface components {
             /** @description The agent types, or what the preset is called. */
             types: string[];
         };
+        /** @description One thing that was looked at. */
+        Check: {
+            /** @description What to do. */
+            advice?: string | null;
+            /** @description What was found, for people. */
+            found: string;
+            /** @description How it is. */
+            state: components["schemas"]["CheckState"];
+            /** @description What it is, in a word or two. */
+            what: string;
+        };
+        /** @description What a runtime found. */
+        CheckList: {
+            /** @description In the order in which they were looked at; the first that is bad may be why others are. */
+            checks: components["schemas"]["Check"][];
+        };
+        /**
+         * @description How a thing is that was looked at.
+         * @enum {string}
+         */
+        CheckState: "good" | "note" | "bad";
         /** @description A class of agents: limits and a place that a runtime's operator gave a name. */
         ClassInfo: {
             /** @description What its agents have that name nothing. */

@@ -2,8 +2,10 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use parallax_api::Problem;
+use parallax_api::check::CheckList;
 use parallax_api::runtime::RuntimeStatus;
-use parallax_service::access::Caller;
+use parallax_service::access::{Caller, Operator};
 use parallax_service::extract::Json;
 
 use super::App;
@@ -23,4 +25,13 @@ pub(super) async fn ready(State(app): State<App>) -> (StatusCode, Json<RuntimeSt
     let status = app.core.readiness().await;
     let code = if status.healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(status))
+}
+
+/// Look at what the backend needs: the engine or the cluster, images, rights, and from inside a container what it reaches.
+#[utoipa::path(
+    post, path = "/api/checks", tag = "operations",
+    responses((status = 200, body = CheckList), (status = "4XX", body = Problem), (status = "5XX", body = Problem))
+)]
+pub(super) async fn checks(State(app): State<App>, _: Operator) -> Result<Json<CheckList>, Problem> {
+    app.core.checks().await.map(Json)
 }
