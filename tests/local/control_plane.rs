@@ -87,3 +87,43 @@ async fn stop_all(user: &User) {
         user.follow(agent.id).await.stop().await;
     }
 }
+
+/// A runtime serves one control plane: a second one is refused with the reason, and takes over when the first is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runtime_serves_one_control_plane() {
+    let directory = Directory::new();
+    let runtime = InProcess::local_runtime("only", directory.path(), 5).await;
+    let runtimes = || vec![spec("only", &runtime.url, 10)];
+    let first = InProcess::control_plane(directory.path(), runtimes()).await;
+    let agent = first.user().spawn_ready(fake("one", &[])).await;
+    let elsewhere = Directory::new();
+    let second = InProcess::control_plane(elsewhere.path(), runtimes()).await;
+    let user = second.user();
+    let problem = user.spawn_refused(&fake("two", &[])).await;
+    assert!(
+        problem.to_string().contains("serves another control plane") || {
+            let reasons = problem.more.get("runtimes").map(ToString::to_string).unwrap_or_default();
+            reasons.contains("serves another control plane")
+        },
+        "{problem:?}"
+    );
+    let listed = user.client.runtimes().await.expect("a list");
+    let reason = listed.runtimes[0].status.reason.clone().unwrap_or_default();
+    assert!(!listed.runtimes[0].status.healthy && reason.contains("stop one"), "{reason}");
+    assert_eq!(agent.say("hello").await, "echo: hello", "the first notices nothing");
+
+    // The same state directory is the same control plane, at once.
+    first.end().await;
+    let first = InProcess::control_plane(directory.path(), runtimes()).await;
+    let agent = first.user().follow(agent.id.clone()).await;
+    assert_eq!(agent.say("again").await, "echo: again");
+    first.end().await;
+    until("the second one to have the runtime", PATIENCE * 2, async || {
+        let listed = user.client.runtimes().await.expect("a list");
+        if listed.runtimes[0].status.healthy { Ok(()) } else { Err(listed) }
+    })
+    .await;
+    stop_all(&user).await;
+    second.end().await;
+    runtime.end().await;
+}

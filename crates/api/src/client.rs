@@ -23,10 +23,12 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use reqwest::header::HeaderValue;
 use reqwest::{Method, RequestBuilder, Url};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::Problem;
+use crate::runtime::CONTROL_PLANE_HEADER;
 
 mod agents;
 mod answer;
@@ -74,6 +76,8 @@ pub struct Client {
     base: String,
     api: Api,
     token: Option<SecretString>,
+    /// The control plane that asks, for its runtimes.
+    control_plane: Option<HeaderValue>,
 }
 
 impl Client {
@@ -85,6 +89,13 @@ impl Client {
     /// A client of a runtime server (`/api/agents`). Fails with `VALIDATION_ERROR` when `url` is none.
     pub fn runtime(url: &str, token: Option<SecretString>) -> Result<Self, Problem> {
         Self::new(url, token, Api::Runtime)
+    }
+
+    /// The same, telling the runtime which control plane asks. Fails with `VALIDATION_ERROR` when `name` is no good for a header.
+    pub fn of_control_plane(self, name: &str) -> Result<Self, Problem> {
+        let value =
+            HeaderValue::from_str(name).map_err(|error| Problem::invalid("name", error.to_string()))?;
+        Ok(Self { control_plane: Some(value), ..self })
     }
 
     /// Where the server is, without a slash at the end.
@@ -119,7 +130,7 @@ impl Client {
             http = http.no_proxy();
         }
         let http = http.build().map_err(|error| Problem::internal(answer::causes(&error)))?;
-        Ok(Self { http, base: text.trim_end_matches('/').to_owned(), api, token })
+        Ok(Self { http, base: text.trim_end_matches('/').to_owned(), api, token, control_plane: None })
     }
 
     /// The route of the collection with `rest` after it (`""` or `"/…"`).
@@ -139,7 +150,10 @@ impl Client {
 
     /// A request with the token and no time limit of its own, for whoever relays what others ask.
     pub fn open(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("{}{path}", self.base));
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(name) = &self.control_plane {
+            request = request.header(CONTROL_PLANE_HEADER, name);
+        }
         match &self.token {
             Some(token) => request.bearer_auth(token.expose_secret()),
             None => request,

@@ -8,6 +8,11 @@ use utoipa::ToSchema;
 
 use crate::workspace::WorkspaceSpace;
 
+/// The header in which a control plane names itself to its runtimes: each serves one control plane at a time.
+pub const CONTROL_PLANE_HEADER: &str = "parallax-control-plane";
+/// The file with that name in the state directory of a control plane.
+pub const CONTROL_PLANE_FILE: &str = "control-plane.id";
+
 /// A kind of backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]

@@ -12,7 +12,7 @@
 //!
 //! and beside the requests:
 //!
-//! - `runtimes`: the health of each runtime is probed by a task of its own
+//! - `runtimes`: the health of each runtime is probed by a task of its own; `identity`: each serves one control plane at a time
 //! - `agent_cache`: each runtime's events are followed into this server's own event log, each exactly once, and update
 //!   the cached agents; streams of events to clients come from that log
 //! - `patterns`: org-chart patterns and their runs; a run uses the same services as the routes
@@ -26,6 +26,7 @@
 mod agent_cache;
 mod app;
 mod args;
+mod identity;
 mod locate;
 mod metrics;
 mod patterns;
@@ -108,7 +109,7 @@ impl ControlPlane {
             .await
             .context("failed to open the control plane's database")?;
         let log = EventLog::open(stores.events, DEFAULT_KEEP).await?;
-        let runtimes = Arc::new(Runtimes::new(config.runtimes)?);
+        let runtimes = Arc::new(Runtimes::new(config.runtimes, &identity::of(&config.state_dir))?);
         let cache = Arc::new(AgentCache::open(stores.published, log.clone()).await?);
         let idempotency = Idempotency::new(stores.idempotency);
         let locator = AgentLocator { runtimes: runtimes.clone(), cache: cache.clone() };

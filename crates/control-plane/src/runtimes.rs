@@ -26,6 +26,8 @@ pub use spec::{Credential, RuntimeSpec};
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 /// The same while it is unreachable: requests wait for it to come back.
 const PROBE_AWAY_INTERVAL: Duration = Duration::from_millis(500);
+/// The same while it serves another control plane, which is to find it first when it was restarted.
+const PROBE_TAKEN_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a probe may take; a slower runtime counts as unreachable.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A snapshot younger than this is good enough to place an agent by.
@@ -40,11 +42,11 @@ pub struct Runtimes {
 }
 
 impl Runtimes {
-    /// The runtimes of these specifications; contacts none of them yet.
+    /// The runtimes of these specifications, for the control plane with this name; contacts none of them yet.
     ///
     /// # Errors
     /// When two have one name, or an address or a token cannot be used.
-    pub fn new(mut specs: Vec<RuntimeSpec>) -> anyhow::Result<Self> {
+    pub fn new(mut specs: Vec<RuntimeSpec>, identity: &str) -> anyhow::Result<Self> {
         specs.sort_by_key(|spec| spec.priority);
         let mut all: Vec<Arc<Runtime>> = Vec::new();
         for spec in specs {
@@ -53,7 +55,7 @@ impl Runtimes {
                 "two runtimes are named `{}`",
                 spec.name
             );
-            all.push(Arc::new(Runtime::new(spec)?));
+            all.push(Arc::new(Runtime::new(spec, identity)?));
         }
         Ok(Self { all })
     }
@@ -112,12 +114,14 @@ pub struct HealthSnapshot {
     pub status: RuntimeStatus,
     /// Whether it answered, healthy or not: its agents can be reached.
     pub reachable: bool,
+    /// Whether it serves another control plane.
+    pub is_taken: bool,
     /// When it was probed; none before the first probe.
     pub at: Option<Instant>,
 }
 
 impl Runtime {
-    fn new(spec: RuntimeSpec) -> anyhow::Result<Self> {
+    fn new(spec: RuntimeSpec, identity: &str) -> anyhow::Result<Self> {
         let token = match &spec.token {
             None => None,
             Some(Credential::Secret(secret)) => Some(secret.clone()),
@@ -126,6 +130,7 @@ impl Runtime {
             }
         };
         let client = Client::runtime(&spec.url, token)
+            .and_then(|client| client.of_control_plane(identity))
             .with_context(|| format!("cannot use the runtime `{}`", spec.name))?;
         let status = RuntimeStatus {
             kind: spec.kind,
@@ -139,7 +144,8 @@ impl Runtime {
             storage: None,
             workspaces: None,
         };
-        let health_tx = watch::Sender::new(HealthSnapshot { status, reachable: false, at: None });
+        let health_tx =
+            watch::Sender::new(HealthSnapshot { status, reachable: false, is_taken: false, at: None });
         Ok(Self { spec, client, health_tx, recheck_requested: Notify::new() })
     }
 
@@ -191,7 +197,12 @@ impl Runtime {
 
     /// Probes it now.
     pub async fn probe(&self) {
-        let asked = tokio::time::timeout(PROBE_TIMEOUT, self.client.runtime_status()).await;
+        let asking = async {
+            let status = self.client.runtime_status().await?;
+            // One that serves another control plane is as good as away.
+            self.client.take_runtime().await.map(|()| status)
+        };
+        let asked = tokio::time::timeout(PROBE_TIMEOUT, asking).await;
         let answer = asked.unwrap_or_else(|_| {
             let seconds = PROBE_TIMEOUT.as_secs();
             Err(Problem::new(Code::Timeout, format!("it did not answer within {seconds} s")))
@@ -203,6 +214,7 @@ impl Runtime {
         self.health_tx.send_modify(|health| {
             let was = (health.reachable, health.status.healthy);
             health.at = Some(Instant::now());
+            health.is_taken = answer.as_ref().is_err_and(|problem| problem.code == Code::Conflict);
             match answer {
                 Ok(status) if status.kind != self.spec.kind => {
                     health.reachable = false;
@@ -241,7 +253,11 @@ impl Runtime {
         let watching = async {
             loop {
                 self.probe().await;
-                let pause = if self.is_reachable() { PROBE_INTERVAL } else { PROBE_AWAY_INTERVAL };
+                let pause = match self.health() {
+                    health if health.is_taken => PROBE_TAKEN_INTERVAL,
+                    health if health.reachable => PROBE_INTERVAL,
+                    _ => PROBE_AWAY_INTERVAL,
+                };
                 // A timeout is the common case: no recheck was requested.
                 let _ = tokio::time::timeout(pause, self.recheck_requested.notified()).await;
             }

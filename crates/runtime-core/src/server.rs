@@ -12,6 +12,7 @@ mod change_watch;
 mod characters;
 mod checks;
 mod config;
+mod control_plane_lease;
 mod core;
 mod environment;
 mod follower;
@@ -56,6 +57,7 @@ pub use workdir::Workdirs;
 use self::core::RuntimeCore;
 use crate::backend::AgentBackend;
 use archive::Archive;
+use control_plane_lease::ControlPlaneLease;
 use health::HealthCache;
 use metrics::RuntimeMetrics;
 use ports::PortClaims;
@@ -116,6 +118,7 @@ impl RuntimeServer {
         core.watch_suspended();
         core.watch_space();
         let (router, document) = routes::router(App { core, idempotency });
+        let router = ControlPlaneLease::default().guard(router);
         Ok(Self { router: middleware::with_middleware(router, access, &metrics), document, shutdown })
     }
 

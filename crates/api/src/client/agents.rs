@@ -22,7 +22,7 @@ use crate::workspace::{
     Changes, CommitRequest, Committed, Conflicts, ConflictsQuery, DiffQuery, MergeRequest, Merged,
     PullRequest, PullRequestRequest, PushRequest, Pushed, WorkspaceCleanup, WorkspaceList,
 };
-use crate::{Agent, AgentId, Message, Problem, SendRequest, SendResponse, SpawnRequest};
+use crate::{Agent, AgentId, Code, Message, Problem, SendRequest, SendResponse, SpawnRequest};
 
 /// A spawn may have to fetch an image first.
 const SPAWN_TIMEOUT: Duration = Duration::from_secs(300);
@@ -251,6 +251,15 @@ impl Client {
     pub async fn check_runtime(&self, name: &str) -> Result<CheckList, Problem> {
         let path = format!("/api/runtimes/{name}/checks");
         self.fetch(self.request(Method::POST, &path).timeout(CHECKS_TIMEOUT)).await
+    }
+
+    /// `POST /api/control-plane` of a runtime server: has it serve the control plane that this client names, and no other. Fails with
+    /// `CONFLICT` while it serves another. A runtime of an earlier version serves any.
+    pub async fn take_runtime(&self) -> Result<(), Problem> {
+        match self.succeed(self.request(Method::POST, "/api/control-plane")).await {
+            Err(problem) if !matches!(problem.code, Code::NotFound | Code::MethodNotAllowed) => Err(problem),
+            _ => Ok(()),
+        }
     }
 
     /// `GET /ready` of a runtime server: what it says of itself, healthy or not.

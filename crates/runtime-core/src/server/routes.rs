@@ -71,6 +71,7 @@ pub(super) fn router(app: App) -> (Router, Document) {
         .routes(routes!(ops::health))
         .routes(routes!(ops::ready))
         .routes(routes!(ops::checks))
+        .routes(routes!(ops::control_plane))
         .split_for_parts();
     let document = openapi::complete(openapi::agents::described_at("/api/agents", document));
     let described = document.clone();

@@ -35,3 +35,14 @@ pub(super) async fn ready(State(app): State<App>) -> (StatusCode, Json<RuntimeSt
 pub(super) async fn checks(State(app): State<App>, _: Operator) -> Result<Json<CheckList>, Problem> {
     app.core.checks().await.map(Json)
 }
+
+/// Serve the control plane that the header `parallax-control-plane` names, for 15 s from its last request. 409 while another one is
+/// served; so is every request of that other one.
+#[utoipa::path(
+    post, path = "/api/control-plane", tag = "operations",
+    responses((status = 204), (status = "4XX", body = Problem))
+)]
+pub(super) async fn control_plane() -> StatusCode {
+    // The lease was taken, or the request did not come here.
+    StatusCode::NO_CONTENT
+}
