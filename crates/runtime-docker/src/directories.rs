@@ -19,7 +19,8 @@ use crate::volumes::Workspace;
 /// The size of a tar header, in bytes.
 const TAR_BLOCK: usize = 512;
 /// Gives the agent's user the directories of a container that was made and not yet started: those of its own volume, a
-/// workdir that was made for it, and volumes with credentials that still belong to root, as new ones do.
+/// workdir that was made for it, and volumes with credentials that still belong to root, as new ones do. `root` is the number that root of
+/// a container has on the engine's machine.
 pub(crate) async fn prepare(
     docker: &Docker,
     container: &str,
@@ -27,15 +28,16 @@ pub(crate) async fn prepare(
     launch: &Launch,
     workspace: Option<Workspace>,
     credentials: &[Credential],
+    root: u64,
 ) -> Result<(), Problem> {
     let mut dirs = own_dirs(launch, credentials);
     match workspace {
         Some(Workspace::Created) => dirs.push((WORKDIR.to_owned(), 0o755)),
-        Some(Workspace::Existing) => check_writable(docker, container, user, launch).await?,
+        Some(Workspace::Existing) => check_writable(docker, container, user, launch, root).await?,
         None => {}
     }
     for volume in credential_volumes(credentials) {
-        if owner(docker, container, &volume).await?.uid == 0 {
+        if owner(docker, container, &volume, root).await?.uid == 0 {
             dirs.push((volume, 0o755));
         }
     }
@@ -79,11 +81,12 @@ async fn check_writable(
     container: &str,
     user: User,
     launch: &Launch,
+    root: u64,
 ) -> Result<(), Problem> {
     let Some(Mount { source: MountSource::Volume(name), read_only: false }) = &launch.mount else {
         return Ok(());
     };
-    let owner = owner(docker, container, WORKDIR).await?;
+    let owner = owner(docker, container, WORKDIR, root).await?;
     if user.may_write(owner.uid, owner.gid, owner.mode) {
         return Ok(());
     }
@@ -108,7 +111,7 @@ struct Owner {
 
 /// The owner of a directory of a container that was not started. The engine packs all of it to tell; the first entry is the
 /// directory itself, and the rest is not read.
-async fn owner(docker: &Docker, container: &str, path: &str) -> Result<Owner, Problem> {
+async fn owner(docker: &Docker, container: &str, path: &str, root: u64) -> Result<Owner, Problem> {
     let options = DownloadFromContainerOptionsBuilder::default().path(path).build();
     let mut packed = std::pin::pin!(docker.download_from_container(container, Some(options)));
     let mut header = Vec::new();
@@ -121,13 +124,22 @@ async fn owner(docker: &Docker, container: &str, path: &str) -> Result<Owner, Pr
     }
     let header = tar::Header::from_byte_slice(&header[..TAR_BLOCK]);
     let number = |number: io::Result<u64>| {
-        number.and_then(|number| u32::try_from(number).map_err(io::Error::other)).map_err(Problem::internal)
+        number
+            .and_then(|number| u32::try_from(in_container(number, root)).map_err(io::Error::other))
+            .map_err(Problem::internal)
     };
     Ok(Owner {
         uid: number(header.uid())?,
         gid: number(header.gid())?,
         mode: header.mode().map_err(Problem::internal)?,
     })
+}
+
+/// The number of a user or group in the container, which archives have as the engine's machine knows it. One below the remapped ones is
+/// nobody there.
+fn in_container(number: u64, root: u64) -> u64 {
+    const NOBODY: u64 = 65_534;
+    number.checked_sub(root).unwrap_or(NOBODY)
 }
 
 /// An archive of directories below the agent's own.

@@ -37,6 +37,8 @@ pub(crate) struct HostVolume {
     programs: HostPrograms,
     /// The one for the engine's machine, once that is known.
     program: OnceCell<HostProgram>,
+    /// The number that root of a container has on the engine's machine.
+    root: OnceCell<u64>,
     /// The labels of the container that fills it.
     filler: HashMap<String, String>,
     /// Held while the volume is looked at or filled.
@@ -58,7 +60,7 @@ impl HostVolume {
             (label::SERVER.to_owned(), identity.server().to_owned()),
             (label::OWNER.to_owned(), identity.owner()),
         ]);
-        Self { programs, program: OnceCell::new(), filler, state: Mutex::default() }
+        Self { programs, program: OnceCell::new(), root: OnceCell::new(), filler, state: Mutex::default() }
     }
 
     /// The program for the engine's machine. Asks the engine once; what was found stays the same while this server runs.
@@ -70,6 +72,15 @@ impl HostVolume {
             found.map_err(Problem::internal)?
         };
         self.program.get_or_try_init(find).await
+    }
+
+    /// The number that archives from containers have for root: another than 0 where the engine remaps users.
+    pub(crate) async fn root(&self, docker: &Docker) -> Result<u64, Problem> {
+        let find = || async {
+            let info = docker.info().await.map_err(|error| engine::problem("describe itself", &error))?;
+            Ok(remapped_root(&info.security_options.unwrap_or_default(), info.docker_root_dir.as_deref()))
+        };
+        self.root.get_or_try_init(find).await.copied()
     }
 
     /// Makes sure that the volume exists and that no container may write to it; answers its name. `image` is one that the
@@ -137,7 +148,7 @@ impl HostVolume {
         let program = self.program(docker).await?;
         let digest = named.unwrap_or(&program.digest);
         if self.writer(docker, volume).await?.is_none()
-            && holds(docker, container, digest, MAX_PROGRAM).await?
+            && holds(docker, container, digest, MAX_PROGRAM, self.root(docker).await?).await?
         {
             return Ok(());
         }
@@ -172,7 +183,7 @@ impl HostVolume {
 
     async fn is_right(&self, docker: &Docker, container: &str) -> Result<bool, Problem> {
         let program = self.program(docker).await?;
-        holds(docker, container, &program.digest, program.size).await
+        holds(docker, container, &program.digest, program.size, self.root(docker).await?).await
     }
 
     async fn fill(&self, docker: &Docker, name: &str, image: &str) -> Result<(), Problem> {
@@ -250,8 +261,25 @@ fn archive(program: &HostProgram) -> io::Result<Bytes> {
     Ok(archive.into_inner()?.into())
 }
 
-/// Whether a container has a host program whose digest begins so, of at most `size` bytes.
-async fn holds(docker: &Docker, container: &str, digest: &str, size: usize) -> Result<bool, Problem> {
+/// The number of root where the engine has those security options. One that remaps users (`name=userns`) keeps everything in a directory that
+/// is named after the numbers of root: `ROOT/UID.GID`.
+fn remapped_root(security_options: &[String], root_dir: Option<&str>) -> u64 {
+    if !security_options.iter().any(|option| option.starts_with("name=userns")) {
+        return 0;
+    }
+    let numbers = root_dir.and_then(|dir| dir.rsplit('/').next()).and_then(|name| name.split_once('.'));
+    // Not found out: then no program is right, and none is run.
+    numbers.and_then(|(uid, _)| uid.parse().ok()).unwrap_or(0)
+}
+
+/// Whether a container has a host program whose digest begins so, of at most `size` bytes, that belongs to `root`.
+async fn holds(
+    docker: &Docker,
+    container: &str,
+    digest: &str,
+    size: usize,
+    root: u64,
+) -> Result<bool, Problem> {
     let options = DownloadFromContainerOptionsBuilder::default().path(PROGRAM).build();
     let mut download = std::pin::pin!(docker.download_from_container(container, Some(options)));
     let mut archive = Vec::new();
@@ -266,19 +294,19 @@ async fn holds(docker: &Docker, container: &str, digest: &str, size: usize) -> R
         }
     }
     let digest = digest.to_owned();
-    let checking = tokio::task::spawn_blocking(move || is_program(&archive, &digest));
+    let checking = tokio::task::spawn_blocking(move || is_program(&archive, &digest, root));
     // An archive that cannot be read is a wrong one.
     Ok(checking.await.map_err(Problem::internal)?.unwrap_or(false))
 }
 
 /// Whether an archive holds the program alone, as root's own file that only root may change. `digest` may be the beginning of one.
-fn is_program(archive: &[u8], digest: &str) -> io::Result<bool> {
+fn is_program(archive: &[u8], digest: &str, root: u64) -> io::Result<bool> {
     let mut archive = tar::Archive::new(archive);
     let mut entries = archive.entries()?;
     let Some(entry) = entries.next() else { return Ok(false) };
     let mut entry = entry?;
     let header = entry.header();
-    let owned = header.uid()? == 0 && header.mode()? & 0o022 == 0 && header.mode()? & 0o111 == 0o111;
+    let owned = header.uid()? == root && header.mode()? & 0o022 == 0 && header.mode()? & 0o111 == 0o111;
     if !(header.entry_type().is_file() && owned) {
         return Ok(false);
     }
@@ -324,7 +352,7 @@ mod tests {
             archive.into_inner().unwrap()
         };
         let digest = hex(&Sha256::digest(b"program"));
-        let is_right = |archive: Vec<u8>| is_program(&archive, &digest).unwrap_or(false);
+        let is_right = |archive: Vec<u8>| is_program(&archive, &digest, 0).unwrap_or(false);
         assert!(is_right(packed(b"program", 0, 0o755)));
         assert!(!is_right(packed(b"another", 0, 0o755)));
         assert!(!is_right(packed(b"program", 1000, 0o755)));
@@ -332,5 +360,15 @@ mod tests {
         assert!(!is_right(packed(b"program", 0, 0o644)));
         assert!(!is_right(Vec::new()));
         assert!(!is_right(b"no archive".to_vec()));
+        let remapped = packed(b"program", 500_000, 0o755);
+        assert!(is_program(&remapped, &digest, 500_000).unwrap() && !is_right(remapped));
+    }
+
+    #[test]
+    fn root_is_another_where_users_are_remapped() {
+        let remaps = ["name=seccomp,profile=default".to_owned(), "name=userns".to_owned()];
+        assert_eq!(remapped_root(&remaps, Some("/var/lib/docker/231072.231072")), 231_072);
+        assert_eq!(remapped_root(&remaps, Some("/var/lib/docker")), 0);
+        assert_eq!(remapped_root(&remaps[..1], Some("/var/lib/docker/231072.231072")), 0);
     }
 }

@@ -33,6 +33,7 @@ pub(crate) async fn launch(context: &Context, id: &AgentId, launch: &Launch) -> 
         start::hand_over(docker, &name, attached, &of_host(launch)?).await?;
         return address(context, id, &name).await;
     }
+    refuse_remapped(context, launch).await?;
     let user = User::choose(context.user, launch, &inspected)?;
     let workspace = admit_workdir(context, launch).await?;
     let made = Made { name: &name, id, is_pooled: false };
@@ -117,7 +118,20 @@ async fn prepare(
         }
         made => made?,
     }
-    directories::prepare(docker, name, user, launch, workspace, credentials).await
+    let root = context.host_volume.root(docker).await?;
+    directories::prepare(docker, name, user, launch, workspace, credentials, root).await
+}
+
+/// A directory of the machine cannot be worked in where the engine remaps users. Asked before anybody is told to give it to another user.
+async fn refuse_remapped(context: &Context, launch: &Launch) -> Result<(), Problem> {
+    let is_directory =
+        launch.mount.as_ref().is_some_and(|mount| matches!(mount.source, MountSource::Directory(_)));
+    if is_directory && context.remaps_users().await? {
+        let why = "the engine gives the users of containers other numbers on the machine (userns-remap), so directories of the machine \
+                   are nobody's in a container; name a volume";
+        return Err(Problem::new(Code::Unsupported, why).with("field", "workdir"));
+    }
+    Ok(())
 }
 
 /// Checks the workdir once more: pulling an image takes time, and another user of the machine may have replaced the
@@ -138,11 +152,6 @@ async fn admit_workdir(context: &Context, launch: &Launch) -> Result<Option<Work
                     state.display()
                 );
                 return Err(forbidden(why));
-            }
-            if context.remaps_users().await? {
-                let why = "the engine gives the users of containers other numbers on the machine (userns-remap), so directories of \
-                           the machine are nobody's in a container; name a volume";
-                return Err(Problem::new(Code::Unsupported, why).with("field", "workdir"));
             }
             Ok(None)
         }
