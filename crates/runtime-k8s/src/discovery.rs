@@ -48,14 +48,15 @@ async fn found_host(context: &Context, id: &AgentId, pod: &Pod) -> Option<FoundH
     }
     let alive = |address| Some(FoundHost { id: id.clone(), address: Some(address), ended: None });
     match pod_state::of(pod) {
-        PodState::Terminated => ended(pod_state::exit(pod)?),
+        // Also one whose init container failed: no agent was started in it.
+        PodState::Terminated | PodState::Failed(..) => ended(pod_state::exit(pod)?),
         PodState::Running(_) if node_is_lost(pod) => ended(AgentExit::for_reason("node_lost", Time::now())),
         PodState::Running(_) => alive(context.connector.address(id, pod).await),
         PodState::Pending(_) => {
             let ip = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref());
             alive(context.connector.early_address(id, ip).await?)
         }
-        PodState::Unschedulable(_) | PodState::Failed(..) => None,
+        PodState::Unschedulable(_) => None,
     }
 }
 

@@ -45,13 +45,14 @@ pub(crate) enum PodState {
 /// The state of this pod.
 pub(crate) fn of(pod: &Pod) -> PodState {
     let Some(status) = &pod.status else { return PodState::Pending(None) };
-    if is_terminated(status) {
-        return PodState::Terminated;
-    }
+    // First: the whole pod has failed with it, and its words are there and not in the agent's container.
     if let Some(problem) =
         container(status, INSTALL, true).and_then(|of| failure(of, "the runtime's --host-image"))
     {
         return PodState::Failed(problem.0, problem.1);
+    }
+    if is_terminated(status) {
+        return PodState::Terminated;
     }
     let agent = container(status, AGENT, false);
     if let Some(problem) = agent.and_then(|of| failure(of, "the agent's image")) {
@@ -164,6 +165,10 @@ fn failure(of: &ContainerStatus, whose: &str) -> Option<(Problem, bool)> {
              nodeSelector kubernetes.io/arch",
             of.image
         )
+    } else if is_unwritable(&words) {
+        "; the agent's user (--user, 1000) must be able to write to the claim: give the volume's directory to that user, or take a \
+         storage class whose driver heeds fsGroup"
+            .to_owned()
     } else {
         String::new()
     };
@@ -173,6 +178,11 @@ fn failure(of: &ContainerStatus, whose: &str) -> Option<(Problem, bool)> {
         words.trim()
     );
     Some((Problem::new(Code::SpawnFailed, detail).with("output", words.trim()), false))
+}
+
+/// What the host says when it cannot make its directories on a claim.
+fn is_unwritable(words: &str) -> bool {
+    ["Permission denied", "Read-only file system"].iter().any(|said| words.contains(said))
 }
 
 fn container<'a>(status: &'a PodStatus, name: &str, init: bool) -> Option<&'a ContainerStatus> {
@@ -253,6 +263,12 @@ mod tests {
         assert!(
             matches!(of(&failed), PodState::Failed(problem, false) if problem.detail.contains("no space"))
         );
+        // A pod is not started again, so that it has failed with its init container.
+        let unwritable = json!([{"name": "host", "image": "h", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"terminated": {"exitCode": 1, "message": "creating /workspace/x: Permission denied (os error 13)"}}}]);
+        let failed = pod(json!({"phase": "Failed", "initContainerStatuses": unwritable}));
+        assert!(matches!(of(&failed), PodState::Failed(problem, false)
+            if problem.detail.contains("Permission denied") && problem.detail.contains("fsGroup")));
         let foreign = json!([{"name": "host", "image": "team/host:1", "imageID": "", "ready": false, "restartCount": 0,
             "state": {"terminated": {"exitCode": 1, "message": "exec /parallax-agent-host: exec format error\n"}}}]);
         let PodState::Failed(problem, false) =

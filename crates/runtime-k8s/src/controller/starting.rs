@@ -44,9 +44,14 @@ pub(super) async fn starting(context: &Context, resource: &ParallaxAgent, id: &A
             Ok((starting.with_message(reason.unwrap_or_default()), Action::await_change()))
         }
         PodState::Unschedulable(message) => Ok((starting.with_message(message), Action::await_change())),
-        PodState::Failed(problem, _) => Ok((starting.with_problem(&problem), Action::await_change())),
-        PodState::Terminated => {
-            let problem = start_failure(context, &pod).await;
+        PodState::Failed(problem, _) if !pod_state::has_stopped(&pod) => {
+            Ok((starting.with_problem(&problem), Action::await_change()))
+        }
+        ended @ (PodState::Failed(..) | PodState::Terminated) => {
+            let problem = match ended {
+                PodState::Failed(problem, _) => problem,
+                _ => start_failure(context, &pod).await,
+            };
             if resource.spec.keeps_workspace() {
                 // Its launch stays: an edit brings it back to where it was, on the same claim.
                 remove_pod(context, id).await?;
