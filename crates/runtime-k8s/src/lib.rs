@@ -13,7 +13,7 @@
 //!   - `pod_state` is the state of a pod: why it cannot start, how it ended. `connector` opens connections to hosts.
 //!     `launch_tracker` has the launches of this server. `events` writes Kubernetes Events.
 //! - [`lease`], `leader` and [`standby`]: leader election, the label of the leader's pod, and what the other replicas answer.
-//! - `pool`: pods that wait for a launch.
+//! - `pool`: pods that wait for a launch. `busy_label`: pods whose agents work, for a PodDisruptionBudget.
 //! - `examine`: what is needed, looked at for `parallax doctor`.
 //! - `claims`: which ones agents may work in.
 //! - `policy`: what an operator sets for pods. `suspension`: suspending by the API. `quantity`: amounts as Kubernetes writes them.
@@ -22,6 +22,7 @@
 //! [`RuntimeServer`]: parallax_runtime_core::RuntimeServer
 
 mod backend;
+mod busy_label;
 mod cache;
 mod claims;
 mod cluster;

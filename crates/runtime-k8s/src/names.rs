@@ -33,6 +33,8 @@ pub(crate) mod label {
     pub(crate) const POOL: &str = "parallax.io/pool";
     /// What a pod of the pool was made from, as a digest.
     pub(crate) const TEMPLATE: &str = "parallax.io/pool-template";
+    /// `true`: the agent of this pod works, and a PodDisruptionBudget may have a drained node wait for it.
+    pub(crate) const BUSY: &str = "parallax.io/busy";
     /// An annotation with the spec that a pod was made from.
     pub(crate) const SPEC: &str = "parallax.io/spec";
 }

@@ -7,6 +7,7 @@ use parallax_runtime_core::RuntimeServer;
 use parallax_service::shutdown::Shutdown;
 
 use crate::backend::KubernetesBackend;
+use crate::busy_label;
 use crate::cluster::Cluster;
 use crate::config::KubernetesConfig;
 use crate::context::Context;
@@ -51,11 +52,12 @@ impl ConnectedCluster {
         let server = RuntimeServer::build(config.runtime, Arc::new(backend), shutdown.clone()).await?;
         let pooled = context.clone();
         // Only now: a resource whose agent is adopted must not be launched again.
-        let controller = Controller::new(context);
+        let controller = Controller::new(context.clone());
         let ending = shutdown.clone();
         shutdown.tracker().clone().spawn(async move {
             tokio::select! {
                 () = controller.run() => {}
+                () = busy_label::keep(context) => {}
                 () = ending.begun() => {}
             }
         });
