@@ -51,6 +51,7 @@ fn every_value_renders() {
         }}),
         json!({"runtime": {"pool": [{"type": "claude", "size": 2}, {"type": "claude", "class": "gpu", "size": 1}]}}),
         json!({"api": {"generate": true, "existingSecret": ""}}),
+        json!({"agents": {"namespace": "agents", "createNamespace": true}, "podDisruptionBudget": {"enabled": true}}),
     ] {
         for release in ["p", "a-release-whose-name-has-as-many-letters-as-helm-allows"] {
             let release = &release[..release.len().min(53)];
@@ -87,7 +88,9 @@ fn every_value_is_read() {
     let schema = std::fs::read_to_string(directory().join("values.schema.json")).expect("it is there");
     let schema: Value = serde_json::from_str(&schema).expect("it is JSON");
     // With all that is off by itself.
-    let base = json!({"podDisruptionBudget": {"enabled": true}, "serviceMonitor": {"enabled": true}});
+    let base = json!({
+        "podDisruptionBudget": {"enabled": true}, "serviceMonitor": {"enabled": true}, "agents": {"namespace": "agents"},
+    });
     let plain = rendered(base.clone());
     let mut leaves = 0;
     each_leaf(&schema["properties"], &mut Vec::new(), &mut |path, leaf| {
@@ -150,11 +153,46 @@ fn what_is_not_meant_is_refused() {
         (json!({"images": {"pullPolicy": "Sometimes"}}), "pullPolicy"),
         (json!({"runtime": {"pool": [{"type": "claude", "size": 99}]}}), "pool"),
         (json!({"api": {"existingSecret": ""}}), "existingSecret"),
+        (json!({"agents": {"namespace": "With Space"}}), "namespace"),
         (json!({"apis": {}}), "apis"),
     ] {
         let error = chart(values.clone()).render().expect_err(&values.to_string());
         assert!(error.contains(word), "{values}: {error}");
     }
+}
+
+/// Agents in a namespace of their own: what is about them is there, the servers and what they may read are not.
+#[test]
+#[ignore = "needs Go and its libraries: make test-deploy"]
+fn agents_apart() {
+    let objects = rendered(json!({
+        "agents": {"namespace": "agents", "createNamespace": true}, "podDisruptionBudget": {"enabled": true},
+    }));
+    let mut there: Vec<String> = objects
+        .iter()
+        .filter(|object| object["metadata"]["namespace"] == "agents")
+        .map(|object| object["kind"].as_str().expect("each has a kind").to_owned())
+        .collect();
+    there.sort();
+    assert_eq!(there, ["NetworkPolicy", "PodDisruptionBudget", "Role", "RoleBinding"]);
+    let namespace = of_kind(&objects, "Namespace")[0];
+    assert_eq!(namespace["metadata"]["annotations"]["helm.sh/resource-policy"], "keep");
+    for role in of_kind(&objects, "Role") {
+        let is_theirs = role["metadata"]["namespace"] == "agents";
+        let rules = role["rules"].as_array().expect("a list");
+        let reads_secrets = rules
+            .iter()
+            .any(|rule| rule["resources"] == json!(["secrets"]) && rule["verbs"] == json!(["get"]));
+        assert!(reads_secrets != is_theirs, "the key is with the servers: {role}");
+    }
+    let runtime = of_kind(&objects, "StatefulSet")
+        .into_iter()
+        .find(|set| set["metadata"]["name"] == "parallax-runtime")
+        .expect("there is a runtime");
+    let args = runtime["spec"]["template"]["spec"]["containers"][0]["args"].to_string();
+    assert!(args.contains("--namespace=agents") && args.contains("--server-namespace=team"), "{args}");
+    // The release's own namespace is none of their own.
+    assert_eq!(rendered(json!({"agents": {"namespace": "team"}})), rendered(json!({})));
 }
 
 /// Renderings are the same, so that a tool that compares them finds nothing to do; a token that was made once stays.

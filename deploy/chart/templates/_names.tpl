@@ -18,6 +18,10 @@ off, and told apart by a digest.
 {{- define "parallax.api" -}}
 {{- if .Values.api.generate }}{{ include "parallax.name" . }}-api{{ else }}{{ .Values.api.existingSecret }}{{ end -}}
 {{- end }}
+{{- /* Not empty when agents have a namespace of their own. */ -}}
+{{- define "parallax.apart" -}}
+{{- if and .Values.agents.namespace (ne .Values.agents.namespace .Release.Namespace) }}true{{ end -}}
+{{- end }}
 {{- define "parallax.labels" -}}
 app.kubernetes.io/name: parallax
 app.kubernetes.io/instance: {{ .Release.Name }}
