@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::cluster;
 use crate::context::Context;
-use crate::names::{self, label};
+use crate::names::label;
 
 /// How often all pods are looked at: a label is at most so late.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -43,12 +43,12 @@ pub(crate) async fn keep(context: Arc<Context>) {
             }
             let idle_for = last_busy.get(&id).map(Instant::elapsed);
             if let Some(label) = change(is_busy, idle_for, is_labelled(&pod)) {
-                changes.push((id, label));
+                changes.push((id, pod.name_any(), label));
             }
         }
-        let set = |(id, is_busy)| {
+        let set = |(id, pod, is_busy): (AgentId, String, bool)| {
             let context = context.clone();
-            async move { set(&context, &id, is_busy).await }
+            async move { set(&context, &id, &pod, is_busy).await }
         };
         futures::stream::iter(changes).for_each_concurrent(CONCURRENCY, set).await;
     }
@@ -67,10 +67,10 @@ fn is_labelled(pod: &Pod) -> bool {
     pod.labels().get(label::BUSY).is_some_and(|value| value == "true")
 }
 
-async fn set(context: &Context, id: &AgentId, is_busy: bool) {
+async fn set(context: &Context, id: &AgentId, pod: &str, is_busy: bool) {
     let value = if is_busy { json!("true") } else { Value::Null };
     let patch = Patch::Merge(json!({"metadata": {"labels": {label::BUSY: value}}}));
-    match context.cluster.pods().patch(&names::pod(id), &PatchParams::default(), &patch).await {
+    match context.cluster.pods().patch(pod, &PatchParams::default(), &patch).await {
         Ok(_) => {}
         Err(error) if cluster::is_missing(&error) => {}
         Err(error) => {
