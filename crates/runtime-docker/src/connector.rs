@@ -75,16 +75,20 @@ impl Connector {
     async fn connects(&self, addr: SocketAddr) -> bool {
         let probe = || async {
             let connected = tokio::time::timeout(PROBE_TIMEOUT, TcpStream::connect(addr)).await;
+            if matches!(&connected, Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused) {
+                // The host does not listen yet, or not any more: that says nothing about the way to the next one.
+                return Err(());
+            }
             let connects = matches!(connected, Ok(Ok(_)));
             if !connects {
                 tracing::info!(%addr, "containers cannot be connected to; connecting to hosts by exec");
             }
-            connects
+            Ok(connects)
         };
         match self.mode {
             ConnectMode::Address => true,
             ConnectMode::Exec => false,
-            ConnectMode::Auto => *self.connects.get_or_init(probe).await,
+            ConnectMode::Auto => self.connects.get_or_try_init(probe).await.is_ok_and(|connects| *connects),
         }
     }
 }
