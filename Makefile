@@ -194,6 +194,7 @@ test-images: debug host ## The images that the Docker and Kubernetes suites use:
 	  | docker build --quiet --tag parallax-test-fake -
 	tar -cf - -C $(IMAGES_TEST)/scratch Dockerfile -C "$(dir $(STATIC_BASH))" bash-static \
 	  | docker build --quiet --tag parallax-test-scratch -
+	docker build --quiet --tag parallax-test-git $(IMAGES_TEST)/git
 	tar -cf - -C $(IMAGES_TEST)/host Dockerfile \
 	  -C "$(abspath $(TARGET))/$(HOST_TARGET)/host" parallax-agent-host \
 	  | docker build --quiet --tag parallax-test-host -

@@ -17,3 +17,4 @@ mod ports;
 mod suspension;
 mod teams;
 mod workdirs;
+mod workspaces;

@@ -21,6 +21,8 @@ use crate::{processes, programs};
 
 /// The image with the fake agent: `make test-images` builds it.
 pub const FAKE_IMAGE: &str = "parallax-test-fake";
+/// An image with git: `make test-images` builds it.
+pub const GIT_IMAGE: &str = "parallax-test-git";
 /// The label that a server's containers and volumes carry.
 const SERVER_LABEL: &str = "io.parallax.server";
 

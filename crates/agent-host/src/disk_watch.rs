@@ -36,6 +36,13 @@ impl DiskWatch {
         Self { roots, limit }
     }
 
+    /// The same with the files of a volume that was made for this agent alone.
+    #[must_use]
+    pub fn with(mut self, volume: Option<&Path>) -> Self {
+        self.roots.extend(volume.map(Path::to_owned));
+        self
+    }
+
     /// Resolves with the bytes that are used when they are more than the limit.
     pub async fn exceeded(self) -> u64 {
         loop {

@@ -14,8 +14,9 @@
 //! listener behind a token), [`relay`] (no network), [`reach`] (what the network gives), [`install`] (images without this
 //! program), [`waiting`] (for a launch that comes later) and [`export`] (what a dead host left on a volume). [`peer`] keeps
 //! agents from driving hosts, [`files`] (archives by [`tar_stream`]) hands out what lies in the working directory, [`images`]
-//! keeps those of messages, [`ports`] connects to what the agent serves, `disk_watch` holds the agent to its
-//! disk space, `os` is what is asked of the operating system, [`diagnostics`] is the host's own log, [`allocator`] gives memory back.
+//! keeps those of messages, [`ports`] connects to what the agent serves, [`workspace`] makes the clone that it works in and runs
+//! git there, `disk_watch` holds the agent to its disk space, `os` is what is asked of the operating system, [`diagnostics`] is
+//! the host's own log, [`allocator`] gives memory back.
 
 pub mod allocator;
 pub mod asciicast;
@@ -60,3 +61,4 @@ pub mod termination;
 pub mod turn;
 pub mod viewers;
 pub mod waiting;
+pub mod workspace;

@@ -1,5 +1,6 @@
 //! `parallax-agent-host`: `serve` owns one agent, `hook` reports to it, `relay` connects to it, `install` copies this
-//! program for an agent's container, `export` hands out what a dead host left, `reach` tells what can be connected to, `replay` prints a detector's observations of
+//! program for an agent's container, `export` hands out what a dead host left, `reach` tells what can be connected to, `workspace`
+//! runs git for an agent, `replay` prints a detector's observations of
 //! a recording.
 
 use std::io::Write as _;
@@ -10,6 +11,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use parallax_agent_host::serve::{LaunchSource, ServeConfig};
+use parallax_agent_host::workspace;
 use parallax_profile::{Profile, Profiles, replay};
 
 /// Owns one agent's terminal and history; started by a runtime server, one for each agent.
@@ -61,6 +63,18 @@ enum Command {
         #[arg(long, value_name = "DIGEST")]
         verifier: String,
     },
+    /// Run git in the clone of an agent, for its host: the call is on standard input.
+    Workspace {
+        /// The directory of the clone and what belongs to it.
+        #[arg(long, value_name = "DIR")]
+        root: PathBuf,
+        /// Its id.
+        #[arg(long)]
+        id: String,
+        /// Make it: the archive of a repository is on standard input.
+        #[arg(long)]
+        make: bool,
+    },
     /// Connect standard input and output to the host in DIR.
     Relay {
         /// The agent's directory.
@@ -107,6 +121,10 @@ fn main() -> ExitCode {
             parallax_agent_host::export::run(&dir, listen, verifier.into())
         }
         Command::Relay { dir } => parallax_agent_host::relay::run(&dir),
+        Command::Workspace { root, id, make } => match workspace::program::run(&root, &id, make) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         Command::Hook { name } => parallax_agent_host::hook::run(&name),
         Command::Reach { targets } => parallax_agent_host::reach::run(&targets),
         Command::Replay { profile, cast } => print_replay(&profile, &cast),

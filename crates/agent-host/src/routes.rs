@@ -6,6 +6,7 @@ mod host;
 mod logs;
 mod ports;
 mod terminal;
+mod workspace;
 
 use axum::body::Bytes;
 use axum::extract::rejection::JsonRejection;
@@ -44,6 +45,7 @@ pub fn router(host: Host) -> Router {
         .route("/files", get(files::get).put(files::put).post(files::unpack).delete(files::delete))
         .route("/ports", get(ports::list))
         .route("/ports/{port}/tunnel", get(ports::tunnel))
+        .route("/workspace", post(workspace::call))
         .route("/input", post(input))
         .route("/answer", post(answer))
         .route("/interrupt", post(interrupt))

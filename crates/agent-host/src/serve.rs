@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::Router;
 use axum::middleware::from_fn;
 use parallax_api::agent::{EnvValue, StopRequest};
 use parallax_api::host::HostStarted;
@@ -27,6 +28,8 @@ use crate::routes::{Host, router};
 use crate::session::{Session, SessionContext};
 use crate::tcp::TokenListener;
 use crate::waiting::{self, Caller};
+use crate::workspace::Workspace;
+use crate::workspace::intake::Intake;
 
 /// The largest launch, in bytes: a prompt and the environment.
 pub(crate) const MAX_LAUNCH: u64 = 16 * 1024 * 1024;
@@ -173,18 +176,43 @@ async fn start(
     listener: UnixListener,
     tcp: Option<TokenListener>,
 ) -> Result<Served, Problem> {
-    let session = Session::start(launch, context).await?;
     let released = CancellationToken::new();
-    let app = router(Host { session: session.clone(), released: released.clone() });
+    let workspace = launch.checkout.clone().map(|checkout| {
+        let home = launch.env.get("HOME").map(EnvValue::expose);
+        Workspace::new(checkout, &context.binary, &context.dir, home, &context.reaper)
+    });
+    let routes = |session: &Session, workspace: Option<Workspace>| {
+        router(Host { session: session.clone(), workspace, released: released.clone() })
+    };
+    let Some(missing) = workspace.clone().filter(|workspace| !workspace.is_made()) else {
+        let session = Session::start(launch, context).await?;
+        let servers = listen(&routes(&session, workspace), listener, tcp, &released);
+        return Ok(Served { session, released, servers });
+    };
+    // The repository comes by the host's own API, so that this is there before the agent is.
+    let mut intake = Intake::new(missing);
+    let servers = listen(&intake.router(), listener, tcp, &released);
+    intake.made().await?;
+    let session = Session::start(launch, context).await?;
+    intake.open(routes(&session, workspace));
+    Ok(Served { session, released, servers })
+}
+
+fn listen(
+    app: &Router,
+    listener: UnixListener,
+    tcp: Option<TokenListener>,
+    released: &CancellationToken,
+) -> JoinSet<std::io::Result<()>> {
     let mut servers = JoinSet::new();
     if let Some(tcp) = tcp {
         servers.spawn(tcp.serve(app.clone(), released.clone()));
     }
     let closing = released.clone().cancelled_owned();
-    let app = app.layer(from_fn(peer::authorize)).into_make_service_with_connect_info::<Peer>();
+    let app = app.clone().layer(from_fn(peer::authorize)).into_make_service_with_connect_info::<Peer>();
     let listener = PeerListener::new(listener);
     servers.spawn(axum::serve(listener, app).with_graceful_shutdown(closing).into_future());
-    Ok(Served { session, released, servers })
+    servers
 }
 
 /// An agent and the servers of its sockets.

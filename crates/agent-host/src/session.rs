@@ -369,5 +369,6 @@ fn disk_watch(launch: &Launch, context: &SessionContext) -> Result<Option<DiskWa
     };
     let own = context.dir.parent().unwrap_or(&context.dir);
     let home = launch.env.get("HOME").map(|home| Path::new(home.expose()));
-    Ok(Some(DiskWatch::new(own, home, limit)))
+    let work = launch.checkout.as_ref().map(|checkout| checkout.root.as_path());
+    Ok(Some(DiskWatch::new(own, home, limit).with(work)))
 }

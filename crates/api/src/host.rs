@@ -12,6 +12,8 @@
 //! | `GET`, `POST /files?path=&archive=tar` | a directory as a tar archive; an archive to unpack | the archive; [`crate::files::Unpacked`] |
 //! | `GET /ports` | – | [`crate::ports::AgentPorts`] |
 //! | `GET /ports/PORT/tunnel` (upgrade to [`crate::ports::TUNNEL`]) | – | 101, then the bytes of a connection to that port |
+//! | `PUT /workspace` | the archive of a repository, once, before the agent starts | 204: its files are checked out |
+//! | `POST /workspace` | [`WorkspaceCall`] | what it says; a diff and an export as bytes |
 //! | `POST /input`, `/answer`, `/interrupt`, `/restart`, `/stop` | as in the runtime's API | 204 or `Agent` |
 //! | `POST /suspend` | – | `Agent`, ended with the reason `suspended`; refused when a new host could not go on |
 //! | `GET /launch` | – | the launch, for whoever starts that new host |
@@ -26,6 +28,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::workspace::{CommitRequest, DiffQuery, Pushed};
 use crate::{Agent, EventData, SendRequest, Time};
 
 /// A line of a host's event stream.
@@ -83,6 +86,36 @@ pub struct HostSend {
     pub message_id: String,
     /// The message.
     pub request: SendRequest,
+}
+
+/// What a host does in the clone that its agent works in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "call", rename_all = "camelCase", deny_unknown_fields)]
+pub enum WorkspaceCall {
+    /// What is changed: [`crate::workspace::Changes`].
+    Changes,
+    /// The unified diff, as bytes.
+    Diff {
+        /// Of what.
+        query: DiffQuery,
+    },
+    /// Commit everything: [`crate::workspace::Committed`].
+    Commit {
+        /// How.
+        request: CommitRequest,
+    },
+    /// How it stands, as a line of JSON, and behind it, unless there is nothing new, a bundle.
+    Export {
+        /// With what is not committed.
+        whole: bool,
+    },
+    /// Note what the server pushed.
+    Pushed {
+        /// What.
+        pushed: Pushed,
+    },
+    /// Why it is worth keeping: a string, or null.
+    WorthKeeping,
 }
 
 /// What a CLI's hook was told, handed on by `parallax-agent-host hook`.

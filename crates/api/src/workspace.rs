@@ -148,8 +148,18 @@ pub struct WorkspaceEnd {
     pub reason: Option<String>,
     /// Where it is, or was.
     pub path: String,
+    /// The volume that `path` is on, where the agent had a file system of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<String>,
     /// The branch that it was made on. It goes with the workspace.
     pub branch: String,
+}
+
+impl WorkspaceEnd {
+    /// Where to look for it: its volume, or else its path.
+    pub fn place(&self) -> &str {
+        self.volume.as_ref().unwrap_or(&self.path)
+    }
 }
 
 /// The workspaces of a runtime, or of all runtimes of a control plane.
@@ -198,6 +208,9 @@ pub struct WorkspaceInfo {
     pub branch: String,
     /// Where it is.
     pub path: String,
+    /// The volume that `path` is on, where its agent has a file system of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<String>,
     /// What stays of it at the end.
     pub keep: WorkspaceKeep,
     /// Why it is worth keeping; none when it would go.

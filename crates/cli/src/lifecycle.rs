@@ -133,7 +133,7 @@ fn print_agent(context: &Context, agent: &Agent) -> std::io::Result<()> {
     }
     if let Some(end) = agent.exit.as_ref().and_then(|exit| exit.workspace.as_ref()).filter(|end| end.kept) {
         let reason = end.reason.as_deref().unwrap_or("changed");
-        context.output.note(&one_line(&format!("its checkout stays in {} ({reason})", end.path)));
+        context.output.note(&one_line(&format!("its checkout stays in {} ({reason})", end.place())));
     }
     let how = agent.exit.as_ref().map(|exit| format!(" ({})", how_ended(exit))).unwrap_or_default();
     context.output.line(format!("{} is {}{}", clean(&agent.name), agent.status, clean(&how)))

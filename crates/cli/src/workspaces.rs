@@ -90,7 +90,7 @@ fn table(workspaces: &[WorkspaceInfo]) -> Table<8> {
             (workspace.bytes.map_or_else(|| "-".into(), bytes), Style::Plain),
             (one_line(&workspace.branch), Style::Plain),
             (one_line(&workspace.repo), Style::Plain),
-            (one_line(&workspace.path), Style::Faint),
+            (one_line(workspace.volume.as_ref().unwrap_or(&workspace.path)), Style::Faint),
             (stays, Style::Plain),
         ]);
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use parallax_api::agent::{EnvValue, Resources};
-use parallax_api::{Agent, Approvals, TerminalSize};
+use parallax_api::{Agent, AgentId, Approvals, TerminalSize};
 use serde::{Deserialize, Serialize};
 
 use crate::profile::Profile;
@@ -36,6 +36,9 @@ pub struct Launch {
     /// What is mounted there, where agents have a file system of their own. None: what the runtime gives every agent.
     #[serde(default)]
     pub mount: Option<Mount>,
+    /// The host makes the working directory: it is given a repository before it starts the agent.
+    #[serde(default)]
+    pub checkout: Option<Checkout>,
     /// The terminal's size.
     pub terminal: TerminalSize,
     /// Stop it after so many seconds in which nothing happened.
@@ -54,6 +57,16 @@ pub struct Launch {
     /// What callers of the host must show, where it listens on a network.
     #[serde(default)]
     pub token: Option<EnvValue>,
+}
+
+/// The clone that an agent works in where it has a file system of its own: `root/id`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Checkout {
+    /// The directory that it is made in, where nothing else is.
+    pub root: PathBuf,
+    /// Its id: its agent's.
+    pub id: AgentId,
 }
 
 /// What is mounted at an agent's working directory.
@@ -78,6 +91,9 @@ pub enum MountSource {
 
 /// How long the set-up command may take: less than a spawn may.
 pub const SETUP_TIMEOUT: Duration = Duration::from_mins(4);
+
+/// How long a host waits for the repository of its agent, and how long it may take to check its files out: less than a spawn may.
+pub const CHECKOUT_TIMEOUT: Duration = Duration::from_mins(4);
 
 /// How many bytes of output are kept by default: 64 MiB.
 pub const DEFAULT_LOG_LIMIT: u64 = 64 * 1024 * 1024;

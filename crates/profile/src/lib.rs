@@ -29,7 +29,7 @@ mod template;
 
 pub use command::{Command, Conversation, PreparedFile, SessionFileSource, TemplateContext};
 pub use detector::{Detector, DetectorInput, Tokens};
-pub use launch::{Launch, Mount, MountSource};
+pub use launch::{Checkout, Launch, Mount, MountSource};
 pub use observation::{
     AttentionRequest, Composer, ComposerMode, DetectorEvent, DialogOption, Observation, Outcome, Source,
     TextEntry,

@@ -19,6 +19,7 @@ fn launch(profile: &Profile, approvals: Approvals, env: &[(&str, &str)]) -> Laun
         env: env.iter().map(|(name, value)| ((*name).to_owned(), EnvValue::from(*value))).collect(),
         workdir: "/srv/a project".into(),
         mount: None,
+        checkout: None,
         terminal: TerminalSize::default(),
         idle_timeout_seconds: None,
         max_lifetime_seconds: None,

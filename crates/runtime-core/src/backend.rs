@@ -119,6 +119,23 @@ pub trait AgentBackend: Send + Sync + 'static {
     /// Called before the host of an agent is asked to stop it for good, or its launch is dropped. Must not wait.
     fn agent_stopping(&self, _id: &AgentId) {}
 
+    /// The name of the volume that the workspace of this agent is on: made with its first launch, and kept until
+    /// [`remove_workspace`](Self::remove_workspace). `None`: agents here have no workspaces, or have them in directories of this
+    /// machine.
+    fn workspace_volume(&self, _id: &AgentId) -> Option<String> {
+        None
+    }
+
+    /// Whether that volume is there; somebody may have removed it in the engine.
+    async fn holds_workspace(&self, _id: &AgentId) -> Result<bool, Problem> {
+        Ok(true)
+    }
+
+    /// Deletes that volume, when its agent is removed. Already gone is success.
+    async fn remove_workspace(&self, _id: &AgentId) -> Result<(), Problem> {
+        Ok(())
+    }
+
     /// What the agent's processes use, as the backend measures it. `None`: this backend measures nothing, and the numbers of
     /// the host stand.
     async fn usage(&self, id: &AgentId) -> Result<Option<Usage>, Problem>;

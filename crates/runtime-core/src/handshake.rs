@@ -5,14 +5,15 @@ use std::time::Duration;
 use parallax_api::host::HostStarted;
 use parallax_api::{Code, Problem};
 use parallax_profile::Launch;
-use parallax_profile::launch::SETUP_TIMEOUT;
+use parallax_profile::launch::{CHECKOUT_TIMEOUT, SETUP_TIMEOUT};
 
 /// How long a host may take to start its agent.
 pub const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a host may take to start this agent.
 pub fn start_timeout(launch: &Launch) -> Duration {
     let setup = if launch.setup.is_some() { SETUP_TIMEOUT } else { Duration::ZERO };
-    START_TIMEOUT + setup
+    let checkout = if launch.checkout.is_some() { CHECKOUT_TIMEOUT } else { Duration::ZERO };
+    START_TIMEOUT + setup + checkout
 }
 
 /// The longest line a host has for how its start went, in bytes: an agent's last words are in it.

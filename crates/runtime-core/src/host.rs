@@ -8,6 +8,7 @@ mod events;
 mod terminal;
 
 pub use address::HostAddress;
+pub(crate) use client::away;
 pub use client::{HostAnswer, HostClient};
 pub use dial::{ByteStream, Dial};
 pub use events::{HostEvents, ReceivedLine};

@@ -11,6 +11,7 @@ mod backend_events;
 mod change_watch;
 mod characters;
 mod checks;
+mod clones;
 mod config;
 mod control_plane_lease;
 mod core;
@@ -89,6 +90,7 @@ impl RuntimeServer {
             Metrics::new(&format!("parallax-runtime-{}", backend.kind()), env!("CARGO_PKG_VERSION"));
         let idempotency = Idempotency::new(stores.idempotency);
         let access = Access::new(config.access.clone());
+        let workspaces = workspaces::open(&config, &*backend).context("failed to open the workspaces")?;
         let core = Arc::new(RuntimeCore {
             backend,
             registry: Arc::new(Registry::new(config.max_agents)),
@@ -97,7 +99,7 @@ impl RuntimeServer {
             log: EventLog::open(stores.events, DEFAULT_KEEP).await.context("failed to open the event log")?,
             table: stores.agents,
             storage: stores.health,
-            workspaces: workspaces::open(&config).context("failed to open the workspaces")?,
+            workspaces,
             space: Arc::new(Space::new(config.workspace_policy.max_bytes)),
             ending: Mutex::default(),
             health: HealthCache::default(),

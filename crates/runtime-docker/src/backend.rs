@@ -18,7 +18,8 @@ use tokio::sync::mpsc;
 
 use crate::config::DockerConfig;
 use crate::context::Context;
-use crate::{discovery, engine, examine, host_files, launch, pauses, pool, removal, suspension, usage};
+use crate::layout::workspace_volume;
+use crate::{discovery, engine, examine, host_files, launch, pauses, pool, removal, suspension, usage, volumes};
 
 /// Events that wait for the server.
 const MAX_EVENTS: usize = 256;
@@ -150,6 +151,18 @@ impl AgentBackend for DockerBackend {
 
     fn agent_stopping(&self, id: &AgentId) {
         self.context.images.progress.stop(id);
+    }
+
+    fn workspace_volume(&self, id: &AgentId) -> Option<String> {
+        Some(workspace_volume(id))
+    }
+
+    async fn holds_workspace(&self, id: &AgentId) -> Result<bool, Problem> {
+        volumes::exists(self.context.docker()?, &workspace_volume(id)).await
+    }
+
+    async fn remove_workspace(&self, id: &AgentId) -> Result<(), Problem> {
+        volumes::remove(self.context.docker()?, &workspace_volume(id)).await
     }
 
     async fn usage(&self, id: &AgentId) -> Result<Option<Usage>, Problem> {

@@ -12,7 +12,9 @@ use parallax_profile::MountSource;
 use parallax_runtime_core::args::{flags_or_file, name_and_value};
 use parallax_runtime_core::policy::{Places, PolicySection};
 use parallax_runtime_core::pool::PoolSpec;
-use parallax_runtime_core::{Policy, RuntimeConfig, RuntimeServer, Workdirs, find_host_program};
+use parallax_runtime_core::{
+    Policy, Repositories, RuntimeConfig, RuntimeServer, Workdirs, find_host_program,
+};
 use parallax_service::args::Settings;
 use parallax_service::shutdown::Shutdown;
 use serde::Deserialize;
@@ -51,6 +53,9 @@ pub struct DockerArgs {
     /// `*` stands for any text; repeatable
     #[arg(long, value_name = "PATTERN")]
     pub allow_volume: Vec<String>,
+    /// Host (or HOST:PORT) that this server may clone repositories from for agents, `*` for any; repeatable [default: none]
+    #[arg(long, value_name = "HOST")]
+    pub allow_repo_host: Vec<String>,
     /// What agents may reach besides public addresses: an IPv4 address or network, with `:PORT`; or `all`; repeatable
     #[arg(long, value_name = "NETWORK[:PORT]")]
     pub egress: Vec<String>,
@@ -88,6 +93,7 @@ impl DockerArgs {
             read_only: self.read_only || file.read_only,
             allow_workdir: flags_or_file(self.allow_workdir, file.allow_workdir),
             allow_volume: flags_or_file(self.allow_volume, file.allow_volume),
+            allow_repo_host: flags_or_file(self.allow_repo_host, file.allow_repo_host),
             egress: flags_or_file(self.egress, file.egress),
             credentials: flags_or_file(self.credentials, file.credentials),
             reach: self.reach.or(file.reach),
@@ -165,6 +171,7 @@ impl DockerConfig {
             // An agent gets its image's environment, not this machine's.
             runtime: RuntimeConfig {
                 policy: Policy::new(&docker.policy, &docker.classes, TRAITS)?,
+                repositories: Repositories::named(&docker.allow_repo_host),
                 ..RuntimeConfig::from_server(
                     settings,
                     RuntimeKind::Docker,

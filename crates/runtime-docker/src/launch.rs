@@ -156,7 +156,8 @@ async fn admit_workdir(context: &Context, launch: &Launch) -> Result<Option<Work
             Ok(None)
         }
         MountSource::Volume(name) => {
-            context.volumes.admit(context.docker()?, name, mount.read_only).await.map(Some)
+            let holder = launch.checkout.as_ref().map(|checkout| &checkout.id);
+            context.volumes.admit(context.docker()?, name, mount.read_only, holder).await.map(Some)
         }
     }
 }

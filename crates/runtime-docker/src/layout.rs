@@ -20,6 +20,8 @@ pub(crate) mod label {
     pub(crate) const SERVER: &str = "io.parallax.server";
     /// The machine and state directory of that server.
     pub(crate) const OWNER: &str = "io.parallax.owner";
+    /// The agent whose workspace is on a volume.
+    pub(crate) const WORKSPACE: &str = "io.parallax.workspace";
     /// `true`: a volume that agents may work in.
     pub(crate) const WORKDIR: &str = "io.parallax.workdir";
     /// `server`: set by the image of the servers.
@@ -47,6 +49,11 @@ pub(crate) const PORT: u16 = 3110;
 
 /// How the names of volumes with the host program begin.
 pub(crate) const HOST_VOLUME_PREFIX: &str = "parallax-host-";
+
+/// The name of the volume with the workspace of an agent.
+pub(crate) fn workspace_volume(id: &AgentId) -> String {
+    format!("parallax-workspace-{id}")
+}
 
 /// The name of an agent's container.
 pub(crate) fn container_name(id: &AgentId) -> String {

@@ -10,6 +10,7 @@ use parallax_api::{Code, Problem};
 use parallax_profile::Launch;
 use parallax_runtime_core::handshake::{
     LAST_WORDS, MAX_STARTED, START_TIMEOUT, launch_line, parse_started, start_failed, start_timed_out,
+    start_timeout,
 };
 use tokio::io::AsyncWriteExt;
 
@@ -29,7 +30,7 @@ pub(crate) async fn hand_over(
     attached: Attached,
     launch: &Launch,
 ) -> Result<(), Problem> {
-    let said = tokio::time::timeout(START_TIMEOUT, converse(attached, launch)).await;
+    let said = tokio::time::timeout(start_timeout(launch), converse(attached, launch)).await;
     let said = said.unwrap_or_else(|_| Err(start_timed_out(&[])))?;
     match parse_started(&said.out) {
         Some(HostStarted::Ready { .. }) => Ok(()),

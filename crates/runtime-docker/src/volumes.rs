@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use bollard::Docker;
 use bollard::models::{ContainerSummary, Volume, VolumeCreateRequest};
 use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveVolumeOptions};
-use parallax_api::{Code, Problem};
+use parallax_api::{AgentId, Code, Problem};
 use parallax_runtime_core::name_pattern;
 
 use crate::engine;
@@ -35,7 +35,7 @@ impl VolumePolicy {
         Self { allowed, credentials: credentials.into_iter().collect() }
     }
 
-    /// Checks a volume that a request names, and makes it when there is none.
+    /// Checks a volume that a request names, and makes it when there is none: for the workspace of `holder`, where one is named.
     ///
     /// Fails with `WORKDIR_FORBIDDEN`, or `WORKDIR_NOT_FOUND` for a missing one that is to be read only.
     pub(crate) async fn admit(
@@ -43,6 +43,7 @@ impl VolumePolicy {
         docker: &Docker,
         name: &str,
         read_only: bool,
+        holder: Option<&AgentId>,
     ) -> Result<Workspace, Problem> {
         if name.starts_with(HOST_VOLUME_PREFIX) {
             return Err(forbidden(name, "it is named like the volumes with the host program"));
@@ -61,7 +62,7 @@ impl VolumePolicy {
                 format!("there is no volume `{name}`, and one that is made to be read only would stay empty"),
             )
             .with("field", "workdir")),
-            Err(error) if engine::is_missing(&error) => create(docker, name).await,
+            Err(error) if engine::is_missing(&error) => create(docker, name, holder).await,
             Err(error) => Err(engine::problem("look for the volume", &error)),
         }
     }
@@ -122,15 +123,34 @@ fn is_server(container: &ContainerSummary, labels: &HashMap<String, String>) -> 
         || program.starts_with("parallax-")
 }
 
-async fn create(docker: &Docker, name: &str) -> Result<Workspace, Problem> {
+async fn create(docker: &Docker, name: &str, holder: Option<&AgentId>) -> Result<Workspace, Problem> {
+    let holder = holder.map(|id| (label::WORKSPACE, id.as_str()));
+    let labels = [(label::WORKDIR, "true")].into_iter().chain(holder);
     let request = VolumeCreateRequest {
         name: Some(name.to_owned()),
-        labels: Some(HashMap::from([(label::WORKDIR.to_owned(), "true".to_owned())])),
+        labels: Some(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()),
         ..VolumeCreateRequest::default()
     };
     let created = docker.create_volume(request).await;
     created.map_err(|error| engine::problem("make the volume", &error))?;
     Ok(Workspace::Created)
+}
+
+/// Whether there is a volume of this name.
+pub(crate) async fn exists(docker: &Docker, name: &str) -> Result<bool, Problem> {
+    match docker.inspect_volume(name).await {
+        Ok(_) => Ok(true),
+        Err(error) if engine::is_missing(&error) => Ok(false),
+        Err(error) => Err(engine::problem("look for the volume", &error)),
+    }
+}
+
+/// Removes a volume. One that is gone is no error; one that a container uses is.
+pub(crate) async fn remove(docker: &Docker, name: &str) -> Result<(), Problem> {
+    match docker.remove_volume(name, None::<RemoveVolumeOptions>).await {
+        Err(error) if !engine::is_missing(&error) => Err(engine::problem("remove the volume", &error)),
+        _ => Ok(()),
+    }
 }
 
 /// Removes a volume that was made for an agent that did not start, and that nothing was written to.

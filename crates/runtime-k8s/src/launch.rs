@@ -139,6 +139,7 @@ pub(crate) fn spec(launch: &Launch, workspace: Option<Workspace>) -> Result<Para
         args: _,
         prompt: _,
         setup: _,
+        checkout: _,
         env: _,
         terminal: _,
         log_limit: _,

@@ -67,6 +67,7 @@ fn refuse_unsupported(launch: &Launch) -> Result<(), Problem> {
         log_limit: _,
         // Set by backends that mount or listen; this one has a directory of the machine and a socket.
         mount: _,
+        checkout: _,
         token: _,
         image,
         resources: Resources { cpu, memory, disk, pids },

@@ -93,6 +93,9 @@ impl Workspaces {
         plain.check_new_branch(&record.branch).await?;
         plain.create_branch(&record.branch, &record.base).await?;
         plain.run(["symbolic-ref", "HEAD", &format!("refs/heads/{}", record.branch)]).await?;
+        if options.is_store {
+            return Ok(());
+        }
         // Filters of the user's own configuration are off, as everywhere.
         Git::open(&directory).await?.run(["reset", "--hard", "--quiet"]).await.map(drop)
     }

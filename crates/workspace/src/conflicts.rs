@@ -14,9 +14,24 @@ use crate::workspaces::Workspaces;
 #[derive(Clone, Copy, Debug)]
 pub enum Other<'a> {
     /// Another workspace of the same repository, with what is not committed there.
-    Workspace(&'a Workspace),
+    Workspace(Side<'a>),
     /// A branch, tag or commit of the repository.
     Commit(&'a str),
+}
+
+/// A workspace with all that is in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Side<'a> {
+    /// The workspace; of one that the agent has elsewhere, its store.
+    pub workspace: &'a Workspace,
+    /// A commit of all that is in it, in its store. None: it is here, and is looked at.
+    pub snapshot: Option<&'a str>,
+}
+
+impl<'a> From<&'a Workspace> for Side<'a> {
+    fn from(workspace: &'a Workspace) -> Self {
+        Self { workspace, snapshot: None }
+    }
 }
 
 /// What merging two commits comes to.
@@ -33,37 +48,38 @@ impl Workspaces {
     /// `Invalid` for another side that is none, otherwise what git says.
     pub async fn conflicts(
         &self,
-        workspace: &Workspace,
+        ours: impl Into<Side<'_>>,
         other: Other<'_>,
     ) -> Result<Conflicts, WorkspaceError> {
-        let own = workspace.record();
+        let ours = ours.into();
+        let own = ours.workspace.record();
         let second = match other {
-            Other::Workspace(other) if other.record().is_clone || own.is_clone => {
-                Some(other.record().git_directory.as_path())
+            Other::Workspace(other) if other.workspace.record().is_clone || own.is_clone => {
+                Some(other.workspace.record().git_directory.as_path())
             }
             _ => None,
         };
         let scratch = Scratch::make_of(self.root(), &own.git_directory, second).await?;
         let (with, theirs) = match other {
             Other::Workspace(other) => {
-                let (ours, theirs) = (own, other.record());
-                let is_same = match ours.is_clone || theirs.is_clone {
-                    true => ours.source() == theirs.source(),
-                    false => ours.git_directory == theirs.git_directory,
+                let theirs = other.workspace.record();
+                let is_same = match own.is_clone || theirs.is_clone {
+                    true => own.source() == theirs.source(),
+                    false => own.git_directory == theirs.git_directory,
                 };
                 if !is_same {
                     return Err(WorkspaceError::Invalid(
                         "the two are workspaces of different repositories".into(),
                     ));
                 }
-                (other.record().branch.clone(), other.snapshot(&scratch).await?)
+                (theirs.branch.clone(), other.commit(&scratch).await?)
             }
             Other::Commit(name) => {
-                let repository = Git::open(&workspace.record().git_directory).await?;
+                let repository = Git::open(&own.git_directory).await?;
                 (name.to_owned(), repository.commit_of(name).await?)
             }
         };
-        let ours = workspace.snapshot(&scratch).await?;
+        let ours = ours.commit(&scratch).await?;
         let mut files = match merged_tree(scratch.git(), &ours, &theirs).await? {
             MergedTree::Clean(_) => Vec::new(),
             MergedTree::Conflicts(files) => files,
@@ -74,9 +90,18 @@ impl Workspaces {
     }
 }
 
+impl Side<'_> {
+    async fn commit(&self, scratch: &Scratch) -> Result<String, WorkspaceError> {
+        match self.snapshot {
+            Some(commit) => Ok(commit.to_owned()),
+            None => self.workspace.snapshot(scratch).await,
+        }
+    }
+}
+
 impl Workspace {
     /// A commit of everything in the workspace as it is now, in `scratch` alone. The agent's index is not touched.
-    async fn snapshot(&self, scratch: &Scratch) -> Result<String, WorkspaceError> {
+    pub(crate) async fn snapshot(&self, scratch: &Scratch) -> Result<String, WorkspaceError> {
         let git = self.git().await?;
         let index = self.scratch_index(&git).await?;
         let git = Identity::of_server().applied(scratch.storing_here(git.with_index(&index.path())));

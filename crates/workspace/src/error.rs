@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use parallax_api::{Code, Problem};
+
 /// A failure of a workspace.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkspaceError {
@@ -62,4 +64,32 @@ pub enum WorkspaceError {
     /// The file system.
     #[error("failed to use the workspace's files")]
     Io(#[from] io::Error),
+}
+
+/// The same failure for a caller of the API.
+impl From<WorkspaceError> for Problem {
+    fn from(error: WorkspaceError) -> Self {
+        let said = error.to_string();
+        match error {
+            WorkspaceError::Invalid(_) => Self::invalid("workspace", said),
+            WorkspaceError::NotFound(_) => Self::new(Code::NotFound, said),
+            WorkspaceError::Unmergeable(files) => Self::new(Code::Conflict, said).with("files", files),
+            WorkspaceError::Conflict(_) | WorkspaceError::Refused(_) => Self::new(Code::Conflict, said),
+            WorkspaceError::Timeout(_) | WorkspaceError::CommandTimeout { .. } => {
+                Self::new(Code::Timeout, said)
+            }
+            WorkspaceError::TooLong(_) => Self::new(Code::PayloadTooLarge, said),
+            WorkspaceError::NoGit(_) => Self::new(Code::CliNotFound, said)
+                .with("program", "git")
+                .with("install", "install git 2.39 or newer on the runtime's machine"),
+            WorkspaceError::Unconfigured(_) => Self::new(Code::Unsupported, said).with("field", "pullRequest"),
+            WorkspaceError::NoProgram { program, .. } => {
+                Self::new(Code::CliNotFound, said).with("program", program)
+            }
+            WorkspaceError::CommandFailed { output, code, .. } => {
+                Self::new(Code::Conflict, said).with("output", output).with("exitCode", code)
+            }
+            WorkspaceError::Io(cause) => Self::internal(format!("{said}: {cause}")),
+        }
+    }
 }

@@ -34,6 +34,12 @@ impl Identity {
         }
     }
 
+    /// Makes this one the author of what is committed in a repository by others.
+    pub(crate) async fn configure(&self, git: &Git) -> Result<(), WorkspaceError> {
+        git.run(["config", "--local", "user.name", &self.name]).await?;
+        git.run(["config", "--local", "user.email", &self.address]).await.map(drop)
+    }
+
     /// Git that commits as this one.
     pub(crate) fn applied(&self, git: Git) -> Git {
         git.with_variable("GIT_AUTHOR_NAME", &self.name)

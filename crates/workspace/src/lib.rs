@@ -6,7 +6,12 @@
 //! ([`Workspace::commit`], [`Workspaces::push`], [`Workspaces::pull_request`], [`Workspaces::merge`]). Everything is done by the `git` program, through
 //! [`git`]: with a fixed configuration, in bounded time and with bounded output. What a repository holds (hooks, filters,
 //! attributes, names of files) is hostile input, and runs nothing here.
+//!
+//! An agent with a file system of its own has its clone there. The server then has a *store*: the same repository without files,
+//! which holds what needs credentials or the network. `carry` takes the store to the agent's side ([`Workspaces::pack`],
+//! [`Workspaces::unpack`]), and commits back ([`Workspace::export`], [`Workspaces::receive`]); `store` ends it.
 
+mod carry;
 pub mod changes;
 mod clone;
 mod command_template;
@@ -30,16 +35,18 @@ pub mod remote;
 mod scratch;
 mod size;
 mod status;
+mod store;
 mod workspace;
 mod workspaces;
 
+pub use carry::{ScratchFile, Stand};
 pub use command_template::CommandTemplate;
-pub use conflicts::Other;
+pub use conflicts::{Other, Side};
 pub use credentials::Credentials;
 pub use error::WorkspaceError;
 pub use finish::Outcome;
 pub use pull_request::PullRequestCommand;
-pub use record::Record;
+pub use record::{Ending, Record};
 pub use size::Size;
 pub use workspace::Workspace;
 pub use workspaces::{CloneOptions, NewWorkspace, Workspaces};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use parallax_api::workspace::{MergeRequest, MergeStrategy, Merged};
 
+use crate::carry::received;
 use crate::conflicts::{MergedTree, merged_tree};
 use crate::error::WorkspaceError;
 use crate::git::Git;
@@ -28,7 +29,19 @@ impl Workspaces {
         if !own.status().await?.is_clean() {
             return Err(WorkspaceError::Conflict("something is not committed: commit it first".into()));
         }
-        let head = own.head().await?;
+        self.merge_commit(workspace, &own.head().await?, request).await
+    }
+
+    /// The same for a commit of the workspace.
+    ///
+    /// # Errors
+    /// As [`Workspaces::merge`].
+    pub async fn merge_commit(
+        &self,
+        workspace: &Workspace,
+        head: &str,
+        request: &MergeRequest,
+    ) -> Result<Merged, WorkspaceError> {
         let record = workspace.record();
         if let Some(url) = &record.url {
             let detail = format!("the workspace is a clone of {url}: push it, and merge it there");
@@ -36,7 +49,7 @@ impl Workspaces {
         }
         let git = match record.is_clone {
             false => Git::open(&record.git_directory).await?,
-            true => receive(workspace, &head).await?,
+            true => receive(workspace, head).await?,
         };
         let lender =
             PathBuf::from(git.line(["rev-parse", "--path-format=absolute", "--git-common-dir"]).await?);
@@ -52,19 +65,19 @@ impl Workspaces {
             return Err(WorkspaceError::Conflict(detail));
         }
         let merged = |commit: String| Merged { into: request.into.clone(), commit };
-        if git.succeeds(["merge-base", "--is-ancestor", &head, &tip]).await? {
+        if git.succeeds(["merge-base", "--is-ancestor", head, &tip]).await? {
             return Ok(merged(tip));
         }
-        let forward = git.succeeds(["merge-base", "--is-ancestor", &tip, &head]).await?;
+        let forward = git.succeeds(["merge-base", "--is-ancestor", &tip, head]).await?;
         let commit = match request.strategy {
-            MergeStrategy::Ff if forward => head,
+            MergeStrategy::Ff if forward => head.to_owned(),
             MergeStrategy::Ff => {
                 let detail = format!("`{:.100}` has commits that the workspace does not have", request.into);
                 return Err(WorkspaceError::Conflict(detail));
             }
             MergeStrategy::Merge | MergeStrategy::Squash => {
                 let scratch = Scratch::make(self.root(), &lender).await?;
-                let tree = match merged_tree(&scratch.lender_git(), &tip, &head).await? {
+                let tree = match merged_tree(&scratch.lender_git(), &tip, head).await? {
                     MergedTree::Clean(tree) => tree,
                     MergedTree::Conflicts(files) => return Err(WorkspaceError::Unmergeable(files)),
                 };
@@ -77,7 +90,7 @@ impl Workspaces {
                 let message = request.message.as_deref().unwrap_or(&told);
                 let mut args = vec!["commit-tree", "-p", &tip];
                 if request.strategy == MergeStrategy::Merge {
-                    args.extend(["-p", &head]);
+                    args.extend(["-p", head]);
                 }
                 args.extend(["-m", message, &tree]);
                 let identity = Identity::choose(&git, None, &workspace.record().name).await?;
@@ -98,8 +111,9 @@ async fn receive(workspace: &Workspace, head: &str) -> Result<Git, WorkspaceErro
     let clone = workspace.directory().to_string_lossy().into_owned();
     let fetch =
         ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", UPLOAD_HERE];
-    // By the branch's name, or what is checked out: an object cannot be asked for everywhere.
-    git.run(fetch.into_iter().chain(["--", &clone, "HEAD"])).await?;
+    // By the name that it has there: an object cannot be asked for everywhere.
+    let name = if workspace.record().is_store { received(head) } else { "HEAD".into() };
+    git.run(fetch.into_iter().chain(["--", &clone, &name])).await?;
     if !git.succeeds(["cat-file", "-e", &format!("{head}^{{commit}}")]).await? {
         return Err(WorkspaceError::Conflict("the workspace moved meanwhile: try again".into()));
     }

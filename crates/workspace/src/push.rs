@@ -29,17 +29,41 @@ impl Workspaces {
         self.deliver(workspace, request).await.map(|delivery| delivery.pushed)
     }
 
-    /// The same, with what else is known then.
+    /// The same for the commit and the branch that are checked out where the agent works.
+    ///
+    /// # Errors
+    /// As [`Workspaces::push`].
+    pub async fn push_commit(
+        &self,
+        workspace: &Workspace,
+        commit: &str,
+        current: Option<&str>,
+        request: &PushRequest,
+    ) -> Result<Pushed, WorkspaceError> {
+        self.deliver_commit(workspace, commit, current, request).await.map(|delivery| delivery.pushed)
+    }
+
+    /// A push of what is checked out, with what else is known then.
     pub(crate) async fn deliver(
         &self,
         workspace: &Workspace,
         request: &PushRequest,
     ) -> Result<Delivery, WorkspaceError> {
         let own = workspace.git().await?;
-        let commit = own.head().await?;
+        let (commit, current) = (own.head().await?, own.current_branch().await?);
+        self.deliver_commit(workspace, &commit, current.as_deref(), request).await
+    }
+
+    async fn deliver_commit(
+        &self,
+        workspace: &Workspace,
+        commit: &str,
+        current: Option<&str>,
+        request: &PushRequest,
+    ) -> Result<Delivery, WorkspaceError> {
         let branch = match &request.branch {
             Some(branch) => branch.clone(),
-            None => own_branch(workspace, &own).await?,
+            None => own_branch(workspace, current)?,
         };
         let git = Git::open(&workspace.record().git_directory).await?;
         git.check_branch_name(&branch).await?;
@@ -68,12 +92,12 @@ impl Workspaces {
         let told = reaching(scratch.git().clone(), askpass.as_ref()).run(args).await?;
         // As a push of the repository itself would have noted.
         let noted = format!("refs/remotes/{remote}/{branch}");
-        if !git.succeeds(["update-ref", &noted, &commit]).await? {
+        if !git.succeeds(["update-ref", &noted, commit]).await? {
             tracing::warn!(agent.id = %workspace.record().id, "what was pushed could not be noted");
         }
         // `=`: it was there already.
         let is_news = !told.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"=\t"));
-        let pushed = Pushed { remote: remote.to_owned(), branch, commit };
+        let pushed = Pushed { remote: remote.to_owned(), branch, commit: commit.to_owned() };
         Ok(Delivery { pushed, url, is_news })
     }
 }
@@ -88,10 +112,10 @@ pub(crate) struct Delivery {
 }
 
 /// The branch that was made for the workspace, if it is checked out. What the agent switched to may be `main`: nobody chose that.
-async fn own_branch(workspace: &Workspace, git: &Git) -> Result<String, WorkspaceError> {
+fn own_branch(workspace: &Workspace, current: Option<&str>) -> Result<String, WorkspaceError> {
     let branch = &workspace.record().branch;
-    let what = match git.current_branch().await? {
-        Some(current) if current == *branch => return Ok(current),
+    let what = match current {
+        Some(current) if current == branch => return Ok(branch.clone()),
         Some(current) => format!("`{current:.100}`"),
         None => "no branch".into(),
     };

@@ -29,6 +29,12 @@ pub struct Record {
     /// Whether it is a repository of its own.
     #[serde(default)]
     pub is_clone: bool,
+    /// Whether it is the server's side of a clone that its agent has elsewhere, and has no files.
+    #[serde(default)]
+    pub is_store: bool,
+    /// What became of a clone elsewhere when its agent had ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Ending>,
     /// Its branch.
     pub branch: String,
     /// The commit that it began with.
@@ -47,6 +53,14 @@ pub struct Record {
     /// When the last one came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joined_at: Option<Time>,
+}
+
+/// What became of a workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ending {
+    /// Why it stays; none when it goes.
+    pub kept: Option<String>,
 }
 
 impl Record {

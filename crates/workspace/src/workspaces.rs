@@ -39,6 +39,8 @@ pub struct CloneOptions {
     pub depth: Option<u32>,
     /// Who git says it is. Without them it is the user of this machine, with what is configured for that one.
     pub credentials: Option<Credentials>,
+    /// Make a store: no file is checked out, because the agent works on it elsewhere.
+    pub is_store: bool,
 }
 
 /// A workspace to make.
@@ -72,6 +74,14 @@ impl Workspaces {
         let root = root.canonicalize()?;
         scratch::sweep(&root)?;
         Ok(Self { root, changing: Mutex::new(()) })
+    }
+
+    /// Those below `root`, for a short while beside whoever opened it.
+    ///
+    /// # Errors
+    /// When there is no such directory.
+    pub fn beside(root: &Path) -> Result<Self, WorkspaceError> {
+        Ok(Self { root: root.canonicalize()?, changing: Mutex::new(()) })
     }
 
     /// Makes a workspace on a new branch: a worktree of a repository, whose own checkout is not touched, or a clone.
@@ -157,6 +167,7 @@ impl Workspaces {
             git_directory: directory.join(".git"),
             url: options.url.clone(),
             is_clone: true,
+            is_store: options.is_store,
             ..self.new_record(new, branch)
         };
         let mut workspace = Workspace { directory, record };
@@ -194,6 +205,8 @@ impl Workspaces {
             git_directory: PathBuf::new(),
             url: None,
             is_clone: false,
+            is_store: false,
+            ending: None,
             branch,
             base: String::new(),
             base_branch: None,
@@ -327,7 +340,7 @@ impl Workspaces {
         self.root.join(id)
     }
 
-    fn record(&self, id: &str) -> PathBuf {
+    pub(crate) fn record(&self, id: &str) -> PathBuf {
         self.root.join(format!("{id}.json"))
     }
 }

@@ -6,3 +6,4 @@ mod full_disk;
 mod harness;
 mod lifecycle;
 mod peers;
+mod workspaces;

@@ -1,20 +1,23 @@
 //! HTTP to one host: one connection a request, so that a host that goes takes nothing else with it.
 
 use std::fmt::Display;
+use std::path::Path;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, RANGE, UPGRADE};
+use axum::http::header::{
+    ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, RANGE, UPGRADE,
+};
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode, request};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::compat::{self, AnyVersion};
 use parallax_api::files::FileQuery;
-use parallax_api::host::{HostSend, HostStarted};
+use parallax_api::host::{HostSend, HostStarted, WorkspaceCall};
 use parallax_api::message::{
     AnswerRequest, MessageList, MessageProgress, MessageQuery, MessagesQuery, OnQuestion,
 };
@@ -23,9 +26,11 @@ use parallax_api::ports::{AgentPorts, TUNNEL};
 use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::{Agent, Code, Problem, SendRequest, SendResponse};
 use parallax_profile::Launch;
+use parallax_profile::launch::CHECKOUT_TIMEOUT;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio_util::io::ReaderStream;
 
 use super::address::HostAddress;
 use super::dial::Dial;
@@ -37,6 +42,8 @@ pub(super) const QUICK: Duration = Duration::from_secs(10);
 const TYPING: Duration = Duration::from_secs(30);
 /// How long a file may take to be opened or written.
 const FILE: Duration = Duration::from_secs(20);
+/// How long git may take in the clone of an agent.
+const GIT: Duration = Duration::from_secs(180);
 /// How long a restart may take: the old process is asked, then killed, and the new one must start.
 const RESTART: Duration = Duration::from_secs(60);
 /// How long a host that was asked to go may take beyond the grace.
@@ -200,6 +207,38 @@ impl HostClient {
         within(QUICK, open).await
     }
 
+    /// Hands over the repository of an agent that is being started: an archive, in this file. Returns when its files are checked
+    /// out.
+    pub async fn check_out(&self, archive: &Path) -> Result<(), Problem> {
+        let file = tokio::fs::File::open(archive).await.map_err(Problem::internal)?;
+        let length = file.metadata().await.map_err(Problem::internal)?.len();
+        let request = Request::builder().method(Method::PUT).uri("/workspace").header(CONTENT_LENGTH, length);
+        let body = Body::from_stream(ReaderStream::with_capacity(file, 64 * 1024));
+        accepted(self.exchange_body(request, body, CHECKOUT_TIMEOUT).await?).await.map(drop)
+    }
+
+    /// Does something in the clone of the agent.
+    pub async fn workspace<T: DeserializeOwned>(&self, call: &WorkspaceCall) -> Result<T, Problem> {
+        self.post("/workspace", call, GIT).await
+    }
+
+    /// The same, and the answer as it is.
+    pub async fn workspace_bytes(&self, call: &WorkspaceCall) -> Result<Vec<u8>, Problem> {
+        let body = serde_json::to_vec(call).map_err(Problem::internal)?;
+        let call = async {
+            let answer = self.call(Method::POST, "/workspace", Some(body), GIT).await?;
+            collect(accepted(answer).await?).await
+        };
+        within(GIT, call).await.map(Vec::from)
+    }
+
+    /// How the clone of the agent stands, and a bundle of what is new in it.
+    pub async fn export_workspace(&self, whole: bool) -> Result<HostAnswer, Problem> {
+        let body = serde_json::to_vec(&WorkspaceCall::Export { whole }).map_err(Problem::internal)?;
+        let answer = self.call(Method::POST, "/workspace", Some(body), GIT).await?;
+        Ok(accepted(answer).await?.map(Body::new))
+    }
+
     /// Presses keys.
     pub async fn input(&self, request: &InputRequest) -> Result<(), Problem> {
         self.post_empty("/input", request, TYPING).await
@@ -333,11 +372,20 @@ impl HostClient {
         body: Bytes,
         wait: Duration,
     ) -> Result<Response<Incoming>, Problem> {
+        self.exchange_body(request, Body::from(body), wait).await
+    }
+
+    async fn exchange_body(
+        &self,
+        request: request::Builder,
+        body: Body,
+        wait: Duration,
+    ) -> Result<Response<Incoming>, Problem> {
         let mut request = request.header(HOST, "host").header(ACCEPT, "*/*");
         if let Some(value) = self.authorization() {
             request = request.header(AUTHORIZATION, value);
         }
-        let request = request.body(Full::new(body)).map_err(Problem::internal)?;
+        let request = request.body(body).map_err(Problem::internal)?;
         let exchange = async {
             let stream = self.address.dial().await.map_err(away)?;
             let (mut sender, connection) =
@@ -360,7 +408,7 @@ impl HostClient {
 }
 
 /// `RUNTIME_UNAVAILABLE` for a host that cannot be reached.
-pub(super) fn away(cause: impl Display) -> Problem {
+pub(crate) fn away(cause: impl Display) -> Problem {
     Problem::new(
         Code::RuntimeUnavailable,
         format!("the agent's host does not answer ({cause}); try again, the agent may have just ended"),

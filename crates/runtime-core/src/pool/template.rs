@@ -54,6 +54,7 @@ fn template(config: &RuntimeConfig, spec: &PoolSpec, workdir: &Path) -> anyhow::
         env: Default::default(),
         workdir: workdir.to_owned(),
         mount: None,
+        checkout: None,
         terminal: Default::default(),
         idle_timeout_seconds: None,
         max_lifetime_seconds: None,

@@ -297,7 +297,7 @@ impl RuntimeCore {
     }
 
     /// Asks the host of a running agent. Fails with `AGENT_STOPPED` when the agent has ended or ends meanwhile.
-    async fn ask<T>(
+    pub(super) async fn ask<T>(
         &self,
         id: &AgentId,
         call: impl AsyncFnOnce(HostClient) -> Result<T, Problem>,

@@ -75,7 +75,13 @@ impl RuntimeCore {
             if let Some(asked) = &workspace {
                 self.make_workspace(&mut launch, asked).await?;
             }
-            self.backend.launch(&id, &launch).await
+            if launch.checkout.is_none() {
+                return self.backend.launch(&id, &launch).await;
+            }
+            tokio::select! {
+                launched = self.backend.launch(&id, &launch) => launched,
+                problem = self.hand_over_clone(&id) => Err(problem),
+            }
         };
         let launched = tokio::select! {
             biased;
@@ -213,6 +219,7 @@ impl RuntimeCore {
             env,
             workdir: workdir.path,
             mount: workdir.mount,
+            checkout: None,
             terminal: request.terminal.unwrap_or_default(),
             idle_timeout_seconds: request.idle_timeout_seconds,
             max_lifetime_seconds: request.max_lifetime_seconds,

@@ -56,14 +56,12 @@ impl Workdirs {
         }
     }
 
-    /// A repository that workspaces may be made of, without links and dots. `None`: agents work elsewhere than on this machine.
+    /// A repository that workspaces may be made of, without links and dots.
     ///
     /// Fails with `VALIDATION_ERROR`, `WORKDIR_NOT_FOUND` or `WORKDIR_FORBIDDEN`.
-    pub(super) fn repository(&self, asked: &str) -> Option<Result<PathBuf, Problem>> {
-        match self {
-            Self::Here { roots, .. } => Some(here("workspace.repo", Path::new(asked), roots)),
-            Self::Mounted { .. } => None,
-        }
+    pub(super) fn repository(&self, asked: &str) -> Result<PathBuf, Problem> {
+        let (Self::Here { roots, .. } | Self::Mounted { roots, .. }) = self;
+        here("workspace.repo", Path::new(asked), roots)
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
+use parallax_api::host::WorkspaceCall;
 use parallax_api::workspace::{
     AgentWorkspace, Changes, CommitRequest, Committed, Conflicts, ConflictsQuery, DiffQuery, MergeRequest,
     Merged, PullRequest, PullRequestRequest, PushRequest, Pushed, WorkspaceCleanup, WorkspaceEnd,
@@ -18,6 +19,7 @@ use parallax_workspace::{
 use super::config::RuntimeConfig;
 use super::core::RuntimeCore;
 use super::workdir::{Workdir, Workdirs};
+use crate::backend::AgentBackend;
 
 /// How long the event of an agent's end waits for its workspace.
 const END_TIMEOUT: Duration = Duration::from_secs(60);
@@ -27,20 +29,25 @@ const AT_ONCE: usize = 4;
 /// A workspace that is younger, in milliseconds, may be that of a spawn under way: longer than one may take.
 const SPAWNING_MS: i64 = 600_000;
 
-/// The workspaces of a server whose agents work in directories of this machine.
-pub(super) fn open(config: &RuntimeConfig) -> Result<Option<Workspaces>, WorkspaceError> {
-    match config.workdirs {
-        Workdirs::Here { .. } => Workspaces::open(&config.state_dir.join("workspaces")).map(Some),
-        Workdirs::Mounted { .. } => Ok(None),
-    }
+/// The workspaces of a server: checkouts of agents that work in directories of this machine, the stores of others.
+pub(super) fn open(
+    config: &RuntimeConfig,
+    backend: &dyn AgentBackend,
+) -> Result<Option<Workspaces>, WorkspaceError> {
+    let is_here = matches!(config.workdirs, Workdirs::Here { .. });
+    let has_any = is_here || backend.workspace_volume(&AgentId::generate()).is_some();
+    has_any.then(|| Workspaces::open(&config.state_dir.join("workspaces"))).transpose()
 }
 
 impl RuntimeCore {
     /// Where the agent will work. Refuses what cannot be made here.
     pub(super) fn workspace_place(&self, id: &AgentId, asked: &WorkspaceRequest) -> Result<Workdir, Problem> {
         let workspaces = self.workspaces()?;
+        if let Some(root) = self.clone_root() {
+            return self.clone_place(id, root, asked);
+        }
         if let Some(id) = &asked.reuse {
-            let found = workspaces.get(id.as_str()).map_err(problem)?;
+            let found = workspaces.get(id.as_str()).map_err(Problem::from)?;
             let path = found.directory().to_owned();
             return Ok(Workdir { shown: path.display().to_string(), path, mount: None });
         }
@@ -58,7 +65,8 @@ impl RuntimeCore {
         asked: &WorkspaceRequest,
     ) -> Result<(), Problem> {
         if let Some(id) = &asked.reuse {
-            let joined = self.workspaces()?.join(id.as_str(), &launch.agent.id).await.map_err(problem)?;
+            let joined =
+                self.workspaces()?.join(id.as_str(), &launch.agent.id).await.map_err(Problem::from)?;
             launch.agent.workspace = Some(shown(&joined, Some(id.clone())));
             return Ok(());
         }
@@ -66,9 +74,11 @@ impl RuntimeCore {
         let url = asked.is_remote().then(|| asked.repo.clone());
         let repository = match url {
             Some(_) => PathBuf::new(),
-            None => self.config.workdirs.repository(&asked.repo).ok_or_else(not_here)??,
+            None => self.config.workdirs.repository(&asked.repo)?,
         };
-        let clone = (asked.mode() == WorkspaceMode::Clone).then(|| CloneOptions {
+        let is_store = self.clone_root().is_some();
+        let clone = (is_store || asked.mode() == WorkspaceMode::Clone).then(|| CloneOptions {
+            is_store,
             url,
             depth: asked.depth,
             credentials: asked.credentials.as_ref().map(|known| Credentials {
@@ -85,15 +95,19 @@ impl RuntimeCore {
             keep: asked.keep,
             clone,
         };
-        let made = self.workspaces()?.create(&new).await.map_err(problem)?;
+        let made = self.workspaces()?.create(&new).await.map_err(Problem::from)?;
         self.space.made();
         launch.agent.workspace = Some(shown(&made, None));
+        self.check_out_there(launch);
         Ok(())
     }
 
     /// After a spawn that failed.
     pub(super) async fn undo_workspace(&self, id: &AgentId, keep: WorkspaceKeep) {
         let Some(workspaces) = &self.workspaces else { return };
+        if self.clone_root().is_some() {
+            return self.undo_clone(workspaces, id, keep).await;
+        }
         // One that it was to reuse stays as it is.
         for joined in workspaces.list().unwrap_or_default() {
             if joined.record().users.contains(id)
@@ -121,6 +135,9 @@ impl RuntimeCore {
         let (asked, workspaces) = (agent.workspace.as_ref()?, self.workspaces.as_ref()?);
         let id = asked.id.as_ref().unwrap_or(&agent.id).as_str();
         self.note_ending(&agent.id);
+        if let Some(root) = self.clone_root() {
+            return self.end_clone(agent, root).await;
+        }
         let end = async {
             match workspaces.get(id) {
                 Ok(workspace) if self.is_in_use(workspace.record()).await => {
@@ -147,41 +164,57 @@ impl RuntimeCore {
             kept: reason.is_some(),
             reason,
             path: workspaces.directory(id).display().to_string(),
+            volume: None,
             branch: asked.branch.clone(),
         })
     }
 
     pub(super) async fn changes(&self, id: &AgentId) -> Result<Changes, Problem> {
-        self.workspace(id)?.changes().await.map_err(problem)
+        if self.clone_root().is_some() {
+            return self.ask_clone(id, &WorkspaceCall::Changes).await;
+        }
+        self.workspace(id)?.changes().await.map_err(Problem::from)
     }
 
     pub(super) async fn diff(&self, id: &AgentId, query: &DiffQuery) -> Result<Vec<u8>, Problem> {
-        self.workspace(id)?.diff(query).await.map_err(problem)
+        if self.clone_root().is_some() {
+            return self.ask_clone_bytes(id, &WorkspaceCall::Diff { query: query.clone() }).await;
+        }
+        self.workspace(id)?.diff(query).await.map_err(Problem::from)
     }
 
     pub(super) async fn conflicts(&self, id: &AgentId, query: &ConflictsQuery) -> Result<Conflicts, Problem> {
         if query.with.is_empty() || query.with.len() > 255 {
             return Err(Problem::invalid("with", "name an agent's id, or a branch, tag or commit"));
         }
+        if self.clone_root().is_some() {
+            return self.clone_conflicts(id, &query.with).await;
+        }
         let (workspaces, workspace) = (self.workspaces()?, self.workspace(id)?);
         let other = query.with.parse().ok().and_then(|other: AgentId| {
             // An agent that is forgotten may have left its workspace.
             self.workspace(&other).ok().or_else(|| workspaces.get(other.as_str()).ok())
         });
-        let other = other.as_ref().map_or(Other::Commit(&query.with), Other::Workspace);
-        workspaces.conflicts(&workspace, other).await.map_err(problem)
+        let other = other.as_ref().map_or(Other::Commit(&query.with), |other| Other::Workspace(other.into()));
+        workspaces.conflicts(&workspace, other).await.map_err(Problem::from)
     }
 
     pub(super) async fn commit(&self, id: &AgentId, request: &CommitRequest) -> Result<Committed, Problem> {
         request.check()?;
-        let committed = self.workspace(id)?.commit(request).await.map_err(problem)?;
+        let committed = match self.clone_root() {
+            Some(_) => self.ask_clone(id, &WorkspaceCall::Commit { request: request.clone() }).await?,
+            None => self.workspace(id)?.commit(request).await?,
+        };
         self.registry.get(id)?.look_again.notify_one();
         Ok(committed)
     }
 
     pub(super) async fn push(&self, id: &AgentId, request: &PushRequest) -> Result<Pushed, Problem> {
         request.check()?;
-        self.workspaces()?.push(&self.workspace(id)?, request).await.map_err(problem)
+        if self.clone_root().is_some() {
+            return self.push_clone(id, request).await;
+        }
+        self.workspaces()?.push(&self.workspace(id)?, request).await.map_err(Problem::from)
     }
 
     /// Pushes, and has the configured command make a pull request.
@@ -191,28 +224,37 @@ impl RuntimeCore {
         request: &PullRequestRequest,
     ) -> Result<PullRequest, Problem> {
         request.check()?;
+        if self.clone_root().is_some() {
+            let detail = "pull requests are made of workspaces on the runtime's own machine; push this one, and make it elsewhere";
+            return Err(unsupported("pullRequest", detail));
+        }
         let workspace = self.workspace(id)?;
         let Some(command) = &self.config.workspace_policy.pull_requests else {
             let detail = "no command for pull requests is configured: start the runtime with --pull-request-command (docs/workspaces.md has those for gh and glab)";
-            return Err(problem(WorkspaceError::Unconfigured(detail.into())));
+            return Err(WorkspaceError::Unconfigured(detail.into()).into());
         };
-        self.workspaces()?.pull_request(&workspace, request, command).await.map_err(problem)
+        self.workspaces()?.pull_request(&workspace, request, command).await.map_err(Problem::from)
     }
 
     pub(super) async fn merge(&self, id: &AgentId, request: &MergeRequest) -> Result<Merged, Problem> {
         request.check()?;
-        self.workspaces()?.merge(&self.workspace(id)?, request).await.map_err(problem)
+        if self.clone_root().is_some() {
+            return self.merge_clone(id, request).await;
+        }
+        self.workspaces()?.merge(&self.workspace(id)?, request).await.map_err(Problem::from)
     }
 
     /// Every workspace here, also of agents that are forgotten.
     pub(super) async fn list_workspaces(&self) -> Result<WorkspaceList, Problem> {
         let workspaces = self.workspaces()?;
-        let all = workspaces.list().map_err(problem)?;
+        let all = workspaces.list().map_err(Problem::from)?;
         let looked_at = all.into_iter().map(|workspace| async move {
             let mut info = self.info(&workspace).await;
-            info.reason = match workspaces.worth_keeping(&workspace).await {
-                Ok(reason) => reason,
-                Err(error) => Some(unseen(&error)),
+            info.reason = match self.clone_root() {
+                Some(_) => self.kept_clone(&workspace, info.in_use),
+                None => {
+                    workspaces.worth_keeping(&workspace).await.unwrap_or_else(|error| Some(unseen(&error)))
+                }
             };
             info
         });
@@ -229,13 +271,17 @@ impl RuntimeCore {
     pub(super) async fn clean_workspaces(&self) -> Result<WorkspaceCleanup, Problem> {
         let workspaces = self.workspaces()?;
         let mut done = WorkspaceCleanup::default();
-        for workspace in workspaces.list().map_err(problem)? {
+        for workspace in workspaces.list().map_err(Problem::from)? {
             let mut info = self.info(&workspace).await;
             if info.in_use {
                 done.kept.push(info);
                 continue;
             }
-            match workspaces.finish_seen(workspace.record()).await {
+            let finished = match self.clone_root() {
+                Some(_) => self.finish_clone(workspaces, &workspace).await,
+                None => workspaces.finish_seen(workspace.record()).await.map_err(Problem::from),
+            };
+            match finished {
                 Ok(Outcome::Removed) => {
                     self.space.removed(info.id.as_str());
                     done.removed.push(info);
@@ -257,6 +303,9 @@ impl RuntimeCore {
     async fn info(&self, workspace: &Workspace) -> WorkspaceInfo {
         let record = workspace.record();
         let in_use = self.is_in_use(record).await;
+        let root = self.clone_root();
+        let directory =
+            root.map_or_else(|| workspace.directory().to_owned(), |root| root.join(record.id.as_str()));
         WorkspaceInfo {
             id: AgentId::clone(&record.id),
             name: record.name.clone(),
@@ -264,7 +313,8 @@ impl RuntimeCore {
             in_use,
             repo: record.source(),
             branch: record.branch.clone(),
-            path: workspace.directory().display().to_string(),
+            path: directory.display().to_string(),
+            volume: self.backend.workspace_volume(&record.id),
             keep: record.keep,
             reason: None,
             bytes: self.space.of(&record.id),
@@ -314,7 +364,7 @@ impl RuntimeCore {
         })
     }
 
-    fn workspaces(&self) -> Result<&Workspaces, Problem> {
+    pub(super) fn workspaces(&self) -> Result<&Workspaces, Problem> {
         self.workspaces.as_ref().ok_or_else(not_here)
     }
 }
@@ -331,43 +381,17 @@ fn shown(workspace: &Workspace, id: Option<AgentId>) -> AgentWorkspace {
     }
 }
 
-fn unseen(error: &WorkspaceError) -> String {
+fn unseen(error: &impl std::fmt::Display) -> String {
     format!("it could not be looked at: {error}")
 }
 
-fn not_here() -> Problem {
+pub(super) fn not_here() -> Problem {
     unsupported(
         "workspace",
         "this runtime does not make workspaces yet: ask for a `workdir`, or for the local runtime",
     )
 }
 
-fn unsupported(field: &str, detail: &str) -> Problem {
+pub(super) fn unsupported(field: &str, detail: &str) -> Problem {
     Problem::new(Code::Unsupported, detail).with("field", field)
-}
-
-/// The same failure for a caller of the API.
-pub(super) fn problem(error: WorkspaceError) -> Problem {
-    let said = error.to_string();
-    match error {
-        WorkspaceError::Invalid(_) => Problem::invalid("workspace", said),
-        WorkspaceError::NotFound(_) => Problem::new(Code::NotFound, said),
-        WorkspaceError::Unmergeable(files) => Problem::new(Code::Conflict, said).with("files", files),
-        WorkspaceError::Conflict(_) | WorkspaceError::Refused(_) => Problem::new(Code::Conflict, said),
-        WorkspaceError::Timeout(_) | WorkspaceError::CommandTimeout { .. } => {
-            Problem::new(Code::Timeout, said)
-        }
-        WorkspaceError::TooLong(_) => Problem::new(Code::PayloadTooLarge, said),
-        WorkspaceError::NoGit(_) => Problem::new(Code::CliNotFound, said)
-            .with("program", "git")
-            .with("install", "install git 2.39 or newer on the runtime's machine"),
-        WorkspaceError::Unconfigured(_) => unsupported("pullRequest", &said),
-        WorkspaceError::NoProgram { program, .. } => {
-            Problem::new(Code::CliNotFound, said).with("program", program)
-        }
-        WorkspaceError::CommandFailed { output, code, .. } => {
-            Problem::new(Code::Conflict, said).with("output", output).with("exitCode", code)
-        }
-        WorkspaceError::Io(cause) => Problem::internal(format!("{said}: {cause}")),
-    }
 }

@@ -25,6 +25,7 @@ pub(crate) fn launch(id: &AgentId) -> Launch {
         env: [("ANTHROPIC_API_KEY".to_owned(), "secret".into())].into(),
         workdir: WORKDIR.into(),
         mount: None,
+        checkout: None,
         terminal: TerminalSize::default(),
         idle_timeout_seconds: None,
         max_lifetime_seconds: None,

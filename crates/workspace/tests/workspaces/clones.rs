@@ -42,11 +42,13 @@ async fn a_clone_shares_nothing_and_is_handed_on_by_push_and_merge() {
     let changes = one.changes().await.unwrap();
     assert_eq!((changes.ahead, changes.behind, changes.dirty), (1, 0, false));
     assert_eq!((changes.files[0].path.as_str(), changes.files.len()), ("common.txt", 1));
-    let conflicts = bed.workspaces.conflicts(&one, Other::Workspace(&other)).await.unwrap();
+    let conflicts = bed.workspaces.conflicts(&one, Other::Workspace((&other).into())).await.unwrap();
     assert_eq!(conflicts.files, ["common.txt"]);
     let worktree = bed.create("worktree").await;
-    assert!(bed.workspaces.conflicts(&one, Other::Workspace(&worktree)).await.unwrap().files.is_empty());
-    let mixed = bed.workspaces.conflicts(&worktree, Other::Workspace(&one)).await.unwrap();
+    assert!(
+        bed.workspaces.conflicts(&one, Other::Workspace((&worktree).into())).await.unwrap().files.is_empty()
+    );
+    let mixed = bed.workspaces.conflicts(&worktree, Other::Workspace((&one).into())).await.unwrap();
     assert!(mixed.files.is_empty());
 
     let pushed = bed.workspaces.push(&one, &PushRequest::default()).await.unwrap();
@@ -218,7 +220,10 @@ async fn an_agent_that_bends_its_clone_costs_only_itself() {
     committed(&workspace, "common.txt", "hostile\n").await;
     workspace.changes().await.unwrap();
     workspace.diff(&Default::default()).await.unwrap();
-    bed.workspaces.conflicts(&workspace, Other::Workspace(&bed.create("plain").await)).await.unwrap();
+    bed.workspaces
+        .conflicts(&workspace, Other::Workspace((&bed.create("plain").await).into()))
+        .await
+        .unwrap();
     bed.workspaces.push(&workspace, &PushRequest::default()).await.unwrap();
     git(&bed.repository, &["branch", "next", "main"]);
     let merge = MergeRequest { into: "next".into(), ..MergeRequest::default() };

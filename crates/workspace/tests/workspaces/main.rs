@@ -4,6 +4,7 @@
 
 mod bed;
 mod bent;
+mod carrying;
 mod clones;
 mod ending;
 mod hostile;

@@ -2216,6 +2216,8 @@ export interface components {
             path: string;
             /** @description Why it is, where it is. */
             reason?: string | null;
+            /** @description The volume that `path` is on, where the agent had a file system of its own. */
+            volume?: string | null;
         };
         /** @description One workspace, with or without its agent. */
         WorkspaceInfo: {
@@ -2245,6 +2247,8 @@ export interface components {
             repo: string;
             /** @description The runtime that has it. */
             runtime: string;
+            /** @description The volume that `path` is on, where its agent has a file system of its own. */
+            volume?: string | null;
         };
         /**
          * @description What stays of a workspace when its agent has ended.

@@ -1,0 +1,167 @@
+//! A clone that its agent has elsewhere: made of the server's store, and its commits brought back to it.
+
+use std::fs;
+use std::path::PathBuf;
+
+use parallax_api::workspace::{MergeRequest, PushRequest, WorkspaceKeep};
+use parallax_workspace::{
+    CloneOptions, NewWorkspace, Other, Outcome, Side, Stand, Workspace, WorkspaceError, Workspaces,
+};
+
+use crate::bed::{Bed, commit, git};
+
+/// A store in the bed, and the agent's side in a directory of its own.
+struct Carried {
+    bed: Bed,
+    store: Workspace,
+    there: Workspaces,
+    clone: Workspace,
+    _dir: tempfile::TempDir,
+}
+
+impl Carried {
+    async fn new(bed: Bed, depth: Option<u32>) -> Self {
+        let options = CloneOptions { depth, is_store: true, ..CloneOptions::default() };
+        let new = NewWorkspace { clone: Some(options), ..bed.request("carried") };
+        let store = bed.workspaces.create(&new).await.unwrap();
+        assert!(!store.directory().join("common.txt").exists(), "a store has no files");
+        let dir = tempfile::tempdir().unwrap();
+        let there = Workspaces::open(&dir.path().join("work")).unwrap();
+        let packed = bed.workspaces.pack(&store).await.unwrap();
+        let clone = there.unpack("carried", fs::File::open(packed.path()).unwrap()).await.unwrap();
+        Self { bed, store, there, clone, _dir: dir }
+    }
+
+    fn work(&self) -> PathBuf {
+        self.clone.directory().to_owned()
+    }
+
+    /// The clone's commits in the store.
+    async fn bring(&self, is_whole: bool) -> Stand {
+        let (stand, bundle) = self.clone.export(is_whole).await.unwrap();
+        let path = bundle.as_ref().map(|bundle| bundle.path());
+        self.bed.workspaces.receive(&self.store, &stand, path.as_deref()).await.unwrap();
+        stand
+    }
+}
+
+#[tokio::test]
+async fn there_and_back() {
+    let bed = Bed::new();
+    git(&bed.repository, &["tag", "v1"]);
+    git(&bed.repository, &["branch", "next"]);
+    let before = bed.untouched();
+    let one = Carried::new(bed, None).await;
+    let work = one.work();
+    assert_eq!(fs::read_to_string(work.join("common.txt")).unwrap(), "one\ntwo\nthree\n");
+    assert_eq!(git(&work, &["status", "--porcelain"]), "");
+    assert_eq!(git(&work, &["branch", "--show-current"]), one.store.record().branch);
+    assert_eq!(
+        git(&work, &["rev-parse", "v1", "origin/next"]).lines().next(),
+        Some(&*one.store.record().base)
+    );
+
+    // Nothing new: nothing is brought.
+    let (stand, bundle) = one.clone.export(false).await.unwrap();
+    assert!(stand.is_clean && bundle.is_none());
+    assert_eq!(one.bring(false).await.head, one.store.record().base);
+
+    fs::write(work.join("common.txt"), "one\ntwo\nfour\n").unwrap();
+    fs::write(work.join("new"), "n\n").unwrap();
+    commit(&work, "second");
+    fs::write(work.join("not yet"), "x\n").unwrap();
+    let whole = one.bring(true).await;
+    assert!(!whole.is_clean && whole.snapshot.is_some());
+    assert_eq!(git(&work, &["status", "--porcelain"]), "?? \"not yet\"", "looking changes nothing");
+    assert!(one.there.worth_keeping(&one.clone).await.unwrap().is_some());
+
+    // Conflicts with what came meanwhile, computed in the store.
+    fs::write(one.bed.repository.join("common.txt"), "one\ntwo\nfive\n").unwrap();
+    let other = one.bed.create("other").await;
+    fs::write(other.directory().join("common.txt"), "one\ntwo\nsix\n").unwrap();
+    let ours = Side { workspace: &one.store, snapshot: whole.snapshot.as_deref() };
+    let found = one.bed.workspaces.conflicts(ours, Other::Workspace((&other).into())).await.unwrap();
+    assert_eq!(found.files, ["common.txt"]);
+    git(&one.bed.repository, &["checkout", "--quiet", "--", "common.txt"]);
+
+    // Merged into a branch of the repository.
+    fs::remove_file(work.join("not yet")).unwrap();
+    let stand = one.bring(false).await;
+    let into = MergeRequest { into: "next".into(), ..MergeRequest::default() };
+    let merged = one.bed.workspaces.merge_commit(&one.store, &stand.head, &into).await.unwrap();
+    assert_eq!(git(&one.bed.repository, &["show", "next:common.txt"]), "one\ntwo\nfour\n");
+    assert_eq!(git(&one.bed.repository, &["rev-parse", "next"]).trim(), merged.commit);
+    assert_eq!(one.bed.untouched(), before);
+
+    // Pushed, and noted there: then nothing would be lost.
+    let push = PushRequest::default();
+    let branch = stand.branch.as_deref();
+    let pushed = one.bed.workspaces.push_commit(&one.store, &stand.head, branch, &push).await.unwrap();
+    assert_eq!(git(&one.bed.repository, &["rev-parse", &pushed.branch]).trim(), stand.head);
+    one.clone.note_pushed(&pushed).await.unwrap();
+    assert_eq!(one.there.worth_keeping(&one.clone).await.unwrap(), None);
+    let other = one.bed.workspaces.push_commit(&one.store, &stand.head, Some("main"), &push).await;
+    assert!(matches!(other, Err(WorkspaceError::Conflict(_))), "nobody chose `main`");
+    one.bed.workspaces.finish("other", WorkspaceKeep::Never).await.unwrap();
+    one.bed.workspaces.forget_store("carried").await.unwrap();
+    assert!(one.bed.workspaces.list().unwrap().is_empty());
+    assert_eq!(one.there.finish("carried", WorkspaceKeep::Changed).await.unwrap(), Outcome::Removed);
+}
+
+#[tokio::test]
+async fn with_a_depth() {
+    let bed = Bed::new();
+    fs::write(bed.repository.join("later"), "1\n").unwrap();
+    commit(&bed.repository, "later");
+    let one = Carried::new(bed, Some(1)).await;
+    let work = one.work();
+    assert_eq!(git(&work, &["rev-list", "--count", "HEAD"]).trim(), "1");
+    fs::write(work.join("later"), "2\n").unwrap();
+    commit(&work, "mine");
+    let stand = one.bring(true).await;
+    one.bed
+        .workspaces
+        .push_commit(&one.store, &stand.head, stand.branch.as_deref(), &PushRequest::default())
+        .await
+        .unwrap();
+    assert_eq!(git(&one.bed.repository, &["rev-list", "--count", &stand.head]).trim(), "3");
+    // It began anew where its history ends.
+    fs::write(work.join("later"), "3\n").unwrap();
+    git(&work, &["reset", "--quiet", "--soft", "HEAD~1"]);
+    git(
+        &work,
+        &["-c", "user.name=A", "-c", "user.email=a@a", "commit", "--quiet", "--all", "--amend", "-m", "anew"],
+    );
+    one.bring(true).await;
+}
+
+#[tokio::test]
+async fn what_an_agent_made_up_is_refused() {
+    let one = Carried::new(Bed::new(), None).await;
+    fs::write(one.work().join("new"), "n\n").unwrap();
+    commit(&one.work(), "second");
+    let (stand, bundle) = one.clone.export(false).await.unwrap();
+    let bundle = bundle.unwrap().path();
+    let kept = bundle.with_extension("kept");
+    fs::copy(&bundle, &kept).unwrap();
+    let receive = async |stand: &Stand, bundle: &std::path::Path| {
+        one.bed.workspaces.receive(&one.store, stand, Some(bundle)).await
+    };
+    for head in ["HEAD", "--upload-pack=x", "", "ab12", &"z".repeat(40), &one.store.record().base] {
+        let stand = Stand { head: head.into(), ..stand.clone() };
+        assert!(receive(&stand, &kept).await.is_err(), "{head}");
+    }
+    for branch in ["-x", "a..b", "HEAD", "a\nb", ""] {
+        let stand = Stand { branch: Some(branch.into()), ..stand.clone() };
+        assert!(receive(&stand, &kept).await.is_err(), "{branch:?}");
+    }
+    let garbage = kept.with_extension("garbage");
+    let mut bytes = fs::read(&kept).unwrap();
+    let end = bytes.len() - 30;
+    bytes[end] ^= 0x55;
+    for bytes in [&b""[..], b"# v2 git bundle\n", b"gitdir: /etc", &bytes] {
+        fs::write(&garbage, bytes).unwrap();
+        assert!(receive(&stand, &garbage).await.is_err(), "{} bytes", bytes.len());
+    }
+    assert!(receive(&stand, &kept).await.is_ok());
+}
