@@ -115,6 +115,8 @@ impl Workspaces {
         bundle: Option<&Path>,
     ) -> Result<(), WorkspaceError> {
         let git = Git::open(&store.record().git_directory).await?.with_time_limit(BUNDLE_TIMEOUT);
+        // Objects stay packed: unpacked they may be any size.
+        let git = git.with_setting("fetch.unpackLimit=1");
         if let Some(branch) = &stand.branch {
             git.check_branch_name(branch).await?;
         }

@@ -99,7 +99,7 @@ fn it_waits_for_its_repository_and_runs_git_in_it() {
         (409, json!("CONFLICT"))
     );
     assert_eq!(ask(json!({"call": "no such"})).0, 400);
-    assert_eq!(put(&host.socket(), b"once more"), 405, "only before the agent starts");
+    assert_eq!(put(&host.socket(), b"once more"), 204, "it has one already");
 
     // Git goes on when the agent has ended.
     assert_eq!(host.call("POST", "/stop", None).0, 200);

@@ -44,6 +44,8 @@ const TYPING: Duration = Duration::from_secs(30);
 const FILE: Duration = Duration::from_secs(20);
 /// How long git may take in the clone of an agent.
 const GIT: Duration = Duration::from_secs(180);
+/// The longest answer of git that is read, in bytes: a diff, or a list of changes.
+const MAX_GIT_ANSWER: usize = 32 * 1024 * 1024;
 /// How long a restart may take: the old process is asked, then killed, and the new one must start.
 const RESTART: Duration = Duration::from_secs(60);
 /// How long a host that was asked to go may take beyond the grace.
@@ -219,7 +221,8 @@ impl HostClient {
 
     /// Does something in the clone of the agent.
     pub async fn workspace<T: DeserializeOwned>(&self, call: &WorkspaceCall) -> Result<T, Problem> {
-        self.post("/workspace", call, GIT).await
+        let said = self.workspace_bytes(call).await?;
+        serde_json::from_slice(&said).map_err(not_understood)
     }
 
     /// The same, and the answer as it is.
@@ -227,7 +230,8 @@ impl HostClient {
         let body = serde_json::to_vec(call).map_err(Problem::internal)?;
         let call = async {
             let answer = self.call(Method::POST, "/workspace", Some(body), GIT).await?;
-            collect(accepted(answer).await?).await
+            let said = Limited::new(accepted(answer).await?.into_body(), MAX_GIT_ANSWER).collect().await;
+            Ok(said.map_err(away)?.to_bytes())
         };
         within(GIT, call).await.map(Vec::from)
     }
@@ -458,9 +462,11 @@ fn is_unknown_field(problem: &Problem, field: &str) -> bool {
 
 async fn read<T: DeserializeOwned>(answer: Response<Incoming>) -> Result<T, Problem> {
     let body = collect(accepted(answer).await?).await?;
-    serde_json::from_slice(&body).map_err(|cause| {
-        Problem::internal(format!("the agent's host answered what is not understood: {cause}"))
-    })
+    serde_json::from_slice(&body).map_err(not_understood)
+}
+
+fn not_understood(cause: serde_json::Error) -> Problem {
+    Problem::internal(format!("the agent's host answered what is not understood: {cause}"))
 }
 
 async fn collect(answer: Response<Incoming>) -> Result<Bytes, Problem> {

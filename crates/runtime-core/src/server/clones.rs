@@ -33,6 +33,10 @@ const MAX_STAND: usize = 16 * 1024;
 const BUNDLE_TIMEOUT: Duration = Duration::from_secs(240);
 /// Why a clone stays of whose end nothing is known.
 const UNSEEN: &str = "its agent ended while no server was there, so nobody has looked at it";
+/// How long the event of an agent's end waits for its clone.
+const END_TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest reason of a host that is passed on, in characters.
+const MAX_REASON: usize = 300;
 /// Attempts to remove a volume: what used it may be a moment in going.
 const REMOVALS: usize = 5;
 /// Between two of them.
@@ -209,9 +213,11 @@ impl RuntimeCore {
         let Some(HostState::Connected(host)) = host else {
             return Some("its agent's host was gone before it could be looked at".into());
         };
-        match host.workspace(&WorkspaceCall::WorthKeeping).await {
-            Ok(reason) => reason,
-            Err(problem) => Some(format!("it could not be looked at: {}", problem.detail)),
+        let looking = host.workspace::<Option<String>>(&WorkspaceCall::WorthKeeping);
+        match tokio::time::timeout(END_TIMEOUT, looking).await {
+            Ok(Ok(reason)) => reason.map(|reason| reason.chars().take(MAX_REASON).collect()),
+            Ok(Err(problem)) => Some(format!("it could not be looked at: {:.300}", problem.detail)),
+            Err(_) => Some("it could not be looked at in time".into()),
         }
     }
 

