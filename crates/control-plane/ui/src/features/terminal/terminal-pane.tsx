@@ -13,6 +13,9 @@ import { Search } from "./search";
 import { scrollByTouch } from "./touch";
 import "./terminal.css";
 
+/** What xterm.js answers a program that wants to know of the focus (mode 1004): that it has none here. */
+const FOCUS_LOST = "\x1b[O";
+
 interface Session {
   emulator: Emulator;
   connection: TerminalConnection;
@@ -58,6 +61,8 @@ export function TerminalPane({ agent, showRecording, isSmall }: { agent: Agent; 
       say: setNote,
     });
     terminal.onData((text) => {
+      // Looking from here takes the focus from nobody: Gemini CLI shows no cursor without it, and then nothing can be typed into it.
+      if (text === FOCUS_LOST) return;
       connection.type(ctrlHeld.current ? withControl(text) : text);
       if (ctrlHeld.current) setCtrl(false);
     });
