@@ -80,6 +80,31 @@ export async function until(what, look) {
   }
 }
 
+/** Counts the events of the server and remembers on which row of the list each click came, in `window.events` and `window.clicked`. */
+export async function watchClicks(page) {
+  await page.evaluate((path) => {
+    window.events = 0;
+    const socket = new WebSocket(`ws://${location.host}${path}`);
+    socket.onmessage = () => (window.events += 1);
+    window.clicked = [];
+    document.addEventListener("click", ({ target }) => window.clicked.push(target.closest(".agent-row")?.querySelector(".agent-name").textContent ?? null), true);
+  }, "/api/managed-agents/events");
+}
+
+/** How many events came since [`watchClicks`]. */
+export const eventsSeen = (page) => page.evaluate(() => window.events);
+
+/** Presses what is there as a person does, who holds the button for a while; gives the agent whose row it was, and nothing where there is none. */
+export async function pressRow(page, x, y, heldMs) {
+  await page.mouse.move(x, y);
+  const name = await page.evaluate(([x, y]) => document.elementFromPoint(x, y)?.closest(".agent-row")?.querySelector(".agent-name").textContent, [x, y]);
+  if (name === undefined) return undefined; // the head of a group
+  await page.mouse.down();
+  await new Promise((resolve) => setTimeout(resolve, heldMs));
+  await page.mouse.up();
+  return name;
+}
+
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
 /** Asks the other side to do something, and waits for it. */

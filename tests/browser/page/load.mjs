@@ -1,6 +1,6 @@
 // Three hundred agents and 20 events a second: no click is lost, and the page has time to spare.
 import assert from "node:assert/strict";
-import { DESK, api, inBrowser, open, until } from "./kit.mjs";
+import { DESK, api, eventsSeen, inBrowser, open, pressRow, until, watchClicks } from "./kit.mjs";
 
 const AGENTS = Number(process.env.PARALLAX_BROWSER_AGENTS ?? 300);
 const CLICKS = 200;
@@ -33,13 +33,7 @@ await inBrowser(async (browser) => {
 
   const page = await open(await browser(DESK), "/?by=status");
   await page.locator(".agent-row").nth(8).waitFor();
-  await page.evaluate((path) => {
-    window.events = 0;
-    const socket = new WebSocket(`ws://${location.host}${path}`);
-    socket.onmessage = () => (window.events += 1);
-    window.clicked = [];
-    document.addEventListener("click", ({ target }) => window.clicked.push(target.closest(".agent-row")?.querySelector(".agent-name").textContent ?? null), true);
-  }, "/api/managed-agents/events");
+  await watchClicks(page);
 
   let working = true;
   const work = ids.slice(-WORKING).map(async (id, index) => {
@@ -51,16 +45,16 @@ await inBrowser(async (browser) => {
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, (3000 * WORKING) / (EVENTS_A_SECOND * 1.15) - (Date.now() - began))));
     }
   });
-  await until("the agents to work", async () => (await page.evaluate(() => window.events)) > 20);
+  await until("the agents to work", async () => (await eventsSeen(page)) > 20);
 
   // How busy the page is while nobody touches it, and then while somebody clicks.
   const client = await page.context().newCDPSession(page);
   await client.send("Performance.enable", { timeDomain: "timeTicks" });
   const busy = async (during) => {
     const metric = async () => Object.fromEntries((await client.send("Performance.getMetrics")).metrics.map(({ name, value }) => [name, value]));
-    const [before, events, began] = [await metric(), await page.evaluate(() => window.events), Date.now()];
+    const [before, events, began] = [await metric(), await eventsSeen(page), Date.now()];
     await during();
-    const [after, more] = [await metric(), await page.evaluate(() => window.events)];
+    const [after, more] = [await metric(), await eventsSeen(page)];
     const seconds = after.Timestamp - before.Timestamp;
     return { share: (after.TaskDuration - before.TaskDuration) / seconds, rate: (1000 * (more - events)) / (Date.now() - began) };
   };
@@ -71,14 +65,8 @@ await inBrowser(async (browser) => {
   const clicking = await busy(async () => {
     await page.mouse.move(box.x + 60, box.y + 60);
     for (let click = 0; wanted.length < CLICKS; click++) {
-      const y = box.y + 40 + ((click * 41) % Math.floor(box.height - 60));
-      await page.mouse.move(box.x + 60, y);
-      const under = await page.evaluate(([x, y]) => document.elementFromPoint(x, y)?.closest(".agent-row")?.querySelector(".agent-name").textContent, [box.x + 60, y]);
-      if (under === undefined) continue; // the head of a group
-      await page.mouse.down();
-      await new Promise((resolve) => setTimeout(resolve, HELD_MS));
-      await page.mouse.up();
-      wanted.push(under);
+      const pressed = await pressRow(page, box.x + 60, box.y + 40 + ((click * 41) % Math.floor(box.height - 60)), HELD_MS);
+      if (pressed !== undefined) wanted.push(pressed);
     }
   });
   // The index of texts follows although something happens all the time.
