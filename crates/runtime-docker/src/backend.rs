@@ -19,7 +19,9 @@ use tokio::sync::mpsc;
 use crate::config::DockerConfig;
 use crate::context::Context;
 use crate::layout::workspace_volume;
-use crate::{discovery, engine, examine, host_files, launch, pauses, pool, removal, suspension, usage, volumes};
+use crate::{
+    discovery, engine, examine, host_files, launch, pauses, pool, removal, suspension, usage, volumes,
+};
 
 /// Events that wait for the server.
 const MAX_EVENTS: usize = 256;

@@ -208,6 +208,7 @@ impl KubernetesConfig {
                 repositories: parallax_runtime_core::Repositories::default(),
                 workspace_policy: parallax_runtime_core::WorkspacePolicy::default(),
                 environment: parallax_runtime_core::Environment::default(),
+                ports: parallax_runtime_core::PortSpace::MACHINE,
                 keep: parallax_runtime_core::Keep::default(),
                 log_limit: 0,
                 policy: Policy::default(),

@@ -82,7 +82,9 @@ impl From<WorkspaceError> for Problem {
             WorkspaceError::NoGit(_) => Self::new(Code::CliNotFound, said)
                 .with("program", "git")
                 .with("install", "install git 2.39 or newer on the runtime's machine"),
-            WorkspaceError::Unconfigured(_) => Self::new(Code::Unsupported, said).with("field", "pullRequest"),
+            WorkspaceError::Unconfigured(_) => {
+                Self::new(Code::Unsupported, said).with("field", "pullRequest")
+            }
             WorkspaceError::NoProgram { program, .. } => {
                 Self::new(Code::CliNotFound, said).with("program", program)
             }

@@ -8,7 +8,8 @@ use parallax_api::client::{Client, EventStream, EventsOptions, Retry};
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Event, SpawnRequest};
 use parallax_profile::{Profile, Profiles};
 use parallax_runtime_core::{
-    Environment, Keep, Policy, PortSpace, Repositories, RuntimeConfig, RuntimeServer, Workdirs, WorkspacePolicy,
+    Environment, Keep, Policy, PortSpace, Repositories, RuntimeConfig, RuntimeServer, Workdirs,
+    WorkspacePolicy,
 };
 use parallax_service::access::AccessConfig;
 use parallax_service::shutdown::Shutdown;
