@@ -7,7 +7,7 @@ use std::net::{IpAddr, UdpSocket};
 use parallax_api::{Code, SpawnRequest};
 use parallax_testkit::backend::{TestBackend, fake};
 use parallax_testkit::docker::{DockerBackend, docker, gateway};
-use parallax_testkit::programs;
+use parallax_testkit::{own_host, programs};
 use tokio::net::TcpListener;
 
 use super::containers::shell;
@@ -193,6 +193,17 @@ async fn the_machine_is_out_of_reach() {
     drop(metadata);
     backend.end_server().await;
     open.end_server().await;
+}
+
+/// The API of its own host is of no use to an agent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Docker engine: make test-docker"]
+async fn an_agents_own_host_is_out_of_reach() {
+    let backend = DockerBackend::start().await;
+    let agent = backend.user().spawn_ready(shell("inside")).await;
+    own_host::is_out_of_reach(&agent).await;
+    agent.stop().await;
+    backend.end_server().await;
 }
 
 /// The address by which this machine reaches others. Nothing is sent.

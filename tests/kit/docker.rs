@@ -27,7 +27,7 @@ pub const GIT_IMAGE: &str = "parallax-test-git";
 const SERVER_LABEL: &str = "io.parallax.server";
 
 /// The agents of tests, whose programs are in images.
-pub(crate) const PROFILES: [(&str, &str); 2] = [
+pub const PROFILES: [(&str, &str); 2] = [
     ("fake.toml", include_str!("../profiles/fake.toml")),
     ("shell.toml", include_str!("../../examples/profiles/shell.toml")),
 ];

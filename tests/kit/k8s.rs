@@ -169,6 +169,11 @@ impl Namespace {
 
     /// Evicts a pod, as a drained node does.
     pub async fn evict(&self, pod: &str) {
+        assert!(self.may_evict(pod).await, "{pod} can be evicted");
+    }
+
+    /// Tries to evict a pod; false when the cluster does not allow it.
+    pub async fn may_evict(&self, pod: &str) -> bool {
         let path = format!("/api/v1/namespaces/{}/pods/{pod}/eviction", self.name());
         let eviction = format!(
             "{{\"apiVersion\": \"policy/v1beta1\", \"kind\": \"Eviction\", \"metadata\": {{\"name\": \"{pod}\"}}}}"
@@ -176,8 +181,7 @@ impl Namespace {
         let file = tempfile::NamedTempFile::new().expect("a file can be made");
         fs::write(file.path(), eviction).expect("it can be written");
         let from = file.path().to_string_lossy().into_owned();
-        let evicted = kubectl(&["create", "--raw", &path, "-f", &from]).await;
-        assert!(evicted.is_some(), "{pod} can be evicted");
+        kubectl(&["create", "--raw", &path, "-f", &from]).await.is_some()
     }
 
     /// Everything that agents have left in it.

@@ -34,6 +34,7 @@ pub mod k8s;
 pub mod local;
 pub mod models;
 pub mod odd_messages;
+pub mod own_host;
 pub mod parallax;
 pub mod pattern_run;
 pub mod pictures;

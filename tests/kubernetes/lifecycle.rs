@@ -5,6 +5,7 @@ use std::time::Instant;
 use parallax_api::{Code, SpawnRequest};
 use parallax_testkit::backend::{TestBackend, fake};
 use parallax_testkit::k8s::{KubernetesBackend, Namespace, kubectl};
+use parallax_testkit::own_host;
 use parallax_testkit::wait::{PATIENCE, until};
 
 fn agent(name: &str, agent_type: &str, spec: &str) -> String {
@@ -39,17 +40,18 @@ async fn a_secret_may_come_later() {
     backend.end_server().await;
 }
 
-/// A namespace goes within a minute, whether its runtime still runs or not.
+/// A namespace with ten agents goes within a minute. Where no runtime is left that ends them, each takes its grace of half a minute and then
+/// the node's time: with three it is a minute as well.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a Kubernetes cluster: make test-k8s"]
 async fn a_namespace_goes_with_its_agents() {
-    for controller_runs in [true, false] {
+    for (controller_runs, agents) in [(true, 10), (false, 3)] {
         let backend = KubernetesBackend::start().await;
         let namespace = backend.namespace();
-        for index in 0..3 {
+        for index in 0..agents {
             namespace.apply(&agent(&format!("n{index}"), "fake", "")).await.expect("it is taken");
         }
-        for index in 0..3 {
+        for index in 0..agents {
             namespace.becomes(&format!("pa/n{index}"), "{.status.phase}", "Running").await;
         }
         if !controller_runs {
@@ -58,6 +60,10 @@ async fn a_namespace_goes_with_its_agents() {
         let began = Instant::now();
         let gone = kubectl(&["delete", "namespace", namespace.name(), "--timeout=60s"]).await;
         assert!(gone.is_some(), "after {:?}, controller runs: {controller_runs}", began.elapsed());
+        println!(
+            "a namespace with {agents} agents was gone after {:?}; its runtime ran: {controller_runs}",
+            began.elapsed()
+        );
         if controller_runs {
             backend.end_server().await;
         }
@@ -130,6 +136,74 @@ async fn claims_that_are_somebodys_are_refused() {
         namespace.kubectl(&["delete", "pa", "thief"]).await.expect("it can be deleted");
     }
     namespace.kubectl(&["delete", "pa", "--all"]).await.expect("they can be deleted");
+    backend.end_server().await;
+}
+
+/// The API of its own host is of no use to an agent.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a Kubernetes cluster: make test-k8s"]
+async fn an_agents_own_host_is_out_of_reach() {
+    let backend = KubernetesBackend::start().await;
+    let shell = SpawnRequest { r#type: "shell".into(), ..fake("inside", &[]) };
+    let agent = backend.user().spawn_ready(shell).await;
+    own_host::is_out_of_reach(&agent).await;
+    agent.stop().await;
+    backend.end_server().await;
+}
+
+/// A claim that the agent's user cannot write to: the init container's words are told, and what to do.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a Kubernetes cluster: make test-k8s"]
+async fn an_unwritable_claim_is_told() {
+    let backend = KubernetesBackend::start().await;
+    let namespace = backend.namespace();
+    // Directories of this cluster's claims belong to root.
+    claim(namespace, "roots", ", labels: {io.parallax.workdir: \"true\"}").await;
+    let request = SpawnRequest { workdir: Some("roots".into()), ..fake("writer", &[]) };
+    let problem = backend.user().spawn_refused(&request).await;
+    assert_eq!(problem.code, Code::SpawnFailed, "{problem:?}");
+    for words in ["creating /workspace/.parallax", "Permission denied", "fsGroup"] {
+        assert!(problem.detail.contains(words), "{words}: {problem:?}");
+    }
+    assert!(
+        problem.more["output"].as_str().is_some_and(|said| said.contains("Permission denied")),
+        "{problem:?}"
+    );
+    namespace
+        .apply(&agent("writer", "fake", ", workspace: {existingClaim: {name: roots}}"))
+        .await
+        .expect("the schema has nothing against it");
+    namespace.becomes("pa/writer", "{.status.phase} {.status.code}", "Failed SPAWN_FAILED").await;
+    let message = namespace.field("pa/writer", "{.status.message}").await;
+    assert!(message.contains("Permission denied"), "{message}");
+    namespace.kubectl(&["delete", "pa", "writer"]).await.expect("it can be deleted");
+    backend.end_server().await;
+}
+
+/// A pod whose agent works has a label, and a budget that selects it keeps the node that is drained waiting; an idle agent goes.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a Kubernetes cluster: make test-k8s"]
+async fn a_drain_waits_for_agents_that_work() {
+    let backend = KubernetesBackend::start().await;
+    let namespace = backend.namespace();
+    let budget = "{apiVersion: policy/v1beta1, kind: PodDisruptionBudget, metadata: {name: agents}, spec: {minAvailable: 1000000, \
+                  selector: {matchLabels: {app.kubernetes.io/component: agent, parallax.io/busy: \"true\"}}}}";
+    namespace.apply(budget).await.expect("a budget can be made");
+    let agent = backend.user().spawn_ready(fake("worker", &[])).await;
+    let pod = format!("pod/{}", agent.id);
+    let label = "{.metadata.labels.parallax\\.io/busy}";
+    assert_eq!(namespace.field(&pod, label).await, "");
+    agent.tell("do gate && say done").await;
+    namespace.becomes(&pod, label, "true").await;
+    // The disruption controller has counted it.
+    namespace.becomes("pdb/agents", "{.status.currentHealthy} {.status.disruptionsAllowed}", "1 0").await;
+    assert!(!namespace.may_evict(agent.id.as_str()).await, "it works");
+    agent.press(&["ctrl-g"]).await;
+    namespace.becomes(&pod, label, "").await;
+    until("the idle agent to be evicted", PATIENCE, async || {
+        if namespace.may_evict(agent.id.as_str()).await { Ok(()) } else { Err(()) }
+    })
+    .await;
     backend.end_server().await;
 }
 

@@ -11,4 +11,5 @@ mod policy;
 mod pool;
 mod replicas;
 mod resources;
+mod rollout;
 mod suspend;
