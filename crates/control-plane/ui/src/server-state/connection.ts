@@ -5,11 +5,13 @@ import { useSyncExternalStore } from "react";
 export type Connection = "connecting" | "live" | "lost";
 
 let state: Connection = "connecting";
+let since = new Date();
 const listeners = new Set<() => void>();
 
 export function setConnection(next: Connection): void {
   if (state === next) return;
   state = next;
+  since = new Date();
   for (const listener of listeners) listener();
 }
 
@@ -22,3 +24,9 @@ export function useConnection(): Connection {
     () => state,
   );
 }
+
+/** Since when it has been as it is. */
+export const connectionSince = (): Date => since;
+
+/** Whether what is shown may be old: nobody says any more what is. */
+export const useIsOld = (): boolean => useConnection() === "lost";

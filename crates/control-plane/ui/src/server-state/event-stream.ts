@@ -30,9 +30,10 @@ export async function followEvents(): Promise<never> {
       await new Promise<void>((ended) => {
         socket.onopen = () => {
           wait = FIRST_WAIT_MS;
-          setConnection("live");
-          // The stream stands, so nothing that happens after this list can be missed.
-          void refetchAll();
+          // The stream stands, so nothing that happens after this list can be missed. What is shown is old until it is there.
+          void refetchAll().then(() => {
+            if (socket.readyState === WebSocket.OPEN) setConnection("live");
+          });
         };
         socket.onmessage = ({ data }) => {
           const event = JSON.parse(data as string) as AgentEvent;

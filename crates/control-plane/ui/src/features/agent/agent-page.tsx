@@ -6,6 +6,7 @@ import { Suspense, lazy, useEffect } from "react";
 import { getAgent } from "../../api/agents";
 import type { Agent } from "../../api/types";
 import { putAgents, useAgent } from "../../server-state/agents";
+import { useIsOld } from "../../server-state/connection";
 import { useNarrow } from "../../ui/media";
 import { Empty, Loading } from "../../ui/states";
 import { Activity } from "../activity/activity";
@@ -113,14 +114,15 @@ function AgentView({ agent }: { agent: Agent }) {
 
 function AgentHeader({ agent }: { agent: Agent }) {
   const { error, exit } = agent;
+  const isOld = useIsOld();
   return (
     <>
       <header className="detail-head">
         <div className="detail-title">
           <div className="title-row">
             <h1>{agent.name}</h1>
-            <span role="status" className={`badge ${agent.stale ? "stale" : agent.status}`}>
-              {statusText(agent)}
+            <span role="status" className={`badge ${agent.stale || isOld ? "stale" : agent.status}`}>
+              {isOld ? `last known: ${statusText(agent)}` : statusText(agent)}
             </span>
           </div>
           <p className="subtitle">{[agent.type, agent.model, agent.role, agent.runtime, agent.workdir].filter(Boolean).join(" · ")}</p>

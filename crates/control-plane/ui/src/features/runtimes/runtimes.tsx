@@ -1,6 +1,7 @@
 // The runtimes: how they are, how full they are, what they can run.
 
 import type { Runtime } from "../../api/types";
+import { useIsOld } from "../../server-state/connection";
 import { useRuntimes } from "../../server-state/runtimes";
 import { Empty, Failed, Loading } from "../../ui/states";
 
@@ -19,12 +20,13 @@ export function Runtimes() {
 
 function Card({ runtime }: { runtime: Runtime }) {
   const { name, url, reason, healthy, agents, capacity, priority, types, workspaces } = runtime;
+  const isOld = useIsOld();
   return (
     <li className="card">
       <div className="card-head">
         <span className={`dot ${healthy ? "ready" : "error"}`} aria-hidden="true" />
         <strong>{name}</strong>
-        <span className="muted">{healthy ? "healthy" : "away"}</span>
+        <span className="muted">{`${isOld ? "last known: " : ""}${healthy ? "healthy" : "away"}`}</span>
       </div>
       <p className="muted mono">{url}</p>
       {reason && <p className="reason">{reason}</p>}

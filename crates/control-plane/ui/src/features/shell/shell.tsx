@@ -3,7 +3,7 @@
 import { Link, Outlet, useParams, useRouterState, useSearch } from "@tanstack/react-router";
 import { Suspense, lazy, useEffect, useState } from "react";
 import { useAgent } from "../../server-state/agents";
-import { useConnection } from "../../server-state/connection";
+import { connectionSince, useConnection } from "../../server-state/connection";
 import { useNarrow } from "../../ui/media";
 import { Toasts } from "../../ui/toasts";
 import { AgentList } from "../agents/agent-list";
@@ -47,7 +47,7 @@ export function Shell() {
     return () => window.removeEventListener("keydown", onKey);
   }, []);
   return (
-    <div className="app" data-pane={path === "/" ? "list" : "main"}>
+    <div className="app" data-pane={path === "/" ? "list" : "main"} data-connection={useConnection()}>
       <button type="button" className="skip" onClick={() => document.querySelector<HTMLElement>("#main")?.focus()}>
         Skip to the content
       </button>
@@ -91,13 +91,11 @@ export function Shell() {
   );
 }
 
-const CONNECTION = { connecting: "connecting …", live: "live", lost: "not connected: what is shown may be old" } as const;
-
 function ConnectionState() {
   const connection = useConnection();
   return (
     <span role="status" className={`connection ${connection}`}>
-      {CONNECTION[connection]}
+      {connection === "connecting" ? "connecting …" : connection === "live" ? "live" : `not connected since ${connectionSince().toLocaleTimeString()}: what is shown is from before`}
     </span>
   );
 }
