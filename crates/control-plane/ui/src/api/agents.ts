@@ -26,6 +26,8 @@ export const getMetrics = (id: string): Promise<Metrics> => call("GET", at(id, "
 export const stop = (id: string): Promise<Agent> => call("DELETE", at(id));
 export const interrupt = (id: string): Promise<Agent> => call("POST", at(id, "/interrupt"));
 export const restart = (id: string): Promise<Agent> => call("POST", at(id, "/restart"), {});
+export const suspend = (id: string): Promise<Agent> => call("POST", at(id, "/suspend"));
+export const resume = (id: string): Promise<Agent> => call("POST", at(id, "/resume"));
 export const answer = (id: string, request: AnswerRequest): Promise<Agent> => call("POST", at(id, "/answer"), request);
 export const send = (id: string, message: string, images: ImageInput[] = []): Promise<{ messageId: string }> =>
   call("POST", at(id, "/send"), { message, ...(images.length === 0 ? {} : { images }) });

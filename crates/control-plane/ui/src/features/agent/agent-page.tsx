@@ -131,8 +131,8 @@ function AgentHeader({ agent }: { agent: Agent }) {
       </header>
       {error && <p className="trouble failed">{`${error.code}: ${error.message}`}</p>}
       {exit && (
-        <p className={`trouble ${exit.reason === "stopped" ? "" : "failed"}`}>
-          {`Ended: ${exit.reason}`}
+        <p className={`trouble ${["stopped", "suspended"].includes(exit.reason) ? "" : "failed"}`}>
+          {exit.reason === "suspended" ? "Suspended: it is kept, and can be resumed" : `Ended: ${exit.reason}`}
           {exit.signal ? `, signal ${exit.signal}` : exit.code != null ? `, exit code ${exit.code}` : ""}
         </p>
       )}

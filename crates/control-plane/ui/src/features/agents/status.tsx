@@ -4,7 +4,13 @@ import type { Agent } from "../../api/types";
 import { wordsOf } from "../attention/kinds";
 
 /** The status in words, with what else a person should know at a glance. */
-export const statusText = (agent: Agent): string => (agent.stale ? `${agent.status}, runtime away` : agent.status);
+export const statusText = (agent: Agent): string => {
+  const word = isSuspended(agent) ? "suspended" : agent.status;
+  return agent.stale ? `${word}, runtime away` : word;
+};
+
+/** Whether it has ended to be resumed. */
+export const isSuspended = ({ status, exit }: Agent): boolean => status === "stopped" && exit?.reason === "suspended";
 
 export function StatusDot({ agent }: { agent: Agent }) {
   return <span className={`dot ${agent.stale ? "stale" : agent.status}`} aria-hidden="true" />;

@@ -7,6 +7,7 @@ import { useReply } from "./reply";
 
 /** Ids that mean the same with every CLI. */
 const LOOKS: Record<string, string> = { yes: "primary", always: "always", no: "refuse" };
+const DANGEROUS: Record<string, string> = { yes: "danger", always: "danger always" };
 
 export function AnswerForm({ agent, attention }: { agent: Agent; attention: Attention }) {
   const { sending, refusal, reply } = useReply(agent, attention);
@@ -18,7 +19,7 @@ export function AnswerForm({ agent, attention }: { agent: Agent; attention: Atte
         <Questionnaire questions={questions} disabled={sending} send={(answers) => void reply({ answers })} />
       ) : (
         <>
-          <Options options={attention.options ?? []} disabled={sending} choose={(option) => void reply({ option })} />
+          <Options options={attention.options ?? []} isDangerous={attention.danger != null} disabled={sending} choose={(option) => void reply({ option })} />
           <OwnWords
             label={attention.kind === "login" ? "Code" : "An answer of your own"}
             action={attention.kind === "login" ? "Send code" : "Answer"}
@@ -41,7 +42,8 @@ export function AnswerForm({ agent, attention }: { agent: Agent; attention: Atte
   );
 }
 
-function Options(props: { options: AttentionOption[]; disabled: boolean; choose: (id: string) => void }) {
+/** Where the CLI warns, nothing is recommended. */
+function Options(props: { options: AttentionOption[]; isDangerous: boolean; disabled: boolean; choose: (id: string) => void }) {
   if (props.options.length === 0) return null;
   return (
     <ul className="options">
@@ -49,7 +51,7 @@ function Options(props: { options: AttentionOption[]; disabled: boolean; choose:
         <li key={option.id}>
           <button
             type="button"
-            className={`option ${LOOKS[option.id] ?? ""}`}
+            className={`option ${(props.isDangerous ? DANGEROUS : LOOKS)[option.id] ?? ""}`}
             data-option={index + 1}
             disabled={props.disabled}
             onClick={() => props.choose(option.id)}

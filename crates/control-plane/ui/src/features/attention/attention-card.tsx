@@ -62,7 +62,7 @@ export function AttentionCard({ agent, attention, withAgent }: { agent: Agent; a
 }
 
 function AttentionBody({ attention }: { attention: Attention }) {
-  const { tool, plan, questions = [], loginUrl, text } = attention;
+  const { tool, plan, questions = [], loginUrl, text, danger } = attention;
   // Several questions say themselves what they ask.
   const isSaidBelow = questions.length > 1 || questions.some(({ multiple }) => multiple);
   const showsTool = tool && !plan && questions.length === 0;
@@ -73,6 +73,7 @@ function AttentionBody({ attention }: { attention: Attention }) {
   );
   return (
     <>
+      {danger && <p className="danger-note">{danger}</p>}
       {showsTool && <ToolInput tool={tool} />}
       {showsTool || plan ? (
         // The tool and the plan are what the agent reported; what its screen said of them is much the same.
