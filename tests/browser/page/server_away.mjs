@@ -48,7 +48,7 @@ await inBrowser(async (browser) => {
   assert.equal(await page.getByRole("heading", { name: "survivor" }).isVisible(), true, "what was known is still shown");
 
   // Wherever one goes, the head says that what is shown is old; no runtime is called healthy, and no status stands as if it were known.
-  for (const address of ["/", "/inbox", "/runs", "/activity", "/search", "/more", `/agents/${id}?view=details`]) {
+  for (const address of ["/", "/inbox", "/runs", "/usage", "/activity", "/search", "/more", `/agents/${id}?view=details`]) {
     await page.evaluate((hash) => (location.hash = hash), address);
     await page.locator(".connection.lost", { hasText: "not connected since" }).waitFor();
     assert.equal(await page.locator(".app").getAttribute("data-connection"), "lost", address);

@@ -13,6 +13,7 @@ import { TerminalsPage } from "./features/terminals/terminals-page";
 import { More } from "./features/shell/more";
 import { Overview } from "./features/shell/overview";
 import { Shell } from "./features/shell/shell";
+import { UsagePage } from "./features/usage/usage-page";
 import { Empty, Failed } from "./ui/states";
 
 /** How the list of agents is shown, wherever one is. */
@@ -57,6 +58,7 @@ const routes = [
     component: RunPage,
   }),
   createRoute({ getParentRoute: () => root, path: "/activity", component: () => <div className="page"><h1>Activity</h1><Activity /></div> }),
+  createRoute({ getParentRoute: () => root, path: "/usage", component: UsagePage }),
   createRoute({
     getParentRoute: () => root,
     path: "/search",

@@ -14,6 +14,7 @@ import { statusText } from "../agents/status";
 import { AttentionCard } from "../attention/attention-card";
 import { Changes } from "../changes/changes";
 import { Conversation } from "../conversation/conversation";
+import { AgentUsage } from "../usage/agent-usage";
 import { Actions } from "./actions";
 import { Facts } from "./facts";
 import { VIEWS, type View } from "./views";
@@ -23,7 +24,7 @@ const TerminalPane = lazy(async () => ({ default: (await import("../terminal/ter
 
 const Player = lazy(async () => ({ default: (await import("../recording/player")).Player }));
 
-const TITLES: Record<View, string> = { terminal: "Terminal", conversation: "Conversation", changes: "Changes", activity: "Activity", details: "Details" };
+const TITLES: Record<View, string> = { terminal: "Terminal", conversation: "Conversation", changes: "Changes", activity: "Activity", usage: "Usage", details: "Details" };
 
 export function AgentPage() {
   const { id } = useParams({ from: "/agents/$id" });
@@ -102,6 +103,9 @@ function AgentView({ agent }: { agent: Agent }) {
           )}
           <Tabs.Content value="activity" className="tab-panel">
             <Activity agentId={agent.id} />
+          </Tabs.Content>
+          <Tabs.Content value="usage" className="tab-panel">
+            <AgentUsage agent={agent} />
           </Tabs.Content>
           <Tabs.Content value="details" className="tab-panel">
             <Facts agent={agent} />

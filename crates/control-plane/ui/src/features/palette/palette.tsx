@@ -23,6 +23,7 @@ const PAGES = [
   ["/runs", "Patterns and runs"],
   ["/terminals", "Terminals"],
   ["/activity", "Activity"],
+  ["/usage", "Usage: tokens, cost, CPU, memory"],
   ["/search", "Search"],
   ["/more", "Settings, runtimes, devices"],
 ] as const;
@@ -72,7 +73,7 @@ function Pages({ then }: { then: Then }) {
   );
 }
 
-const VIEW_WORDS: Record<View, string> = { terminal: "its terminal", conversation: "its conversation", changes: "its changes", activity: "its activity", details: "its details" };
+const VIEW_WORDS: Record<View, string> = { terminal: "its terminal", conversation: "its conversation", changes: "its changes", activity: "its activity", usage: "what it uses", details: "its details" };
 
 /** What can be done with the agent that is looked at. Restart and stop ask first, where they stand. */
 function CurrentAgent({ then }: { then: Then }) {

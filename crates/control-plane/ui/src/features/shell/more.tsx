@@ -25,6 +25,9 @@ export function More() {
         <Link className="button" to="/activity">
           Activity
         </Link>
+        <Link className="button" to="/usage">
+          Usage
+        </Link>
         <Link className="button" to="/search">
           Search
         </Link>

@@ -62,6 +62,7 @@ export function Shell() {
           <Link to="/runs">Runs</Link>
           <Link to="/terminals">Terminals</Link>
           <Link to="/activity">Activity</Link>
+          <Link to="/usage">Usage</Link>
           <Link to="/search">Search</Link>
           <Link to="/more">Settings</Link>
         </nav>
