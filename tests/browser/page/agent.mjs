@@ -28,6 +28,9 @@ await inBrowser(async (browser) => {
   assert.notEqual(await reply.getByText("bad").getAttribute("href"), "javascript:alert(1)");
   assert.equal(await reply.getByText("web").getAttribute("rel"), "noopener noreferrer");
   await page.locator(".message.user", { hasText: "answered" }).waitFor();
+  await box.fill("code:\n\n```rust\nfn main() {}\n```");
+  await box.press("Enter");
+  await page.locator(".message.agent .hljs-keyword", { hasText: "fn" }).waitFor();
 
   // A message that waits is taken back, and is not typed.
   await box.fill("do gate");

@@ -5,10 +5,10 @@ import { type ComponentProps, Suspense, lazy, useRef, useState } from "react";
 import type { Components } from "react-markdown";
 
 const Renderer = lazy(async () => {
-  const [{ default: ReactMarkdown }, { default: gfm }] = await Promise.all([import("react-markdown"), import("remark-gfm")]);
+  const [{ default: ReactMarkdown }, { default: gfm }, { default: highlight }] = await Promise.all([import("react-markdown"), import("remark-gfm"), import("rehype-highlight")]);
   return {
     default: ({ text }: { text: string }) => (
-      <ReactMarkdown remarkPlugins={[gfm]} components={components}>
+      <ReactMarkdown remarkPlugins={[gfm]} rehypePlugins={[highlight]} components={components}>
         {text}
       </ReactMarkdown>
     ),
