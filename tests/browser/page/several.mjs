@@ -53,7 +53,9 @@ await inBrowser(async (browser) => {
   // Several terminals: each live, in the size that it has; one may be typed into.
   await page.goto(new URL("#/terminals", page.url()).href);
   await until("three terminals", async () => is(await page.locator(".terminal-cell .xterm").count(), 3));
-  await page.locator(".terminal-cell", { hasText: "beta" }).locator(".xterm-helper-textarea").focus();
+  const beta = page.locator(".terminal-cell", { hasText: "beta" });
+  await beta.locator(".terminal-note").waitFor({ state: "detached" });
+  await beta.locator(".xterm-helper-textarea").focus();
   await page.keyboard.type("typed into beta");
   await until("beta to have it", async () => ((await screenOf(two)).lines.some((line) => line.includes("typed into beta")) ? true : (await screenOf(two)).lines));
   assert.ok((await screenOf(one)).lines.every((line) => !line.includes("typed into beta")));
