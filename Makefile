@@ -154,7 +154,7 @@ bench-instructions: ## Count the instructions of some work, and hold them agains
 .PHONY: test-browser
 test-browser: ui debug $(BROWSER_STAMP) ## The page, and the example page, in headless Chromium
 	cd $(UI) && npm test
-	PARALLAX_BROWSER_MODULES="$(BROWSER)/node_modules" \
+	PATH="$(CLIS)/bin:$$PATH" PARALLAX_BROWSER_MODULES="$(BROWSER)/node_modules" \
 	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(browser) - test(docker)'
 
 .PHONY: test-terminal

@@ -5,6 +5,9 @@
 
 use parallax_api::client::ListFilter;
 use parallax_testkit::local::{Directory, write_fake_as};
+use parallax_testkit::models::Models;
+use parallax_testkit::models::scenario::Scenario;
+use parallax_testkit::real_cli::RealCli;
 use parallax_testkit::up::Up;
 use parallax_testkit::wait::{PATIENCE, within};
 
@@ -15,15 +18,15 @@ const TOKENS: [&str; 2] = ["PARALLAX_API_TOKEN", "PARALLAX_TOKEN_FILE"];
 
 /// Plays the script with a server of its own, and leaves no agent.
 async fn play(name: &str, env: &[(&str, String)]) {
-    play_in(&Directory::new(), name, env).await;
+    play_in(&Directory::new(), name, &[], env).await;
 }
 
-/// The same in a directory that is prepared.
-async fn play_in(directory: &Directory, name: &str, env: &[(&str, String)]) {
+/// The same in this directory, and with more arguments for the script.
+async fn play_in(directory: &Directory, name: &str, more: &[&str], env: &[(&str, String)]) {
     let mut up = Up::start(directory, env).await;
     let url = up.server.url();
     let server = &mut up.server;
-    let args = [url.as_str()];
+    let args = [&[url.as_str()], more].concat();
     let script = script::run(name, &args, async |line| match line {
         "kill" => server.kill().await,
         "start" => server.start(&[]).await,
@@ -70,6 +73,10 @@ pages! {
     a_recording: "recording.mjs";
     /// Search, commands, several agents and several terminals at once, files for an agent.
     finds_and_does_several: "several.mjs";
+    /// What agents use: charts and figures where it is known, and no zero where it is not.
+    what_is_used: "usage.mjs";
+    /// What a first visit loads and how long it keeps the page at work, against budgets.
+    a_first_visit_is_light: "budget.mjs";
     /// A pattern is added, run, and approved.
     a_run_of_a_pattern: "runs.mjs";
     /// No finding of axe on any view, light and dark, desk and phone.
@@ -86,7 +93,7 @@ async fn images_with_a_message() {
     let (before, images) = profile.split_once("[submit.images]").expect("the fake agent takes images");
     let (_, behind) = images.split_once("\n\n").expect("it is not the last");
     std::fs::write(&blind, format!("{before}{behind}")).expect("the directory can be written");
-    play_in(&directory, "page/images.mjs", &[]).await;
+    play_in(&directory, "page/images.mjs", &[], &[]).await;
 }
 
 /// A push service of this machine gets what it cannot read, and the browser with the keys can; answered, it is withdrawn.
@@ -119,4 +126,38 @@ async fn looks_with_a_token_that_may_look() {
 #[ignore = "needs a browser: make test-browser"]
 async fn signs_in_with_a_token() {
     play("page/sign_in.mjs", &[("PARALLAX_API_TOKEN", "let-me-in-to-this-server".to_owned())]).await;
+}
+
+/// Spawned by the form, told something, its permission given in the inbox. Skipped where the CLI is not installed.
+async fn drives(cli: RealCli) {
+    if !cli.is_installed() {
+        println!("SKIPPED: {} is not on PATH; `make clis` installs it", cli.name());
+        return;
+    }
+    let scenario = Scenario { replies: cli.reviews_and_makes(), ..Scenario::default() };
+    let models = Models::start(scenario).await.expect("the loopback interface has a free port");
+    let directory = Directory::new();
+    cli.prepare(directory.path(), &models);
+    play_in(&directory, "page/real_cli.mjs", &[cli.name()], &cli.env(&models)).await;
+}
+
+/// The real Claude Code by the page.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a browser: make test-browser"]
+async fn drives_claude() {
+    drives(RealCli::Claude).await;
+}
+
+/// The real Codex CLI by the page.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a browser: make test-browser"]
+async fn drives_codex() {
+    drives(RealCli::Codex).await;
+}
+
+/// The real Gemini CLI by the page.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a browser: make test-browser"]
+async fn drives_gemini() {
+    drives(RealCli::Gemini).await;
 }

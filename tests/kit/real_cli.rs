@@ -193,10 +193,18 @@ impl RealCli {
         ]
     }
 
-    fn must_be_installed(self) {
+    /// Whether its program is on the `PATH`.
+    pub fn is_installed(self) -> bool {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let found = std::env::split_paths(&path).any(|dir| dir.join(self.name()).exists());
-        assert!(found, "{} is not on PATH: `make clis` installs it, `make test-clis` runs this", self.name());
+        std::env::split_paths(&path).any(|dir| dir.join(self.name()).exists())
+    }
+
+    fn must_be_installed(self) {
+        assert!(
+            self.is_installed(),
+            "{} is not on PATH: `make clis` installs it, `make test-clis` runs this",
+            self.name()
+        );
     }
 }
 

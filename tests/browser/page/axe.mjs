@@ -7,7 +7,7 @@ const { source } = require("axe-core");
 await inBrowser(async (browser) => {
   const [asker, writer, ended] = [await spawnFake("asker", { role: "reviewer" }), await spawnFake("writer"), await spawnFake("ended")];
   await tell(asker, "do ask rm -rf build");
-  await tell(writer, "| a | b |\n|---|---|\n| `c` | d |\n\n> quoted\n\n```\ncode\n```");
+  await tell(writer, "| a | b |\n|---|---|\n| `c` | d |\n\n> quoted\n\n```\ncode\n```\n\n```rust\n// one\nfn main() -> Option<u8> { let x = \"two\"; Some(3) }\n```\n\n```diff\n-old\n+new\n```");
   await api("DELETE", `/managed-agents/${ended}`);
   await until("a question", async () => is((await agent(asker)).attention !== undefined, true));
   const pattern = `name: one-step
@@ -31,12 +31,14 @@ workflow:
     conversation: `/agents/${writer}`,
     terminal: `/agents/${writer}?view=terminal`,
     activity: `/agents/${writer}?view=activity`,
+    "its usage": `/agents/${writer}?view=usage`,
     details: `/agents/${writer}?view=details`,
     "has ended": `/agents/${ended}`,
     nowhere: "/agents/none",
     runs: "/runs",
     "a run": `/runs/${run}`,
     "all activity": "/activity",
+    usage: "/usage",
     more: "/more",
     search: "/search?s=quoted",
     terminals: "/terminals",
@@ -62,6 +64,8 @@ workflow:
         await page.waitForLoadState("networkidle").catch(() => undefined);
         await until("all to be loaded", async () => is(await page.locator("main .empty", { hasText: "Loading" }).count(), 0));
         if (view === "terminal") await page.locator(".xterm").waitFor();
+        if (view.endsWith("usage")) await page.locator(".usage-parts canvas").nth(1).waitFor();
+        if (view === "conversation" && screen === "desk") await page.locator(".hljs-keyword").first().waitFor();
         await look(view);
       }
       if (screen === "desk") {

@@ -1,6 +1,8 @@
 // A server with a token.
 import assert from "node:assert/strict";
-import { DESK, inBrowser, open } from "./kit.mjs";
+import { DESK, inBrowser, open, require } from "./kit.mjs";
+
+const { source } = require("axe-core");
 
 const TOKEN = "let-me-in-to-this-server";
 
@@ -11,6 +13,12 @@ await inBrowser(async (browser) => {
   await dialog.getByLabel("Token").fill("wrong");
   await dialog.getByRole("button", { name: "Continue" }).click();
   await dialog.getByText("The server does not know this token.").waitFor();
+  await page.evaluate(source);
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme });
+    const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
+    assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes[0].html]), [], colorScheme);
+  }
   await page.keyboard.press("Escape");
   await dialog.getByLabel("Token").fill(TOKEN);
   await dialog.getByRole("button", { name: "Continue" }).click();
