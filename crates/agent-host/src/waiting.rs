@@ -155,6 +155,7 @@ mod tests {
             env: Default::default(),
             workdir: "/workspace".into(),
             mount: None,
+            checkout: None,
             terminal: Default::default(),
             idle_timeout_seconds: None,
             max_lifetime_seconds: None,
