@@ -171,6 +171,7 @@ async fn the_description_names_every_route() {
         "get /api/managed-agents",
         "get /api/managed-agents/events",
         "get /api/runtimes",
+        "post /api/runtimes/{name}/checks",
         "get /api/workspaces",
         "post /api/workspaces/gc",
         "get /api/presets",
@@ -192,7 +193,7 @@ async fn the_description_names_every_route() {
         ["", "/messages", "/messages/{message_id}", "/logs", "/screen", "/status", "/metrics", "/terminal"];
     expected.extend(reads.map(|rest| format!("get {agent}{rest}")));
     expected.extend(
-        ["/changes", "/diff", "/conflicts", "/files", "/files/{path}"]
+        ["/changes", "/diff", "/conflicts", "/files", "/files/{path}", "/ports"]
             .map(|rest| format!("get {agent}{rest}")),
     );
     let writes = [
@@ -205,6 +206,7 @@ async fn the_description_names_every_route() {
         "/resume",
         "/commit",
         "/push",
+        "/pull-request",
         "/merge",
         "/files",
         "/files/{path}",
