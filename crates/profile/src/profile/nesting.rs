@@ -4,21 +4,22 @@
 /// No profile nests deeper.
 pub(super) const MAX_DEPTH: usize = 32;
 
-/// The deepest nesting of `{` and `[` outside of strings and comments.
+/// The deepest nesting of `{` and `[` outside of strings and comments. A bracket of the other kind closes nothing: the parser stays
+/// where it is.
 pub(super) fn depth(text: &str) -> usize {
     let bytes = text.as_bytes();
-    let (mut at, mut depth, mut deepest) = (0, 0usize, 0);
+    let (mut at, mut open, mut deepest) = (0, Vec::new(), 0);
     while let Some(byte) = bytes.get(at) {
         at += match byte {
             b'#' => line_length(&bytes[at..]),
             b'"' | b'\'' => string_length(&bytes[at..]),
             b'{' | b'[' => {
-                depth += 1;
-                deepest = deepest.max(depth);
+                open.push(*byte);
+                deepest = deepest.max(open.len());
                 1
             }
             b'}' | b']' => {
-                depth = depth.saturating_sub(1);
+                open.pop_if(|opened| *opened == if *byte == b'}' { b'{' } else { b'[' });
                 1
             }
             _ => 1,
@@ -64,6 +65,7 @@ mod tests {
             ("# {{{{\na = 1", 0),
             ("a = '{{\nb = {c = {d = 1}}", 2),
             ("a = \"\"\"{{\\\"\"\"\"{", 1),
+            ("a = {b]\nc = {d]", 2),
         ] {
             assert_eq!(depth(text), expected, "{text}");
         }
@@ -71,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_profile_of_nothing_but_brackets_is_refused() {
-        for bracket in ["{", "[", "a={", "a=[", "{a=", "'{"] {
+        for bracket in ["{", "[", "a={", "a=[", "{a=", "'{", "a={b]\n"] {
             let text = format!("x = {}", bracket.repeat(200_000));
             assert!(Profile::parse(&text).is_err(), "{bracket}");
         }
