@@ -27,7 +27,7 @@ pub(super) async fn list(State(app): State<App>, Id(id): Id) -> Result<Json<Agen
     get, path = "/api/agents/{id}/ports/{port}/tunnel", tag = "ports", operation_id = "open_tunnel",
     params(
         ("id" = String, Path, description = "The agent's id"),
-        ("port" = u16, Path),
+        ("port" = u16, Path, minimum = 1, maximum = 65535),
         ("upgrade" = String, Header, description = "`parallax-tunnel`"),
     ),
     responses(
