@@ -36,7 +36,13 @@ async fn one(subject: &Subject, agents: usize, report: &mut Report) -> anyhow::R
     let before = process::private_mb(server);
     report.add("servers, idle, MB (private)", subject, before);
     while shells.len() < agents {
-        shells.push(subject.shell().await?);
+        match subject.shell().await {
+            Ok(shell) => shells.push(shell),
+            Err(error) => {
+                eprintln!("{}: no more than {} agents: {error:#}", subject.name(), shells.len());
+                break;
+            }
+        }
     }
     tokio::time::sleep(SETTLE).await;
     let mut all: Vec<u32> = shells.iter().flat_map(|shell| subject.processes(shell)).collect();
@@ -47,11 +53,11 @@ async fn one(subject: &Subject, agents: usize, report: &mut Report) -> anyhow::R
     report.add("each idle agent, private MB, host included", subject, each);
     let (cpu, switches) = (process::cpu_seconds(&all), process::context_switches(&all));
     tokio::time::sleep(WATCH).await;
-    let seconds = WATCH.as_secs_f64();
-    let cpu = (process::cpu_seconds(&all) - cpu) * 1000.0 / seconds;
-    report.add(&format!("CPU of {agents} idle agents, ms/s"), subject, cpu);
-    let switches = (process::context_switches(&all) - switches) as f64 / seconds;
-    report.add(&format!("context switches of {agents} idle agents, 1/s"), subject, switches);
+    let share = WATCH.as_secs_f64() * shells.len() as f64;
+    let cpu = (process::cpu_seconds(&all) - cpu) * 1000.0 / share;
+    report.add("CPU of each idle agent, ms/s", subject, cpu);
+    let switches = (process::context_switches(&all) - switches) as f64 / share;
+    report.add("context switches of each idle agent, 1/s", subject, switches);
     let quiet = memory(&all);
     for shell in shells.iter().take(PRINTING) {
         Viewer::connect(&shell.place).await?.command("seq -f '%099.0f' 1 3000").await?;
