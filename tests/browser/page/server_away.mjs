@@ -70,7 +70,8 @@ await inBrowser(async (browser) => {
 
   // All of what was printed, once each and in order.
   await other.locator(".connection.live").waitFor();
-  await until("the last beat", async () => ((await copy()).includes("last beat") ? true : shown()));
+  // On a line of its own: the message, which names it too, is shown from the first.
+  await until("the last beat", async () => (/^\s*\W?\s*last beat\s*$/m.test(await copy()) ? true : shown()));
   const beats = [...(await shown()).matchAll(/^\s*\W?\s*beat (\d+)\s*$/gm)].map(([, beat]) => Number(beat));
   assert.deepEqual(beats, Array.from({ length: BEATS }, (_, beat) => beat));
   await until("no flicker", async () => is((await other.evaluate(() => window.flickers)).join(), ""));
