@@ -431,6 +431,10 @@ pub(super) async fn accepted(answer: Response<Incoming>) -> Result<Response<Inco
         return Ok(answer);
     }
     let status = answer.status();
+    if status == StatusCode::UNAUTHORIZED {
+        // The address of a container that has ended is soon another's. The caller's own token is not in question.
+        return Err(away("another agent's host is at its address now"));
+    }
     let body = collect(answer).await?;
     Err(serde_json::from_slice(&body)
         .unwrap_or_else(|_| Problem::internal(format!("the agent's host answered {status}"))))
