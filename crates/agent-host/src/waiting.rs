@@ -145,26 +145,9 @@ mod tests {
     fn launch(token: Option<&str>) -> String {
         let profile = Profiles::builtin().get("claude").expect("it is built in").as_ref().clone();
         let name = "its own";
-        let launch = Launch {
-            agent: Agent::new(AgentId::generate(), name, "claude", "kubernetes", Time::now()),
-            profile,
-            args: Vec::new(),
-            approvals: Default::default(),
-            prompt: None,
-            setup: None,
-            env: Default::default(),
-            workdir: "/workspace".into(),
-            mount: None,
-            checkout: None,
-            terminal: Default::default(),
-            idle_timeout_seconds: None,
-            max_lifetime_seconds: None,
-            stall_seconds: None,
-            image: None,
-            resources: Default::default(),
-            log_limit: 0,
-            token: token.map(Into::into),
-        };
+        let agent = Agent::new(AgentId::generate(), name, "claude", "kubernetes", Time::now());
+        let token = token.map(Into::into);
+        let launch = Launch { token, ..Launch::new(agent, profile, "/workspace".into()) };
         serde_json::to_string(&launch).unwrap()
     }
 

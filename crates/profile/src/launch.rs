@@ -59,6 +59,32 @@ pub struct Launch {
     pub token: Option<EnvValue>,
 }
 
+impl Launch {
+    /// An agent that works in this directory, with nothing that was not asked for.
+    pub fn new(agent: Agent, profile: Profile, workdir: PathBuf) -> Self {
+        Self {
+            agent,
+            profile,
+            args: Vec::new(),
+            approvals: Approvals::default(),
+            prompt: None,
+            setup: None,
+            env: BTreeMap::new(),
+            workdir,
+            mount: None,
+            checkout: None,
+            terminal: TerminalSize::default(),
+            idle_timeout_seconds: None,
+            max_lifetime_seconds: None,
+            stall_seconds: None,
+            image: None,
+            resources: Resources::default(),
+            log_limit: DEFAULT_LOG_LIMIT,
+            token: None,
+        }
+    }
+}
+
 /// The clone that an agent works in where it has a file system of its own: `root/id`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

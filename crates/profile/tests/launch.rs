@@ -2,32 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use parallax_api::agent::{EnvValue, Resources};
-use parallax_api::{Agent, AgentId, Approvals, Code, TerminalSize, Time};
+use parallax_api::agent::EnvValue;
+use parallax_api::{Agent, AgentId, Approvals, Code, Time};
 use parallax_profile::{Command, Conversation, Launch, Profile, ProfileError, Profiles, TemplateContext};
 use serde_json::Value;
 
 fn launch(profile: &Profile, approvals: Approvals, env: &[(&str, &str)]) -> Launch {
     let agent = Agent::new(AgentId::generate(), "a", profile.name.clone(), "local", Time::now());
     Launch {
-        agent,
-        profile: profile.clone(),
         args: vec!["--mine".into()],
         approvals,
-        prompt: None,
-        setup: None,
         env: env.iter().map(|(name, value)| ((*name).to_owned(), EnvValue::from(*value))).collect(),
-        workdir: "/srv/a project".into(),
-        mount: None,
-        checkout: None,
-        terminal: TerminalSize::default(),
-        idle_timeout_seconds: None,
-        max_lifetime_seconds: None,
-        stall_seconds: None,
-        image: None,
-        resources: Resources::default(),
-        log_limit: parallax_profile::launch::DEFAULT_LOG_LIMIT,
-        token: None,
+        ..Launch::new(agent, profile.clone(), "/srv/a project".into())
     }
 }
 

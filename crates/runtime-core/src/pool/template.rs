@@ -41,27 +41,10 @@ fn template(config: &RuntimeConfig, spec: &PoolSpec, workdir: &Path) -> anyhow::
     };
     config.policy.admit(&mut request).map_err(|problem| anyhow!(problem.detail))?;
     let now = Time::now();
-    Ok(Launch {
-        agent: Agent {
-            class: request.class,
-            ..Agent::new(AgentId::generate(), request.name, request.r#type, config.name.clone(), now)
-        },
-        profile: profile.as_ref().clone(),
-        args: Vec::new(),
-        approvals: Default::default(),
-        prompt: None,
-        setup: None,
-        env: Default::default(),
-        workdir: workdir.to_owned(),
-        mount: None,
-        checkout: None,
-        terminal: Default::default(),
-        idle_timeout_seconds: None,
-        max_lifetime_seconds: None,
-        stall_seconds: None,
-        image: None,
-        resources: request.resources.unwrap_or_default(),
-        log_limit: 0,
-        token: None,
-    })
+    let agent = Agent {
+        class: request.class,
+        ..Agent::new(AgentId::generate(), request.name, request.r#type, config.name.clone(), now)
+    };
+    let resources = request.resources.unwrap_or_default();
+    Ok(Launch { resources, ..Launch::new(agent, profile.as_ref().clone(), workdir.to_owned()) })
 }

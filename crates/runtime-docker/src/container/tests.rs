@@ -1,7 +1,7 @@
 //! Launches and the containers they become.
 
 use parallax_api::agent::{CpuQuantity, Resources};
-use parallax_api::{Agent, Approvals, Code, TerminalSize, Time};
+use parallax_api::{Agent, Code, Time};
 use parallax_profile::{Mount, Profiles};
 use serde_json::{Value, json};
 
@@ -15,25 +15,12 @@ pub(crate) fn launch(id: &AgentId) -> Launch {
             .into(),
         ..Agent::new(id.clone(), "one", "claude", "docker", now)
     };
+    let profile = Profiles::builtin().get("claude").expect("it is built in").as_ref().clone();
     Launch {
-        agent,
-        profile: Profiles::builtin().get("claude").expect("it is built in").as_ref().clone(),
-        args: Vec::new(),
-        approvals: Approvals::Ask,
-        prompt: None,
-        setup: None,
         env: [("ANTHROPIC_API_KEY".to_owned(), "secret".into())].into(),
-        workdir: WORKDIR.into(),
-        mount: None,
-        checkout: None,
-        terminal: TerminalSize::default(),
-        idle_timeout_seconds: None,
-        max_lifetime_seconds: None,
-        stall_seconds: None,
-        image: None,
-        resources: Resources::default(),
         log_limit: 1,
         token: Some("token".into()),
+        ..Launch::new(agent, profile, WORKDIR.into())
     }
 }
 

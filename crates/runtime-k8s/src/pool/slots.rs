@@ -179,27 +179,7 @@ mod tests {
     fn slot(config: &PodConfig) -> Slot {
         let profile = Profiles::builtin().get("claude").expect("it is built in").as_ref().clone();
         let agent = Agent::new(AgentId::generate(), "pool", "claude", "kubernetes", Time::now());
-        let template = Launch {
-            agent,
-            profile,
-            args: Vec::new(),
-            approvals: Default::default(),
-            prompt: None,
-            setup: None,
-            env: Default::default(),
-            workdir: "/workspace".into(),
-            mount: None,
-            checkout: None,
-            terminal: Default::default(),
-            idle_timeout_seconds: None,
-            max_lifetime_seconds: None,
-            stall_seconds: None,
-            image: None,
-            resources: Default::default(),
-            log_limit: 0,
-            token: None,
-        };
-        Slot::new(template, 1, config)
+        Slot::new(Launch::new(agent, profile, "/workspace".into()), 1, config)
     }
 
     #[test]
