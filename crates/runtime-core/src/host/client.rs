@@ -1,36 +1,32 @@
 //! HTTP to one host: one connection a request, so that a host that goes takes nothing else with it.
 
+mod ports;
+mod workspace;
+
 use std::fmt::Display;
-use std::path::Path;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{
-    ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, RANGE, UPGRADE,
-};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, RANGE};
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode, request};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::compat::{self, AnyVersion};
 use parallax_api::files::FileQuery;
-use parallax_api::host::{HostSend, HostStarted, WorkspaceCall};
+use parallax_api::host::{HostSend, HostStarted};
 use parallax_api::message::{
     AnswerRequest, MessageList, MessageProgress, MessageQuery, MessagesQuery, OnQuestion,
 };
 use parallax_api::observe::{LogsQuery, Metrics, StatusReport};
-use parallax_api::ports::{AgentPorts, TUNNEL};
 use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::{Agent, Code, Problem, SendRequest, SendResponse};
 use parallax_profile::Launch;
-use parallax_profile::launch::CHECKOUT_TIMEOUT;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio_util::io::ReaderStream;
 
 use super::address::HostAddress;
 use super::dial::Dial;
@@ -42,10 +38,6 @@ pub(super) const QUICK: Duration = Duration::from_secs(10);
 const TYPING: Duration = Duration::from_secs(30);
 /// How long a file may take to be opened or written.
 const FILE: Duration = Duration::from_secs(20);
-/// How long git may take in the clone of an agent.
-const GIT: Duration = Duration::from_secs(180);
-/// The longest answer of git that is read, in bytes: a diff, or a list of changes.
-const MAX_GIT_ANSWER: usize = 32 * 1024 * 1024;
 /// How long a restart may take: the old process is asked, then killed, and the new one must start.
 const RESTART: Duration = Duration::from_secs(60);
 /// How long a host that was asked to go may take beyond the grace.
@@ -182,65 +174,6 @@ impl HostClient {
             false => problem,
         };
         Ok(accepted(answer).await.map_err(older)?.map(Body::new))
-    }
-
-    /// The agent's ports, and who listens.
-    pub async fn ports(&self) -> Result<AgentPorts, Problem> {
-        let call = async { read(knows_ports(self.call(Method::GET, "/ports", None, QUICK).await?)?).await };
-        within(QUICK, call).await
-    }
-
-    /// A stream of bytes to a port of the agent.
-    pub async fn tunnel(&self, port: u16) -> Result<Upgraded, Problem> {
-        let request = Request::builder()
-            .uri(format!("/ports/{port}/tunnel"))
-            .header(CONNECTION, "upgrade")
-            .header(UPGRADE, TUNNEL);
-        let open = async {
-            let answer = accepted(knows_ports(self.exchange(request, Bytes::new(), QUICK).await?)?).await?;
-            if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-                return Err(Problem::internal(format!(
-                    "the agent's host answered {} to a tunnel",
-                    answer.status()
-                )));
-            }
-            hyper::upgrade::on(answer).await.map_err(away)
-        };
-        within(QUICK, open).await
-    }
-
-    /// Hands over the repository of an agent that is being started: an archive, in this file. Returns when its files are checked
-    /// out.
-    pub async fn check_out(&self, archive: &Path) -> Result<(), Problem> {
-        let file = tokio::fs::File::open(archive).await.map_err(Problem::internal)?;
-        let length = file.metadata().await.map_err(Problem::internal)?.len();
-        let request = Request::builder().method(Method::PUT).uri("/workspace").header(CONTENT_LENGTH, length);
-        let body = Body::from_stream(ReaderStream::with_capacity(file, 64 * 1024));
-        accepted(self.exchange_body(request, body, CHECKOUT_TIMEOUT).await?).await.map(drop)
-    }
-
-    /// Does something in the clone of the agent.
-    pub async fn workspace<T: DeserializeOwned>(&self, call: &WorkspaceCall) -> Result<T, Problem> {
-        let said = self.workspace_bytes(call).await?;
-        serde_json::from_slice(&said).map_err(not_understood)
-    }
-
-    /// The same, and the answer as it is.
-    pub async fn workspace_bytes(&self, call: &WorkspaceCall) -> Result<Vec<u8>, Problem> {
-        let body = serde_json::to_vec(call).map_err(Problem::internal)?;
-        let call = async {
-            let answer = self.call(Method::POST, "/workspace", Some(body), GIT).await?;
-            let said = Limited::new(accepted(answer).await?.into_body(), MAX_GIT_ANSWER).collect().await;
-            Ok(said.map_err(away)?.to_bytes())
-        };
-        within(GIT, call).await.map(Vec::from)
-    }
-
-    /// How the clone of the agent stands, and a bundle of what is new in it.
-    pub async fn export_workspace(&self, whole: bool) -> Result<HostAnswer, Problem> {
-        let body = serde_json::to_vec(&WorkspaceCall::Export { whole }).map_err(Problem::internal)?;
-        let answer = self.call(Method::POST, "/workspace", Some(body), GIT).await?;
-        Ok(accepted(answer).await?.map(Body::new))
     }
 
     /// Presses keys.
@@ -445,15 +378,6 @@ fn known(answer: Response<Incoming>) -> Result<Response<Incoming>, Problem> {
     if answer.status() == StatusCode::NOT_FOUND && !answer.headers().contains_key(CONTENT_TYPE) {
         let detail =
             "the agent was started by a version of Parallax that could not suspend agents; stop it instead";
-        return Err(Problem::new(Code::Unsupported, detail));
-    }
-    Ok(answer)
-}
-
-/// The same for one that knows nothing of ports.
-fn knows_ports(answer: Response<Incoming>) -> Result<Response<Incoming>, Problem> {
-    if answer.status() == StatusCode::NOT_FOUND && !answer.headers().contains_key(CONTENT_TYPE) {
-        let detail = "the agent was started by a version of Parallax that did not have ports";
         return Err(Problem::new(Code::Unsupported, detail));
     }
     Ok(answer)
