@@ -2,6 +2,7 @@
 
 mod limit;
 mod parallax;
+mod peer;
 mod sandbox_agent;
 mod ttyd;
 

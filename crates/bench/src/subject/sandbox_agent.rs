@@ -1,22 +1,17 @@
 //! sandbox-agent, a server that runs processes of a sandbox: npm's `@sandbox-agent/cli`.
 
 use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::process::{Child, Command};
+use tokio::net::TcpStream;
+use tokio::process::Child;
 
-use super::Shell;
+use super::{Shell, peer};
 use crate::process;
 use crate::viewer::{Frames, Place};
-
-/// How often it is asked whether it listens, 20 ms apart.
-const TRIES: usize = 500;
 
 /// The running server.
 pub(crate) struct SandboxAgent {
@@ -36,25 +31,11 @@ impl Drop for SandboxAgent {
 
 impl SandboxAgent {
     pub(super) async fn start(program: &Path, home: &Path) -> anyhow::Result<Self> {
-        // Free now, and most likely still in a moment: it cannot be told to choose one.
-        let port = TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port();
-        let child = Command::new(program)
-            .args(["server", "--no-token", "--no-telemetry", "--port", &port.to_string()])
-            .env("HOME", home)
-            .current_dir(home)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| program.display().to_string())?;
-        let address = format!("127.0.0.1:{port}");
-        for _ in 0..TRIES {
-            if TcpStream::connect(&address).await.is_ok() {
-                return Ok(Self { child, address });
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        bail!("sandbox-agent does not listen");
+        let (child, address) = peer::start(program, home, |command, port| {
+            command.args(["server", "--no-token", "--no-telemetry", "--port", &port.to_string()]);
+        })
+        .await?;
+        Ok(Self { child, address })
     }
 
     /// The server itself: npm's program is one of Node, which starts it and waits.

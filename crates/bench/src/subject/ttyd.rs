@@ -1,18 +1,11 @@
 //! ttyd, which shares a command over the web: each viewer has a process of its own.
 
 use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
 
-use anyhow::{Context, bail};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
-use super::Shell;
+use super::{Shell, peer};
 use crate::viewer::{Frames, Place};
-
-/// How often it is asked whether it listens, 20 ms apart.
-const TRIES: usize = 500;
 
 /// The running server.
 pub(crate) struct Ttyd {
@@ -22,28 +15,15 @@ pub(crate) struct Ttyd {
 
 impl Ttyd {
     pub(super) async fn start(program: &Path, home: &Path) -> anyhow::Result<Self> {
-        // Free now, and most likely still in a moment: what it chooses itself it only logs.
-        let port = TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port();
-        let child = Command::new(program)
-            .args(["--interface", "127.0.0.1", "--port", &port.to_string(), "--writable"])
-            .args(["bash", "--norc", "--noprofile", "-i"])
-            .env("HOME", home)
-            .env("PS1", "$ ")
-            .env("HISTFILE", "/dev/null")
-            .current_dir(home)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| program.display().to_string())?;
-        let address = format!("127.0.0.1:{port}");
-        for _ in 0..TRIES {
-            if TcpStream::connect(&address).await.is_ok() {
-                return Ok(Self { child, address });
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        bail!("ttyd does not listen");
+        let (child, address) = peer::start(program, home, |command, port| {
+            command
+                .args(["--interface", "127.0.0.1", "--port", &port.to_string(), "--writable"])
+                .args(["bash", "--norc", "--noprofile", "-i"])
+                .env("PS1", "$ ")
+                .env("HISTFILE", "/dev/null");
+        })
+        .await?;
+        Ok(Self { child, address })
     }
 
     pub(super) fn pid(&self) -> u32 {
