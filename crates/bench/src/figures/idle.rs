@@ -32,9 +32,9 @@ async fn one(subject: &Subject, agents: usize, report: &mut Report) -> anyhow::R
     let mut shells = vec![subject.shell().await?];
     let server = subject.processes(&shells[0])[0];
     tokio::time::sleep(Duration::from_secs(1)).await;
-    report.add("servers, idle, MB (PSS)", subject, process::proportional_mb(server));
+    report.add("servers, idle after all of this, MB (PSS)", subject, process::proportional_mb(server));
     let before = process::private_mb(server);
-    report.add("servers, idle, MB (private)", subject, before);
+    report.add("servers, idle after all of this, MB (private)", subject, before);
     while shells.len() < agents {
         match subject.shell().await {
             Ok(shell) => shells.push(shell),
