@@ -60,7 +60,11 @@ impl Images {
         }
         let mut described = Vec::new();
         for ((image, bytes), number) in images.iter().zip(&decoded).zip(1..) {
-            self.write(message, number, image.media_type, bytes).map_err(unwritten)?;
+            if let Err(error) = self.write(message, number, image.media_type, bytes) {
+                // What was written of them is of no use, and the disk may be full.
+                self.remove(message);
+                return Err(unwritten(error));
+            }
             described.push(image.described(bytes.len(), number));
         }
         Ok(described)

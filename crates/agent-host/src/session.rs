@@ -21,6 +21,7 @@ mod setup;
 mod usage;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use parallax_api::agent::{RestartRequest, StopRequest};
@@ -59,6 +60,8 @@ pub struct Session {
     files: Files,
     /// None: the CLI takes none.
     images: Option<Images>,
+    /// Held from the writing of a message's images until it is accepted.
+    handing_in: Arc<tokio::sync::Mutex<()>>,
     epoch: String,
 }
 
@@ -87,6 +90,7 @@ impl Session {
             log: runner.log(),
             files,
             images: takes_images.then_some(images),
+            handing_in: Arc::default(),
             epoch: runner.agent_rx().borrow().id.to_string(),
         };
         let (started_tx, started_rx) = oneshot::channel();
@@ -160,14 +164,7 @@ impl Session {
         let on_question = message.request.on_question;
         let timeout_ms = message.request.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS);
         let given = std::mem::take(&mut message.request.images);
-        let images = self.keep_images(&id, given).await?;
-        let has_images = !images.is_empty();
-        if let Err(problem) = self.ask(|reply| Command::Send { message, images, reply }).await {
-            if let Some(images) = self.images.as_ref().filter(|_| has_images) {
-                images.remove(&id);
-            }
-            return Err(problem);
-        }
+        self.hand_in(message, given).await?;
         if !expect {
             return Ok(SendResponse { sent: true, message_id: id, response: None });
         }
@@ -188,6 +185,23 @@ impl Session {
             Ok(MessageOutcome::Failed(problem)) => Err(problem.with("messageId", id)),
             Err(_) => Err(self.no_answer_yet(&id, timeout_ms)),
         }
+    }
+
+    /// Has the message accepted, after its images are written.
+    async fn hand_in(&self, message: HostSend, given: Vec<ImageInput>) -> Result<(), Problem> {
+        // Until it is accepted, its images look like those of a message that has ended, and another's might take their room.
+        let one = if given.is_empty() { None } else { Some(self.handing_in.lock().await) };
+        let id = message.message_id.clone();
+        let images = self.keep_images(&id, given).await?;
+        let has_images = !images.is_empty();
+        let accepted = self.ask(|reply| Command::Send { message, images, reply }).await;
+        if accepted.is_err()
+            && let Some(images) = self.images.as_ref().filter(|_| has_images)
+        {
+            images.remove(&id);
+        }
+        drop(one);
+        accepted
     }
 
     /// Writes the images of a message that is not known yet, for its CLI to read.
