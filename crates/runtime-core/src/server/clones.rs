@@ -241,7 +241,7 @@ impl RuntimeCore {
     pub(super) async fn undo_clone(&self, workspaces: &Workspaces, id: &AgentId, keep: WorkspaceKeep) {
         let Ok(store) = workspaces.known(id.as_str()) else { return };
         let undone = match keep {
-            WorkspaceKeep::Never => self.remove_clone(workspaces, id).await,
+            // What becomes of it was decided.
             _ if store.record().ending.is_some() => Ok(()),
             _ => {
                 let reason = "the server went before its agent was known to run, so nobody has looked at it";
@@ -252,6 +252,7 @@ impl RuntimeCore {
         if let Err(problem) = undone {
             tracing::error!(agent.id = %id, %problem, "failed to remove the workspace of a failed spawn");
         }
+            WorkspaceKeep::Never => self.remove_clone(workspaces, id).await,
     }
 
     /// Why a clone is kept; nobody looks into one whose agent has ended.

@@ -43,6 +43,12 @@ impl RuntimeCore {
     /// Where the agent will work. Refuses what cannot be made here.
     pub(super) fn workspace_place(&self, id: &AgentId, asked: &WorkspaceRequest) -> Result<Workdir, Problem> {
         let workspaces = self.workspaces()?;
+        if workspaces.known(id.as_str()).is_ok() {
+            // Before anything that could be undone: the undoing would take it.
+            let detail = "an earlier attempt of this request left a workspace, which is kept (`parallax workspaces`); sent again, the \
+                          request makes another";
+            return Err(Problem::new(Code::Conflict, detail).with("workspace", id.as_str()));
+        }
         if let Some(root) = self.clone_root() {
             return self.clone_place(id, root, asked);
         }

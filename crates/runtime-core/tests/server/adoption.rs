@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use parallax_api::workspace::WorkspaceRequest;
-use parallax_api::{AgentStatus, EventData, SendRequest, SpawnRequest};
+use parallax_api::{AgentStatus, Code, EventData, SendRequest, SpawnRequest};
 use parallax_runtime_core::AgentBackend;
 
 use crate::server::{TestServer, eventually, next, shell};
@@ -107,14 +107,7 @@ async fn an_agent_without_a_record_is_adopted() {
 #[tokio::test]
 async fn the_checkout_of_an_unknown_agent_is_in_use_while_its_host_is_there() {
     let mut server = TestServer::new().await;
-    let repository = server.work_dir().join("repository");
-    std::fs::create_dir(&repository).unwrap();
-    let identity = ["-c", "user.name=T", "-c", "user.email=t@example.com"];
-    for args in [&["init", "--quiet"] as &[&str], &["commit", "--quiet", "--allow-empty", "-m", "first"]] {
-        let git =
-            std::process::Command::new("git").current_dir(&repository).args(identity).args(args).status();
-        assert!(git.unwrap().success());
-    }
+    let repository = repository(&server);
     let workspace = WorkspaceRequest { repo: repository.display().to_string(), ..Default::default() };
     let request = SpawnRequest { workspace: Some(workspace), ..shell("one") };
     let agent = server.client().spawn(&request).await.unwrap();
@@ -172,4 +165,42 @@ async fn a_spawn_that_a_server_died_in_is_undone_or_adopted() {
     assert_eq!(server.client().spawn_once("lives", &shell("lives")).await.unwrap().id, id("lives"));
     assert_eq!(server.client().spawn_once("died", &shell("died")).await.unwrap().id, id("died"));
     assert_eq!(server.backend.launches.lock().unwrap().len(), 3);
+}
+
+/// A server died in a spawn, and what is in its workspace by now is kept. The request, sent again, neither works there nor takes it away.
+#[tokio::test]
+async fn a_retry_does_not_take_away_the_workspace_that_was_kept() {
+    let mut server = TestServer::new().await;
+    let repository = repository(&server);
+    *server.backend.hangs.lock().unwrap() = true;
+    let workspace = WorkspaceRequest { repo: repository.display().to_string(), ..Default::default() };
+    let request = SpawnRequest { workspace: Some(workspace), ..shell("one") };
+    let (client, asked) = (server.client(), request.clone());
+    let spawn = tokio::spawn(async move { client.spawn_once("key", &asked).await });
+    eventually("the host runs", || server.backend.count() == 1).await;
+    let launch = server.backend.launches.lock().unwrap()[0].clone();
+    std::fs::write(launch.workdir.join("work"), "of an hour").unwrap();
+    server.backend.host(&launch.agent.id).die();
+    server.kill();
+    assert!(spawn.await.unwrap().is_err());
+    *server.backend.hangs.lock().unwrap() = false;
+    server.start().await;
+    let problem = server.client().spawn_once("key", &request).await.unwrap_err();
+    assert_eq!(problem.code, Code::Conflict, "{problem:?}");
+    let again = server.client().spawn_once("key", &request).await.unwrap();
+    assert_ne!(again.id, launch.agent.id);
+    assert_eq!(std::fs::read_to_string(launch.workdir.join("work")).unwrap(), "of an hour");
+}
+
+/// A git repository with one commit, where agents may work.
+fn repository(server: &TestServer) -> std::path::PathBuf {
+    let repository = server.work_dir().join("repository");
+    std::fs::create_dir(&repository).unwrap();
+    let identity = ["-c", "user.name=T", "-c", "user.email=t@example.com"];
+    for args in [&["init", "--quiet"] as &[&str], &["commit", "--quiet", "--allow-empty", "-m", "first"]] {
+        let git =
+            std::process::Command::new("git").current_dir(&repository).args(identity).args(args).status();
+        assert!(git.unwrap().success());
+    }
+    repository
 }
