@@ -232,8 +232,17 @@ impl RuntimeCore {
         if !goes {
             return;
         }
-        if let Err(problem) = self.remove_clone(workspaces, id).await {
-            tracing::warn!(agent.id = %id, %problem, "the volume of a workspace is left; `workspaces gc` removes it");
+        let Err(problem) = self.remove_clone(workspaces, id).await else { return };
+        tracing::warn!(agent.id = %id, %problem, "the volume of a workspace is left");
+        if problem.code != Code::RuntimeUnavailable {
+            // Something else works in it, and may leave there what nobody has looked at.
+            let reason = "something else used its volume when its agent had ended";
+            if let Err(error) =
+                workspaces.note_ending(id.as_str(), &Ending { kept: Some(reason.into()) }).await
+            {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(agent.id = %id, error, "what becomes of a workspace could not be noted");
+            }
         }
     }
 
@@ -243,6 +252,7 @@ impl RuntimeCore {
         let undone = match keep {
             // What becomes of it was decided.
             _ if store.record().ending.is_some() => Ok(()),
+            WorkspaceKeep::Never => self.remove_clone(workspaces, id).await,
             _ => {
                 let reason = "the server went before its agent was known to run, so nobody has looked at it";
                 let ending = Ending { kept: Some(reason.into()) };
@@ -252,7 +262,6 @@ impl RuntimeCore {
         if let Err(problem) = undone {
             tracing::error!(agent.id = %id, %problem, "failed to remove the workspace of a failed spawn");
         }
-            WorkspaceKeep::Never => self.remove_clone(workspaces, id).await,
     }
 
     /// Why a clone is kept; nobody looks into one whose agent has ended.
