@@ -59,15 +59,17 @@ async fn claim_from(
         }
         // Before the cluster knows: a launch that is dropped now removes the pod.
         context.launches.update(id, |state| state.pod = Some(name.clone()));
+        // It goes with that launch from here on, however this ends: nobody else may have it meanwhile.
+        taken.keep();
         let patch = Patch::Merge(adoption(&pod, resource, id, &context.pods.instance));
         match context.cluster.pods().patch(&name, &PatchParams::default(), &patch).await {
             Ok(pod) => {
-                taken.keep();
                 return Ok(Some(Claimed { pod, host }));
             }
             Err(error) if cluster::is_conflict(&error) || cluster::is_missing(&error) => {
                 tracing::debug!(pod = name, "a pod of the pool was changed meanwhile");
                 context.launches.update(id, |state| state.pod = None);
+                context.pool.give_back(&name);
             }
             Err(error) => return Err(cluster::problem("give the agent a pod of the pool", &error)),
         }

@@ -86,6 +86,11 @@ impl Pool {
         self.lock().insert(pod.to_owned()).then(|| Taken { pool: self, pod: pod.to_owned() })
     }
 
+    /// Gives back a pod that was kept.
+    pub(super) fn give_back(&self, pod: &str) {
+        self.lock().remove(pod);
+    }
+
     /// Forgets what is gone, so that the set does not grow.
     pub(super) fn forget_gone(&self, cache: &ClusterCache) {
         let there: HashSet<String> = cache.pool_pods(WAITING).iter().map(|pod| pod.name_any()).collect();
@@ -119,7 +124,7 @@ pub(super) struct Taken<'a> {
 }
 
 impl Taken<'_> {
-    /// It is not given back: the cluster will say that it does not wait any more.
+    /// It is not given back by itself any more: the cluster will say that it does not wait, or [`Pool::give_back`] does it.
     pub(super) fn keep(self) {
         std::mem::forget(self);
     }
@@ -127,7 +132,7 @@ impl Taken<'_> {
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        self.pool.lock().remove(&self.pod);
+        self.pool.give_back(&self.pod);
     }
 }
 
