@@ -19,6 +19,8 @@ use crate::workspaces::Workspaces;
 
 /// How long making or taking in a bundle may take.
 const BUNDLE_TIMEOUT: Duration = Duration::from_secs(120);
+/// The most memory that git takes at once for what an agent's host sent: objects other than files are held whole.
+const RECEIVE_MEMORY: &str = "256m";
 /// What a bundle calls the commit that it is made for.
 const SENT: &str = "refs/parallax/out";
 
@@ -116,7 +118,7 @@ impl Workspaces {
     ) -> Result<(), WorkspaceError> {
         let git = Git::open(&store.record().git_directory).await?.with_time_limit(BUNDLE_TIMEOUT);
         // Objects stay packed: unpacked they may be any size.
-        let git = git.with_setting("fetch.unpackLimit=1");
+        let git = git.with_setting("fetch.unpackLimit=1").with_variable("GIT_ALLOC_LIMIT", RECEIVE_MEMORY);
         if let Some(branch) = &stand.branch {
             git.check_branch_name(branch).await?;
         }
@@ -124,7 +126,8 @@ impl Workspaces {
         for commit in [&stand.head, tip] {
             check_commit(commit)?;
         }
-        if let Some(bundle) = bundle {
+        let is_known = git.commit_of(&received(tip)).await.is_ok_and(|known| known == *tip);
+        if let Some(bundle) = bundle.filter(|_| !is_known) {
             let mut args =
                 ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--"]
                     .map(std::ffi::OsString::from)

@@ -64,6 +64,8 @@ const PASSED_ON: &[&str] = &["PATH", "HOME", "XDG_CONFIG_HOME", "USER", "LOGNAME
 
 /// Variables of every call.
 const ENVIRONMENT: &[(&str, &str)] = &[
+    // Trees and commits are held in memory whole, and a few bytes of a pack may say that one is as large as all of it.
+    ("GIT_ALLOC_LIMIT", "1g"),
     ("GIT_ALLOW_PROTOCOL", "file:git:http:https:ssh"),
     ("GIT_ASKPASS", "false"),
     ("GIT_LFS_SKIP_SMUDGE", "1"),

@@ -164,3 +164,37 @@ async fn what_an_agent_made_up_is_refused() {
     }
     assert!(receive(&stand, &kept).await.is_ok());
 }
+
+/// A few bytes that are a tree of 300 MiB once they are unpacked.
+#[tokio::test]
+async fn what_would_fill_the_memory_is_refused() {
+    let one = Carried::new(Bed::new(), None).await;
+    let work = one.work();
+    let script = "tree=$(head -c 314572800 /dev/zero | git hash-object -t tree --literally -w --stdin) && \
+                  commit=$(printf 'tree %s\\nparent %s\\nauthor a <a> 0 +0000\\ncommitter a <a> 0 +0000\\n\\nx\\n' $tree $(git rev-parse HEAD) \
+                  | git hash-object -t commit -w --stdin --literally) && \
+                  printf '%s\\n%s\\n' $commit $tree | git pack-objects --quiet --stdout >pack && \
+                  { printf '# v2 git bundle\\n-%s \\n%s refs/parallax/out\\n\\n' $(git rev-parse HEAD) $commit; cat pack; } >bundle && \
+                  printf %s $commit";
+    let made = std::process::Command::new("sh").args(["-c", script]).current_dir(&work).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let head = String::from_utf8(made.stdout).unwrap();
+    let bundle = work.join("bundle");
+    assert!(fs::metadata(&bundle).unwrap().len() < 1 << 20);
+    let stand = Stand { head, branch: None, is_clean: true, snapshot: None };
+    let refused = one.bed.workspaces.receive(&one.store, &stand, Some(&bundle)).await.unwrap_err();
+    assert!(refused.to_string().contains("over limit"), "{refused}");
+}
+
+#[tokio::test]
+async fn the_same_files_are_brought_once() {
+    let one = Carried::new(Bed::new(), None).await;
+    fs::write(one.work().join("new"), "not committed\n").unwrap();
+    let first = one.bring(true).await;
+    let kept = git(&one.store.record().git_directory, &["count-objects", "-v"]);
+    // A commit names its second: this one is of no time.
+    let snapshot = first.snapshot.clone().unwrap();
+    assert_eq!(git(&one.store.record().git_directory, &["show", "-s", "--format=%at %ct", &snapshot]), "0 0");
+    assert_eq!(one.bring(true).await.snapshot, first.snapshot);
+    assert_eq!(git(&one.store.record().git_directory, &["count-objects", "-v"]), kept);
+}
