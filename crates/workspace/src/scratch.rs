@@ -7,6 +7,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustix::io::Errno;
+use rustix::process::{Pid, getpid, test_kill_process};
+
 use crate::error::WorkspaceError;
 use crate::git::Git;
 
@@ -131,6 +134,22 @@ pub(crate) fn sweep(root: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(root)? {
         let entry = entry?;
         if entry.file_name().as_bytes().starts_with(PREFIX.as_bytes()) {
+            remove(&entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// Removes what programs beside this one left that are gone. To be called before anything is made here.
+pub(crate) fn sweep_dead(root: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(root)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next()?.parse().ok());
+        let Some(pid) = pid.and_then(Pid::from_raw) else { continue };
+        let is_gone = test_kill_process(pid) == Err(Errno::SRCH);
+        // One with our own number had it before us.
+        if is_gone || pid == getpid() {
             remove(&entry.path());
         }
     }

@@ -76,12 +76,15 @@ impl Workspaces {
         Ok(Self { root, changing: Mutex::new(()) })
     }
 
-    /// Those below `root`, for a short while beside whoever opened it.
+    /// Those below `root`, for a short while beside whoever opened it, in a process of its own that has opened none before. What
+    /// processes like it left that were killed goes.
     ///
     /// # Errors
     /// When there is no such directory.
     pub fn beside(root: &Path) -> Result<Self, WorkspaceError> {
-        Ok(Self { root: root.canonicalize()?, changing: Mutex::new(()) })
+        let root = root.canonicalize()?;
+        scratch::sweep_dead(&root)?;
+        Ok(Self { root, changing: Mutex::new(()) })
     }
 
     /// Makes a workspace on a new branch: a worktree of a repository, whose own checkout is not touched, or a clone.
