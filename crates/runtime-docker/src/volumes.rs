@@ -54,8 +54,7 @@ impl VolumePolicy {
         match docker.inspect_volume(name).await {
             Ok(volume) => {
                 self.check_labels(name, &volume)?;
-                let holder = volume.labels.get(label::WORKSPACE).map(String::as_str);
-                check_users(name, holder, &users(docker, name).await?)?;
+                check_users(name, &users(docker, name).await?)?;
                 Ok(Workspace::Existing)
             }
             Err(error) if engine::is_missing(&error) && read_only => Err(Problem::new(
@@ -96,16 +95,12 @@ async fn users(docker: &Docker, name: &str) -> Result<Vec<ContainerSummary>, Pro
     users.map_err(|error| engine::problem("look for the users of the volume", &error))
 }
 
-/// Refuses what servers run on, what agents' containers have elsewhere than as their workdir, and the workspace of an agent
-/// (`holder`) that may still come to its end: then it may go.
-fn check_users(name: &str, holder: Option<&str>, users: &[ContainerSummary]) -> Result<(), Problem> {
+/// Refuses what servers run on, and what agents' containers have elsewhere than as their workdir.
+fn check_users(name: &str, users: &[ContainerSummary]) -> Result<(), Problem> {
     for user in users {
         let labels = user.labels.clone().unwrap_or_default();
         if is_server(user, &labels) {
             return Err(forbidden(name, "a Parallax server uses it"));
-        }
-        if holder.is_some() && labels.get(label::AGENT).map(String::as_str) == holder {
-            return Err(forbidden(name, "it is the workspace of an agent that has not ended"));
         }
         let mounts = user.mounts.iter().flatten().filter(|mount| mount.name.as_deref() == Some(name));
         let elsewhere = mounts.into_iter().any(|mount| mount.destination.as_deref() != Some(WORKDIR));
@@ -207,13 +202,10 @@ mod tests {
             }]),
             ..ContainerSummary::default()
         };
-        let check = |user: ContainerSummary| check_users("v", None, &[user]).is_ok();
+        let check = |user: ContainerSummary| check_users("v", &[user]).is_ok();
         let agent = [(label::AGENT, "a"), (label::SERVER, "s")];
         let host = "/opt/parallax/parallax-agent-host serve";
         assert!(check(user(&agent, host, WORKDIR)), "two agents may share a workdir");
-        let of = |holder| check_users("v", Some(holder), &[user(&agent, host, WORKDIR)]);
-        assert!(of("a").is_err(), "the workspace of an agent that is there");
-        assert!(of("b").is_ok());
         assert!(!check(user(&agent, host, "/opt/parallax")));
         assert!(!check(user(&agent, host, "/agent/home")));
         assert!(!check(user(&[], "parallax-runtime-docker --allow-workdir /srv", "/var/lib/parallax")));
