@@ -14,7 +14,7 @@
 //!   - `follower` pulls each host's journal into the event log, once each, and sees an agent to its end: what stays
 //!     readable goes into the `archive` (from the host, or from the disk of a dead one), then the host goes. `purge` forgets
 //!     the agent an hour later.
-//!   - `suspension` ends agents so that they come back; `suspensions` is who is on the way.
+//!   - `suspension` ends agents so that they come back; its `lock` lets one at a time.
 //!   - `workspaces`, `change_watch` and `repositories`: checkouts, what changes in them, and from where they may be cloned.
 //!   - `ports`: which ports an agent gets for itself.
 //!   - `viewing` relays terminals frame by frame.

@@ -27,7 +27,6 @@ mod repositories;
 mod routes;
 mod spawn;
 mod suspension;
-mod suspensions;
 mod undoing;
 mod viewing;
 mod workdir;
@@ -64,7 +63,7 @@ use metrics::RuntimeMetrics;
 use ports::PortClaims;
 use registry::Registry;
 use routes::App;
-use suspensions::Suspensions;
+use suspension::SuspensionLocks;
 use undoing::Undoing;
 use workspace_space::Space;
 
@@ -106,7 +105,7 @@ impl RuntimeServer {
             metrics: RuntimeMetrics::new(&metrics),
             config,
             shutdown: shutdown.clone(),
-            suspensions: Suspensions::default(),
+            suspension_locks: SuspensionLocks::default(),
             undoing: Undoing::default(),
             port_claims: PortClaims::default(),
             examining: tokio::sync::Mutex::default(),

@@ -93,7 +93,7 @@ impl RuntimeCore {
     /// answer.
     pub(super) async fn readopt(self: &Arc<Self>, found: FoundHost) -> Result<(), Problem> {
         let Some(address) = found.address else { return Ok(()) };
-        let _one_at_a_time = self.suspensions.readopting().await;
+        let _one_at_a_time = self.suspension_locks.readopting().await;
         let known = self.registry.get(&found.id).ok();
         if known.is_some_and(|entry| !matches!(entry.host_state(), HostState::Archived)) {
             // Adopted or followed already.

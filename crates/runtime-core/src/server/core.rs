@@ -28,7 +28,7 @@ use super::health::HealthCache;
 use super::metrics::RuntimeMetrics;
 use super::ports::PortClaims;
 use super::registry::{Entry, HostState, Registry};
-use super::suspensions::Suspensions;
+use super::suspension::SuspensionLocks;
 use super::undoing::Undoing;
 use super::workspace_space::Space;
 use crate::backend::{AgentBackend, Usage};
@@ -60,7 +60,7 @@ pub(super) struct RuntimeCore {
     pub(super) metrics: RuntimeMetrics,
     pub(super) shutdown: Shutdown,
     /// Agents that are being suspended, resumed or discarded now.
-    pub(super) suspensions: Suspensions,
+    pub(super) suspension_locks: SuspensionLocks,
     /// What failed spawns left and is being removed.
     pub(super) undoing: Undoing,
     /// Ports of agents that are being started.

@@ -1,6 +1,8 @@
 //! Suspending agents and bringing them back. A suspended agent has ended for everybody who asks, with the exit `suspended`; the
 //! archive answers for it until it is back, and it is not forgotten.
 
+mod lock;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use parallax_api::{Agent, AgentError, AgentId, AgentStatus, Code, EventData, Pro
 use super::core::RuntimeCore;
 use super::registry::{Entry, HostState};
 use crate::backend::FoundHost;
+
+pub(super) use lock::SuspensionLocks;
 
 /// How long a suspended agent may take to be in the archive.
 const ARCHIVE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -32,7 +36,7 @@ impl RuntimeCore {
 
     async fn suspend_now(self: &Arc<Self>, id: &AgentId) -> Result<Agent, Problem> {
         let entry = self.registry.get(id)?;
-        let _changing = self.suspensions.begin(id)?;
+        let _lock = self.suspension_locks.lock(id)?;
         if entry.agent().is_suspended() {
             return Ok(entry.agent());
         }
@@ -84,7 +88,7 @@ impl RuntimeCore {
 
     async fn resume_now(self: &Arc<Self>, id: &AgentId) -> Result<Agent, Problem> {
         let entry = self.registry.get(id)?;
-        let _changing = self.suspensions.begin(id)?;
+        let _lock = self.suspension_locks.lock(id)?;
         if entry.agent().status != AgentStatus::Stopped {
             return Ok(entry.agent());
         }
@@ -128,7 +132,7 @@ impl RuntimeCore {
 
     /// Ends a suspended agent for good.
     pub(super) async fn discard_suspended(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<Agent, Problem> {
-        let _changing = self.suspensions.begin(entry.id())?;
+        let _lock = self.suspension_locks.lock(entry.id())?;
         self.backend.discard_suspended(entry.id()).await?;
         self.end_suspended(entry, "stopped").await?;
         Ok(entry.agent())
@@ -172,7 +176,7 @@ impl RuntimeCore {
         for entry in self.registry.all() {
             let is_settled =
                 matches!(entry.host_state(), HostState::Archived) && entry.agent().is_suspended();
-            let Some(_changing) = is_settled.then(|| self.suspensions.begin(entry.id()).ok()).flatten()
+            let Some(_lock) = is_settled.then(|| self.suspension_locks.lock(entry.id()).ok()).flatten()
             else {
                 continue;
             };

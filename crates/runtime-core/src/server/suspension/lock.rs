@@ -8,22 +8,22 @@ use tokio::sync::MutexGuard;
 
 /// Which agents are on their way into a suspension or out of one.
 #[derive(Debug, Default)]
-pub(super) struct Suspensions {
-    changing: Arc<Mutex<HashSet<AgentId>>>,
+pub(in crate::server) struct SuspensionLocks {
+    held: Arc<Mutex<HashSet<AgentId>>>,
     readopting: tokio::sync::Mutex<()>,
 }
 
 /// Held while an agent is on its way.
-pub(super) struct Changing {
+pub(in crate::server) struct SuspensionLock {
     id: AgentId,
-    all: Arc<Mutex<HashSet<AgentId>>>,
+    held: Arc<Mutex<HashSet<AgentId>>>,
 }
 
-impl Suspensions {
-    /// Marks an agent. Fails with `CONFLICT` when somebody else is at it.
-    pub(super) fn begin(&self, id: &AgentId) -> Result<Changing, Problem> {
-        let is_new = self.changing.lock().expect("nothing panics while it is locked").insert(id.clone());
-        is_new.then(|| Changing { id: id.clone(), all: self.changing.clone() }).ok_or_else(|| {
+impl SuspensionLocks {
+    /// Locks an agent. Fails with `CONFLICT` when somebody else is at it.
+    pub(in crate::server) fn lock(&self, id: &AgentId) -> Result<SuspensionLock, Problem> {
+        let is_new = self.held.lock().expect("nothing panics while it is locked").insert(id.clone());
+        is_new.then(|| SuspensionLock { id: id.clone(), held: self.held.clone() }).ok_or_else(|| {
             Problem::new(
                 Code::Conflict,
                 "the agent is being suspended or resumed already; try again in a moment",
@@ -32,13 +32,13 @@ impl Suspensions {
     }
 
     /// Held while it is decided who follows a host that runs again: a backend and a request may report the same one.
-    pub(super) async fn readopting(&self) -> MutexGuard<'_, ()> {
+    pub(in crate::server) async fn readopting(&self) -> MutexGuard<'_, ()> {
         self.readopting.lock().await
     }
 }
 
-impl Drop for Changing {
+impl Drop for SuspensionLock {
     fn drop(&mut self) {
-        self.all.lock().expect("nothing panics while it is locked").remove(&self.id);
+        self.held.lock().expect("nothing panics while it is locked").remove(&self.id);
     }
 }
