@@ -21,6 +21,7 @@
 //! - [`problem`]: every refusal, one list of codes
 //! - [`retry`]: waiting between attempts
 //! - [`host`]: what an agent host and its runtime server say to each other
+//! - [`time`]: points in time, and lengths of it
 //! - [`text`]: which characters of a text a person sees
 //! - [`client`]: the typed client (REST and streams)
 

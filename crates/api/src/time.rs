@@ -1,7 +1,8 @@
-//! Points in time as the wire has them: RFC 3339, UTC, milliseconds.
+//! Points in time as the wire has them (RFC 3339, UTC, milliseconds), and lengths of time as people write them.
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -57,9 +58,37 @@ impl Serialize for Time {
     }
 }
 
+/// Reads a length of time: `30` or `30s`, `500ms`, `5m`, `2h`, `1d`. `None` for anything else, and for more milliseconds than
+/// a `u64` holds.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let millis = match unit {
+        "ms" => 1,
+        "" | "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(millis).map(Duration::from_millis)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lengths_of_time() {
+        for (text, millis) in
+            [("30", 30_000), ("500ms", 500), ("5m", 300_000), ("2h", 7_200_000), ("1d", 86_400_000)]
+        {
+            assert_eq!(parse_duration(text), Some(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "m", "1.5h", "-1", "5 m", "99999999999999999999d", "18446744073709551615d"] {
+            assert_eq!(parse_duration(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn what_comes_after_is_later_whatever_the_clock_says() {

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, anyhow, ensure};
 use parallax_api::agent::{CpuQuantity, Resources};
+use parallax_api::time::parse_duration;
 
 use crate::args::name_and_value;
 
@@ -171,17 +172,9 @@ const LONGEST: u64 = 31_536_000;
 
 /// A time: `90` or `90s`, `30m`, `8h`, `2d`.
 fn seconds(text: &str) -> anyhow::Result<u64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let factor = match unit {
-        "" | "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => 0,
-    };
-    let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
-    seconds
+    parse_duration(text)
+        .filter(|time| time.subsec_nanos() == 0)
+        .map(|time| time.as_secs())
         .filter(|seconds| (1..=LONGEST).contains(seconds))
         .context("a time is 1s to 365d, such as 90s, 30m, 8h or 2d")
 }
@@ -212,6 +205,7 @@ mod tests {
             "pids=0",
             "lifetime=0",
             "lifetime=1w",
+            "lifetime=1500ms",
             "idle=900d",
             "gpu=1",
             "cpu",
