@@ -10,8 +10,10 @@ use crate::remote::{Remote, UPLOAD_HERE};
 use crate::workspace::Workspace;
 use crate::workspaces::{CloneOptions, NewWorkspace, Workspaces};
 
+/// Makes a repository that nothing is in, whatever is configured for new ones.
+pub(crate) const INIT: [&str; 4] = ["init", "--quiet", "--template=", "--initial-branch=main"];
 /// How long fetching a repository may take: less than a spawn may.
-const FETCH_TIMEOUT: Duration = Duration::from_secs(240);
+pub(crate) const FETCH_TIMEOUT: Duration = Duration::from_secs(240);
 
 impl Workspaces {
     /// Fills the directory of a workspace that is recorded with a clone, and says with what it begins.
@@ -28,7 +30,7 @@ impl Workspaces {
         }
         let (address, is_here) = address(new, options);
         let plain = Git::open(&directory).await?;
-        plain.run(["init", "--quiet", "--template=", "--initial-branch=main"]).await?;
+        plain.run(INIT).await?;
         let askpass = options.credentials.as_ref().map(|known| known.askpass(self.root())).transpose()?;
         let fetching = reaching(plain.clone().with_time_limit(FETCH_TIMEOUT), askpass.as_ref());
         let remote = Remote::ask(&fetching, &address, is_here).await?;
@@ -77,13 +79,7 @@ impl Workspaces {
         let record = &mut workspace.record;
         record.base = plain.commit_of(&first).await?;
         record.base_branch = Some(first).filter(|name| name.starts_with("refs/remotes/"));
-        for (key, value) in [
-            ("remote.origin.url", address.as_str()),
-            ("remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"),
-            ("gc.auto", "0"),
-        ] {
-            plain.run(["config", "--local", key, value]).await?;
-        }
+        configure_origin(&plain, &address).await?;
         if let Some(head) = remote.head().filter(|head| head.starts_with("refs/heads/")) {
             let head = local(head);
             if plain.succeeds(["rev-parse", "--verify", "--quiet", "--end-of-options", &head]).await? {
@@ -113,6 +109,18 @@ fn address(new: &NewWorkspace, options: &CloneOptions) -> (String, bool) {
         Some(url) => (url.clone(), false),
         None => (new.repository.to_string_lossy().into_owned(), true),
     }
+}
+
+/// Makes this address the `origin` of a clone.
+pub(crate) async fn configure_origin(git: &Git, address: &str) -> Result<(), WorkspaceError> {
+    for (key, value) in [
+        ("remote.origin.url", address),
+        ("remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"),
+        ("gc.auto", "0"),
+    ] {
+        git.run(["config", "--local", key, value]).await?;
+    }
+    Ok(())
 }
 
 /// Git over a network: as the user of this machine, or as the credentials say.

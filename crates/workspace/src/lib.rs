@@ -9,7 +9,8 @@
 //!
 //! An agent with a file system of its own has its clone there. The server then has a *store*: the same repository without files,
 //! which holds what needs credentials or the network. `carry` takes the store to the agent's side ([`Workspaces::pack`],
-//! [`Workspaces::unpack`]), and commits back ([`Workspace::export`], [`Workspaces::receive`]); `store` ends it.
+//! [`Workspaces::unpack`]), and commits back ([`Workspace::export`], [`Workspaces::receive`]); `store` ends it, and `restore` takes over one
+//! that another server had.
 
 mod carry;
 pub mod changes;
@@ -32,6 +33,7 @@ mod push;
 mod record;
 mod refs;
 pub mod remote;
+mod restore;
 mod scratch;
 mod size;
 mod status;
@@ -47,6 +49,7 @@ pub use error::WorkspaceError;
 pub use finish::Outcome;
 pub use pull_request::PullRequestCommand;
 pub use record::{Ending, Record};
+pub use restore::KeptWorkspace;
 pub use size::Size;
 pub use workspace::Workspace;
 pub use workspaces::{CloneOptions, NewWorkspace, Workspaces};

@@ -86,8 +86,13 @@ impl Record {
         if std::fs::symlink_metadata(path)?.len() > MAX_RECORD {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the record is too long"));
         }
-        let record: Self = serde_json::from_slice(&std::fs::read(path)?)?;
-        // They become arguments of git, and whoever may write here may have changed them.
+        Self::parse(&std::fs::read(path)?)
+    }
+
+    /// Reads one that was written somewhere.
+    pub(crate) fn parse(text: &[u8]) -> io::Result<Self> {
+        let record: Self = serde_json::from_slice(text)?;
+        // They become arguments of git, and whoever may write there may have changed them.
         if record.base.bytes().all(|byte| byte.is_ascii_hexdigit()) && !record.branch.starts_with('-') {
             Ok(record)
         } else {

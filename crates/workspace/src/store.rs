@@ -42,7 +42,7 @@ impl Workspaces {
         Ok(self.forget(id)?)
     }
 
-    async fn empty_store(&self, id: &str) -> Result<(), WorkspaceError> {
+    pub(crate) async fn empty_store(&self, id: &str) -> Result<(), WorkspaceError> {
         remove_directory(&self.directory(id)).await?;
         match std::fs::remove_file(self.credentials(id)) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),

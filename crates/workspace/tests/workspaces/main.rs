@@ -11,3 +11,4 @@ mod hostile;
 mod looking;
 mod making;
 mod pushing;
+mod restoring;
