@@ -11,6 +11,7 @@ use parallax_api::runtime::{RuntimeKind, TypeInfo};
 use parallax_api::{Agent, AgentExit, AgentId, Code, Problem, SpawnRequest};
 use parallax_profile::Launch;
 use parallax_service::metrics::Metrics;
+use parallax_workspace::KeptWorkspace;
 use tokio::sync::oneshot;
 
 use crate::host::{HostAddress, HostClient};
@@ -126,12 +127,33 @@ pub trait AgentBackend: Send + Sync + 'static {
         None
     }
 
+    /// Called when the workspace of a new agent is made, before its launch: makes its volume, where the launch would not, and keeps
+    /// with it what the next server needs to know.
+    async fn make_workspace(&self, _agent: &Agent, _kept: &KeptWorkspace) -> Result<(), Problem> {
+        Ok(())
+    }
+
+    /// Keeps what has changed of that. A volume that is gone is no error.
+    async fn note_workspace(&self, _kept: &KeptWorkspace) -> Result<(), Problem> {
+        Ok(())
+    }
+
+    /// Everything that is kept in this way. `None`: this backend keeps nothing, because the next server has the same state directory.
+    async fn kept_workspaces(&self) -> Result<Option<Vec<KeptWorkspace>>, Problem> {
+        Ok(None)
+    }
+
+    /// Whether an agent that has ended is about to run again by the backend's own doing, so that its workspace stays. Must not wait.
+    fn may_return(&self, _id: &AgentId) -> bool {
+        false
+    }
+
     /// Whether that volume is there; somebody may have removed it in the engine.
     async fn holds_workspace(&self, _id: &AgentId) -> Result<bool, Problem> {
         Ok(true)
     }
 
-    /// Deletes that volume, when its agent is removed. Already gone is success.
+    /// Deletes that volume, when its agent is removed, and what is kept with it. Already gone is success.
     async fn remove_workspace(&self, _id: &AgentId) -> Result<(), Problem> {
         Ok(())
     }

@@ -15,7 +15,8 @@
 //!     readable goes into the `archive` (from the host, or from the disk of a dead one), then the host goes. `purge` forgets
 //!     the agent an hour later.
 //!   - `suspension` ends agents so that they come back; its `lock` lets one at a time.
-//!   - `workspaces`, `change_watch` and `repositories`: checkouts, what changes in them, and from where they may be cloned.
+//!   - `workspaces`, `clones`, `change_watch` and `repositories`: checkouts, what changes in them, and from where they may be cloned;
+//!     `kept_workspaces`: what the next server finds of them.
 //!   - `ports`: which ports an agent gets for itself.
 //!   - `viewing` relays terminals frame by frame.
 //!
@@ -40,6 +41,7 @@ pub use backend::{AgentBackend, BackendEvent, FoundHost, Health, Usage};
 pub use host::HostAddress;
 pub use host_program::find_host_program;
 pub use packed_files::PackedFiles;
+pub use parallax_workspace::KeptWorkspace;
 pub use policy::Policy;
 pub use run::run;
 pub use server::{

@@ -18,6 +18,7 @@ mod core;
 mod environment;
 mod follower;
 mod health;
+mod kept_workspaces;
 mod metrics;
 mod ports;
 mod purge;
@@ -113,6 +114,7 @@ impl RuntimeServer {
         metrics::register_collector(&metrics, core.registry.clone());
         workspace_space::register_collector(&metrics, &core);
         core.backend.register_metrics(&metrics);
+        core.restore_workspaces().await.context("failed to find the workspaces that are kept")?;
         core.adopt().await.context("failed to take over the agents of the last server")?;
         core.start_purging();
         core.watch_backend();

@@ -14,7 +14,7 @@ use parallax_api::workspace::{
 };
 use parallax_api::{Agent, AgentId, Code, Problem};
 use parallax_profile::{Checkout, Launch, Mount, MountSource};
-use parallax_workspace::{Ending, Other, Outcome, Side, Stand, Workspace, Workspaces};
+use parallax_workspace::{Other, Outcome, Side, Stand, Workspace, Workspaces};
 use tokio::io::AsyncWriteExt;
 
 use super::core::RuntimeCore;
@@ -33,6 +33,8 @@ const MAX_STAND: usize = 16 * 1024;
 const BUNDLE_TIMEOUT: Duration = Duration::from_secs(240);
 /// Why a clone stays of whose end nothing is known.
 const UNSEEN: &str = "its agent ended while no server was there, so nobody has looked at it";
+/// Why a clone stays whose agent was only taken away.
+const RETURNS: &str = "its agent was moved, and goes on in it";
 /// How long the event of an agent's end waits for its clone.
 const END_TIMEOUT: Duration = Duration::from_secs(60);
 /// The longest reason of a host that is passed on, in characters.
@@ -180,16 +182,11 @@ impl RuntimeCore {
             Err(_) => None,
             Ok(store) => match &store.record().ending {
                 Some(ending) => ending.kept.clone(),
+                // Its agent goes on elsewhere, in the same workspace.
+                None if self.backend.may_return(&agent.id) => Some(RETURNS.into()),
                 None => {
                     let kept = self.worth_keeping_there(&agent.id, store.record().keep).await;
-                    if let Err(error) = workspaces.note_ending(id, &Ending { kept: kept.clone() }).await {
-                        let error = &error as &dyn std::error::Error;
-                        tracing::error!(
-                            agent.id = id,
-                            error,
-                            "what becomes of a workspace could not be noted"
-                        );
-                    }
+                    self.note_clone_ending(workspaces, &agent.id, kept.clone()).await;
                     kept
                 }
             },
@@ -237,12 +234,7 @@ impl RuntimeCore {
         if problem.code != Code::RuntimeUnavailable {
             // Something else works in it, and may leave there what nobody has looked at.
             let reason = "something else used its volume when its agent had ended";
-            if let Err(error) =
-                workspaces.note_ending(id.as_str(), &Ending { kept: Some(reason.into()) }).await
-            {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(agent.id = %id, error, "what becomes of a workspace could not be noted");
-            }
+            self.note_clone_ending(workspaces, id, Some(reason.into())).await;
         }
     }
 
@@ -255,8 +247,8 @@ impl RuntimeCore {
             WorkspaceKeep::Never => self.remove_clone(workspaces, id).await,
             _ => {
                 let reason = "the server went before its agent was known to run, so nobody has looked at it";
-                let ending = Ending { kept: Some(reason.into()) };
-                workspaces.note_ending(id.as_str(), &ending).await.map_err(Problem::from)
+                self.note_clone_ending(workspaces, id, Some(reason.into())).await;
+                Ok(())
             }
         };
         if let Err(problem) = undone {
@@ -287,7 +279,7 @@ impl RuntimeCore {
         if self.backend.holds_workspace(id).await? {
             return Ok(Outcome::Kept(kept));
         }
-        workspaces.forget_store(id.as_str()).await?;
+        self.remove_clone(workspaces, id).await?;
         Ok(Outcome::Removed)
     }
 
@@ -305,7 +297,7 @@ impl RuntimeCore {
     }
 
     /// The store of an agent, living or ended.
-    fn store(&self, id: &AgentId) -> Result<Workspace, Problem> {
+    pub(super) fn store(&self, id: &AgentId) -> Result<Workspace, Problem> {
         let entry = self.registry.get(id)?;
         let found = self.workspaces.as_ref().and_then(|workspaces| workspaces.known(id.as_str()).ok());
         match found.filter(|_| entry.agent().workspace.is_some()) {
@@ -319,7 +311,7 @@ impl RuntimeCore {
 
     /// Brings the commits of an agent's clone to its store.
     async fn bring(&self, id: &AgentId, whole: bool) -> Result<Brought, Problem> {
-        let store = self.store(id)?;
+        let store = self.filled_store(id).await?;
         let workspaces = self.workspaces()?;
         let answer = self.ask(id, async |host| host.export_workspace(whole).await).await?;
         let file = workspaces.scratch_file()?;

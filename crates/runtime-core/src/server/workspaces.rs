@@ -104,6 +104,10 @@ impl RuntimeCore {
         let made = self.workspaces()?.create(&new).await.map_err(Problem::from)?;
         self.space.made();
         launch.agent.workspace = Some(shown(&made, None));
+        if is_store {
+            let kept = self.workspaces()?.kept(launch.agent.id.as_str())?;
+            self.backend.make_workspace(&launch.agent, &kept).await?;
+        }
         self.check_out_there(launch);
         Ok(())
     }
