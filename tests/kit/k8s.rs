@@ -1,6 +1,8 @@
 //! The Kubernetes backend: a `parallax-runtime-k8s` of its own, in a namespace of its own of the cluster that the kubeconfig names.
 //! The cluster's node is this machine and its containers are of this machine's Docker engine.
 
+pub mod storage;
+
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -13,3 +13,4 @@ mod replicas;
 mod resources;
 mod rollout;
 mod suspend;
+mod workspaces;

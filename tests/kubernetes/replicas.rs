@@ -14,7 +14,7 @@ use parallax_testkit::wait::{PATIENCE, until};
 const KILLS: usize = 3;
 
 /// Who of two is ready: the one that leads. Panics when both are.
-async fn leader(replicas: &[(Server, Directory)]) -> usize {
+pub(super) async fn leader(replicas: &[(Server, Directory)]) -> usize {
     let client = reqwest_client();
     until("one replica to lead", PATIENCE * 2, async || {
         let mut ready = Vec::new();

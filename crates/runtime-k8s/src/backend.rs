@@ -13,12 +13,14 @@ use parallax_api::runtime::{RuntimeKind, TypeInfo};
 use parallax_api::{Agent, AgentId, Problem};
 use parallax_profile::Launch;
 use parallax_runtime_core::host::HostClient;
-use parallax_runtime_core::{AgentBackend, BackendEvent, FoundHost, Health, HostAddress, Usage};
+use parallax_runtime_core::{
+    AgentBackend, BackendEvent, FoundHost, Health, HostAddress, KeptWorkspace, Usage,
+};
 use parallax_service::metrics::Metrics;
 use tokio::sync::mpsc;
 
 use crate::context::Context;
-use crate::{discovery, examine, host_files, launch, removal, suspension};
+use crate::{discovery, examine, host_files, launch, names, removal, suspension, workspace_claims};
 
 /// Runs each agent's host in a pod of its own.
 pub struct KubernetesBackend {
@@ -98,6 +100,34 @@ impl AgentBackend for KubernetesBackend {
 
     fn agent_stopping(&self, id: &AgentId) {
         self.context.launches.update(id, |state| state.is_stopping = true);
+    }
+
+    fn workspace_volume(&self, id: &AgentId) -> Option<String> {
+        Some(names::claim(id))
+    }
+
+    async fn make_workspace(&self, agent: &Agent, kept: &KeptWorkspace) -> Result<(), Problem> {
+        workspace_claims::make(&self.context, agent, kept).await
+    }
+
+    async fn note_workspace(&self, kept: &KeptWorkspace) -> Result<(), Problem> {
+        workspace_claims::note(&self.context, kept).await
+    }
+
+    async fn kept_workspaces(&self) -> Result<Option<Vec<KeptWorkspace>>, Problem> {
+        workspace_claims::list(&self.context).await.map(Some)
+    }
+
+    fn may_return(&self, id: &AgentId) -> bool {
+        removal::may_return(&self.context, id)
+    }
+
+    async fn holds_workspace(&self, id: &AgentId) -> Result<bool, Problem> {
+        workspace_claims::exists(&self.context, id).await
+    }
+
+    async fn remove_workspace(&self, id: &AgentId) -> Result<(), Problem> {
+        workspace_claims::remove(&self.context, id).await
     }
 
     /// None: the host's own count is used. Few clusters have the metrics API, it is up to a minute behind, and each

@@ -51,6 +51,9 @@ fn why_protected(claim: &PersistentVolumeClaim, pods: &[Pod]) -> Option<String> 
     if claim.labels().contains_key(label::AGENT) && !claim.owner_references().is_empty() {
         return Some("it is another agent's own, and goes with it".into());
     }
+    if claim.metadata.deletion_timestamp.is_some() {
+        return Some("it is being deleted".into());
+    }
     let name = claim.name_any();
     let uses = |pod: &Pod| {
         let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());

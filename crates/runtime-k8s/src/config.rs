@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::Args;
 use k8s_openapi::api::core::v1::LocalObjectReference;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use parallax_api::runtime::RuntimeKind;
 use parallax_profile::Launch;
 use parallax_runtime_core::args::{flags_or_file, name_and_value};
 use parallax_runtime_core::policy::PolicySection;
 use parallax_runtime_core::pool::{PoolSpec, templates};
-use parallax_runtime_core::{Policy, RuntimeConfig, Workdirs};
+use parallax_runtime_core::{Policy, Repositories, RuntimeConfig, Workdirs};
 use parallax_service::args::Settings;
 use serde::Deserialize;
 
@@ -21,6 +22,8 @@ use crate::connector::ConnectMode;
 use crate::image::{Images, Pull};
 use crate::pod::{PodConfig, WorkspaceVolume, install_amounts};
 use crate::policy::{PodArgs, TRAITS, add_amounts, places};
+use crate::quantity;
+use crate::workspace_claims::WorkspaceStorage;
 
 /// How long an agent of the API waits for room, in seconds: the scheduler has decided by then.
 const ROOM_TIMEOUT: u64 = 5;
@@ -69,6 +72,18 @@ pub struct KubernetesArgs {
     /// io.parallax.workdir=true; `*` stands for any text; repeatable
     #[arg(long, value_name = "PATTERN")]
     pub allow_claim: Vec<String>,
+    /// Directory of this machine that git workspaces may be cloned from, with all below it; repeatable [default: none]
+    #[arg(long, value_name = "DIR")]
+    pub allow_repo: Vec<PathBuf>,
+    /// Host (or HOST:PORT) that this server may clone repositories from for agents, `*` for any; repeatable [default: none]
+    #[arg(long, value_name = "HOST")]
+    pub allow_repo_host: Vec<String>,
+    /// The size of the claim that a git workspace is on [default: 10Gi]
+    #[arg(long, value_name = "AMOUNT")]
+    pub workspace_size: Option<String>,
+    /// The storage class of that claim [default: the cluster's]
+    #[arg(long, value_name = "NAME")]
+    pub workspace_storage_class: Option<String>,
     /// How to reach agents: auto, address, forward [default: auto]
     #[arg(long, value_enum, value_name = "HOW")]
     pub reach: Option<ConnectMode>,
@@ -100,6 +115,10 @@ impl KubernetesArgs {
             request: flags_or_file(self.request, file.request),
             limit: flags_or_file(self.limit, file.limit),
             allow_claim: flags_or_file(self.allow_claim, file.allow_claim),
+            allow_repo: flags_or_file(self.allow_repo, file.allow_repo),
+            allow_repo_host: flags_or_file(self.allow_repo_host, file.allow_repo_host),
+            workspace_size: self.workspace_size.or(file.workspace_size),
+            workspace_storage_class: self.workspace_storage_class.or(file.workspace_storage_class),
             room_patience: self.room_patience.or(file.room_patience),
             reach: self.reach.or(file.reach),
             pool: flags_or_file(self.pool, file.pool),
@@ -127,6 +146,8 @@ pub struct KubernetesConfig {
     pub reach: ConnectMode,
     /// Patterns of claims that agents of the API may work in.
     pub allow_claim: Vec<String>,
+    /// What claims of git workspaces ask for.
+    pub(crate) workspace_storage: WorkspaceStorage,
     /// How long an agent of the API waits for room.
     pub room_patience: Duration,
     /// What waits in the pool, and how many of each.
@@ -161,7 +182,8 @@ impl KubernetesConfig {
         // An agent gets its image's environment, not this machine's.
         let runtime = RuntimeConfig {
             policy: policy.clone(),
-            ..RuntimeConfig::from_server(settings, RuntimeKind::Kubernetes, workdirs())?
+            repositories: Repositories::named(&args.allow_repo_host),
+            ..RuntimeConfig::from_server(settings, RuntimeKind::Kubernetes, workdirs(args.allow_repo))?
         };
         Ok(Self {
             pool: templates(&runtime, &args.pool, WorkspaceVolume::DEFAULT.as_ref())?,
@@ -174,6 +196,7 @@ impl KubernetesConfig {
             },
             reach: args.reach.unwrap_or_default(),
             allow_claim: args.allow_claim,
+            workspace_storage: workspace_storage(args.workspace_size, args.workspace_storage_class)?,
             room_patience: Duration::from_secs(args.room_patience.unwrap_or(ROOM_TIMEOUT)),
             pods: PodConfig {
                 instance,
@@ -201,11 +224,11 @@ impl KubernetesConfig {
         Self {
             runtime: RuntimeConfig {
                 name: "kubernetes".into(),
-                state_dir: std::path::PathBuf::new(),
+                state_dir: PathBuf::new(),
                 profiles: std::sync::Arc::default(),
                 max_agents: 100,
-                workdirs: workdirs(),
-                repositories: parallax_runtime_core::Repositories::default(),
+                workdirs: workdirs(Vec::new()),
+                repositories: Repositories::default(),
                 workspace_policy: parallax_runtime_core::WorkspacePolicy::default(),
                 environment: parallax_runtime_core::Environment::default(),
                 ports: parallax_runtime_core::PortSpace::MACHINE,
@@ -219,6 +242,7 @@ impl KubernetesConfig {
             replica: "me".into(),
             reach: ConnectMode::Address,
             allow_claim: Vec::new(),
+            workspace_storage: WorkspaceStorage::default(),
             room_patience: Duration::from_secs(ROOM_TIMEOUT),
             pool: Vec::new(),
             pods: PodConfig::default(),
@@ -226,9 +250,16 @@ impl KubernetesConfig {
     }
 }
 
-/// A pod works in a volume; no directory of the server's machine can be mounted.
-fn workdirs() -> Workdirs {
-    Workdirs::Mounted { at: WorkspaceVolume::DEFAULT.into(), roots: Vec::new() }
+/// A pod works in a volume; no directory of the server's machine can be mounted. Repositories there can be cloned.
+fn workdirs(repositories: Vec<PathBuf>) -> Workdirs {
+    Workdirs::Mounted { at: WorkspaceVolume::DEFAULT.into(), roots: repositories }
+}
+
+fn workspace_storage(size: Option<String>, class: Option<String>) -> anyhow::Result<WorkspaceStorage> {
+    let size = size.map_or_else(|| WorkspaceStorage::default().size, Quantity);
+    let is_amount = quantity::value(&size).is_some_and(|value| value > 0.0);
+    ensure!(is_amount, "--workspace-size {}: not an amount", size.0);
+    Ok(WorkspaceStorage { size, class })
 }
 
 /// The name in the state directory: a restarted server is the same replica and leads again at once.

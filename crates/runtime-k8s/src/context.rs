@@ -21,6 +21,7 @@ use crate::launch_tracker::LaunchTracker;
 use crate::pod::PodConfig;
 use crate::pool::slots::Pool;
 use crate::token_key::TokenKey;
+use crate::workspace_claims::WorkspaceStorage;
 
 /// Events for the server that may wait. The controller tries again when the queue is full.
 const MAX_EVENTS: usize = 256;
@@ -45,6 +46,8 @@ pub(crate) struct Context {
     pub(crate) pods: PodConfig,
     /// Patterns of claims that agents of the API may work in.
     pub(crate) allowed_claims: Vec<String>,
+    /// What claims of git workspaces ask for.
+    pub(crate) workspace_storage: WorkspaceStorage,
     /// How long an agent of the API may wait for a node.
     pub(crate) room_timeout: Duration,
     /// Events for the runtime server.
@@ -83,6 +86,7 @@ impl Context {
             profiles: config.runtime.profiles.clone(),
             pods: config.pods.clone(),
             allowed_claims: config.allow_claim.clone(),
+            workspace_storage: config.workspace_storage.clone(),
             room_timeout: config.room_patience,
             events_tx,
             pool: Pool::new(config.pool.clone(), &config.pods),

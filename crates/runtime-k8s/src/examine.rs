@@ -29,7 +29,7 @@ const RIGHTS: [(&str, &str, &[&str]); 9] = [
     ("", "pods", &["get", "list", "watch", "create", "patch", "delete"]),
     ("", "pods/log", &["get"]),
     ("", "secrets", &["create", "delete"]),
-    ("", "persistentvolumeclaims", &["get", "create"]),
+    ("", "persistentvolumeclaims", &["get", "list", "create", "patch", "delete"]),
     ("events.k8s.io", "events", &["create", "patch"]),
     ("coordination.k8s.io", "leases", &["create"]),
 ];

@@ -185,6 +185,11 @@ async fn workspace(context: &Context, launch: &Launch) -> Result<Option<Workspac
     let MountSource::Volume(name) = &mount.source else {
         return Err(Problem::invalid("workdir", "a pod's working directory is the name of a claim"));
     };
+    if launch.checkout.is_some() {
+        // Its own, made a moment ago.
+        let existing_claim = Some(ExistingClaim { name: name.clone(), read_only: false });
+        return Ok(Some(Workspace { existing_claim, ..Workspace::default() }));
+    }
     match context.cluster.claims().get_opt(name).await {
         Ok(Some(claim)) => {
             claims::check_allowed(&context.cluster, &claim, &context.allowed_claims).await?;
@@ -224,8 +229,11 @@ fn of_host(
     check_port_variables(resource, launch)?;
     let volume = WorkspaceVolume::of(&resource.spec, id);
     let mut launch = launch.clone();
-    launch.agent.workdir = Some(volume.workdir.clone());
-    launch.workdir = volume.workdir.into();
+    // A checkout stands in that directory.
+    if launch.checkout.is_none() {
+        launch.agent.workdir = Some(volume.workdir.clone());
+        launch.workdir = volume.workdir.into();
+    }
     launch.token = Some(context.token_key.verifier(id));
     launch.image = Some(context.pods.images.of(&resource.spec));
     // The kubelet holds it to that.

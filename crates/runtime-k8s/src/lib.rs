@@ -15,7 +15,8 @@
 //! - [`lease`], `leader` and [`standby`]: leader election, the label of the leader's pod, and what the other replicas answer.
 //! - `pool`: pods that wait for a launch. `busy_label`: pods whose agents work, for a PodDisruptionBudget.
 //! - `examine`: what is needed, looked at for `parallax doctor`.
-//! - `claims`: which ones agents may work in.
+//! - `claims`: which ones agents may work in. `workspace_claims`: those that git workspaces are on. `sealed`: secrets among what is kept
+//!   with them.
 //! - `policy`: what an operator sets for pods. `suspension`: suspending by the API. `quantity`: amounts as Kubernetes writes them.
 //! - `token_key`, `names`, `image`, `cluster`, `request_metrics`: what the above need.
 //!
@@ -50,10 +51,12 @@ mod request_metrics;
 pub mod resource;
 #[cfg(test)]
 mod scripted;
+mod sealed;
 mod server;
 pub mod standby;
 mod suspension;
 mod token_key;
+mod workspace_claims;
 
 pub use config::{KubernetesArgs, KubernetesConfig};
 pub use server::ConnectedCluster;

@@ -35,6 +35,11 @@ pub(crate) mod label {
     pub(crate) const TEMPLATE: &str = "parallax.io/pool-template";
     /// `true`: the agent of this pod works, and a PodDisruptionBudget may have a drained node wait for it.
     pub(crate) const BUSY: &str = "parallax.io/busy";
+    /// `true`: a git workspace is on this claim.
+    pub(crate) const GIT: &str = "parallax.io/git-workspace";
+    /// Annotations of such a claim: what is known of the workspace, and the sealed credentials for its repository.
+    pub(crate) const RECORD: &str = "parallax.io/workspace-record";
+    pub(crate) const CREDENTIALS: &str = "parallax.io/workspace-credentials";
     /// An annotation with the spec that a pod was made from.
     pub(crate) const SPEC: &str = "parallax.io/spec";
 }

@@ -38,11 +38,7 @@ pub(crate) async fn remove(context: &Context, id: &AgentId, grace: Duration) -> 
     let Some(resource) = resource else { return remove_launch(context, id).await };
     let name = resource.name_any();
     let phase = resource.status.as_ref().map(|status| status.phase).unwrap_or_default();
-    if was_displaced
-        && phase == Phase::Running
-        && resource.meta().deletion_timestamp.is_none()
-        && may_move(context, &resource)
-    {
+    if was_displaced && may_move(context, &resource) {
         context
             .launches
             .update(id, |state| *state = LaunchState { is_moving: true, ..LaunchState::default() });
@@ -94,7 +90,18 @@ fn was_displaced(context: &Context, id: &AgentId) -> bool {
 
 /// Whether an agent can go on in another pod.
 fn may_move(context: &Context, resource: &ParallaxAgent) -> bool {
-    resource.spec.keeps_workspace() && context.can_resume(&resource.spec.r#type) && !resource.spec.suspended
+    let phase = resource.status.as_ref().map(|status| status.phase).unwrap_or_default();
+    phase == Phase::Running
+        && resource.meta().deletion_timestamp.is_none()
+        && resource.spec.keeps_workspace()
+        && context.can_resume(&resource.spec.r#type)
+        && !resource.spec.suspended
+}
+
+/// Whether an agent that has ended goes on in another pod, or will as soon as this one is removed.
+pub(crate) fn may_return(context: &Context, id: &AgentId) -> bool {
+    let can_move = || context.cache.resource_of(id).is_some_and(|resource| may_move(context, &resource));
+    context.launches.get(id).is_moving || (was_displaced(context, id) && can_move())
 }
 
 /// The resource of an agent as the API server has it: the cache may not have one that was made a moment ago.

@@ -64,6 +64,12 @@ impl TokenKey {
         self.sign(&format!("pool/{pod}"))
     }
 
+    /// Another secret of the runtime, for something else than tokens.
+    pub(crate) fn derived(&self, purpose: &str) -> EnvValue {
+        // Neither an id nor a pod of the pool.
+        self.sign(&format!("{purpose}/"))
+    }
+
     fn sign(&self, what: &str) -> EnvValue {
         let digest =
             Sha256::new().chain_update(self.0.expose()).chain_update(b":").chain_update(what).finalize();

@@ -49,7 +49,8 @@ pub(super) async fn create(context: &Context, resource: &ParallaxAgent, id: &Age
 
 async fn apply(context: &Context, resource: &ParallaxAgent, id: &AgentId) -> Result<(), Problem> {
     let existing = resource.spec.workspace.as_ref().and_then(|workspace| workspace.existing_claim.as_ref());
-    if let Some(claim) = existing {
+    // That of its own git workspace is nobody else's.
+    if let Some(claim) = existing.filter(|claim| claim.name != names::claim(id)) {
         claims::check_unprotected(&context.cluster, &claim.name).await?;
     }
     if let Some(asked) = resource.spec.workspace.as_ref().and_then(|workspace| workspace.claim.as_ref()) {

@@ -12,13 +12,19 @@ use parallax_runtime_core::host::HostClient;
 
 use crate::cluster;
 use crate::context::Context;
-use crate::pod::AGENT;
+use crate::names;
+use crate::pod::{AGENT, WorkspaceVolume};
 use crate::pod_state::{self, PodState};
+use crate::resource::ParallaxAgent;
 
 /// How often a pod is looked at, and its host called, when no watch reports a change.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// How long an agent of a resource waits for room in one attempt: less than the server gives a launch.
 const MAX_ROOM_TIMEOUT: Duration = Duration::from_secs(240);
+/// How long the claim that is made for an agent may take to get its storage.
+const STORAGE_TIMEOUT: Duration = Duration::from_secs(90);
+/// What the scheduler says of a pod whose claim has none yet.
+const NO_STORAGE: &str = "PersistentVolumeClaim";
 /// How long one call to a host may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much is read of the output of a host that failed, in bytes: its agent's last output is in it.
@@ -58,9 +64,19 @@ pub(super) async fn for_host(context: &Context, id: &AgentId, limited: bool) -> 
             }
             Some((PodState::Unschedulable(message), _)) => {
                 let since = *unschedulable_since.get_or_insert_with(tokio::time::Instant::now);
-                let timeout = if limited { context.room_timeout } else { MAX_ROOM_TIMEOUT };
+                let waits_for_storage =
+                    message.contains(NO_STORAGE) && has_claim_of_its_own(resource.as_deref(), id);
+                let timeout = match limited {
+                    true if waits_for_storage => context.room_timeout.max(STORAGE_TIMEOUT),
+                    true => context.room_timeout,
+                    false => MAX_ROOM_TIMEOUT,
+                };
                 if since.elapsed() >= timeout {
-                    return Err(pod_state::unschedulable(&message));
+                    let mut problem = pod_state::unschedulable(&message);
+                    if waits_for_storage {
+                        problem.detail += "; the agent's claim got no storage: is there a storage class (--workspace-storage-class)?";
+                    }
+                    return Err(problem);
                 }
                 waiting_for = Some(message);
             }
@@ -83,6 +99,12 @@ pub(super) async fn for_host(context: &Context, id: &AgentId, limited: bool) -> 
         // A change or the interval, whichever is first: both mean to look again.
         let _ = tokio::time::timeout(POLL_INTERVAL, changes.changed()).await;
     }
+}
+
+/// Whether the agent works on a claim that was made for it.
+fn has_claim_of_its_own(resource: Option<&ParallaxAgent>, id: &AgentId) -> bool {
+    let claim = resource.and_then(|resource| WorkspaceVolume::claim_of(&resource.spec, id));
+    claim.is_some_and(|claim| claim == names::claim(id))
 }
 
 /// Waits until the cache knows the pod that an agent got from the pool: whoever looks for the agent looks there.
