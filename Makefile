@@ -206,7 +206,7 @@ test-docker: debug host test-images ## The suites that need a Docker engine (DOC
 .PHONY: test-k8s
 test-k8s: debug host test-images ## The suites that need a Kubernetes cluster (KUBECONFIG) whose node is this machine
 	kubectl apply -f deploy/kubernetes/definition/crd.yaml
-	kubectl wait --for=condition=Established --timeout=30s crd/parallaxagents.parallax.io
+	kubectl wait --for=condition=Established --timeout=30s crd/parallaxagents.parallax.io crd/parallaxagentclasses.parallax.io
 	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(kubernetes)'
 
 .PHONY: test-k8s-clis

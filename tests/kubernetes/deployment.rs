@@ -65,6 +65,8 @@ async fn the_kustomization_is_taken_and_then_unchanged() {
             {"patch": "$patch: delete\napiVersion: v1\nkind: Namespace\nmetadata: {name: parallax}\n"},
             {"patch": "$patch: delete\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\n\
                        metadata: {name: parallaxagents.parallax.io}\n"},
+            {"patch": "$patch: delete\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\n\
+                       metadata: {name: parallaxagentclasses.parallax.io}\n"},
         ],
     });
     let file = overlay.path().join("kustomization.yaml");

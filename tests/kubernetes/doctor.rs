@@ -8,6 +8,16 @@ use parallax_testkit::in_process::InProcess;
 use parallax_testkit::k8s::KubernetesBackend;
 use parallax_testkit::local::Directory;
 
+/// What a backend's runtime finds, by way of a control plane.
+pub(super) async fn checks_of(backend: &KubernetesBackend) -> Vec<Check> {
+    let directory = Directory::new();
+    let runtimes = vec![RuntimeSpec::of_kind(RuntimeKind::Kubernetes, backend.url())];
+    let plane = InProcess::control_plane(directory.path(), runtimes).await;
+    let found = checks(&plane).await;
+    plane.end().await;
+    found
+}
+
 async fn checks(plane: &InProcess) -> Vec<Check> {
     plane.user().client.check_runtime("kubernetes").await.expect("it finds something").checks
 }
@@ -25,7 +35,7 @@ async fn a_namespace_with_and_without_what_it_should_have() {
     let runtimes = vec![RuntimeSpec::of_kind(RuntimeKind::Kubernetes, backend.url())];
     let plane = InProcess::control_plane(directory.path(), runtimes).await;
     let found = checks(&plane).await;
-    for what in ["cluster", "definition", "rights", "pods"] {
+    for what in ["cluster", "definition", "rights", "classes", "pods"] {
         assert_eq!(state_of(&found, what), CheckState::Good, "{found:#?}");
     }
     assert_eq!(state_of(&found, "network policy"), CheckState::Note, "{found:#?}");

@@ -1,5 +1,6 @@
 //! What needs a cluster whose node is this machine: `make test-k8s`.
 
+mod classes;
 mod conformance;
 mod dead_hosts;
 mod deployment;

@@ -92,7 +92,7 @@ async fn a_policy_is_what_pods_are_given() {
     namespace.apply(&resource("much", "resources: {limits: {cpu: 1100m}}")).await.expect("it is taken");
     namespace.becomes("pa/much", "{.status.phase} {.status.code}", "Failed POLICY_DENIED").await;
     namespace.apply(&resource("unknown", "class: huge")).await.expect("it is taken");
-    namespace.becomes("pa/unknown", "{.status.phase} {.status.code}", "Failed VALIDATION_ERROR").await;
+    namespace.becomes("pa/unknown", "{.status.phase} {.status.code}", "Pending VALIDATION_ERROR").await;
     namespace.kubectl(&["delete", "pa", "much", "unknown"]).await.expect("they can be deleted");
 
     // A PriorityClass belongs to the cluster, and this one is not there: the class is refused in the cluster's words.

@@ -12,6 +12,7 @@ mod places;
 mod section;
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::{Context, ensure};
 use parallax_api::agent::{CpuQuantity, EnvValue, Resources, is_class};
@@ -59,18 +60,21 @@ pub struct Rules {
     pub default: Amounts,
     /// The images that a request may name; none: any.
     pub images: Option<Vec<ImagePattern>>,
+    /// The images that the policy allows, where a class may only name some of these.
+    pub within: Option<Vec<ImagePattern>>,
     /// Variables, under those of the request.
     pub env: BTreeMap<String, EnvValue>,
 }
 
-/// The policy of a runtime.
+/// The policy of a runtime. Clones share the classes that are applied while it runs.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     traits: PolicyTraits,
-    rules: Rules,
+    rules: Arc<Rules>,
     /// The class of requests that name none.
     default_class: Option<String>,
-    classes: BTreeMap<String, Rules>,
+    classes: BTreeMap<String, Arc<Rules>>,
+    applied: Arc<RwLock<BTreeMap<String, Arc<Rules>>>>,
 }
 
 impl Policy {
@@ -84,7 +88,7 @@ impl Policy {
         traits: PolicyTraits,
     ) -> anyhow::Result<Self> {
         ensure!(classes.len() <= MAX_CLASSES, "a runtime has at most {MAX_CLASSES} classes");
-        let rules = Rules::new(&policy.rules, &Rules::default(), &traits).context("[policy]")?;
+        let rules = Arc::new(Rules::new(&policy.rules, &Rules::default(), &traits).context("[policy]")?);
         let mut named = BTreeMap::new();
         for (name, class) in classes {
             ensure!(
@@ -93,22 +97,70 @@ impl Policy {
             );
             ensure!(class.rules.class.is_none(), "[classes.{name}] cannot name a default class");
             let made = Rules::new(&class.rules, &rules, &traits);
-            named.insert(name.clone(), made.with_context(|| format!("[classes.{name}]"))?);
+            named.insert(name.clone(), Arc::new(made.with_context(|| format!("[classes.{name}]"))?));
         }
         if let Some(default) = &policy.rules.class {
             ensure!(named.contains_key(default), "the default class `{default}` is none of the classes");
         }
-        Ok(Self { traits, rules, default_class: policy.rules.class.clone(), classes: named })
+        let default_class = policy.rules.class.clone();
+        Ok(Self { traits, rules, default_class, classes: named, applied: Arc::default() })
+    }
+
+    /// Whether the operator wrote a class of this name.
+    pub fn is_configured(&self, class: &str) -> bool {
+        self.classes.contains_key(class)
+    }
+
+    /// Checks a class that is to be applied while the runtime runs, beside `others` of these. It is within the policy: no maximum is
+    /// above the policy's, and its agents may name an image that both allow.
+    ///
+    /// # Errors
+    /// Names what makes no sense, cannot be held here, or is more than the policy has.
+    pub fn class<P: clap::Args>(
+        &self,
+        name: &str,
+        section: &PolicySection<P>,
+        others: usize,
+    ) -> anyhow::Result<Rules> {
+        let most = MAX_CLASSES.saturating_sub(self.classes.len());
+        ensure!(others < most, "a runtime has at most {MAX_CLASSES} classes");
+        ensure!(
+            is_class(name),
+            "the name of a class has 1 to 63 small letters, digits and dashes, not `{name}`"
+        );
+        let mut made = Rules::new(&section.rules, &self.rules, &self.traits)?;
+        if let Some(amount) =
+            made.maximum.named().find(|amount| made.maximum.exceeds(&self.rules.maximum, *amount))
+        {
+            let (asked, most) = (made.maximum.text(amount), self.rules.maximum.text(amount));
+            anyhow::bail!("the maximum of {} is {asked}, and the policy's is {most}", amount.key());
+        }
+        made.within.clone_from(&self.rules.images);
+        Ok(made)
+    }
+
+    /// Takes these classes in place of those that were applied before.
+    pub fn apply_classes(&self, classes: BTreeMap<String, Rules>) {
+        let classes = classes.into_iter().map(|(name, rules)| (name, Arc::new(rules))).collect();
+        *self.applied.write().unwrap_or_else(PoisonError::into_inner) = classes;
+    }
+
+    /// Every class; those that the operator wrote win.
+    fn all_classes(&self) -> BTreeMap<String, Arc<Rules>> {
+        let mut all = self.applied.read().unwrap_or_else(PoisonError::into_inner).clone();
+        all.extend(self.classes.clone());
+        all
     }
 
     /// The rules of a class, or of agents without one.
     ///
     /// # Errors
     /// `VALIDATION_ERROR`, naming the classes that there are.
-    pub fn rules(&self, class: Option<&str>) -> Result<&Rules, Problem> {
-        let Some(class) = class else { return Ok(&self.rules) };
-        self.classes.get(class).ok_or_else(|| {
-            let known: Vec<&str> = self.classes.keys().map(String::as_str).collect();
+    pub fn rules(&self, class: Option<&str>) -> Result<Arc<Rules>, Problem> {
+        let Some(class) = class else { return Ok(self.rules.clone()) };
+        let all = self.all_classes();
+        all.get(class).cloned().ok_or_else(|| {
+            let known: Vec<&str> = all.keys().map(String::as_str).collect();
             let listed = if known.is_empty() { "this runtime has none".into() } else { known.join(", ") };
             Problem::invalid("class", format!("there is no class `{class}`; the classes: {listed}"))
                 .with("classes", known)
@@ -145,13 +197,13 @@ impl Policy {
 
     /// The classes, as the API lists them.
     pub fn classes(&self) -> Vec<ClassInfo> {
-        let info = |(name, rules): (&String, &Rules)| ClassInfo {
-            name: name.clone(),
+        let info = |(name, rules): (String, Arc<Rules>)| ClassInfo {
+            name,
             description: rules.description.clone(),
             maximum: rules.maximum.shown(),
             default: rules.default.shown(),
         };
-        self.classes.iter().map(info).collect()
+        self.all_classes().into_iter().map(info).collect()
     }
 }
 
@@ -194,7 +246,7 @@ impl Rules {
             env.extend(CA_VARIABLES.map(|name| (name.to_owned(), EnvValue::from(path))));
         }
         let description = args.description.clone();
-        Ok(Self { description, maximum, default, images, env })
+        Ok(Self { description, maximum, default, images, within: None, env })
     }
 
     /// Refuses what is over a maximum.
@@ -223,10 +275,9 @@ impl Rules {
     }
 
     fn admit_image(&self, image: Option<&str>) -> Result<(), Problem> {
-        let (Some(allowed), Some(image)) = (&self.images, image) else { return Ok(()) };
-        if allowed.iter().any(|pattern| pattern.matches(image)) {
-            return Ok(());
-        }
+        let Some(image) = image else { return Ok(()) };
+        let refuses = |allowed: &&Vec<ImagePattern>| !allowed.iter().any(|pattern| pattern.matches(image));
+        let Some(allowed) = self.images.iter().chain(&self.within).find(refuses) else { return Ok(()) };
         let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
         let detail = format!("the image `{image}` is not allowed here, only {}", allowed.join(", "));
         Err(Problem::new(Code::PolicyDenied, detail).with("field", "image").with("allowed", allowed))

@@ -6,7 +6,7 @@
 mod recent_exits;
 mod work_queue;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -142,7 +142,12 @@ impl ClusterCache {
 
     /// Whether this runtime is responsible for a resource.
     pub(crate) fn is_ours(&self, resource: &ParallaxAgent) -> bool {
-        match resource.labels().get(label::RUNTIME) {
+        self.is_ours_by(resource.labels())
+    }
+
+    /// Whether this runtime is responsible for an object with these labels.
+    pub(crate) fn is_ours_by(&self, labels: &BTreeMap<String, String>) -> bool {
+        match labels.get(label::RUNTIME) {
             Some(instance) => *instance == self.0.instance,
             None => self.0.instance == DEFAULT_INSTANCE,
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -211,6 +212,7 @@ impl KubernetesConfig {
                 user,
                 resources,
                 places: places(&args.policy, &args.classes, &install_amounts())?,
+                applied: Arc::default(),
                 policy,
             },
         })
@@ -225,7 +227,7 @@ impl KubernetesConfig {
             runtime: RuntimeConfig {
                 name: "kubernetes".into(),
                 state_dir: PathBuf::new(),
-                profiles: std::sync::Arc::default(),
+                profiles: Arc::default(),
                 max_agents: 100,
                 workdirs: workdirs(Vec::new()),
                 repositories: Repositories::default(),

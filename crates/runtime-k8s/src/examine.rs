@@ -16,6 +16,7 @@ use kube::{Api, Error, ResourceExt as _};
 use parallax_api::AgentId;
 use parallax_api::check::{Check, CheckState};
 
+use crate::classes;
 use crate::cluster::{self, Cluster};
 use crate::context::Context;
 use crate::pod;
@@ -45,13 +46,14 @@ pub(crate) async fn examine(context: &Context) -> Vec<Check> {
         // Everything else would only say it again.
         return vec![server];
     }
-    let (definition, rights, pod, policy) = tokio::join!(
+    let (definition, rights, classes, pod, policy) = tokio::join!(
         definition(cluster),
         rights(cluster),
+        classes::examine(context),
         would_take_a_pod(context),
         network_policy(context)
     );
-    vec![server, definition, rights, pod, images(context), policy]
+    vec![server, definition, rights, classes, pod, images(context), policy]
 }
 
 async fn server(cluster: &Cluster) -> Check {

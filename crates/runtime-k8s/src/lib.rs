@@ -17,7 +17,8 @@
 //! - `examine`: what is needed, looked at for `parallax doctor`.
 //! - `claims`: which ones agents may work in. `workspace_claims`: those that git workspaces are on. `sealed`: secrets among what is kept
 //!   with them.
-//! - `policy`: what an operator sets for pods. `suspension`: suspending by the API. `quantity`: amounts as Kubernetes writes them.
+//! - `policy`: what an operator sets for pods; `classes`: the same by resources. `suspension`: suspending by the API. `quantity`:
+//!   amounts as Kubernetes writes them.
 //! - `token_key`, `names`, `image`, `cluster`, `request_metrics`: what the above need.
 //!
 //! [`RuntimeServer`]: parallax_runtime_core::RuntimeServer
@@ -26,6 +27,7 @@ mod backend;
 mod busy_label;
 mod cache;
 mod claims;
+mod classes;
 mod cluster;
 mod config;
 mod connector;

@@ -4,6 +4,7 @@ mod volumes;
 mod waiting;
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, ContainerPort, EnvVar, HTTPGetAction, LocalObjectReference, Pod,
@@ -14,8 +15,8 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::ObjectMeta;
 use kube::{Resource as _, ResourceExt as _};
-use parallax_api::AgentId;
 use parallax_api::agent::EnvValue;
+use parallax_api::{AgentId, Problem};
 use parallax_runtime_core::Policy;
 use parallax_runtime_core::policy::{Amount, Amounts, Places, Rules};
 use serde_json::Value;
@@ -86,6 +87,8 @@ pub(crate) struct PodConfig {
     pub(crate) policy: Policy,
     /// What the operator set for pods, by class.
     pub(crate) places: Places<PodPlace>,
+    /// The same of classes that are resources. Clones share them.
+    pub(crate) applied: Arc<RwLock<BTreeMap<String, PodPlace>>>,
 }
 
 impl Default for PodConfig {
@@ -100,6 +103,7 @@ impl Default for PodConfig {
             resources: amounts(&REQUESTS, &LIMITS),
             policy: Policy::default(),
             places: Places::of(PodPlace { install: install_amounts(), ..PodPlace::default() }),
+            applied: Arc::default(),
         }
     }
 }
@@ -108,7 +112,7 @@ impl Default for PodConfig {
 pub(crate) fn pod(resource: &ParallaxAgent, id: &AgentId, config: &PodConfig) -> Pod {
     let spec = &resource.spec;
     let workspace = WorkspaceVolume::of(spec, id);
-    let place = config.place(spec);
+    let place = &config.place(spec);
     let own = [(label::SPEC.to_owned(), immutable_part(spec).to_string())];
     Pod {
         metadata: ObjectMeta {
@@ -175,7 +179,7 @@ pub(crate) fn exporter(
         command: Some(vec![PROGRAM_IN_IMAGE.into()]),
         args: Some(args),
         security_context: Some(restricted()),
-        resources: Some(config.place(&resource.spec).install.clone()),
+        resources: Some(config.place(&resource.spec).install),
         volume_mounts: Some(workspace.mounts_for_reading()),
         ..Container::default()
     };
@@ -228,8 +232,29 @@ pub(crate) fn changed(spec: &ParallaxAgentSpec, pod: &Pod) -> Vec<String> {
 
 impl PodConfig {
     /// What the operator set for pods of its class.
-    fn place(&self, spec: &ParallaxAgentSpec) -> &PodPlace {
-        self.places.get(self.policy.class_of(spec.class.as_deref()))
+    fn place(&self, spec: &ParallaxAgentSpec) -> PodPlace {
+        let class = self.policy.class_of(spec.class.as_deref());
+        let applied = self.applied.read().unwrap_or_else(PoisonError::into_inner);
+        let applied =
+            class.filter(|class| !self.policy.is_configured(class)).and_then(|class| applied.get(class));
+        applied.unwrap_or_else(|| self.places.get(class)).clone()
+    }
+
+    /// Takes these for the classes that are resources. Whoever has made a pod and then finds that its class is there has made it with what
+    /// the class says: what is new has a place before it has rules, and what is gone loses its rules first.
+    pub(crate) fn apply_classes(&self, rules: BTreeMap<String, Rules>, places: BTreeMap<String, PodPlace>) {
+        let applied = || self.applied.write().unwrap_or_else(PoisonError::into_inner);
+        applied().extend(places.clone());
+        self.policy.apply_classes(rules);
+        *applied() = places;
+    }
+
+    /// Whether the class of an agent is there.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR`, naming the classes that there are.
+    pub(crate) fn check_class(&self, spec: &ParallaxAgentSpec) -> Result<(), Problem> {
+        self.policy.rules(spec.class.as_deref()).map(drop)
     }
 
     /// What an agent is given: what it asks for, and by default what its class or the runtime has.
@@ -237,8 +262,7 @@ impl PodConfig {
         let place = self.place(spec);
         // An unknown class was refused before the agent had a pod.
         let rules = self.policy.rules(self.policy.class_of(spec.class.as_deref()));
-        let none = Rules::default();
-        let rules = rules.unwrap_or(&none);
+        let rules = rules.unwrap_or_default();
         let mut made = spec.resources.clone().unwrap_or_else(|| self.resources.clone());
         let asked = spec.resources.clone().unwrap_or_default();
         let (requests, limits) = (made.requests.get_or_insert_default(), made.limits.get_or_insert_default());
@@ -248,7 +272,7 @@ impl PodConfig {
                 continue;
             }
             let builtin = of(&self.resources.limits);
-            let Some(default) = default_limit(rules, amount, builtin) else { continue };
+            let Some(default) = default_limit(&rules, amount, builtin) else { continue };
             let given = match of(&asked.requests) {
                 Some(asked) if quantity::value(&asked) > quantity::value(&default) => asked,
                 Some(_) => default,

@@ -139,7 +139,11 @@ pub(crate) fn places(
 }
 
 impl PodPlace {
-    fn resolve(section: &PolicySection<PodArgs>, base: &Self) -> anyhow::Result<Self> {
+    /// What a section says, over what all pods have.
+    ///
+    /// # Errors
+    /// Names what makes no sense, or is the runtime's own.
+    pub(crate) fn resolve(section: &PolicySection<PodArgs>, base: &Self) -> anyhow::Result<Self> {
         let args = &section.place;
         let mut made = base.clone();
         made.runtime_class = args.runtime_class.clone().or(made.runtime_class);

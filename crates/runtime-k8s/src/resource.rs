@@ -2,6 +2,7 @@
 //!
 //! Its definition is made from these types: `parallax-runtime-k8s --print-crd` prints it, `deploy/kubernetes/definition/crd.yaml` has it.
 
+mod class;
 mod definition;
 mod status;
 
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::quantity;
 
+pub use class::{ClassAmounts, ParallaxAgentClass, ParallaxAgentClassSpec, ParallaxAgentClassStatus};
 pub use definition::{NAME as DEFINITION, definition, yaml};
 pub use status::{AgentState, AttentionState, Condition, ExitState, ParallaxAgentStatus, Phase};
 

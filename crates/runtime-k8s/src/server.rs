@@ -8,6 +8,7 @@ use parallax_service::shutdown::Shutdown;
 
 use crate::backend::KubernetesBackend;
 use crate::busy_label;
+use crate::classes;
 use crate::cluster::Cluster;
 use crate::config::KubernetesConfig;
 use crate::context::Context;
@@ -48,6 +49,8 @@ impl ConnectedCluster {
     pub async fn build(self, config: KubernetesConfig, shutdown: Shutdown) -> anyhow::Result<RuntimeServer> {
         let opened = Context::open(self.cluster.clone(), &config, &shutdown).await;
         let (context, events_rx) = opened.context("failed to open the namespace")?;
+        // Before agents are asked for: what a class allows is known by then.
+        classes::follow(&context, &shutdown).await;
         let backend = KubernetesBackend::new(context.clone(), events_rx);
         let server = RuntimeServer::build(config.runtime, Arc::new(backend), shutdown.clone()).await?;
         let pooled = context.clone();

@@ -42,6 +42,7 @@ pub(crate) async fn suspend(context: &Context, id: &AgentId) -> Result<(), Probl
 /// Has the controller make the pod again, and waits for its host.
 pub(crate) async fn resume(context: &Context, id: &AgentId) -> Result<HostAddress, Problem> {
     let resource = existing(context, id).await?;
+    context.pods.check_class(&resource.spec)?;
     let generation = set_suspended(context, &resource, false).await?;
     let mut changes = context.cache.changes();
     let mut waiting_for = None;

@@ -7,18 +7,35 @@ use crate::resource::{Condition, NOTHING_KEPT, ParallaxAgent, ParallaxAgentStatu
 /// Whether the pod is as the spec says.
 pub(super) const CURRENT: &str = "Current";
 
-/// The conditions of a status. `changed`: the fields of the spec that its pod was not made from; `can_resume`: whether agents
-/// of the type can go on with their conversation.
+/// In what the pod is not as the spec says.
+#[derive(Default)]
+pub(super) struct Drift {
+    /// The fields of the spec that it was not made from.
+    pub(super) changed: Vec<String>,
+    /// There is no class any more of the name that the spec has.
+    pub(super) class_is_gone: bool,
+}
+
+/// The conditions of a status. `can_resume`: whether agents of the type can go on with their conversation.
 pub(super) fn conditions(
     resource: &ParallaxAgent,
     status: &ParallaxAgentStatus,
-    changed: &[String],
+    drift: &Drift,
     can_resume: bool,
 ) -> Vec<Condition> {
     let agent = status.agent.as_ref().and_then(|agent| agent.status.as_deref()).unwrap_or_default();
     let ready = status.phase == Phase::Running && agent == "ready";
     let ready = (ready, if ready { "Ready" } else { "NotReady" }, String::new());
-    let current = match changed {
+    let outlives_class = drift.class_is_gone && (status.phase.is_live() || status.phase == Phase::Suspended);
+    let current = match drift.changed.as_slice() {
+        [] if outlives_class => (
+            false,
+            "ClassGone",
+            format!(
+                "the class `{}` is not there any more; a pod that runs stays as it is, and another is not made before the class is back",
+                resource.spec.class.as_deref().unwrap_or_default()
+            ),
+        ),
         [] => (true, "AsAsked", String::new()),
         fields => (
             false,
@@ -77,7 +94,8 @@ mod tests {
     fn conditions_keep_their_time_while_they_hold() {
         let mut resource = ParallaxAgent::new("a", ParallaxAgentSpec::default());
         let of = |resource: &ParallaxAgent, changed: &[String]| {
-            conditions(resource, &resource.status.clone().unwrap_or_default(), changed, true)
+            let drift = Drift { changed: changed.to_vec(), class_is_gone: false };
+            conditions(resource, &resource.status.clone().unwrap_or_default(), &drift, true)
         };
         let first = of(&resource, &[]);
         assert!(first.iter().all(|condition| (condition.r#type == CURRENT) == (condition.status == "True")));
@@ -104,7 +122,7 @@ mod tests {
             Some(ParallaxAgentStatus { phase: Phase::Running, ..ParallaxAgentStatus::default() });
         let status = resource.status.clone().unwrap();
         let reason = |resource: &ParallaxAgent, can_resume| {
-            let conditions = conditions(resource, &status, &[], can_resume);
+            let conditions = conditions(resource, &status, &Drift::default(), can_resume);
             let suspended = conditions.into_iter().find(|condition| condition.r#type == "Suspended").unwrap();
             assert_eq!(suspended.status, "False");
             suspended.reason
@@ -114,5 +132,20 @@ mod tests {
         resource.spec.workspace = Some(Workspace { existing_claim, ..Workspace::default() });
         assert_eq!(reason(&resource, false), "CannotResume");
         assert_eq!(reason(&resource, true), "Suspending");
+    }
+
+    #[test]
+    fn an_agent_outlives_its_class() {
+        let spec = ParallaxAgentSpec { class: Some("small".into()), ..ParallaxAgentSpec::default() };
+        let resource = ParallaxAgent::new("a", spec);
+        let reason = |phase| {
+            let status = ParallaxAgentStatus { phase, ..ParallaxAgentStatus::default() };
+            let drift = Drift { class_is_gone: true, ..Drift::default() };
+            let conditions = conditions(&resource, &status, &drift, true);
+            conditions.into_iter().find(|condition| condition.r#type == CURRENT).unwrap().reason
+        };
+        assert_eq!(reason(Phase::Running), "ClassGone");
+        assert_eq!(reason(Phase::Suspended), "ClassGone");
+        assert_eq!(reason(Phase::Pending), "AsAsked", "it has never been of it");
     }
 }

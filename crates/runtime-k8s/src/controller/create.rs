@@ -43,6 +43,10 @@ pub(super) async fn create(context: &Context, resource: &ParallaxAgent, id: &Age
             context.launches.update(id, |state| state.failure = Some(problem));
             Ok((creating, Action::await_change()))
         }
+        // It may come again: who changes classes has the resource looked at once more.
+        Err(problem) if context.pods.check_class(&resource.spec).is_err() => {
+            Ok((creating.with_problem(&problem), Action::await_change()))
+        }
         Err(problem) => Err(problem),
     }
 }
@@ -62,9 +66,9 @@ async fn apply(context: &Context, resource: &ParallaxAgent, id: &AgentId) -> Res
             Ok(_) => {}
         }
     }
-    // The class may have gone since the agent was asked for, and its limits with it.
-    context.pods.policy.rules(resource.spec.class.as_deref())?;
     let pod = pod::pod(resource, id, &context.pods);
+    // The class may have gone since the agent was asked for, and its limits with it.
+    context.pods.check_class(&resource.spec)?;
     let params = PatchParams::apply(MANAGER).force();
     match context.cluster.pods().patch(&names::pod(id), &params, &Patch::Apply(&pod)).await {
         Ok(_) => Ok(()),

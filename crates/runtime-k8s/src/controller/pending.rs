@@ -53,6 +53,10 @@ pub(super) fn request_spawn(
             Action::await_change(),
         );
     }
+    // Classes are applied as agents are, in no order: whoever applies one has the resource looked at once more.
+    if let Err(problem) = context.pods.check_class(&resource.spec) {
+        return (pending.with_problem(&problem), Action::await_change());
+    }
     let state = context.launches.get(id);
     match &state.failure {
         Some(problem) if state.is_transient || problem.code.recovery() == Recovery::Later => {

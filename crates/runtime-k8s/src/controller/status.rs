@@ -7,7 +7,7 @@ use kube::{Resource as _, ResourceExt as _};
 use parallax_api::{AgentId, Problem};
 use serde_json::{Map, Value, json};
 
-use super::conditions::{CURRENT, conditions};
+use super::conditions::{CURRENT, Drift, conditions};
 use crate::cluster;
 use crate::context::Context;
 use crate::pod;
@@ -99,7 +99,8 @@ fn status(
     status.pod = pod.as_ref().map(|pod| pod.name_any());
     // Also for a spec that the living pod cannot follow: the condition `Current` is about this generation.
     status.observed_generation = resource.meta().generation;
-    status.conditions = conditions(resource, &status, &changed, context.can_resume(&resource.spec.r#type));
+    let drift = Drift { changed, class_is_gone: context.pods.check_class(&resource.spec).is_err() };
+    status.conditions = conditions(resource, &status, &drift, context.can_resume(&resource.spec.r#type));
     status
 }
 
@@ -131,7 +132,7 @@ async fn emit_changes(
         && current(before).is_none_or(|before| before.message != now.message)
     {
         let message = now.message.unwrap_or_default();
-        recorder.emit_event(resource, EventType::Warning, "CannotChange", message).await;
+        recorder.emit_event(resource, EventType::Warning, &now.reason, message).await;
     }
 }
 
