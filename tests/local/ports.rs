@@ -145,6 +145,14 @@ async fn what_an_agent_serves_is_proxied() {
     let shown = parallax(&up.server.url(), &["ports", "server"]).await.succeeded();
     assert!(shown.out.contains(&own.first.to_string()) && shown.out.contains("loopback"), "{shown:?}");
 
+    // Somebody else of the machine has taken a port of its range: it is told, and is not the agent's.
+    let stranger = std::net::TcpListener::bind(("127.0.0.1", own.last)).expect("nobody listens there");
+    let ports = agent.client.ports(&agent.id).await.expect("they are listed");
+    let listener = ports.listeners.iter().find(|one| one.port == own.last).expect("it listens");
+    assert!(!listener.own, "{listener:?}");
+    assert_eq!(code(get(at(own.last, "")).await).await, (404, "NOT_FOUND".into()));
+    drop(stranger);
+
     // What is asked, and what is not told to the agent.
     let request = http
         .post(at(own.first, "a%20b/..%2fc?x=1&ticket=secret&y=2"))

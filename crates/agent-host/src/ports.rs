@@ -1,8 +1,7 @@
 //! Ports in the agent's network namespace, which is the host's too: who listens, and connections to them.
 //!
-//! Beside the agent other services may listen here: on a machine those of other agents and of its users, in a container the host
-//! itself. So a connection is made to a port of the agent's own range, or to one on which its own processes listen, and to
-//! nothing else.
+//! Beside the agent other services may listen here: on a machine those of other agents and of its users, also on a port of its range; in a
+//! container the host itself. So a connection is made where the agent's own processes listen, and nowhere else.
 
 use std::collections::HashMap;
 use std::io;
@@ -49,19 +48,14 @@ pub fn list(range: Option<PortRange>) -> AgentPorts {
 }
 
 /// A connection to the port, on loopback where somebody listens there. `NOT_FOUND` where nobody does, or not for this agent.
-pub async fn connect(port: u16, range: Option<PortRange>) -> Result<TcpStream, Problem> {
-    let in_range = range.is_some_and(|range| range.contains(port));
-    let targets = match in_range {
-        true => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
-        false => own_addresses(port).await?,
-    };
+pub async fn connect(port: u16) -> Result<TcpStream, Problem> {
     let mut last = io::Error::from(io::ErrorKind::ConnectionRefused);
-    for target in targets {
+    for target in own_addresses(port).await? {
         let connecting = TcpStream::connect(SocketAddr::new(target, port));
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok(stream)) => {
                 // Whoever listened may have gone meanwhile, and somebody else be there.
-                if !in_range && !own_addresses(port).await?.contains(&target) {
+                if !own_addresses(port).await?.contains(&target) {
                     return Err(nobody(port));
                 }
                 stream.set_nodelay(true).map_err(Problem::internal)?;

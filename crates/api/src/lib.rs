@@ -22,6 +22,7 @@
 //! - [`retry`]: waiting between attempts
 //! - [`host`]: what an agent host and its runtime server say to each other
 //! - [`time`]: points in time, and lengths of it
+//! - [`tunnel`]: two streams of bytes as one connection, for ports
 //! - [`text`]: which characters of a text a person sees
 //! - [`client`]: the typed client (REST and streams)
 
@@ -49,6 +50,7 @@ pub mod search;
 pub mod terminal;
 pub mod text;
 pub mod time;
+pub mod tunnel;
 pub mod workspace;
 
 pub use agent::{

@@ -4,12 +4,14 @@
 //! - `headers`: what goes on to the agent, and what comes back. Of the caller's credentials nothing goes on; of the agent's words nothing
 //!   comes back that would make its page a page of this server
 //! - `exchange`: HTTP over a tunnel through the runtime and the agent's host
+//! - `reader`: whether the caller reads what is answered
 //!
 //! A person's browser is sent on to a path with a key in it ([`parallax_service::access::path_key`]): the agent's page is sandboxed, so
 //! that it has no origin and can use nothing of this server but what the key opens, which is itself.
 
 mod exchange;
 mod headers;
+mod reader;
 mod target;
 
 use std::sync::Arc;

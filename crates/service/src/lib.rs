@@ -13,7 +13,7 @@
 //! 5. The handler answers. Where a retry must be safe it goes through [`idempotency`]; where it follows events it
 //!    hands an [`events::EventLog`] to [`events::stream`], which speaks SSE and WebSocket ([`websocket`]).
 //!    [`listing`] is the one answer that both kinds of server give alike: agents, filtered, in pages.
-//! 6. Texts are compressed on the way out (`compression`). A connection that becomes a stream of bytes is joined to another ([`tunnel`]).
+//! 6. Texts are compressed on the way out (`compression`).
 //!
 //! `os` is what is asked of the operating system.
 
@@ -35,7 +35,6 @@ pub mod process;
 pub mod serve;
 pub mod shutdown;
 pub mod telemetry;
-pub mod tunnel;
 pub mod websocket;
 
 pub use private_dir::private_dir;

@@ -9,8 +9,7 @@ use axum::http::{Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use parallax_api::ports::{AgentPorts, TUNNEL};
-use parallax_api::{AgentStatus, Code, Problem};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy};
+use parallax_api::{AgentStatus, Code, Problem, tunnel};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
@@ -45,7 +44,7 @@ pub(super) async fn tunnel(
         return Err(Problem::invalid("upgrade", format!("ask for an upgrade to `{TUNNEL}`")));
     };
     let permit = TUNNELS.try_acquire().map_err(|_| too_many())?;
-    let stream = ports::connect(port, agent.ports).await?;
+    let stream = ports::connect(port).await?;
     tokio::spawn(serve(upgrade, stream, permit, host.released.clone()));
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -62,7 +61,7 @@ fn too_many() -> Problem {
     Problem::new(Code::ResourceLimit, detail).with("limit", MAX_TUNNELS)
 }
 
-/// Until one side ends, or the host does.
+/// Until one side ends or nothing comes and goes any more, or the host ends.
 async fn serve(
     upgrade: OnUpgrade,
     port: TcpStream,
@@ -71,24 +70,7 @@ async fn serve(
 ) {
     let Ok(server) = upgrade.await else { return };
     tokio::select! {
-        () = join(TokioIo::new(server), port) => {}
+        () = tunnel::join(TokioIo::new(server), port) => {}
         () = released.cancelled() => {}
     }
-}
-
-/// Carries bytes both ways until one side ends; what that one had sent arrives. Neither side ends its sending and goes on to read.
-async fn join(server: impl AsyncRead + AsyncWrite, port: impl AsyncRead + AsyncWrite) {
-    let (mut from_server, mut to_server) = tokio::io::split(server);
-    let (mut from_port, mut to_port) = tokio::io::split(port);
-    // A side that takes nothing more has ended as well.
-    let _ = tokio::select! {
-        answered = copy(&mut from_port, &mut to_server) => match answered {
-            Ok(_) => to_server.shutdown().await,
-            Err(error) => Err(error),
-        },
-        asked = copy(&mut from_server, &mut to_port) => match asked {
-            Ok(_) => to_port.shutdown().await,
-            Err(error) => Err(error),
-        },
-    };
 }

@@ -11,11 +11,11 @@ use hyper::client::conn::http1;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use parallax_api::ports::TUNNEL;
-use parallax_api::{Code, Problem};
-use parallax_service::tunnel;
+use parallax_api::{Code, Problem, tunnel};
 use reqwest::Upgraded;
 
 use super::headers::Base;
+use super::reader::Reader;
 use super::target::Target;
 use crate::app::App;
 use crate::relay;
@@ -56,7 +56,8 @@ pub async fn forward(
     };
     let (mut sender, connection) =
         http1::Builder::new().max_buf_size(MAX_HEAD).handshake(TokioIo::new(stream)).await.map_err(failed)?;
-    let (shutdown, held) = (app.shutdown.clone(), permit.clone());
+    let (shutdown, held, reader) = (app.shutdown.clone(), permit.clone(), Reader::default());
+    let watched = reader.clone();
     app.shutdown.tracker().spawn(async move {
         // Until the response has been read, or nobody waits for it.
         tokio::select! {
@@ -65,6 +66,7 @@ pub async fn forward(
                     tracing::debug!(%error, "a connection to an agent's port ended");
                 }
             }
+            () = watched.stalled() => tracing::debug!("a response of an agent's port was not read on"),
             () = shutdown.begun() => {}
         }
         drop(held);
@@ -101,7 +103,7 @@ pub async fn forward(
     {
         headers.insert(CONTENT_LENGTH, length.clone());
     }
-    Ok((answer.status(), headers, Body::new(answer.into_body())).into_response())
+    Ok((answer.status(), headers, Body::new(reader.watch(answer.into_body()))).into_response())
 }
 
 /// Whether the caller asks for a WebSocket.

@@ -7,11 +7,10 @@ use axum::http::header::{CONNECTION, UPGRADE};
 use axum::http::{HeaderValue, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use parallax_api::Problem;
 use parallax_api::ports::{AgentPorts, TUNNEL};
+use parallax_api::{Problem, tunnel};
 use parallax_service::access::Operator;
 use parallax_service::extract::Path;
-use parallax_service::tunnel;
 
 use super::{App, Id};
 
