@@ -6,6 +6,7 @@ mod containers;
 mod doctor;
 mod images;
 mod isolation;
+mod kept_workspaces;
 mod monitoring;
 mod neighbours;
 mod networks;

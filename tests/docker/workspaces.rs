@@ -13,21 +13,25 @@ use parallax_testkit::git_server::{GitServer, PASSWORD};
 use parallax_testkit::repository::{Repository, branch, committed, git};
 use parallax_testkit::wait::{PATIENCE, until};
 
-fn asking(repository: &Repository, name: &str, change: impl FnOnce(&mut WorkspaceRequest)) -> SpawnRequest {
+pub(crate) fn asking(
+    repository: &Repository,
+    name: &str,
+    change: impl FnOnce(&mut WorkspaceRequest),
+) -> SpawnRequest {
     let mut request = SpawnRequest { image: Some(GIT_IMAGE.into()), ..repository.request(name) };
     change(request.workspace.as_mut().expect("it has one"));
     request
 }
 
-fn volume(agent: &AgentId) -> String {
+pub(crate) fn volume(agent: &AgentId) -> String {
     format!("parallax-workspace-{agent}")
 }
 
-async fn is_there(volume: &str) -> bool {
+pub(crate) async fn is_there(volume: &str) -> bool {
     docker(&["volume", "inspect", volume]).await.is_some()
 }
 
-async fn goes(volume: &str) {
+pub(crate) async fn goes(volume: &str) {
     until(
         "the volume goes",
         PATIENCE,
@@ -140,7 +144,7 @@ async fn of_a_repository_of_the_machine() {
     heir.stop().await;
     thrown_away(&volume(&two.id)).await;
     let cleaned = user.client.clean_workspaces().await.expect("looked at");
-    assert_eq!(cleaned.removed.len(), 1, "{cleaned:?}");
+    assert_eq!(cleaned.removed.len(), 1, "somebody took it away: {cleaned:?}");
     let left = fs::read_dir(backend.directory().join("state/workspaces")).expect("it is there").count();
     assert_eq!(left, 0);
     backend.end_server().await;
@@ -212,11 +216,6 @@ async fn refused() {
             Code::Unsupported,
             "workspace.mode",
         ),
-        (
-            &|one| (one.reuse, one.repo) = (Some(AgentId::generate()), String::new()),
-            Code::Unsupported,
-            "workspace.reuse",
-        ),
         (&|one| one.repo = "/etc".into(), Code::WorkdirForbidden, "workspace.repo"),
         (&|one| one.repo = "https://git.example/x".into(), Code::WorkdirForbidden, "workspace.repo"),
         (&|one| one.r#ref = Some("nowhere".into()), Code::Validation, "workspace"),
@@ -226,6 +225,10 @@ async fn refused() {
         assert_eq!((problem.code, problem.more["field"].as_str()), (code, Some(field)), "{problem:?}");
         assert_eq!(problem.more.contains_key("output"), field == "workspace.setup", "{problem:?}");
     }
+    let reuse =
+        |one: &mut WorkspaceRequest| (one.reuse, one.repo) = (Some(AgentId::generate()), String::new());
+    let problem = user.spawn_refused(&asking(&repository, "refused", reuse)).await;
+    assert_eq!(problem.code, Code::NotFound, "{problem:?}");
     // An image without git says so.
     let problem =
         user.spawn_refused(&SpawnRequest { image: None, ..asking(&repository, "bare", |_| {}) }).await;

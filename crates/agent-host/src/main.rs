@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use parallax_agent_host::serve::{LaunchSource, ServeConfig};
 use parallax_agent_host::workspace;
+use parallax_agent_host::workspace::program::Task;
 use parallax_profile::{Profile, Profiles, replay};
 
 /// Owns one agent's terminal and history; started by a runtime server, one for each agent.
@@ -63,7 +64,7 @@ enum Command {
         #[arg(long, value_name = "DIGEST")]
         verifier: String,
     },
-    /// Run git in the clone of an agent, for its host: the call is on standard input.
+    /// Run git in the clone of an agent: for its host, whose call is on standard input, or to say what would be lost with it.
     Workspace {
         /// The directory of the clone and what belongs to it.
         #[arg(long, value_name = "DIR")]
@@ -74,6 +75,9 @@ enum Command {
         /// Make it: the archive of a repository is on standard input.
         #[arg(long)]
         make: bool,
+        /// Say what would be lost with it: no agent works in it any more.
+        #[arg(long, conflicts_with = "make")]
+        unpublished: bool,
     },
     /// Connect standard input and output to the host in DIR.
     Relay {
@@ -121,10 +125,17 @@ fn main() -> ExitCode {
             parallax_agent_host::export::run(&dir, listen, verifier.into())
         }
         Command::Relay { dir } => parallax_agent_host::relay::run(&dir),
-        Command::Workspace { root, id, make } => match workspace::program::run(&root, &id, make) {
-            Ok(code) => return code,
-            Err(error) => Err(error),
-        },
+        Command::Workspace { root, id, make, unpublished } => {
+            let task = match (make, unpublished) {
+                (true, _) => Task::Make,
+                (false, true) => Task::Unpublished,
+                (false, false) => Task::Answer,
+            };
+            match workspace::program::run(&root, &id, task) {
+                Ok(code) => return code,
+                Err(error) => Err(error),
+            }
+        }
         Command::Hook { name } => parallax_agent_host::hook::run(&name),
         Command::Reach { targets } => parallax_agent_host::reach::run(&targets),
         Command::Replay { profile, cast } => print_replay(&profile, &cast),

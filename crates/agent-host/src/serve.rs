@@ -12,7 +12,7 @@ use axum::Router;
 use axum::middleware::from_fn;
 use parallax_api::agent::{EnvValue, StopRequest};
 use parallax_api::host::HostStarted;
-use parallax_api::{AgentStatus, Problem};
+use parallax_api::{AgentStatus, Code, Problem};
 use parallax_profile::Launch;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tokio::net::UnixListener;
@@ -189,6 +189,10 @@ async fn start(
         let servers = listen(&routes(&session, workspace), listener, tcp, &released);
         return Ok(Served { session, released, servers });
     };
+    if launch.checkout.as_ref().is_some_and(|checkout| checkout.id != launch.agent.id) {
+        let detail = "there is no checkout on the volume of the workspace that the agent was to work in";
+        return Err(Problem::new(Code::SpawnFailed, detail).with("field", "workspace.reuse"));
+    }
     // The repository comes by the host's own API, so that this is there before the agent is.
     let mut intake = Intake::new(missing);
     let servers = listen(&intake.router(), listener, tcp, &released);

@@ -148,12 +148,24 @@ pub trait AgentBackend: Send + Sync + 'static {
         false
     }
 
-    /// Whether that volume is there; somebody may have removed it in the engine.
+    /// Whether an agent can work in the workspace of another one (`workspace.reuse`).
+    fn shares_workspaces(&self) -> bool {
+        false
+    }
+
+    /// Whether that volume is there; somebody may have removed it in the engine. A launch with a checkout of another agent's is on that one's
+    /// volume, and is refused where it is gone.
     async fn holds_workspace(&self, _id: &AgentId) -> Result<bool, Problem> {
         Ok(true)
     }
 
-    /// Deletes that volume, when its agent is removed, and what is kept with it. Already gone is success.
+    /// Has the host's program say what would be lost with the workspace of this agent (`workspace --unpublished`), on its volume, where no
+    /// host runs any more. Fails with `CONFLICT` while something uses the volume, with `UNSUPPORTED` where nobody can look.
+    async fn look_into_workspace(&self, _id: &AgentId) -> Result<Vec<u8>, Problem> {
+        Err(Problem::new(Code::Unsupported, "nobody looks into a workspace here whose agents have ended"))
+    }
+
+    /// Deletes that volume, when its agents are removed, and what is kept with it. Already gone is success.
     async fn remove_workspace(&self, _id: &AgentId) -> Result<(), Problem> {
         Ok(())
     }

@@ -20,7 +20,7 @@ use crate::config::DockerConfig;
 use crate::context::Context;
 use crate::layout::workspace_volume;
 use crate::{
-    discovery, engine, examine, host_files, launch, pauses, pool, removal, suspension, usage, volumes,
+    discovery, engine, examine, host_files, launch, look, pauses, pool, removal, suspension, usage, volumes,
 };
 
 /// Events that wait for the server.
@@ -159,8 +159,16 @@ impl AgentBackend for DockerBackend {
         Some(workspace_volume(id))
     }
 
+    fn shares_workspaces(&self) -> bool {
+        true
+    }
+
     async fn holds_workspace(&self, id: &AgentId) -> Result<bool, Problem> {
         volumes::exists(self.context.docker()?, &workspace_volume(id)).await
+    }
+
+    async fn look_into_workspace(&self, id: &AgentId) -> Result<Vec<u8>, Problem> {
+        look::unpublished(&self.context, id).await
     }
 
     async fn remove_workspace(&self, id: &AgentId) -> Result<(), Problem> {

@@ -9,11 +9,11 @@ use anyhow::Context;
 use clap::Args;
 use parallax_api::runtime::RuntimeKind;
 use parallax_profile::MountSource;
-use parallax_runtime_core::args::{flags_or_file, name_and_value};
+use parallax_runtime_core::args::{CommandWords, flags_or_file, name_and_value, workspace_policy};
 use parallax_runtime_core::policy::{Places, PolicySection};
 use parallax_runtime_core::pool::PoolSpec;
 use parallax_runtime_core::{
-    Policy, Repositories, RuntimeConfig, RuntimeServer, Workdirs, find_host_program,
+    Environment, Policy, Repositories, RuntimeConfig, RuntimeServer, Workdirs, find_host_program,
 };
 use parallax_service::args::Settings;
 use parallax_service::shutdown::Shutdown;
@@ -56,6 +56,12 @@ pub struct DockerArgs {
     /// Host (or HOST:PORT) that this server may clone repositories from for agents, `*` for any; repeatable [default: none]
     #[arg(long, value_name = "HOST")]
     pub allow_repo_host: Vec<String>,
+    /// Command that makes pull requests: words with {branch}, {base}, {title}, {body}, {body-file}, {repo}, {draft:WORD}; no shell
+    #[arg(long, env = "PARALLAX_PULL_REQUEST_COMMAND", value_name = "WORDS")]
+    pub pull_request_command: Option<CommandWords>,
+    /// Variable of this server that this command gets; repeatable [default: those of gh and glab]
+    #[arg(long, value_name = "NAME")]
+    pub pull_request_env: Vec<String>,
     /// What agents may reach besides public addresses: an IPv4 address or network, with `:PORT`; or `all`; repeatable
     #[arg(long, value_name = "NETWORK[:PORT]")]
     pub egress: Vec<String>,
@@ -94,6 +100,8 @@ impl DockerArgs {
             allow_workdir: flags_or_file(self.allow_workdir, file.allow_workdir),
             allow_volume: flags_or_file(self.allow_volume, file.allow_volume),
             allow_repo_host: flags_or_file(self.allow_repo_host, file.allow_repo_host),
+            pull_request_command: self.pull_request_command.or(file.pull_request_command),
+            pull_request_env: flags_or_file(self.pull_request_env, file.pull_request_env),
             egress: flags_or_file(self.egress, file.egress),
             credentials: flags_or_file(self.credentials, file.credentials),
             reach: self.reach.or(file.reach),
@@ -167,11 +175,21 @@ impl DockerConfig {
             let (name, credential) = name_and_value("--credentials", text)?;
             credentials.entry(name).or_default().push(credential.parse()?);
         }
+        // For the command that makes pull requests alone.
+        let variables = env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let workspace_policy = workspace_policy(
+            None,
+            docker.pull_request_command.as_ref(),
+            &docker.pull_request_env,
+            &Environment::of(variables),
+        )?;
         Ok(Self {
             // An agent gets its image's environment, not this machine's.
             runtime: RuntimeConfig {
                 policy: Policy::new(&docker.policy, &docker.classes, TRAITS)?,
                 repositories: Repositories::named(&docker.allow_repo_host),
+                workspace_policy,
                 ..RuntimeConfig::from_server(
                     settings,
                     RuntimeKind::Docker,

@@ -11,10 +11,10 @@ use parallax_runtime_core::HostAddress;
 
 use crate::container::{self, ContainerParams};
 use crate::context::Context;
-use crate::layout::container_name;
+use crate::layout::{container_name, label};
 use crate::policy::DISK;
 use crate::user::User;
-use crate::volumes::{self, Workspace};
+use crate::volumes::{self, Missing, Workspace};
 use crate::{directories, engine, pool, removal, start};
 
 /// Starts a container and gives its host the launch.
@@ -35,7 +35,7 @@ pub(crate) async fn launch(context: &Context, id: &AgentId, launch: &Launch) -> 
     }
     refuse_remapped(context, launch).await?;
     let user = User::choose(context.user, launch, &inspected)?;
-    let workspace = admit_workdir(context, launch).await?;
+    let workspace = admit_workdir(context, launch, &image, user).await?;
     let made = Made { name: &name, id, is_pooled: false };
     if let Err(problem) = prepare(context, &made, launch, &image, user, workspace).await {
         if let (Some(Workspace::Created), Some(volume)) = (workspace, volume(launch)) {
@@ -136,7 +136,12 @@ async fn refuse_remapped(context: &Context, launch: &Launch) -> Result<(), Probl
 
 /// Checks the workdir once more: pulling an image takes time, and another user of the machine may have replaced the
 /// directory by a link. A volume is checked against the policy, and made when there is none.
-async fn admit_workdir(context: &Context, launch: &Launch) -> Result<Option<Workspace>, Problem> {
+async fn admit_workdir(
+    context: &Context,
+    launch: &Launch,
+    image: &str,
+    user: User,
+) -> Result<Option<Workspace>, Problem> {
     let Some(mount) = &launch.mount else { return Ok(None) };
     let forbidden = |why: String| Problem::new(Code::WorkdirForbidden, why).with("field", "workdir");
     match &mount.source {
@@ -156,8 +161,18 @@ async fn admit_workdir(context: &Context, launch: &Launch) -> Result<Option<Work
             Ok(None)
         }
         MountSource::Volume(name) => {
-            let holder = launch.checkout.as_ref().map(|checkout| &checkout.id);
-            context.volumes.admit(context.docker()?, name, mount.read_only, holder).await.map(Some)
+            let (checkout, user) = (launch.checkout.as_ref(), user.to_string());
+            let of_workspace = checkout.map(|checkout| {
+                [(label::WORKSPACE, checkout.id.as_str()), (label::IMAGE, image), (label::USER, &user)]
+            });
+            let missing = match (checkout, mount.read_only) {
+                (Some(checkout), _) if checkout.id != launch.agent.id => {
+                    Missing::Refuse(", which the workspace was on")
+                }
+                (_, true) => Missing::Refuse(", and one that is made to be read only would stay empty"),
+                _ => Missing::Make(of_workspace.as_ref().map_or(&[], |labels| labels.as_slice())),
+            };
+            context.volumes.admit(context.docker()?, name, missing).await.map(Some)
         }
     }
 }

@@ -22,6 +22,9 @@ pub(crate) mod label {
     pub(crate) const OWNER: &str = "io.parallax.owner";
     /// The agent whose workspace is on a volume.
     pub(crate) const WORKSPACE: &str = "io.parallax.workspace";
+    /// The image and the user of that agent: what git is run with there when it is gone.
+    pub(crate) const IMAGE: &str = "io.parallax.image";
+    pub(crate) const USER: &str = "io.parallax.user";
     /// `true`: a volume that agents may work in.
     pub(crate) const WORKDIR: &str = "io.parallax.workdir";
     /// `server`: set by the image of the servers.

@@ -10,6 +10,7 @@
 //! - `pool`: containers that wait for a launch. `suspension`: agents that come back, and `kept_launches`, with which they do.
 //! - `policy`: what an operator sets for containers. `pauses`: containers that somebody paused. `storage`: whether the engine limits disk
 //!   space. `pull_progress`: how far a pull is.
+//! - `look`: a look into a workspace whose agents have ended.
 //! - What keeps agents apart: `volumes` (which ones may be worked in), `egress` (what may be reached).
 //! - `examine`: all of it looked at for `parallax doctor`, also from inside a container.
 //! - `user` and `credentials`: who an agent is, and what is mounted into its home. `layout`: paths, labels and names.
@@ -39,6 +40,7 @@ mod image;
 mod kept_launches;
 mod launch;
 mod layout;
+mod look;
 mod network;
 mod pauses;
 mod policy;

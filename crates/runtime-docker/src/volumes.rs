@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use bollard::Docker;
 use bollard::models::{ContainerSummary, Volume, VolumeCreateRequest};
 use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveVolumeOptions};
-use parallax_api::{AgentId, Code, Problem};
+use parallax_api::{Code, Problem};
 use parallax_runtime_core::name_pattern;
 
 use crate::engine;
@@ -19,6 +19,15 @@ pub(crate) struct VolumePolicy {
     allowed: Vec<String>,
     /// Volumes with credentials: mounted where the operator says, and nowhere else.
     credentials: BTreeSet<String>,
+}
+
+/// What is done about a volume that is not there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Missing<'a> {
+    /// It is made, with these labels beside its own.
+    Make(&'a [(&'a str, &'a str)]),
+    /// The request is refused, with these words more.
+    Refuse(&'a str),
 }
 
 /// A volume that may be worked in.
@@ -35,15 +44,14 @@ impl VolumePolicy {
         Self { allowed, credentials: credentials.into_iter().collect() }
     }
 
-    /// Checks a volume that a request names, and makes it when there is none: for the workspace of `holder`, where one is named.
+    /// Checks a volume that a request names, and makes it with these labels when there is none.
     ///
-    /// Fails with `WORKDIR_FORBIDDEN`, or `WORKDIR_NOT_FOUND` for a missing one that is to be read only.
+    /// Fails with `WORKDIR_FORBIDDEN`, or `WORKDIR_NOT_FOUND` for a missing one that is to be there.
     pub(crate) async fn admit(
         &self,
         docker: &Docker,
         name: &str,
-        read_only: bool,
-        holder: Option<&AgentId>,
+        missing: Missing<'_>,
     ) -> Result<Workspace, Problem> {
         if name.starts_with(HOST_VOLUME_PREFIX) {
             return Err(forbidden(name, "it is named like the volumes with the host program"));
@@ -57,12 +65,13 @@ impl VolumePolicy {
                 check_users(name, &users(docker, name).await?)?;
                 Ok(Workspace::Existing)
             }
-            Err(error) if engine::is_missing(&error) && read_only => Err(Problem::new(
-                Code::WorkdirNotFound,
-                format!("there is no volume `{name}`, and one that is made to be read only would stay empty"),
-            )
-            .with("field", "workdir")),
-            Err(error) if engine::is_missing(&error) => create(docker, name, holder).await,
+            Err(error) if engine::is_missing(&error) => match missing {
+                Missing::Make(labels) => create(docker, name, labels).await,
+                Missing::Refuse(why) => {
+                    let detail = format!("there is no volume `{name}`{why}");
+                    Err(Problem::new(Code::WorkdirNotFound, detail).with("field", "workdir"))
+                }
+            },
             Err(error) => Err(engine::problem("look for the volume", &error)),
         }
     }
@@ -88,7 +97,7 @@ impl VolumePolicy {
 }
 
 /// The containers that use a volume, whether they run or not.
-async fn users(docker: &Docker, name: &str) -> Result<Vec<ContainerSummary>, Problem> {
+pub(crate) async fn users(docker: &Docker, name: &str) -> Result<Vec<ContainerSummary>, Problem> {
     let filters = HashMap::from([("volume", vec![name])]);
     let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
     let users = docker.list_containers(Some(options)).await;
@@ -113,7 +122,8 @@ fn check_users(name: &str, users: &[ContainerSummary]) -> Result<(), Problem> {
 
 /// Whether a container runs a server: by the label of its image, or by its program.
 fn is_server(container: &ContainerSummary, labels: &HashMap<String, String>) -> bool {
-    if labels.contains_key(label::AGENT) {
+    // An agent's, or one that looks into a workspace.
+    if labels.contains_key(label::AGENT) || labels.contains_key(label::WORKSPACE) {
         return false;
     }
     let program = container.command.as_deref().unwrap_or_default().trim_matches('"');
@@ -123,9 +133,8 @@ fn is_server(container: &ContainerSummary, labels: &HashMap<String, String>) -> 
         || program.starts_with("parallax-")
 }
 
-async fn create(docker: &Docker, name: &str, holder: Option<&AgentId>) -> Result<Workspace, Problem> {
-    let holder = holder.map(|id| (label::WORKSPACE, id.as_str()));
-    let labels = [(label::WORKDIR, "true")].into_iter().chain(holder);
+async fn create(docker: &Docker, name: &str, labels: &[(&str, &str)]) -> Result<Workspace, Problem> {
+    let labels = [(label::WORKDIR, "true")].into_iter().chain(labels.iter().copied());
     let request = VolumeCreateRequest {
         name: Some(name.to_owned()),
         labels: Some(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()),

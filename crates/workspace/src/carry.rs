@@ -116,34 +116,94 @@ impl Workspaces {
         stand: &Stand,
         bundle: Option<&Path>,
     ) -> Result<(), WorkspaceError> {
-        let git = Git::open(&store.record().git_directory).await?.with_time_limit(BUNDLE_TIMEOUT);
-        // Objects stay packed: unpacked they may be any size.
-        let git = git.with_setting("fetch.unpackLimit=1").with_variable("GIT_ALLOC_LIMIT", RECEIVE_MEMORY);
-        if let Some(branch) = &stand.branch {
-            git.check_branch_name(branch).await?;
-        }
-        let tip = stand.snapshot.as_ref().unwrap_or(&stand.head);
-        for commit in [&stand.head, tip] {
-            check_commit(commit)?;
-        }
-        let is_known = git.commit_of(&received(tip)).await.is_ok_and(|known| known == *tip);
+        let git = Git::open(&store.record().git_directory).await?;
+        let head = &stand.head;
+        check(&git, stand).await?;
+        let is_known = git.commit_of(&received(head)).await.is_ok_and(|known| known == *head);
         if let Some(bundle) = bundle.filter(|_| !is_known) {
-            let mut args =
-                ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--"]
-                    .map(std::ffi::OsString::from)
-                    .to_vec();
-            args.extend([bundle.into(), format!("+{SENT}:{}", received(tip)).into()]);
-            git.run(args).await?;
-            let is_what_was_said = git.commit_of(&received(tip)).await? == *tip
-                && git.succeeds(["merge-base", "--is-ancestor", &stand.head, tip]).await?;
-            if !is_what_was_said {
-                return Err(WorkspaceError::Invalid("the bundle holds other commits than it says".into()));
-            }
+            take_in(&git, stand, head, bundle, &received(head)).await?;
         }
         // It may have been there before.
-        git.commit_of(&stand.head).await?;
-        git.run(["update-ref", &received(&stand.head), &stand.head]).await.map(drop)
+        git.commit_of(head).await?;
+        git.run(["update-ref", &received(head), head]).await.map(drop)
     }
+
+    /// Takes all that is in an agent's clone, committed or not, for as long as the answer is kept: nothing of it goes into the store, which
+    /// would grow with every look.
+    ///
+    /// # Errors
+    /// As [`Workspaces::receive`].
+    pub async fn receive_snapshot(
+        &self,
+        store: &Workspace,
+        stand: &Stand,
+        bundle: Option<&Path>,
+    ) -> Result<Incoming, WorkspaceError> {
+        let record = store.record();
+        let scratch = Scratch::make(self.root(), &record.git_directory).await?;
+        check(scratch.git(), stand).await?;
+        scratch.copy_shallow(&record.git_directory)?;
+        let commit = stand.snapshot.clone();
+        let commit = commit.ok_or_else(|| WorkspaceError::Invalid("there is no snapshot".into()))?;
+        // What the bundle builds on has to be named.
+        scratch.git().run(["update-ref", &received(&record.base), &record.base]).await?;
+        if let Some(bundle) = bundle {
+            take_in(scratch.git(), stand, &commit, bundle, &received(&commit)).await?;
+        }
+        scratch.git().commit_of(&commit).await?;
+        Ok(Incoming { scratch, commit })
+    }
+}
+
+/// All that is in the clone of an agent, beside its store. It goes when this is dropped.
+pub struct Incoming {
+    scratch: Scratch,
+    commit: String,
+}
+
+impl Incoming {
+    /// A commit of it.
+    pub(crate) fn commit(&self) -> &str {
+        &self.commit
+    }
+
+    /// Where its objects are.
+    pub(crate) fn objects(&self) -> PathBuf {
+        self.scratch.path().join("objects")
+    }
+}
+
+/// Fails with `Invalid` when it says what cannot be.
+async fn check(git: &Git, stand: &Stand) -> Result<(), WorkspaceError> {
+    if let Some(branch) = &stand.branch {
+        git.check_branch_name(branch).await?;
+    }
+    std::iter::once(&stand.head).chain(&stand.snapshot).try_for_each(|commit| check_commit(commit))
+}
+
+/// Fetches the bundle, whose commit is to be `tip`, as `name`.
+async fn take_in(
+    git: &Git,
+    stand: &Stand,
+    tip: &str,
+    bundle: &Path,
+    name: &str,
+) -> Result<(), WorkspaceError> {
+    let git = git.clone().with_time_limit(BUNDLE_TIMEOUT);
+    // Objects stay packed: unpacked they may be any size.
+    let git = git.with_setting("fetch.unpackLimit=1").with_variable("GIT_ALLOC_LIMIT", RECEIVE_MEMORY);
+    let mut args =
+        ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--"]
+            .map(std::ffi::OsString::from)
+            .to_vec();
+    args.extend([bundle.into(), format!("+{SENT}:{name}").into()]);
+    git.run(args).await?;
+    let is_what_was_said = git.commit_of(name).await? == tip
+        && git.succeeds(["merge-base", "--is-ancestor", &stand.head, tip]).await?;
+    if is_what_was_said {
+        return Ok(());
+    }
+    Err(WorkspaceError::Invalid("the bundle holds other commits than it says".into()))
 }
 
 impl Workspace {
@@ -158,11 +218,7 @@ impl Workspace {
         let is_clean = git.status().await?.is_clean();
         let root = self.directory.parent().unwrap_or(&self.directory);
         let scratch = Scratch::make(root, &self.record.git_directory).await?;
-        // Where the history of a clone with a `depth` ends: its commits name parents that are nowhere.
-        let shallow = self.record.git_directory.join("shallow");
-        if shallow.symlink_metadata().is_ok_and(|found| found.is_file()) {
-            std::fs::copy(shallow, scratch.path().join("shallow"))?;
-        }
+        scratch.copy_shallow(&self.record.git_directory)?;
         let snapshot = if is_whole { Some(self.snapshot(&scratch).await?) } else { None };
         let stand = Stand { head, branch, is_clean, snapshot };
         let (tip, known) = (stand.snapshot.as_ref().unwrap_or(&stand.head), format!("^{}", self.record.base));

@@ -1,7 +1,10 @@
 //! Which files would conflict, before anybody merges.
 
+use std::path::PathBuf;
+
 use parallax_api::workspace::Conflicts;
 
+use crate::carry::Incoming;
 use crate::changes::MAX_FILES;
 use crate::error::WorkspaceError;
 use crate::git::Git;
@@ -14,7 +17,7 @@ use crate::workspaces::Workspaces;
 const NO_TIME: &str = "@0 +0000";
 
 /// The other side of a comparison.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum Other<'a> {
     /// Another workspace of the same repository, with what is not committed there.
     Workspace(Side<'a>),
@@ -23,17 +26,17 @@ pub enum Other<'a> {
 }
 
 /// A workspace with all that is in it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Side<'a> {
     /// The workspace; of one that the agent has elsewhere, its store.
     pub workspace: &'a Workspace,
-    /// A commit of all that is in it, in its store. None: it is here, and is looked at.
-    pub snapshot: Option<&'a str>,
+    /// All that is in it, where the agent has it elsewhere. None: it is here, and is looked at.
+    pub incoming: Option<&'a Incoming>,
 }
 
 impl<'a> From<&'a Workspace> for Side<'a> {
     fn from(workspace: &'a Workspace) -> Self {
-        Self { workspace, snapshot: None }
+        Self { workspace, incoming: None }
     }
 }
 
@@ -56,13 +59,14 @@ impl Workspaces {
     ) -> Result<Conflicts, WorkspaceError> {
         let ours = ours.into();
         let own = ours.workspace.record();
-        let second = match other {
-            Other::Workspace(other) if other.workspace.record().is_clone || own.is_clone => {
-                Some(other.workspace.record().git_directory.as_path())
+        let mut others: Vec<PathBuf> = ours.incoming.map(Incoming::objects).into_iter().collect();
+        if let Other::Workspace(other) = other {
+            if other.workspace.record().is_clone || own.is_clone {
+                others.push(other.workspace.record().git_directory.join("objects"));
             }
-            _ => None,
-        };
-        let scratch = Scratch::make_of(self.root(), &own.git_directory, second).await?;
+            others.extend(other.incoming.map(Incoming::objects));
+        }
+        let scratch = Scratch::make_of(self.root(), &own.git_directory, &others).await?;
         let (with, theirs) = match other {
             Other::Workspace(other) => {
                 let theirs = other.workspace.record();
@@ -95,8 +99,8 @@ impl Workspaces {
 
 impl Side<'_> {
     async fn commit(&self, scratch: &Scratch) -> Result<String, WorkspaceError> {
-        match self.snapshot {
-            Some(commit) => Ok(commit.to_owned()),
+        match self.incoming {
+            Some(incoming) => Ok(incoming.commit().to_owned()),
             None => self.workspace.snapshot(scratch).await,
         }
     }

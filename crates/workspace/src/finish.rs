@@ -212,21 +212,9 @@ async fn holds_no_file(directory: &Path) -> std::io::Result<bool> {
 
 /// What would be lost with a clone: what is in no commit, and commits that no remote has.
 async fn clone_worth_keeping(workspace: &Workspace) -> Result<Option<String>, WorkspaceError> {
-    if workspace.record().base.is_empty() {
-        // It was never whole, so nobody has worked in it.
-        return Ok(None);
-    }
-    let git = workspace.git().await?;
-    let status = git.status().await?;
-    if !status.is_clean() {
-        return Ok(Some("something in it is not committed".into()));
-    }
-    if git.succeeds(["rev-parse", "--verify", "--quiet", "refs/stash"]).await? {
-        return Ok(Some("something in it is stashed".into()));
-    }
-    let args = ["rev-list", "--count", "HEAD", "--branches", "--tags", "--not", "--remotes"];
-    let unpublished = git.line(args.into_iter().chain([workspace.record().base.as_str()])).await?;
-    Ok((unpublished != "0").then(|| format!("{unpublished} of its commits are on no remote")))
+    let found = workspace.unpublished().await?;
+    let has_commits = found.commits > 0;
+    Ok(found.reason(has_commits))
 }
 
 /// What would be lost. Of a worktree whose removal was cut short, files that are gone are no loss: they are in its commits.

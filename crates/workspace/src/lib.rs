@@ -9,8 +9,8 @@
 //!
 //! An agent with a file system of its own has its clone there. The server then has a *store*: the same repository without files,
 //! which holds what needs credentials or the network. `carry` takes the store to the agent's side ([`Workspaces::pack`],
-//! [`Workspaces::unpack`]), and commits back ([`Workspace::export`], [`Workspaces::receive`]); `store` ends it, and `restore` takes over one
-//! that another server had.
+//! [`Workspaces::unpack`]), and commits back ([`Workspace::export`], [`Workspaces::receive`]); `store` ends it, once nothing would be lost
+//! with the clone (`unpublished`), and `restore` takes over one that another server had.
 
 mod carry;
 pub mod changes;
@@ -38,10 +38,11 @@ mod scratch;
 mod size;
 mod status;
 mod store;
+mod unpublished;
 mod workspace;
 mod workspaces;
 
-pub use carry::{ScratchFile, Stand};
+pub use carry::{Incoming, ScratchFile, Stand};
 pub use command_template::CommandTemplate;
 pub use conflicts::{Other, Side};
 pub use credentials::Credentials;
@@ -51,5 +52,6 @@ pub use pull_request::PullRequestCommand;
 pub use record::{Ending, Record};
 pub use restore::KeptWorkspace;
 pub use size::Size;
+pub use unpublished::Unpublished;
 pub use workspace::Workspace;
 pub use workspaces::{CloneOptions, NewWorkspace, Workspaces};

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::command_template::{CommandTemplate, Values};
 use crate::error::WorkspaceError;
-use crate::git::set_environment_with_configuration;
+use crate::git::{Git, set_environment_with_configuration};
 use crate::process::{Group, read_and_drop};
 use crate::record::Record;
 use crate::scratch::{Scratch, ScratchDirectory};
@@ -69,13 +69,30 @@ impl Workspaces {
         request: &PullRequestRequest,
         command: &PullRequestCommand,
     ) -> Result<PullRequest, WorkspaceError> {
+        let own = workspace.git().await?;
+        let (head, current) = (own.head().await?, own.current_branch().await?);
+        self.pull_request_of(workspace, &head, current.as_deref(), request, command).await
+    }
+
+    /// The same for the commit and the branch that are checked out where the agent works.
+    ///
+    /// # Errors
+    /// As [`Workspaces::pull_request`].
+    pub async fn pull_request_of(
+        &self,
+        workspace: &Workspace,
+        head: &str,
+        current: Option<&str>,
+        request: &PullRequestRequest,
+        command: &PullRequestCommand,
+    ) -> Result<PullRequest, WorkspaceError> {
         if request.draft && !command.template.knows_drafts() {
             return Err(WorkspaceError::Unconfigured(
                 "the configured command for pull requests makes no drafts: it has no `{draft:WORD}`".into(),
             ));
         }
         let record = workspace.record();
-        let own = workspace.git().await?;
+        let own = Git::open(&record.git_directory).await?;
         let base = match &request.base {
             Some(base) => base.clone(),
             None => branch_begun_with(record).ok_or_else(|| {
@@ -86,11 +103,11 @@ impl Workspaces {
         if base == record.branch {
             return Err(WorkspaceError::Invalid(format!("`{base:.100}` cannot be merged into itself")));
         }
-        if own.head().await? == record.base {
+        if head == record.base {
             let detail = "nothing was committed in the workspace since it was made: commit first";
             return Err(WorkspaceError::Conflict(detail.into()));
         }
-        let delivery = self.deliver(workspace, &PushRequest::default()).await?;
+        let delivery = self.deliver_commit(workspace, head, current, &PushRequest::default()).await?;
         let (branch, commit) = (delivery.pushed.branch, delivery.pushed.commit);
         let repo = without_user(&delivery.url);
         let scratch = Scratch::make(self.root(), &record.git_directory).await?;

@@ -26,7 +26,9 @@ impl Workspaces {
     /// `Invalid` when there is no such remote, `Conflict` when no branch was named and another than the workspace's own is checked
     /// out, otherwise what git says.
     pub async fn push(&self, workspace: &Workspace, request: &PushRequest) -> Result<Pushed, WorkspaceError> {
-        self.deliver(workspace, request).await.map(|delivery| delivery.pushed)
+        let own = workspace.git().await?;
+        let (commit, current) = (own.head().await?, own.current_branch().await?);
+        self.push_commit(workspace, &commit, current.as_deref(), request).await
     }
 
     /// The same for the commit and the branch that are checked out where the agent works.
@@ -43,18 +45,8 @@ impl Workspaces {
         self.deliver_commit(workspace, commit, current, request).await.map(|delivery| delivery.pushed)
     }
 
-    /// A push of what is checked out, with what else is known then.
-    pub(crate) async fn deliver(
-        &self,
-        workspace: &Workspace,
-        request: &PushRequest,
-    ) -> Result<Delivery, WorkspaceError> {
-        let own = workspace.git().await?;
-        let (commit, current) = (own.head().await?, own.current_branch().await?);
-        self.deliver_commit(workspace, &commit, current.as_deref(), request).await
-    }
-
-    async fn deliver_commit(
+    /// The push of a commit, with what else is known then.
+    pub(crate) async fn deliver_commit(
         &self,
         workspace: &Workspace,
         commit: &str,

@@ -84,10 +84,20 @@ impl Remote {
         }
     }
 
+    /// Whether one of its branches or tags is at this commit.
+    pub(crate) fn has(&self, commit: &str) -> bool {
+        let mut named = self.references.iter().filter(|(name, _)| is_branch_or_tag(name));
+        named.any(|(_, known)| known == commit)
+    }
+
     /// The branch that is checked out there.
     pub(crate) fn head(&self) -> Option<&str> {
         self.head.as_deref()
     }
+}
+
+fn is_branch_or_tag(name: &str) -> bool {
+    name.starts_with("refs/heads/") || name.starts_with("refs/tags/")
 }
 
 #[cfg(test)]

@@ -64,22 +64,22 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 impl Scratch {
     /// One below `root` that has the objects of the repository with this git directory.
     pub(crate) async fn make(root: &Path, git_directory: &Path) -> Result<Self, WorkspaceError> {
-        Self::make_of(root, git_directory, None).await
+        Self::make_of(root, git_directory, &[]).await
     }
 
-    /// The same with the objects of a second one.
+    /// The same with what is in other directories of objects.
     pub(crate) async fn make_of(
         root: &Path,
         git_directory: &Path,
-        second: Option<&Path>,
+        others: &[PathBuf],
     ) -> Result<Self, WorkspaceError> {
         let lender = Git::open(git_directory).await?;
         let format = lender.line(["rev-parse", "--show-object-format"]).await?;
         let directory = ScratchDirectory::make(root)?;
         let mut lenders = quoted(&git_directory.join("objects"));
-        if let Some(second) = second {
+        for other in others {
             lenders.push(":");
-            lenders.push(quoted(&second.join("objects")));
+            lenders.push(quoted(other));
         }
         let git =
             Git::open(directory.path()).await?.with_variable("GIT_ALTERNATE_OBJECT_DIRECTORIES", &lenders);
@@ -92,6 +92,15 @@ impl Scratch {
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Has its history end where that of a clone with a `depth` does, whose commits name parents that are nowhere.
+    pub(crate) fn copy_shallow(&self, git_directory: &Path) -> std::io::Result<()> {
+        let shallow = git_directory.join("shallow");
+        if shallow.symlink_metadata().is_ok_and(|found| found.is_file()) {
+            std::fs::copy(shallow, self.path().join("shallow"))?;
+        }
+        Ok(())
     }
 
     /// Every place that objects are borrowed from, as git lists them in a variable.

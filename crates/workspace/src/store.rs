@@ -2,8 +2,11 @@
 
 use std::io::ErrorKind;
 
+use crate::clone::reaching;
 use crate::error::WorkspaceError;
-use crate::record::Ending;
+use crate::git::Git;
+use crate::record::{Ending, Record};
+use crate::remote::{Remote, UPLOAD_HERE};
 use crate::workspace::Workspace;
 use crate::workspaces::{Workspaces, remove_directory};
 
@@ -16,16 +19,66 @@ impl Workspaces {
         self.recorded(id)
     }
 
-    /// Notes what became of the clone. One that stays needs no store any more: nobody asks an agent that has ended for commits.
+    /// Notes what becomes of the clone of which every agent has ended that `seen` names. The store stays as long as the clone does: other
+    /// agents may come to work in that. False, and nothing is noted: one has come since.
     ///
     /// # Errors
     /// When the record cannot be written.
-    pub async fn note_ending(&self, id: &str, ending: &Ending) -> Result<(), WorkspaceError> {
+    pub async fn note_ending(&self, seen: &Record, ending: &Ending) -> Result<bool, WorkspaceError> {
         let _changing = self.changing().await;
+        let id = seen.id.as_str();
         let mut workspace = self.recorded(id)?;
-        workspace.record.ending = Some(ending.clone());
-        workspace.record.write(&self.record(id))?;
-        self.empty_store(id).await
+        let record = &mut workspace.record;
+        if record.users != seen.users || record.joined_at != seen.joined_at {
+            return Ok(false);
+        }
+        record.ending = Some(ending.clone());
+        record.write(&self.record(id))?;
+        Ok(true)
+    }
+
+    /// Whether any of these commits, of the clone of this store, is on no branch or tag of the repository that it was made of. Asks that
+    /// one.
+    ///
+    /// # Errors
+    /// What git says.
+    pub async fn lacks_any(&self, store: &Workspace, tips: &[String]) -> Result<bool, WorkspaceError> {
+        let record = store.record();
+        let git = Git::open(&record.git_directory).await?;
+        let askpass = self.askpass_of(store)?;
+        let fetching = reaching(git.clone(), askpass.as_ref());
+        let (address, is_here) = (record.source(), record.url.is_none());
+        let remote = Remote::ask(&fetching, &address, is_here).await?;
+        let rest: Vec<&String> = tips.iter().filter(|tip| !remote.has(tip)).collect();
+        if rest.is_empty() {
+            return Ok(false);
+        }
+        // Of a clone without its history, only what it began with: other branches would come with all of theirs.
+        let is_shallow = git.line(["rev-parse", "--is-shallow-repository"]).await? == "true";
+        let branches = match (is_shallow, record.base_branch.as_deref()) {
+            (false, _) => "+refs/heads/*:refs/remotes/origin/*".to_owned(),
+            (true, Some(base)) => {
+                let branch = base.trim_start_matches("refs/remotes/origin/");
+                format!("+refs/heads/{branch}:refs/remotes/origin/{branch}")
+            }
+            (true, None) => return Ok(true),
+        };
+        let mut args =
+            vec!["fetch", "--quiet", "--no-write-fetch-head", "--no-recurse-submodules", "--no-tags"];
+        if is_here {
+            args.push(UPLOAD_HERE);
+        }
+        // A branch that is gone there has no commits any more.
+        args.extend(["--prune", "--", &address, &branches]);
+        fetching.run(args).await?;
+        for tip in rest {
+            let is_there = git.succeeds(["cat-file", "-e", &format!("{tip}^{{commit}}")]).await?;
+            if !is_there || git.line(["rev-list", "--count", tip, "--not", "--remotes=origin"]).await? != "0"
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Forgets a workspace whose clone is gone. One that is not known is no error.

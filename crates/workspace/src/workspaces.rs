@@ -234,6 +234,10 @@ impl Workspaces {
     pub async fn join(&self, id: &str, agent: &AgentId) -> Result<Workspace, WorkspaceError> {
         let _changing = self.changing().await;
         let mut workspace = self.get(id)?;
+        // What becomes of it is open again, unless it is on its way out.
+        if workspace.record.ending.take().is_some_and(|ending| ending.kept.is_none()) {
+            return Err(WorkspaceError::NotFound(id.to_owned()));
+        }
         // Whatever the agents before did to it: it still is what it was made as.
         workspace.git().await?;
         let users = &mut workspace.record.users;

@@ -27,11 +27,22 @@ pub fn time_limit(makes: bool) -> Duration {
     if makes { CHECKOUT_TIMEOUT } else { CALL_TIMEOUT }
 }
 
-/// Makes the workspace of the archive on standard input, or does what the call there says, and prints the answer.
+/// What the program is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Make the workspace of the archive on standard input.
+    Make,
+    /// Do what the call on standard input says.
+    Answer,
+    /// Say what would be lost with a workspace that no agent works in any more.
+    Unpublished,
+}
+
+/// Does it, and prints the answer.
 ///
 /// # Errors
 /// When the answer cannot be written. A refusal is none: it is printed, and [`REFUSED`] is the code.
-pub fn run(root: &Path, id: &str, makes: bool) -> anyhow::Result<ExitCode> {
+pub fn run(root: &Path, id: &str, task: Task) -> anyhow::Result<ExitCode> {
     let limit = getrlimit(Resource::Fsize);
     setrlimit(
         Resource::Fsize,
@@ -39,8 +50,14 @@ pub fn run(root: &Path, id: &str, makes: bool) -> anyhow::Result<ExitCode> {
     )?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let done = runtime.block_on(async {
-        let doing = async { if makes { make(root, id).await } else { answer(root, id).await } };
-        let limit = time_limit(makes);
+        let doing = async {
+            match task {
+                Task::Make => make(root, id).await,
+                Task::Answer => answer(root, id).await,
+                Task::Unpublished => unpublished(root, id).await,
+            }
+        };
+        let limit = time_limit(task == Task::Make);
         tokio::time::timeout(limit, doing)
             .await
             .unwrap_or(Err(Failure::Workspace(WorkspaceError::Timeout(limit))))
@@ -108,6 +125,10 @@ async fn answer(root: &Path, id: &str) -> Result<(), Failure> {
         WorkspaceCall::WorthKeeping => say(&workspaces.worth_keeping(&workspace).await?)?,
     }
     Ok(std::io::stdout().flush()?)
+}
+
+async fn unpublished(root: &Path, id: &str) -> Result<(), Failure> {
+    say(&Workspaces::beside(root)?.get(id)?.unpublished().await?).map_err(Failure::from)
 }
 
 async fn export(workspace: &Workspace, whole: bool) -> Result<(), Failure> {

@@ -9,12 +9,15 @@ use std::time::Duration;
 use futures::StreamExt;
 use parallax_api::host::WorkspaceCall;
 use parallax_api::workspace::{
-    Conflicts, MergeRequest, Merged, PushRequest, Pushed, WorkspaceEnd, WorkspaceKeep, WorkspaceMode,
-    WorkspaceRequest,
+    Conflicts, MergeRequest, Merged, PullRequest, PullRequestRequest, PushRequest, Pushed, WorkspaceEnd,
+    WorkspaceKeep, WorkspaceMode, WorkspaceRequest,
 };
 use parallax_api::{Agent, AgentId, Code, Problem};
 use parallax_profile::{Checkout, Launch, Mount, MountSource};
-use parallax_workspace::{Other, Outcome, Side, Stand, Workspace, Workspaces};
+use parallax_workspace::{
+    Incoming, Other, Outcome, PullRequestCommand, Record, ScratchFile, Side, Stand, Unpublished, Workspace,
+    Workspaces,
+};
 use tokio::io::AsyncWriteExt;
 
 use super::core::RuntimeCore;
@@ -32,9 +35,11 @@ const MAX_STAND: usize = 16 * 1024;
 /// How long taking a bundle of an agent may take.
 const BUNDLE_TIMEOUT: Duration = Duration::from_secs(240);
 /// Why a clone stays of whose end nothing is known.
-const UNSEEN: &str = "its agent ended while no server was there, so nobody has looked at it";
+const UNSEEN: &str = "nobody has looked at it since its last agent went";
 /// Why a clone stays whose agent was only taken away.
 const RETURNS: &str = "its agent was moved, and goes on in it";
+/// Why one stays that others work in.
+const IN_USE: &str = "another agent works in it";
 /// How long the event of an agent's end waits for its clone.
 const END_TIMEOUT: Duration = Duration::from_secs(60);
 /// The longest reason of a host that is passed on, in characters.
@@ -50,9 +55,15 @@ struct Brought {
     stand: Stand,
 }
 
-impl Brought {
+/// All that is in a clone by now.
+struct Looked {
+    store: Workspace,
+    incoming: Incoming,
+}
+
+impl Looked {
     fn side(&self) -> Side<'_> {
-        Side { workspace: &self.store, snapshot: self.stand.snapshot.as_deref() }
+        Side { workspace: &self.store, incoming: Some(&self.incoming) }
     }
 }
 
@@ -72,10 +83,15 @@ impl RuntimeCore {
         root: PathBuf,
         asked: &WorkspaceRequest,
     ) -> Result<Workdir, Problem> {
+        let id = asked.reuse.as_ref().unwrap_or(id);
         let volume = self.backend.workspace_volume(id).ok_or_else(not_here)?;
-        if asked.reuse.is_some() {
-            let detail = "in a container agents do not share a workspace: name the volume of one that was kept as `workdir`";
+        if asked.reuse.is_some() && !self.backend.shares_workspaces() {
+            let detail =
+                "agents do not share a workspace here: name the volume of one that was kept as `workdir`";
             return Err(unsupported("workspace.reuse", detail));
+        }
+        if asked.reuse.is_some() {
+            self.workspaces()?.known(id.as_str())?;
         }
         if asked.mode == Some(WorkspaceMode::Worktree) {
             let detail = "a container has no part in a repository of the machine: leave `mode` out, or ask for a `clone`";
@@ -89,10 +105,31 @@ impl RuntimeCore {
         Ok(Workdir { shown: path.display().to_string(), path, mount: Some(mount) })
     }
 
-    /// Has the host of this launch wait for the store's repository.
+    /// Has the host of this launch wait for the store's repository, or find the checkout that its agent is to work in.
     pub(super) fn check_out_there(&self, launch: &mut Launch) {
-        let checkout = |root| Checkout { root, id: launch.agent.id.clone() };
-        launch.checkout = self.clone_root().map(checkout);
+        let id = workspace_of(&launch.agent).clone();
+        launch.checkout = self.clone_root().map(|root| Checkout { root, id });
+    }
+
+    /// Refuses a clone that cannot be worked in: one that is being made, is gone, or has no store any more.
+    pub(super) async fn check_reuse(&self, workspaces: &Workspaces, id: &AgentId) -> Result<(), Problem> {
+        let gone = || Problem::new(Code::NotFound, format!("the volume of the workspace `{id}` is gone"));
+        let is_starting =
+            self.registry.get(id).is_ok_and(|entry| matches!(entry.host_state(), HostState::Starting(_)));
+        if is_starting {
+            let detail =
+                "the workspace is still being made for its first agent; try again when that one runs";
+            return Err(Problem::new(Code::Conflict, detail).with("field", "workspace.reuse"));
+        }
+        if !self.backend.holds_workspace(id).await? {
+            return Err(gone());
+        }
+        if workspaces.get(id.as_str()).is_err() {
+            let detail =
+                "the workspace was kept by a version that kept no store of it: name its volume as `workdir`";
+            return Err(unsupported("workspace.reuse", detail));
+        }
+        Ok(())
     }
 
     /// Hands the store's repository to the host of an agent that is being started, as soon as that one answers. Resolves with
@@ -145,9 +182,9 @@ impl RuntimeCore {
     }
 
     pub(super) async fn clone_conflicts(&self, id: &AgentId, with: &str) -> Result<Conflicts, Problem> {
-        let ours = self.bring(id, true).await?;
+        let ours = self.look(id).await?;
         let other = match with.parse::<AgentId>() {
-            Ok(other) if self.store(&other).is_ok() => Some(self.bring(&other, true).await?),
+            Ok(other) if self.store(&other).is_ok() => Some(self.look(&other).await?),
             _ => None,
         };
         let theirs = other.as_ref().map_or(Other::Commit(with), |other| Other::Workspace(other.side()));
@@ -155,18 +192,36 @@ impl RuntimeCore {
     }
 
     pub(super) async fn push_clone(&self, id: &AgentId, request: &PushRequest) -> Result<Pushed, Problem> {
-        let Brought { store, stand } = self.bring(id, false).await?;
+        let Brought { store, stand } = self.bring(id).await?;
         let current = stand.branch.as_deref();
         let pushed = self.workspaces()?.push_commit(&store, &stand.head, current, request).await?;
-        let call = WorkspaceCall::Pushed { pushed: pushed.clone() };
-        if let Err(problem) = self.ask(id, async |host| host.workspace_bytes(&call).await).await {
-            tracing::warn!(agent.id = %id, %problem, "what was pushed could not be noted in the agent's clone");
-        }
+        self.note_pushed(id, pushed.clone()).await;
         Ok(pushed)
     }
 
+    pub(super) async fn pull_request_of_clone(
+        &self,
+        id: &AgentId,
+        request: &PullRequestRequest,
+        command: &PullRequestCommand,
+    ) -> Result<PullRequest, Problem> {
+        let Brought { store, stand } = self.bring(id).await?;
+        let current = stand.branch.as_deref();
+        let made = self.workspaces()?.pull_request_of(&store, &stand.head, current, request, command).await?;
+        let (branch, commit) = (made.branch.clone(), made.commit.clone());
+        self.note_pushed(id, Pushed { remote: "origin".into(), branch, commit }).await;
+        Ok(made)
+    }
+
+    async fn note_pushed(&self, id: &AgentId, pushed: Pushed) {
+        let call = WorkspaceCall::Pushed { pushed };
+        if let Err(problem) = self.ask(id, async |host| host.workspace_bytes(&call).await).await {
+            tracing::warn!(agent.id = %id, %problem, "what was pushed could not be noted in the agent's clone");
+        }
+    }
+
     pub(super) async fn merge_clone(&self, id: &AgentId, request: &MergeRequest) -> Result<Merged, Problem> {
-        let Brought { store, stand } = self.bring(id, false).await?;
+        let Brought { store, stand } = self.bring(id).await?;
         if !stand.is_clean {
             return Err(Problem::new(Code::Conflict, "something is not committed: commit it first"));
         }
@@ -176,26 +231,29 @@ impl RuntimeCore {
     /// What becomes of the clone of an agent that has ended, and whose host may still be there. Asked again, it is the same.
     pub(super) async fn end_clone(&self, agent: &Agent, root: PathBuf) -> Option<WorkspaceEnd> {
         let (asked, workspaces) = (agent.workspace.as_ref()?, self.workspaces.as_ref()?);
-        let id = agent.id.as_str();
-        let reason = match workspaces.known(id) {
+        let id = workspace_of(agent);
+        let reason = match workspaces.known(id.as_str()) {
             // It is gone already.
             Err(_) => None,
             Ok(store) => match &store.record().ending {
                 Some(ending) => ending.kept.clone(),
                 // Its agent goes on elsewhere, in the same workspace.
                 None if self.backend.may_return(&agent.id) => Some(RETURNS.into()),
+                None if self.is_in_use(store.record()).await => Some(IN_USE.into()),
                 None => {
                     let kept = self.worth_keeping_there(&agent.id, store.record().keep).await;
-                    self.note_clone_ending(workspaces, &agent.id, kept.clone()).await;
-                    kept
+                    match self.note_end(workspaces, store.record(), kept.clone()).await {
+                        Ok(false) => Some(IN_USE.into()),
+                        _ => kept,
+                    }
                 }
             },
         };
         Some(WorkspaceEnd {
             kept: reason.is_some(),
             reason,
-            path: root.join(id).display().to_string(),
-            volume: self.backend.workspace_volume(&agent.id),
+            path: root.join(id.as_str()).display().to_string(),
+            volume: self.backend.workspace_volume(id),
             branch: asked.branch.clone(),
         })
     }
@@ -219,23 +277,34 @@ impl RuntimeCore {
     }
 
     /// Removes the volume of a clone that goes, when nothing uses it any more. What does not work now is done by the next `gc`.
-    pub(super) async fn discard_clone(&self, id: &AgentId) {
+    pub(super) async fn discard_clone(&self, agent: &Agent) {
         let Some(workspaces) = self.workspaces.as_ref().filter(|_| self.clone_root().is_some()) else {
             return;
         };
-        let goes = workspaces
-            .known(id.as_str())
-            .is_ok_and(|store| store.record().ending.as_ref().is_some_and(|ending| ending.kept.is_none()));
-        if !goes {
+        let id = workspace_of(agent);
+        let Ok(store) = workspaces.known(id.as_str()) else { return };
+        if store.record().ending.as_ref().is_none_or(|ending| ending.kept.is_some()) {
             return;
         }
         let Err(problem) = self.remove_clone(workspaces, id).await else { return };
         tracing::warn!(agent.id = %id, %problem, "the volume of a workspace is left");
-        if problem.code != Code::RuntimeUnavailable {
-            // Something else works in it, and may leave there what nobody has looked at.
-            let reason = "something else used its volume when its agent had ended";
-            self.note_clone_ending(workspaces, id, Some(reason.into())).await;
+        if problem.code == Code::RuntimeUnavailable || self.has_containers(store.record()).await {
+            // Whoever of them goes last takes it.
+            return;
         }
+        // Something else works in it, and may leave there what nobody has looked at.
+        let reason = "something else used its volume when its agent had ended";
+        drop(self.note_end(workspaces, store.record(), Some(reason.into())).await);
+    }
+
+    /// Whether something is left of an agent that works or worked in it.
+    async fn has_containers(&self, record: &Record) -> bool {
+        for id in record.agents() {
+            if !matches!(self.backend.find_host(id).await, Ok(None)) {
+                return true;
+            }
+        }
+        false
     }
 
     /// After a spawn that failed, or of which nobody knows whether it did.
@@ -247,8 +316,7 @@ impl RuntimeCore {
             WorkspaceKeep::Never => self.remove_clone(workspaces, id).await,
             _ => {
                 let reason = "the server went before its agent was known to run, so nobody has looked at it";
-                self.note_clone_ending(workspaces, id, Some(reason.into())).await;
-                Ok(())
+                self.note_end(workspaces, store.record(), Some(reason.into())).await.map(drop)
             }
         };
         if let Err(problem) = undone {
@@ -256,7 +324,7 @@ impl RuntimeCore {
         }
     }
 
-    /// Why a clone is kept; nobody looks into one whose agent has ended.
+    /// Why a clone is kept, as it was when somebody last looked.
     pub(super) fn kept_clone(&self, store: &Workspace, in_use: bool) -> Option<String> {
         match &store.record().ending {
             Some(ending) => ending.kept.clone(),
@@ -265,22 +333,60 @@ impl RuntimeCore {
         }
     }
 
-    /// What a clean-up does with a clone whose agent has ended: one that goes, goes; one that somebody took away is forgotten.
+    /// What a clean-up does with a clone whose agents have ended: it is looked at again, whatever was found at their end, since others
+    /// may have worked on its volume. One that somebody took away is forgotten.
     pub(super) async fn finish_clone(
         &self,
         workspaces: &Workspaces,
         store: &Workspace,
     ) -> Result<Outcome, Problem> {
-        let id = &store.record().id;
-        let Some(kept) = self.kept_clone(store, false) else {
-            self.remove_clone(workspaces, id).await?;
+        let record = store.record();
+        if !self.backend.holds_workspace(&record.id).await? {
+            self.remove_clone(workspaces, &record.id).await?;
             return Ok(Outcome::Removed);
+        }
+        let kept = match record.keep {
+            WorkspaceKeep::Always => Some("it was asked for".into()),
+            WorkspaceKeep::Never => record.ending.as_ref().and_then(|ending| ending.kept.clone()),
+            WorkspaceKeep::Changed => match self.look_again(workspaces, store).await {
+                Ok(kept) => kept,
+                Err(problem) if problem.code == Code::Unsupported => self.kept_clone(store, false),
+                Err(problem) => Some(format!("it could not be looked at: {:.300}", problem.detail)),
+            },
         };
-        if self.backend.holds_workspace(id).await? {
+        if !self.note_end(workspaces, record, kept.clone()).await? {
+            return Ok(Outcome::Kept(IN_USE.into()));
+        }
+        if let Some(kept) = kept {
             return Ok(Outcome::Kept(kept));
         }
-        self.remove_clone(workspaces, id).await?;
+        self.remove_clone(workspaces, &record.id).await?;
         Ok(Outcome::Removed)
+    }
+
+    /// What would be lost with a clone in which no agent works: looked at where it is, and compared with what its origin has by now.
+    async fn look_again(
+        &self,
+        workspaces: &Workspaces,
+        store: &Workspace,
+    ) -> Result<Option<String>, Problem> {
+        let record = store.record();
+        let said = self.backend.look_into_workspace(&record.id).await?;
+        let found: Unpublished = serde_json::from_slice(&said).map_err(Problem::internal)?;
+        if !found.is_sound() {
+            return Err(Problem::internal("what is in it is not understood"));
+        }
+        if found.tips.is_empty() || workspaces.get(record.id.as_str()).is_err() {
+            let has_commits = !found.tips.is_empty();
+            return Ok(found.reason(has_commits));
+        }
+        // It may be allowed no longer.
+        match &record.url {
+            Some(url) => self.config.repositories.check(url)?,
+            None => drop(self.config.workdirs.repository(&record.source())?),
+        }
+        let lacks = workspaces.lacks_any(store, &found.tips).await?;
+        Ok(found.reason(lacks).map(|reason| reason.chars().take(MAX_REASON).collect()))
     }
 
     /// Removes the volume, and what is known of it.
@@ -299,8 +405,10 @@ impl RuntimeCore {
     /// The store of an agent, living or ended.
     pub(super) fn store(&self, id: &AgentId) -> Result<Workspace, Problem> {
         let entry = self.registry.get(id)?;
-        let found = self.workspaces.as_ref().and_then(|workspaces| workspaces.known(id.as_str()).ok());
-        match found.filter(|_| entry.agent().workspace.is_some()) {
+        let agent = entry.agent();
+        let id = workspace_of(&agent).as_str();
+        let found = self.workspaces.as_ref().and_then(|workspaces| workspaces.known(id).ok());
+        match found.filter(|_| agent.workspace.is_some()) {
             Some(store) => Ok(store),
             None => Err(Problem::new(
                 Code::NotFound,
@@ -310,20 +418,38 @@ impl RuntimeCore {
     }
 
     /// Brings the commits of an agent's clone to its store.
-    async fn bring(&self, id: &AgentId, whole: bool) -> Result<Brought, Problem> {
+    async fn bring(&self, id: &AgentId) -> Result<Brought, Problem> {
         let store = self.filled_store(id).await?;
-        let workspaces = self.workspaces()?;
+        let (stand, file) = self.export(id, false).await?;
+        let path = file.as_ref().map(ScratchFile::path);
+        self.workspaces()?.receive(&store, &stand, path.as_deref()).await?;
+        Ok(Brought { store, stand })
+    }
+
+    /// Takes all that is in an agent's clone, for as long as the answer is kept.
+    async fn look(&self, id: &AgentId) -> Result<Looked, Problem> {
+        let store = self.filled_store(id).await?;
+        let (stand, file) = self.export(id, true).await?;
+        let path = file.as_ref().map(ScratchFile::path);
+        let incoming = self.workspaces()?.receive_snapshot(&store, &stand, path.as_deref()).await?;
+        Ok(Looked { store, incoming })
+    }
+
+    /// How an agent's clone stands, and a bundle, where there is anything new.
+    async fn export(&self, id: &AgentId, whole: bool) -> Result<(Stand, Option<ScratchFile>), Problem> {
         let answer = self.ask(id, async |host| host.export_workspace(whole).await).await?;
-        let file = workspaces.scratch_file()?;
+        let file = self.workspaces()?.scratch_file()?;
         let bringing = take(answer, file.path());
         let late = || Problem::new(Code::Timeout, "the agent's commits did not come in time");
         let (stand, length) =
             tokio::time::timeout(BUNDLE_TIMEOUT, bringing).await.unwrap_or_else(|_| Err(late()))?;
-        let path = file.path();
-        let bundle = (length > 0).then_some(path.as_path());
-        workspaces.receive(&store, &stand, bundle).await?;
-        Ok(Brought { store, stand })
+        Ok((stand, (length > 0).then_some(file)))
     }
+}
+
+/// The workspace that an agent works in: its own, or that of an agent before it.
+pub(super) fn workspace_of(agent: &Agent) -> &AgentId {
+    agent.workspace.as_ref().and_then(|workspace| workspace.id.as_ref()).unwrap_or(&agent.id)
 }
 
 /// The first line of an export, and the rest as a file of so many bytes.

@@ -6,7 +6,7 @@ use std::error::Error;
 
 use anyhow::Context;
 use parallax_api::{AgentId, Problem};
-use parallax_workspace::{Ending, Workspace, Workspaces};
+use parallax_workspace::{Ending, Record, Workspace, Workspaces};
 
 use super::core::RuntimeCore;
 
@@ -31,27 +31,30 @@ impl RuntimeCore {
         Ok(())
     }
 
-    /// Notes what became of a clone, for this server and for the next one.
-    pub(super) async fn note_clone_ending(
+    /// Notes what becomes of a clone, for this server and for the next one. False: another agent has come since `seen`.
+    pub(super) async fn note_end(
         &self,
         workspaces: &Workspaces,
-        id: &AgentId,
+        seen: &Record,
         kept: Option<String>,
-    ) {
+    ) -> Result<bool, Problem> {
         let noting = async {
-            workspaces.note_ending(id.as_str(), &Ending { kept }).await?;
-            self.backend.note_workspace(&workspaces.kept(id.as_str())?).await
+            let is_noted = workspaces.note_ending(seen, &Ending { kept }).await?;
+            if is_noted {
+                self.backend.note_workspace(&workspaces.kept(seen.id.as_str())?).await?;
+            }
+            Ok(is_noted)
         };
-        if let Err(problem) = noting.await {
-            tracing::error!(agent.id = %id, %problem, "what becomes of a workspace could not be noted");
-        }
+        noting.await.inspect_err(|problem: &Problem| {
+            tracing::error!(agent.id = %seen.id, %problem, "what becomes of a workspace could not be noted");
+        })
     }
 
     /// The store of a living agent with its repository, which another server may have had.
     pub(super) async fn filled_store(&self, id: &AgentId) -> Result<Workspace, Problem> {
         let store = self.store(id)?;
         let workspaces = self.workspaces()?;
-        if workspaces.get(id.as_str()).is_ok() || store.record().ending.is_some() {
+        if workspaces.get(store.record().id.as_str()).is_ok() || store.record().ending.is_some() {
             return Ok(store);
         }
         let record = store.record();

@@ -75,7 +75,8 @@ impl RuntimeCore {
             if let Some(asked) = &workspace {
                 self.make_workspace(&mut launch, asked).await?;
             }
-            if launch.checkout.is_none() {
+            // Another agent's is there already.
+            if launch.checkout.as_ref().is_none_or(|checkout| checkout.id != id) {
                 return self.backend.launch(&id, &launch).await;
             }
             tokio::select! {

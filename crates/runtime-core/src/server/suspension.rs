@@ -149,7 +149,7 @@ impl RuntimeCore {
         {
             exit.workspace = Some(end);
         }
-        self.discard_clone(entry.id()).await;
+        self.discard_clone(&agent).await;
         let seq = self.log.source_seq(entry.id().as_str()).await? + 1;
         let data = EventData::AgentStopped { agent: Box::new(agent.clone()), reason: reason.into() };
         let event = HostEvent { seq, data, timestamp: agent.updated_at };

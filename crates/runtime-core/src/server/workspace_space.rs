@@ -276,7 +276,10 @@ impl RuntimeCore {
             let looked_at = all.into_iter().take(MAX_RECLAIMABLE).map(|workspace| async move {
                 let record = workspace.record();
                 let goes = !self.is_in_use(record).await
-                    && matches!(workspaces.worth_keeping(&workspace).await, Ok(None));
+                    && match self.clone_root() {
+                        Some(_) => self.kept_clone(&workspace, false).is_none(),
+                        None => matches!(workspaces.worth_keeping(&workspace).await, Ok(None)),
+                    };
                 let bytes = self.space.of(&record.id).unwrap_or_default();
                 goes.then(|| Reclaimable { id: record.id.clone(), name: record.name.clone(), bytes })
             });

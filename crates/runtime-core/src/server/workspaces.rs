@@ -16,6 +16,7 @@ use parallax_workspace::{
     CloneOptions, Credentials, NewWorkspace, Other, Outcome, Record, Workspace, WorkspaceError, Workspaces,
 };
 
+use super::clones::workspace_of;
 use super::config::RuntimeConfig;
 use super::core::RuntimeCore;
 use super::workdir::{Workdir, Workdirs};
@@ -71,9 +72,13 @@ impl RuntimeCore {
         asked: &WorkspaceRequest,
     ) -> Result<(), Problem> {
         if let Some(id) = &asked.reuse {
-            let joined =
-                self.workspaces()?.join(id.as_str(), &launch.agent.id).await.map_err(Problem::from)?;
+            let workspaces = self.workspaces()?;
+            if self.clone_root().is_some() {
+                self.check_reuse(workspaces, id).await?;
+            }
+            let joined = workspaces.join(id.as_str(), &launch.agent.id).await.map_err(Problem::from)?;
             launch.agent.workspace = Some(shown(&joined, Some(id.clone())));
+            self.check_out_there(launch);
             return Ok(());
         }
         self.check_space().await?;
@@ -115,9 +120,6 @@ impl RuntimeCore {
     /// After a spawn that failed.
     pub(super) async fn undo_workspace(&self, id: &AgentId, keep: WorkspaceKeep) {
         let Some(workspaces) = &self.workspaces else { return };
-        if self.clone_root().is_some() {
-            return self.undo_clone(workspaces, id, keep).await;
-        }
         // One that it was to reuse stays as it is.
         for joined in workspaces.list().unwrap_or_default() {
             if joined.record().users.contains(id)
@@ -126,6 +128,9 @@ impl RuntimeCore {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(agent.id = %id, error, "a workspace names an agent that did not start");
             }
+        }
+        if self.clone_root().is_some() {
+            return self.undo_clone(workspaces, id, keep).await;
         }
         match workspaces.finish(id.as_str(), keep).await {
             Ok(Outcome::Removed) => self.space.removed(id.as_str()),
@@ -143,7 +148,7 @@ impl RuntimeCore {
     /// has none. Asked again, it tells the same.
     pub(super) async fn end_workspace(&self, agent: &Agent) -> Option<WorkspaceEnd> {
         let (asked, workspaces) = (agent.workspace.as_ref()?, self.workspaces.as_ref()?);
-        let id = asked.id.as_ref().unwrap_or(&agent.id).as_str();
+        let id = workspace_of(agent).as_str();
         self.note_ending(&agent.id);
         if let Some(root) = self.clone_root() {
             return self.end_clone(agent, root).await;
@@ -234,16 +239,16 @@ impl RuntimeCore {
         request: &PullRequestRequest,
     ) -> Result<PullRequest, Problem> {
         request.check()?;
-        if self.clone_root().is_some() {
-            let detail = "pull requests are made of workspaces on the runtime's own machine; push this one, and make it elsewhere";
-            return Err(unsupported("pullRequest", detail));
-        }
-        let workspace = self.workspace(id)?;
+        let clone = self.clone_root().is_some();
+        let workspace = if clone { None } else { Some(self.workspace(id)?) };
         let Some(command) = &self.config.workspace_policy.pull_requests else {
             let detail = "no command for pull requests is configured: start the runtime with --pull-request-command (docs/workspaces.md has those for gh and glab)";
             return Err(WorkspaceError::Unconfigured(detail.into()).into());
         };
-        self.workspaces()?.pull_request(&workspace, request, command).await.map_err(Problem::from)
+        match workspace {
+            Some(workspace) => Ok(self.workspaces()?.pull_request(&workspace, request, command).await?),
+            None => self.pull_request_of_clone(id, request, command).await,
+        }
     }
 
     pub(super) async fn merge(&self, id: &AgentId, request: &MergeRequest) -> Result<Merged, Problem> {
@@ -349,7 +354,11 @@ impl RuntimeCore {
         let ending = self.ending.lock().expect("nothing panics while it is locked").clone();
         for id in record.agents().filter(|id| !ending.contains(*id)) {
             let is_there = match self.registry.get(id) {
-                Ok(entry) => entry.agent().status != AgentStatus::Stopped,
+                // One that is suspended comes back to it.
+                Ok(entry) => {
+                    let agent = entry.agent();
+                    agent.status != AgentStatus::Stopped || agent.is_suspended()
+                }
                 // It may be that of a spawn under way. Or of a host that lives and is not known here: the database was lost, or the
                 // host did not say in time whose it is.
                 Err(_) => age < SPAWNING_MS || !matches!(self.backend.find_host(id).await, Ok(None)),

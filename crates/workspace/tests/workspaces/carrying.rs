@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use parallax_api::workspace::{MergeRequest, PushRequest, WorkspaceKeep};
 use parallax_workspace::{
-    CloneOptions, NewWorkspace, Other, Outcome, Side, Stand, Workspace, WorkspaceError, Workspaces,
+    CloneOptions, Incoming, NewWorkspace, Other, Outcome, ScratchFile, Side, Stand, Workspace,
+    WorkspaceError, Workspaces,
 };
 
 use crate::bed::{Bed, commit, git};
@@ -37,11 +38,19 @@ impl Carried {
     }
 
     /// The clone's commits in the store.
-    async fn bring(&self, is_whole: bool) -> Stand {
-        let (stand, bundle) = self.clone.export(is_whole).await.unwrap();
-        let path = bundle.as_ref().map(parallax_workspace::ScratchFile::path);
+    async fn bring(&self) -> Stand {
+        let (stand, bundle) = self.clone.export(false).await.unwrap();
+        let path = bundle.as_ref().map(ScratchFile::path);
         self.bed.workspaces.receive(&self.store, &stand, path.as_deref()).await.unwrap();
         stand
+    }
+
+    /// All that is in the clone, beside the store.
+    async fn look(&self) -> (Stand, Incoming) {
+        let (stand, bundle) = self.clone.export(true).await.unwrap();
+        let path = bundle.as_ref().map(ScratchFile::path);
+        let incoming = self.bed.workspaces.receive_snapshot(&self.store, &stand, path.as_deref()).await;
+        (stand, incoming.unwrap())
     }
 }
 
@@ -64,13 +73,13 @@ async fn there_and_back() {
     // Nothing new: nothing is brought.
     let (stand, bundle) = one.clone.export(false).await.unwrap();
     assert!(stand.is_clean && bundle.is_none());
-    assert_eq!(one.bring(false).await.head, one.store.record().base);
+    assert_eq!(one.bring().await.head, one.store.record().base);
 
     fs::write(work.join("common.txt"), "one\ntwo\nfour\n").unwrap();
     fs::write(work.join("new"), "n\n").unwrap();
     commit(&work, "second");
     fs::write(work.join("not yet"), "x\n").unwrap();
-    let whole = one.bring(true).await;
+    let (whole, incoming) = one.look().await;
     assert!(!whole.is_clean && whole.snapshot.is_some());
     assert_eq!(git(&work, &["status", "--porcelain"]), "?? \"not yet\"", "looking changes nothing");
     assert!(one.there.worth_keeping(&one.clone).await.unwrap().is_some());
@@ -78,13 +87,13 @@ async fn there_and_back() {
     // Conflicts with what came meanwhile, computed in the store.
     let other = one.bed.create("other").await;
     fs::write(other.directory().join("common.txt"), "one\ntwo\nsix\n").unwrap();
-    let ours = Side { workspace: &one.store, snapshot: whole.snapshot.as_deref() };
+    let ours = Side { workspace: &one.store, incoming: Some(&incoming) };
     let found = one.bed.workspaces.conflicts(ours, Other::Workspace((&other).into())).await.unwrap();
     assert_eq!(found.files, ["common.txt"]);
 
     // Merged into a branch of the repository.
     fs::remove_file(work.join("not yet")).unwrap();
-    let stand = one.bring(false).await;
+    let stand = one.bring().await;
     let into = MergeRequest { into: "next".into(), ..MergeRequest::default() };
     let merged = one.bed.workspaces.merge_commit(&one.store, &stand.head, &into).await.unwrap();
     assert_eq!(git(&one.bed.repository, &["show", "next:common.txt"]), "one\ntwo\nfour");
@@ -116,7 +125,8 @@ async fn with_a_depth() {
     assert_eq!(git(&work, &["rev-list", "--count", "HEAD"]).trim(), "1");
     fs::write(work.join("later"), "2\n").unwrap();
     commit(&work, "mine");
-    let stand = one.bring(true).await;
+    one.look().await;
+    let stand = one.bring().await;
     one.bed
         .workspaces
         .push_commit(&one.store, &stand.head, stand.branch.as_deref(), &PushRequest::default())
@@ -130,7 +140,8 @@ async fn with_a_depth() {
         &work,
         &["-c", "user.name=A", "-c", "user.email=a@a", "commit", "--quiet", "--all", "--amend", "-m", "anew"],
     );
-    one.bring(true).await;
+    one.look().await;
+    one.bring().await;
 }
 
 #[tokio::test]
@@ -187,14 +198,63 @@ async fn what_would_fill_the_memory_is_refused() {
 }
 
 #[tokio::test]
-async fn the_same_files_are_brought_once() {
+async fn what_is_looked_at_leaves_nothing_in_the_store() {
     let one = Carried::new(Bed::new(), None).await;
-    fs::write(one.work().join("new"), "not committed\n").unwrap();
-    let first = one.bring(true).await;
-    let kept = git(&one.store.record().git_directory, &["count-objects", "-v"]);
-    // A commit names its second: this one is of no time.
-    let snapshot = first.snapshot.clone().unwrap();
-    assert_eq!(git(&one.store.record().git_directory, &["show", "-s", "--format=%at %ct", &snapshot]), "0 0");
-    assert_eq!(one.bring(true).await.snapshot, first.snapshot);
-    assert_eq!(git(&one.store.record().git_directory, &["count-objects", "-v"]), kept);
+    let store = one.store.record().git_directory.clone();
+    let before = (git(&store, &["count-objects", "-v"]), git(&store, &["for-each-ref"]));
+    for text in ["not committed\n", "neither\n"] {
+        fs::write(one.work().join("new"), text).unwrap();
+        let (stand, incoming) = one.look().await;
+        // A commit names its second: this one is of no time, so that the same files are the same commit.
+        let (again, _) = one.look().await;
+        assert_eq!(stand.snapshot, again.snapshot);
+        let ours = Side { workspace: &one.store, incoming: Some(&incoming) };
+        let found = one.bed.workspaces.conflicts(ours, Other::Commit("origin/main")).await.unwrap();
+        assert!(found.files.is_empty(), "{found:?}");
+    }
+    assert_eq!((git(&store, &["count-objects", "-v"]), git(&store, &["for-each-ref"])), before);
+    let root = store.parent().and_then(std::path::Path::parent).unwrap();
+    let left: Vec<_> = fs::read_dir(root).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().starts_with(".scratch-")), "{left:?}");
+}
+
+/// What nobody looked at since it was pushed or merged is asked of the repository that the clone was made of.
+#[tokio::test]
+async fn published_since() {
+    for depth in [None, Some(1)] {
+        let one = Carried::new(Bed::new(), depth).await;
+        let work = one.work();
+        git(&one.bed.repository, &["branch", "next"]);
+        fs::write(work.join("new"), "n\n").unwrap();
+        let workspaces = &one.bed.workspaces;
+        let found = one.clone.unpublished().await.unwrap();
+        assert_eq!(found.loss.as_deref(), Some("something in it is not committed"));
+        commit(&work, "second");
+        git(&work, &["checkout", "--quiet", "-b", "aside", "HEAD~0"]);
+        fs::write(work.join("aside"), "a\n").unwrap();
+        commit(&work, "third");
+        let found = one.clone.unpublished().await.unwrap();
+        assert!(found.is_sound() && found.loss.is_none());
+        assert_eq!((found.commits, found.tips.len()), (2, 1), "{found:?}");
+        assert!(workspaces.lacks_any(&one.store, &found.tips).await.unwrap());
+        // Only its parent is pushed.
+        let stand = one.bring().await;
+        let half = format!("{}~1:refs/heads/half", stand.head);
+        git(&one.store.record().git_directory, &["push", "--quiet", "origin", &half]);
+        assert!(workspaces.lacks_any(&one.store, &found.tips).await.unwrap());
+        // Merged: with a depth, what it began with is asked, and it is checked out there.
+        match depth {
+            None => {
+                let into = MergeRequest { into: "next".into(), ..MergeRequest::default() };
+                workspaces.merge_commit(&one.store, &stand.head, &into).await.unwrap();
+            }
+            Some(_) => {
+                let all = format!("{}:refs/heads/all", stand.head);
+                git(&one.store.record().git_directory, &["push", "--quiet", "origin", &all]);
+            }
+        }
+        assert!(!workspaces.lacks_any(&one.store, &found.tips).await.unwrap(), "{depth:?}");
+        let strange = ["0".repeat(40)];
+        assert!(workspaces.lacks_any(&one.store, &strange).await.unwrap());
+    }
 }

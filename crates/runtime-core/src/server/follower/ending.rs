@@ -127,7 +127,7 @@ impl Follower {
         } else {
             self.entry.set_archived(Duration::ZERO);
             self.remove_host().await;
-            self.core.discard_clone(self.entry.id()).await;
+            self.core.discard_clone(&self.entry.agent()).await;
         }
         self.core.purge().await;
         tracing::info!("agent ended");
