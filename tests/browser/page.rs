@@ -7,7 +7,9 @@ use parallax_api::client::ListFilter;
 use parallax_testkit::local::{Directory, write_fake_as};
 use parallax_testkit::models::Models;
 use parallax_testkit::models::scenario::Scenario;
+use parallax_testkit::programs;
 use parallax_testkit::real_cli::RealCli;
+use parallax_testkit::repository::with_shell;
 use parallax_testkit::up::Up;
 use parallax_testkit::wait::{PATIENCE, within};
 
@@ -94,6 +96,23 @@ async fn images_with_a_message() {
     let (_, behind) = images.split_once("\n\n").expect("it is not the last");
     std::fs::write(&blind, format!("{before}{behind}")).expect("the directory can be written");
     play_in(&directory, "page/images.mjs", &[], &[]).await;
+}
+
+/// What an agent serves is listed and opened: with a token too, and not where the server shows none of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a browser: make test-browser"]
+async fn what_an_agent_serves() {
+    let program = programs::program("parallax-fake-agent").to_string_lossy().into_owned();
+    let token = "let-me-in-to-this-server";
+    for (mode, name, value) in [
+        ("plain", "PARALLAX_PROXY_PORTS", "true"),
+        (token, "PARALLAX_API_TOKEN", token),
+        ("off", "PARALLAX_PROXY_PORTS", "false"),
+    ] {
+        let directory = Directory::new();
+        with_shell(directory.path());
+        play_in(&directory, "page/ports.mjs", &[&program, mode], &[(name, value.to_owned())]).await;
+    }
 }
 
 /// A push service of this machine gets what it cannot read, and the browser with the keys can; answered, it is withdrawn.

@@ -11,7 +11,7 @@ await inBrowser(async (browser) => {
     await until("it to be ready", async () => is((await api("GET", `/managed-agents/${id}`, undefined, LOOKS)).status, "ready"));
     await api("POST", `/managed-agents/${id}/send`, { message: "do ask about it" }, WORKS);
     await until("a question", async () => is((await api("GET", `/managed-agents/${id}`, undefined, LOOKS)).attention !== undefined, true));
-    assert.deepEqual(await api("GET", "/whoami", undefined, LOOKS), { scope: "view", access: "token" });
+    assert.deepEqual(await api("GET", "/whoami", undefined, LOOKS), { scope: "view", access: "token", proxiesPorts: true });
     assert.equal((await fetch(`${url}/api/presets`, { headers: { authorization: `Bearer ${LOOKS}` } })).status, 403);
     assert.equal((await fetch(`${url}/api/push`, { headers: { authorization: `Bearer ${LOOKS}` } })).status, 403);
 

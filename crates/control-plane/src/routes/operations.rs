@@ -55,13 +55,14 @@ pub async fn check_runtime(
         (status = "4XX", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub async fn whoami(caller: Caller) -> Json<Whoami> {
+pub async fn whoami(State(app): State<App>, caller: Caller) -> Json<Whoami> {
     let scope = match caller.scope() {
         Scope::View => ScopeName::View,
         Scope::Operate => ScopeName::Operate,
         Scope::Admin => ScopeName::Admin,
     };
-    Json(Whoami { scope, access: caller.rule().as_str().into() })
+    let proxies_ports = app.ports.check_enabled().is_ok();
+    Json(Whoami { scope, access: caller.rule().as_str().into(), proxies_ports })
 }
 
 /// Whether the server lives.

@@ -86,6 +86,13 @@ export async function socketUrl(path: string, query: Record<string, string | und
   const url = new URL(path, location.href);
   url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
   for (const [key, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(key, value);
+  return withTicket(url);
+}
+
+/** The address of something else that this server shows; with a token set, it carries a short-lived ticket in its place. */
+export const pageUrl = (path: string): Promise<string> => withTicket(new URL(path, location.href));
+
+async function withTicket(url: URL): Promise<string> {
   if (token()) {
     const { ticket } = await call<{ ticket: string }>("POST", "/api/tickets");
     url.searchParams.set("ticket", ticket);

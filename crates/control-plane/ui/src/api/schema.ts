@@ -2187,6 +2187,8 @@ export interface components {
         Whoami: {
             /** @description What the server asks of callers: `token`, `own-account` or `open`. */
             access: string;
+            /** @description Whether the server proxies ports of agents. */
+            proxiesPorts?: boolean;
             /** @description What the caller may do. */
             scope: components["schemas"]["ScopeName"];
         };

@@ -43,6 +43,8 @@ export type Committed = Schemas["Committed"];
 export type PullRequest = Schemas["PullRequest"];
 export type Pushed = Schemas["Pushed"];
 export type Merged = Schemas["Merged"];
+export type AgentPorts = Schemas["AgentPorts"];
+export type PortListener = Schemas["PortListener"];
 export type Finding = Schemas["Finding"];
 
 /** An event of the stream. Its data is told apart by `event`; a reader passes over events that it does not know. */

@@ -28,6 +28,7 @@ export const keys = {
   messages: (agentId: string) => ["messages", agentId] as const,
   recording: (agentId: string) => ["recording", agentId] as const,
   changes: (agentId: string) => ["changes", agentId] as const,
+  ports: (agentId: string) => ["ports", agentId] as const,
   metrics: (agentId: string) => ["metrics", agentId] as const,
   patterns: ["patterns"] as const,
   pattern: (name: string) => ["patterns", name] as const,

@@ -14,6 +14,7 @@ import { statusText } from "../agents/status";
 import { AttentionCard } from "../attention/attention-card";
 import { Changes } from "../changes/changes";
 import { Conversation } from "../conversation/conversation";
+import { Ports } from "../ports/ports";
 import { AgentUsage } from "../usage/agent-usage";
 import { Actions } from "./actions";
 import { Facts } from "./facts";
@@ -109,6 +110,7 @@ function AgentView({ agent }: { agent: Agent }) {
           </Tabs.Content>
           <Tabs.Content value="details" className="tab-panel">
             <Facts agent={agent} />
+            <Ports agent={agent} />
           </Tabs.Content>
         </Tabs.Root>
       </div>
