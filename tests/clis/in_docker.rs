@@ -13,7 +13,7 @@ use parallax_testkit::in_process::InProcess;
 use parallax_testkit::local::Directory;
 use parallax_testkit::models::scenario::Reply;
 use parallax_testkit::real_cli::RealCli;
-use parallax_testkit::real_cli::images::sees_images;
+use parallax_testkit::real_cli::images::{sees_an_image_that_is_sent_by_the_command, sees_images};
 
 /// Who agents are in the images.
 const AGENT: u32 = 1000;
@@ -60,6 +60,7 @@ async fn images_reach_the_model(cli: RealCli) {
     let request = SpawnRequest { runtime: Some("docker".into()), env, ..cli.request() };
     let agent = plane.user().spawn_ready(request).await;
     sees_images(&agent, &models).await;
+    sees_an_image_that_is_sent_by_the_command(&agent, &models, &plane.url).await;
     agent.stop().await;
     plane.end().await;
     backend.end_server().await;

@@ -8,7 +8,9 @@ use parallax_testkit::docker::scripted_models;
 use parallax_testkit::in_process::InProcess;
 use parallax_testkit::k8s::KubernetesBackend;
 use parallax_testkit::models::Models;
+use parallax_testkit::models::scenario::Reply;
 use parallax_testkit::real_cli::RealCli;
+use parallax_testkit::real_cli::images::sees_images;
 
 /// A message is answered, and a tool is asked for and permitted.
 async fn answers_and_asks(cli: RealCli) {
@@ -26,6 +28,20 @@ async fn answers_and_asks(cli: RealCli) {
     assert!(attention.options.iter().any(|option| option.id == "yes"), "{attention:?}");
     agent.chooses("yes").await;
     assert_eq!(agent.answer_to(&asked).await.content, "It is done.");
+    agent.stop().await;
+    plane.end().await;
+    backend.end_server().await;
+}
+
+/// Images reach the model of an agent in a pod: its host has them from the control plane.
+async fn images_reach_the_model(cli: RealCli) {
+    let models = scripted_models(vec![Reply::text("I see.")]).await;
+    let backend = KubernetesBackend::start().await;
+    let runtimes = vec![RuntimeSpec::of_kind(RuntimeKind::Kubernetes, backend.url())];
+    let plane = InProcess::control_plane(backend.directory(), runtimes).await;
+    let request = SpawnRequest { runtime: Some("kubernetes".into()), ..request(cli, &models) };
+    let agent = plane.user().spawn_ready(request).await;
+    sees_images(&agent, &models).await;
     agent.stop().await;
     plane.end().await;
     backend.end_server().await;
@@ -76,6 +92,9 @@ clis! {
     claude: answers_and_asks(RealCli::Claude),
     codex: answers_and_asks(RealCli::Codex),
     gemini: answers_and_asks(RealCli::Gemini),
+    claude_sees_images: images_reach_the_model(RealCli::Claude),
+    codex_sees_images: images_reach_the_model(RealCli::Codex),
+    gemini_sees_images: images_reach_the_model(RealCli::Gemini),
     codex_logs_in: a_stranger_must_log_in(RealCli::Codex),
     gemini_logs_in: a_stranger_must_log_in(RealCli::Gemini),
 }

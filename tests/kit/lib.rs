@@ -38,6 +38,7 @@ pub mod own_host;
 pub mod parallax;
 pub mod pattern_run;
 pub mod pictures;
+pub mod ports;
 pub mod processes;
 pub mod programs;
 pub mod prometheus;

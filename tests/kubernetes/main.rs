@@ -10,6 +10,7 @@ mod lifecycle;
 mod monitoring;
 mod policy;
 mod pool;
+mod ports;
 mod replicas;
 mod resources;
 mod rollout;

@@ -12,6 +12,7 @@ use super::cases::{finish, scripted};
 use crate::backend::TestBackend;
 use crate::models::Models;
 use crate::models::scenario::Reply;
+use crate::parallax::parallax;
 use crate::pictures::{JPEG, PNG, WEBP, image};
 use crate::user::Spawned;
 use crate::wait::within;
@@ -49,6 +50,26 @@ pub async fn sees_images(agent: &Spawned, models: &Models) {
     let names: Vec<_> = named.iter().map(|image| (image.name.as_str(), image.size)).collect();
     let sent = [("shot.png", PNG.len()), ("photo.jpg", JPEG.len()), ("drawing.webp", WEBP.len())];
     assert_eq!(names, sent);
+}
+
+/// The same by the command line, over the server at `url`.
+pub async fn sees_an_image_that_is_sent_by_the_command(agent: &Spawned, models: &Models, url: &str) {
+    let directory = tempfile::tempdir().expect("made");
+    let file = directory.path().join("shot.png");
+    std::fs::write(&file, PNG).expect("written");
+    let before = models.turns().len();
+    let file = file.to_string_lossy();
+    let sent =
+        parallax(url, &["send", agent.id.as_str(), "what is on it?", "--file", &file]).await.succeeded();
+    assert_eq!(sent.out.trim_end(), "I see.");
+    let turns = models.turns();
+    assert_eq!(turns.len() - before, 1);
+    let last = turns.last().expect("the model was asked");
+    assert!(last.text.contains("what is on it?"), "{}", last.text);
+    // What was shown before is in the request as well: this one makes one more.
+    let encoded = STANDARD.encode(PNG);
+    let count = |turn: usize| turns[turn].body.matches(&encoded).count();
+    assert_eq!(count(turns.len() - 1), count(before - 1) + 1);
 }
 
 /// Sends a message with images, which is answered.
