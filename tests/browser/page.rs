@@ -63,12 +63,12 @@ pages! {
     no_click_is_lost: "clicks.mjs";
     /// Answers each kind of question in the inbox; is told when somebody else was quicker.
     answers_in_the_inbox: "inbox.mjs";
-    /// A permission in three taps, keys that a phone lacks, a finger that scrolls, and the terminal's size as it was.
-    a_phone: "phone.mjs";
     /// The sides of boxes around emoji stand below each other, on a phone.
     columns_are_aligned: "columns.mjs";
     /// The servers are killed and come back: the page says so, and shows what is.
     the_server_goes_and_comes_back: "server_away.mjs";
+    /// Every view says that it loads, why it failed, and comes back; what is old is said to be.
+    states_are_told: "states.mjs";
     /// A preset is kept, chosen and deleted; a directory or a checkout.
     presets_in_the_form: "presets.mjs";
     /// A recording is played, searched, and linked to.
@@ -83,6 +83,31 @@ pages! {
     a_run_of_a_pattern: "runs.mjs";
     /// No finding of axe on any view, light and dark, desk and phone.
     nothing_in_the_way_of_anybody: "axe.mjs";
+}
+
+/// Plays the script where there is a type `shell`: Bash, as the examples have it.
+async fn play_with_shell(name: &str) {
+    let directory = Directory::new();
+    let profiles = directory.path().join("profiles");
+    std::fs::create_dir_all(&profiles).expect("the directory can be written");
+    let shell = include_str!("../../examples/profiles/shell.toml");
+    std::fs::write(profiles.join("shell.toml"), shell).expect("the directory can be written");
+    play_in(&directory, name, &[], &[]).await;
+}
+
+/// A permission in three taps, keys that a phone lacks, Ctrl-C in a real shell, a finger that scrolls, upright and on its side; and
+/// the terminal's size as it was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a browser: make test-browser"]
+async fn a_phone() {
+    play_with_shell("page/phone.mjs").await;
+}
+
+/// Files are dropped on a terminal, pasted into it and chosen for it: they are there, and their paths are typed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a browser: make test-browser"]
+async fn files_for_a_terminal() {
+    play_with_shell("page/files.mjs").await;
 }
 
 /// Images are pasted, dropped and removed, and shown to the model; an agent that takes none has them as files.

@@ -1,22 +1,10 @@
 // Images that go with a message: pasted, dropped, chosen, removed, sent.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { DESK, PHONE, api, inBrowser, is, open, spawnFake, until } from "./kit.mjs";
+import { DESK, PHONE, api, giveFiles, inBrowser, is, open, spawnFake, until } from "./kit.mjs";
 
 const picture = (name) => readFileSync(new URL(`../../kit/pictures/${name}`, import.meta.url));
 const [png, jpeg] = [picture("shot.png"), picture("photo.jpg")];
-
-/** Pastes or drops files onto an element. */
-const give = (element, kind, files) =>
-  element.evaluate(
-    (target, { kind, files }) => {
-      const transfer = new DataTransfer();
-      for (const { name, type, bytes } of files) transfer.items.add(new File([new Uint8Array(bytes)], name, { type }));
-      const options = { bubbles: true, cancelable: true };
-      target.dispatchEvent(kind === "paste" ? new ClipboardEvent("paste", { ...options, clipboardData: transfer }) : new DragEvent("drop", { ...options, dataTransfer: transfer }));
-    },
-    { kind, files },
-  );
 
 await inBrowser(async (browser) => {
   const id = await spawnFake("looker");
@@ -26,10 +14,10 @@ await inBrowser(async (browser) => {
   const previews = page.getByRole("list", { name: "Images to send" }).getByRole("img");
 
   // What is pasted and dropped stands there until it is sent, and can be removed; a file that is no image is put into the directory.
-  await give(box, "paste", [{ name: "shot.png", type: "image/png", bytes: [...png] }]);
+  await giveFiles(box, "paste", [{ name: "shot.png", type: "image/png", bytes: [...png] }]);
   await page.getByRole("img", { name: "shot.png" }).waitFor();
   assert.ok(await previews.first().evaluate((image) => image.decode().then(() => image.naturalWidth === 24)), "it is shown");
-  await give(box, "drop", [
+  await giveFiles(box, "drop", [
     { name: "wrong.png", type: "image/png", bytes: [...png] },
     { name: "photo.jpg", type: "image/jpeg", bytes: [...jpeg] },
     { name: "notes.txt", type: "text/plain", bytes: [104, 105] },
@@ -52,7 +40,7 @@ await inBrowser(async (browser) => {
   ]);
 
   // More than a message takes is said at once.
-  await give(box, "paste", Array.from({ length: 9 }, (_, number) => ({ name: `${number}.png`, type: "image/png", bytes: [...png] })));
+  await giveFiles(box, "paste", Array.from({ length: 9 }, (_, number) => ({ name: `${number}.png`, type: "image/png", bytes: [...png] })));
   await page.getByText("A message takes at most 8 images.").first().waitFor();
   assert.equal(await previews.count(), 0);
 

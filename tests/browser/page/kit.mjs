@@ -105,6 +105,18 @@ export async function pressRow(page, x, y, heldMs) {
   return name;
 }
 
+/** Pastes or drops files onto an element. */
+export const giveFiles = (element, kind, files) =>
+  element.evaluate(
+    (target, { kind, files }) => {
+      const transfer = new DataTransfer();
+      for (const { name, type, bytes } of files) transfer.items.add(new File([new Uint8Array(bytes)], name, { type }));
+      const options = { bubbles: true, cancelable: true };
+      target.dispatchEvent(kind === "paste" ? new ClipboardEvent("paste", { ...options, clipboardData: transfer }) : new DragEvent("drop", { ...options, dataTransfer: transfer }));
+    },
+    { kind, files },
+  );
+
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
 /** Asks the other side to do something, and waits for it. */

@@ -1,6 +1,27 @@
 // A phone: one pane at a time, answers in three taps, keys that it lacks, and a terminal that keeps its size.
 import assert from "node:assert/strict";
-import { PHONE, agent, inBrowser, is, open, screenOf, spawnFake, tell, until } from "./kit.mjs";
+import { DESK, PHONE, agent, api, inBrowser, is, open, screenOf, spawnFake, tell, until } from "./kit.mjs";
+
+/** The first line of those that are seen whole that says `line N` or `N`: which one. */
+const topLine = (page) =>
+  page.evaluate(() => {
+    const top = document.querySelector(".terminal-screen").getBoundingClientRect().top;
+    const row = [...document.querySelectorAll(".xterm-rows > div")].find((row) => row.getBoundingClientRect().top >= top - 1 && /^(\* )?(line )?\d+\s*$/.test(row.textContent.trim()));
+    return row ? Number(/\d+/.exec(row.textContent)[0]) : Infinity;
+  });
+
+/** Moves a finger over the terminal, from one height to another, and lifts it while it moves. */
+async function fingerOn(page) {
+  const client = await page.context().newCDPSession(page);
+  return async (from, to) => {
+    const box = await page.locator(".terminal-screen").boundingBox();
+    const touch = (type, y) => client.send("Input.dispatchTouchEvent", { type, touchPoints: type === "touchEnd" ? [] : [{ x: box.x + 100, y: box.y + y }] });
+    const step = (to - from) / 15;
+    await touch("touchStart", from);
+    for (let moved = 1; moved <= 15; moved++) await touch("touchMove", from + moved * step);
+    await touch("touchEnd");
+  };
+}
 
 await inBrowser(async (browser) => {
   const id = await spawnFake("pocket");
@@ -19,18 +40,20 @@ await inBrowser(async (browser) => {
   await bar.getByRole("link", { name: "Agents" }).tap();
   await page.locator(".agent-row").tap();
   await bar.getByRole("link", { name: "Terminal" }).tap();
-  const terminal = page.locator(".xterm-screen");
-  await page.locator(".xterm-rows", { hasText: "line 200" }).waitFor();
   await page.locator(".xterm-rows", { hasText: "line 200" }).waitFor();
 
-  // A finger scrolls back, and the flick rolls on.
-  const box = await terminal.boundingBox();
-  const client = await page.context().newCDPSession(page);
-  const touch = (type, y) => client.send("Input.dispatchTouchEvent", { type, touchPoints: type === "touchEnd" ? [] : [{ x: box.x + 100, y }] });
-  await touch("touchStart", box.y + 100);
-  for (let y = 120; y <= 400; y += 20) await touch("touchMove", box.y + y);
-  await touch("touchEnd");
-  await until("what was before", async () => ((await page.locator(".xterm-rows").innerText()).includes("line 200") ? page.locator(".xterm-rows").innerText() : true));
+  // A finger scrolls back, the flick rolls on when it has left, and comes to rest.
+  const flick = await fingerOn(page);
+  const from = await topLine(page);
+  await flick(100, 400);
+  const left = await topLine(page);
+  assert.ok(left < from, `it moved from ${from} to ${left}`);
+  await until("it to roll on", async () => ((await topLine(page)) < left - 2 ? true : topLine(page)));
+  await until("it to rest", async () => {
+    const now = await topLine(page);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    return is(await topLine(page), now);
+  });
 
   await until("it to be done", async () => is((await agent(id)).status, "ready"));
   await tell(id, "do gate");
@@ -71,10 +94,83 @@ await inBrowser(async (browser) => {
     }),
   );
   await page.setViewportSize(PHONE.viewport);
+  await withAShell(browser, page);
+
   // Back goes back.
   await page.goto(new URL("#/", page.url()).href);
-  await page.locator(".agent-row").tap();
+  await page.locator(".agent-row", { hasText: "pocket" }).tap();
   await page.getByRole("heading", { name: "pocket" }).waitFor();
   await page.goBack();
-  await page.locator(".agent-row").waitFor();
+  await page.locator(".agent-row", { hasText: "pocket" }).waitFor();
 });
+
+/** A real shell, looked at from a desk meanwhile: what runs in it is ended from the phone, upright and on its side, and nobody's terminal changes its size. */
+async function withAShell(browser, page) {
+  const { id } = await api("POST", "/managed-agents", { name: "a-shell", type: "shell" });
+  const becomes = (status) => until(`the shell to be ${status}`, async () => ((await agent(id)).status === status ? true : (await screenOf(id)).lines));
+  await becomes("ready");
+  const desk = await open(await browser(DESK), `/agents/${id}`);
+  await desk.locator(".terminal-size", { hasText: "120×40" }).waitFor();
+  const keys = page.getByRole("toolbar", { name: "Keys" });
+  const type = async (text) => {
+    await page.locator(".xterm-helper-textarea").focus();
+    await page.keyboard.type(text);
+  };
+  const run = async (command) => {
+    await type(command);
+    await keys.getByRole("button", { name: "Enter" }).tap();
+  };
+  for (const [way, viewport] of [
+    ["upright", PHONE.viewport],
+    ["on-its-side", { width: 844, height: 390 }],
+  ]) {
+    await page.setViewportSize(viewport);
+    await page.goto(new URL(`#/agents/${id}?view=terminal`, page.url()).href);
+    await page.locator(".terminal-note").waitFor({ state: "detached" });
+    const presses = {
+      "the key": () => keys.getByRole("button", { name: "Control C" }).tap(),
+      "Ctrl and a letter": async () => {
+        await keys.getByRole("button", { name: "Ctrl" }).tap();
+        await keys.getByRole("button", { name: "Ctrl", pressed: true }).waitFor();
+        await type("c");
+      },
+    };
+    for (const [how, press] of Object.entries(presses)) {
+      await run("sleep 600");
+      await becomes("busy");
+      await press();
+      await becomes("ready");
+      await run(`echo ${way}: $?`);
+      await until(`sleep to have ended by ${how}`, async () => ((await screenOf(id)).lines.some((line) => line.trim() === `${way}: 130`) ? true : (await screenOf(id)).lines));
+      await run("clear");
+    }
+    // What was printed long ago is a flick away.
+    await run("seq 1 900");
+    await page.locator(".xterm-rows", { hasText: "900" }).waitFor();
+    const flick = await fingerOn(page);
+    const from = await topLine(page);
+    await flick(20, 160);
+    const left = await topLine(page);
+    assert.ok(left < from, `${way}: from ${from} to ${left}`);
+    await until(`${way}: it to roll on`, async () => ((await topLine(page)) < left ? true : topLine(page)));
+    // All of the keys are there, and what can be pressed is large enough.
+    for (const name of ["Esc", "Tab", "Up", "Down", "Left", "Right", "Slash"]) assert.ok((await keys.getByRole("button", { name, exact: true }).boundingBox()).height >= 44, `${way}: ${name}`);
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), viewport.width, way);
+    // A permission in three taps this way, too.
+    const { id: asker } = await api("GET", "/managed-agents").then(({ agents }) => agents.find(({ name }) => name === "pocket"));
+    await tell(asker, "do ask once more");
+    await until("a question", async () => is((await agent(asker)).attention !== undefined, true));
+    const bar = page.getByRole("navigation", { name: "Panes" });
+    await bar.getByRole("link", { name: "Inbox" }).tap();
+    await page.locator(".attention").getByRole("button", { name: "Yes", exact: false }).first().tap();
+    await page.getByText("Nobody waits for you.").waitFor();
+    await until("it to be done", async () => is((await agent(asker)).status, "ready"));
+    await page.goto(new URL(`#/agents/${id}?view=terminal`, page.url()).href);
+    await run("clear");
+  }
+  assert.deepEqual((await screenOf(id)).size, { cols: 120, rows: 40 });
+  assert.equal(await desk.locator(".terminal-size").innerText(), "120×40", "who looks from a desk sees no change");
+  await page.setViewportSize(PHONE.viewport);
+  await desk.close();
+  await api("DELETE", `/managed-agents/${id}`);
+}

@@ -3,6 +3,7 @@
 
 import { type ComponentProps, Suspense, lazy, useRef, useState } from "react";
 import type { Components } from "react-markdown";
+import { copyText } from "./clipboard";
 
 const Renderer = lazy(async () => {
   const [{ default: ReactMarkdown }, { default: gfm }, { default: highlight }] = await Promise.all([import("react-markdown"), import("remark-gfm"), import("rehype-highlight")]);
@@ -51,11 +52,10 @@ const components: Components = {
 
 function Code({ children }: ComponentProps<"pre">) {
   const pre = useRef<HTMLPreElement>(null);
-  const [copied, setCopied] = useState(false);
+  const [copied, setCopied] = useState<boolean>();
   const copy = async (): Promise<void> => {
-    await navigator.clipboard.writeText(pre.current?.textContent ?? "");
-    setCopied(true);
-    setTimeout(() => setCopied(false), 1500);
+    setCopied(await copyText(pre.current?.textContent ?? ""));
+    setTimeout(() => setCopied(undefined), 1500);
   };
   return (
     <div className="code-box">
@@ -63,7 +63,7 @@ function Code({ children }: ComponentProps<"pre">) {
         {children}
       </pre>
       <button type="button" className="copy" onClick={() => void copy()}>
-        {copied ? "Copied" : "Copy"}
+        {copied === undefined ? "Copy" : copied ? "Copied" : "Not allowed"}
       </button>
     </div>
   );

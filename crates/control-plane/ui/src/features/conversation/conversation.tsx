@@ -5,13 +5,15 @@ import { send, withdraw } from "../../api/agents";
 import { Problem } from "../../api/problem";
 import type { Agent, Message } from "../../api/types";
 import { refreshMessages, useMessages } from "../../server-state/messages";
+import { AttachButton } from "../attachments/attach-button";
+import { attachAll } from "../attachments/attachments";
+import { useFileDrop } from "../attachments/drop";
 import { LookOnly } from "../session/look-only";
 import { useMayOperate } from "../session/scope";
 import { Markdown } from "../../ui/markdown";
 import { Empty, Failed, Loading } from "../../ui/states";
 import { Clock } from "../../ui/time";
 import { attempt, toast } from "../../ui/toasts";
-import { MAX_FILES, attach } from "./attachments";
 import { draftOf, keepDraft } from "./drafts";
 import { type PendingImage, asInput, excess, isImage, readImage } from "./images";
 
@@ -23,8 +25,10 @@ export function Conversation({ agent }: { agent: Agent }) {
   const list = useRef<HTMLDivElement>(null);
   const mayOperate = useMayOperate();
   useFollowEnd(list);
+  const taker = useRef<(files: File[]) => void>(undefined);
+  const { isOver, handlers } = useFileDrop((files) => taker.current?.(files));
   return (
-    <div className="conversation">
+    <div className={isOver && mayOperate ? "conversation is-drop-target" : "conversation"} {...(mayOperate ? handlers : {})}>
       <div className="messages" ref={list} tabIndex={0} role="log" aria-label="Messages">
         {error && !messages ? (
           <Failed error={error} retry={refetch} />
@@ -36,7 +40,7 @@ export function Conversation({ agent }: { agent: Agent }) {
           messages?.map((message) => <Bubble key={message.id} message={message} withdrawIt={mayOperate && message.state === "accepted" ? () => takeBack(agent.id, message) : undefined} />)
         )}
       </div>
-      {mayOperate ? <SendForm agent={agent} /> : <LookOnly />}
+      {mayOperate ? <SendForm agent={agent} taker={taker} /> : <LookOnly />}
     </div>
   );
 }
@@ -116,7 +120,8 @@ function Bubble({ message, withdrawIt }: { message: Message; withdrawIt: (() => 
   );
 }
 
-function SendForm({ agent }: { agent: Agent }) {
+/** `taker` is told who takes files that are dropped beside the form. */
+function SendForm({ agent, taker }: { agent: Agent; taker: RefObject<((files: File[]) => void) | undefined> }) {
   const [text, setText] = useState(() => draftOf(agent.id));
   const [sending, setSending] = useState(false);
   const form = useRef<HTMLFormElement>(null);
@@ -140,13 +145,12 @@ function SendForm({ agent }: { agent: Agent }) {
     if (shown.length > 0) await show(shown);
     if (files.length > 0) await put(files);
   };
+  useEffect(() => {
+    taker.current = (files) => void take(files);
+  });
   const put = async (files: readonly File[]): Promise<void> => {
     setAttaching(true);
-    for (const file of files.slice(0, MAX_FILES))
-      await attempt(async () => {
-        const path = await attach(agent, file);
-        setText((before) => `${before}${before === "" || before.endsWith("\n") ? "" : before.endsWith(" ") ? "" : " "}${path} `);
-      });
+    await attachAll(agent, files, (path) => setText((before) => `${before}${before === "" || /\s$/.test(before) ? "" : " "}${path} `));
     setAttaching(false);
   };
 
@@ -181,19 +185,6 @@ function SendForm({ agent }: { agent: Agent }) {
       className="send-form"
       ref={form}
       onSubmit={(event) => void submit(event)}
-      onDragOver={(event) => {
-        if (event.dataTransfer.types.includes("Files")) event.preventDefault();
-      }}
-      onDrop={(event) => {
-        if (event.dataTransfer.files.length === 0) return;
-        event.preventDefault();
-        void take([...event.dataTransfer.files]);
-      }}
-      onPaste={(event) => {
-        if (event.clipboardData.files.length === 0) return;
-        event.preventDefault();
-        void take([...event.clipboardData.files]);
-      }}
     >
       <textarea
         rows={3}
@@ -217,19 +208,13 @@ function SendForm({ agent }: { agent: Agent }) {
         </ul>
       )}
       <div className="send-row">
-        <label className="button attach" title="Images are shown to the model, 5 MiB together; other files are put into the agent's working directory, at most 8 MiB each. Both may be pasted or dropped">
-          <input
-            type="file"
-            multiple
-            aria-label="Attach files"
-            disabled={ended || attaching}
-            onChange={(event) => {
-              void take([...(event.target.files ?? [])]);
-              event.target.value = "";
-            }}
-          />
-          {attaching ? "Attaching …" : "Attach"}
-        </label>
+        <AttachButton
+          name="Attach files"
+          title="Images are shown to the model, 5 MiB together; other files are put into the agent's working directory, at most 8 MiB each. Both may be pasted or dropped"
+          busy={attaching}
+          disabled={ended}
+          take={(files) => void take(files)}
+        />
         <span className="hint" title="Shift+Enter breaks the line">
           Enter sends
         </span>

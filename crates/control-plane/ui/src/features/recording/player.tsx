@@ -3,8 +3,10 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { readRecording } from "../../api/agents";
+import { inWords } from "../../api/problem";
 import type { Agent } from "../../api/types";
 import { keys } from "../../server-state/store";
+import { copyText } from "../../ui/clipboard";
 import { useNarrow } from "../../ui/media";
 import { Empty, Failed, Loading } from "../../ui/states";
 import { toast } from "../../ui/toasts";
@@ -31,10 +33,9 @@ export function Player({ agent, moment, close }: { agent: Agent; moment: number;
     staleTime: Infinity,
     structuralSharing: false,
   });
-  if (error) return <Failed error={error} retry={refetch} />;
-  if (!cast) return <Loading what="the recording" />;
+  if (!cast) return error ? <Failed error={error} retry={refetch} /> : <Loading what="the recording" />;
   if (cast.pieces.length === 0) return <Empty>Nothing was recorded.</Empty>;
-  return <Playing key={moment} cast={cast} moment={moment} close={close} reload={() => void refetch()} />;
+  return <Playing key={moment} cast={cast} moment={moment} close={close} reload={() => void refetch().then(({ error }) => error && toast(`It was not read again: ${inWords(error)}`, "error"))} />;
 }
 
 function Playing({ cast, moment, close, reload }: { cast: Cast; moment: number; close: () => void; reload: () => void }) {
@@ -215,10 +216,8 @@ async function copyLink(moment: number): Promise<void> {
   const query = new URLSearchParams(search);
   query.set("moment", String(moment));
   url.hash = `${path}?${query.toString()}`;
-  try {
-    await navigator.clipboard.writeText(url.href);
-    toast("The address of this moment is in the clipboard.");
-  } catch {
+  if (await copyText(url.href)) toast("The address of this moment is in the clipboard.");
+  else {
     history.replaceState(history.state, "", url);
     toast("This page may not write to the clipboard; the address of the moment is in the address bar.");
   }

@@ -8,6 +8,7 @@ import { useNarrow } from "../../ui/media";
 import { Toasts } from "../../ui/toasts";
 import { AgentList } from "../agents/agent-list";
 import { BulkDialog } from "../agents/bulk-dialog";
+import { useNoStrayDrops } from "../attachments/drop";
 import { useNotifications } from "../inbox/notify";
 import { useTitle } from "../inbox/title";
 import { useWaiting } from "../inbox/waiting";
@@ -31,6 +32,7 @@ export function Shell() {
   const all = useWaiting();
   const waiting = all.length;
   useNotifications(all);
+  useNoStrayDrops();
   // On a phone the first page is the list of agents alone.
   const isList = useNarrow() && path === "/";
   const { id } = useParams({ strict: false });

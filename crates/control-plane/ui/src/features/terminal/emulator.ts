@@ -8,6 +8,7 @@ import { WebLinksAddon } from "@xterm/addon-web-links";
 import { WebglAddon } from "@xterm/addon-webgl";
 import { Terminal } from "@xterm/xterm";
 import "@xterm/xterm/css/xterm.css";
+import { copyText } from "../../ui/clipboard";
 
 const FONTS = 'ui-monospace, "Cascadia Mono", "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace';
 /** Sizes of the letters in pixels. Smaller ones cannot be read: then the terminal is scrolled. */
@@ -38,7 +39,7 @@ export class Emulator {
     this.terminal.loadAddon(
       new ClipboardAddon(undefined, {
         readText: () => "",
-        writeText: (_, text) => navigator.clipboard.writeText(text).catch(() => undefined),
+        writeText: async (_, text) => void (await copyText(text)),
       }),
     );
   }

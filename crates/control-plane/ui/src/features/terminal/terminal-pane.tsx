@@ -2,8 +2,12 @@
 
 import { type RefObject, useEffect, useRef, useState } from "react";
 import type { Agent } from "../../api/types";
+import { copyText } from "../../ui/clipboard";
 import { useNarrow } from "../../ui/media";
 import { toast } from "../../ui/toasts";
+import { AttachButton } from "../attachments/attach-button";
+import { asTyped, attachAll } from "../attachments/attachments";
+import { useFileDrop } from "../attachments/drop";
 import { useMayOperate, useScope } from "../session/scope";
 import { type Holder, TerminalConnection } from "./connection";
 import { Emulator, FONT } from "./emulator";
@@ -123,12 +127,28 @@ export function TerminalPane({ agent, showRecording, isSmall }: { agent: Agent; 
     connection.type(bytesOf(key, emulator));
     setCtrl(false);
   };
+  const [attaching, setAttaching] = useState(false);
+  // As a terminal types what is dropped on it. CLIs that take images make one of the path of an image.
+  const take = async (files: readonly File[]): Promise<void> => {
+    if (files.length === 0) return;
+    const whyNot = life === "ended" ? "The agent has ended" : viewOnly ? "This terminal is only watched" : note === "" ? undefined : "The terminal is not connected";
+    if (whyNot !== undefined) return toast(`${whyNot}: it takes no files.`, "error");
+    setAttaching(true);
+    await attachAll(agent, files, (path) => {
+      const terminal = session.current?.emulator.terminal;
+      terminal?.paste(asTyped(path));
+      // Behind the paste: in it, some would not know the path of an image.
+      terminal?.input(" ");
+    });
+    setAttaching(false);
+  };
+  const { isOver, handlers } = useFileDrop((files) => void take(files));
   const changeLetters = (by: number): void => {
     const now = session.current?.emulator.terminal.options.fontSize ?? FONT.usual;
     setLetters(Math.max(FONT.smallest, Math.min(FONT.largest, Math.round(now) + by)));
   };
   return (
-    <div className="terminal">
+    <div className={isOver && !viewOnly ? "terminal is-drop-target" : "terminal"} {...handlers}>
       {searching && <Search emulator={session.current?.emulator} close={() => setSearching(false)} />}
       <div className="terminal-box">
         <div className="terminal-screen" ref={box} />
@@ -162,6 +182,9 @@ export function TerminalPane({ agent, showRecording, isSmall }: { agent: Agent; 
           >
             Fit to my window
           </button>
+        )}
+        {!viewOnly && life === "lives" && (
+          <AttachButton name="Files for the terminal" title="Puts files into the agent's working directory, at most 8 MiB each, and types where they are. They may be pasted or dropped, too" busy={attaching} take={(files) => void take(files)} />
         )}
         <span className="button-group">
           <button type="button" aria-label="A−, smaller letters" onClick={() => changeLetters(-1)}>
@@ -213,13 +236,9 @@ function useLetters(
 /** What is selected, or all of it, into the clipboard. */
 async function copyAll(emulator: Emulator | undefined): Promise<void> {
   if (!emulator) return;
-  const { terminal } = emulator;
-  try {
-    await navigator.clipboard.writeText(terminal.getSelection() || emulator.text());
-    toast(terminal.hasSelection() ? "What is selected is in the clipboard." : "What the terminal shows and keeps is in the clipboard.");
-  } catch {
-    toast("This page may not write to the clipboard.", "error");
-  }
+  const selected = emulator.terminal.getSelection();
+  if (!(await copyText(selected || emulator.text()))) toast("This page may not write to the clipboard.", "error");
+  else toast(selected ? "What is selected is in the clipboard." : "What the terminal shows and keeps is in the clipboard.");
 }
 
 /** Out of the terminal by keyboard: to what comes behind it. */
