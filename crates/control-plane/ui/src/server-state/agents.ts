@@ -24,9 +24,9 @@ const query = {
 export const useAgents = () => useQuery(query);
 
 /** One agent; a component that shows it is drawn again only when this one changed. */
-export function useAgent(id: string): { agent: Agent | undefined; isPending: boolean } {
-  const { data, isPending } = useQuery({ ...query, select: (agents) => agents.get(id) });
-  return { agent: data, isPending };
+export function useAgent(id: string) {
+  const { data, isPending, error, refetch } = useQuery({ ...query, select: (agents) => agents.get(id) });
+  return { agent: data, isPending, error, refetch };
 }
 
 /** What is known now, outside of a component. */

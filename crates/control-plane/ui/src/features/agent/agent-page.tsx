@@ -8,7 +8,7 @@ import type { Agent } from "../../api/types";
 import { putAgents, useAgent } from "../../server-state/agents";
 import { useIsOld } from "../../server-state/connection";
 import { useNarrow } from "../../ui/media";
-import { Empty, Loading } from "../../ui/states";
+import { Empty, Failed, Loading } from "../../ui/states";
 import { Activity } from "../activity/activity";
 import { statusText } from "../agents/status";
 import { AttentionCard } from "../attention/attention-card";
@@ -29,7 +29,7 @@ const TITLES: Record<View, string> = { terminal: "Terminal", conversation: "Conv
 
 export function AgentPage() {
   const { id } = useParams({ from: "/agents/$id" });
-  const { agent, isPending } = useAgent(id);
+  const { agent, isPending, error, refetch } = useAgent(id);
   useEffect(() => {
     // What is known may be from before the page's stream began.
     getAgent(id).then(
@@ -41,7 +41,9 @@ export function AgentPage() {
   return (
     <div className="page">
       <h1>Agent</h1>
-      {isPending ? (
+      {error ? (
+        <Failed error={error} retry={refetch} />
+      ) : isPending ? (
         <Loading what="the agent" />
       ) : (
         <Empty>No agent has this id. It may have been forgotten: agents that ended are kept for a while.</Empty>

@@ -3,6 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { getMetrics } from "../../api/agents";
+import { inWords } from "../../api/problem";
 import type { Agent } from "../../api/types";
 import { keys } from "../../server-state/store";
 import { Clock, duration } from "../../ui/time";
@@ -11,7 +12,7 @@ import { Clock, duration } from "../../ui/time";
 const MEASURE_MS = 3000;
 
 export function Facts({ agent }: { agent: Agent }) {
-  const { data: metrics } = useQuery({
+  const { data: metrics, error } = useQuery({
     queryKey: keys.metrics(agent.id),
     queryFn: () => getMetrics(agent.id),
     enabled: agent.status !== "stopped" && !agent.stale,
@@ -33,7 +34,7 @@ export function Facts({ agent }: { agent: Agent }) {
     ["Spawned", <Clock time={agent.createdAt} />],
     ["Changed", <Clock time={agent.updatedAt} />],
     ["Last activity", agent.lastActivityAt && <Clock time={agent.lastActivityAt} />],
-    ...(metrics ? usage(metrics) : []),
+    ...(error ? [["Measured", `not now: ${inWords(error)}`] as [string, ReactNode]] : metrics ? usage(metrics) : []),
   ];
   return (
     <dl className="facts">

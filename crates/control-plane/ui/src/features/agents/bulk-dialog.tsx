@@ -6,7 +6,7 @@ import { inWords } from "../../api/problem";
 import type { Agent } from "../../api/types";
 import { putAgents, useAgents } from "../../server-state/agents";
 import { ConfirmButton, Modal } from "../../ui/modal";
-import { Empty } from "../../ui/states";
+import { Empty, Failed, Loading } from "../../ui/states";
 import { matches } from "./order";
 import { StatusDot, statusText } from "./status";
 
@@ -22,7 +22,8 @@ export function BulkDialog({ open, onOpenChange, filter }: { open: boolean; onOp
 }
 
 function Bulk({ filter, close }: { filter: string; close: () => void }) {
-  const all = [...(useAgents().data?.values() ?? [])];
+  const { data: agents, error, refetch } = useAgents();
+  const all = [...(agents?.values() ?? [])];
   const offered = all.filter((agent) => agent.status !== "stopped" && !agent.stale && matches(agent, filter)).sort((a, b) => a.name.localeCompare(b.name));
   const [ticked, setTicked] = useState<ReadonlySet<string>>(() => new Set());
   const [message, setMessage] = useState("");
@@ -43,6 +44,7 @@ function Bulk({ filter, close }: { filter: string; close: () => void }) {
     if (failed.length === 0) close();
   };
   const working = chosen.filter(({ status }) => status === "busy");
+  if (!agents) return error ? <Failed error={error} retry={refetch} /> : <Loading what="agents" />;
   if (offered.length === 0) return <Empty>{filter === "" ? "No agent runs." : "No agent that runs has these words."}</Empty>;
   return (
     <div className="form">

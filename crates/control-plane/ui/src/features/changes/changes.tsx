@@ -21,6 +21,8 @@ export function Changes({ agent }: { agent: Agent }) {
   if (!changes) return error ? <Failed error={error} retry={refetch} /> : <Loading what="changes" />;
   return (
     <div className="changes">
+      {error && <Failed error={error} retry={refetch} />}
+      {error && <p className="hint">What is shown is from before.</p>}
       <p className="muted">
         <code>{changes.branch ?? changes.head.slice(0, 12)}</code>
         {` · ${changes.ahead} ahead, ${changes.behind} behind`}

@@ -1,25 +1,30 @@
 // The inbox: every question of all agents and runs, oldest first.
 
 import { useAgents } from "../../server-state/agents";
+import { useRuns } from "../../server-state/runs";
 import { Empty, Failed, Loading } from "../../ui/states";
 import { AttentionCard } from "../attention/attention-card";
 import { RunQuestionCard } from "../runs/run-question";
 import { useWaiting } from "./waiting";
 
 export function Inbox() {
-  const { isPending, error, refetch } = useAgents();
+  const { data: agents, error, refetch } = useAgents();
+  const runs = useRuns();
   const waiting = useWaiting();
   return (
     <section className="inbox" aria-label="Inbox">
       <h1>
         Inbox <span className="count">{waiting.length}</span>
       </h1>
-      {error ? (
-        <Failed error={error} retry={refetch} />
-      ) : isPending ? (
-        <Loading what="what waits" />
-      ) : waiting.length === 0 ? (
-        <Empty>Nobody waits for you.</Empty>
+      {/* Nobody waits: that is only said when all were asked. */}
+      {error && !agents && <Failed error={error} retry={refetch} />}
+      {runs.error && !runs.data && <Failed error={runs.error} retry={runs.refetch} />}
+      {waiting.length === 0 ? (
+        agents && runs.data ? (
+          <Empty>Nobody waits for you.</Empty>
+        ) : (
+          !error && !runs.error && <Loading what="what waits" />
+        )
       ) : (
         <ol className="cards-column" aria-label="Waiting for you">
           {waiting.map((item) => (

@@ -67,7 +67,7 @@ function RunView({ run }: { run: Run }) {
       <section className="run-columns">
         <div>
           <h2>Steps</h2>
-          <Steps moment={moment} startedAt={run.createdAt} until={log.events.at(-1)?.timestamp ?? run.updatedAt} />
+          {log.isWhole ? <Steps moment={moment} startedAt={run.createdAt} until={log.events.at(-1)?.timestamp ?? run.updatedAt} /> : <Loading what="steps" />}
           {isNow && run.output !== undefined && run.output !== null && (
             <>
               <h2>Output</h2>
@@ -79,7 +79,7 @@ function RunView({ run }: { run: Run }) {
         </div>
         <div>
           <h2>What happened</h2>
-          <RunEvents events={log.events} position={position ?? log.events.length} go={go} />
+          {log.isWhole ? <RunEvents events={log.events} position={position ?? log.events.length} go={go} /> : <Loading what="what happened" />}
           <h2>Agents</h2>
           <Team run={run} moment={log.isWhole ? moment : undefined} />
           <Input run={run} />

@@ -8,6 +8,7 @@ import { useAgents, putAgents } from "../../server-state/agents";
 import { usePresets } from "../../server-state/presets";
 import { typesOf, useRuntimes } from "../../server-state/runtimes";
 import { Modal } from "../../ui/modal";
+import { Failed, Loading } from "../../ui/states";
 import { keepWorkdir, recentWorkdirs } from "./recent";
 import { type PresetSpawn, type Place, pairs, placeOf, requestOf } from "./request";
 import { SavePreset } from "./save-preset";
@@ -49,7 +50,7 @@ function Chooser({ close, initial }: { close: () => void; initial: string | unde
 }
 
 function SpawnForm({ close, preset, presetName }: { close: () => void; preset: PresetSpawn; presetName: string }) {
-  const { data: runtimes = [] } = useRuntimes();
+  const { data: runtimes = [], error, isPending, refetch } = useRuntimes();
   const navigate = useNavigate();
   const form = useRef<HTMLFormElement>(null);
   const known = typesOf(runtimes);
@@ -103,6 +104,7 @@ function SpawnForm({ close, preset, presetName }: { close: () => void; preset: P
           </select>
         </Field>
       </div>
+      {error ? <Failed error={error} retry={refetch} /> : isPending && <Loading what="runtimes" />}
       {chosen && !chosen.available && <p className="hint">{chosen.reason ?? "No runtime can run this type."}</p>}
       <PlaceFields place={place} setPlace={setPlace} preset={preset} />
       <div className="pair">
