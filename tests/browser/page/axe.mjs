@@ -1,5 +1,8 @@
-// axe finds nothing on any view, light and dark, on a desk and on a phone.
+// axe finds nothing on any view and in nothing that opens over one, light and dark, on a desk and on a phone.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { DESK, PHONE, agent, api, inBrowser, is, open, require, spawnFake, tell, until, url } from "./kit.mjs";
 
 const { source } = require("axe-core");
@@ -21,6 +24,17 @@ workflow:
     - {id: write, type: assign, role: writer, task: "do say \${input.task}"}
     - {id: check, type: approve, approver: user, subject: "\${write}"}
 `;
+  // A checkout with something changed in it.
+  const repo = mkdtempSync(join((await agent(asker)).workdir, "repository-"));
+  const git = (...args) => execFileSync("git", ["-C", repo, "-c", "user.name=t", "-c", "user.email=t@example.com", ...args]);
+  git("init", "--quiet", "--initial-branch=main");
+  writeFileSync(join(repo, "old.txt"), "one\ntwo\nthree\n");
+  git("add", ".");
+  git("commit", "--quiet", "--message", "begin");
+  const worker = await spawnFake("worker", { workspace: { repo } });
+  for (const [name, text] of [["old.txt", "one\nzwei\nthree\n"], ["new.txt", "new\n"]])
+    await fetch(`${url}/api/managed-agents/${worker}/files/${name}`, { method: "PUT", headers: { "content-type": "application/octet-stream" }, body: text });
+  await api("PUT", "/presets/code-review", { description: "Reads what changed", spawn: { type: "fake", role: "reviewer" } });
   await fetch(`${url}/api/patterns/one-step`, { method: "PUT", headers: { "content-type": "application/yaml" }, body: pattern });
   const { executionId: run } = await api("POST", "/patterns/one-step/execute", { input: { task: "hello" } });
   await until("an approval to wait", async () => is((await api("GET", `/executions/${run}`)).questions.length, 1));
@@ -42,6 +56,7 @@ workflow:
     more: "/more",
     search: "/search?s=quoted",
     terminals: "/terminals",
+    changes: `/agents/${worker}?view=changes`,
     recording: `/agents/${writer}?view=terminal&moment=0`,
     "a moment of a run": `/runs/${run}?at=4`,
   };
@@ -65,36 +80,49 @@ workflow:
         await until("all to be loaded", async () => is(await page.locator("main .empty", { hasText: "Loading" }).count(), 0));
         if (view === "terminal") await page.locator(".xterm").waitFor();
         if (view.endsWith("usage")) await page.locator(".usage-parts canvas").nth(1).waitFor();
+        if (view === "changes") {
+          await page.getByRole("button", { name: /old\.txt/ }).click();
+          await page.locator(".diff .is-added", { hasText: "zwei" }).waitFor();
+        }
         if (view === "conversation" && screen === "desk") await page.locator(".hljs-keyword").first().waitFor();
         await look(view);
       }
-      if (screen === "desk") {
-        await page.goto(new URL(`#/agents/${writer}`, page.url()).href);
-        await page.getByRole("button", { name: "Spawn" }).click();
-        await page.getByRole("dialog").waitFor();
-        await look("spawn");
+      // What opens over the page, on a phone as on a desk.
+      const over = async (what, isOpen) => {
+        await isOpen.waitFor();
+        await look(what);
         await page.keyboard.press("Escape");
-        await page.getByRole("button", { name: "Stop" }).click();
-        await page.getByRole("alertdialog").waitFor();
-        await look("stop");
-        await page.keyboard.press("Escape");
-        await page.getByRole("button", { name: "Several …" }).click();
-        await page.getByRole("dialog").waitFor();
-        await look("several");
-        await page.keyboard.press("Escape");
-        await page.goto(new URL("#/runs", page.url()).href);
-        await page.getByRole("button", { name: "Edit" }).click();
-        await page.getByText("The file can be run.").waitFor();
-        await page.getByLabel("The file (YAML)").fill("name: x");
-        await page.locator(".finding").first().waitFor();
-        await look("a wrong pattern");
-        await page.keyboard.press("Escape");
-        await page.keyboard.press("Control+k");
-        await page.getByPlaceholder("Go to an agent").waitFor();
-        await look("palette");
-        await page.keyboard.press("Escape");
-      }
+        await isOpen.waitFor({ state: "detached" });
+      };
+      await page.goto(new URL(`#/agents/${writer}?view=terminal`, page.url()).href);
+      await page.locator(".xterm").waitFor();
+      await page.getByRole("button", { name: "Search in the terminal" }).click();
+      await over("search in a terminal", page.getByRole("search"));
+      await page.getByRole("button", { name: "Restart" }).click();
+      await over("restart", page.getByRole("alertdialog"));
+      await page.getByRole("button", { name: "Stop" }).click();
+      await over("stop", page.getByRole("alertdialog"));
+      await page.goto(new URL("#/", page.url()).href);
+      await page.getByRole("button", { name: "Spawn" }).click();
+      await page.getByRole("dialog").getByText("More", { exact: true }).click();
+      await page.getByLabel("a git checkout of its own").check();
+      await over("spawn", page.getByRole("dialog"));
+      await page.getByRole("button", { name: "Several …" }).click();
+      await over("several", page.getByRole("dialog"));
+      await page.goto(new URL("#/more", page.url()).href);
+      await page.locator(".row", { hasText: "code-review" }).getByRole("button", { name: "Delete" }).click();
+      await over("presets", page.getByRole("alertdialog"));
+      await page.goto(new URL("#/runs?start=one-step", page.url()).href);
+      await over("a run's form", page.getByRole("dialog"));
+      await page.getByRole("button", { name: "Edit" }).click();
+      await page.getByText("The file can be run.").waitFor();
+      await page.getByLabel("The file (YAML)").fill("name: x");
+      await page.locator(".finding").first().waitFor();
+      await over("a wrong pattern", page.getByRole("dialog"));
+      await page.keyboard.press("Control+k");
+      await over("palette", page.getByPlaceholder("Go to an agent"));
       await context.close();
     }
+  rmSync(repo, { recursive: true, force: true });
   assert.deepEqual(found, []);
 });

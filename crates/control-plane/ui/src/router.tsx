@@ -50,7 +50,7 @@ const routes = [
     }),
     component: AgentPage,
   }),
-  createRoute({ getParentRoute: () => root, path: "/runs", validateSearch: ({ start }: Record<string, unknown>): { start?: string | undefined } => (typeof start === "string" ? { start } : {}), component: RunsPage }),
+  createRoute({ getParentRoute: () => root, path: "/runs", validateSearch: ({ start, add }: Record<string, unknown>): { start?: string | undefined; add?: true | undefined } => ({ ...(typeof start === "string" ? { start } : {}), ...(add === true ? { add } : {}) }), component: RunsPage }),
   createRoute({
     getParentRoute: () => root,
     path: "/runs/$id",

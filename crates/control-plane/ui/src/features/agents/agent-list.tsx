@@ -7,7 +7,7 @@ import type { Agent } from "../../api/types";
 import { useAgents } from "../../server-state/agents";
 import { useMayOperate } from "../session/scope";
 import { Empty, Failed, Loading } from "../../ui/states";
-import { ENDED, GROUPINGS, type Grouping, type Row, SORTS, type Sort, arrange, heldStill } from "./order";
+import { ENDED, GROUPINGS, type Grouping, type Row, SORTS, SORT_WORDS, type Sort, arrange, heldStill } from "./order";
 import { Needs, StatusDot, statusText } from "./status";
 
 /** Heights in pixels; the style sheet has the same numbers. */
@@ -15,8 +15,6 @@ const ROW_HEIGHT = 54;
 const HEAD_HEIGHT = 34;
 /** How long after a touch the list stays still, in milliseconds: a finger hovers nowhere. */
 const TOUCH_HOLDS_MS = 1500;
-
-const SORT_WORDS: Record<Sort, string> = { newest: "newest first", name: "by name", waiting: "longest waiting", activity: "last active" };
 
 /** `isPage`: nothing else is shown. */
 export function AgentList({ onSpawn, onBulk, isPage }: { onSpawn: () => void; onBulk: () => void; isPage: boolean }) {

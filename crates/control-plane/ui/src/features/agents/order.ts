@@ -7,6 +7,8 @@ export type Grouping = (typeof GROUPINGS)[number];
 
 export const SORTS = ["newest", "name", "waiting", "activity"] as const;
 export type Sort = (typeof SORTS)[number];
+/** How each is called. */
+export const SORT_WORDS: Record<Sort, string> = { newest: "newest first", name: "by name", waiting: "longest waiting", activity: "last active" };
 
 export type Row = { kind: "head"; key: string; label: string; count: number } | { kind: "agent"; key: string; agent: Agent };
 

@@ -1,7 +1,6 @@
 // What one agent needs a person for, whole, with the ways to answer.
 
 import { Link } from "@tanstack/react-router";
-import type { KeyboardEvent } from "react";
 import { interrupt } from "../../api/agents";
 import type { Agent, Attention } from "../../api/types";
 import { putAgents } from "../../server-state/agents";
@@ -12,6 +11,7 @@ import { Since } from "../../ui/time";
 import { attempt } from "../../ui/toasts";
 import { useMayOperate } from "../session/scope";
 import { AnswerForm } from "./answer-form";
+import { chooseByDigit } from "./digits";
 import { wordsOf } from "./kinds";
 import { ToolInput } from "./tool-input";
 
@@ -96,11 +96,4 @@ function AttentionBody({ attention }: { attention: Attention }) {
       )}
     </>
   );
-}
-
-/** The digit of an option chooses it, when the card has the focus and nobody is writing. */
-function chooseByDigit(event: KeyboardEvent<HTMLElement>): void {
-  if (event.target !== event.currentTarget || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (!/^[1-9]$/.test(event.key)) return;
-  event.currentTarget.querySelector<HTMLButtonElement>(`[data-option="${event.key}"]:not(:disabled)`)?.click();
 }

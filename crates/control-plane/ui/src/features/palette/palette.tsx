@@ -11,7 +11,7 @@ import { usePresets } from "../../server-state/presets";
 import { usePatterns, useRuns } from "../../server-state/runs";
 import { attempt } from "../../ui/toasts";
 import { VIEWS, type View } from "../agent/views";
-import { GROUPINGS } from "../agents/order";
+import { GROUPINGS, SORTS, SORT_WORDS } from "../agents/order";
 import { statusText } from "../agents/status";
 import { canNotify, setNotifies, useNotifies } from "../inbox/notify";
 import { useMayOperate } from "../session/scope";
@@ -69,20 +69,60 @@ function Pages({ then }: { then: Then }) {
           {name}
         </Command.Item>
       ))}
+      <Command.Item onSelect={then(async () => (await navigate({ to: "/inbox" }), focusOldest()))}>Answer who waits longest</Command.Item>
     </Command.Group>
   );
 }
 
+/** The first question has the focus: its digits answer it. */
+const focusOldest = (): unknown => requestAnimationFrame(() => document.querySelector<HTMLElement>("main .attention[tabindex]")?.focus());
+
 const VIEW_WORDS: Record<View, string> = { terminal: "its terminal", conversation: "its conversation", changes: "its changes", activity: "its activity", usage: "what it uses", details: "its details" };
 
-/** What can be done with the agent that is looked at. Restart and stop ask first, where they stand. */
+/** What has a button where the agent or the run stands, by the button's name; what the palette calls it. */
+const BUTTONS: Record<string, string> = {
+  Interrupt: "Interrupt it",
+  Restart: "Restart it …",
+  Suspend: "Suspend it …",
+  Resume: "Resume it",
+  Stop: "Stop it …",
+  Cancel: "Cancel the run …",
+  "Replay the run": "Replay the run",
+  "Fit to my window": "Fit its terminal to my window",
+  "Give the size back": "Give its terminal the size back",
+  "Watch only": "Watch its terminal only, or type again",
+  "Search in the terminal": "Search in its terminal",
+  Copy: "Copy what its terminal shows and keeps",
+  "Files for the terminal": "Put files into its directory, and type where they are",
+  Live: "Leave the recording",
+  "Copy link": "Copy the link to this moment",
+};
+
+/** What stands on the page and can be pressed: pressed from here, it asks first where it asks first. */
+function Pressable({ then }: { then: Then }) {
+  const found = [...document.querySelectorAll<HTMLButtonElement | HTMLInputElement>(".detail :is(.actions, .terminal-bar) :is(button, input), .page-head button, .replay button")].flatMap((element) => {
+    const name = element.ariaLabel ?? (element.textContent || element.parentElement?.textContent || "");
+    const words = BUTTONS[name.trim()];
+    return words === undefined || element.disabled ? [] : [{ element, words }];
+  });
+  return found.map(({ element, words }) => (
+    <Command.Item key={words} onSelect={then(() => element.click())}>
+      {words}
+    </Command.Item>
+  ));
+}
+
+/** What can be done with the agent that is looked at. */
 function CurrentAgent({ then }: { then: Then }) {
   const navigate = useNavigate();
-  const mayOperate = useMayOperate();
   const { id } = useParams({ strict: false });
   const agent = useAgents().data?.get(id ?? "");
-  if (!agent) return null;
-  const press = (label: string) => () => [...document.querySelectorAll<HTMLButtonElement>(".detail .actions button")].find(({ textContent }) => textContent === label)?.click();
+  if (!agent)
+    return (
+      <Command.Group heading="Here">
+        <Pressable then={then} />
+      </Command.Group>
+    );
   const show = (search: { view?: View; moment?: number }): unknown => navigate({ to: "/agents/$id", params: { id: agent.id }, search });
   return (
     <Command.Group heading={agent.name}>
@@ -94,12 +134,7 @@ function CurrentAgent({ then }: { then: Then }) {
       <Command.Item value={`show its recording ${agent.name}`} onSelect={then(() => show({ view: "terminal", moment: 0 }))}>
         Show its recording
       </Command.Item>
-      {mayOperate && agent.status !== "stopped" && (
-        <>
-          <Command.Item onSelect={then(press("Restart"))}>Restart {agent.name} …</Command.Item>
-          <Command.Item onSelect={then(press("Stop"))}>Stop {agent.name} …</Command.Item>
-        </>
-      )}
+      <Pressable then={then} />
     </Command.Group>
   );
 }
@@ -121,6 +156,7 @@ function Deeds({ then, onSpawn, onBulk }: { then: Then } & Does) {
             </Command.Item>
           ))}
           <Command.Item onSelect={then(onBulk)}>Stop, interrupt or message several agents</Command.Item>
+          <Command.Item onSelect={then(() => navigate({ to: "/runs", search: { add: true } }))}>Add a pattern</Command.Item>
           {patterns.map(({ name }) => (
             <Command.Item key={name} onSelect={then(() => navigate({ to: "/runs", search: { start: name } }))}>
               Run pattern: {name}
@@ -133,6 +169,12 @@ function Deeds({ then, onSpawn, onBulk }: { then: Then } & Does) {
           {by === "none" ? "List without groups" : `Group the list by ${by}`}
         </Command.Item>
       ))}
+      {SORTS.map((sort) => (
+        <Command.Item key={sort} onSelect={then(() => navigate({ to: ".", search: (search) => ({ ...search, sort: sort === "newest" ? undefined : sort }), replace: true }))}>
+          Sort the list: {SORT_WORDS[sort]}
+        </Command.Item>
+      ))}
+      <Command.Item onSelect={then(() => navigate({ to: ".", search: (search) => ({ ...search, ended: search.ended ? undefined : (true as const) }), replace: true }))}>Show or fold agents that ended</Command.Item>
       {THEMES.map((theme) => (
         <Command.Item key={theme} onSelect={then(() => setTheme(theme))}>
           Theme: {theme}

@@ -7,6 +7,7 @@ import { inWords } from "../../api/problem";
 import type { RunAnswer } from "../../api/types";
 import type { OpenRunQuestion } from "../../server-state/runs";
 import { keys, store } from "../../server-state/store";
+import { chooseByDigit } from "../attention/digits";
 import { LookOnly } from "../session/look-only";
 import { useMayOperate } from "../session/scope";
 import { WebLink } from "../../ui/links";
@@ -39,7 +40,7 @@ export function RunQuestionCard({ runId, pattern, question, withRun }: OpenRunQu
     }
   };
   return (
-    <section className="attention is-run" aria-label={`Run of ${pattern}: ${question.kind}`}>
+    <section className="attention is-run" aria-label={`Run of ${pattern}: ${question.kind}`} tabIndex={withRun ? 0 : undefined} onKeyDown={chooseByDigit}>
       <header className="attention-head">
         <h2>
           {withRun && (
@@ -83,15 +84,17 @@ export function RunQuestionCard({ runId, pattern, question, withRun }: OpenRunQu
           )}
         </div>
         <ul className="options">
-          {options.map(({ id, label }) => (
+          {options.map(({ id, label }, index) => (
             <li key={id}>
               <button
                 type="button"
                 className={`option ${id === "approve" || id === "yes" ? "primary" : id === "reject" || id === "no" ? "refuse" : ""}`}
+                data-option={index + 1}
                 disabled={sending}
                 onClick={() => void reply({ option: id })}
               >
-                {label}
+                <kbd aria-hidden="true">{index + 1}</kbd>
+                <span>{label}</span>
               </button>
             </li>
           ))}

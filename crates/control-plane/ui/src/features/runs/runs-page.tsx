@@ -19,13 +19,13 @@ export function RunsPage() {
   const patterns = usePatterns();
   const runs = useRuns();
   const mayOperate = useMayOperate();
-  // A pattern may be asked for by the address.
-  const { start } = useSearch({ from: "/runs" });
+  // A form may be asked for by the address.
+  const { start, add } = useSearch({ from: "/runs" });
   const navigate = useNavigate();
-  const starting = patterns.data?.find(({ name }) => name === start);
+  const starting = mayOperate ? patterns.data?.find(({ name }) => name === start) : undefined;
   const setStarting = (pattern: Pattern | undefined): void => void navigate({ to: ".", search: (search) => ({ ...search, start: pattern?.name }), replace: pattern === undefined });
   const [editing, setEditing] = useState<StoredPattern>();
-  const [adding, setAdding] = useState(false);
+  const setAdding = (on: boolean): void => void navigate({ to: ".", search: (search) => ({ ...search, add: on ? true : undefined }), replace: !on });
   return (
     <div className="page">
       <header className="page-head">
@@ -98,7 +98,7 @@ export function RunsPage() {
       <Modal open={editing !== undefined} onOpenChange={(open) => open || setEditing(undefined)} title={`Edit ${editing?.name ?? ""}`} wide>
         {editing && <AddForm close={() => setEditing(undefined)} known={editing} />}
       </Modal>
-      <Modal open={adding} onOpenChange={setAdding} title="Add a pattern" wide>
+      <Modal open={add === true && mayOperate} onOpenChange={setAdding} title="Add a pattern" wide>
         <AddForm close={() => setAdding(false)} />
       </Modal>
     </div>
