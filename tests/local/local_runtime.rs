@@ -207,7 +207,7 @@ impl Drop for LocalRuntime {
             self.kill();
         }
         let dirs = std::fs::read_dir(self.state_dir().join("agents")).into_iter().flatten().flatten();
-        for host in dirs.filter_map(|dir| host_of(&dir.path())) {
+        for host in dirs.filter_map(|dir| host_of(&dir.path())).filter(is_host) {
             // Dead already: nothing was left behind.
             let _ = kill(host);
         }
@@ -254,6 +254,11 @@ pub async fn stop_reason(events: &mut EventStream, id: &AgentId) -> String {
             _ => {}
         }
     }
+}
+
+/// Whether a process is a host: tests write other numbers into their agents' files.
+fn is_host(pid: &u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("parallax-agent-"))
 }
 
 fn host_of(dir: &Path) -> Option<u32> {
