@@ -48,7 +48,7 @@ impl Workspace {
         let lines: Vec<Vec<&str>> = listed
             .lines()
             .map(|line| line.split(' ').collect())
-            .filter(|line: &Vec<_>| line[0] != "")
+            .filter(|line: &Vec<_>| !line[0].is_empty())
             .collect();
         let parents: HashSet<&str> = lines.iter().flat_map(|line| &line[1..]).copied().collect();
         let tips: Vec<String> =
