@@ -7,6 +7,7 @@ mod dead_hosts;
 mod delivery;
 mod files;
 mod following;
+mod handed_viewers;
 mod late_viewers;
 mod local_runtime;
 mod models;

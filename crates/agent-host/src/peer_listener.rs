@@ -41,6 +41,13 @@ pub struct PeerStream {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
+impl PeerStream {
+    /// The socket, without the permit: for a peer that needs none.
+    pub fn into_inner(self) -> UnixStream {
+        self.stream
+    }
+}
+
 impl PeerListener {
     /// Classifies what `listener` accepts.
     pub fn new(listener: UnixListener) -> Self {

@@ -23,6 +23,7 @@ use parallax_api::observe::{Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::{Agent, AgentStatus, Code, Problem, SendResponse};
 use parallax_profile::Launch;
+pub use terminal::serve_handed;
 
 /// A hook's report may carry a whole message and a whole tool input.
 const MAX_BODY: usize = 32 * 1024 * 1024;

@@ -4,14 +4,14 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
 use axum::middleware::from_fn;
 use parallax_api::agent::{EnvValue, StopRequest};
-use parallax_api::host::HostStarted;
+use parallax_api::host::{HostStarted, VIEWER_SOCKET};
 use parallax_api::{AgentStatus, Code, Problem};
 use parallax_profile::Launch;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -24,7 +24,7 @@ use crate::container;
 use crate::peer::{self, Peer};
 use crate::peer_listener::PeerListener;
 use crate::reaper::Reaper;
-use crate::routes::{Host, router};
+use crate::routes::{Host, router, serve_handed};
 use crate::session::{Session, SessionContext};
 use crate::tcp::TokenListener;
 use crate::waiting::{self, Caller};
@@ -135,6 +135,7 @@ async fn serve(
     let listener =
         UnixListener::bind(&socket).with_context(|| format!("listening on {}", socket.display()))?;
     std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600))?;
+    let viewers = if config.in_container { None } else { listen_for_viewers(dir) };
     std::fs::write(dir.join("host.pid"), std::process::id().to_string())?;
 
     let listening = caller.as_mut().and_then(Caller::take_listener);
@@ -150,7 +151,8 @@ async fn serve(
     let binary = std::env::current_exe().context("finding this program")?;
     let (dir, in_container) = (dir.clone(), config.in_container);
     let context = SessionContext { dir, socket: socket.clone(), binary, reaper, in_container };
-    let (started, served) = match start(launch, context, listener, tcp).await {
+    let listeners = Listeners { api: listener, viewers, tcp };
+    let (started, served) = match start(launch, context, listeners).await {
         Ok(served) => (HostStarted::Ready { pid: std::process::id() }, Some(served)),
         Err(problem) => (HostStarted::Failed(problem), None),
     };
@@ -164,29 +166,50 @@ async fn serve(
         Some(served) => drop(tokio::join!(served.ended(), told)),
         None => told.await,
     }
-    // A dead host's socket must not look like a busy one's.
+    // A dead host's sockets must not look like a busy one's.
     drop(std::fs::remove_file(&socket));
+    drop(std::fs::remove_file(socket.with_file_name(VIEWER_SOCKET)));
     Ok(())
 }
 
-/// The socket listens already: hooks may report before the program counts as started.
-async fn start(
-    launch: Launch,
-    context: SessionContext,
-    listener: UnixListener,
+/// Where a host is asked.
+struct Listeners {
+    api: UnixListener,
+    viewers: Option<UnixListener>,
     tcp: Option<TokenListener>,
-) -> Result<Served, Problem> {
+}
+
+/// Where servers hand viewers over. A host without it has all of them relayed.
+fn listen_for_viewers(dir: &Path) -> Option<UnixListener> {
+    let socket = dir.join(VIEWER_SOCKET);
+    let listen = || {
+        let listener = UnixListener::bind(&socket)?;
+        std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600))?;
+        Ok::<_, std::io::Error>(listener)
+    };
+    listen().inspect_err(|error| tracing::warn!(%error, "no viewers can be handed over")).ok()
+}
+
+/// The socket listens already: hooks may report before the program counts as started.
+async fn start(launch: Launch, context: SessionContext, listeners: Listeners) -> Result<Served, Problem> {
+    let Listeners { api, viewers, tcp } = listeners;
     let released = CancellationToken::new();
     let workspace = launch.checkout.clone().map(|checkout| {
         let home = launch.env.get("HOME").map(EnvValue::expose);
         Workspace::new(checkout, &context.binary, &context.dir, home, &context.reaper)
     });
-    let routes = |session: &Session, workspace: Option<Workspace>| {
-        router(Host { session: session.clone(), workspace, released: released.clone() })
+    let host = |session: &Session, workspace: Option<Workspace>| Host {
+        session: session.clone(),
+        workspace,
+        released: released.clone(),
     };
     let Some(missing) = workspace.clone().filter(|workspace| !workspace.is_made()) else {
         let session = Session::start(launch, context).await?;
-        let servers = listen(&routes(&session, workspace), listener, tcp, &released);
+        let host = host(&session, workspace);
+        let mut servers = listen(&router(host.clone()), api, tcp, &released);
+        if let Some(viewers) = viewers {
+            servers.spawn(serve_handed(PeerListener::new(viewers), host));
+        }
         return Ok(Served { session, released, servers });
     };
     if launch.checkout.as_ref().is_some_and(|checkout| checkout.id != launch.agent.id) {
@@ -195,10 +218,10 @@ async fn start(
     }
     // The repository comes by the host's own API, so that this is there before the agent is.
     let mut intake = Intake::new(missing);
-    let servers = listen(&intake.router(), listener, tcp, &released);
+    let servers = listen(&intake.router(), api, tcp, &released);
     intake.made().await?;
     let session = Session::start(launch, context).await?;
-    intake.open(routes(&session, workspace));
+    intake.open(router(host(&session, workspace)));
     Ok(Served { session, released, servers })
 }
 

@@ -24,10 +24,16 @@
 //! | `POST /release` | – | 204: all is collected, the host may go (only after the agent ended) |
 //!
 //! Refusals are [`crate::Problem`]s, as everywhere.
+//!
+//! A server of the same machine need not relay a viewer's terminal: it hands the viewer's connection over, at a second socket
+//! ([`VIEWER_SOCKET`]). The host answers a connection with [`VIEWER_AWAITED`]. The server sends the length of a [`HandedViewer`] (four bytes,
+//! most significant first) together with the descriptor of the viewer's connection (`SCM_RIGHTS`), then the JSON, then what the viewer has
+//! sent already. The host ends the connection when the viewer has left, and lets the viewer go when the server ends it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::terminal::TerminalQuery;
 use crate::workspace::{CommitRequest, DiffQuery, Pushed};
 use crate::{Agent, EventData, SendRequest, Time};
 
@@ -116,6 +122,26 @@ pub enum WorkspaceCall {
     },
     /// Why it is worth keeping: a string, or null.
     WorthKeeping,
+}
+
+/// The socket in a host's directory where viewers are handed over.
+pub const VIEWER_SOCKET: &str = "view.sock";
+/// The byte with which a host says that it takes a viewer.
+pub const VIEWER_AWAITED: u8 = b'v';
+/// The longest [`HandedViewer`], in bytes of JSON.
+pub const MAX_HANDED_VIEWER: usize = 4 * 1024;
+/// The most that a viewer may have sent before it was handed over, in bytes.
+pub const MAX_HANDED_READ: usize = 1024 * 1024;
+
+/// A viewer whose WebSocket handshake is over, handed over with its connection.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HandedViewer {
+    /// What it asked for.
+    pub query: TerminalQuery,
+    /// Whether it speaks `parallax.terminal.v1`.
+    pub v1: bool,
+    /// How many bytes it has sent behind the handshake.
+    pub read: usize,
 }
 
 /// What a CLI's hook was told, handed on by `parallax-agent-host hook`.

@@ -99,6 +99,7 @@ impl Up {
         let shutdown = Shutdown::new();
         let runtime = parallax_runtime_local::build(local, shutdown.clone()).await?;
         let mut spec = RuntimeSpec::of_kind(RuntimeKind::Local, runtime_url.clone());
+        spec = spec.in_process(runtime.viewers());
         if let Some(token) = &token {
             spec = spec.with_token(token.clone());
         }

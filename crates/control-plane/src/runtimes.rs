@@ -15,6 +15,7 @@ use parallax_api::client::Client;
 use parallax_api::runtime::{RuntimeInfo, RuntimeKind, RuntimeStatus};
 use parallax_api::{Code, Problem};
 use parallax_service::shutdown::Shutdown;
+use parallax_service::websocket::TakeViewers;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -152,6 +153,11 @@ impl Runtime {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.spec.name
+    }
+
+    /// Who takes viewers of its agents, where it runs in this process.
+    pub fn viewers(&self) -> Option<&Arc<dyn TakeViewers>> {
+        self.spec.viewers.as_ref()
     }
 
     /// Its kind.

@@ -18,7 +18,7 @@
 //!   - `workspaces`, `clones`, `change_watch` and `repositories`: checkouts, what changes in them, and from where they may be cloned;
 //!     `kept_workspaces`: what the next server finds of them.
 //!   - `ports`: which ports an agent gets for itself.
-//!   - `viewing` relays terminals frame by frame.
+//!   - `viewing` hands viewers of terminals to hosts of the same machine, and relays those of others frame by frame.
 //!
 //! A spawn: `routes::agents::spawn` → `RuntimeCore::spawn` → [`AgentBackend::launch`] ⇒ host. A message: `routes::agents::send`
 //! → `RuntimeCore::send` → [`host::HostClient::send`] ⇒ host. Its answer: host ⇒ `follower` → event log → WebSocket or SSE.

@@ -46,6 +46,7 @@ use parallax_service::metrics::Metrics;
 use parallax_service::middleware;
 use parallax_service::serve::serve;
 use parallax_service::shutdown::Shutdown;
+use parallax_service::websocket::TakeViewers;
 use tokio::net::TcpListener;
 use utoipa::openapi::OpenApi;
 
@@ -72,6 +73,7 @@ use workspace_space::Space;
 pub struct RuntimeServer {
     router: Router,
     document: OpenApi,
+    viewers: Arc<dyn TakeViewers>,
     shutdown: Shutdown,
 }
 
@@ -120,14 +122,25 @@ impl RuntimeServer {
         core.watch_backend();
         core.watch_suspended();
         core.watch_space();
+        let viewers = Arc::new(viewing::Viewers(core.clone()));
         let (router, document) = routes::router(App { core, idempotency });
         let router = ControlPlaneLease::default().guard(router);
-        Ok(Self { router: middleware::with_middleware(router, access, &metrics), document, shutdown })
+        Ok(Self {
+            router: middleware::with_middleware(router, access, &metrics),
+            document,
+            viewers,
+            shutdown,
+        })
     }
 
     /// What the API is, as OpenAPI 3.1.
     pub fn document(&self) -> &OpenApi {
         &self.document
+    }
+
+    /// The viewers of its agents, for a control plane in the same process.
+    pub fn viewers(&self) -> Arc<dyn TakeViewers> {
+        self.viewers.clone()
     }
 
     /// The routes, access and all, for whoever serves them otherwise.

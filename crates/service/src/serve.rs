@@ -21,8 +21,9 @@ use tower_service::Service;
 use crate::peer::Peer;
 use crate::process;
 use crate::shutdown::Shutdown;
-use connections::{Connection, Connections};
-use socket::Socket;
+pub(crate) use connections::Connection;
+use connections::Connections;
+pub(crate) use socket::Socket;
 
 /// How long an agent's or a server's clients get to finish when the server goes, unless told otherwise.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(10);

@@ -1,5 +1,7 @@
 //! What every WebSocket of a server does alike.
 
+mod handed;
+
 use std::error::Error;
 
 use axum::body::Bytes;
@@ -8,6 +10,8 @@ use axum::response::Response;
 use parallax_api::Problem;
 use parallax_api::terminal::{self, MAX_CONTROL_FRAME, MAX_VIEWER_MESSAGE, TERMINAL_V1, VIEWER_READ};
 use tokio_tungstenite::tungstenite::Error as ProtocolError;
+
+pub use handed::{HandOver, HandedConnection, TakeViewers, Taker};
 
 /// The longest reason a close frame holds, in bytes (RFC 6455: 125 with the code).
 const MAX_REASON: usize = 123;

@@ -1,13 +1,15 @@
 //! The terminal socket, in both protocols: plain frames for xterm.js, `parallax.terminal.v1` for programs.
 
+mod handed;
 mod keyboard;
 mod parts;
+mod socket;
 mod typing;
 mod violation;
 
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade};
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -19,18 +21,25 @@ use parallax_api::terminal::{
 };
 use parallax_api::{Code, TerminalSize};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, Interval, interval_at};
 
 use super::host::Host;
 use crate::characters;
 use crate::lease::ViewerId;
 use crate::session::{Session, View};
 use crate::viewers::{Feed, FeedItem};
+pub use handed::serve as serve_handed;
 use keyboard::Keyboard;
+use socket::Socket;
 
 /// Refusals that may wait for a viewer that does not read. Until there is room its frames wait.
 const REFUSALS: usize = 16;
 /// How long the other side may take to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often a viewer that no server relays to is shown that the connection lives, so that one that vanished is noticed.
+const ALIVE: Duration = Duration::from_secs(20);
+/// A viewer that takes no bytes for this long is gone; it can resume.
+const STUCK: Duration = Duration::from_secs(60);
 /// Bytes read from the log at once for a viewer that resumes.
 const CATCH_UP: usize = 256 * 1024;
 
@@ -50,25 +59,35 @@ pub async fn terminal(
     upgrade
         .on_upgrade(async move |socket| {
             tokio::select! {
-                () = serve(socket, host.session, v1, query) => {}
+                () = serve(Socket::Relayed(socket), host.session, v1, query, std::future::pending()) => {}
                 () = released.cancelled() => {}
             }
         })
         .into_response()
 }
 
-/// Shows the terminal and takes what is typed, both at once: a viewer that does not read still types.
-async fn serve(socket: WebSocket, session: Session, v1: bool, query: TerminalQuery) {
+/// Shows the terminal and takes what is typed, both at once: a viewer that does not read still types. Until `leaving` says why it is
+/// let go, at the latest.
+async fn serve(
+    socket: Socket,
+    session: Session,
+    v1: bool,
+    query: TerminalQuery,
+    leaving: impl Future<Output = Closing>,
+) {
+    let is_handed = matches!(socket, Socket::Handed(_));
     let (sink, mut stream) = socket.split();
     let (refusals_tx, refusals) = mpsc::channel(REFUSALS);
     let seat = session.seat();
     let mode = query.mode.unwrap_or_default();
     let (viewer, carry) = (seat.viewer(), Vec::new());
-    let mut output = Viewer { sink, session: session.clone(), viewer, v1, mode, offset: 0, carry };
+    let alive = is_handed.then(|| interval_at(Instant::now() + ALIVE, ALIVE));
+    let mut output = Viewer { sink, session: session.clone(), viewer, v1, mode, offset: 0, carry, alive };
     let mut keyboard = Keyboard::new(session, seat, v1, mode, refusals_tx);
     let closed = tokio::select! {
         shown = output.serve(query.since, refusals) => shown,
         left = keyboard.serve(&mut stream) => left,
+        closing = leaving => Ok(closing),
     };
     if let Ok(Closing { code, reason }) = closed {
         let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
@@ -106,7 +125,7 @@ impl Closing {
 
 /// What one viewer sees.
 struct Viewer {
-    sink: SplitSink<WebSocket, Message>,
+    sink: SplitSink<Socket, Message>,
     session: Session,
     viewer: ViewerId,
     v1: bool,
@@ -115,6 +134,8 @@ struct Viewer {
     offset: u64,
     /// The beginning of a character whose end has not come yet: text frames are cut between characters.
     carry: Vec<u8>,
+    /// When it is shown that the connection lives, where no server does that.
+    alive: Option<Interval>,
 }
 
 impl Viewer {
@@ -144,6 +165,7 @@ impl Viewer {
                     },
                 },
                 Some(refusal) = refusals.recv() => self.control(&refusal).await?,
+                () = tick(&mut self.alive) => self.send(Message::Ping(Bytes::new())).await?,
             }
         }
     }
@@ -240,16 +262,21 @@ impl Viewer {
             let mut frame = Vec::with_capacity(8 + bytes.len());
             frame.extend_from_slice(&offset.to_be_bytes());
             frame.extend_from_slice(&bytes);
-            self.sink.send(Message::Binary(frame.into())).await?;
+            self.send(Message::Binary(frame.into())).await?;
             return Ok(());
         }
         self.carry.extend_from_slice(&bytes);
         let rest = self.carry.split_off(characters::complete_len(&self.carry));
         let text = String::from_utf8_lossy(&std::mem::replace(&mut self.carry, rest)).into_owned();
         if !text.is_empty() {
-            self.sink.send(Message::Text(text.into())).await?;
+            self.send(Message::Text(text.into())).await?;
         }
         Ok(())
+    }
+
+    /// Sends a frame. Whoever takes none for long has gone.
+    async fn send(&mut self, frame: Message) -> Result<(), Gone> {
+        tokio::time::timeout(STUCK, self.sink.send(frame)).await.map_err(|_| Gone)?.map_err(Gone::from)
     }
 
     async fn paint(&mut self, snapshot: String, offset: u64) -> Result<(), Gone> {
@@ -262,7 +289,7 @@ impl Viewer {
             match (self.v1, is_first) {
                 (true, true) => self.control(&ServerFrame::Snapshot { offset, data, more }).await?,
                 (true, false) => self.control(&ServerFrame::Continued { data, more }).await?,
-                (false, _) => self.sink.send(Message::Text(data.into())).await?,
+                (false, _) => self.send(Message::Text(data.into())).await?,
             }
             (rest, is_first) = (behind, false);
         }
@@ -273,7 +300,7 @@ impl Viewer {
     async fn control(&mut self, frame: &ServerFrame) -> Result<(), Gone> {
         if self.v1 {
             let text = serde_json::to_string(frame).expect("wire types are JSON");
-            self.sink.send(Message::Text(text.into())).await?;
+            self.send(Message::Text(text.into())).await?;
         }
         Ok(())
     }
@@ -282,12 +309,20 @@ impl Viewer {
     async fn ending(&mut self) -> Result<Closing, Gone> {
         if !self.carry.is_empty() {
             let text = String::from_utf8_lossy(&std::mem::take(&mut self.carry)).into_owned();
-            self.sink.send(Message::Text(text.into())).await?;
+            self.send(Message::Text(text.into())).await?;
         }
         let exit = self.session.agent().exit;
         if let Some(exit) = exit.clone() {
             self.control(&ServerFrame::Exit { exit }).await?;
         }
         Ok(Closing::new(CLOSE_AGENT_ENDED, exit.map_or_else(|| "ended".into(), |exit| exit.reason)))
+    }
+}
+
+/// The next moment to show that the connection lives; never, where that is not to be shown.
+async fn tick(alive: &mut Option<Interval>) {
+    match alive {
+        Some(alive) => drop(alive.tick().await),
+        None => std::future::pending().await,
     }
 }

@@ -5,11 +5,11 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use parallax_api::event::EventsQuery;
 use parallax_api::terminal::{TerminalMode, TerminalQuery};
-use parallax_api::{Event, Problem};
+use parallax_api::{AgentId, Event, Problem};
 use parallax_service::access::{Caller, Scope};
 use parallax_service::events as service_events;
 use parallax_service::extract::{Query, Upgrade};
-use parallax_service::websocket;
+use parallax_service::websocket::{self, HandOver, Taker};
 
 use super::extract::Id;
 use crate::app::App;
@@ -32,18 +32,30 @@ pub async fn terminal(
     caller: Caller,
     Id(id): Id,
     Query(query): Query<TerminalQuery>,
+    hand_over: HandOver,
     Upgrade(upgrade): Upgrade,
 ) -> Result<Response, Problem> {
     if query.mode.unwrap_or_default() == TerminalMode::Interactive {
         caller.require(Scope::Operate)?;
+    }
+    let upgrade = websocket::terminal(upgrade);
+    if hand_over.is_possible()
+        && let Some(taker) = taker(&app, &id, &query, upgrade.selected_protocol().is_some()).await
+    {
+        return Ok(hand_over.accept(upgrade.selected_protocol(), taker));
     }
     let shutdown = app.shutdown.clone();
     let relaying = async move |viewer| match app.locator.locate(&id).await {
         Ok(runtime) => relay::relay(viewer, runtime, id, query, app.shutdown.clone()).await,
         Err(problem) => relay::refuse(viewer, &problem).await,
     };
-    Ok(websocket::terminal(upgrade)
-        .on_upgrade(move |viewer| shutdown.tracker().clone().track_future(relaying(viewer))))
+    Ok(upgrade.on_upgrade(move |viewer| shutdown.tracker().clone().track_future(relaying(viewer))))
+}
+
+/// Who takes the viewer without a relay: the runtime of the agent, where that is in this process.
+async fn taker(app: &App, id: &AgentId, query: &TerminalQuery, v1: bool) -> Option<Taker> {
+    let runtime = app.locator.runtimes.get(&app.locator.cache.runtime_of(id)?)?;
+    runtime.viewers()?.taker(id, query, v1).await
 }
 
 /// The events of every agent, as server-sent events or, when upgraded, as a WebSocket.

@@ -1,9 +1,11 @@
 //! How a runtime is configured.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
 use parallax_api::runtime::RuntimeKind;
+use parallax_service::websocket::TakeViewers;
 use secrecy::SecretString;
 
 /// A runtime to know of.
@@ -19,6 +21,8 @@ pub struct RuntimeSpec {
     pub priority: u32,
     /// What it is sent as bearer token.
     pub token: Option<Credential>,
+    /// Who takes viewers of its agents, where it runs in this process.
+    pub viewers: Option<Arc<dyn TakeViewers>>,
 }
 
 /// Where a runtime's token stands.
@@ -33,13 +37,27 @@ pub enum Credential {
 impl RuntimeSpec {
     /// The built-in runtime of this kind: named after it, with its priority.
     pub fn of_kind(kind: RuntimeKind, url: impl Into<String>) -> Self {
-        Self { name: kind.to_string(), kind, url: url.into(), priority: kind.default_priority(), token: None }
+        Self {
+            name: kind.to_string(),
+            kind,
+            url: url.into(),
+            priority: kind.default_priority(),
+            token: None,
+            viewers: None,
+        }
     }
 
     /// The same with this token.
     #[must_use]
     pub fn with_token(mut self, token: SecretString) -> Self {
         self.token = Some(Credential::Secret(token));
+        self
+    }
+
+    /// The same in this process: viewers are not relayed to it.
+    #[must_use]
+    pub fn in_process(mut self, viewers: Arc<dyn TakeViewers>) -> Self {
+        self.viewers = Some(viewers);
         self
     }
 }
@@ -81,7 +99,7 @@ impl FromStr for RuntimeSpec {
             "a runtime of the kind {kind} cannot be named `{name}`"
         );
         let priority = priority.unwrap_or(kind.default_priority());
-        Ok(Self { name: name.into(), kind, url: url.into(), priority, token })
+        Ok(Self { name: name.into(), kind, url: url.into(), priority, token, viewers: None })
     }
 }
 

@@ -1,6 +1,9 @@
-//! One viewer of one terminal: relayed frame by frame to the agent's host, or shown what an ended agent printed.
+//! One viewer of one terminal: handed to the agent's host, relayed to it frame by frame, or shown what an ended agent printed.
 
 mod ended;
+mod handed;
+
+pub(super) use handed::Viewers;
 
 use std::sync::Arc;
 use std::time::Duration;

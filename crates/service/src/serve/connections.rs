@@ -36,7 +36,7 @@ enum Phase {
 
 /// One connection, until its socket is dropped.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     number: u64,
     state: Mutex<(Phase, Instant)>,
     dropped: CancellationToken,

@@ -17,7 +17,7 @@ use super::connections::Connection;
 /// How the answer begins that makes a connection a WebSocket: what is behind on it is to be with its reader, not here.
 const SWITCHING: &[u8] = b"HTTP/1.1 101 ";
 
-pub(super) struct Socket {
+pub(crate) struct Socket {
     stream: TcpStream,
     connection: Arc<Connection>,
     /// A refusal that is being sent in place of the library's, and how much of it has been.
@@ -27,6 +27,11 @@ pub(super) struct Socket {
 impl Socket {
     pub(super) fn new(stream: TcpStream, connection: Arc<Connection>) -> Self {
         Self { stream, connection, refusal: None }
+    }
+
+    /// The socket itself, and what it counts as.
+    pub(crate) fn into_parts(self) -> (TcpStream, Arc<Connection>) {
+        (self.stream, self.connection)
     }
 
     /// Writes the refusal; ready when all of it is written.

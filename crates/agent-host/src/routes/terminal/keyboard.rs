@@ -1,12 +1,13 @@
 //! What one viewer sends: keys, and what it wants of the size.
 
-use axum::extract::ws::{Message, WebSocket};
+use axum::extract::ws::Message;
 use futures::StreamExt as _;
 use futures::stream::SplitStream;
 use parallax_api::terminal::{CLOSE_TRY_AGAIN_LATER, ServerFrame, TerminalMode, ViewerFrame, ViewerText};
 use parallax_api::{Code, Problem};
 use tokio::sync::mpsc;
 
+use super::socket::Socket;
 use super::typing::Typing;
 use super::{Closing, Gone, violation};
 use crate::lease::Claim;
@@ -33,11 +34,14 @@ impl Keyboard {
     }
 
     /// Takes what comes until the viewer leaves, or sends what cannot be taken.
-    pub(super) async fn serve(&mut self, stream: &mut SplitStream<WebSocket>) -> Result<Closing, Gone> {
+    pub(super) async fn serve(&mut self, stream: &mut SplitStream<Socket>) -> Result<Closing, Gone> {
         loop {
             tokio::select! {
                 frame = stream.next(), if self.typing.has_room() => match frame {
-                    Some(Ok(frame)) => self.take(frame).await?,
+                    Some(Ok(frame)) => match violation::too_long(&frame, self.v1) {
+                        None => self.take(frame).await?,
+                        Some(closing) => return Ok(closing),
+                    },
                     Some(Err(error)) => return violation::closing(&error).ok_or(Gone),
                     None => return Err(Gone),
                 },

@@ -6,7 +6,7 @@ use parallax_api::Problem;
 use parallax_api::terminal::{TerminalMode, TerminalQuery};
 use parallax_service::access::{Caller, Scope};
 use parallax_service::extract::{Path, Query, Upgrade};
-use parallax_service::websocket;
+use parallax_service::websocket::{self, HandOver};
 
 use super::App;
 use crate::server::viewing::Viewing;
@@ -25,6 +25,7 @@ pub(super) async fn terminal(
     Path(id): Path<String>,
     Query(mut query): Query<TerminalQuery>,
     caller: Caller,
+    hand_over: HandOver,
     Upgrade(upgrade): Upgrade,
 ) -> Result<Response, Problem> {
     if query.mode == Some(TerminalMode::Interactive) {
@@ -34,14 +35,18 @@ pub(super) async fn terminal(
     }
     let upgrade = websocket::terminal(upgrade);
     let v1 = upgrade.selected_protocol().is_some();
-    let shutdown = app.core.shutdown.clone();
-    let track = move |viewing| shutdown.tracker().clone().track_future(viewing);
+    let tracker = app.core.shutdown.tracker().clone();
     let entry = id.parse().and_then(|id| app.core.registry.get(&id));
-    Ok(match entry {
-        Ok(entry) => match Viewing::begin(&app.core, entry, query, v1) {
-            Ok(viewing) => upgrade.on_upgrade(move |socket| track(viewing.serve(socket))),
-            Err(problem) => websocket::refuse(upgrade, problem),
-        },
-        Err(problem) => websocket::refuse(upgrade, problem),
+    let viewing = match entry.and_then(|entry| Viewing::begin(&app.core, entry, query, v1)) {
+        Ok(viewing) => viewing,
+        Err(problem) => return Ok(websocket::refuse(upgrade, problem)),
+    };
+    // The host is asked before the upgrade is answered: from then on there is no way back.
+    let host = if hand_over.is_possible() { viewing.handover().await } else { None };
+    Ok(match host {
+        Some(host) => hand_over.accept(upgrade.selected_protocol(), move |connection| {
+            tracker.track_future(viewing.hand_over(host, connection))
+        }),
+        None => upgrade.on_upgrade(move |socket| tracker.track_future(viewing.serve(socket))),
     })
 }
