@@ -23,7 +23,7 @@ impl Profile {
             ends.into_iter().any(matches)
         };
         let end = (first + 1..all.len()).find(|at| is_end(all[*at])).unwrap_or(all.len());
-        let width = all.iter().map(|row| row.cells.len()).max().unwrap_or_default();
+        let width = all.iter().map(|row| row.columns()).max().unwrap_or_default();
         let marker = block.captures(&all[first].text)?.get(0)?.end();
         let answer = joined(&all[first..end], marker, width);
         (!answer.is_empty()).then_some(answer)
@@ -68,7 +68,7 @@ fn joined(rows: &[&Row], marker: usize, width: usize) -> String {
 fn was_wrapped(row: &Row, next: &str, width: usize) -> bool {
     let starts_a_block = |text: &str| text.starts_with([' ', '-', '*', '|', '#', '•']);
     let word = next.split(' ').next().unwrap_or_default();
-    !word.is_empty() && !starts_a_block(next) && row.cells.len() + 1 + word.chars().count() > width
+    !word.is_empty() && !starts_a_block(next) && row.columns() + 1 + word.chars().count() > width
 }
 
 fn dedented(text: &str, indent: usize) -> &str {

@@ -79,7 +79,7 @@ pub(crate) struct Extra {
 }
 
 /// One row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) cells: Vec<Cell>,
     /// It goes on where the row above ended.

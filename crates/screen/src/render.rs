@@ -28,7 +28,7 @@ pub struct Resize {
 /// screen stands where it left it.
 pub fn text_lines(bytes: &[u8], start: u64, resizes: &[Resize]) -> Vec<String> {
     let rows = Replay::new(start, resizes).run(bytes, start, resizes);
-    lines(rows, |rows| with_next(rows).map(|(row, next)| Row::read(row, next).text).collect())
+    lines(rows, |rows| with_next(rows).map(|(row, next)| Row::text_of(row, next)).collect())
 }
 
 /// The same with colours and attributes; each line stands alone.

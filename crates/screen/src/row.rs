@@ -7,15 +7,14 @@ use crate::line::Line;
 use crate::sgr::Look;
 
 /// One row of the screen or of the scrollback.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Row {
     /// What stands in it. Without trailing blanks, unless the line goes on: then they are part of it.
     pub text: String,
     /// Whether the line goes on in the next row because it did not fit. Never in the last row of the screen.
     pub wrapped: bool,
-    /// One cell a column, up to the last that is not blank: a column can be used as index. The second half of a wide
-    /// character is a cell with [`Cell::SPACER`].
-    pub cells: Vec<Cell>,
+    /// Its cells as the terminal has them, up to the last that is not blank: who looks at a screen mostly looks at the text.
+    line: Line,
 }
 
 /// One cell.
@@ -56,18 +55,65 @@ pub enum Color {
 }
 
 impl Row {
+    /// Reads a row; `next` is the one below.
+    pub(crate) fn new(mut line: Line, next: Option<&Line>) -> Self {
+        line.cells.truncate(length(&line, next));
+        let wrapped = goes_on(next);
+        let text = text_of(&line);
+        Row { text: if wrapped { text } else { trimmed(text) }, wrapped, line }
+    }
+
+    /// The text of a row alone.
+    pub(crate) fn text_of(line: &Line, next: Option<&Line>) -> String {
+        let mut text = String::new();
+        (0..length(line, next)).for_each(|col| push_text(line, col, &mut text));
+        if goes_on(next) { text } else { trimmed(text) }
+    }
+
+    /// How many columns there are up to the last that is not blank.
+    pub fn columns(&self) -> usize {
+        self.line.len()
+    }
+
+    /// One cell a column, up to the last that is not blank. The second half of a wide character is a cell with [`Cell::SPACER`].
+    pub fn cells(&self) -> impl Iterator<Item = Cell> + '_ {
+        let mut last_link = None;
+        (0..self.columns()).map(move |col| Cell::read(&self.line, col, &mut last_link))
+    }
+
+    /// Whether the cell in this column is faint.
+    pub fn is_dim(&self, col: usize) -> bool {
+        self.line.cells.get(col).is_some_and(|cell| cell.bg & bg::DIM != 0)
+    }
+
     /// The text without what is dim: hints and placeholders are dim, what somebody typed is not. Dim characters become
     /// blanks, so columns stay; trailing blanks are trimmed.
     pub fn undimmed(&self) -> String {
-        trimmed(self.text_where(|cell| !cell.dim))
+        self.without(|col| self.is_dim(col))
+    }
+
+    /// The text with blanks in place of the columns for which `is_left_out`; trailing blanks are trimmed.
+    pub fn without(&self, is_left_out: impl Fn(usize) -> bool) -> String {
+        let mut text = String::with_capacity(self.columns());
+        for col in 0..self.columns() {
+            if is_left_out(col) {
+                text.push(' ');
+            } else {
+                push_text(&self.line, col, &mut text);
+            }
+        }
+        trimmed(text)
     }
 
     /// The addresses linked to in this row, left to right, each once.
     pub fn links(&self) -> Vec<Arc<str>> {
         let mut links: Vec<Arc<str>> = Vec::new();
-        for link in self.cells.iter().filter_map(|cell| cell.link.as_ref()) {
-            if !links.contains(link) {
-                links.push(Arc::clone(link));
+        if self.line.extra.is_none() {
+            return links;
+        }
+        for link in self.cells().filter_map(|cell| cell.link) {
+            if !links.contains(&link) {
+                links.push(link);
             }
         }
         links
@@ -77,30 +123,56 @@ impl Row {
     pub fn is_blank(&self) -> bool {
         self.text.trim_end_matches(' ').is_empty()
     }
+}
 
-    fn text_where(&self, keep: impl Fn(&Cell) -> bool) -> String {
-        let mut text = String::with_capacity(self.cells.len());
-        for cell in &self.cells {
-            if keep(cell) {
-                cell.push_to(&mut text);
-            } else {
-                text.push(' ');
-            }
-        }
-        text
+/// The same to look at: how the cells came to be is left aside.
+impl PartialEq for Row {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.text, self.wrapped) == (&other.text, other.wrapped) && self.cells().eq(other.cells())
     }
+}
 
-    /// Reads a row; `next` is the one below.
-    pub(crate) fn read(line: &Line, next: Option<&Line>) -> Self {
-        let mut last_link = None;
-        let cells = (0..length(line, next)).map(|col| Cell::read(line, col, &mut last_link)).collect();
-        let mut row = Row { text: String::new(), wrapped: goes_on(next), cells };
-        row.text = row.text_where(|_| true);
-        if !row.wrapped {
-            row.text = trimmed(row.text);
-        }
-        row
+impl Eq for Row {}
+
+fn text_of(line: &Line) -> String {
+    // Most rows hold nothing but ASCII.
+    let mut bytes = Vec::with_capacity(line.len());
+    bytes.extend(
+        line.cells.iter().map_while(|cell| cell.ascii()).map(|byte| if byte == 0 { b' ' } else { byte }),
+    );
+    if bytes.len() == line.len()
+        && let Ok(text) = String::from_utf8(bytes)
+    {
+        return text;
     }
+    let mut text = String::with_capacity(line.len());
+    (0..line.len()).for_each(|col| push_text(line, col, &mut text));
+    text
+}
+
+/// What stands in a cell; nothing for the second half of a wide character.
+fn push_text(line: &Line, col: usize, text: &mut String) {
+    // Most cells.
+    if let Some(byte) = line.cells[col].ascii() {
+        return text.push(if byte == 0 { ' ' } else { byte.into() });
+    }
+    let (ch, marks) = glyph(line, col);
+    if ch != Cell::SPACER {
+        text.push(ch);
+    }
+    text.push_str(marks);
+}
+
+/// The character of a cell, and the marks on it.
+fn glyph(line: &Line, col: usize) -> (char, &str) {
+    let is_shown = line.is_shown(col);
+    let mut cluster = line.cluster(col).filter(|_| is_shown).unwrap_or_default().chars();
+    let ch = match cluster.next().or(line.cells[col].char()) {
+        Some(ch) if is_shown => ch,
+        None if line.is_second_half(col) => Cell::SPACER,
+        _ => ' ',
+    };
+    (ch, cluster.as_str())
 }
 
 fn trimmed(mut text: String) -> String {
@@ -112,31 +184,14 @@ impl Cell {
     /// The character of the second half of a wide character.
     pub const SPACER: char = '\0';
 
-    fn push_to(&self, text: &mut String) {
-        if self.ch != Cell::SPACER {
-            text.push(self.ch);
-        }
-        if let Some(marks) = &self.marks {
-            text.push_str(marks);
-        }
-    }
-
     /// `last_link` is the link of the cell before: cells of one link share it.
     fn read(line: &Line, col: usize, last_link: &mut Option<Arc<str>>) -> Self {
-        let cell = line.cells[col];
         let look = Look::of(&line.attr(col));
         let uri = look.link.as_ref().map(|link| link.uri.as_str());
         if last_link.as_deref() != uri {
             *last_link = uri.map(Arc::from);
         }
-        let cluster = line.cluster(col).filter(|_| line.is_shown(col)).unwrap_or_default();
-        let mut cluster = cluster.chars();
-        let ch = match cluster.next().or(cell.char()) {
-            Some(ch) if line.is_shown(col) => ch,
-            None if line.is_second_half(col) => Cell::SPACER,
-            _ => ' ',
-        };
-        let marks = cluster.as_str();
+        let (ch, marks) = glyph(line, col);
         Cell {
             ch,
             marks: (!marks.is_empty()).then(|| marks.into()),

@@ -213,12 +213,14 @@ impl Screen {
                 - rows.start.max(-(self.terminal().emulator.history_len() as isize)),
         )
         .unwrap_or(0);
-        lines
-            .iter()
-            .enumerate()
-            .take(count)
-            .map(|(index, line)| Row::read(line, lines.get(index + 1)))
-            .collect()
+        let mut lines = lines.into_iter().peekable();
+        let mut rows = Vec::with_capacity(count);
+        while rows.len() < count
+            && let Some(line) = lines.next()
+        {
+            rows.push(Row::new(line, lines.peek()));
+        }
+        rows
     }
 }
 

@@ -179,7 +179,7 @@ fn assert_alike(left: &Screen, right: &Screen) {
     assert_eq!(left.view(0), right.view(0));
     assert_eq!(left.modes(), right.modes());
     for (index, (left, right)) in left.rows().iter().zip(&right.rows()).enumerate() {
-        for (col, (left, right)) in left.cells.iter().zip(&right.cells).enumerate() {
+        for (col, (left, right)) in left.cells().zip(right.cells()).enumerate() {
             assert_eq!(left, right, "row {index}, column {col}");
         }
     }

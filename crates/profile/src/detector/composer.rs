@@ -79,15 +79,8 @@ const SHOWN_CHARS: usize = 40;
 /// The text of a row without its dim hint. The cursor stands on the first cell of a hint, which is drawn as the cursor
 /// and not dim; what follows it tells.
 fn typed_text(row: &Row, cursor: Option<usize>) -> String {
-    let is_dim = |at: usize| row.cells.get(at).is_some_and(|cell| cell.dim);
-    match cursor.filter(|at| !is_dim(*at) && is_dim(at + 1)) {
-        Some(at) => {
-            let mut row = row.clone();
-            row.cells[at].dim = true;
-            row.undimmed()
-        }
-        None => row.undimmed(),
-    }
+    let drawn = cursor.filter(|at| !row.is_dim(*at) && row.is_dim(at + 1));
+    row.without(|col| row.is_dim(col) || drawn == Some(col))
 }
 
 #[cfg(test)]

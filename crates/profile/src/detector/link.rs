@@ -23,7 +23,7 @@ pub(super) fn last_link(rows: &[Row], range: Range<usize>, width: usize) -> Opti
         url.push_str(word);
         let row = &rows[end];
         end += 1;
-        let is_full = row.text.ends_with(word) && (row.wrapped || row.cells.len() >= width);
+        let is_full = row.text.ends_with(word) && (row.wrapped || row.columns() >= width);
         match rows.get(end).filter(|next| is_full && end < range.end && !next.is_blank()) {
             Some(next) => rest = next.text.trim_start(),
             None => break,

@@ -1,7 +1,5 @@
 //! What the screen shows: dialog, composer, signs of work, the end of a turn.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-
 use parallax_screen::{Row, Screen};
 
 use super::block::{filled, says_something};
@@ -120,14 +118,12 @@ fn last_rows(rows: &[Row]) -> String {
     shown[shown.len().saturating_sub(LAST_ROWS)..].join("\n")
 }
 
-/// What stays the same while nothing but a spinner, a clock or a counter moves: the letters.
+/// What stays the same while nothing but a spinner, a clock or a counter moves: the letters (FNV-1a). Each look at a screen hashes
+/// all of it, and a program that made two screens alike would only hide its own work.
 fn look(rows: &[Row]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    rows.iter()
-        .flat_map(|row| row.text.chars())
-        .filter(|char| char.is_alphabetic())
-        .for_each(|char| char.hash(&mut hasher));
-    hasher.finish()
+    let letters = rows.iter().flat_map(|row| row.text.chars()).filter(|char| char.is_alphabetic());
+    letters
+        .fold(0xcbf2_9ce4_8422_2325, |hash, letter| (hash ^ u64::from(letter)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn since_last_prompt<'a>(profile: &Profile, conversation: &'a [Row]) -> &'a [Row] {
