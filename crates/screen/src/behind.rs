@@ -2,10 +2,11 @@
 //!
 //! Viewers and the log do not wait for the emulator: it catches up when somebody looks at the screen, in one go. What then
 //! has scrolled away already is not emulated at all: of ten thousand lines that were printed since, only as many count
-//! as the screen and its scrollback have rows.
+//! as the screen and its scrollback have rows. Nor is a frame that the next one paints over.
 
 use memchr::{memchr2, memrchr_iter};
 
+use crate::frames::{self, Frame};
 use crate::splitter::Piece;
 use crate::terminal::Terminal;
 
@@ -57,15 +58,80 @@ impl Behind {
 
     /// Gives `terminal` everything that it has not had, but for what leaves no trace.
     pub(crate) fn catch_up(&mut self, terminal: &mut Terminal) {
-        let mut next = self.skip(terminal);
-        while next.index < self.cuts.len() {
-            terminal.show(self.piece(next));
-            next = self.after(next);
-        }
+        let next = self.skip(terminal);
+        self.show_frames(next, terminal);
         self.bytes.clear();
         self.cuts.clear();
         self.bytes.shrink_to(KEPT);
         self.cuts.shrink_to(KEPT / size_of::<Cut>());
+    }
+
+    /// Gives `terminal` what waits from `next` on, but for frames that the next one paints over.
+    fn show_frames(&self, next: Place, terminal: &mut Terminal) {
+        let (mut frame, mut following) = (Frame::default(), Frame::default());
+        let mut start = self.frame_after(next);
+        self.show_all(next, start, terminal);
+        let mut end = self.frame_after(self.after(start));
+        let mut is_known = end.index < self.cuts.len() && self.read_frame(start, end, &mut frame, terminal);
+        while start.index < self.cuts.len() {
+            let after = self.frame_after(self.after(end));
+            let is_next_known =
+                end.index < self.cuts.len() && self.read_frame(end, after, &mut following, terminal);
+            if is_known && is_next_known && terminal.emulator.is_unchanged_by(&frame, &following) {
+                self.show_traces(start, end, frame.plain_after, terminal);
+            } else {
+                self.show_all(start, end, terminal);
+            }
+            std::mem::swap(&mut frame, &mut following);
+            (start, end, is_known) = (end, after, is_next_known);
+        }
+    }
+
+    /// Where the next frame begins, from a place on; the end when none does.
+    fn frame_after(&self, place: Place) -> Place {
+        let mut next = place;
+        while next.index < self.cuts.len() {
+            if let Piece::Sequence(sequence) = self.piece(next)
+                && frames::begins(sequence)
+            {
+                return next;
+            }
+            next = self.after(next);
+        }
+        next
+    }
+
+    fn read_frame(&self, start: Place, end: Place, frame: &mut Frame, terminal: &Terminal) -> bool {
+        frame.read(terminal.emulator.cells(), self.pieces(start, end))
+    }
+
+    fn show_all(&self, start: Place, end: Place, terminal: &mut Terminal) {
+        self.pieces(start, end).for_each(|piece| terminal.show(piece));
+    }
+
+    /// Shows what is left of a frame that is painted over: its modes and last colours, and how long it was.
+    fn show_traces(&self, start: Place, end: Place, plain_after: usize, terminal: &mut Terminal) {
+        for (index, piece) in self.pieces(start, end).enumerate() {
+            match piece {
+                Piece::Sequence(sequence)
+                    if frames::is_mode(sequence) || index >= plain_after && frames::is_style(sequence) =>
+                {
+                    terminal.show(piece);
+                }
+                piece => terminal.emulator.skip(piece.bytes().len()),
+            }
+        }
+    }
+
+    fn pieces(&self, start: Place, end: Place) -> impl Iterator<Item = Piece<'_>> {
+        let mut next = start;
+        std::iter::from_fn(move || {
+            (next.index < end.index).then(|| {
+                let piece = self.piece(next);
+                next = self.after(next);
+                piece
+            })
+        })
     }
 
     /// Gives `terminal` what comes before the lines at the end, and of these no more than it can remember. Answers where it is
@@ -140,8 +206,12 @@ impl Behind {
         index.checked_sub(1).map_or(0, |before| self.cuts[before].end as usize)
     }
 
+    /// The place after a piece; the end has none.
     fn after(&self, place: Place) -> Place {
-        Place { index: place.index + 1, start: self.cuts[place.index].end as usize }
+        match self.cuts.get(place.index) {
+            Some(cut) => Place { index: place.index + 1, start: cut.end as usize },
+            None => place,
+        }
     }
 
     fn piece(&self, place: Place) -> Piece<'_> {

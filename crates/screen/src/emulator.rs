@@ -23,6 +23,7 @@ use crate::attr::{Attr, Link};
 use crate::buffer::Buffer;
 use crate::charset::{self, Charsets};
 use crate::csi::{Csi, Params};
+use crate::frames::Frame;
 use crate::keyboard::Keyboard;
 use crate::line::Line;
 use crate::width::Preceding;
@@ -173,7 +174,23 @@ impl Emulator {
         !self.is_alternate && is_whole && !self.modes.reverse_wraparound
     }
 
-    /// Text of lines that will not be seen any more.
+    /// Whether it leaves no trace in the cells that `frame` was painted, once `next` is painted.
+    pub(crate) fn is_unchanged_by(&self, frame: &Frame, next: &Frame) -> bool {
+        let buffer = self.buffer();
+        let is_plain = (buffer.top, buffer.bottom) == (0, buffer.rows - 1)
+            && !self.modes.insert
+            && !self.modes.origin
+            && !self.modes.new_line
+            && self.charsets.current.is_none();
+        is_plain && frame.is_covered_by(next, |row, painted| buffer.lines[row].keeps_around(painted))
+    }
+
+    /// Columns and rows.
+    pub(crate) fn cells(&self) -> (usize, usize) {
+        (self.main.cols, self.main.rows)
+    }
+
+    /// Text that will not be seen any more.
     pub(crate) fn skip(&mut self, bytes: usize) {
         self.count_frame(bytes);
     }

@@ -7,7 +7,7 @@
 //!    reach viewers ([`Fed::replies`]); everything else does ([`Fed::output`]).
 //! 3. `report` reads what the program tells about itself: status (OSC 7501), title, bell, prompt marks
 //!    ([`Fed::reports`]).
-//! 4. `behind` keeps what was not shown yet until somebody looks, and then leaves out what has scrolled away since.
+//! 4. `behind` keeps what was not shown yet until somebody looks, and then leaves out what has scrolled away or was painted over since.
 //! 5. `emulator` moves the grid. [`Screen::rows`] and [`Screen::view`] read it, `snapshot` writes it down so that a late
 //!    viewer can paint it.
 //!
@@ -23,6 +23,7 @@ mod c1;
 mod charset;
 mod csi;
 mod emulator;
+mod frames;
 mod history;
 mod inspect;
 mod keyboard;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::attr::{Attr, Extended, bg};
+use crate::frames::Painted;
 
 /// Code points in one cell; further ones are dropped, or a program could make one cell as large as it likes.
 const CLUSTER_LIMIT: usize = 32;
@@ -169,6 +170,15 @@ impl Line {
         for col in cols {
             extra.extended.insert(col as u16, attr.extended.clone());
         }
+    }
+
+    /// Whether nothing beside the cells that are painted would change: no wide character is cut, no mark goes.
+    pub(crate) fn keeps_around(&self, painted: Painted) -> bool {
+        let Painted { from, to, .. } = painted;
+        let is_cut = from < to
+            && (from > 0 && self.width(from - 1) == 2
+                || self.cells.get(to).is_some_and(|cell| cell.is_spacer()));
+        !is_cut && !(painted.is_begun && self.wrapped)
     }
 
     /// Adds a code point to a cell's cluster, and makes the cell `width` wide.

@@ -337,14 +337,47 @@ fn printed_lines() -> impl Strategy<Value = String> {
         .prop_map(|lines| lines.into_iter().map(|(line, end)| line + end).collect())
 }
 
+/// Frames as programs paint them that begin at the top again and again: the same rows a few times over, in other letters.
+fn frames() -> impl Strategy<Value = String> {
+    let select = |choices: &[&'static str]| prop::sample::select(choices.to_vec());
+    let begin = select(&[
+        "\x1b[H",
+        "\x1b[?2026h\x1b[H",
+        "\x1b[H\x1b[J",
+        "\x1b[H\x1b[2J",
+        "\x1b[2J\x1b[1;1H",
+        "\x1b[?25l\x1b[;H",
+    ]);
+    let style = select(&["", "", "\x1b[31m", "\x1b[0m", "\x1b[m", "\x1b[4;48;5;3m", "\x1b[1;38;2;1;2;3m"]);
+    let end_of_row = select(&["\r\n", "\r\n", "\x1b[K\r\n", "\x1b[2K\n", "\x07\n", "\x1b[3;4H", "\x1b[J"]);
+    let row = (style, 0..22usize, end_of_row);
+    let end = select(&["", "\x1b[0m", "\x1b[?2026l", "\x1b[?25h", "\x1b[6;20Hx", "日", "\x1b[2;3r"]);
+    (begin, prop::collection::vec(row, 1..7), end, 1..6u8).prop_map(|(begin, rows, end, times)| {
+        let frame = |time: u8| {
+            let letter = char::from(b'a' + time).to_string();
+            let rows =
+                rows.iter().map(|(style, width, end)| format!("{style}{}{end}", letter.repeat(*width)));
+            format!("{begin}{}{end}", rows.collect::<String>())
+        };
+        (0..times).map(frame).collect()
+    })
+}
+
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(ProptestConfig { cases: 1000, ..config() })]
 
     /// A screen that is looked at now and then shows what one shows that follows every byte.
     #[test]
     fn when_somebody_looks_does_not_matter(
         parts in prop::collection::vec(
-            (prop_oneof![2 => printed_lines().prop_map(String::into_bytes), 1 => anything()], any::<bool>()),
+            (
+                prop_oneof![
+                    2 => printed_lines().prop_map(String::into_bytes),
+                    2 => frames().prop_map(String::into_bytes),
+                    1 => anything(),
+                ],
+                any::<bool>(),
+            ),
             1..12,
         )
     ) {
