@@ -333,7 +333,7 @@ mod tests {
     #[tokio::test]
     async fn each_is_read_by_itself() {
         let listed = Arc::new(Mutex::new(vec![
-            class("good", &json!({"max": {"cpu": "2"}})),
+            class("good", &json!({"env": {"TEAM": "blue"}})),
             class("later", &json!({"colour": "blue"})),
             class("Not-A-Name", &json!({})),
         ]));

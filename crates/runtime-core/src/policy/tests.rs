@@ -129,3 +129,40 @@ fn a_policy_that_makes_no_sense_is_refused() {
     let local = PolicyTraits { holds: &Amount::TIMES, ..PolicyTraits::default() };
     assert!(Policy::new(&file.policy, &file.classes, local).is_err(), "a plain process is not held to it");
 }
+
+/// Whoever applies a class is not the operator: it has no more than the policy, and takes nothing from a class of the operator's.
+#[test]
+fn classes_that_are_applied_later_are_within_the_policy() {
+    let policy = read(POLICY).unwrap();
+    let shared = policy.clone();
+    let made = |name: &str, text: &str| {
+        let section: PolicySection<NoPlace> = toml::from_str(text).unwrap();
+        policy.class(name, &section, 0).map_err(|error| format!("{error:#}"))
+    };
+    for (text, said) in [
+        ("max = {cpu = 5}", "the maximum of cpu is 5, and the policy's is 4"),
+        ("max = {lifetime = '9h'}", "lifetime"),
+        ("default = {memory = '9Gi'}", "more than its maximum"),
+    ] {
+        assert!(made("later", text).unwrap_err().contains(said), "{text}");
+    }
+    assert!(made("Later", "").is_err());
+    let section = PolicySection::<NoPlace>::default();
+    assert!(policy.class("later", &section, MAX_CLASSES - 2).unwrap_err().to_string().contains("64"));
+
+    let later = made("later", "max = {cpu = 3}\nallow-image = ['registry.example/a/*', 'other/*']").unwrap();
+    let gpu = made("gpu", "max = {cpu = 1}").unwrap();
+    assert!(policy.is_configured("gpu") && !policy.is_configured("later"));
+    policy.apply_classes([("later".to_owned(), later), ("gpu".to_owned(), gpu)].into());
+    let known: Vec<String> = shared.classes().into_iter().map(|class| class.name).collect();
+    assert_eq!(known, ["gpu", "later", "small"]);
+    assert_eq!(shared.rules(Some("gpu")).unwrap().maximum.text(Amount::Cpu), "16", "the operator's");
+    for (image, is_allowed) in
+        [("registry.example/a/b", true), ("registry.example/b", false), ("other/b", false)]
+    {
+        let asked = admitted(&shared, serde_json::json!({"class": "later", "image": image}));
+        assert_eq!(asked.is_ok(), is_allowed, "{image}");
+    }
+    policy.apply_classes(BTreeMap::new());
+    assert_eq!(admitted(&shared, serde_json::json!({"class": "later"})).unwrap_err().code, Code::Validation);
+}
