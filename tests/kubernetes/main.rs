@@ -6,6 +6,7 @@ mod dead_hosts;
 mod deployment;
 mod doctor;
 mod forward;
+mod installation;
 mod lifecycle;
 mod monitoring;
 mod policy;

@@ -17,7 +17,7 @@ const LEASE_DURATION: Duration = Duration::from_secs(15);
 /// How often the leader renews the lease.
 const RENEW_INTERVAL: Duration = Duration::from_secs(5);
 /// How often a replica that stands by reads the lease: it bounds how long there is no leader when one releases it.
-const STANDBY_INTERVAL: Duration = Duration::from_millis(500);
+const STANDBY_INTERVAL: Duration = Duration::from_millis(250);
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 

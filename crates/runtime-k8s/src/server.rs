@@ -49,10 +49,11 @@ impl ConnectedCluster {
     pub async fn build(self, config: KubernetesConfig, shutdown: Shutdown) -> anyhow::Result<RuntimeServer> {
         let opened = Context::open(self.cluster.clone(), &config, &shutdown).await;
         let (context, events_rx) = opened.context("failed to open the namespace")?;
-        // Before agents are asked for: what a class allows is known by then.
-        classes::follow(&context, &shutdown).await;
         let backend = KubernetesBackend::new(context.clone(), events_rx);
-        let server = RuntimeServer::build(config.runtime, Arc::new(backend), shutdown.clone()).await?;
+        let building = RuntimeServer::build(config.runtime, Arc::new(backend), shutdown.clone());
+        // Before agents are asked for: what a class allows is known by then.
+        let (server, ()) = tokio::join!(building, classes::follow(&context, &shutdown));
+        let server = server?;
         let pooled = context.clone();
         // Only now: a resource whose agent is adopted must not be launched again.
         let controller = Controller::new(context.clone());

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::routing::get;
 use parallax_service::access::AccessConfig;
 use parallax_service::extract::Upgrade;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
@@ -37,7 +37,13 @@ async fn a_request_under_way_is_answered_and_new_ones_are_not_taken() {
         tokio::task::yield_now().await;
     }
     go.notify_one();
-    assert_eq!(request.await.unwrap().unwrap().text().await.unwrap(), "answered");
+    let answer = request.await.unwrap().unwrap();
+    assert_eq!(
+        answer.headers()["connection"],
+        "close",
+        "whoever keeps connections is told that this one ends"
+    );
+    assert_eq!(answer.text().await.unwrap(), "answered");
     stopping.await.unwrap();
 }
 
@@ -68,10 +74,18 @@ async fn what_does_not_end_is_dropped_after_the_grace() {
 async fn an_idle_connection_does_not_hold_the_server() {
     let server = Server::start(AccessConfig::default(), |_| Router::new()).await;
     let mut idle = TcpStream::connect(server.address).await.unwrap();
-    server.get("/health").send().await.unwrap(); // kept alive by the client
+    let mut kept = TcpStream::connect(server.address).await.unwrap();
+    kept.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let mut head = vec![0; 4096];
+    let length = kept.read(&mut head).await.unwrap();
+    assert!(head[..length].starts_with(b"HTTP/1.1 "), "it was answered, and is kept");
     let began = Instant::now();
+    server.shutdown.begin();
+    // At once, and not when the grace is over: its owner asks the next server.
+    for stream in [&mut idle, &mut kept] {
+        let read = tokio::time::timeout(LIMIT, stream.read_to_end(&mut Vec::new())).await.unwrap();
+        assert!(read.is_ok(), "{read:?}");
+    }
     server.stop().await;
     assert!(began.elapsed() < Duration::from_millis(1500), "took {:?}", began.elapsed());
-    let read = tokio::time::timeout(LIMIT, idle.read(&mut [0])).await.unwrap();
-    assert!(matches!(read, Ok(0) | Err(_)));
 }
