@@ -5,7 +5,8 @@ use std::io::{Seek, Write};
 use std::process::Command;
 
 use parallax_testkit::chart::{Chart, directory};
-use parallax_testkit::k8s::Namespace;
+use parallax_testkit::docker::FAKE_IMAGE;
+use parallax_testkit::k8s::{HOST_IMAGE, Namespace};
 use serde_json::{Value, json};
 
 /// Every line of `kubectl apply` says this word.
@@ -76,6 +77,35 @@ async fn the_kustomization_is_taken_and_then_unchanged() {
     all_are(&applied, "created");
     let applied = namespace.kubectl(&["apply", "--kustomize", &directory]).await.expect("it is taken");
     all_are(&applied, "unchanged");
+}
+
+/// Images are on the node before an agent needs them: each is started once, by the host's program, and one container keeps the pod.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Kubernetes cluster and Go: make test-k8s"]
+async fn images_are_fetched_before_the_first_agent() {
+    let namespace = Namespace::create().await;
+    let values = json!({
+        "prePull": {"enabled": true},
+        "images": {
+            "host": HOST_IMAGE, "pullPolicy": "Never",
+            "agents": {"claude": FAKE_IMAGE, "codex": "debian:bookworm-slim", "gemini": "debian:bookworm-slim"},
+        },
+    });
+    let chart = Chart { release: "parallax", namespace: namespace.name(), values, cluster: vec![] };
+    let items = chart.render().expect("it renders");
+    let items: Vec<&Value> = of_kind(&items, "DaemonSet");
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
+    namespace.apply(&list).await.expect("it is taken");
+    let rolled = ["rollout", "status", "daemonset/parallax-pre-pull", "--timeout=60s"];
+    if namespace.kubectl(&rolled).await.is_none() {
+        panic!("{:?}", namespace.kubectl(&["describe", "pods"]).await);
+    }
+    let ended = "{.items[0].status.initContainerStatuses[*].state.terminated.reason}";
+    let ended = namespace.kubectl(&["get", "pods", "--output", &format!("jsonpath={ended}")]).await;
+    assert_eq!(ended.as_deref(), Some("Completed Completed Completed Completed"));
+    let restarts = "{.items[0].status.containerStatuses[0].restartCount}";
+    let restarts = namespace.kubectl(&["get", "pods", "--output", &format!("jsonpath={restarts}")]).await;
+    assert_eq!(restarts.as_deref(), Some("0"));
 }
 
 /// Two ways to install, one deployment: what may be done and how pods are fenced in is the same in both.
