@@ -2,7 +2,7 @@
 
 import * as Tabs from "@radix-ui/react-tabs";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { Suspense, lazy, useEffect } from "react";
+import { Suspense, lazy, useEffect, useRef } from "react";
 import { getAgent } from "../../api/agents";
 import type { Agent } from "../../api/types";
 import { putAgents, useAgent } from "../../server-state/agents";
@@ -63,6 +63,9 @@ function AgentView({ agent }: { agent: Agent }) {
   const showMoment = (next: number | undefined): void => void navigate({ to: ".", search: (search) => ({ ...search, moment: next }), replace: next === undefined });
   const aside = view === undefined || view === "terminal" || (view === "changes" && !agent.workspace) ? "conversation" : view;
   const current = narrow ? (view ?? "conversation") : aside;
+  // Where not all tabs fit, the one that is shown is in view.
+  const tabs = useRef<HTMLDivElement>(null);
+  useEffect(() => tabs.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [current]);
   const terminal = (
     <Suspense fallback={<Loading what="the terminal" />}>
       {moment === undefined ? (
@@ -84,7 +87,7 @@ function AgentView({ agent }: { agent: Agent }) {
       <div className="panes">
         {!narrow && <section className="terminal-pane" aria-label="Terminal">{terminal}</section>}
         <Tabs.Root className="tabs" value={current} onValueChange={show}>
-          <Tabs.List className="tab-bar" aria-label="Views of the agent">
+          <Tabs.List ref={tabs} className="tab-bar" aria-label="Views of the agent">
             {VIEWS.filter((known) => (narrow || known !== "terminal") && (known !== "changes" || agent.workspace)).map((known) => (
               <Tabs.Trigger key={known} value={known}>
                 {TITLES[known]}

@@ -6,6 +6,7 @@ import { getMetrics } from "../../api/agents";
 import { inWords } from "../../api/problem";
 import type { Agent } from "../../api/types";
 import { keys } from "../../server-state/store";
+import { UNKNOWN, inFigures } from "../usage/words";
 import { Clock, duration } from "../../ui/time";
 
 /** How often what it uses is measured while it is looked at, in milliseconds. */
@@ -59,10 +60,10 @@ function usage(metrics: Awaited<ReturnType<typeof getMetrics>>): [string, ReactN
     costUsd?: number | null;
   };
   return [
-    ["CPU", cpuPercent != null && `${cpuPercent.toFixed(1)} %`],
-    ["Memory", memoryBytes != null && `${(memoryBytes / 2 ** 20).toFixed(0)} MiB`],
-    ["Runs for", uptimeSeconds != null && duration(uptimeSeconds * 1000)],
-    ["Tokens", tokens && `${tokens.input ?? 0} in, ${tokens.output ?? 0} out`],
-    ["Cost", costUsd != null && `$${costUsd.toFixed(2)}`],
+    ["CPU", cpuPercent == null ? UNKNOWN : `${cpuPercent.toFixed(1)} %`],
+    ["Memory", memoryBytes == null ? UNKNOWN : `${(memoryBytes / 2 ** 20).toFixed(0)} MiB`],
+    ["Runs for", uptimeSeconds == null ? UNKNOWN : duration(uptimeSeconds * 1000)],
+    ["Tokens", tokens ? `${tokens.input ?? 0} in, ${tokens.output ?? 0} out` : UNKNOWN],
+    ["Cost", inFigures("cost", costUsd)],
   ];
 }

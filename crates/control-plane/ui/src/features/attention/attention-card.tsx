@@ -13,7 +13,7 @@ import { useMayOperate } from "../session/scope";
 import { AnswerForm } from "./answer-form";
 import { chooseByDigit } from "./digits";
 import { wordsOf } from "./kinds";
-import { ToolInput } from "./tool-input";
+import { ToolInput, isText } from "./tool-input";
 
 /** `withAgent` says whose it is, where that is not plain. */
 export function AttentionCard({ agent, attention, withAgent }: { agent: Agent; attention: Attention; withAgent?: boolean }) {
@@ -65,7 +65,9 @@ function AttentionBody({ attention }: { attention: Attention }) {
   const { tool, plan, questions = [], loginUrl, text, danger } = attention;
   // Several questions say themselves what they ask.
   const isSaidBelow = questions.length > 1 || questions.some(({ multiple }) => multiple);
-  const showsTool = tool && !plan && questions.length === 0;
+  // A script that calls tools says less than what the agent shows of it.
+  const isScript = tool !== undefined && tool !== null && isText(tool.input);
+  const showsTool = tool && !plan && questions.length === 0 && !isScript;
   const asShown = (
     <pre className="attention-text" tabIndex={0} aria-label="What it says">
       {text}
@@ -83,6 +85,12 @@ function AttentionBody({ attention }: { attention: Attention }) {
         </details>
       ) : (
         !isSaidBelow && asShown
+      )}
+      {isScript && !plan && (
+        <details>
+          <summary>What {tool.name} is called with</summary>
+          <ToolInput tool={tool} />
+        </details>
       )}
       {plan && (
         <div className="plan" tabIndex={0} role="region" aria-label="Plan">

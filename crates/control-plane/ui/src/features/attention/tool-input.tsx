@@ -5,8 +5,11 @@ import type { AttentionTool } from "../../api/types";
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** Whether a tool is called with a text and not with fields, as Codex calls all of its tools: by a script. */
+export const isText = (input: unknown): boolean => typeof input === "string" || (isRecord(input) && Object.keys(input).length === 1 && typeof input["input"] === "string");
+
 /** Fields that hold what would be done, by the names that the CLIs give them; the rest is shown below. */
-const COMMANDS = ["command", "cmd", "script"];
+const COMMANDS = ["command", "cmd", "script", "input"];
 const PATHS = ["file_path", "path", "notebook_path", "url", "pattern"];
 const BEFORE = ["old_string", "old_str", "old_text"];
 const AFTER = ["new_string", "new_str", "new_text", "content"];

@@ -203,7 +203,7 @@ export function TerminalPane({ agent, showRecording, isSmall }: { agent: Agent; 
         <button type="button" title="Everything that it shows and keeps, as text" onClick={() => void copyAll(session.current?.emulator)}>
           Copy
         </button>
-        {!narrow && <span className="hint">Ctrl+F6 leaves</span>}
+        {!narrow && <span className="hint terminal-leave">Ctrl+F6 leaves</span>}
       </div>}
     </div>
   );

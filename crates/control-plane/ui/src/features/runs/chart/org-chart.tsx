@@ -60,8 +60,11 @@ function RoleCard({ data, id }: NodeProps<RoleNode>) {
   return (
     <div className={`role ${id === USER ? "is-user" : ""} ${works ? "works" : ""} ${asks > 0 ? "asks" : ""}`}>
       <Handle type="target" position={Position.Top} isConnectable={false} />
-      <strong>{id === USER ? "You" : id}</strong>
-      <span className="muted">{role ? `${role.types.join(" or ") || "running agents"}${role.most > 1 ? ` · up to ${role.most}` : ""}` : "answers and approves"}</span>
+      <span className="role-head">
+        <strong>{id === USER ? "You" : id}</strong>
+        {role && role.most > 1 && <span className="muted">up to {role.most}</span>}
+      </span>
+      <span className="muted">{role ? role.types.join(" or ") || "running agents" : "answers and approves"}</span>
       <span className="role-agents">
         {members.map((member) => (
           <Link key={member.id} to="/agents/$id" params={{ id: member.id }} className={`role-agent ${member.present ? "" : "gone"} ${member.worksOn !== undefined ? "works" : ""}`} title={`${member.role} ${member.number}: ${member.present ? (member.worksOn === undefined ? "waits" : `works on step ${member.worksOn}`) : "gone"}`}>
@@ -100,7 +103,7 @@ function edgesOf(roles: readonly ChartRole[], moment: Moment | undefined): Edge[
   for (const { role } of moment?.questions ?? []) if (role) busy.set(role, "question");
   return linesOf(roles).map(({ from, to }) => {
     const kind = busy.get(from);
-    return { id: `${from}>${to}`, source: to, target: from, type: "smoothstep", animated: kind !== undefined, className: kind === undefined ? "" : `is-${kind}`, ...(kind === undefined ? {} : { label: kind === "question" ? "asks" : kind }) };
+    return { id: `${from}>${to}`, source: to, target: from, type: "smoothstep", pathOptions: { offset: 8, borderRadius: 6 }, animated: kind !== undefined, className: kind === undefined ? "" : `is-${kind}`, ...(kind === undefined ? {} : { label: kind === "question" ? "asks" : kind }) };
   });
 }
 
