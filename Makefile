@@ -157,6 +157,12 @@ test-browser: ui debug $(BROWSER_STAMP) ## The page, and the example page, in he
 	PATH="$(CLIS)/bin:$$PATH" PARALLAX_BROWSER_MODULES="$(BROWSER)/node_modules" \
 	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(browser) - test(docker)'
 
+.PHONY: pictures
+pictures: ui debug clis $(BROWSER_STAMP) ## Take the pictures of docs/page.md again; smaller where pngquant is installed
+	PATH="$(CLIS)/bin:$$PATH" PARALLAX_BROWSER_MODULES="$(BROWSER)/node_modules" PARALLAX_PICTURES="$(CURDIR)/docs/page" \
+	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(browser) & test(pictures)'
+	@if command -v pngquant >/dev/null; then pngquant --force --skip-if-larger --ext .png docs/page/*.png; fi
+
 .PHONY: test-terminal
 test-terminal: $(TERMINAL_STAMP) ## The terminal held against xterm.js: generated streams, every code point
 	PARALLAX_TERMINAL_MODULES="$(TERMINAL)/node_modules" \

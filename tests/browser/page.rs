@@ -85,13 +85,18 @@ pages! {
     nothing_in_the_way_of_anybody: "axe.mjs";
 }
 
-/// Plays the script where there is a type `shell`: Bash, as the examples have it.
-async fn play_with_shell(name: &str) {
-    let directory = Directory::new();
+/// Adds the type `shell`: Bash, as the examples have it.
+fn write_shell(directory: &Directory) {
     let profiles = directory.path().join("profiles");
     std::fs::create_dir_all(&profiles).expect("the directory can be written");
     let shell = include_str!("../../examples/profiles/shell.toml");
     std::fs::write(profiles.join("shell.toml"), shell).expect("the directory can be written");
+}
+
+/// Plays the script where there is a shell.
+async fn play_with_shell(name: &str) {
+    let directory = Directory::new();
+    write_shell(&directory);
     play_in(&directory, name, &[], &[]).await;
 }
 
@@ -204,4 +209,28 @@ async fn drives_codex() {
 #[ignore = "needs a browser: make test-browser"]
 async fn drives_gemini() {
     drives(RealCli::Gemini).await;
+}
+
+/// Takes the pictures of docs/page.md again: `make pictures`. Skipped where it was not said where they go, or a CLI is missing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a browser: make pictures"]
+async fn pictures() {
+    let clis = [RealCli::Claude, RealCli::Codex, RealCli::Gemini];
+    let Ok(into) = std::env::var("PARALLAX_PICTURES") else {
+        println!("SKIPPED: PARALLAX_PICTURES does not say where to put them");
+        return;
+    };
+    if !clis.iter().all(|cli| cli.is_installed()) {
+        println!("SKIPPED: not all CLIs are on PATH; `make clis` installs them");
+        return;
+    }
+    let models = Models::start(Scenario::default()).await.expect("the loopback interface has a free port");
+    let directory = Directory::new();
+    write_shell(&directory);
+    let mut env = Vec::new();
+    for cli in clis {
+        cli.prepare(directory.path(), &models);
+        env.extend(cli.env(&models));
+    }
+    play_in(&directory, "page/pictures.mjs", &[&models.url(), &into], &env).await;
 }

@@ -70,8 +70,8 @@ export const screenOf = (id) => api("GET", `/managed-agents/${id}/screen`);
 export const is = (seen, wanted) => (seen === wanted ? true : seen ?? "nothing");
 
 /** Waits for `look` to be true; fails with what it saw last. */
-export async function until(what, look) {
-  const deadline = Date.now() + 20_000;
+export async function until(what, look, patienceMs = 20_000) {
+  const deadline = Date.now() + patienceMs;
   for (;;) {
     const seen = await look();
     if (seen === true) return;

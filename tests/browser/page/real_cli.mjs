@@ -2,7 +2,8 @@
 //
 //   node real_cli.mjs MODULES URL TYPE
 import assert from "node:assert/strict";
-import { DESK, api, inBrowser, open, until, url } from "./kit.mjs";
+import { readFileSync } from "node:fs";
+import { DESK, api, giveFiles, inBrowser, open, screenOf, until, url } from "./kit.mjs";
 
 const type = process.argv[4];
 
@@ -50,5 +51,8 @@ await inBrowser(async (browser) => {
   console.log(JSON.stringify({ type, tokens, costUsd }));
   assert.equal((await now("Tokens")) === "not known", tokens === undefined);
   assert.equal((await now("Cost")) === "not known", costUsd === undefined);
+  // An image that is dropped on its terminal is one: the CLI knows it by its path.
+  await giveFiles(page.locator(".terminal-screen"), "drop", [{ name: "shot.png", type: "image/png", bytes: [...readFileSync(new URL("../../kit/pictures/shot.png", import.meta.url))] }]);
+  await until("the image", async () => ((await screenOf(id)).lines.some((line) => /\[Image [^\]]+\]/.test(line)) ? true : (await screenOf(id)).lines));
   await api("DELETE", `/managed-agents/${id}`);
 });
