@@ -178,7 +178,7 @@ impl Line {
         let is_cut = from < to
             && (from > 0 && self.width(from - 1) == 2
                 || self.cells.get(to).is_some_and(|cell| cell.is_spacer()));
-        !is_cut && !(painted.is_begun && self.wrapped)
+        !(is_cut || painted.is_begun && self.wrapped)
     }
 
     /// Adds a code point to a cell's cluster, and makes the cell `width` wide.
