@@ -45,6 +45,8 @@ const MAX_SCAN_DELAY: Duration = Duration::from_millis(100);
 pub enum DetectorInput<'a> {
     /// The screen changed and is outside a frame.
     Screen,
+    /// The same, and it has been still for long enough to be looked at.
+    Settled,
     /// The program reported something in the terminal stream.
     Terminal(&'a TerminalReport),
     /// A hook of the CLI ran.
@@ -170,7 +172,9 @@ impl Detector {
         let profile = Arc::clone(&self.profile);
         let mut events = Vec::new();
         match input {
-            DetectorInput::Screen => self.unseen = Some((self.unseen.map_or(now, |(first, _)| first), now)),
+            DetectorInput::Screen | DetectorInput::Settled => {
+                self.unseen = Some((self.unseen.map_or(now, |(first, _)| first), now));
+            }
             DetectorInput::Terminal(TerminalReport::Status(status)) => {
                 if let Some(claim) = profile.status.as_ref().and_then(|rule| status_claim(rule, status, now))
                 {
@@ -216,7 +220,8 @@ impl Detector {
                 self.has_begun |= self.is_entered;
             }
         }
-        if self.is_scan_due(now, screen) {
+        let is_settled = matches!(input, DetectorInput::Settled);
+        if self.is_scan_due(now, screen, is_settled) {
             events.extend(self.scan_screen(now, screen));
         }
         if events.iter().any(|event| matches!(event, DetectorEvent::TurnOver { .. })) {
@@ -332,14 +337,14 @@ impl Detector {
         events
     }
 
-    fn is_scan_due(&mut self, now: Duration, screen: &Screen) -> bool {
+    fn is_scan_due(&mut self, now: Duration, screen: &Screen, is_settled: bool) -> bool {
         let Some((first, last)) = self.unseen else { return false };
         if screen.modes().in_frame {
             // Half a frame shows what never was; its end is the next change.
             self.unseen = Some((first, now));
             return false;
         }
-        now >= last + self.quiet() || now >= first + MAX_SCAN_DELAY
+        is_settled || now >= last + self.quiet() || now >= first + MAX_SCAN_DELAY
     }
 
     /// A screen is looked at when it has not changed for so long: for [`QUIET`], or for as long as the program needs to show

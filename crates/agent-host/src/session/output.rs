@@ -14,11 +14,15 @@ use crate::viewers::Viewers;
 
 /// Rows above the screen that are kept for late viewers and for answers read from the screen.
 pub(super) const SCROLLBACK: usize = 2000;
-/// The screen is scanned when nothing was printed for this long, or for as long as the program needs to show what was typed,
+/// The screen is scanned when nothing was printed for this long, or for twice as long as the program needs to show what was typed,
 /// if that is shorter …
-const QUIET: Duration = Duration::from_millis(20);
+const QUIET: Duration = Duration::from_millis(40);
 /// … and at the latest this long after it changed.
-const MAX_SCAN_DELAY: Duration = Duration::from_millis(60);
+const MAX_SCAN_DELAY: Duration = Duration::from_millis(80);
+/// A program that paints all the time is not scanned again before this, unless somebody waits for what it shows.
+const REST: Duration = Duration::from_millis(200);
+/// It does after so many scans with no longer pause between them.
+const RESTLESS: u32 = 5;
 /// A synchronised frame that has not ended by then never will.
 const FRAME_TIMEOUT: Duration = Duration::from_millis(500);
 /// After the process ended: output may follow until none came for this long …
@@ -37,6 +41,9 @@ pub(super) struct Output {
     quiet: Duration,
     /// Since when the screen shows something that was not scanned.
     unscanned_since: Option<Instant>,
+    scanned_at: Option<Instant>,
+    /// Scans with no pause between them.
+    restless: u32,
     last_at: Instant,
 }
 
@@ -56,8 +63,10 @@ impl Output {
             log,
             viewers: Viewers::default(),
             lease: Lease::new(size),
-            quiet: QUIET.min(settles),
+            quiet: QUIET.min(2 * settles),
             unscanned_since: None,
+            scanned_at: None,
+            restless: 0,
             last_at: now,
         }
     }
@@ -65,6 +74,11 @@ impl Output {
     /// The screen as it is now, with everything that was printed.
     pub(super) fn screen(&mut self) -> &Screen {
         self.screen.catch_up();
+        &self.screen
+    }
+
+    /// The screen as it was when somebody looked last, for who does not look at it now.
+    pub(super) fn last_screen(&self) -> &Screen {
         &self.screen
     }
 
@@ -99,6 +113,10 @@ impl Output {
         self.emit(fed.output);
         self.unscanned_since.get_or_insert(now);
         self.last_at = now;
+        if fed.reports.iter().any(|report| matches!(report, TerminalReport::Status(_))) {
+            // Something has begun or ended.
+            self.restless = 0;
+        }
         let offsets = fed.report_starts.into_iter().map(|start| printed + start as u64);
         Fed { replies: fed.replies, reports: fed.reports.into_iter().zip(offsets).collect() }
     }
@@ -195,14 +213,15 @@ impl Output {
         self.log.step(now);
     }
 
-    /// When the screen is to be scanned.
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    /// When the screen is to be scanned. `is_awaited`: as soon as it shows something.
+    pub(super) fn deadline(&self, is_awaited: bool) -> Option<Instant> {
         let since = self.unscanned_since?;
-        Some(if self.screen.is_in_frame() {
-            since + FRAME_TIMEOUT
-        } else {
-            (self.last_at + self.quiet).min(since + MAX_SCAN_DELAY)
-        })
+        if self.screen.is_in_frame() {
+            return Some(since + FRAME_TIMEOUT);
+        }
+        let due = (self.last_at + self.quiet).min(since + MAX_SCAN_DELAY);
+        let rests = self.scanned_at.filter(|_| self.restless >= RESTLESS && !is_awaited);
+        Some(rests.map_or(due, |at| due.max(at + REST)))
     }
 
     /// Whether the last scan saw all that was printed.
@@ -211,15 +230,17 @@ impl Output {
     }
 
     /// Whether the screen is to be scanned now.
-    pub(super) fn step(&mut self, now: Instant) -> bool {
-        if self.deadline().is_none_or(|at| at > now) {
+    pub(super) fn step(&mut self, is_awaited: bool, now: Instant) -> bool {
+        if self.deadline(is_awaited).is_none_or(|at| at > now) {
             return false;
         }
         // Only now it is known whether this is the middle of a frame.
         self.screen.catch_up();
-        let due = self.deadline().is_some_and(|at| at <= now);
-        if due {
-            self.unscanned_since = None;
+        let due = self.deadline(is_awaited).is_some_and(|at| at <= now);
+        if due && let Some(since) = self.unscanned_since.take() {
+            let has_paused = self.scanned_at.is_none_or(|at| since > at + REST);
+            self.restless = if has_paused { 0 } else { self.restless.saturating_add(1) };
+            self.scanned_at = Some(now);
         }
         due
     }

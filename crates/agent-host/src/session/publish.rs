@@ -100,6 +100,11 @@ impl Publisher {
         self.agent_tx.borrow().clone()
     }
 
+    /// Its status.
+    pub fn status(&self) -> AgentStatus {
+        self.agent_tx.borrow().status
+    }
+
     /// The last changes of status, oldest first.
     pub fn history(&self) -> Vec<StatusChange> {
         self.history.iter().cloned().collect()
@@ -122,6 +127,11 @@ impl Publisher {
 
     /// Publishes `desired`, with an event for each difference.
     pub fn apply(&mut self, desired: &Desired<'_>, now: Instant) {
+        // Most steps change nothing, and each key is one.
+        if desired.needed.is_none() && self.shows(desired) {
+            self.held_since = None;
+            return;
+        }
         let before = self.agent();
         self.apply_attention(&before, desired.needed, now);
         if before.status == desired.status && before.error.as_ref() == desired.error {
@@ -146,6 +156,12 @@ impl Publisher {
             }
             _ => {}
         }
+    }
+
+    /// Whether the agent is published like this, with no request for a person.
+    fn shows(&self, desired: &Desired<'_>) -> bool {
+        let agent = self.agent_tx.borrow();
+        agent.attention.is_none() && agent.status == desired.status && agent.error.as_ref() == desired.error
     }
 
     /// Whether an answer that names no question can only be meant for the one that is published. The parts of one

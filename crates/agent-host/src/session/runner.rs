@@ -1,11 +1,13 @@
 //! The session's task: waits for the next event, lets every owner do what is due, and publishes the result.
 
+mod alarm;
 mod duties;
 mod ending;
 mod messages;
 mod requests;
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,6 +17,8 @@ use parallax_profile::{
     Conversation, DetectorEvent, DetectorInput, Launch, Observation, Profile, Source, Tokens,
 };
 use tokio::sync::{mpsc, oneshot, watch};
+
+use alarm::Alarm;
 
 use super::agent_process::{AgentProcess, ProcessEvent};
 use super::command::Command;
@@ -161,6 +165,7 @@ impl Runner {
     /// Runs until every handle is dropped; the agent may end before. `started_tx` hears whether the program started.
     pub async fn run(mut self, started_tx: oneshot::Sender<Result<(), Problem>>) {
         self.lifecycle.notify_started(started_tx);
+        let mut alarm = Alarm::new();
         loop {
             let now = Instant::now();
             let held = self.held_until(now);
@@ -172,10 +177,14 @@ impl Runner {
                     None => return,
                 },
                 event = self.process.next(held.is_none()), if !self.lifecycle.is_finished() => {
+                    let has_printed = matches!(event, ProcessEvent::Output(_));
                     self.on_process_event(event);
+                    if has_printed {
+                        others_first().await;
+                    }
                 }
                 () = caught_up, if held.is_some() => {}
-                () = sleep_until(wake) => {}
+                () = alarm.until(wake) => {}
             }
             self.step(Instant::now());
         }
@@ -215,7 +224,11 @@ impl Runner {
 
     fn observe(&mut self, input: DetectorInput<'_>) {
         let now = self.process.age();
-        let facts = self.process.detector.observe(now, self.output.screen(), input);
+        // It looks at a screen that changed and at no other.
+        let is_looked_at = matches!(input, DetectorInput::Screen | DetectorInput::Settled)
+            || !self.process.detector.has_seen_screen();
+        let screen = if is_looked_at { self.output.screen() } else { self.output.last_screen() };
+        let facts = self.process.detector.observe(now, screen, input);
         for fact in facts {
             self.on_fact(fact);
         }
@@ -295,12 +308,18 @@ impl Runner {
     }
 }
 
-/// Without a deadline only an event wakes the task.
-async fn sleep_until(wake: Option<Instant>) {
-    match wake {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
-    }
+/// Lets the tasks run that have something to do, without a look at what else has come: viewers have what was printed before this
+/// task draws conclusions from it.
+async fn others_first() {
+    let mut has_waited = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 fn agent_stopped() -> Problem {

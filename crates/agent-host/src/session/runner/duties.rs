@@ -22,7 +22,7 @@ struct Duty {
 
 /// In the order in which they run: what is seen and read, what follows from it, what is typed, what is published, and the end.
 const DUTIES: [Duty; 13] = [
-    Duty { deadline: |runner, _| runner.output.deadline(), step: Runner::scan },
+    Duty { deadline: |runner, _| runner.output.deadline(runner.is_awaited()), step: Runner::scan },
     Duty { deadline: |runner, _| runner.session_file_deadline(), step: Runner::read_session_file },
     Duty { deadline: |runner, _| runner.detector_deadline(), step: Runner::tick },
     Duty { deadline: |runner, _| runner.input.deadline(), step: Runner::press_keys },
@@ -58,9 +58,23 @@ impl Runner {
     }
 
     fn scan(&mut self, now: Instant) {
-        if self.output.step(now) {
-            self.observe(DetectorInput::Screen);
+        if self.output.step(self.is_awaited(), now) {
+            self.observe(DetectorInput::Settled);
         }
+    }
+
+    /// Whether something is to be done as soon as the screen shows it. Otherwise a program that paints all the time, a spinner
+    /// in a turn, is looked at less often.
+    fn is_awaited(&self) -> bool {
+        let observation = self.process.detector.observation();
+        observation.status == AgentStatus::Starting
+            || observation.attention.is_some()
+            || self.messaging.is_delivering() && !self.messaging.is_taken()
+            || self.messaging.inbox().queued() > 0
+            || self.input.pending_keys() > 0
+            || !self.dialogs.is_idle()
+            || self.interrupts.deadline().is_some()
+            || self.lifecycle.is_terminating()
     }
 
     fn detector_deadline(&self) -> Option<Instant> {
@@ -234,7 +248,7 @@ impl Runner {
         let status = if awaits_answer {
             AgentStatus::Busy
         } else {
-            published_status(observation, self.publisher.agent().status, self.dialogs.is_dismissing_any())
+            published_status(observation, self.publisher.status(), self.dialogs.is_dismissing_any())
         };
         let held_back = match () {
             () if awaits_answer => Some("the answer is awaited"),
