@@ -59,21 +59,22 @@ impl Behind {
     /// Gives `terminal` everything that it has not had, but for what leaves no trace.
     pub(crate) fn catch_up(&mut self, terminal: &mut Terminal) {
         let next = self.skip(terminal);
-        self.show_frames(next, terminal);
+        self.show_frames(next, self.cuts.len(), terminal);
         self.bytes.clear();
         self.cuts.clear();
         self.bytes.shrink_to(KEPT);
         self.cuts.shrink_to(KEPT / size_of::<Cut>());
     }
 
-    /// Gives `terminal` what waits from `next` on, but for frames that the next one paints over.
-    fn show_frames(&self, next: Place, terminal: &mut Terminal) {
+    /// Gives `terminal` what waits from `next` on, but for frames that the next one paints over. The last frame that it gives is the
+    /// one before the piece `stop`.
+    fn show_frames(&self, next: Place, stop: usize, terminal: &mut Terminal) {
         let (mut frame, mut following) = (Frame::default(), Frame::default());
         let mut start = self.frame_after(next);
         self.show_all(next, start, terminal);
         let mut end = self.frame_after(self.after(start));
         let mut is_known = end.index < self.cuts.len() && self.read_frame(start, end, &mut frame, terminal);
-        while start.index < self.cuts.len() {
+        while start.index < stop {
             let after = self.frame_after(self.after(end));
             let is_next_known =
                 end.index < self.cuts.len() && self.read_frame(end, after, &mut following, terminal);
@@ -132,6 +133,27 @@ impl Behind {
                 piece
             })
         })
+    }
+
+    /// Gives `terminal` most of what waits, although nobody looks: the last frames may still be painted over.
+    pub(crate) fn relieve(&mut self, terminal: &mut Terminal) {
+        let Some(stop) = self.last_frames().filter(|stop| self.bytes.len() - stop.start <= LIMIT / 2) else {
+            return self.catch_up(terminal);
+        };
+        self.show_frames(Place::default(), stop.index, terminal);
+        self.bytes.drain(..stop.start);
+        self.cuts.drain(..stop.index);
+        self.cuts.iter_mut().for_each(|cut| cut.end -= stop.start as u32);
+    }
+
+    /// Where the last frame but one begins.
+    fn last_frames(&self) -> Option<Place> {
+        let begins = |index: &usize| {
+            let place = Place { index: *index, start: self.start(*index) };
+            matches!(self.piece(place), Piece::Sequence(sequence) if frames::begins(sequence))
+        };
+        let index = (0..self.cuts.len()).rev().filter(begins).nth(1)?;
+        Some(Place { index, start: self.start(index) })
     }
 
     /// Gives `terminal` what comes before the lines at the end, and of these no more than it can remember. Answers where it is

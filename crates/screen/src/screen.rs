@@ -76,7 +76,7 @@ impl Screen {
         let Self { c1, splitter, terminal, behind } = self;
         splitter.split(&c1.rewrite(bytes), |piece| hear(terminal, behind, piece, &mut fed));
         if behind.is_long() {
-            behind.catch_up(terminal);
+            behind.relieve(terminal);
         }
         fed
     }

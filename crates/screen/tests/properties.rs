@@ -396,3 +396,35 @@ proptest! {
         prop_assert_eq!(followed.snapshot(), looked_at.snapshot());
     }
 }
+
+/// More than waits for a look at most: the screen goes on by itself, and comes out the same.
+#[test]
+fn much_that_nobody_looks_at() {
+    let frame = |begin: &str, number: usize, rows: usize| {
+        let row = |row: usize| {
+            let cell = |col: usize| format!("\x1b[38;2;{row};{col};{}m{}", number % 256, number % 10);
+            (0..20).map(cell).collect::<String>()
+        };
+        format!("{begin}{}\x1b[0m", (0..rows).map(row).collect::<Vec<_>>().join("\r\n"))
+    };
+    let whole = |number| frame("\x1b[?2026h\x1b[H", number, 6);
+    let printed = [
+        "line\r\n".repeat(1000),
+        (0..1500).map(whole).collect::<String>(),
+        // It covers less than what came before.
+        frame("\x1b[H", 7, 3),
+        "\x1b[?1049h".to_owned(),
+        (0..1501).map(whole).collect(),
+        (0..1501).map(|number| frame("\x1b[H\x1b[2J", number, number % 6)).collect(),
+        "\x1b[H\x1b[31mhalf a frame".to_owned(),
+    ]
+    .concat();
+    assert!(printed.len() > 6 * 1024 * 1024, "{}", printed.len());
+    let (mut followed, mut looked_at) = (Screen::new(SIZE, 100), Screen::new(SIZE, 100));
+    for chunk in printed.as_bytes().chunks(28 * 1024) {
+        followed.feed(chunk);
+        looked_at.hear(chunk);
+    }
+    looked_at.catch_up();
+    assert_eq!(followed.inspect(), looked_at.inspect());
+}
