@@ -23,14 +23,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// Events of each agent.
-pub(super) const PHASES: usize = 4;
+pub(crate) const PHASES: usize = 4;
 /// Events that are sent at once.
 const AT_ONCE: usize = 64;
 /// Milliseconds since 1970 at the first event: what happens has the same time in every run.
 const EPOCH_MS: i64 = 1_800_000_000_000;
 
 /// The running server; it ends when this is dropped.
-pub(super) struct SyntheticRuntime {
+pub(crate) struct SyntheticRuntime {
     agents: Arc<Agents>,
     url: String,
     serving: JoinHandle<()>,
@@ -40,9 +40,16 @@ pub(super) struct SyntheticRuntime {
 struct Agents {
     number: usize,
     count: usize,
-    begun_tx: watch::Sender<bool>,
+    /// Events that have happened.
+    happened_tx: watch::Sender<usize>,
     like: Agent,
+    /// The event of each phase as JSON, with [`SEQ`] and [`AGENT`] where those stand: the machine is for the control plane.
+    like_events: [String; PHASES],
 }
+
+/// What stands in [`Agents::like_events`] for the event's number and the agent's id.
+const SEQ: &str = "number-of-the-event";
+const AGENT: &str = "id-of-the-agent";
 
 /// What the event of an agent in this phase is called.
 pub(super) fn event_name(phase: usize) -> &'static str {
@@ -50,15 +57,25 @@ pub(super) fn event_name(phase: usize) -> &'static str {
 }
 
 impl SyntheticRuntime {
-    /// Serves so many agents, whose events wait for [`SyntheticRuntime::begin`].
-    pub(super) async fn start(number: usize, count: usize) -> anyhow::Result<Self> {
+    /// Serves so many agents, whose events wait for [`SyntheticRuntime::happen`].
+    pub(crate) async fn start(number: usize, count: usize) -> anyhow::Result<Self> {
         let like = serde_json::from_value(json!({
-            "id": "like", "name": "simulated", "type": "claude", "status": "starting", "runtime": "synthetic",
+            "id": AGENT, "name": "simulated", "type": "claude", "status": "starting", "runtime": "synthetic",
             "createdAt": Time::from_millis(EPOCH_MS), "updatedAt": Time::from_millis(EPOCH_MS),
             "workdir": "/srv/work", "capabilities": ["code"], "labels": {"team": "simulation"},
         }))
         .context("an agent")?;
-        let agents = Arc::new(Agents { number, count, begun_tx: watch::Sender::new(false), like });
+        let mut agents = Agents {
+            number,
+            count,
+            happened_tx: watch::Sender::new(0),
+            like,
+            like_events: Default::default(),
+        };
+        for phase in 0..PHASES {
+            agents.like_events[phase] = serde_json::to_string(&agents.event(phase)).context("an event")?;
+        }
+        let agents = Arc::new(agents);
         let router = Router::new()
             .route("/ready", get(ready))
             .route("/api/agents", get(list))
@@ -71,8 +88,10 @@ impl SyntheticRuntime {
         Ok(Self { agents, url, serving })
     }
 
-    pub(super) fn begin(&self) {
-        self.agents.begun_tx.send_replace(true);
+    /// So many more of its events happen, as far as there are some: [`PHASES`] for each agent.
+    pub(crate) fn happen(&self, events: usize) {
+        let last = self.agents.count * PHASES;
+        self.agents.happened_tx.send_modify(|happened| *happened = last.min(*happened + events));
     }
 
     pub(super) fn name(&self) -> String {
@@ -91,48 +110,50 @@ impl Drop for SyntheticRuntime {
 }
 
 impl Agents {
-    /// The agent with this index as the event of this phase shows it.
-    fn agent(&self, index: usize, phase: usize) -> Agent {
+    /// The id of the agent with this index.
+    fn id(&self, index: usize) -> String {
+        format!("synthetic-{}-{index:06}", self.number)
+    }
+
+    /// The agent with this id as the event of this phase shows it.
+    fn agent(&self, id: &str, phase: usize) -> Agent {
         let status = [AgentStatus::Starting, AgentStatus::Ready, AgentStatus::Busy, AgentStatus::Ready];
         Agent {
-            id: format!("synthetic-{}-{index:06}", self.number).parse().expect("it is an id"),
+            id: id.parse().expect("it is an id"),
             status: status[phase],
             updated_at: Time::from_millis(EPOCH_MS + i64::try_from(phase).unwrap_or_default()),
             ..self.like.clone()
         }
     }
 
-    /// Event number `seq`, from 1: all agents are started, then all are ready, and so on.
-    fn event(&self, seq: usize) -> Event {
-        let (phase, index) = ((seq - 1) / self.count, (seq - 1) % self.count);
-        let agent = self.agent(index, phase);
+    /// The event of this phase, of any agent.
+    fn event(&self, phase: usize) -> Event {
+        let agent = Box::new(self.agent(AGENT, phase));
         let timestamp = agent.updated_at;
-        let agent = Box::new(agent);
         let data = match agent.status {
             AgentStatus::Starting => EventData::AgentStarted { agent },
             AgentStatus::Busy => EventData::AgentBusy { agent },
             _ => EventData::AgentReady { agent },
         };
-        Event { id: seq.to_string(), data, timestamp }
+        Event { id: SEQ.into(), data, timestamp }
+    }
+
+    /// Event number `seq`, from 1, as SSE: all agents are started, then all are ready, and so on.
+    fn write_event(&self, seq: usize, text: &mut String) {
+        let (phase, index) = ((seq - 1) / self.count, (seq - 1) % self.count);
+        let data = self.like_events[phase].replacen(SEQ, &seq.to_string(), 1).replace(AGENT, &self.id(index));
+        write!(text, "id: {seq}\nevent: {}\ndata: {data}\n\n", event_name(phase)).expect("memory takes it");
     }
 
     /// The events after number `seq`, some at a time, as SSE; then nothing, for ever.
     fn sse(self: Arc<Self>, seq: usize) -> impl Stream<Item = Result<String, Infallible>> {
         futures::stream::unfold((self, seq), |(agents, seq)| async move {
             // The sender is held here: it does not go away.
-            let _ = agents.begun_tx.subscribe().wait_for(|begun| *begun).await;
-            let last = agents.count * PHASES;
-            if seq >= last {
-                std::future::pending::<()>().await;
-            }
-            let end = last.min(seq + AT_ONCE);
+            let happened =
+                agents.happened_tx.subscribe().wait_for(|happened| *happened > seq).await.map(|n| *n);
+            let end = happened.unwrap_or(seq).min(seq + AT_ONCE);
             let mut text = String::new();
-            for seq in seq + 1..=end {
-                let event = agents.event(seq);
-                let data = serde_json::to_string(&event).expect("an event is plain data");
-                write!(text, "id: {seq}\nevent: {}\ndata: {data}\n\n", event.data.name())
-                    .expect("memory takes it");
-            }
+            (seq + 1..=end).for_each(|seq| agents.write_event(seq, &mut text));
             Some((Ok(text), (agents, end)))
         })
     }
@@ -159,12 +180,15 @@ struct Page {
     cursor: Option<usize>,
 }
 
-/// Before the events nothing is there; afterwards every agent as its last event shows it.
+/// Every agent as its last event shows it; before its first it is not there.
 async fn list(State(agents): State<Arc<Agents>>, Query(page): Query<Page>) -> Json<AgentList> {
-    let count = if *agents.begun_tx.borrow() { agents.count } else { 0 };
+    let happened = *agents.happened_tx.borrow();
+    let count = agents.count.min(happened);
     let begin = page.cursor.unwrap_or(0).min(count);
     let end = count.min(begin + page.limit.unwrap_or(100).max(1));
-    let shown: Vec<Agent> = (begin..end).map(|index| agents.agent(index, PHASES - 1)).collect();
+    let shown: Vec<Agent> = (begin..end)
+        .map(|index| agents.agent(&agents.id(index), (happened - index - 1) / agents.count))
+        .collect();
     let next_cursor = (end < count).then(|| end.to_string());
     Json(AgentList { count: shown.len(), agents: shown, next_cursor })
 }
