@@ -140,6 +140,12 @@ bench: ## Measure speed, memory and delivery, ours beside peers and the bare lim
 	$(CARGO) build --release --locked -p parallax-cli -p parallax-agent-host -p parallax-bench
 	$(TARGET)/release/parallax-bench figures --programs $(TARGET)/release --rounds $(ROUNDS) --out docs/benchmarks.md
 
+# A gigabyte or two is needed, and files and processes for a thousand agents; where they are not there it says so.
+.PHONY: bench-scale
+bench-scale: ## 300 and 1,000 agents and 500 viewers: what each costs, and how soon they are back after kill -9
+	$(CARGO) build --release --locked -p parallax-cli -p parallax-agent-host -p parallax-bench
+	$(TARGET)/release/parallax-bench scale --programs $(TARGET)/release
+
 .PHONY: bench-simulation
 bench-simulation: ## Events of 10,000 and 100,000 agents, from runtimes without agents, through one control plane
 	$(CARGO) build --release --locked -p parallax-control-plane -p parallax-bench

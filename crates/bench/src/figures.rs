@@ -2,13 +2,15 @@
 
 mod busy;
 mod delivery;
-mod echo;
+pub(crate) mod echo;
+mod events;
+mod fresh;
 mod idle;
 mod interrupt;
 mod logs;
 mod rates;
 mod reads;
-mod restart;
+pub(crate) mod restart;
 mod spawn;
 mod turns;
 mod viewers;
@@ -18,7 +20,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::report::Report;
-use crate::subject::{Programs, Subject};
+use crate::subject::{Cao, Programs, Subject};
 
 /// What to measure, and how often.
 #[derive(Args)]
@@ -29,11 +31,11 @@ pub(crate) struct Figures {
     /// Rounds; the report has their medians
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Agents that idle, and that lists have
+    /// Agents that idle
     #[arg(long, default_value_t = 100)]
     agents: usize,
-    /// Only these figures: echo, busy, lines, repaint, spawn, rates, turns, interrupt, viewers, stalled, logs, idle, reads, restart
-    /// [default: all]
+    /// Only these figures: echo, busy, lines, repaint, spawn, rates, interrupt, viewers, stalled, turns, events, logs, fresh, idle,
+    /// reads, restart [default: all]
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// The report; standard output otherwise
@@ -48,23 +50,28 @@ impl Figures {
             ours: self.programs.canonicalize()?,
             sandbox_agent: on_path("sandbox-agent"),
             ttyd: on_path("ttyd"),
+            cao: on_path("cao-server").filter(|_| on_path("tmux").is_some()),
         };
         let subjects = Subject::all(&programs, home.path()).await?;
-        let mut report = Report::new(subjects.iter().map(Subject::name).collect(), self.rounds);
+        let cao = programs.cao.as_ref().map(|_| Cao::NAME);
+        let mut report = Report::new(subjects.iter().map(Subject::name).chain(cao).collect(), self.rounds);
         for round in 1..=self.rounds {
             eprintln!("round {round} of {}", self.rounds);
             for subject in &subjects {
                 self.round(subject, &mut report).await?;
             }
         }
+        if self.wants("fresh") {
+            fresh::measure(&programs, &subjects, &mut report).await?;
+        }
         if self.wants("idle") {
             idle::measure(&subjects, self.agents, &mut report).await?;
         }
         if self.wants("reads") {
-            reads::measure(&subjects, self.agents, &mut report).await?;
+            reads::measure(&subjects, &mut report).await?;
         }
         if self.wants("restart") {
-            restart::measure(&programs.ours, self.agents, &subjects, &mut report).await?;
+            restart::measure(&programs, &subjects, &mut report).await?;
         }
         drop(subjects);
         match self.out {
@@ -106,6 +113,9 @@ impl Figures {
         }
         if self.wants("turns") {
             turns::measure(subject, report).await?;
+        }
+        if self.wants("events") {
+            events::measure(subject, report).await?;
         }
         if self.wants("logs") {
             logs::measure(subject, report).await?;

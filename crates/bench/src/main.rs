@@ -6,12 +6,15 @@
 
 mod docker_start;
 mod figures;
+mod flip;
+mod http;
 mod instructions;
 mod paint;
 mod process;
 mod read_agents;
 mod repaint;
 mod report;
+mod scale;
 mod simulate;
 mod subject;
 mod viewer;
@@ -36,6 +39,8 @@ enum What {
     DockerStart(docker_start::DockerStart),
     /// Reads of one agent over many connections, and of the list, at a running control plane
     ReadAgents(read_agents::ReadAgents),
+    /// Agents and viewers by the hundreds: what each costs, and how soon they are back
+    Scale(scale::Scale),
     /// Events of 10,000 and 100,000 agents, from runtimes without agents, through one control plane
     Simulate(simulate::Simulate),
     #[command(hide = true)]
@@ -46,6 +51,8 @@ enum What {
     Paint(paint::Paint),
     #[command(hide = true)]
     Repaint(repaint::Repaint),
+    #[command(hide = true)]
+    Flip(flip::Flip),
 }
 
 #[tokio::main]
@@ -56,10 +63,12 @@ async fn main() -> anyhow::Result<()> {
         What::Work(work) => work.run(),
         What::DockerStart(measure) => measure.run().await,
         What::ReadAgents(measure) => measure.run().await,
+        What::Scale(measure) => measure.run().await,
         What::Simulate(measure) => measure.run().await,
         What::Limit(server) => server.run().await,
         What::Paint(program) => program.run(),
         What::Repaint(program) => program.run(),
+        What::Flip(program) => program.run(),
     }
 }
 

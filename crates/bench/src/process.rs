@@ -27,6 +27,14 @@ pub(crate) fn proportional_mb(pid: u32) -> f64 {
     kilobytes(pid, |key| key == "Pss")
 }
 
+/// Memory of this machine that programs could have, in megabytes.
+pub(crate) fn available_mb() -> f64 {
+    let sum = sum_of("/proc/meminfo", |key| key == "MemAvailable").unwrap_or_default();
+    #[expect(clippy::cast_precision_loss, reason = "a measurement")]
+    let sum = sum as f64;
+    sum / 1024.0
+}
+
 /// The processes whose command line contains all of these words.
 pub(crate) fn with_command(words: &[&str]) -> Vec<u32> {
     let pids = fs::read_dir("/proc").into_iter().flatten().flatten();

@@ -3,38 +3,51 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::Command;
+use std::time::Instant;
 
 use crate::median;
-use crate::subject::Subject;
+use crate::subject::{Cao, Subject};
 
 /// The columns of our own servers.
 const OURS: [&str; 2] = ["runtime", "control plane"];
 
 /// Values by figure and subject.
 pub(crate) struct Report {
-    subjects: Vec<&'static str>,
+    began: Instant,
+    columns: Vec<&'static str>,
     rounds: usize,
     figures: Vec<String>,
     values: BTreeMap<(String, &'static str), Vec<f64>>,
 }
 
 impl Report {
-    pub(crate) fn new(subjects: Vec<&'static str>, rounds: usize) -> Self {
-        Self { subjects, rounds, figures: Vec::new(), values: BTreeMap::new() }
+    /// With these columns.
+    pub(crate) fn new(columns: Vec<&'static str>, rounds: usize) -> Self {
+        Self { began: Instant::now(), columns, rounds, figures: Vec::new(), values: BTreeMap::new() }
     }
 
-    /// Adds one value; figures stand in the order of their first.
+    /// Adds one value of a subject.
     pub(crate) fn add(&mut self, figure: &str, subject: &Subject, value: f64) {
-        eprintln!("{:<60} {:<14} {}", figure, subject.name(), rounded(value));
+        self.add_to(subject.name(), figure, value);
+    }
+
+    /// Adds one value to a column; figures stand in the order of their first.
+    pub(crate) fn add_to(&mut self, column: &'static str, figure: &str, value: f64) {
+        eprintln!(
+            "{:6.1} s  {figure:<60} {column:<14} {}",
+            self.began.elapsed().as_secs_f64(),
+            rounded(value)
+        );
         if !self.figures.iter().any(|known| known == figure) {
             self.figures.push(figure.to_owned());
         }
-        self.values.entry((figure.to_owned(), subject.name())).or_default().push(value);
+        self.values.entry((figure.to_owned(), column)).or_default().push(value);
     }
 
-    /// Ours against each peer, and the control plane against the runtime below it.
+    /// Ours against each peer that has terminals, and the control plane against the runtime below it.
     fn ratios(&self) -> Vec<(&'static str, &'static str)> {
-        let peers = self.subjects.iter().copied().filter(|subject| !OURS.contains(subject));
+        let is_peer = |column: &&'static str| !OURS.contains(column) && *column != Cao::NAME;
+        let peers = self.columns.iter().copied().filter(is_peer);
         peers.map(|peer| (OURS[0], peer)).chain([(OURS[1], OURS[0])]).collect()
     }
 
@@ -48,13 +61,13 @@ impl Report {
         writeln!(text, "| rounds | {} |", self.rounds)?;
         write!(text, "\n| figure |")?;
         let ratios = self.ratios();
-        self.subjects.iter().try_for_each(|subject| write!(text, " {subject} |"))?;
+        self.columns.iter().try_for_each(|subject| write!(text, " {subject} |"))?;
         ratios.iter().try_for_each(|(over, under)| write!(text, " {over} ÷ {under} |"))?;
-        writeln!(text, "\n|---|{}", "---|".repeat(self.subjects.len() + ratios.len()))?;
+        writeln!(text, "\n|---|{}", "---|".repeat(self.columns.len() + ratios.len()))?;
         for figure in &self.figures {
             write!(text, "| {figure} |")?;
             let value = |subject| self.values.get(&(figure.clone(), subject)).map(|all| median(all.clone()));
-            for subject in &self.subjects {
+            for subject in &self.columns {
                 write!(text, " {} |", value(*subject).map_or_else(|| "–".into(), rounded))?;
             }
             for (over, under) in &ratios {
@@ -105,5 +118,6 @@ fn machine() -> Vec<(&'static str, String)> {
         ("load at the end (1, 5, 15 minutes)", load),
         ("sandbox-agent", said("sandbox-agent", &["--version"])),
         ("ttyd", said("ttyd", &["--version"])),
+        ("CAO", said("cao", &["--version"])),
     ]
 }

@@ -1,5 +1,6 @@
 //! What is measured: our servers, peers where they are installed, and the bare limit.
 
+mod cao;
 mod limit;
 mod parallax;
 mod peer;
@@ -9,6 +10,7 @@ mod ttyd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use cao::Cao;
 pub(crate) use limit::Limit;
 pub(crate) use parallax::Stack;
 use sandbox_agent::SandboxAgent;
@@ -25,6 +27,8 @@ pub(crate) struct Programs {
     pub(crate) sandbox_agent: Option<PathBuf>,
     /// `ttyd`, when it is installed.
     pub(crate) ttyd: Option<PathBuf>,
+    /// `cao-server`, when it and tmux are installed.
+    pub(crate) cao: Option<PathBuf>,
 }
 
 /// One column of the report.
@@ -62,9 +66,31 @@ impl Subject {
             Some(program) => all.push(Self::Ttyd(Arc::new(Ttyd::start(program, home).await?))),
             None => eprintln!("skipped: ttyd is not on the PATH"),
         }
+        if programs.cao.is_none() {
+            eprintln!(
+                "skipped: cao-server and tmux are not both on the PATH (PyPI's cli-agent-orchestrator)"
+            );
+        }
         let stack = Arc::new(Stack::start(&programs.ours, home).await?);
         all.extend([Self::Runtime(stack.clone()), Self::ControlPlane(stack)]);
         Ok(all)
+    }
+
+    /// Another server like this one, for a look at its start. None: it has none of its own.
+    pub(crate) async fn another(&self, programs: &Programs, home: &Path) -> anyhow::Result<Option<Self>> {
+        Ok(match (self, &programs.sandbox_agent, &programs.ttyd) {
+            (Self::SandboxAgent(_), Some(program), _) => {
+                Some(Self::SandboxAgent(Arc::new(SandboxAgent::start(program, home).await?)))
+            }
+            (Self::Ttyd(_), _, Some(program)) => {
+                Some(Self::Ttyd(Arc::new(Ttyd::start(program, home).await?)))
+            }
+            (Self::Runtime(_), ..) => {
+                Some(Self::Runtime(Arc::new(Stack::start(&programs.ours, home).await?)))
+            }
+            // The control plane is in the process of the runtime.
+            _ => None,
+        })
     }
 
     /// The head of its column.
@@ -112,15 +138,24 @@ impl Subject {
         }
     }
 
+    /// The process of the server.
+    pub(crate) fn server(&self) -> u32 {
+        match self {
+            Self::Limit(server) => server.pid(),
+            Self::SandboxAgent(server) => server.pid(),
+            Self::Ttyd(server) => server.pid(),
+            Self::Runtime(stack) | Self::ControlPlane(stack) => stack.pid(),
+        }
+    }
+
     /// The processes that work for this shell, without the shell.
     pub(crate) fn processes(&self, shell: &Shell) -> Vec<u32> {
-        match self {
-            Self::Limit(server) => vec![server.pid()],
-            Self::SandboxAgent(server) => vec![server.pid()],
-            Self::Ttyd(server) => vec![server.pid()],
-            Self::Runtime(stack) | Self::ControlPlane(stack) => {
-                [vec![stack.pid()], process::with_command(&["parallax-agent-host", &shell.id])].concat()
+        let hosts = match self {
+            Self::Runtime(_) | Self::ControlPlane(_) => {
+                process::with_command(&["parallax-agent-host", &shell.id])
             }
-        }
+            _ => Vec::new(),
+        };
+        [vec![self.server()], hosts].concat()
     }
 }

@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use futures::{SinkExt, StreamExt};
 use memchr::memmem;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+
+use crate::http::{self, Duplex};
 
 /// Nothing that is measured takes longer.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -31,6 +33,7 @@ pub(crate) enum Frames {
 /// Where a terminal is.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
+    /// `HOST:PORT`, or the path of a Unix socket.
     pub(crate) address: String,
     pub(crate) path: String,
     pub(crate) frames: Frames,
@@ -38,7 +41,7 @@ pub(crate) struct Place {
 
 /// A connected viewer.
 pub(crate) struct Viewer {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Box<dyn Duplex>>,
     frames: Frames,
     /// Bytes a second that it reads.
     rate: Option<f64>,
@@ -56,13 +59,18 @@ impl Viewer {
     }
 
     async fn open(place: &Place, rate: Option<f64>) -> anyhow::Result<Self> {
-        let socket = TcpSocket::new_v4()?;
-        if rate.is_some() {
-            socket.set_recv_buffer_size(64 * 1024)?;
-        }
-        let stream = socket.connect(place.address.parse()?).await?;
-        stream.set_nodelay(true)?;
-        let url = format!("ws://{}{}", place.address, place.path);
+        let stream = match rate {
+            None => http::connect(&place.address).await?,
+            Some(_) => {
+                let socket = TcpSocket::new_v4()?;
+                socket.set_recv_buffer_size(64 * 1024)?;
+                let stream = socket.connect(place.address.parse()?).await?;
+                stream.set_nodelay(true)?;
+                Box::new(stream)
+            }
+        };
+        let host = if place.address.starts_with('/') { "localhost" } else { &place.address };
+        let url = format!("ws://{host}{}", place.path);
         let config =
             WebSocketConfig::default().read_buffer_size(READ).max_message_size(None).max_frame_size(None);
         let mut request = url.as_str().into_client_request()?;

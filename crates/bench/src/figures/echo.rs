@@ -65,7 +65,7 @@ pub(super) async fn keys_of(viewer: &mut Viewer) -> anyhow::Result<Keys> {
 }
 
 /// From here on the shell is a program that gives back what it is given.
-pub(super) async fn begin(viewer: &mut Viewer) -> anyhow::Result<()> {
+pub(crate) async fn begin(viewer: &mut Viewer) -> anyhow::Result<()> {
     viewer.command("true").await?;
     viewer.type_text("exec cat\r").await?;
     viewer.settle(Duration::from_millis(300)).await?;
@@ -73,7 +73,7 @@ pub(super) async fn begin(viewer: &mut Viewer) -> anyhow::Result<()> {
 }
 
 /// The seconds from each key to its echo.
-async fn press(viewer: &mut Viewer, keys: usize) -> anyhow::Result<Vec<f64>> {
+pub(crate) async fn press(viewer: &mut Viewer, keys: usize) -> anyhow::Result<Vec<f64>> {
     let mut times = Vec::with_capacity(keys);
     for (index, letter) in (b'a'..=b'z').cycle().take(keys).enumerate() {
         let began = Instant::now();

@@ -10,24 +10,22 @@ use tokio::task::JoinSet;
 
 use crate::median;
 use crate::report::Report;
-use crate::subject::{Stack, Subject};
+use crate::subject::Subject;
 
 /// Connections that ask for one agent at once, and for how long.
 const CONNECTIONS: usize = 50;
 const ASKED_FOR: Duration = Duration::from_secs(3);
-/// Lists that are measured.
+/// Lists that are measured, and the agents on each.
 const LISTS: usize = 100;
+const AGENTS: usize = 300;
 
-pub(super) async fn measure(subjects: &[Subject], agents: usize, report: &mut Report) -> anyhow::Result<()> {
+pub(super) async fn measure(subjects: &[Subject], report: &mut Report) -> anyhow::Result<()> {
     let stack = subjects.iter().find_map(|subject| match subject {
         Subject::Runtime(stack) => Some(stack.clone()),
         _ => None,
     });
     let Some(stack) = stack else { return Ok(()) };
-    let mut shells = Vec::new();
-    while shells.len() < agents {
-        shells.push(stack.shell(false).await?);
-    }
+    let shells = stack.shells(false, AGENTS).await?;
     // Until they have settled, agents change.
     tokio::time::sleep(Duration::from_secs(3)).await;
     let id: AgentId = shells[0].id.parse()?;
@@ -38,9 +36,9 @@ pub(super) async fn measure(subjects: &[Subject], agents: usize, report: &mut Re
             _ => continue,
         };
         report.add("GET one agent, 50 connections, 1/s", subject, one(client, &id).await?);
-        report.add(&format!("list of {agents} agents, ms"), subject, list(client).await?);
+        report.add(&format!("list of {AGENTS} agents, ms"), subject, list(client).await?);
     }
-    end(&stack, shells.into_iter().map(|shell| shell.id)).await
+    stack.end_all(&shells).await
 }
 
 async fn one(client: &Client, id: &AgentId) -> anyhow::Result<f64> {
@@ -66,19 +64,11 @@ async fn one(client: &Client, id: &AgentId) -> anyhow::Result<f64> {
 
 async fn list(client: &Client) -> anyhow::Result<f64> {
     let mut times = Vec::with_capacity(LISTS);
+    let filter = ListFilter { limit: Some(AGENTS), ..ListFilter::default() };
     for _ in 0..LISTS {
         let began = Instant::now();
-        client.list_all(&ListFilter::default()).await?;
+        client.list_all(&filter).await?;
         times.push(began.elapsed().as_secs_f64() * 1000.0);
     }
     Ok(median(times))
-}
-
-async fn end(stack: &Arc<Stack>, ids: impl Iterator<Item = String>) -> anyhow::Result<()> {
-    let mut ends = JoinSet::new();
-    for id in ids {
-        let stack = stack.clone();
-        ends.spawn(async move { stack.end(&id).await });
-    }
-    ends.join_all().await.into_iter().collect()
 }

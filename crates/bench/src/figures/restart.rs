@@ -1,50 +1,72 @@
-//! Servers that start, and that come back after they were killed. Ours only.
+//! Servers that come back after they were killed.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parallax_api::AgentStatus;
 use parallax_api::client::ListFilter;
 
 use crate::report::Report;
-use crate::subject::{Stack, Subject};
+use crate::subject::{Cao, Programs, Stack, Subject};
 
-/// From the start of the program to its first answer, and to all its agents after `kill -9`.
+/// Agents that there are.
+const AGENTS: [usize; 3] = [10, 100, 300];
+/// Agents of CAO: each of its starts takes seconds.
+const AGENTS_OF_CAO: usize = 10;
+
+/// From the start of the program to all its agents after `kill -9`.
 pub(super) async fn measure(
-    programs: &Path,
-    agents: usize,
+    programs: &Programs,
     subjects: &[Subject],
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let Some(subject) = subjects.iter().find(|subject| matches!(subject, Subject::ControlPlane(_))) else {
         return Ok(());
     };
-    let home = tempfile::tempdir()?;
-    let began = Instant::now();
-    let stack = Stack::start(programs, home.path()).await?;
-    report.add("program started → ready, ms", subject, began.elapsed().as_secs_f64() * 1000.0);
-    let mut shells = Vec::new();
-    while shells.len() < agents {
-        shells.push(stack.shell(true).await?);
+    for agents in AGENTS {
+        let took = back(&programs.ours, agents).await?;
+        report.add(&name(agents), subject, took.as_secs_f64() * 1000.0);
     }
-    stack.kill().await?;
-    let began = Instant::now();
-    let stack = Stack::start(programs, home.path()).await?;
-    while running(&stack).await? < agents {
-        tokio::task::yield_now().await;
-    }
-    report.add(
-        &format!("killed → {agents} agents are back, ms"),
-        subject,
-        began.elapsed().as_secs_f64() * 1000.0,
-    );
-    for shell in shells {
-        stack.end(&shell.id).await?;
+    if let Some(program) = &programs.cao {
+        let home = tempfile::tempdir()?;
+        let took = Cao::back(program, home.path(), AGENTS_OF_CAO).await?;
+        report.add_to(Cao::NAME, &name(AGENTS_OF_CAO), took.as_secs_f64() * 1000.0);
     }
     Ok(())
 }
 
+fn name(agents: usize) -> String {
+    format!("killed → {agents} agents are back, ms")
+}
+
+/// How long our servers take.
+pub(crate) async fn back(programs: &Path, agents: usize) -> anyhow::Result<Duration> {
+    let home = tempfile::tempdir()?;
+    let stack = Stack::start(programs, home.path()).await?;
+    let shells = stack.shells(true, agents).await?;
+    let (stack, took) = back_again(stack, programs, home.path(), agents).await?;
+    stack.end_all(&shells).await?;
+    Ok(took)
+}
+
+/// Kills the servers of so many agents and starts them again; answers those, and how long it took until all were there.
+pub(crate) async fn back_again(
+    stack: Stack,
+    programs: &Path,
+    home: &Path,
+    agents: usize,
+) -> anyhow::Result<(Stack, Duration)> {
+    stack.kill().await?;
+    let began = Instant::now();
+    let stack = Stack::start(programs, home).await?;
+    while running(&stack).await? < agents {
+        tokio::task::yield_now().await;
+    }
+    Ok((stack, began.elapsed()))
+}
+
 async fn running(stack: &Stack) -> anyhow::Result<usize> {
-    let agents = stack.control_plane.list_all(&ListFilter::default()).await?;
+    let filter = ListFilter { limit: Some(1000), ..ListFilter::default() };
+    let agents = stack.control_plane.list_all(&filter).await?;
     Ok(agents.iter().filter(|agent| matches!(agent.status, AgentStatus::Ready | AgentStatus::Busy)).count())
 }

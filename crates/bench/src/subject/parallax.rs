@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use futures::{StreamExt, TryStreamExt, stream};
 use parallax_api::agent::StopRequest;
 use parallax_api::client::Client;
 use parallax_api::{AgentId, SpawnRequest};
@@ -19,6 +20,9 @@ use crate::viewer::{Frames, Place};
 /// The agents that a runtime takes here.
 const MAX_AGENTS: &str = "2000";
 
+/// Agents that are started or ended at once.
+const AT_ONCE: usize = 16;
+
 /// How long the servers may take to end their agents.
 const ENDING: Duration = Duration::from_secs(30);
 
@@ -32,6 +36,11 @@ pub(crate) struct Stack {
 
 impl Stack {
     pub(crate) async fn start(programs: &Path, home: &Path) -> anyhow::Result<Self> {
+        Self::launch(Command::new(programs.join("parallax")), home).await
+    }
+
+    /// As [`Stack::start`]: the program, or one that runs it.
+    pub(crate) async fn launch(mut program: Command, home: &Path) -> anyhow::Result<Self> {
         let (profiles, workdir) = (home.join("profiles"), home.join("work"));
         std::fs::create_dir_all(&profiles)?;
         std::fs::create_dir_all(&workdir)?;
@@ -39,7 +48,7 @@ impl Stack {
             profiles.join("shell.toml"),
             include_str!("../../../../examples/profiles/shell.toml"),
         )?;
-        let mut child = Command::new(programs.join("parallax"))
+        let mut child = program
             .args(["up", "--listen", "127.0.0.1:0", "--runtime-listen", "127.0.0.1:0", "--json"])
             .args(["--max-agents", MAX_AGENTS])
             .arg("--state-dir")
@@ -54,7 +63,7 @@ impl Stack {
             .env("LANG", "C.UTF-8")
             .stdout(Stdio::piped())
             .spawn()
-            .with_context(|| format!("`parallax` in {}", programs.display()))?;
+            .with_context(|| format!("{}", program.as_std().get_program().display()))?;
         let mut lines = BufReader::new(child.stdout.take().context("piped")?).lines();
         let told: Value = serde_json::from_str(&lines.next_line().await?.context("it says where it is")?)?;
         let url = |name: &str| told[name].as_str().context("an address").map(str::to_owned);
@@ -98,6 +107,17 @@ impl Stack {
         };
         let address = client.url().trim_start_matches("http://").trim_end_matches('/').to_owned();
         Ok(Shell { id, place: Place { address, path, frames: Frames::Plain } })
+    }
+
+    /// So many of them, some at once.
+    pub(crate) async fn shells(&self, control_plane: bool, count: usize) -> anyhow::Result<Vec<Shell>> {
+        let starts = stream::iter(0..count).map(|_| self.shell(control_plane));
+        starts.buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    pub(crate) async fn end_all(&self, shells: &[Shell]) -> anyhow::Result<()> {
+        let ends = stream::iter(shells).map(|shell| self.end(&shell.id));
+        ends.buffer_unordered(AT_ONCE).try_collect().await
     }
 
     pub(crate) async fn end(&self, id: &str) -> anyhow::Result<()> {

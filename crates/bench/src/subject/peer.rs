@@ -8,8 +8,9 @@ use anyhow::{Context, bail};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
-/// How often it is asked whether it listens, 20 ms apart.
-const TRIES: usize = 500;
+/// How often it is asked whether it listens, and how far apart: close, its start is measured.
+const TRIES: usize = 20_000;
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Starts `program` in `home`, as `prepared` for a port that is free, and returns it with its address once it listens there.
 pub(super) async fn start(
@@ -33,7 +34,7 @@ pub(super) async fn start(
         if TcpStream::connect(&address).await.is_ok() {
             return Ok((child, address));
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(PAUSE).await;
     }
     bail!("`{}` does not listen", program.display());
 }

@@ -5,11 +5,10 @@ use std::path::Path;
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::process::Child;
 
 use super::{Shell, peer};
+use crate::http;
 use crate::process;
 use crate::viewer::{Frames, Place};
 
@@ -54,21 +53,12 @@ impl SandboxAgent {
     }
 
     pub(super) async fn end(&self, id: &str) -> anyhow::Result<()> {
-        self.call("POST", &format!("/v1/processes/{id}/kill"), Some(&json!({}))).await.map(drop)
+        // It may have ended by itself.
+        drop(self.call("POST", &format!("/v1/processes/{id}/kill"), Some(&json!({}))).await);
+        Ok(())
     }
 
     async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let mut stream = TcpStream::connect(&self.address).await?;
-        let request = format!(
-            "{method} {path} HTTP/1.0\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            self.address,
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        let (_, body) = answer.split_once("\r\n\r\n").context("an answer of HTTP")?;
-        serde_json::from_str(body).with_context(|| answer.clone())
+        http::call(&self.address, method, path, body).await
     }
 }
