@@ -59,7 +59,7 @@ enum What {
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().what {
         What::Figures(measure) => measure.run().await,
-        What::Instructions(check) => check.run(),
+        What::Instructions(check) => check.run().await,
         What::Work(work) => work.run(),
         What::DockerStart(measure) => measure.run().await,
         What::ReadAgents(measure) => measure.run().await,
