@@ -58,13 +58,28 @@ impl fmt::Display for AgentStatus {
     }
 }
 
-/// Why an agent's status is `error`.
+/// Why an agent's status is `error`, or what its last turn failed with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AgentError {
     /// For programs: `auth`, `rate_limit`, `api_error`, `network`, `cli_error`, `host_lost`, `log_lost`, …
     pub code: String,
     /// The CLI's own words.
     pub message: String,
+    /// Since when, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+}
+
+impl AgentError {
+    /// An error with this code, of which it is not said since when.
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), since: None }
+    }
+
+    /// Whether it is the same error, whenever it was told.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.code, &self.message) == (&other.code, &other.message)
+    }
 }
 
 /// How an agent's process ended.
@@ -127,7 +142,8 @@ pub struct Agent {
     /// What a person is needed for, while one is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attention: Option<Attention>,
-    /// Why the status is `error`. Of an agent that has ended: what was lost with its host (`log_lost`).
+    /// Why the status is `error`. Of one that is `ready` again: what its last turn failed with, until the next begins. Of an agent that
+    /// has ended: what was lost with its host (`log_lost`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<AgentError>,
     /// How it ended.

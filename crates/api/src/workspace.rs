@@ -188,6 +188,9 @@ pub struct WorkspaceSpace {
     /// That they take most of it, from 80 % on, and what helps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
+    /// Since when they do, as far as this server saw it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning_since: Option<Time>,
 }
 
 /// One workspace, with or without its agent.

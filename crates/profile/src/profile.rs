@@ -204,7 +204,7 @@ impl Profile {
     /// An error with the code that this profile gives such a message.
     pub(crate) fn error(&self, message: &str) -> AgentError {
         let code = self.errors.iter().find(|rule| rule.pattern.is_match(message));
-        AgentError { code: code.map_or("cli_error", |rule| &rule.code).into(), message: message.into() }
+        AgentError::new(code.map_or("cli_error", |rule| &rule.code), message)
     }
 
     fn check(&self) -> Result<(), ProfileError> {

@@ -45,7 +45,7 @@ pub struct Desired<'a> {
     pub status: AgentStatus,
     /// The request for a person.
     pub needed: Option<&'a AttentionRequest>,
-    /// Why the status is `error`.
+    /// Why the status is `error`, or what the last turn failed with.
     pub error: Option<&'a AgentError>,
     /// The source of the status.
     pub source: &'a str,
@@ -134,11 +134,18 @@ impl Publisher {
         }
         let before = self.agent();
         self.apply_attention(&before, desired.needed, now);
-        if before.status == desired.status && before.error.as_ref() == desired.error {
+        let is_same_error = match (&before.error, desired.error) {
+            (Some(before), Some(desired)) => before.is_same(desired),
+            (before, desired) => before.is_none() && desired.is_none(),
+        };
+        if before.status == desired.status && is_same_error {
             return;
         }
         self.change(desired.status, desired.source, desired.rule, |agent| {
-            agent.error = desired.error.cloned();
+            if !is_same_error {
+                agent.error =
+                    desired.error.map(|error| AgentError { since: Some(Time::now()), ..error.clone() });
+            }
         });
         match desired.status {
             AgentStatus::Ready if before.status != AgentStatus::Ready => {
@@ -148,10 +155,9 @@ impl Publisher {
                 self.emit(|agent| EventData::AgentBusy { agent });
             }
             AgentStatus::Error => {
-                let error = desired.error.cloned().unwrap_or_else(|| AgentError {
-                    code: "cli_error".into(),
-                    message: "the agent reports an error".into(),
-                });
+                let error = self.agent().error;
+                let error =
+                    error.unwrap_or_else(|| AgentError::new("cli_error", "the agent reports an error"));
                 self.emit(|agent| EventData::AgentError { agent, error });
             }
             _ => {}

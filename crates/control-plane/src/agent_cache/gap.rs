@@ -69,7 +69,7 @@ fn status(agent: &Agent) -> Option<EventData> {
         AgentStatus::Ready => EventData::AgentReady { agent: boxed() },
         AgentStatus::Busy => EventData::AgentBusy { agent: boxed() },
         AgentStatus::Error => {
-            let unknown = || AgentError { code: "cli_error".into(), message: "no reason is known".into() };
+            let unknown = || AgentError::new("cli_error", "no reason is known");
             EventData::AgentError { agent: boxed(), error: agent.error.clone().unwrap_or_else(unknown) }
         }
         AgentStatus::Stopped => {
@@ -97,8 +97,8 @@ fn attention_event(agent: &Agent) -> EventData {
 }
 
 /// An agent that was published as running and that its runtime does not have any more.
-fn lost(mut agent: Agent, now: Time) -> EventData {
-    let reason = "lost";
+pub(super) fn lost(mut agent: Agent, now: Time) -> EventData {
+    let reason = if agent.status == AgentStatus::Starting { "not_started" } else { "lost" };
     agent.status = AgentStatus::Stopped;
     agent.attention = None;
     agent.updated_at = now.or_just_after(agent.updated_at);

@@ -269,6 +269,10 @@ impl Detector {
         if is_settled && self.observation.attention.is_none() && self.observation.status != AgentStatus::Ready
         {
             self.has_begun = true;
+            if is_first {
+                // Of a dialog at the start, which is over.
+                self.observation.error = None;
+            }
             self.set_status(now, AgentStatus::Ready, claim);
         }
     }
@@ -294,7 +298,7 @@ impl Detector {
         }
         if self.observation.error.is_none() {
             let message = format!("{} reported an error without saying which", self.profile.title);
-            self.observation.error = Some(AgentError { code: "cli_error".into(), message });
+            self.observation.error = Some(AgentError::new("cli_error", message));
         }
         // An agent that waits for a person keeps its status.
         if claim.means != ReportedState::Login {

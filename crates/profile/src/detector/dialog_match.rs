@@ -85,7 +85,7 @@ fn asked(profile: &Profile, dialog: &DialogRule, rows: &[Row], lines: &[Line], w
     let passed =
         dialog.pass.as_ref().and_then(|label| options.iter().find(|choice| label.is_match(&choice.label)));
     let pass = passed.map(|choice| choice.keys.clone()).unwrap_or_default();
-    let error = dialog.error.as_ref().map(|code| AgentError { code: code.clone(), message: text.clone() });
+    let error = dialog.error.as_ref().map(|code| AgentError::new(code.as_str(), text.as_str()));
     let needed = dialog.asks.map(|kind| AttentionRequest {
         login_url: link.map(|link| link.url),
         options,

@@ -54,7 +54,7 @@ impl RuntimeCore {
         let mut agent = entry.agent();
         let data = match why {
             Some(message) => {
-                let error = AgentError { code: PAUSED.into(), message };
+                let error = AgentError { since: Some(Time::now()), ..AgentError::new(PAUSED, message) };
                 agent.error = Some(error.clone());
                 agent.updated_at = Time::now().or_just_after(agent.updated_at);
                 Some(EventData::AgentError { agent: Box::new(agent.clone()), error })

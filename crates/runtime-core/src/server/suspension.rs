@@ -120,8 +120,7 @@ impl RuntimeCore {
             Err(problem) => {
                 tracing::warn!(agent.id = %id, %problem, "an agent did not come back");
                 let mut agent = entry.agent();
-                agent.error =
-                    Some(AgentError { code: "resume_failed".into(), message: problem.detail.clone() });
+                agent.error = Some(AgentError::new("resume_failed", problem.detail.clone()));
                 agent.updated_at = Time::now().or_just_after(agent.updated_at);
                 self.table.put(&agent).await?;
                 entry.publish(agent);

@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use futures::stream::{self, StreamExt};
 use parallax_api::quantity::shown_bytes;
 use parallax_api::workspace::WorkspaceSpace;
-use parallax_api::{Agent, AgentId, Code, Problem};
+use parallax_api::{Agent, AgentId, Code, Problem, Time};
 use parallax_service::metrics::Metrics;
 use parallax_workspace::{Size, Workspaces};
 use prometheus_client::collector::Collector;
@@ -51,8 +50,8 @@ pub(super) struct Space {
     is_counted_tx: watch::Sender<bool>,
     /// Something is to be counted.
     look: Notify,
-    /// Whether it was told that room runs out.
-    is_told: AtomicBool,
+    /// Since when room runs out, as it was told.
+    tight_since: Mutex<Option<Time>>,
     reclaimable: tokio::sync::Mutex<Option<(Instant, Vec<Reclaimable>)>>,
 }
 
@@ -82,7 +81,7 @@ impl Space {
             sizes: Mutex::default(),
             is_counted_tx: watch::Sender::new(false),
             look: Notify::new(),
-            is_told: AtomicBool::new(false),
+            tight_since: Mutex::default(),
             reclaimable: tokio::sync::Mutex::default(),
         }
     }
@@ -117,6 +116,10 @@ impl Space {
         self.sizes.lock().expect("nothing panics while it is locked")
     }
 
+    fn tight_since(&self) -> MutexGuard<'_, Option<Time>> {
+        self.tight_since.lock().expect("nothing panics while it is locked")
+    }
+
     fn bytes(&self) -> u64 {
         self.sizes().values().fold(0, |sum, counted| sum.saturating_add(counted.size.bytes))
     }
@@ -136,13 +139,19 @@ impl Space {
                 false => format!("{what}: no more are made until some are gone"),
             }
         });
-        Some(WorkspaceSpace { bytes, max_bytes: self.limit, warning })
+        let warning_since = warning.as_ref().and_then(|_| *self.tight_since());
+        Some(WorkspaceSpace { bytes, max_bytes: self.limit, warning, warning_since })
     }
 
     /// Says in the log when room begins to run out, and when there is room again.
     fn tell(&self) {
         let Some(space) = self.shown() else { return };
-        let was_told = self.is_told.swap(space.warning.is_some(), Ordering::Relaxed);
+        let was_told = {
+            let mut since = self.tight_since();
+            let before = since.is_some();
+            *since = space.warning.as_ref().map(|_| since.unwrap_or_else(Time::now));
+            before
+        };
         match (space.warning, was_told) {
             (Some(warning), false) => tracing::warn!(bytes = space.bytes, "{warning}"),
             (None, true) => tracing::info!(bytes = space.bytes, "workspaces have room again"),

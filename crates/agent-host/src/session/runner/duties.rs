@@ -258,7 +258,11 @@ impl Runner {
         let desired = Desired {
             status,
             needed: observation.attention.as_ref().filter(|needed| !self.dialogs.is_dismissing(needed)),
-            error: observation.error.as_ref().filter(|_| status == AgentStatus::Error),
+            // What a turn failed with is told until the next one: a CLI that is out of quota takes messages again at once.
+            error: observation
+                .error
+                .as_ref()
+                .filter(|_| matches!(status, AgentStatus::Error | AgentStatus::Ready)),
             source: if held_back.is_some() { "process" } else { observation.source.as_str() },
             rule: held_back.unwrap_or(&observation.rule),
         };

@@ -168,10 +168,7 @@ struct SavedHost {
 }
 
 fn log_lost() -> AgentError {
-    AgentError {
-        code: "log_lost".into(),
-        message: "its log and messages were in a directory that is gone with its host".into(),
-    }
+    AgentError::new("log_lost", "its log and messages were in a directory that is gone with its host")
 }
 
 impl RuntimeCore {
