@@ -1,16 +1,22 @@
 //! The real CLIs, each in a pod, through the control plane with `"runtime": "kubernetes"`: `make test-k8s-clis`.
 
 use parallax_api::runtime::RuntimeKind;
-use parallax_api::{AttentionKind, SpawnRequest};
+use parallax_api::workspace::PushRequest;
+use parallax_api::{AgentStatus, Approvals, AttentionKind, SpawnRequest};
 use parallax_control_plane::RuntimeSpec;
 use parallax_testkit::backend::TestBackend;
 use parallax_testkit::docker::scripted_models;
 use parallax_testkit::in_process::InProcess;
 use parallax_testkit::k8s::KubernetesBackend;
+use parallax_testkit::k8s::storage::Storage;
+use parallax_testkit::local::Directory;
 use parallax_testkit::models::Models;
-use parallax_testkit::models::scenario::Reply;
+use parallax_testkit::models::scenario::{Reply, Step, ToolStep};
 use parallax_testkit::real_cli::RealCli;
 use parallax_testkit::real_cli::images::sees_images;
+use parallax_testkit::repository::{Repository, committed, git};
+use parallax_testkit::user::Spawned;
+use parallax_testkit::wait::{PATIENCE, until, within};
 
 /// A message is answered, and a tool is asked for and permitted.
 async fn answers_and_asks(cli: RealCli) {
@@ -59,6 +65,64 @@ async fn a_stranger_must_log_in(cli: RealCli) {
     backend.end_server().await;
 }
 
+/// What a CLI changed in its git workspace is seen from outside; it goes on there in another pod when the first one is taken away, and
+/// after a suspension.
+async fn works_in_a_workspace(cli: RealCli) {
+    let (storage, home) = (Storage::new(1).await, Directory::new());
+    let repository = Repository::new(home.path());
+    let tool = Step::tool(ToolStep::All(cli.unasked_command("echo 'by a model' > own.txt")));
+    let replies = vec![
+        Reply::steps(vec![Step::text("I will. "), tool]).to("Do the work"),
+        Reply::text("It is done.").after_tool(),
+        Reply::text("I am back.").to("Are you there?"),
+    ];
+    let models = scripted_models(replies).await;
+    let root = home.path().to_string_lossy().into_owned();
+    let backend =
+        KubernetesBackend::start_with(&[&["--allow-repo", &root], &storage.args()[..]].concat()).await;
+    let (user, namespace) = (backend.user(), backend.namespace());
+    let workspace = repository.request("").workspace;
+    let asked = SpawnRequest { workspace, approvals: Some(Approvals::All), ..request(cli, &models) };
+    let mut agent = user.spawn_ready(asked).await;
+    let changed = async |agent: &Spawned| {
+        let files = user.client.changes(&agent.id).await.expect("looked at").files;
+        files.into_iter().map(|file| (file.status, file.path)).collect::<Vec<_>>()
+    };
+    assert_eq!(agent.say("Do the work").await, "It is done.");
+    assert_eq!(changed(&agent).await, [('A', "own.txt".to_owned())]);
+
+    let pod = format!("pod/{}", agent.id);
+    let first = namespace.field(&pod, "{.metadata.uid}").await;
+    namespace.evict(agent.id.as_str()).await;
+    assert!(agent.ends().await.workspace.expect("told").kept);
+    until("another pod", PATIENCE * 2, async || {
+        let uid = namespace.field(&pod, "{.metadata.uid}").await;
+        if uid.is_empty() || uid == first { Err(uid) } else { Ok(()) }
+    })
+    .await;
+    agent.is("ready", |agent| (agent.status == AgentStatus::Ready).then_some(())).await;
+    assert_eq!(agent.say("Are you there?").await, "I am back.");
+    assert_eq!(changed(&agent).await, [('A', "own.txt".to_owned())]);
+    within("the suspension", PATIENCE * 2, user.client.suspend(&agent.id))
+        .await
+        .expect("it can be suspended");
+    within("the agent", PATIENCE * 2, user.client.resume(&agent.id)).await.expect("it comes back");
+    agent = user.follow(agent.id.clone()).await;
+    agent.is("ready", |agent| (agent.status == AgentStatus::Ready).then_some(())).await;
+    let commit = committed(&user.client, &agent, "by a model").await;
+    let pushed = user.client.push(&agent.id, &PushRequest::default()).await.expect("pushed");
+    assert_eq!(git(&repository.path, &["rev-parse", &pushed.branch]), commit);
+    repository.untouched();
+    let end = agent.stop().await.exit.and_then(|exit| exit.workspace).expect("told");
+    assert!(!end.kept, "{end:?}");
+    until("nothing to be left", PATIENCE, async || {
+        let left = backend.leftovers().await;
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    })
+    .await;
+    backend.end_server().await;
+}
+
 /// A request with everything in it: a pod has no home of its user's.
 fn request(cli: RealCli, models: &Models) -> SpawnRequest {
     let env = cli.env(models).into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
@@ -95,6 +159,8 @@ clis! {
     claude_sees_images: images_reach_the_model(RealCli::Claude),
     codex_sees_images: images_reach_the_model(RealCli::Codex),
     gemini_sees_images: images_reach_the_model(RealCli::Gemini),
+    claude_in_a_workspace: works_in_a_workspace(RealCli::Claude),
+    codex_in_a_workspace: works_in_a_workspace(RealCli::Codex),
     codex_logs_in: a_stranger_must_log_in(RealCli::Codex),
     gemini_logs_in: a_stranger_must_log_in(RealCli::Gemini),
 }

@@ -3,21 +3,26 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use parallax_api::check::CheckState;
 use parallax_api::client::Client;
+use parallax_api::runtime::RuntimeKind;
 use parallax_api::workspace::{
     DiffQuery, MergeRequest, PushRequest, WorkspaceCredentials, WorkspaceEnd, WorkspaceKeep, WorkspaceMode,
     WorkspaceRequest,
 };
 use parallax_api::{Agent, AgentId, Code, SpawnRequest};
+use parallax_control_plane::RuntimeSpec;
 use parallax_testkit::backend::TestBackend;
 use parallax_testkit::docker::GIT_IMAGE;
 use parallax_testkit::git_server::{GitServer, PASSWORD};
+use parallax_testkit::in_process::InProcess;
 use parallax_testkit::k8s::storage::{Storage, claims};
-use parallax_testkit::k8s::{KubernetesBackend, Namespace, server};
+use parallax_testkit::k8s::{KubernetesBackend, Namespace, kubectl, server};
 use parallax_testkit::local::Directory;
 use parallax_testkit::repository::{Repository, branch, committed, git};
 use parallax_testkit::user::{Spawned, User};
 use parallax_testkit::wait::{PATIENCE, until};
+use serde_json::{Value, json};
 
 use crate::replicas::leader;
 
@@ -250,7 +255,7 @@ async fn of_a_url() {
     assert_eq!(agent.say(in_clone).await, "0");
     let kinds = "pods,pvc,secrets,parallaxagents,configmaps,events";
     let shown = namespace.kubectl(&["get", kinds, "-o", "yaml"]).await.expect("it can be read");
-    assert!(shown.contains("parallax.io/workspace-credentials") && !shown.contains(PASSWORD), "{shown}");
+    assert!(shown.contains("parallax.io/workspace-seal") && !shown.contains(PASSWORD), "{shown}");
     agent.say("echo four >> common.txt; git config remote.origin.url http://elsewhere.example/").await;
     let commit = committed(&user.client, &agent, "four").await;
     let pushed = user.client.push(&agent.id, &PushRequest::default()).await.expect("pushed");
@@ -380,7 +385,51 @@ async fn another_replica_takes_over() {
         })
         .await;
     assert_eq!(listed[0].reason.as_deref(), Some("something in it is not committed"));
-    for (mut replica, _) in replicas {
-        replica.end().await;
-    }
+    replicas[first].0.end().await;
+}
+
+/// As the runtime's own account: the role of the deployment has every right that a workspace needs, and doctor finds none missing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Kubernetes cluster: make test-k8s"]
+async fn with_the_rights_of_the_role() {
+    let (storage, home, namespace) = (Storage::new(2).await, Directory::new(), Namespace::create().await);
+    let repository = Repository::new(home.path());
+    let root = home.path().to_string_lossy().into_owned();
+    // A kustomization names the namespace of subjects.
+    let subject = format!("subjects:\n- kind: ServiceAccount\n  namespace: {}\n", namespace.name());
+    let role = include_str!("../../deploy/kubernetes/rbac.yaml")
+        .replace("subjects:\n- kind: ServiceAccount\n", &subject);
+    namespace.apply(&role).await.expect("the role is taken");
+    let token = namespace.kubectl(&["create", "token", "parallax-runtime"]).await.expect("it has one");
+    let view = ["config", "view", "--raw", "--minify", "--output", "json"];
+    let mut config: Value =
+        serde_json::from_str(&kubectl(&view).await.expect("there is a kubeconfig")).expect("it is JSON");
+    config["users"][0]["user"] = json!({"token": token});
+    let own = home.path().join("kubeconfig");
+    std::fs::write(&own, config.to_string()).expect("it can be written");
+
+    let directory = Directory::new();
+    let args = [&["--allow-repo", &root], &storage.args()[..]].concat();
+    let mut runtime = server("parallax-runtime-k8s", &directory, &namespace, &args)
+        .env("KUBECONFIG", own.to_string_lossy());
+    runtime.start(&[]).await;
+    let runtimes = vec![RuntimeSpec::of_kind(RuntimeKind::Kubernetes, runtime.url())];
+    let plane = InProcess::control_plane(home.path(), runtimes).await;
+    let found = plane.user().client.check_runtime("kubernetes").await.expect("it finds something").checks;
+    let rights = found.iter().find(|check| check.what == "rights").expect("it looks at them");
+    assert_eq!(rights.state, CheckState::Good, "{rights:?}");
+
+    let user = User::of_runtime(&runtime.url());
+    let clean = user.spawn_ready(asking(&repository, "clean", |_| {})).await;
+    let dirty = user.spawn_ready(asking(&repository, "dirty", |_| {})).await;
+    dirty.say("echo kept > kept").await;
+    assert!(!end(&clean).await.kept);
+    assert!(end(&dirty).await.kept);
+    claims_are(&namespace, &[claim(&dirty.id)]).await;
+    // What became of it stands with the claim.
+    let record = "{.metadata.annotations.parallax\\.io/workspace-record}";
+    let record = namespace.field(&format!("pvc/{}", claim(&dirty.id)), record).await;
+    assert!(record.contains("something in it is not committed"), "{record}");
+    plane.end().await;
+    runtime.end().await;
 }

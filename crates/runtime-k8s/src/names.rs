@@ -37,9 +37,9 @@ pub(crate) mod label {
     pub(crate) const BUSY: &str = "parallax.io/busy";
     /// `true`: a git workspace is on this claim.
     pub(crate) const GIT: &str = "parallax.io/git-workspace";
-    /// Annotations of such a claim: what is known of the workspace, and the sealed credentials for its repository.
+    /// Annotations of such a claim: what is known of the workspace, and the credentials for its repository, sealed together with that.
     pub(crate) const RECORD: &str = "parallax.io/workspace-record";
-    pub(crate) const CREDENTIALS: &str = "parallax.io/workspace-credentials";
+    pub(crate) const SEAL: &str = "parallax.io/workspace-seal";
     /// An annotation with the spec that a pod was made from.
     pub(crate) const SPEC: &str = "parallax.io/spec";
 }

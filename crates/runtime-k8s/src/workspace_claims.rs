@@ -1,6 +1,8 @@
 //! The claims that git workspaces are on: made before their agents, kept or deleted by the server. Each has, in its annotations, what
 //! the next server needs to know of the workspace; the credentials among it are sealed.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{
     PersistentVolumeClaim, PersistentVolumeClaimSpec, Pod, VolumeResourceRequirements,
 };
@@ -15,6 +17,7 @@ use crate::cluster::{self, missing_is_success};
 use crate::context::Context;
 use crate::names::{self, label};
 use crate::pod_state;
+use crate::token_key::TokenKey;
 
 /// What every claim of a workspace asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,31 +36,34 @@ impl Default for WorkspaceStorage {
 
 /// Makes the claim of an agent's workspace. It has no owner: it outlives the agent until somebody has looked into it.
 pub(crate) async fn make(context: &Context, agent: &Agent, kept: &KeptWorkspace) -> Result<(), Problem> {
-    let claim = claim(context, agent, kept)?;
+    let (storage, instance) = (&context.workspace_storage, &context.pods.instance);
+    let claim = claim(storage, instance, &context.token_key, agent, kept)?;
     let made = context.cluster.claims().create(&PostParams::default(), &claim).await;
     made.map(drop).map_err(|error| cluster::problem("make the claim of the agent's workspace", &error))
 }
 
-fn claim(context: &Context, agent: &Agent, kept: &KeptWorkspace) -> Result<PersistentVolumeClaim, Problem> {
-    let WorkspaceStorage { size, class } = &context.workspace_storage;
-    let mut labels = names::labels(&context.pods.instance, &agent.id, &agent.r#type);
+fn claim(
+    storage: &WorkspaceStorage,
+    instance: &str,
+    key: &TokenKey,
+    agent: &Agent,
+    kept: &KeptWorkspace,
+) -> Result<PersistentVolumeClaim, Problem> {
+    let mut labels = names::labels(instance, &agent.id, &agent.r#type);
     labels.extend(names::agent_labels(&agent.labels));
     labels.insert(label::GIT.into(), "true".into());
-    let secret = kept.secret.as_ref().map(|secret| seal(context, &agent.id, secret)).transpose()?;
-    let annotations = [(label::RECORD, Some(kept.record.clone())), (label::CREDENTIALS, secret)];
-    let annotations = annotations.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
     Ok(PersistentVolumeClaim {
         metadata: ObjectMeta {
             name: Some(names::claim(&agent.id)),
             labels: Some(labels),
-            annotations: Some(annotations.collect()),
+            annotations: Some(annotations(key, kept)?),
             ..ObjectMeta::default()
         },
         spec: Some(PersistentVolumeClaimSpec {
             access_modes: Some(vec!["ReadWriteOnce".into()]),
-            storage_class_name: class.clone(),
+            storage_class_name: storage.class.clone(),
             resources: Some(VolumeResourceRequirements {
-                requests: Some([("storage".to_owned(), size.clone())].into()),
+                requests: Some([("storage".to_owned(), storage.size.clone())].into()),
                 limits: None,
             }),
             ..PersistentVolumeClaimSpec::default()
@@ -66,11 +72,24 @@ fn claim(context: &Context, agent: &Agent, kept: &KeptWorkspace) -> Result<Persi
     })
 }
 
+/// The record as it is, and the credentials sealed together with it: who may change the claim, and not know the key, can neither read them
+/// nor have them sent to another server.
+fn annotations(key: &TokenKey, kept: &KeptWorkspace) -> Result<BTreeMap<String, String>, Problem> {
+    let secret = kept.secret.as_deref().unwrap_or_default();
+    let sealed = key.seal(&purpose(&kept.id, &kept.record), secret);
+    let sealed = sealed.ok_or_else(|| Problem::internal("the record of a workspace cannot be sealed"))?;
+    Ok([(label::RECORD, kept.record.clone()), (label::SEAL, sealed)]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into())
+}
+
+fn purpose(id: &AgentId, record: &str) -> String {
+    format!("{id} {record}")
+}
+
 /// Keeps with the claim what has changed.
 pub(crate) async fn note(context: &Context, kept: &KeptWorkspace) -> Result<(), Problem> {
-    let secret = kept.secret.as_ref().map(|secret| seal(context, &kept.id, secret)).transpose()?;
-    // What is null goes.
-    let annotations = json!({label::RECORD: kept.record, label::CREDENTIALS: secret});
+    let annotations = annotations(&context.token_key, kept)?;
     let patch = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
     let patched =
         context.cluster.claims().patch(&names::claim(&kept.id), &PatchParams::default(), &patch).await;
@@ -83,32 +102,29 @@ pub(crate) async fn list(context: &Context) -> Result<Vec<KeptWorkspace>, Proble
     let selector = format!("{}={},{}=true", label::RUNTIME, context.pods.instance, label::GIT);
     let found = context.cluster.claims().list(&ListParams::default().labels(&selector)).await;
     let found = found.map_err(|error| cluster::problem("list the claims of workspaces", &error))?;
-    Ok(found.iter().filter_map(|claim| kept(context, claim)).collect())
+    Ok(found.iter().filter_map(|claim| kept(&context.token_key, claim)).collect())
 }
 
-/// What is kept with this claim; none for one that is being deleted, or that says nothing that is understood.
-fn kept(context: &Context, claim: &PersistentVolumeClaim) -> Option<KeptWorkspace> {
+/// What is kept with this claim; none for one that is being deleted, or whose record is not as this runtime wrote it.
+fn kept(key: &TokenKey, claim: &PersistentVolumeClaim) -> Option<KeptWorkspace> {
     let id: AgentId = claim.labels().get(label::AGENT)?.parse().ok()?;
     if claim.meta().deletion_timestamp.is_some() || claim.name_any() != names::claim(&id) {
         return None;
     }
-    let record = claim.annotations().get(label::RECORD)?.clone();
-    let sealed = claim.annotations().get(label::CREDENTIALS);
-    let secret = sealed.and_then(|sealed| {
-        let opened = context.token_key.open_sealed(id.as_str(), sealed);
-        if opened.is_none() {
-            tracing::warn!(agent.id = %id, "the credentials of a workspace cannot be read: they are not this runtime's");
-        }
-        opened
-    });
-    Some(KeptWorkspace { id, record, secret })
-}
-
-fn seal(context: &Context, id: &AgentId, secret: &str) -> Result<String, Problem> {
-    context
-        .token_key
-        .seal(id.as_str(), secret)
-        .ok_or_else(|| Problem::internal("the credentials cannot be sealed"))
+    let (record, sealed) = (claim.annotations().get(label::RECORD)?, claim.annotations().get(label::SEAL)?);
+    let Some(secret) = key.open_sealed(&purpose(&id, record), sealed) else {
+        let claim = claim.name_any();
+        tracing::warn!(
+            claim,
+            "a claim is left alone: its record was not written by this runtime, or with another key"
+        );
+        return None;
+    };
+    Some(KeptWorkspace {
+        id,
+        record: record.clone(),
+        secret: Some(secret).filter(|secret| !secret.is_empty()),
+    })
 }
 
 /// Whether the claim is there and stays.
@@ -147,4 +163,60 @@ fn uses(pod: &Pod, claim: &str) -> bool {
     let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
     let mut claims = volumes.filter_map(|volume| volume.persistent_volume_claim.as_ref());
     claims.any(|used| used.claim_name == claim) && !pod_state::has_stopped(pod)
+}
+
+#[cfg(test)]
+mod tests {
+    use parallax_api::Time;
+
+    use super::*;
+
+    fn made(key: &TokenKey, secret: Option<&str>) -> (KeptWorkspace, PersistentVolumeClaim) {
+        let id: AgentId = "one".parse().unwrap();
+        let mut agent = Agent::new(id.clone(), "its name", "claude", "kubernetes", Time::now());
+        agent.labels.insert("team".into(), "web".into());
+        let kept = KeptWorkspace { id, record: "{\"url\":\"x\"}".into(), secret: secret.map(str::to_owned) };
+        let storage = WorkspaceStorage { size: Quantity("2Gi".into()), class: Some("quick".into()) };
+        let claim = claim(&storage, "parallax", key, &agent, &kept).unwrap();
+        (kept, claim)
+    }
+
+    #[test]
+    fn what_is_kept_with_a_claim_is_read_by_who_has_the_key() {
+        let key = TokenKey::of("a key");
+        for secret in [None, Some("pass-word")] {
+            let (kept, claim) = made(&key, secret);
+            assert_eq!(super::kept(&key, &claim), Some(kept));
+            assert_eq!(super::kept(&TokenKey::of("another"), &claim), None);
+            assert!(!serde_json::to_string(&claim).unwrap().contains("pass-word"));
+            assert!(claim.owner_references().is_empty(), "it outlives its agent");
+            assert_eq!(claim.labels()["label.parallax.io/team"], "web");
+            let spec = claim.spec.unwrap();
+            assert_eq!(spec.storage_class_name.as_deref(), Some("quick"));
+            assert_eq!(spec.resources.unwrap().requests.unwrap()["storage"], Quantity("2Gi".into()));
+        }
+    }
+
+    #[test]
+    fn what_somebody_changed_is_not_believed() {
+        let key = TokenKey::of("a key");
+        let changed = |change: &dyn Fn(&mut PersistentVolumeClaim)| {
+            let (_, mut claim) = made(&key, Some("pass-word"));
+            change(&mut claim);
+            kept(&key, &claim)
+        };
+        assert!(changed(&|_| {}).is_some());
+        let annotate = |claim: &mut PersistentVolumeClaim, key: &str, value: &str| {
+            claim.annotations_mut().insert(key.into(), value.into());
+        };
+        assert_eq!(changed(&|claim| annotate(claim, label::RECORD, "{\"url\":\"evil\"}")), None);
+        assert_eq!(changed(&|claim| annotate(claim, label::SEAL, "00")), None);
+        assert_eq!(changed(&|claim| drop(claim.annotations_mut().remove(label::SEAL))), None);
+        assert_eq!(changed(&|claim| claim.metadata.name = Some("work".into())), None);
+        let other = |claim: &mut PersistentVolumeClaim| {
+            claim.labels_mut().insert(label::AGENT.into(), "two".into());
+            claim.metadata.name = Some("two-workspace".into());
+        };
+        assert_eq!(changed(&other), None, "it is no other agent's");
+    }
 }

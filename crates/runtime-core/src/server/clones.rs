@@ -36,6 +36,8 @@ const MAX_STAND: usize = 16 * 1024;
 const BUNDLE_TIMEOUT: Duration = Duration::from_secs(240);
 /// Why a clone stays of whose end nothing is known.
 const UNSEEN: &str = "nobody has looked at it since its last agent went";
+/// Why a clone stays that this server has no record of.
+const UNKNOWN: &str = "nothing is known of it any more, so nobody looks at it";
 /// Why a clone stays whose agent was only taken away.
 const RETURNS: &str = "its agent was moved, and goes on in it";
 /// Why one stays that others work in.
@@ -233,8 +235,11 @@ impl RuntimeCore {
         let (asked, workspaces) = (agent.workspace.as_ref()?, self.workspaces.as_ref()?);
         let id = workspace_of(agent);
         let reason = match workspaces.known(id.as_str()) {
-            // It is gone already.
-            Err(_) => None,
+            Err(_) => match self.backend.holds_workspace(id).await {
+                Ok(true) => Some(UNKNOWN.into()),
+                // It is gone already.
+                Ok(false) | Err(_) => None,
+            },
             Ok(store) => match &store.record().ending {
                 Some(ending) => ending.kept.clone(),
                 // Its agent goes on elsewhere, in the same workspace.

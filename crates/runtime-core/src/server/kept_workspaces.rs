@@ -11,7 +11,7 @@ use parallax_workspace::{Ending, Record, Workspace, Workspaces};
 use super::core::RuntimeCore;
 
 impl RuntimeCore {
-    /// Takes over what the backend keeps of workspaces. What only this server knows of is of those that another one has removed.
+    /// Takes over what the backend keeps of workspaces. What is not kept, and has no volume any more, was removed by another server.
     pub(super) async fn restore_workspaces(&self) -> anyhow::Result<()> {
         let Some(workspaces) = &self.workspaces else { return Ok(()) };
         let Some(kept) = self.backend.kept_workspaces().await? else { return Ok(()) };
@@ -24,7 +24,7 @@ impl RuntimeCore {
         let there: HashSet<&AgentId> = kept.iter().map(|kept| &kept.id).collect();
         for local in workspaces.list().context("failed to list the workspaces")? {
             let id = &local.record().id;
-            if !there.contains(id) {
+            if !there.contains(id) && !self.backend.holds_workspace(id).await? {
                 workspaces.forget_store(id.as_str()).await.context("failed to forget a workspace")?;
             }
         }
