@@ -63,6 +63,8 @@ pages! {
     no_click_is_lost: "clicks.mjs";
     /// Answers each kind of question in the inbox; is told when somebody else was quicker.
     answers_in_the_inbox: "inbox.mjs";
+    /// A terminal is searched, copied, only watched, restarted; the list is as its address says.
+    a_terminal_and_its_list: "terminal.mjs";
     /// The sides of boxes around emoji stand below each other, on a phone.
     columns_are_aligned: "columns.mjs";
     /// The servers are killed and come back: the page says so, and shows what is.

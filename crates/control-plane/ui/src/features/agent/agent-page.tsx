@@ -65,7 +65,10 @@ function AgentView({ agent }: { agent: Agent }) {
   const current = narrow ? (view ?? "conversation") : aside;
   // Where not all tabs fit, the one that is shown is in view.
   const tabs = useRef<HTMLDivElement>(null);
-  useEffect(() => tabs.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [current]);
+  useEffect(() => {
+    // In some browsers it gives something, which is not to be called.
+    tabs.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [current]);
   const terminal = (
     <Suspense fallback={<Loading what="the terminal" />}>
       {moment === undefined ? (
