@@ -128,7 +128,7 @@ async fn answer(root: &Path, id: &str) -> Result<(), Failure> {
 }
 
 async fn unpublished(root: &Path, id: &str) -> Result<(), Failure> {
-    say(&Workspaces::beside(root)?.get(id)?.unpublished().await?).map_err(Failure::from)
+    say(&Workspaces::beside(root)?.get(id)?.unpublished().await?)
 }
 
 async fn export(workspace: &Workspace, whole: bool) -> Result<(), Failure> {
