@@ -141,13 +141,13 @@ async fn a_clean_up_looks_again() {
         ids.sort();
         ids
     };
-    assert_eq!(ids(&cleaned.removed), [merged.id.clone()], "{cleaned:?}");
+    assert_eq!(ids(&cleaned.removed), std::slice::from_ref(&merged.id), "{cleaned:?}");
     assert_eq!(ids(&cleaned.kept), sorted(vec![pushed.id.clone(), lone.id.clone()]), "{cleaned:?}");
     assert!(!is_there(&volume(&merged.id)).await);
     let reference = format!("HEAD:refs/heads/{}", branch(&pushed.agent().await));
     git(&repository.origin, &["fetch", "--quiet", &file.to_string_lossy(), &reference]);
     let cleaned = client.clean_workspaces().await.expect("looked at");
-    assert_eq!(ids(&cleaned.removed), [pushed.id.clone()], "{cleaned:?}");
+    assert_eq!(ids(&cleaned.removed), std::slice::from_ref(&pushed.id), "{cleaned:?}");
     let kept = &cleaned.kept[0];
     assert_eq!(
         (&kept.id, kept.reason.as_deref()),

@@ -57,9 +57,9 @@ async fn nobody_stays_without_the_server_that_let_him_in() {
             viewer.until("the composer", |text| text.contains("ready")).await;
         }
         if is_killed {
-            up.server.kill().await
+            up.server.kill().await;
         } else {
-            up.server.end().await
+            up.server.end().await;
         }
         for viewer in &mut viewers {
             assert_eq!(viewer.closed().await.0, CLOSE_GOING_AWAY, "killed: {is_killed}");

@@ -82,13 +82,13 @@ async fn what_is_gone_or_was_changed_is_told() {
         "{lost:?}"
     );
 
-    // What became of it goes with it, and its store and credentials are needed no more.
-    bed.workspaces.note_ending("carried", &Ending { kept: Some("dirty".into()) }).await.unwrap();
+    // What became of it goes with it, and its store is needed no more.
+    let known = bed.workspaces.known("carried").unwrap();
+    assert!(bed.workspaces.note_ending(known.record(), &Ending { kept: Some("dirty".into()) }).await.unwrap());
     let ended = bed.workspaces.kept("carried").unwrap();
-    assert_eq!(ended.secret, None);
     other.restore(&ended).await.unwrap();
     assert!(other.get("carried").is_err());
-    assert_eq!(other.kept("carried").unwrap().secret, None);
+    assert_eq!(other.kept("carried").unwrap().secret, ended.secret);
     assert_eq!(other.known("carried").unwrap().record().ending, Some(Ending { kept: Some("dirty".into()) }));
 
     let record =
