@@ -1,10 +1,12 @@
 //! Workspaces in containers that outlive their agents: others work in them, and a clean-up looks at them again.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use parallax_api::workspace::{
-    MergeRequest, PullRequestRequest, PushRequest, WorkspaceCredentials, WorkspaceEnd, WorkspaceRequest,
+    MergeRequest, PullRequestRequest, PushRequest, WorkspaceCredentials, WorkspaceEnd, WorkspaceInfo,
+    WorkspaceRequest,
 };
 use parallax_api::{AgentId, Code, SpawnRequest};
 use parallax_testkit::backend::TestBackend;
@@ -92,8 +94,15 @@ async fn agents_work_in_the_workspace_of_another() {
     client.push(&fourth.id, &PushRequest::default()).await.expect("pushed");
     assert!(!end(&fourth).await.kept);
     goes(&volume(&third.id)).await;
-    let left = fs::read_dir(backend.directory().join("state/workspaces")).expect("it is there").count();
-    assert_eq!((left, client.workspaces().await.expect("listed").workspaces.len()), (0, 0));
+    let state = backend.directory().join("state/workspaces");
+    until("nothing is known of them", PATIENCE, async || {
+        match fs::read_dir(&state).expect("it is there").count() {
+            0 => Ok(()),
+            left => Err(left),
+        }
+    })
+    .await;
+    assert!(client.workspaces().await.expect("listed").workspaces.is_empty());
     backend.end_server().await;
 }
 
@@ -132,22 +141,15 @@ async fn a_clean_up_looks_again() {
         container_goes(agent).await;
     }
     let cleaned = client.clean_workspaces().await.expect("looked at");
-    let ids = |found: &[parallax_api::workspace::WorkspaceInfo]| {
-        let mut ids: Vec<AgentId> = found.iter().map(|one| one.id.clone()).collect();
-        ids.sort();
-        ids
-    };
-    let sorted = |mut ids: Vec<AgentId>| {
-        ids.sort();
-        ids
-    };
-    assert_eq!(ids(&cleaned.removed), std::slice::from_ref(&merged.id), "{cleaned:?}");
-    assert_eq!(ids(&cleaned.kept), sorted(vec![pushed.id.clone(), lone.id.clone()]), "{cleaned:?}");
+    let ids = |found: &[WorkspaceInfo]| found.iter().map(|one| one.id.clone()).collect::<BTreeSet<_>>();
+    let of = |agents: &[&Spawned]| agents.iter().map(|agent| agent.id.clone()).collect::<BTreeSet<_>>();
+    assert_eq!(ids(&cleaned.removed), of(&[&merged]), "{cleaned:?}");
+    assert_eq!(ids(&cleaned.kept), of(&[&pushed, &lone]), "{cleaned:?}");
     assert!(!is_there(&volume(&merged.id)).await);
     let reference = format!("HEAD:refs/heads/{}", branch(&pushed.agent().await));
     git(&repository.origin, &["fetch", "--quiet", &file.to_string_lossy(), &reference]);
     let cleaned = client.clean_workspaces().await.expect("looked at");
-    assert_eq!(ids(&cleaned.removed), std::slice::from_ref(&pushed.id), "{cleaned:?}");
+    assert_eq!(ids(&cleaned.removed), of(&[&pushed]), "{cleaned:?}");
     let kept = &cleaned.kept[0];
     assert_eq!(
         (&kept.id, kept.reason.as_deref()),
@@ -241,7 +243,7 @@ async fn pull_requests() {
     let refused = client.pull_request(&agent.id, &asked).await.expect_err("nothing is committed");
     assert!(refused.code == Code::Conflict && refused.detail.contains("commit first"), "{refused:?}");
     // What the agent writes into its clone says nothing on the server.
-    let traps = "printf '#!/bin/sh\\necho sprung > /tmp/sprung\\n' > .git/hooks/pre-push; chmod +x .git/hooks/pre-push; \
+    let traps = "mkdir -p .git/hooks; printf '#!/bin/sh\\necho sprung > /tmp/sprung\\n' > .git/hooks/pre-push; chmod +x .git/hooks/pre-push; \
                  git config core.sshCommand /bin/false; git config remote.origin.url /etc; echo mine > mine.txt; env | grep -c the-token";
     assert_eq!(agent.say(traps).await, "0");
     let commit = committed(&client, &agent, "Add mine").await;

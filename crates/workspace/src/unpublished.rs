@@ -45,11 +45,8 @@ impl Workspace {
         let most = format!("--max-count={}", MAX_COMMITS + 1);
         let args = ["rev-list", "--parents", &most, "HEAD", "--branches", "--tags", "--not", "--remotes"];
         let listed = git.line(args.into_iter().chain([self.record.base.as_str()])).await?;
-        let lines: Vec<Vec<&str>> = listed
-            .lines()
-            .map(|line| line.split(' ').collect())
-            .filter(|line: &Vec<_>| !line[0].is_empty())
-            .collect();
+        let lines = listed.lines().filter(|line| !line.is_empty());
+        let lines: Vec<Vec<&str>> = lines.map(|line| line.split(' ').collect()).collect();
         let parents: HashSet<&str> = lines.iter().flat_map(|line| &line[1..]).copied().collect();
         let tips: Vec<String> =
             lines.iter().map(|line| line[0]).filter(|tip| !parents.contains(tip)).map(Into::into).collect();

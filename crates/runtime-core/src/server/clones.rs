@@ -291,15 +291,30 @@ impl RuntimeCore {
         if store.record().ending.as_ref().is_none_or(|ending| ending.kept.is_some()) {
             return;
         }
-        let Err(problem) = self.remove_clone(workspaces, id).await else { return };
-        tracing::warn!(agent.id = %id, %problem, "the volume of a workspace is left");
-        if problem.code == Code::RuntimeUnavailable || self.has_containers(store.record()).await {
-            // Whoever of them goes last takes it.
-            return;
+        for attempt in 1..=REMOVALS {
+            if self.has_containers(store.record()).await {
+                // Whoever of them goes last takes it.
+                return;
+            }
+            // The first time it was decided a moment ago. Later on somebody may have worked on the volume: it is looked at again.
+            let removed = match attempt == 1 && store.record().users.is_empty() {
+                true => self.remove_free_clone(workspaces, id).await.map(|()| Outcome::Removed),
+                false => self.finish_clone(workspaces, &store).await,
+            };
+            match removed {
+                Ok(Outcome::Removed) => return,
+                Ok(Outcome::Kept(reason)) => {
+                    tracing::info!(agent.id = %id, reason, "the volume of a workspace is left");
+                }
+                Err(problem) => tracing::warn!(agent.id = %id, %problem, "the volume of a workspace is left"),
+            }
+            tokio::time::sleep(REMOVAL_PAUSE).await;
         }
-        // Something else works in it, and may leave there what nobody has looked at.
-        let reason = "something else used its volume when its agent had ended";
-        drop(self.note_end(workspaces, store.record(), Some(reason.into())).await);
+        if store.record().keep == WorkspaceKeep::Never {
+            // Whatever its agent left is to go. What somebody else left is another matter.
+            let reason = "something else used its volume when its agent had ended";
+            drop(self.note_end(workspaces, store.record(), Some(reason.into())).await);
+        }
     }
 
     /// Whether something is left of an agent that works or worked in it.
@@ -359,13 +374,17 @@ impl RuntimeCore {
                 Err(problem) => Some(format!("it could not be looked at: {:.300}", problem.detail)),
             },
         };
-        if !self.note_end(workspaces, record, kept.clone()).await? {
-            return Ok(Outcome::Kept(IN_USE.into()));
+        match self.note_end(workspaces, record, kept.clone()).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(Outcome::Kept(IN_USE.into())),
+            // Somebody else has removed it meanwhile.
+            Err(problem) if problem.code == Code::NotFound => return Ok(Outcome::Removed),
+            Err(problem) => return Err(problem),
         }
         if let Some(kept) = kept {
             return Ok(Outcome::Kept(kept));
         }
-        self.remove_clone(workspaces, &record.id).await?;
+        self.remove_free_clone(workspaces, &record.id).await?;
         Ok(Outcome::Removed)
     }
 
@@ -394,16 +413,22 @@ impl RuntimeCore {
         Ok(found.reason(lacks).map(|reason| reason.chars().take(MAX_REASON).collect()))
     }
 
-    /// Removes the volume, and what is known of it.
-    pub(super) async fn remove_clone(&self, workspaces: &Workspaces, id: &AgentId) -> Result<(), Problem> {
+    /// Removes the volume, whatever is in it, and what is known of it.
+    async fn remove_clone(&self, workspaces: &Workspaces, id: &AgentId) -> Result<(), Problem> {
         let mut attempt = 1;
-        while let Err(problem) = self.backend.remove_workspace(id).await {
+        while let Err(problem) = self.remove_free_clone(workspaces, id).await {
             if attempt >= REMOVALS {
                 return Err(problem);
             }
             attempt += 1;
             tokio::time::sleep(REMOVAL_PAUSE).await;
         }
+        Ok(())
+    }
+
+    /// The same, if nothing uses the volume at this moment.
+    async fn remove_free_clone(&self, workspaces: &Workspaces, id: &AgentId) -> Result<(), Problem> {
+        self.backend.remove_workspace(id).await?;
         Ok(workspaces.forget_store(id.as_str()).await?)
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::error::Error;
 
 use anyhow::Context;
-use parallax_api::{AgentId, Problem};
+use parallax_api::{AgentId, Code, Problem};
 use parallax_workspace::{Ending, Record, Workspace, Workspaces};
 
 use super::core::RuntimeCore;
@@ -46,7 +46,9 @@ impl RuntimeCore {
             Ok(is_noted)
         };
         noting.await.inspect_err(|problem: &Problem| {
-            tracing::error!(agent.id = %seen.id, %problem, "what becomes of a workspace could not be noted");
+            if problem.code != Code::NotFound {
+                tracing::error!(agent.id = %seen.id, %problem, "what becomes of a workspace could not be noted");
+            }
         })
     }
 
