@@ -28,6 +28,7 @@ async fn answers_and_asks(cli: RealCli) {
         vec![RuntimeSpec::of_kind(RuntimeKind::Docker, backend.url())],
     )
     .await;
+    plane.finds("docker").await;
     let env = cli.env(&models).into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
     let request = SpawnRequest { runtime: Some("docker".into()), env, ..cli.request() };
     let mut agent = plane.user().spawn_ready(request).await;
@@ -56,6 +57,7 @@ async fn images_reach_the_model(cli: RealCli) {
         vec![RuntimeSpec::of_kind(RuntimeKind::Docker, backend.url())],
     )
     .await;
+    plane.finds("docker").await;
     let env = cli.env(&models).into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
     let request = SpawnRequest { runtime: Some("docker".into()), env, ..cli.request() };
     let agent = plane.user().spawn_ready(request).await;

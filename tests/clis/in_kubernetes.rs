@@ -24,6 +24,7 @@ async fn answers_and_asks(cli: RealCli) {
     let backend = KubernetesBackend::start().await;
     let runtimes = vec![RuntimeSpec::of_kind(RuntimeKind::Kubernetes, backend.url())];
     let plane = InProcess::control_plane(backend.directory(), runtimes).await;
+    plane.finds("kubernetes").await;
     let request = SpawnRequest { runtime: Some("kubernetes".into()), ..request(cli, &models) };
     let mut agent = plane.user().spawn_ready(request).await;
     assert_eq!(agent.agent().await.runtime, "kubernetes");
@@ -45,6 +46,7 @@ async fn images_reach_the_model(cli: RealCli) {
     let backend = KubernetesBackend::start().await;
     let runtimes = vec![RuntimeSpec::of_kind(RuntimeKind::Kubernetes, backend.url())];
     let plane = InProcess::control_plane(backend.directory(), runtimes).await;
+    plane.finds("kubernetes").await;
     let request = SpawnRequest { runtime: Some("kubernetes".into()), ..request(cli, &models) };
     let agent = plane.user().spawn_ready(request).await;
     sees_images(&agent, &models).await;

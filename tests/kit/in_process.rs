@@ -21,7 +21,7 @@ use crate::local::write_profiles;
 use crate::programs;
 use crate::server::path_with_programs;
 use crate::user::User;
-use crate::wait::{PATIENCE, within};
+use crate::wait::{PATIENCE, until, within};
 
 /// A server in this process.
 #[derive(Debug)]
@@ -79,6 +79,17 @@ impl InProcess {
         let server = server.expect("a control plane can be built in a new directory");
         let (listener, url) = listen().await;
         Self { url, shutdown, task: tokio::spawn(server.serve(listener)) }
+    }
+
+    /// Waits until it can use the runtime of this name: on a busy machine its first look at that takes a while.
+    pub async fn finds(&self, runtime: &str) {
+        let client = self.user().client;
+        until("the runtime is found", PATIENCE, async || {
+            let known = client.runtimes().await.expect("they are listed").runtimes;
+            let is_found = known.iter().any(|one| one.name == runtime && one.status.healthy);
+            if is_found { Ok(()) } else { Err(known) }
+        })
+        .await;
     }
 
     /// A user of it as a control plane.
