@@ -19,9 +19,8 @@ use tempfile::TempDir;
 pub const TOKEN: &str = "a-token-of-the-test";
 /// How long an update may take.
 pub const UPDATE: Duration = Duration::from_secs(120);
-/// How long agents may take to go whose runtime goes as well: their grace is half a minute, the node takes some seconds for each when others use
-/// it, and the namespace controller looks every quarter of a minute.
-const GONE: Duration = Duration::from_secs(90);
+/// How long agents may take to go whose runtime goes as well.
+const GONE: Duration = Duration::from_secs(60);
 
 /// Whoever deletes the namespace deletes servers and agents at once: no runtime is left that collects what the agents leave, and nothing waits
 /// for one.

@@ -40,12 +40,11 @@ async fn a_secret_may_come_later() {
     backend.end_server().await;
 }
 
-/// A namespace with ten agents goes within a minute. Where no runtime is left that ends them, each takes its grace of half a minute and then
-/// the node's time: with three it is a minute as well.
+/// A namespace with ten agents goes within a minute, also where no runtime is left that ends them.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a Kubernetes cluster: make test-k8s"]
 async fn a_namespace_goes_with_its_agents() {
-    for (controller_runs, agents) in [(true, 10), (false, 3)] {
+    for (controller_runs, agents) in [(true, 10), (false, 10)] {
         let backend = KubernetesBackend::start().await;
         let namespace = backend.namespace();
         for index in 0..agents {

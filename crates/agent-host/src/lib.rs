@@ -12,7 +12,7 @@
 //! [`serve`] puts it all together. [`hook`] is the program that CLIs run as their hooks, [`session_file`] follows the
 //! files that a CLI writes itself. For containers there are [`container`] (environment, memory limit), [`tcp`] (a
 //! listener behind a token), [`relay`] (no network), [`reach`] (what the network gives), [`install`] (images without this
-//! program), [`waiting`] (for a launch that comes later) and [`export`] (what a dead host left on a volume). [`peer`] keeps
+//! program), [`waiting`] (for a launch that comes later), `contacts` (whether a server still asks) and [`export`] (what a dead host left on a volume). [`peer`] keeps
 //! agents from driving hosts, [`files`] (archives by [`tar_stream`]) hands out what lies in the working directory, [`images`]
 //! keeps those of messages, [`ports`] connects to what the agent serves, [`workspace`] makes the clone that it works in and runs
 //! git there, `disk_watch` holds the agent to its disk space, `os` is what is asked of the operating system, [`diagnostics`] is
@@ -22,6 +22,7 @@ pub mod allocator;
 pub mod asciicast;
 pub mod auto_dismiss;
 pub mod characters;
+mod contacts;
 pub mod container;
 pub mod cpu_watch;
 pub mod delivery;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use parallax_api::agent::{EnvValue, StopRequest};
 use parallax_api::host::{HostStarted, VIEWER_SOCKET};
 use parallax_api::{AgentStatus, Code, Problem};
@@ -20,6 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::contacts::{self, Contacts};
 use crate::container;
 use crate::peer::{self, Peer};
 use crate::peer_listener::PeerListener;
@@ -35,6 +36,9 @@ use crate::workspace::intake::Intake;
 pub(crate) const MAX_LAUNCH: u64 = 16 * 1024 * 1024;
 /// How long the host of an ended agent waits for a runtime server to collect its log and messages.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(600);
+/// The same where a container engine ends the host, and no server asks for anything: not as long as the engine would wait before it kills. A server
+/// that starts again, or follows another, asks within less.
+const UNASKED_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long open streams may take to close when the host ends.
 const CLOSE_GRACE: Duration = Duration::from_millis(500);
 
@@ -194,6 +198,7 @@ fn listen_for_viewers(dir: &Path) -> Option<UnixListener> {
 async fn start(launch: Launch, context: SessionContext, listeners: Listeners) -> Result<Served, Problem> {
     let Listeners { api, viewers, tcp } = listeners;
     let released = CancellationToken::new();
+    let (contacts, in_container) = (Contacts::new(), context.in_container);
     let workspace = launch.checkout.clone().map(|checkout| {
         let home = launch.env.get("HOME").map(EnvValue::expose);
         Workspace::new(checkout, &context.binary, &context.dir, home, &context.reaper)
@@ -203,14 +208,15 @@ async fn start(launch: Launch, context: SessionContext, listeners: Listeners) ->
         workspace,
         released: released.clone(),
     };
+    let routes = |host: Host| router(host).layer(from_fn_with_state(contacts.clone(), contacts::count));
     let Some(missing) = workspace.clone().filter(|workspace| !workspace.is_made()) else {
         let session = Session::start(launch, context).await?;
         let host = host(&session, workspace);
-        let mut servers = listen(&router(host.clone()), api, tcp, &released);
+        let mut servers = listen(&routes(host.clone()), api, tcp, &released);
         if let Some(viewers) = viewers {
             servers.spawn(serve_handed(PeerListener::new(viewers), host));
         }
-        return Ok(Served { session, released, servers });
+        return Ok(Served { session, released, contacts, in_container, servers });
     };
     if launch.checkout.as_ref().is_some_and(|checkout| checkout.id != launch.agent.id) {
         let detail = "there is no checkout on the volume of the workspace that the agent was to work in";
@@ -221,8 +227,8 @@ async fn start(launch: Launch, context: SessionContext, listeners: Listeners) ->
     let servers = listen(&intake.router(), api, tcp, &released);
     intake.made().await?;
     let session = Session::start(launch, context).await?;
-    intake.open(router(host(&session, workspace)));
-    Ok(Served { session, released, servers })
+    intake.open(routes(host(&session, workspace)));
+    Ok(Served { session, released, contacts, in_container, servers })
 }
 
 fn listen(
@@ -246,6 +252,8 @@ fn listen(
 struct Served {
     session: Session,
     released: CancellationToken,
+    contacts: Contacts,
+    in_container: bool,
     servers: JoinSet<std::io::Result<()>>,
 }
 
@@ -254,22 +262,39 @@ impl Served {
     async fn ended(self) {
         let mut agent_rx = self.session.agent_changes();
         let end = agent_rx.wait_for(|agent| agent.status == AgentStatus::Stopped);
-        tokio::select! {
-            _ = end => {}
+        let is_terminated = tokio::select! {
+            _ = end => false,
             () = terminated() => {
                 // An engine stops the container: the agent gets its grace.
                 if let Err(problem) = self.session.stop(StopRequest::default()).await {
                     tracing::error!(%problem, "the agent could not be stopped");
                 }
+                true
             }
-        }
-        if tokio::time::timeout(RELEASE_TIMEOUT, self.released.cancelled()).await.is_err() {
+        };
+        let is_collected = tokio::select! {
+            () = self.released.cancelled() => true,
+            () = self.given_up(is_terminated) => false,
+            () = tokio::time::sleep(RELEASE_TIMEOUT) => false,
+        };
+        if !is_collected {
             tracing::warn!("the ended agent was not collected");
             self.released.cancel();
         }
         if tokio::time::timeout(CLOSE_GRACE, self.servers.join_all()).await.is_err() {
             tracing::debug!("a connection is still open");
         }
+    }
+
+    /// Resolves when the engine ends the host and there is nobody who would collect what is left.
+    async fn given_up(&self, is_terminated: bool) {
+        if !self.in_container {
+            return std::future::pending().await;
+        }
+        if !is_terminated {
+            terminated().await;
+        }
+        self.contacts.lost_for(UNASKED_TIMEOUT).await;
     }
 }
 

@@ -122,3 +122,20 @@ fn messages_outlive_a_killed_host() {
     let seqs: Vec<u64> = events.iter().map(|(seq, _)| *seq).collect();
     assert!(!gap && seqs == (1..=seqs.len() as u64).collect::<Vec<_>>(), "{seqs:?}");
 }
+
+/// The engine ends the container, and no server is there: the host does not wait until it is killed.
+#[test]
+fn a_host_that_nobody_asks_ends_soon() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut host = Host::start(&dir.path().join("a"), &shell_launch(dir.path()), &["--contained"]);
+    assert_eq!(host.ask("echo alive"), "alive");
+    let pid = rustix::process::Pid::from_raw(i32::try_from(host.child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let mut ended = None;
+    wait_for("the host's end", || {
+        ended = host.child.try_wait().unwrap();
+        ended.is_some()
+    });
+    assert!(ended.unwrap().success(), "{ended:?}");
+    assert!(dir.path().join("a/journal.ndjson").exists(), "what it kept is there");
+}
