@@ -1,12 +1,14 @@
 //! What operators do: Secrets that come later, namespaces that are deleted, claims that are somebody's.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parallax_api::{Code, SpawnRequest};
 use parallax_testkit::backend::{TestBackend, fake};
 use parallax_testkit::k8s::{KubernetesBackend, Namespace, kubectl};
 use parallax_testkit::own_host;
 use parallax_testkit::wait::{PATIENCE, until};
+
+use super::installation::GONE;
 
 fn agent(name: &str, agent_type: &str, spec: &str) -> String {
     format!(
@@ -44,7 +46,7 @@ async fn a_secret_may_come_later() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a Kubernetes cluster: make test-k8s"]
 async fn a_namespace_goes_with_its_agents() {
-    for (controller_runs, agents) in [(true, 10), (false, 10)] {
+    for (controller_runs, agents, limit) in [(true, 10, Duration::from_secs(60)), (false, 10, GONE)] {
         let backend = KubernetesBackend::start().await;
         let namespace = backend.namespace();
         for index in 0..agents {
@@ -57,7 +59,8 @@ async fn a_namespace_goes_with_its_agents() {
             backend.kill_server().await;
         }
         let began = Instant::now();
-        let gone = kubectl(&["delete", "namespace", namespace.name(), "--timeout=60s"]).await;
+        let limit = format!("--timeout={}s", limit.as_secs());
+        let gone = kubectl(&["delete", "namespace", namespace.name(), &limit]).await;
         assert!(gone.is_some(), "after {:?}, controller runs: {controller_runs}", began.elapsed());
         println!(
             "a namespace with {agents} agents was gone after {:?}; its runtime ran: {controller_runs}",
