@@ -20,6 +20,8 @@ await inBrowser(async (browser) => {
   await until("three cards", async () => is(await cards.count(), 3));
   assert.match(await cards.nth(0).innerText(), /asker[\s\S]*rm -rf build/);
   assert.match(await cards.nth(1).innerText(), /chooser/);
+  const icon = () => page.locator("link[rel=icon]").getAttribute("href");
+  assert.match(await icon(), /circle/, "the icon has a dot");
   await until("the title to count", async () => ((await page.title()).startsWith("(3) ") ? true : page.title()));
 
   // A slow answer: nothing can be sent twice meanwhile, and the next question has buttons again.
@@ -62,4 +64,5 @@ await inBrowser(async (browser) => {
   await login.getByRole("button", { name: "Send code" }).click();
   await page.getByText("Nobody waits for you.").waitFor();
   await until("the title to be quiet", async () => is(await page.title(), "Parallax"));
+  assert.doesNotMatch(await icon(), /circle/);
 });

@@ -44,7 +44,11 @@ await inBrowser(async (browser) => {
   await question.waitFor();
   // It waits in the inbox, too.
   const inbox = await open(page.context(), "/inbox");
-  await inbox.getByRole("region", { name: "Run of one-step: approval" }).getByRole("button", { name: "Approve" }).click();
+  const waiting = inbox.getByRole("region", { name: "Run of one-step: approval" });
+  await waiting.getByRole("button", { name: "Approve" }).waitFor();
+  // In one key.
+  await waiting.focus();
+  await inbox.keyboard.press("1");
   await page.locator(".page-head .badge", { hasText: "completed" }).waitFor();
   await page.locator(".card", { hasText: "hello from the team" }).waitFor();
   await inbox.getByText("Nobody waits for you.").waitFor();
