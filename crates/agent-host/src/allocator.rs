@@ -3,6 +3,8 @@
 //! A host lives for days beside its agent and is idle most of the time. What it once needed, for an answer of a megabyte or a log
 //! that was rendered, is to go back to the system.
 
+use crate::stack;
+
 /// Larger pieces have pages of their own, which go back at once. Unless it is set, the allocator raises it to whatever was
 /// freed last.
 #[cfg(target_env = "gnu")]
@@ -22,8 +24,9 @@ pub fn set_up() {
     }
 }
 
-/// Gives back what is free. To be called after much was freed.
+/// Gives back what is free, and on the first thread its stack. To be called after much was freed.
 pub fn trim() {
+    stack::give_back();
     #[cfg(target_env = "gnu")]
     {
         // SAFETY: it may be called at any time, from any thread.

@@ -16,7 +16,7 @@
 //! agents from driving hosts, [`files`] (archives by [`tar_stream`]) hands out what lies in the working directory, [`images`]
 //! keeps those of messages, [`ports`] connects to what the agent serves, [`workspace`] makes the clone that it works in and runs
 //! git there, `disk_watch` holds the agent to its disk space, `os` is what is asked of the operating system, [`diagnostics`] is
-//! the host's own log, [`allocator`] gives memory back.
+//! the host's own log, [`allocator`] and `stack` give memory back.
 
 pub mod allocator;
 pub mod asciicast;
@@ -54,6 +54,7 @@ pub mod routes;
 pub mod serve;
 pub mod session;
 pub mod session_file;
+mod stack;
 pub mod tail_mark;
 pub mod tar_stream;
 pub mod tcp;

@@ -156,7 +156,8 @@ async fn serve(
     let (dir, in_container) = (dir.clone(), config.in_container);
     let context = SessionContext { dir, socket: socket.clone(), binary, reaper, in_container };
     let listeners = Listeners { api: listener, viewers, tcp };
-    let (started, served) = match start(launch, context, listeners).await {
+    // What the start needs is not kept for as long as the agent lives.
+    let (started, served) = match Box::pin(start(launch, context, listeners)).await {
         Ok(served) => (HostStarted::Ready { pid: std::process::id() }, Some(served)),
         Err(problem) => (HostStarted::Failed(problem), None),
     };

@@ -13,6 +13,7 @@ use parallax_api::terminal::{MAX_VIEWERS, TerminalMode};
 use parallax_api::{Code, Problem, TerminalSize};
 use tokio::sync::Notify;
 
+use crate::allocator;
 use crate::lease::ViewerId;
 
 /// Bytes that may wait for one viewer. Beyond it the queue is dropped and the viewer gets a fresh screen.
@@ -145,6 +146,7 @@ impl Viewers {
     }
 
     fn each(&mut self, change: impl Fn(&mut Queue)) {
+        let mut is_skipped = false;
         self.feeds.retain(|viewer| {
             let Some(shared) = viewer.upgrade() else { return false };
             let mut queue = shared.lock();
@@ -152,8 +154,13 @@ impl Viewers {
             let lagged = queue.lagged;
             drop(queue);
             shared.filled.notify_one();
+            is_skipped |= lagged;
             !lagged
         });
+        if is_skipped {
+            // Up to a mebibyte waited for a viewer that reads nothing.
+            allocator::trim();
+        }
     }
 }
 

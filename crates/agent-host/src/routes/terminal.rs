@@ -32,7 +32,8 @@ pub use handed::serve as serve_handed;
 use keyboard::Keyboard;
 use socket::Socket;
 
-/// Refusals that may wait for a viewer that does not read. Until there is room its frames wait.
+/// Refusals that may wait for a viewer that does not read. Until there is room its frames wait. A channel makes room for 32 at once,
+/// so they are boxed.
 const REFUSALS: usize = 16;
 /// How long the other side may take to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -142,11 +143,14 @@ impl Viewer {
     async fn serve(
         &mut self,
         since: Option<u64>,
-        mut refusals: mpsc::Receiver<ServerFrame>,
+        mut refusals: mpsc::Receiver<Box<ServerFrame>>,
     ) -> Result<Closing, Gone> {
         let mut feed = match self.session.view(self.mode).await {
-            Ok(view) => self.welcome(view, since).await?,
-            Err(problem) if problem.code == Code::AgentStopped => return self.farewell(since).await,
+            // What only the beginning and the end need is not kept for as long as the viewer is there.
+            Ok(view) => Box::pin(self.welcome(view, since)).await?,
+            Err(problem) if problem.code == Code::AgentStopped => {
+                return Box::pin(self.farewell(since)).await;
+            }
             Err(problem) => return Ok(Closing::new(CLOSE_TRY_AGAIN_LATER, problem.detail)),
         };
         loop {
@@ -157,9 +161,9 @@ impl Viewer {
                     FeedItem::Leased(holder) => self.tell_holder(holder).await?,
                     FeedItem::Ended => return self.ending().await,
                     FeedItem::Lagged => match self.session.view(self.mode).await {
-                        Ok(view) => feed = self.skip(view).await?,
+                        Ok(view) => feed = Box::pin(self.skip(view)).await?,
                         Err(problem) if problem.code == Code::AgentStopped => {
-                            return self.farewell(Some(self.offset)).await;
+                            return Box::pin(self.farewell(Some(self.offset))).await;
                         }
                         Err(problem) => return Ok(Closing::new(CLOSE_TRY_AGAIN_LATER, problem.detail)),
                     },

@@ -5,6 +5,7 @@ mod duties;
 mod ending;
 mod messages;
 mod requests;
+mod tidying;
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -19,6 +20,7 @@ use parallax_profile::{
 use tokio::sync::{mpsc, oneshot, watch};
 
 use alarm::Alarm;
+use tidying::Tidying;
 
 use super::agent_process::{AgentProcess, ProcessEvent};
 use super::command::Command;
@@ -64,6 +66,7 @@ pub struct Runner {
     cpu_watch: CpuWatch,
     lifecycle: Lifecycle,
     usage: Usage,
+    tidying: Tidying,
 }
 
 impl Runner {
@@ -120,6 +123,8 @@ impl Runner {
         let window = profile.start_window();
         let mut publisher = Publisher::new(launch.agent.clone(), journal.clone());
         publisher.started();
+        let mut tidying = Tidying::default();
+        tidying.note(now);
         Ok(Self {
             profile,
             context,
@@ -138,6 +143,7 @@ impl Runner {
             cpu_watch: CpuWatch::default(),
             lifecycle: Lifecycle::new(window),
             usage,
+            tidying,
             launch,
         })
     }
@@ -183,7 +189,8 @@ impl Runner {
                         others_first().await;
                     }
                 }
-                () = caught_up, if held.is_some() => {}
+                // A viewer has caught up, or left.
+                () = caught_up => self.tidying.note(Instant::now()),
                 () = alarm.until(wake) => {}
             }
             self.step(Instant::now());
@@ -219,6 +226,7 @@ impl Runner {
             self.observe(DetectorInput::Terminal(report));
         }
         self.messaging.set_offset(self.output.end());
+        self.tidying.printed(self.output.end(), Instant::now());
         self.publisher.mark_active();
     }
 

@@ -19,7 +19,7 @@ pub(super) struct Keyboard {
     typing: Typing,
     v1: bool,
     mode: TerminalMode,
-    refusals_tx: mpsc::Sender<ServerFrame>,
+    refusals_tx: mpsc::Sender<Box<ServerFrame>>,
 }
 
 impl Keyboard {
@@ -28,7 +28,7 @@ impl Keyboard {
         seat: Seat,
         v1: bool,
         mode: TerminalMode,
-        refusals_tx: mpsc::Sender<ServerFrame>,
+        refusals_tx: mpsc::Sender<Box<ServerFrame>>,
     ) -> Self {
         Self { seat, typing: Typing::new(session), v1, mode, refusals_tx }
     }
@@ -66,7 +66,7 @@ impl Keyboard {
                 if let Err(problem) = self.obey(&text).await {
                     let refusal = ServerFrame::Error { code: problem.code, detail: problem.detail };
                     // The output side may have ended: then nobody is to be told.
-                    drop(self.refusals_tx.send(refusal).await);
+                    drop(self.refusals_tx.send(Box::new(refusal)).await);
                 }
             }
             _ if self.mode == TerminalMode::View => {}

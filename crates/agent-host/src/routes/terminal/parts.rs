@@ -1,7 +1,7 @@
-//! Snapshots that are too large for one frame.
+//! Snapshots in frames of few bytes: the largest frame that a connection ever had is what each server on the way keeps for it.
 
 /// The longest frame, in bytes, less what stands around the data. As JSON, where a control character has six.
-const LIMIT: usize = 1024 * 1024 - 1024;
+const LIMIT: usize = 8 * 1024 - 128;
 
 /// How many bytes of `text` fit into one frame, up to the end of a character.
 pub(super) fn first(text: &str) -> usize {

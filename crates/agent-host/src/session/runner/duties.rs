@@ -21,7 +21,7 @@ struct Duty {
 }
 
 /// In the order in which they run: what is seen and read, what follows from it, what is typed, what is published, and the end.
-const DUTIES: [Duty; 13] = [
+const DUTIES: [Duty; 14] = [
     Duty { deadline: |runner, _| runner.output.deadline(runner.is_awaited()), step: Runner::scan },
     Duty { deadline: |runner, _| runner.session_file_deadline(), step: Runner::read_session_file },
     Duty { deadline: |runner, _| runner.detector_deadline(), step: Runner::tick },
@@ -34,6 +34,7 @@ const DUTIES: [Duty; 13] = [
     Duty { deadline: Runner::termination_deadline, step: Runner::terminate },
     Duty { deadline: |runner, _| runner.publish_deadline(), step: Runner::publish },
     Duty { deadline: |runner, _| runner.storage_deadline(), step: Runner::store },
+    Duty { deadline: |runner, _| runner.tidying.deadline(), step: Runner::tidy },
     Duty { deadline: |runner, _| runner.exit_deadline(), step: Runner::clean_up },
 ];
 
@@ -285,6 +286,10 @@ impl Runner {
         self.output.step_storage(now);
         self.journal.step(now);
         self.message_log.step(self.messaging.inbox(), now);
+    }
+
+    fn tidy(&mut self, now: Instant) {
+        self.tidying.step(self.output.end(), now);
     }
 
     fn exit_deadline(&self) -> Option<Instant> {

@@ -54,7 +54,10 @@ impl Runner {
                     self.observe(DetectorInput::Hook { name: &report.hook, payload: &report.payload });
                 }
             }
-            Command::View { mode, reply } => drop(reply.send(self.on_view(mode))),
+            Command::View { mode, reply } => {
+                self.tidying.note(Instant::now());
+                drop(reply.send(self.on_view(mode)));
+            }
             Command::Screen { reply } => drop(reply.send(Ok(self.output.view()))),
             Command::Status { reply } => drop(reply.send(Ok(self.on_status()))),
             Command::Metrics { reply } => drop(reply.send(Ok(self.on_metrics()))),
