@@ -25,8 +25,8 @@ use crate::session::Session;
 /// Bytes that are rendered into lines: the newest.
 const MAX_RENDERED: u64 = 8 * 1024 * 1024;
 /// Bytes that are rendered at first, and for each line that was asked for.
-const MIN_RENDERED: u64 = 256 * 1024;
-const LINE_LEN: u64 = 1024;
+const MIN_RENDERED: u64 = 64 * 1024;
+const LINE_LEN: u64 = 512;
 /// Bytes of the log that are sent at once.
 const PIECE: usize = 256 * 1024;
 /// Gaps that are named in the header.
