@@ -105,7 +105,8 @@ async fn agents_of(programs: &Path, agents: usize) -> anyhow::Result<()> {
     let (cpu, switches) = (process::cpu_seconds(&all), process::context_switches(&all));
     tokio::time::sleep(WATCH).await;
     let share = WATCH.as_secs_f64() * agents as f64;
-    let cpu = (process::cpu_seconds(&all) - cpu) * 1000.0 / share;
+    // Threads that have ended meanwhile are not counted any more.
+    let cpu = (process::cpu_seconds(&all) - cpu).max(0.0) * 1000.0 / share;
     let switches = (process::context_switches(&all) - switches) as f64 / share;
     let mut lists = Vec::with_capacity(LISTS);
     let filter = ListFilter { limit: Some(1000), ..ListFilter::default() };

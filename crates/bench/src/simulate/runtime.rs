@@ -115,6 +115,20 @@ impl Agents {
         format!("synthetic-{}-{index:06}", self.number)
     }
 
+    /// How many of the first `count` agents stand before what comes after this cursor: all were made at once, and their ids are in order.
+    fn until(&self, cursor: &str, count: usize) -> usize {
+        let id = cursor.split_once('.').map_or("", |(_, id)| id);
+        let (mut low, mut high) = (0, count);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            match self.id(middle).as_str() <= id {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        low
+    }
+
     /// The agent with this id as the event of this phase shows it.
     fn agent(&self, id: &str, phase: usize) -> Agent {
         let status = [AgentStatus::Starting, AgentStatus::Ready, AgentStatus::Busy, AgentStatus::Ready];
@@ -177,19 +191,20 @@ async fn ready(State(agents): State<Arc<Agents>>) -> Json<RuntimeStatus> {
 #[derive(Deserialize)]
 struct Page {
     limit: Option<usize>,
-    cursor: Option<usize>,
+    cursor: Option<String>,
 }
 
 /// Every agent as its last event shows it; before its first it is not there.
 async fn list(State(agents): State<Arc<Agents>>, Query(page): Query<Page>) -> Json<AgentList> {
     let happened = *agents.happened_tx.borrow();
     let count = agents.count.min(happened);
-    let begin = page.cursor.unwrap_or(0).min(count);
+    let begin = page.cursor.map_or(0, |cursor| agents.until(&cursor, count));
     let end = count.min(begin + page.limit.unwrap_or(100).max(1));
     let shown: Vec<Agent> = (begin..end)
         .map(|index| agents.agent(&agents.id(index), (happened - index - 1) / agents.count))
         .collect();
-    let next_cursor = (end < count).then(|| end.to_string());
+    let next = shown.last().filter(|_| end < count);
+    let next_cursor = next.map(|last| format!("{}.{}", last.created_at.as_millis(), last.id));
     Json(AgentList { count: shown.len(), agents: shown, next_cursor })
 }
 
