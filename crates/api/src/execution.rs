@@ -206,6 +206,31 @@ pub struct TeamMember {
     pub present: bool,
 }
 
+/// The messages that a run may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageBudget {
+    /// Messages that it has sent.
+    pub sent: u32,
+    /// Messages that it may send. At the one after, it fails with `MESSAGE_BUDGET`.
+    pub most: u32,
+    /// Since when it has sent most of them: 80 %.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning_since: Option<Time>,
+}
+
+/// The messages that a run may ever send.
+pub const MAX_RUN_MESSAGES: u32 = 10_000;
+
+/// The body of `budget`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BudgetRequest {
+    /// Messages that the run may send in all: more than it may now, 10,000 at most.
+    #[schema(minimum = 1, maximum = 10000)]
+    pub messages: u32,
+}
+
 /// What a run has cost so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -251,6 +276,9 @@ pub struct Execution {
     pub ended_at: Option<Time>,
     /// What it has cost.
     pub metrics: ExecutionMetrics,
+    /// The messages that it may send, while it is at work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<MessageBudget>,
     /// Its steps, in the order in which they began.
     pub steps: Vec<StepView>,
     /// The questions that are open.
@@ -276,6 +304,9 @@ pub struct ExecutionSummary {
     pub ended_at: Option<Time>,
     /// How many questions wait for a person.
     pub questions: usize,
+    /// The messages that it may send, while it is at work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<MessageBudget>,
 }
 
 /// The answer to a list of runs.

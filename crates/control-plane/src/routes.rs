@@ -132,6 +132,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(runs::chart))
         .routes(routes!(runs::events))
         .routes(routes!(runs::answer))
+        .routes(routes!(runs::budget))
         .routes(routes!(runs::cancel))
         .routes(routes!(presets::list))
         .routes(routes!(presets::get, presets::put, presets::delete))

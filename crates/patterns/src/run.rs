@@ -38,7 +38,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parallax_api::execution::{
-    Execution, ExecutionAnswer, ExecutionEventData as Data, QuestionAnswer, QuestionKind, USER,
+    Execution, ExecutionAnswer, ExecutionEventData as Data, MAX_RUN_MESSAGES, QuestionAnswer, QuestionKind,
+    USER,
 };
 use parallax_api::{Code, Problem, Time};
 use tokio::sync::mpsc::unbounded_channel;
@@ -147,7 +148,33 @@ impl Run {
 
     /// The current state, as clients see it.
     pub fn view(&self) -> Execution {
-        self.0.store.read(RunState::execution)
+        let limit = self.0.pattern.limits.messages;
+        self.0.store.read(|state| {
+            let budget = (!state.is_over()).then(|| state.budget(limit));
+            Execution { budget, ..state.execution() }
+        })
+    }
+
+    /// Lets the run send so many messages in all. The same number again is no error.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` when it is less than the run may send already, or more than any run may.
+    pub async fn raise_budget(&self, messages: u32) -> Result<Execution, Problem> {
+        let limit = self.0.pattern.limits.messages;
+        let mut outcome = Ok(());
+        let raise = |state: &RunState| {
+            let most = state.budget(limit).most;
+            if messages < most || messages > MAX_RUN_MESSAGES.max(most) {
+                let bounds = format!("{most} (what the run may send now) to {MAX_RUN_MESSAGES} messages");
+                outcome = Err(Problem::invalid("messages", bounds));
+            }
+            (outcome.is_ok() && messages > most && !state.is_over())
+                .then_some(Data::BudgetRaised { messages })
+        };
+        let appended = self.0.store.append_if(raise).await;
+        outcome?;
+        appended.map_err(|failure| Problem::new(Code::ShuttingDown, failure.fault.message))?;
+        Ok(self.view())
     }
 
     /// Records a person's answer. The same answer again is no error.

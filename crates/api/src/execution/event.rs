@@ -45,6 +45,11 @@ pub enum ExecutionEventData {
     },
     /// Somebody wants it to end.
     CancelRequested {},
+    /// A person lets it send more messages.
+    BudgetRaised {
+        /// So many in all.
+        messages: u32,
+    },
     /// Its steps are over; its agents are being stopped.
     ExecutionEnding {},
     /// It ended; its agents are gone.
@@ -250,6 +255,7 @@ impl ExecutionEventData {
             Self::ExecutionStarted { .. } => "execution_started",
             Self::ExecutionResumed { .. } => "execution_resumed",
             Self::CancelRequested {} => "cancel_requested",
+            Self::BudgetRaised { .. } => "budget_raised",
             Self::ExecutionEnding {} => "execution_ending",
             Self::ExecutionEnded { .. } => "execution_ended",
             Self::StepStarted { .. } => "step_started",

@@ -98,6 +98,7 @@ impl Progress {
             Data::QuestionWithdrawn { why, .. } => (format!("… {why}"), Style::Faint),
             Data::ExecutionResumed { .. } => ("taken up again by the server".into(), Style::Faint),
             Data::CancelRequested {} => ("cancelled".into(), Style::Wanted),
+            Data::BudgetRaised { messages } => (format!("may send {messages} messages in all"), Style::Plain),
             Data::ExecutionEnded { status, error, .. } => match (status, error) {
                 (ExecutionStatus::Completed, _) => ("completed".into(), Style::Good),
                 (_, Some(error)) => {

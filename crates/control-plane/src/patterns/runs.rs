@@ -315,10 +315,12 @@ impl Runs {
         let filter = RunFilter { status: query.status, pattern: query.pattern.clone(), limit };
         let list = self.store.list(filter).await?.into_iter().map(|row| {
             let view = self.active(&row.id).map(|running| running.run.view());
-            let questions =
-                view.map_or(0, |view| view.questions.iter().filter(|question| question.for_user).count());
+            let questions = view
+                .as_ref()
+                .map_or(0, |view| view.questions.iter().filter(|question| question.for_user).count());
+            let budget = view.and_then(|view| view.budget);
             let RunRow { id, pattern, status, created_at, ended_at } = row;
-            ExecutionSummary { id, pattern, status, created_at, ended_at, questions }
+            ExecutionSummary { id, pattern, status, created_at, ended_at, questions, budget }
         });
         Ok(list.collect())
     }

@@ -5,7 +5,8 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use parallax_api::Problem;
 use parallax_api::execution::{
-    Execution, ExecutionAnswer, ExecutionEvent, ExecutionEventsQuery, ExecutionList, ExecutionsQuery,
+    BudgetRequest, Execution, ExecutionAnswer, ExecutionEvent, ExecutionEventsQuery, ExecutionList,
+    ExecutionsQuery,
 };
 use parallax_api::pattern::Chart;
 use parallax_service::extract::{Json, Path, Query, Upgrade};
@@ -93,6 +94,23 @@ pub async fn answer(
     Json(answer): Json<ExecutionAnswer>,
 ) -> Result<Json<Execution>, Problem> {
     app.runs.live(&id).await?.answer(answer).await.map(Json)
+}
+
+/// Let a run at work send more messages than its file says.
+#[utoipa::path(
+    post, path = "/api/executions/{id}/budget", tag = "patterns", params(("id" = String, Path)),
+    request_body = BudgetRequest,
+    responses(
+        (status = 200, body = Execution),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn budget(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Json(BudgetRequest { messages }): Json<BudgetRequest>,
+) -> Result<Json<Execution>, Problem> {
+    app.runs.live(&id).await?.raise_budget(messages).await.map(Json)
 }
 
 /// Cancel a run: its work is stopped and its agents with it. Answers when they are gone.

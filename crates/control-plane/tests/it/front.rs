@@ -229,6 +229,7 @@ async fn the_description_names_every_route() {
         "get /api/executions/{id}/chart",
         "get /api/executions/{id}/events",
         "post /api/executions/{id}/answer",
+        "post /api/executions/{id}/budget",
         "post /api/executions/{id}/cancel",
     ];
     expected.extend(patterns.map(str::to_owned));

@@ -172,13 +172,13 @@ impl Engine {
         let member = pooled.member();
         let (role, kind) = (member.role.clone(), outgoing.kind);
         let briefing = self.briefing(member, kind);
-        let most = self.pattern.limits.messages;
-        let mut text = Err(StepError::permanent(
-            "MESSAGE_BUDGET",
-            format!("the run has sent the {most} messages that it may send"),
-        ));
+        let limit = self.pattern.limits.messages;
+        let mut text = Err(StepError::shutting_down());
         let write = |state: &RunState| {
-            if state.conversations().message_count() >= most {
+            let budget = state.budget(limit);
+            if budget.sent >= budget.most {
+                let message = format!("the run has sent the {} messages that it may send", budget.most);
+                text = Err(StepError::permanent("MESSAGE_BUDGET", message));
                 return None;
             }
             if state.text_bytes() > MAX_RUN_TEXT {

@@ -35,6 +35,8 @@ pub struct RunState {
     updated_at: Time,
     ended_at: Option<Time>,
     cancelled: bool,
+    /// Messages that a person lets it send, in all.
+    raised_budget: Option<u32>,
     steps: HashMap<String, StepState>,
     /// The paths of steps in the order in which they started.
     order: Vec<String>,
@@ -104,6 +106,7 @@ impl RunState {
             updated_at: now,
             ended_at: None,
             cancelled: false,
+            raised_budget: None,
             steps: HashMap::new(),
             order: Vec::new(),
             results: BTreeMap::new(),
@@ -146,6 +149,7 @@ impl RunState {
                 self.created_at = at;
             }
             Data::CancelRequested {} => self.cancelled = true,
+            Data::BudgetRaised { messages } => self.raised_budget = Some(*messages),
             Data::ExecutionEnded { status, output, error } => {
                 self.status = *status;
                 self.output.clone_from(output);
@@ -392,6 +396,7 @@ fn text_in(data: &Data) -> usize {
         Data::ExecutionStarted { .. }
         | Data::ExecutionResumed { .. }
         | Data::CancelRequested {}
+        | Data::BudgetRaised { .. }
         | Data::ExecutionEnding {}
         | Data::ExecutionEnded { .. }
         | Data::StepStarted { .. }

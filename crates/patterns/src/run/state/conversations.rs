@@ -51,7 +51,8 @@ pub(crate) struct Conversations {
     messages: HashMap<String, MessageState>,
     /// The agents of conversations.
     partners: HashMap<String, AgentId>,
-    sent: u32,
+    /// When each message was sent.
+    sent_at: Vec<Time>,
     sent_to: HashMap<AgentId, u32>,
     questions: HashMap<String, QuestionState>,
     /// The ids of questions in the order in which they came up.
@@ -71,7 +72,7 @@ impl Conversations {
                 };
                 self.messages.insert(key.clone(), state);
                 self.partners.insert(path::conversation(key).to_owned(), agent_id.clone());
-                self.sent += 1;
+                self.sent_at.push(at);
                 *self.sent_to.entry(agent_id.clone()).or_default() += 1;
             }
             Data::MessageAnswered { key, text } => self.close_message(key, Ok(text.clone())),
@@ -108,6 +109,7 @@ impl Conversations {
             Data::ExecutionStarted { .. }
             | Data::ExecutionResumed { .. }
             | Data::CancelRequested {}
+            | Data::BudgetRaised { .. }
             | Data::ExecutionEnding {}
             | Data::ExecutionEnded { .. }
             | Data::StepStarted { .. }
@@ -160,7 +162,12 @@ impl Conversations {
 
     /// The number of messages sent.
     pub fn message_count(&self) -> u32 {
-        self.sent
+        u32::try_from(self.sent_at.len()).unwrap_or(u32::MAX)
+    }
+
+    /// When the message with this number, from 1, was sent.
+    pub fn sent_at(&self, number: u32) -> Option<Time> {
+        self.sent_at.get(usize::try_from(number.checked_sub(1)?).ok()?).copied()
     }
 
     /// The question with this id.

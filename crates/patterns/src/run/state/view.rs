@@ -1,10 +1,13 @@
 //! The run as clients see it.
 
-use parallax_api::execution::{Execution, ExecutionMetrics, QuestionView, StepView};
+use parallax_api::execution::{Execution, ExecutionMetrics, MessageBudget, QuestionView, StepView};
 
 use super::conversations::QuestionState;
 use super::wait_time::millis_between;
 use super::{RunState, StepState};
+
+/// From which part of its budget on it is told that a run has sent most of its messages.
+const WARN_PERCENT: u64 = 80;
 
 impl RunState {
     /// The run as clients see it.
@@ -23,10 +26,19 @@ impl RunState {
             updated_at: self.updated_at,
             ended_at: self.ended_at,
             metrics: self.metrics(),
+            budget: None,
             steps,
             questions: questions.map(question).collect(),
             agents,
         }
+    }
+
+    /// The messages that it may send; `limit` is what its file says.
+    pub fn budget(&self, limit: u32) -> MessageBudget {
+        let most = self.raised_budget.unwrap_or(limit);
+        let many = u32::try_from(u64::from(most) * WARN_PERCENT / 100).unwrap_or(most).max(1);
+        let warning_since = self.conversations.sent_at(many);
+        MessageBudget { sent: self.conversations.message_count(), most, warning_since }
     }
 
     fn metrics(&self) -> ExecutionMetrics {

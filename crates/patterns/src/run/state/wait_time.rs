@@ -58,6 +58,7 @@ impl WaitTime {
             Data::ExecutionStarted { .. }
             | Data::ExecutionResumed { .. }
             | Data::CancelRequested {}
+            | Data::BudgetRaised { .. }
             | Data::StepStarted { .. }
             | Data::StepEnded { .. }
             | Data::RoleSelected { .. }
