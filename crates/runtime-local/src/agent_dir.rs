@@ -106,11 +106,15 @@ impl AgentDir {
         let line = format!("{} {} {}\n", host.pid, host.start, boot_id());
         // Whole or not at all: half a number is another process. Made anew: what lies there may be a link.
         let fresh = self.0.join("process.new");
-        match fs::remove_file(&fresh) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        File::options().write(true).create_new(true).open(&fresh)?.write_all(line.as_bytes())?;
+        let make = || File::options().write(true).create_new(true).open(&fresh);
+        let file = match make() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                fs::remove_file(&fresh)?;
+                make()
+            }
+            made => made,
+        };
+        file?.write_all(line.as_bytes())?;
         fs::rename(fresh, self.0.join(PROCESS))
     }
 

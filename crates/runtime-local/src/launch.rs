@@ -1,9 +1,10 @@
 //! Starting a host: a process that owes nothing to this one.
 
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::Command;
 
 use anyhow::Context;
 use parallax_api::agent::Resources;
@@ -14,14 +15,14 @@ use parallax_runtime_core::HostAddress;
 use parallax_runtime_core::handshake::{
     MAX_STARTED, launch_line, parse_started, start_failed, start_timed_out, start_timeout,
 };
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
+use tokio::net::unix::pipe;
 
 use crate::agent_dir::AgentDir;
-use crate::os::{Process, cgroup};
+use crate::os::cgroup::Group;
+use crate::os::{self, Files, Process, Started};
 
-/// `CLOSE_RANGE_CLOEXEC`: what is in the range is closed when the program is executed.
-const CLOSE_RANGE_CLOEXEC: libc::c_int = 4;
 /// Marks every process of an agent, its host's included.
 pub(crate) const AGENT_ID: &str = "PARALLAX_AGENT_ID";
 /// What a host needs of the agent's environment. The rest is not its business, the server's even less.
@@ -38,8 +39,8 @@ pub(crate) async fn launch(
     dir.create().map_err(Problem::internal)?;
     let line = launch_line(launch)?;
     let failed = |error: anyhow::Error| start_failed(&format!("{error:#}"), &dir.last_words());
-    let child = start(program, dir, id, launch).map_err(failed)?;
-    match tokio::time::timeout(start_timeout(launch), converse(child, dir, &line)).await {
+    let host = start(program, dir, id, launch).map_err(failed)?;
+    match tokio::time::timeout(start_timeout(launch), converse(host, dir, &line)).await {
         Ok(Ok(HostStarted::Ready { .. })) => Ok(HostAddress::Unix(dir.socket())),
         Ok(Ok(HostStarted::Failed(problem))) => Err(problem),
         Ok(Err(error)) => Err(failed(error)),
@@ -87,42 +88,65 @@ fn refuse_unsupported(launch: &Launch) -> Result<(), Problem> {
     .with("field", field))
 }
 
-fn start(program: &Path, dir: &AgentDir, id: &AgentId, launch: &Launch) -> anyhow::Result<Child> {
+/// A host that was started, and waits for its launch.
+struct Host {
+    pid: u32,
+    stdin: pipe::Sender,
+    stdout: pipe::Receiver,
+}
+
+fn start(program: &Path, dir: &AgentDir, id: &AgentId, launch: &Launch) -> anyhow::Result<Host> {
     let handed_on = HOST_ENVIRONMENT.iter().filter_map(|name| Some((name, launch.env.get(*name)?.expose())));
     let mut command = Command::new(program);
-    close_inherited_files(&mut command);
-    let child = command
-        .arg("serve")
-        .arg("--dir")
-        .arg(dir.path())
-        .env_clear()
-        .envs(handed_on)
-        .env(AGENT_ID, id.as_str())
-        // Not the server's: the host outlives it, and must not keep a directory busy.
-        .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(errors(dir)?)
-        .spawn()
+    command.arg("serve").arg("--dir").arg(dir.path());
+    command.env_clear().envs(handed_on).env(AGENT_ID, id.as_str());
+    let group = Group::make(id);
+    let group = group.inspect_err(|error| tracing::debug!(%error, "the agent gets no control group")).ok();
+    let place = group.as_ref().and_then(Group::open);
+    let ((input, stdin), (stdout, output)) = (std::io::pipe()?, std::io::pipe()?);
+    let files = Files { input: input.into(), output: output.into(), errors: errors(dir)?.into() };
+    let started = os::start(&mut command, files, place.as_ref().map(AsFd::as_fd))
         .with_context(|| format!("failed to start {}", program.display()))?;
-    // Before it gets its launch: should this server die here, the host does too, for want of one; should it die later, the
-    // next server knows whom to look for.
-    let pid = child.id().context("the host ended at once")?;
+    let group = group.filter(|_| !started.in_group);
+    let pid = started.pid;
+    let noted = note(pid, dir, group.as_ref());
+    reap(started)?;
+    noted?;
+    Ok(Host {
+        pid,
+        stdin: pipe::Sender::from_owned_fd(stdin.into())?,
+        stdout: pipe::Receiver::from_owned_fd(stdout.into())?,
+    })
+}
+
+/// Writes down which process the host is, and marks it. Before it gets its launch: should this server die here, the host does too,
+/// for want of one; should it die later, the next server knows whom to look for.
+fn note(pid: u32, dir: &AgentDir, group: Option<&Group>) -> anyhow::Result<()> {
     parallax_service::process::restore_limits(pid);
     let process = Process::of(pid).context("the host ended at once")?;
     dir.set_host(process)?;
-    if let Err(error) = cgroup::enter(id, process) {
+    if let Some(Err(error)) = group.map(|group| group.enter(process)) {
         tracing::debug!(%error, "the agent gets no control group");
     }
-    Ok(child)
+    Ok(())
+}
+
+/// Whoever is last to know it, the host is reaped while this server lives, and by the system after it.
+fn reap(started: Started) -> std::io::Result<()> {
+    // SAFETY: an owned descriptor stays the same one until it is dropped, and it is dropped with what is made here.
+    #[expect(unsafe_code, reason = "no safe interface exists")]
+    let ended = unsafe { AsyncFd::register_with_interest(started.handle, Interest::READABLE) }?;
+    tokio::spawn(async move {
+        if ended.readable().await.is_ok() {
+            os::reap(ended.get_ref());
+        }
+    });
+    Ok(())
 }
 
 /// Hands over the launch, hears how it went, and leaves the host to itself.
-async fn converse(mut child: Child, dir: &AgentDir, line: &[u8]) -> anyhow::Result<HostStarted> {
-    let mut stdin = child.stdin.take().context("the host has no standard input")?;
-    let stdout = child.stdout.take().context("the host has no standard output")?;
-    // Whoever is last to know it, the host is reaped while this server lives, and by the system after it.
-    tokio::spawn(async move { child.wait().await });
+async fn converse(host: Host, dir: &AgentDir, line: &[u8]) -> anyhow::Result<HostStarted> {
+    let Host { pid: started_pid, mut stdin, stdout } = host;
     stdin.write_all(line).await.context("failed to hand over the launch")?;
     drop(stdin);
     let mut line = Vec::new();
@@ -132,7 +156,9 @@ async fn converse(mut child: Child, dir: &AgentDir, line: &[u8]) -> anyhow::Resu
         .context("failed to hear how it went")?;
     anyhow::ensure!(!line.is_empty(), "the host ended before it said how its start went");
     let started = parse_started(&line).context("the host said what is not understood")?;
+    // A program that starts the host and goes is another process than the host.
     if let HostStarted::Ready { pid } = started
+        && pid != started_pid
         && let Some(process) = Process::of(pid)
         && dir.host() != Some(process)
     {
@@ -148,23 +174,4 @@ fn errors(dir: &AgentDir) -> std::io::Result<File> {
         .append(true)
         .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
         .open(dir.errors())
-}
-
-/// Files that this server was started with (a terminal, a pipe of the program that started it) are not the host's: they would
-/// stay open for as long as the agent runs.
-fn close_inherited_files(command: &mut Command) {
-    let close = || {
-        // SAFETY: a system call that changes flags of this process's own descriptors. It is safe after a fork, and the
-        // descriptors that the standard library still uses until the program is executed stay open until then.
-        #[expect(unsafe_code, reason = "no safe interface exists")]
-        let closed = unsafe { libc::close_range(3, libc::c_uint::MAX, CLOSE_RANGE_CLOEXEC) };
-        // A kernel without the call leaves the files as they are.
-        let _ = closed;
-        Ok(())
-    };
-    // SAFETY: the closure makes one system call, and allocates nothing.
-    #[expect(unsafe_code, reason = "no safe interface exists")]
-    unsafe {
-        command.pre_exec(close);
-    }
 }

@@ -104,13 +104,9 @@ impl RuntimeCore {
         };
         match launched {
             Ok(address) => {
-                let host = HostClient::new(address);
                 entry.set(launch.agent);
-                entry.set_host_state(HostState::Connected(host.clone()));
-                // The host knows more by now; when it is slow, what we know will do.
-                if let Ok(agent) = host.agent().await {
-                    entry.publish(agent);
-                }
+                entry.set_host_state(HostState::Connected(HostClient::new(address)));
+                // The host knows more by now, and says it first of all to who follows it.
                 self.follow(entry.clone(), None);
                 tracing::info!(agent.id = %id, agent.kind = entry.agent().r#type, "agent spawned");
                 Ok(entry.agent())

@@ -81,6 +81,6 @@ impl Archive {
 /// Writes the file into a directory that becomes an agent's archive.
 pub(super) fn write(dir: &Path, agent: &Agent) -> io::Result<()> {
     let uptime_ms = os::uptime().and_then(|uptime| u64::try_from(uptime.as_millis()).ok());
-    let head = Head { agent, boot_id: os::boot_id(), uptime_ms };
+    let head = Head { agent, boot_id: os::boot_id().into(), uptime_ms };
     fs::write(dir.join(FILE), serde_json::to_vec(&head)?)
 }

@@ -5,9 +5,12 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use parallax_api::AgentId;
+use rustix::fs::{Mode, OFlags};
 
 use crate::os::Process;
 
@@ -17,15 +20,41 @@ const HARMLESS: [&str; 3] = ["name=systemd", "pids", "freezer"];
 /// What the name of an agent's group begins with.
 const PREFIX: &str = "parallax-agent-";
 
-/// Moves the process into a group of this agent. What it starts from now on is in it, too.
-pub(crate) fn enter(id: &AgentId, process: Process) -> io::Result<()> {
-    let Some(parent) = own_group() else { return Err(io::ErrorKind::Unsupported.into()) };
-    let group = parent.join(name(id));
-    match fs::create_dir(&group) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
+/// A group of an agent's own.
+pub(crate) struct Group {
+    dir: PathBuf,
+    unified: bool,
+}
+
+/// The group that this server is in.
+#[derive(Debug, PartialEq)]
+struct Own {
+    dir: PathBuf,
+    /// It is one of version 2.
+    unified: bool,
+}
+
+impl Group {
+    /// Makes it, below this server's.
+    pub(crate) fn make(id: &AgentId) -> io::Result<Self> {
+        let Some(Own { dir, unified }) = own_group() else { return Err(io::ErrorKind::Unsupported.into()) };
+        let dir = dir.join(name(id));
+        match fs::create_dir(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(Self { dir, unified }),
+        }
     }
-    fs::write(group.join("cgroup.procs"), process.pid.to_string())
+
+    /// What a process can be started in. None: it has to [`enter`](Self::enter).
+    pub(crate) fn open(&self) -> Option<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        self.unified.then(|| rustix::fs::open(&self.dir, flags, Mode::empty()).ok()).flatten()
+    }
+
+    /// Moves the process into the group. What it starts from now on is in it, too.
+    pub(crate) fn enter(&self, process: Process) -> io::Result<()> {
+        fs::write(self.dir.join("cgroup.procs"), process.pid.to_string())
+    }
 }
 
 /// The agents in whose group, or in one below it, the process is.
@@ -40,9 +69,9 @@ pub(crate) fn members_of(process: Process) -> Vec<String> {
 
 /// Removes the group, which must be empty. One that was made by a server in another group stays, empty.
 pub(crate) fn remove(id: &AgentId) {
-    if let Some(parent) = own_group() {
+    if let Some(own) = own_group() {
         // Most often there is none.
-        drop(fs::remove_dir(parent.join(name(id))));
+        drop(fs::remove_dir(own.dir.join(name(id))));
     }
 }
 
@@ -50,14 +79,16 @@ fn name(id: &AgentId) -> String {
     format!("{PREFIX}{id}")
 }
 
-/// The directory of the group that this server is in.
-fn own_group() -> Option<PathBuf> {
+/// Where groups are to be found does not change while a server runs; in which it is may.
+static MOUNTS: LazyLock<String> =
+    LazyLock::new(|| fs::read_to_string("/proc/self/mountinfo").unwrap_or_default());
+
+fn own_group() -> Option<Own> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    own_group_in(&groups, &mounts)
+    own_group_in(&groups, &MOUNTS)
 }
 
-fn own_group_in(groups: &str, mounts: &str) -> Option<PathBuf> {
+fn own_group_in(groups: &str, mounts: &str) -> Option<Own> {
     let group_of = |controllers: &str| {
         groups.lines().find_map(|line| {
             let mut fields = line.splitn(3, ':').skip(1);
@@ -88,7 +119,8 @@ fn own_group_in(groups: &str, mounts: &str) -> Option<PathBuf> {
             dir(group_of(name)?, mount_of(&has)?)
         })
     };
-    unified().or_else(version_1)
+    let own = |dir, unified| Own { dir, unified };
+    unified().map(|dir| own(dir, true)).or_else(|| version_1().map(|dir| own(dir, false)))
 }
 
 #[cfg(test)]
@@ -98,8 +130,9 @@ mod tests {
     #[test]
     fn finds_the_group_of_this_server() {
         let unified = "25 30 0:22 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
-        let own =
-            |groups: &str, mounts: &str| own_group_in(groups, mounts).map(|dir| dir.display().to_string());
+        let own = |groups: &str, mounts: &str| {
+            own_group_in(groups, mounts).map(|own| own.dir.display().to_string())
+        };
         assert_eq!(
             own("0::/user.slice/a.scope\n", unified).as_deref(),
             Some("/sys/fs/cgroup/user.slice/a.scope")

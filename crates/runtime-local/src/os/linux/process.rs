@@ -1,8 +1,8 @@
 //! Processes as `/proc` shows them, and signals that reach the right one.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
@@ -10,6 +10,9 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+/// More than the line has that the kernel says of a process: fifty numbers.
+const MAX_STAT: usize = 2048;
 
 /// A process that cannot be taken for another: its number and when it started, in clock ticks since the boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,8 +110,10 @@ pub(crate) fn variable(process: Process, name: &str) -> Vec<String> {
 
 /// What is known of the process with this number now.
 pub(crate) fn stat(pid: u32) -> Option<Stat> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    parse(pid, &text)
+    // One read: the kernel says all of it at once to who has room for it.
+    let mut line = [0; MAX_STAT];
+    let len = File::open(format!("/proc/{pid}/stat")).and_then(|mut file| file.read(&mut line)).ok()?;
+    parse(pid, &String::from_utf8_lossy(&line[..len]))
 }
 
 /// Fields 3 and up stand after the program's name, which is in parentheses and may hold anything.
