@@ -23,13 +23,17 @@ pub struct Images {
 }
 
 impl Images {
-    /// Images in this directory, which is made.
+    /// Images in this directory, which need not be there.
+    pub fn at(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
+    /// Makes the directory.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn open(dir: PathBuf) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-        Ok(Self { dir })
+    pub fn make(&self) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)
     }
 
     /// The file of an image of a message; `number` counts from one.
@@ -140,7 +144,8 @@ mod tests {
     #[test]
     fn images_are_private_files_of_their_message() {
         let root = tempfile::tempdir().unwrap();
-        let images = Images::open(root.path().join("own/images")).unwrap();
+        let images = Images::at(root.path().join("own/images"));
+        images.make().unwrap();
         let kept = images.keep("m-1", &[png(100), png(200)], |_| false).unwrap();
         assert_eq!(kept[1], MessageImage { name: "shot.png".into(), media_type: ImageType::Png, size: 200 });
         let file = images.path("m-1", 2, ImageType::Png);
@@ -158,7 +163,7 @@ mod tests {
     #[test]
     fn the_oldest_make_room_unless_they_are_awaited() {
         let root = tempfile::tempdir().unwrap();
-        let images = Images::open(root.path().into()).unwrap();
+        let images = Images::at(root.path().into());
         let large = png(4 * 1024 * 1024);
         for number in 0..16 {
             images.keep(&format!("m-{number}"), std::slice::from_ref(&large), |_| true).unwrap();

@@ -46,6 +46,7 @@ pub mod peer;
 pub mod peer_listener;
 pub mod ports;
 pub mod process_tree;
+mod pty;
 pub mod reach;
 pub mod reaper;
 pub mod relay;

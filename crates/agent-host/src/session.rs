@@ -77,10 +77,12 @@ impl Session {
         let (commands_tx, commands_rx) = mpsc::channel(MAX_COMMANDS);
         let disk = disk_watch(&launch, &context)?;
         let takes_images = launch.profile.submit().images.is_some();
-        let images = Images::open(agent_process::template_context(&launch, &context).images_dir());
-        let images = images.map_err(|error| {
-            Problem::internal(format!("the agent's directory cannot be written: {error}"))
-        })?;
+        let images = Images::at(agent_process::template_context(&launch, &context).images_dir());
+        if takes_images {
+            images.make().map_err(|error| {
+                Problem::internal(format!("the agent's directory cannot be written: {error}"))
+            })?;
+        }
         let runner = runner::Runner::start(launch, context, images.clone(), commands_rx).await?;
         let session = Self {
             commands_tx,

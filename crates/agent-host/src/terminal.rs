@@ -5,18 +5,20 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use bytes::{Buf as _, Bytes};
 use parallax_api::{Code, Problem, TerminalSize};
 use parallax_profile::Command;
-use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
-use rustix::termios::{Winsize, tcgetpgrp, tcsetwinsize};
+use rustix::termios::{tcgetpgrp, tcsetwinsize};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{Interest, Ready};
 use tokio::sync::oneshot;
+
+use crate::pty::{Pty, window};
 
 /// Bytes read from the PTY at once: what the kernel gives at most.
 const READ: usize = 4096;
@@ -51,25 +53,20 @@ struct Input {
 }
 
 impl Terminal {
-    /// Starts `command` on a new PTY. Fails with `SPAWN_FAILED` or `CLI_NOT_FOUND`.
-    pub fn spawn(command: &Command, workdir: &std::path::Path, size: TerminalSize) -> Result<Self, Problem> {
-        let failed = |error: anyhow::Error| Problem::new(Code::SpawnFailed, format!("{error:#}"));
-        let no_pty = |error: io::Error| failed(error.into());
-        let pty_size = PtySize { rows: size.rows, cols: size.cols, pixel_width: 0, pixel_height: 0 };
-        let pair = native_pty_system().openpty(pty_size).map_err(failed)?;
-        let mut builder = CommandBuilder::new(&command.program);
-        builder.args(&command.args);
-        builder.cwd(workdir);
-        builder.env_clear();
-        for (key, value) in &command.env {
-            builder.env(key, value.expose());
-        }
-        let master = pair.master.as_raw_fd().expect("a PTY of Unix has a descriptor");
-        let pty = watch(master).map_err(no_pty)?;
-        let child = pair.slave.spawn_command(builder).map_err(failed)?;
-        let pid = child.process_id().expect("a Unix child has a process id");
-        // Only the child may hold the slave from here on: the end of output is seen when the last holder is gone.
-        drop(pair);
+    /// Starts `program` as `command` says on a new PTY. Fails with `SPAWN_FAILED`.
+    pub fn spawn(
+        program: &Path,
+        command: &Command,
+        workdir: &Path,
+        size: TerminalSize,
+    ) -> Result<Self, Problem> {
+        let failed = |what: &str, error: io::Error| {
+            Problem::new(Code::SpawnFailed, format!("{what} could not be started: {error}"))
+        };
+        let pty = Pty::open(size).map_err(|error| failed("a terminal", error))?;
+        let pid = pty.start(program, command, workdir);
+        let pid = pid.map_err(|error| failed(&program.display().to_string(), error))?;
+        let pty = watch(pty.master).map_err(|error| failed("a terminal", error))?;
         let input = VecDeque::new();
         Ok(Self { pty, input, queued: 0, written: 0, pid, is_silent: false, is_deaf: false })
     }
@@ -164,8 +161,7 @@ impl Terminal {
 
     /// Tells the program its terminal's new size.
     pub fn resize(&self, size: TerminalSize) -> Result<(), Problem> {
-        let size = Winsize { ws_row: size.rows, ws_col: size.cols, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(self.pty.get_ref(), size).map_err(Problem::internal)
+        tcsetwinsize(self.pty.get_ref(), window(size)).map_err(Problem::internal)
     }
 
     /// The process group in the foreground of the terminal, which a key like Ctrl-C would reach.
@@ -175,12 +171,8 @@ impl Terminal {
     }
 }
 
-/// A descriptor of our own for the same PTY, which the reactor watches.
-fn watch(master: RawFd) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: the PTY that the descriptor belongs to is held by the caller while this runs.
-    #[expect(unsafe_code, reason = "the PTY says its descriptor as a number only")]
-    let master = unsafe { BorrowedFd::borrow_raw(master) };
-    let pty = master.try_clone_to_owned()?;
+/// Has the reactor watch the PTY.
+fn watch(pty: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     rustix::io::ioctl_fionbio(&pty, true)?;
     // SAFETY: an owned descriptor stays the same one until it is dropped, and it is dropped with what is made here.
     #[expect(unsafe_code, reason = "no safe interface exists")]

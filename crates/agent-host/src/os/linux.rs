@@ -2,11 +2,11 @@
 
 mod sockets;
 
-use std::fs;
-use std::io;
-use std::path::Path;
-
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::LazyLock;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
@@ -17,9 +17,13 @@ pub(crate) use sockets::{ListeningSocket, listening_sockets, sockets_of};
 /// Where the kernel counts its out-of-memory kills: control groups version 2 and 1, as a container sees its own.
 const MEMORY_EVENTS: [&str; 2] = ["/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"];
 
+/// More than the line has that the kernel says of a process: fifty numbers.
+const MAX_STAT: usize = 2048;
+
 /// Changes with every boot.
 pub(crate) fn boot_id() -> Option<Vec<u8>> {
-    fs::read("/proc/sys/kernel/random/boot_id").ok()
+    static ID: LazyLock<Option<Vec<u8>>> = LazyLock::new(|| fs::read("/proc/sys/kernel/random/boot_id").ok());
+    ID.clone()
 }
 
 /// From now on every orphan below this process becomes its child.
@@ -92,7 +96,10 @@ pub(crate) struct Stat {
 
 /// What the kernel says of this process; none when it is gone, or hidden. Fields as in proc_pid_stat(5).
 pub(crate) fn stat(pid: i32) -> Option<Stat> {
-    parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    // One read: the kernel says all of it at once to who has room for it.
+    let mut line = [0; MAX_STAT];
+    let len = File::open(format!("/proc/{pid}/stat")).and_then(|mut file| file.read(&mut line)).ok()?;
+    parse(&String::from_utf8_lossy(&line[..len]))
 }
 
 fn parse(stat: &str) -> Option<Stat> {

@@ -1,6 +1,6 @@
 //! One run of the agent's program: its terminal, its detector and its session file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -56,7 +56,7 @@ impl AgentProcess {
         size: TerminalSize,
         context: &SessionContext,
     ) -> Result<Self, Problem> {
-        let command = resolve(launch, conversation, context)?;
+        let (program, command) = resolve(launch, conversation, context)?;
         for file in &command.files {
             prepare(file).map_err(|error| {
                 Problem::new(
@@ -68,7 +68,7 @@ impl AgentProcess {
         let (Conversation::New { id } | Conversation::Resume { id }) = conversation;
         let session_file = command.record.clone().map(|source| SessionFile::follow(source, id));
         let oom_kills = context.in_container.then(out_of_memory_kills).flatten();
-        let terminal = Terminal::spawn(&command, &launch.workdir, size)?;
+        let terminal = Terminal::spawn(&program, &command, &launch.workdir, size)?;
         let mut detector = Detector::new(profile.clone());
         if session_file.is_some() {
             detector.follow_record();
@@ -93,7 +93,7 @@ impl AgentProcess {
         conversation: &Conversation,
         context: &SessionContext,
     ) -> Result<(), Problem> {
-        let command = resolve(launch, conversation, context)?;
+        let (_, command) = resolve(launch, conversation, context)?;
         let bytes: usize = command.files.iter().map(|file| file.contents.expose().len()).sum();
         has_room(&context.dir, bytes).map_err(|error| {
             Problem::new(Code::SpawnFailed, format!("the agent's files could not be written: {error}"))
@@ -170,24 +170,24 @@ async fn grown(file: Option<&mut SessionFile>) {
     }
 }
 
-/// The command to run, its whole environment included.
+/// The command to run, its whole environment included, and where its program is.
 pub(super) fn resolve(
     launch: &Launch,
     conversation: &Conversation,
     context: &SessionContext,
-) -> Result<Command, Problem> {
+) -> Result<(PathBuf, Command), Problem> {
     if !launch.workdir.is_dir() {
         let detail = format!("{} is not a directory; create it or name another", launch.workdir.display());
         return Err(Problem::new(Code::WorkdirNotFound, detail).with("field", "workdir"));
     }
     let mut command = launch.command(&template_context(launch, context), conversation)?;
-    find_program(launch, &command)?;
+    let program = find_program(launch, &command)?;
     command.env.entry("TERM".into()).or_insert_with(|| EnvValue::from("xterm-256color"));
     command.env.entry("COLORTERM".into()).or_insert_with(|| EnvValue::from("truecolor"));
     command.env.insert(AGENT_ID.into(), EnvValue::from(launch.agent.id.as_str()));
     command.env.insert(HOST_SOCKET.into(), EnvValue::from(context.socket.to_string_lossy().into_owned()));
     exec_limits::check(&command)?;
-    Ok(command)
+    Ok((program, command))
 }
 
 /// Whether a file of so many bytes can be written in `dir`.
@@ -208,11 +208,11 @@ pub(super) fn template_context(launch: &Launch, context: &SessionContext) -> Tem
     }
 }
 
-/// Whether the CLI is installed where the agent would find it.
-fn find_program(launch: &Launch, command: &Command) -> Result<(), Problem> {
+/// The CLI's program, where the agent would find it. Fails with `CLI_NOT_FOUND`.
+fn find_program(launch: &Launch, command: &Command) -> Result<PathBuf, Problem> {
     let path = command.env.get("PATH").map_or("", |path| path.expose());
-    if on_path(&command.program, path).is_some() {
-        return Ok(());
+    if let Some(program) = on_path(&command.program, path) {
+        return Ok(program);
     }
     let install = launch.profile.install();
     let (program, title) = (&command.program, &launch.profile.title);

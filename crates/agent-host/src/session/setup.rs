@@ -1,5 +1,6 @@
 //! The set-up command: runs once, in the agent's terminal, before the agent's program.
 
+use std::path::Path;
 use std::time::Instant;
 
 use parallax_api::{Code, Problem};
@@ -12,6 +13,9 @@ use super::output::Output;
 use crate::reaper::ProcessExit;
 use crate::terminal::Terminal;
 
+/// What runs the command.
+const SHELL: &str = "/bin/sh";
+
 /// Runs the launch's set-up command, if it has one, to its end. What it prints is the first of the agent's output.
 ///
 /// Fails with `SPAWN_FAILED` and its last words.
@@ -23,12 +27,9 @@ pub(super) async fn run(
 ) -> Result<(), Problem> {
     let Some(setup) = &launch.setup else { return Ok(()) };
     // The environment is the agent's own: what is set up is found by it.
-    let command = Command {
-        program: "/bin/sh".into(),
-        args: vec!["-c".into(), setup.clone()],
-        ..resolve(launch, conversation, context)?
-    };
-    let mut terminal = Terminal::spawn(&command, &launch.workdir, output.size())?;
+    let (_, agents) = resolve(launch, conversation, context)?;
+    let command = Command { program: SHELL.into(), args: vec!["-c".into(), setup.clone()], ..agents };
+    let mut terminal = Terminal::spawn(Path::new(SHELL), &command, &launch.workdir, output.size())?;
     let mut ended_rx = context.reaper.ended(terminal.pid());
     let timeout = tokio::time::sleep(SETUP_TIMEOUT);
     let mut timeout = std::pin::pin!(timeout);
