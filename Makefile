@@ -133,7 +133,8 @@ FUZZ_SECONDS ?= 8
 fuzz: debug ## Mutated input for everything that reads what others wrote: FUZZ_SECONDS a target, FUZZ_SEED
 	$(TARGET)/debug/parallax-fuzz --seconds $(FUZZ_SECONDS) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
-# On a quiet machine: five rounds take a quarter of an hour. Of peers it measures those that are on the PATH.
+# On a quiet machine: a round takes about four minutes, most of it 15 s of a stalled viewer, repaints and floods of each subject; what is
+# measured once takes a few more. Of peers it measures those that are on the PATH.
 ROUNDS ?= 5
 .PHONY: bench
 bench: ## Measure speed, memory and delivery, ours beside peers and the bare limit: writes docs/benchmarks.md; ROUNDS

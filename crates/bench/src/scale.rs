@@ -1,5 +1,6 @@
 //! More agents and viewers than a figure of `make bench` has, on a machine with room for them. Ours only.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -116,14 +117,15 @@ async fn agents_of(programs: &Path, agents: usize) -> anyhow::Result<()> {
         lists.push(began.elapsed().as_secs_f64() * 1000.0);
     }
     let (stack, back) = restart::back_again(stack, programs, home.path(), agents).await?;
-    let began = Instant::now();
-    stack.end_all(&shells).await?;
-    let stops = agents as f64 / began.elapsed().as_secs_f64();
-    println!(
-        "| {agents} | {spawns:.0} | {memory:.2} | {servers:.3} | {cpu:.3} | {switches:.3} | {:.1} | {:.0} | {stops:.0} |",
+    print!(
+        "| {agents} | {spawns:.0} | {memory:.2} | {servers:.3} | {cpu:.3} | {switches:.3} | {:.1} | {:.0} |",
         median(lists),
         back.as_secs_f64() * 1000.0,
     );
+    std::io::stdout().flush()?;
+    let began = Instant::now();
+    stack.end_all(&shells).await?;
+    println!(" {:.0} |", agents as f64 / began.elapsed().as_secs_f64());
     Ok(())
 }
 
