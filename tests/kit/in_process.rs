@@ -73,6 +73,7 @@ impl InProcess {
             access: AccessConfig::default(),
             push: PushConfig::default(),
             proxy_ports: true,
+            usage_interval: parallax_control_plane::DEFAULT_USAGE_INTERVAL,
         };
         let shutdown = Shutdown::new();
         let server = ControlPlane::build(config, shutdown.clone()).await;

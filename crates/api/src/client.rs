@@ -42,6 +42,7 @@ mod presets;
 mod retry;
 mod sse;
 mod terminal;
+mod usage;
 mod websocket;
 
 pub use events::{Change, EventStream, EventsOptions, Transport};

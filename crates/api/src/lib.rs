@@ -14,6 +14,7 @@
 //! - [`preset`]: named spawn requests
 //! - [`search`]: over what agents were told, said and showed
 //! - [`push`]: devices that are told when somebody waits
+//! - [`usage`]: what agents use over time
 //! - [`access`]: what the caller may do
 //! - [`runtime`]: the runtimes behind a control plane
 //! - [`check`]: what a server found when it looked at what it needs
@@ -51,6 +52,7 @@ pub mod terminal;
 pub mod text;
 pub mod time;
 pub mod tunnel;
+pub mod usage;
 pub mod workspace;
 
 pub use agent::{

@@ -21,7 +21,7 @@ use parallax_api::client::ListFilter;
 use parallax_api::{Agent, AgentId, AgentStatus, Problem};
 use parallax_service::events::EventLog;
 use parallax_store::{PublishedAgents, StoreError};
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::time::Instant;
 
 use crate::runtimes::Runtime;
@@ -30,6 +30,8 @@ pub use sync::sync;
 
 /// Agents per request when a runtime is asked for its list.
 const PAGE: usize = 1000;
+/// Errors that no further message mends: the CLI's provider gives no more, or lets it in no more.
+const NEEDS_PERSON: [&str; 2] = ["rate_limit", "auth"];
 /// How old a state may be that is answered without asking the runtime.
 const FRESH_FOR: Duration = Duration::from_millis(200);
 
@@ -41,6 +43,7 @@ pub struct AgentCache {
     agents: Mutex<HashMap<AgentId, Cached>>,
     /// When the list of a runtime, by its name, was last read. Held while it is read: those who wait use the same one.
     lists: Mutex<HashMap<String, Arc<AsyncMutex<Option<Instant>>>>>,
+    departed_tx: watch::Sender<()>,
 }
 
 /// An agent, and when its state was last heard of; never in this process when it was read from the database.
@@ -68,7 +71,8 @@ impl AgentCache {
     pub async fn open(published: Arc<dyn PublishedAgents>, log: EventLog) -> Result<Self, StoreError> {
         let agents = published.all().await?.into_iter();
         let agents = agents.map(|agent| (agent.id.clone(), Cached::new(agent, None))).collect();
-        Ok(Self { published, log, agents: Mutex::new(agents), lists: Mutex::default() })
+        let departed_tx = watch::Sender::new(());
+        Ok(Self { published, log, agents: Mutex::new(agents), lists: Mutex::default(), departed_tx })
     }
 
     /// The agent with this id.
@@ -93,11 +97,19 @@ impl AgentCache {
         self.agents().values().map(|cached| cached.known.clone()).collect()
     }
 
-    /// The ids of what agents need a person for.
+    /// What agents need a person for, each by a name of its own: what they ask, and that they are not served any more.
     pub fn attentions(&self) -> HashSet<String> {
         let agents = self.agents();
-        let asking = agents.values().filter(|cached| cached.agent().status != AgentStatus::Stopped);
-        asking.filter_map(|cached| cached.agent().attention.as_ref()).map(|asked| asked.id.clone()).collect()
+        let living = agents.values().map(Cached::agent).filter(|agent| agent.status != AgentStatus::Stopped);
+        let occasions = living.filter_map(|agent| match (&agent.attention, &agent.error) {
+            (Some(asked), _) => Some(asked.id.clone()),
+            (None, Some(error)) if NEEDS_PERSON.contains(&error.code.as_str()) => {
+                let since = error.since.unwrap_or(agent.updated_at);
+                Some(format!("{}/{}/{since}", agent.id, error.code))
+            }
+            _ => None,
+        });
+        occasions.collect()
     }
 
     /// Inserts or replaces an agent, unless a newer state is cached. `agent.runtime` is the runtime's name here.
@@ -107,7 +119,14 @@ impl AgentCache {
 
     /// Removes an agent that its runtime does not have any more.
     pub fn remove(&self, id: &AgentId) {
-        self.agents().remove(id);
+        if self.agents().remove(id).is_some() {
+            self.departed_tx.send_replace(());
+        }
+    }
+
+    /// Changes whenever agents are not there any more: what is kept about them elsewhere can go.
+    pub fn departures(&self) -> watch::Receiver<()> {
+        self.departed_tx.subscribe()
     }
 
     /// The agent may have changed, by a call whose response does not show it: the next request asks its runtime.
@@ -137,29 +156,27 @@ impl AgentCache {
         Ok(())
     }
 
-    /// Replaces the cached agents of a runtime by its own list.
+    /// Replaces the cached agents of a runtime by its own list, and says who is on it.
     ///
     /// # Errors
     /// When the runtime does not answer; the cache is then unchanged.
-    pub async fn resync(&self, runtime: &Runtime) -> Result<(), Problem> {
+    pub async fn resync(&self, runtime: &Runtime) -> Result<HashSet<AgentId>, Problem> {
         // Taken before the request: an agent that is spawned meanwhile may be missing in the list, and is not gone.
         let before = self.ids_of(runtime.name());
         let listed = list(runtime).await?;
-        let gone: Vec<AgentId> = {
-            let listed: HashSet<&AgentId> = listed.iter().map(|agent| &agent.id).collect();
-            before.into_iter().filter(|id| !listed.contains(id)).collect()
-        };
+        let on_it: HashSet<AgentId> = listed.iter().map(|agent| agent.id.clone()).collect();
+        let gone: Vec<AgentId> = before.into_iter().filter(|id| !on_it.contains(id)).collect();
         self.apply(&gone, listed);
         if !gone.is_empty() {
             // Keep the row of an agent whose last published status is running: its `agent_stopped` event has not
-            // arrived yet.
+            // arrived yet, or `sync` makes one.
             match self.published.delete_stopped(gone).await {
                 // The next resync deletes them.
                 Ok(()) | Err(StoreError::Full(_)) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
+        Ok(on_it)
     }
 
     fn apply(&self, gone: &[AgentId], listed: Vec<Agent>) {
@@ -169,6 +186,10 @@ impl AgentCache {
         }
         for agent in listed {
             upsert(&mut agents, agent);
+        }
+        drop(agents);
+        if !gone.is_empty() {
+            self.departed_tx.send_replace(());
         }
     }
 

@@ -16,6 +16,7 @@ use crate::push::Push;
 use crate::runtimes::Runtimes;
 use crate::search::Search;
 use crate::spawn::Spawner;
+use crate::usage::Usage;
 
 /// The parts of a control plane. Clones share them.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub struct App {
     pub library: Library,
     /// What agents were told, said and showed.
     pub search: Search,
+    /// What agents use over time.
+    pub usage: Usage,
     /// Devices that are told by Web Push.
     pub push: Push,
     /// The stored presets.

@@ -1,6 +1,7 @@
 //! The flags of the control plane and its section of the configuration file.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use parallax_api::runtime::RuntimeKind;
@@ -8,7 +9,7 @@ use parallax_service::args::{ServerArgs, Settings};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::{Config, Credential, DEFAULT_PORT, PushConfig, RuntimeSpec};
+use crate::{Config, Credential, DEFAULT_PORT, DEFAULT_USAGE_INTERVAL, PushConfig, RuntimeSpec};
 
 /// Its directory below `parallax/` in the user's state directory.
 const STATE_NAME: &str = "control-plane";
@@ -37,6 +38,9 @@ pub struct ControlPlaneArgs {
     /// Proxy what agents serve on their ports, at `/agents/ID/ports/PORT/` [default: while it listens on loopback only]
     #[arg(long, env = "PARALLAX_PROXY_PORTS", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub proxy_ports: Option<bool>,
+    /// How often agents are asked what they use, in seconds: 1 to 60 [default: 30]
+    #[arg(long, env = "PARALLAX_USAGE_INTERVAL", value_name = "SECONDS")]
+    pub usage_interval: Option<u64>,
     /// Let push endpoints be on this machine, without TLS: for tests
     #[arg(long, env = "PARALLAX_PUSH_LOOPBACK", hide = true)]
     pub push_loopback: bool,
@@ -52,6 +56,7 @@ struct File {
     runtime: Vec<String>,
     push_contact: Option<String>,
     proxy_ports: Option<bool>,
+    usage_interval: Option<u64>,
 }
 
 impl ControlPlaneArgs {
@@ -65,12 +70,23 @@ impl ControlPlaneArgs {
         let (settings, file) = self.server.resolve_with::<File>(STATE_NAME, DEFAULT_PORT)?;
         let push = self.push(file.push_contact.clone())?;
         let proxy_ports = self.proxy_ports.or(file.proxy_ports);
+        let usage_interval = match self.usage_interval.or(file.usage_interval) {
+            None => DEFAULT_USAGE_INTERVAL,
+            Some(seconds) => {
+                ensure!(
+                    (1..=60).contains(&seconds),
+                    "agents are measured every 1 to 60 seconds, not {seconds}"
+                );
+                Duration::from_secs(seconds)
+            }
+        };
         let runtimes =
             self.runtimes(file, |name| std::env::var(name).ok().filter(|value| !value.is_empty()))?;
         let Settings { listen, state_dir, log, .. } = settings.clone();
         // Who listens on a network says that pages which agents made may be shown from its address.
         let proxy_ports = proxy_ports.unwrap_or(listen.ip().is_loopback());
-        Ok((Config { state_dir, runtimes, access: settings.access(), push, proxy_ports }, listen, log))
+        let access = settings.access();
+        Ok((Config { state_dir, runtimes, access, push, proxy_ports, usage_interval }, listen, log))
     }
 
     fn push(&self, from_file: Option<String>) -> anyhow::Result<PushConfig> {

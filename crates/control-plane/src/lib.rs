@@ -18,6 +18,7 @@
 //! - `patterns`: org-chart patterns and their runs; a run uses the same services as the routes
 //! - `presets`: named spawn requests
 //! - `search`: an index of what agents were told, said and showed
+//! - `usage`: what agents use, measured and kept
 //! - `push`: devices that are told by Web Push when somebody waits
 //! - `web_ui`: the web UI, compiled in
 //!
@@ -39,6 +40,7 @@ mod routes;
 mod runtimes;
 mod search;
 mod spawn;
+mod usage;
 mod web_ui;
 
 use std::path::PathBuf;
@@ -71,6 +73,8 @@ use runtimes::Runtimes;
 pub use runtimes::{Credential, RuntimeSpec};
 use search::Search;
 use spawn::Spawner;
+pub use usage::DEFAULT_EVERY as DEFAULT_USAGE_INTERVAL;
+use usage::Usage;
 
 /// The default port.
 pub const DEFAULT_PORT: u16 = 3000;
@@ -90,6 +94,8 @@ pub struct Config {
     pub push: PushConfig,
     /// Whether it proxies what agents serve on their ports.
     pub proxy_ports: bool,
+    /// How often agents are measured.
+    pub usage_interval: Duration,
 }
 
 /// A control plane that is built and not yet serving.
@@ -131,6 +137,9 @@ impl ControlPlane {
         let search = Search::open(&config.state_dir, locator.clone())
             .await
             .context("failed to open the index of texts")?;
+        let usage = Usage::open(&config.state_dir, locator.clone(), config.usage_interval)
+            .await
+            .context("failed to open the database of what agents use")?;
         let push = Push::new(stores.devices, config.push, config.state_dir, shutdown.clone());
         let runs = Runs::new(stores.runs, stores.health.clone(), services);
         let access = Access::new(config.access.open(&web_ui::OPEN_PATHS));
@@ -146,6 +155,7 @@ impl ControlPlane {
             presets,
             push,
             search,
+            usage,
             ports,
             runs,
             storage: stores.health,
@@ -162,7 +172,7 @@ impl ControlPlane {
     /// # Errors
     /// When serving fails.
     pub async fn serve(self, listener: TcpListener) -> anyhow::Result<()> {
-        let App { runtimes, cache, runs, push, search, log, shutdown, .. } = &self.app;
+        let App { runtimes, cache, runs, push, search, usage, log, shutdown, .. } = &self.app;
         let first_probe = join_all(runtimes.iter().map(|runtime| runtime.probe()));
         // After a timeout they are shown as unreachable until they answer.
         let _ = tokio::time::timeout(FIRST_PROBE_TIMEOUT, first_probe).await;
@@ -173,6 +183,7 @@ impl ControlPlane {
         runs.resume().await?;
         push.resume().await?;
         shutdown.tracker().spawn(search.clone().follow(log.clone(), shutdown.clone()));
+        shutdown.tracker().spawn(usage.clone().follow(shutdown.clone()));
         let following =
             push::follow(push.clone(), cache.clone(), runs.clone(), log.clone(), shutdown.clone());
         shutdown.tracker().spawn(following);

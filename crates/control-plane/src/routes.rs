@@ -12,6 +12,7 @@ mod push;
 mod runs;
 mod search;
 mod streams;
+mod usage;
 mod workspaces;
 
 use axum::Router;
@@ -137,6 +138,8 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(presets::list))
         .routes(routes!(presets::get, presets::put, presets::delete))
         .routes(routes!(search::find))
+        .routes(routes!(usage::series))
+        .routes(routes!(usage::agents))
         .routes(routes!(push::info))
         .routes(routes!(push::put))
         .routes(routes!(push::delete))

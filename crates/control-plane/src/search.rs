@@ -1,7 +1,8 @@
 //! Search over what agents were told, said and showed.
 //!
 //! The hosts keep messages and logs; here is an index of them, a database of its own. After each event of an agent, what it has more
-//! is read from its runtime, at most so much at once. What the index lost or never had is a text that is not found, nothing else.
+//! is read from its runtime: every message, and of lines at most so many at once. Of whose log lines were passed over is told with what was
+//! found. What the index lost is a text that is not found, nothing else. An agent that is gone has no texts.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -27,14 +28,22 @@ use crate::relay::Call;
 const MAX_TEXTS: u64 = 100_000;
 /// The longest text, in bytes. A longer one is cut into several.
 const MAX_TEXT: usize = 2048;
-/// Messages and lines that are read of an agent at once. Of more lines, the newest.
+/// Messages and lines that are read of an agent at once. More messages are read next; of more lines, the newest.
 const MAX_MESSAGES: usize = 500;
-const MAX_LINES: usize = 5000;
+const MAX_LINES: usize = 10_000;
+/// Messages of an agent that are read before others have their turn, in so many calls.
+const MAX_CALLS: usize = 10;
 /// The longest answer with lines that is read, in bytes.
-const MAX_BYTES: usize = 4 * 1024 * 1024;
+const MAX_BYTES: usize = 8 * 1024 * 1024;
+/// Where a conversation begins: without it, a runtime answers its end.
+const FROM_THE_START: &str = "1970-01-01T00:00:00.000Z";
+/// Agents of whose logs lines are missing that are named at most.
+const MAX_INCOMPLETE: usize = 200;
 /// How long is waited after an event before an agent is read, and how often one is read at most.
 const GATHER: Duration = Duration::from_secs(1);
 const READ_INTERVAL: Duration = Duration::from_secs(5);
+/// How long reading one agent may take.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// Agents that are read one after the other before events are looked at again.
 const READ_AT_ONCE: usize = 32;
 
@@ -61,10 +70,15 @@ impl Search {
     pub async fn find(&self, query: &SearchQuery, cache: &AgentCache) -> Result<Hits, Problem> {
         let (limit, words) = (query.hits()?, query.words()?);
         if words.is_empty() {
-            return Ok(Hits { hits: Vec::new(), next: None });
+            return Ok(Hits { hits: Vec::new(), next: None, incomplete: Vec::new() });
         }
         let query =
             TextQuery { words, agent: query.agent_id.clone(), kind: query.kind, before: query.before, limit };
+        let mut incomplete = match query.kind {
+            Some(HitKind::Message) => Vec::new(),
+            _ => self.index.incomplete(MAX_INCOMPLETE).await?,
+        };
+        incomplete.retain(|id| query.agent.as_ref().is_none_or(|agent| agent == id));
         let found = self.index.search(query).await?;
         let next = (found.len() == limit).then(|| found.last().map(|last| last.number)).flatten();
         let hits = found.into_iter().map(|text| Hit {
@@ -75,12 +89,14 @@ impl Search {
             at: text.at,
             excerpt: text.excerpt,
         });
-        Ok(Hits { hits: hits.collect(), next })
+        Ok(Hits { hits: hits.collect(), next, incomplete })
     }
 
     /// Reads what agents have more, after their events, until the shutdown begins.
     pub async fn follow(self, log: EventLog, shutdown: Shutdown) {
         let mut events = Box::pin(log.subscribe(None, None));
+        let mut departed = self.locator.cache.departures();
+        departed.mark_changed();
         let known = self.locator.cache.all();
         let mut due: HashSet<AgentId> = known.iter().map(|known| known.agent().id.clone()).collect();
         let mut read_at: HashMap<AgentId, Instant> = HashMap::new();
@@ -97,6 +113,12 @@ impl Search {
                         events = Box::pin(log.subscribe(None, None));
                     }
                 },
+                Ok(()) = departed.changed() => {
+                    if let Err(error) = self.forget_departed().await {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::warn!(error, "texts of agents that are gone could not be deleted");
+                    }
+                }
                 _ = gathered.tick(), if !due.is_empty() => {
                     let now = Instant::now();
                     read_at.retain(|_, at| now.duration_since(*at) < READ_INTERVAL);
@@ -107,8 +129,12 @@ impl Search {
                         read_at.insert(id.clone(), now);
                         tokio::select! {
                             () = shutdown.begun() => return,
-                            read = self.read(&id) => if let Err(problem) = read {
-                                tracing::debug!(agent.id = %id, %problem, "what an agent said could not be indexed");
+                            read = self.read_in_time(&id) => match read {
+                                Ok(true) => {}
+                                Ok(false) => drop(due.insert(id)),
+                                Err(problem) => {
+                                    tracing::debug!(agent.id = %id, %problem, "what an agent said could not be indexed");
+                                }
                             }
                         }
                     }
@@ -117,62 +143,105 @@ impl Search {
         }
     }
 
-    /// Reads what this agent has more.
-    async fn read(&self, id: &AgentId) -> Result<(), Problem> {
-        let mut position = self.index.position(id).await?;
+    /// Deletes the texts of agents that no runtime has any more.
+    async fn forget_departed(&self) -> Result<(), StoreError> {
+        let mut gone = self.index.agents().await?;
+        gone.retain(|id| self.locator.cache.runtime_of(id).is_none());
+        if gone.is_empty() { Ok(()) } else { self.index.forget(gone).await }
+    }
+
+    /// Reads what this agent has more, or gives up: a runtime that does not go on must not keep the others waiting.
+    async fn read_in_time(&self, id: &AgentId) -> Result<bool, Problem> {
+        let read = tokio::time::timeout(READ_TIMEOUT, self.read(id)).await;
+        read.unwrap_or_else(|_| Err(Problem::new(Code::RuntimeUnavailable, "it took too long")))
+    }
+
+    /// Reads what this agent has more; false when there are still more messages.
+    async fn read(&self, id: &AgentId) -> Result<bool, Problem> {
         let runtime = self.locator.locate(id).await?;
-        let query = MessagesQuery { since: position.message_id.clone(), limit: Some(MAX_MESSAGES) };
-        let mut texts = Vec::new();
-        let messages = match runtime.client().messages(id, &query).await {
-            // The message is none any more: the agent was spawned anew, or its archive cut.
-            Err(problem) if problem.code == Code::Validation => {
-                runtime.client().messages(id, &MessagesQuery { since: None, ..query }).await
+        let mut position = self.index.position(id).await?;
+        for _ in 0..MAX_CALLS {
+            let since = position.message_id.clone().unwrap_or_else(|| FROM_THE_START.into());
+            let query = MessagesQuery { since: Some(since), limit: Some(MAX_MESSAGES) };
+            let messages = match runtime.client().messages(id, &query).await {
+                // The message is none any more: the agent was spawned anew, or its archive cut. What it has is read from the start.
+                Err(problem) if problem.code == Code::Validation && position.message_id.is_some() => {
+                    self.index.forget(vec![id.clone()]).await?;
+                    position = TextPosition::default();
+                    continue;
+                }
+                messages => messages?,
+            };
+            let is_last = messages.len() < MAX_MESSAGES;
+            let mut texts = Vec::new();
+            for Message { id, content, timestamp, .. } in messages {
+                texts.extend(pieces(&content).map(|text| TextRow {
+                    kind: HitKind::Message,
+                    message_id: Some(id.clone()),
+                    at: timestamp,
+                    text,
+                }));
+                position.message_id = Some(id);
             }
-            messages => messages,
-        };
-        for Message { id, content, timestamp, .. } in messages? {
-            texts.extend(pieces(&content).map(|text| TextRow {
-                kind: HitKind::Message,
-                message_id: Some(id.clone()),
-                at: timestamp,
-                text,
-            }));
-            position.message_id = Some(id);
+            if is_last {
+                self.read_lines(id, texts, position).await?;
+                return Ok(true);
+            }
+            self.index.add(id, texts, position.clone(), MAX_TEXTS).await?;
         }
-        let (lines, offset) = self.lines(id, position.log_offset).await?;
+        Ok(false)
+    }
+
+    /// Adds these texts, and the lines after them.
+    async fn read_lines(
+        &self,
+        id: &AgentId,
+        mut texts: Vec<TextRow>,
+        mut position: TextPosition,
+    ) -> Result<(), Problem> {
+        let Lines { lines, end, is_whole } = self.lines(id, position.log_offset).await?;
         texts.extend(pieces(&lines.join("\n")).map(|text| TextRow {
             kind: HitKind::Log,
             message_id: None,
             at: Time::now(),
             text,
         }));
-        let stands = TextPosition { log_offset: offset.or(position.log_offset), ..position };
-        self.index.add(id, texts, stands, MAX_TEXTS).await?;
-        Ok(())
+        position.log_offset = end.or(position.log_offset);
+        position.is_incomplete |= !is_whole;
+        Ok(self.index.add(id, texts, position, MAX_TEXTS).await?)
     }
 
-    /// The lines of an agent's log after this offset, and where they end.
-    async fn lines(&self, id: &AgentId, after: Option<u64>) -> Result<(Vec<String>, Option<u64>), Problem> {
+    /// The lines of an agent's log after this offset.
+    async fn lines(&self, id: &AgentId, after: Option<u64>) -> Result<Lines, Problem> {
         let runtime = self.locator.locate(id).await?;
         let since = after.map(|offset| format!("&since={offset}")).unwrap_or_default();
         let call =
             Call::new(Method::GET, "/logs").query(Some(&format!("format=text&tail={MAX_LINES}{since}")));
         let answer = call.send(&runtime, id).await.map_err(|unanswered| unanswered.problem)?;
         if !answer.status().is_success() {
-            return Ok((Vec::new(), None));
+            return Ok(Lines { lines: Vec::new(), end: None, is_whole: true });
         }
-        let offset = answer.headers().get(LOG_OFFSET).and_then(|offset| offset.to_str().ok()?.parse().ok());
+        let end = answer.headers().get(LOG_OFFSET).and_then(|offset| offset.to_str().ok()?.parse().ok());
         let mut body = Vec::new();
         let mut parts = answer.bytes_stream();
         while let Some(part) = parts.next().await {
             body.extend_from_slice(&part.map_err(Problem::internal)?);
             if body.len() > MAX_BYTES {
-                return Ok((Vec::new(), offset));
+                return Ok(Lines { lines: Vec::new(), end, is_whole: false });
             }
         }
         let logs: Logs = serde_json::from_slice(&body).map_err(Problem::internal)?;
-        Ok((logs.logs, offset))
+        Ok(Lines { is_whole: logs.logs.len() < MAX_LINES, lines: logs.logs, end })
     }
+}
+
+/// Lines of a log.
+struct Lines {
+    lines: Vec<String>,
+    /// Where they end.
+    end: Option<u64>,
+    /// Whether they are all there were.
+    is_whole: bool,
 }
 
 /// An agent that may have more. While it works it is not read: there will be an event at the end.

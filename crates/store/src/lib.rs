@@ -1,7 +1,7 @@
 //! What outlives a server, behind repositories that are named for what they keep.
 //!
 //! Each repository is a small trait: [`EventStore`], [`IdempotencyStore`], [`PublishedAgents`], [`SpawnAttempts`],
-//! [`PatternStore`], [`PresetStore`], [`DeviceStore`], [`RunStore`] and, in a database of its own, [`TextIndex`] for a control plane; [`EventStore`], [`IdempotencyStore`], [`AgentTable`] for a runtime.
+//! [`PatternStore`], [`PresetStore`], [`DeviceStore`], [`RunStore`] and, in databases of their own, [`TextIndex`] and [`UsageStore`] for a control plane; [`EventStore`], [`IdempotencyStore`], [`AgentTable`] for a runtime.
 //! [`sqlite`] implements them over one database in the server's state directory. Nothing outside of [`sqlite`] knows
 //! SQL, so another database is another module beside it.
 //!
@@ -22,6 +22,7 @@ mod published;
 mod runs;
 pub mod sqlite;
 mod texts;
+mod usage;
 
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ pub use presets::PresetStore;
 pub use published::PublishedAgents;
 pub use runs::{NewRun, PreviousServer, RunEventRow, RunFilter, RunRow, RunStore, SourceRow};
 pub use texts::{FoundText, TextIndex, TextPosition, TextQuery, TextRow};
+pub use usage::{MeasuredAgent, Measurement, UsageStore};
 
 /// The repositories of a control plane.
 #[derive(Clone, Debug)]

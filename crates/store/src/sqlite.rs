@@ -28,11 +28,12 @@ mod runs;
 mod salvage;
 mod schema;
 mod texts;
+mod usage;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::{ControlPlaneStores, RuntimeStores, StoreError, TextIndex};
+use crate::{ControlPlaneStores, RuntimeStores, StoreError, TextIndex, UsageStore};
 use database::Database;
 use idempotency::Keys;
 
@@ -61,6 +62,14 @@ pub async fn open_control_plane(dir: &Path) -> Result<ControlPlaneStores, StoreE
 /// When another server has the directory, or it cannot be used.
 pub async fn open_texts(dir: &Path) -> Result<Arc<dyn TextIndex>, StoreError> {
     Ok(Arc::new(Database::open(dir, &databases::TEXTS).await?))
+}
+
+/// What agents use over time, in this directory, made when it is missing.
+///
+/// # Errors
+/// When another server has the directory, or it cannot be used.
+pub async fn open_usage(dir: &Path) -> Result<Arc<dyn UsageStore>, StoreError> {
+    Ok(Arc::new(Database::open(dir, &databases::USAGE).await?))
 }
 
 /// The database of a runtime server in this directory, made when it is missing.

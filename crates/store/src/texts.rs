@@ -28,6 +28,8 @@ pub struct TextPosition {
     pub message_id: Option<String>,
     /// The offset in the log.
     pub log_offset: Option<u64>,
+    /// Whether lines of the log were passed over on the way there.
+    pub is_incomplete: bool,
 }
 
 /// What to look for.
@@ -79,4 +81,13 @@ pub trait TextIndex: Debug + Send + Sync {
 
     /// The newest texts with all of the words.
     async fn search(&self, query: TextQuery) -> Result<Vec<FoundText>, StoreError>;
+
+    /// Agents, at most `limit`, of whose logs lines were passed over.
+    async fn incomplete(&self, limit: usize) -> Result<Vec<AgentId>, StoreError>;
+
+    /// Every agent that has texts, or had.
+    async fn agents(&self) -> Result<Vec<AgentId>, StoreError>;
+
+    /// Deletes the texts of these agents, and how far they were read.
+    async fn forget(&self, agents: Vec<AgentId>) -> Result<(), StoreError>;
 }

@@ -3,15 +3,17 @@
 //! The id of the last ingested event is stored in one transaction with that event, so the next connection (or the next
 //! server) continues after it.
 
+use std::collections::HashSet;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use parallax_api::client::{Change, EventsOptions, Retry};
-use parallax_api::{Event, EventData, Problem, Time};
+use parallax_api::{AgentId, AgentStatus, Event, EventData, Problem, Time};
 use parallax_service::shutdown::Shutdown;
 use parallax_store::{NewEvent, Projection, SourcePosition};
+use tokio::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -24,6 +26,8 @@ const RECONNECT_DELAY: Duration = Duration::from_millis(200);
 const UNREACHABLE_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the list is read beside the events: a runtime purges ended agents without an event.
 const RESYNC_INTERVAL: Duration = Duration::from_secs(60);
+/// How soon it is read again when somebody is not on it: an end that was told meanwhile has arrived by then.
+const CONFIRM_AFTER: Duration = Duration::from_secs(3);
 /// Events that are appended in one transaction at most.
 const MAX_BATCH: usize = 128;
 /// The event id that asks for every event that is kept.
@@ -67,11 +71,22 @@ async fn follow(cache: &AgentCache, runtime: &Runtime) -> Problem {
         // What came together is appended together.
         let mut changes = pin!(changes.ready_chunks(MAX_BATCH));
         // The list is requested after the stream is open: whatever happens after the list is in the stream.
-        let mut resync = tokio::time::interval(RESYNC_INTERVAL);
+        let mut resync_at = Instant::now();
+        let mut departed = cache.departures();
+        let mut missing = HashSet::new();
         loop {
             tokio::select! {
                 Some(changes) = changes.next() => ingest(cache, runtime, changes).await?,
-                _ = resync.tick() => cache.resync(runtime).await?,
+                Ok(()) = departed.changed() => {
+                    // Earlier, never later: there may be departures all the time.
+                    resync_at = resync_at.min(Instant::now() + CONFIRM_AFTER);
+                }
+                () = tokio::time::sleep_until(resync_at) => {
+                    missing = end_missing(cache, runtime, &missing).await?;
+                    departed.mark_unchanged();
+                    let next = if missing.is_empty() { RESYNC_INTERVAL } else { CONFIRM_AFTER };
+                    resync_at = Instant::now() + next;
+                }
             }
         }
     };
@@ -125,6 +140,26 @@ async fn emit_missed(cache: &AgentCache, runtime: &Runtime) -> Result<(), Proble
     let missed = gap::missed(published, listed, Time::now()).into_iter();
     let missed = missed.map(|data| new_event(&source, Uuid::new_v4().to_string(), data, Time::now()));
     append(cache, missed.collect()).await
+}
+
+/// Reads the list. An agent that was published as starting, is not on it, and was not the last time (`before`) has ended without an
+/// event: one that did not start has none, and after a gap it may have been published all the same. Answers who is missing now.
+async fn end_missing(
+    cache: &AgentCache,
+    runtime: &Runtime,
+    before: &HashSet<AgentId>,
+) -> Result<HashSet<AgentId>, Problem> {
+    let listed = cache.resync(runtime).await?;
+    let published = cache.published.of(runtime.name()).await?.into_iter();
+    let missing =
+        published.filter(|agent| agent.status == AgentStatus::Starting && !listed.contains(&agent.id));
+    let (ended, missing): (Vec<_>, Vec<_>) = missing.partition(|agent| before.contains(&agent.id));
+    let source = format!("{} by its list", runtime.name());
+    let ended = ended.into_iter().map(|agent| {
+        new_event(&source, Uuid::new_v4().to_string(), gap::lost(agent, Time::now()), Time::now())
+    });
+    append(cache, ended.collect()).await?;
+    Ok(missing.into_iter().map(|agent| agent.id).collect())
 }
 
 fn new_event(source: &str, id: String, data: EventData, at: Time) -> NewEvent {

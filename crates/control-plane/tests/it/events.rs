@@ -2,6 +2,7 @@
 
 use crate::plane::{Plane, ScriptedRuntime, one_runtime, take, within};
 use futures::StreamExt;
+use parallax_api::client::ListFilter;
 use parallax_api::runtime::RuntimeKind;
 use parallax_api::{AgentStatus, Event, EventData};
 use tempfile::TempDir;
@@ -113,6 +114,31 @@ async fn a_runtime_that_lost_its_events_is_told_as_such_with_what_changed() {
     assert_eq!(all_words(&take(&mut events, 1).await), ["hello"]);
     let gone = plane.client.get(&"gone".parse().unwrap()).await.unwrap_err();
     assert_eq!(gone.code, parallax_api::Code::AgentNotFound);
+}
+
+/// A spawn that fails has no event. After a gap its agent was published all the same, as starting.
+#[tokio::test]
+async fn a_start_that_failed_after_a_gap_has_an_end() {
+    let (_dir, mut runtime, plane) = one_runtime().await;
+    runtime.becomes("other", AgentStatus::Ready).await;
+    let mut events = plane.events(Some("0")).await;
+    take(&mut events, 1).await;
+    runtime.kill().await;
+    runtime.lose_events().await;
+    runtime.has("new", AgentStatus::Starting);
+    runtime.revive().await;
+    let told = all_words(&take(&mut events, 2).await);
+    assert_eq!(told, ["agent_started", "reset"]);
+
+    runtime.script.agents.lock().unwrap().remove("new");
+    // Whoever lists learns first that it is gone.
+    assert_eq!(plane.client.list(&ListFilter::default()).await.unwrap().count, 1);
+    let ended = take(&mut events, 1).await.remove(0);
+    let EventData::AgentStopped { agent, reason } = &ended.data else { panic!("{ended:?}") };
+    assert_eq!((agent.id.as_str(), reason.as_str()), ("new", "not_started"));
+    // Once, and nobody else.
+    runtime.says("other", "hello").await;
+    assert_eq!(all_words(&take(&mut events, 1).await), ["hello"]);
 }
 
 #[tokio::test]

@@ -182,6 +182,8 @@ async fn the_description_names_every_route() {
         "post /api/push/devices",
         "delete /api/push/devices/{id}",
         "get /api/search",
+        "get /api/usage",
+        "get /api/usage/agents",
         "get /api/whoami",
         "post /api/tickets",
         "get /health",

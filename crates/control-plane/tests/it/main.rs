@@ -10,5 +10,7 @@ mod patterns;
 mod plane;
 mod relay;
 mod scripted_runtime;
+mod search;
 mod spawn;
 mod terminal;
+mod usage;

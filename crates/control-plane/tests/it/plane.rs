@@ -6,7 +6,7 @@ use std::time::Duration;
 use parallax_api::client::{Client, EventStream, EventsOptions, Retry};
 use parallax_api::runtime::RuntimeKind;
 use parallax_api::{Agent, Event, Problem, SpawnRequest};
-use parallax_control_plane::{Config, ControlPlane, PushConfig, RuntimeSpec};
+use parallax_control_plane::{Config, ControlPlane, DEFAULT_USAGE_INTERVAL, PushConfig, RuntimeSpec};
 use parallax_service::access::AccessConfig;
 use parallax_service::shutdown::Shutdown;
 use tempfile::TempDir;
@@ -32,7 +32,21 @@ impl Plane {
         Self::start_with(dir, runtimes, AccessConfig::default()).await
     }
 
+    /// The same that measures agents this often.
+    pub async fn start_measuring(dir: &Path, runtimes: Vec<RuntimeSpec>, every: Duration) -> Self {
+        Self::start_as(dir, runtimes, AccessConfig::default(), every).await
+    }
+
     pub async fn start_with(dir: &Path, runtimes: Vec<RuntimeSpec>, access: AccessConfig) -> Self {
+        Self::start_as(dir, runtimes, access, DEFAULT_USAGE_INTERVAL).await
+    }
+
+    async fn start_as(
+        dir: &Path,
+        runtimes: Vec<RuntimeSpec>,
+        access: AccessConfig,
+        usage_interval: Duration,
+    ) -> Self {
         let shutdown = Shutdown::new();
         let config = Config {
             state_dir: dir.into(),
@@ -40,6 +54,7 @@ impl Plane {
             access,
             push: PushConfig::default(),
             proxy_ports: true,
+            usage_interval,
         };
         let plane = ControlPlane::build(config, shutdown.clone()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -121,4 +136,14 @@ pub async fn take(events: &mut EventStream, count: usize) -> Vec<Event> {
 /// Waits for `work`, not for ever, and says what was waited for.
 pub async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| panic!("waited in vain until {what}"))
+}
+
+/// Waits until `is_so`, looking again and again.
+pub async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+    let looking = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    within(what, looking).await;
 }

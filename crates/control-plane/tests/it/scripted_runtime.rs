@@ -14,6 +14,8 @@ use axum::routing::{any, get};
 use axum::{Json, Router};
 use parallax_api::agent::AgentList;
 use parallax_api::event::EventsQuery;
+use parallax_api::message::{MessageList, MessagesQuery};
+use parallax_api::observe::{Logs, Metrics};
 use parallax_api::runtime::{RuntimeKind, RuntimeStatus, TypeInfo};
 use parallax_api::terminal::{CLOSE_AGENT_ENDED, CLOSE_UNKNOWN_AGENT, TERMINAL_V1};
 use parallax_api::{
@@ -48,6 +50,12 @@ pub struct Script {
     pub dies_of_spawn: Mutex<bool>,
     /// What calls to agents are refused with.
     pub call_refusal: Mutex<Option<Problem>>,
+    /// What agents use, by their ids.
+    pub metrics: Mutex<BTreeMap<String, Metrics>>,
+    /// What agents were told and said, by their ids.
+    pub messages: Mutex<BTreeMap<String, Vec<Said>>>,
+    /// The lines of everybody's log.
+    pub lines: Mutex<Option<Vec<String>>>,
     /// How often it was asked for an agent, or for its list.
     pub shown: AtomicUsize,
     /// Spawn requests that it took, with their keys.
@@ -78,6 +86,9 @@ impl ScriptedRuntime {
             refusal: Mutex::default(),
             dies_of_spawn: Mutex::default(),
             call_refusal: Mutex::default(),
+            metrics: Mutex::default(),
+            messages: Mutex::default(),
+            lines: Mutex::default(),
             shown: AtomicUsize::new(0),
             spawned: Mutex::default(),
             log: Mutex::new(fresh_log().await),
@@ -142,24 +153,25 @@ impl ScriptedRuntime {
         .await;
     }
 
+    /// Has an agent use so much.
+    pub fn measures(&self, id: &str, metrics: Metrics) {
+        self.script.metrics.lock().unwrap().insert(id.into(), metrics);
+    }
+
+    /// Has these messages of an agent, without an event.
+    pub fn keeps(&self, id: &str, texts: &[String]) {
+        let said = texts.iter().map(|text| message(id, text)).collect();
+        self.script.messages.lock().unwrap().insert(id.into(), said);
+    }
+
+    /// Has these lines in every log.
+    pub fn shows(&self, lines: &[&str]) {
+        *self.script.lines.lock().unwrap() = Some(lines.iter().map(|&line| line.to_owned()).collect());
+    }
+
     /// Has the agent say something.
     pub async fn says(&self, id: &str, content: &str) {
-        let message = Said {
-            id: uuid::Uuid::new_v4().to_string(),
-            agent_id: id.parse().unwrap(),
-            role: Role::Agent,
-            in_reply_to: None,
-            part_of: None,
-            images: Vec::new(),
-            messages: Vec::new(),
-            source: None,
-            content: content.into(),
-            timestamp: Time::now(),
-            state: None,
-            failure: None,
-            interrupted: false,
-        };
-        self.tell(EventData::Message { message }).await;
+        self.tell(EventData::Message { message: message(id, content) }).await;
     }
 
     async fn tell(&self, data: EventData) {
@@ -170,6 +182,24 @@ impl ScriptedRuntime {
             *appended
         };
         log.append("test", seq, data, Time::now()).await.unwrap().unwrap();
+    }
+}
+
+fn message(id: &str, content: &str) -> Said {
+    Said {
+        id: uuid::Uuid::new_v4().to_string(),
+        agent_id: id.parse().unwrap(),
+        role: Role::Agent,
+        in_reply_to: None,
+        part_of: None,
+        images: Vec::new(),
+        messages: Vec::new(),
+        source: None,
+        content: content.into(),
+        timestamp: Time::now(),
+        state: None,
+        failure: None,
+        interrupted: false,
     }
 }
 
@@ -258,7 +288,7 @@ async fn stop(state: Shared, path: Path<String>, RawQuery(query): RawQuery) -> R
     Ok(Json(agent))
 }
 
-/// Answers with what was asked.
+/// Answers with what a test has said, or else with what was asked.
 async fn echo(
     State(script): Shared,
     method: Method,
@@ -270,6 +300,14 @@ async fn echo(
     if let Some(problem) = script.call_refusal.lock().unwrap().clone() {
         return Err(problem);
     }
+    if let Some(metrics) = script.metrics.lock().unwrap().get(&id).filter(|_| rest == "metrics") {
+        return Ok(Json(metrics.clone()).into_response());
+    }
+    if let Some(messages) = script.messages.lock().unwrap().get(&id).filter(|_| rest == "messages") {
+        let uri = format!("/?{}", query.unwrap_or_default()).parse().unwrap();
+        let Query(query) = Query::<MessagesQuery>::try_from_uri(&uri).unwrap();
+        return Ok(Json(MessageList { messages: query.page(messages)? }).into_response());
+    }
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let echoed = json!({
         "method": method.as_str(), "id": id, "rest": rest, "query": query,
@@ -279,8 +317,13 @@ async fn echo(
     Ok((StatusCode::ACCEPTED, Json(echoed)).into_response())
 }
 
-/// One line, and the rest never.
-async fn logs() -> Response {
+/// One line, and the rest never; the lines that it has as a test says, whole.
+async fn logs(State(script): Shared) -> Response {
+    let lines = script.lines.lock().unwrap().as_mut().map(std::mem::take);
+    if let Some(logs) = lines {
+        let end = [(parallax_api::observe::LOG_OFFSET, "7")];
+        return (end, Json(Logs { count: logs.len(), logs })).into_response();
+    }
     let line = futures::stream::iter([Ok::<_, std::convert::Infallible>("a first line\n")]);
     let body = Body::from_stream(futures::StreamExt::chain(line, futures::stream::pending()));
     ([("content-type", "text/plain; charset=utf-8")], body).into_response()

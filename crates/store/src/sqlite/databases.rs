@@ -3,6 +3,7 @@
 use super::schema::Schema;
 use super::{
     agents, attempts, devices, events, idempotency, patterns, presets, published, run_servers, runs, texts,
+    usage,
 };
 
 /// The database of a control plane. The migrations of its own tables are one part, called `main`.
@@ -55,8 +56,17 @@ pub(super) const RUNTIME: Schema = Schema {
 /// The index of texts of a control plane.
 pub(super) const TEXTS: Schema = Schema {
     name: "texts",
-    parts: &[("texts", &[texts::MIGRATION])],
+    parts: &[("texts", &[texts::MIGRATION, texts::MIGRATION_MISSED])],
     tables: &[&texts::TEXTS, &texts::POSITIONS],
     // A text that is missing is not found, nothing else.
+    after_loss: |_, _| Ok(()),
+};
+
+/// What agents use over time, of a control plane.
+pub(super) const USAGE: Schema = Schema {
+    name: "usage",
+    parts: &[("main", &[usage::MIGRATION])],
+    tables: &[&usage::MINUTES, &usage::HOURS, &usage::LATEST],
+    // A gap in a chart, nothing else.
     after_loss: |_, _| Ok(()),
 };

@@ -23,10 +23,17 @@ pub(super) const MIGRATION: &str = "
     ) WITHOUT ROWID;
 ";
 
+/// Whether lines of an agent's log were passed over.
+pub(super) const MIGRATION_MISSED: &str =
+    "ALTER TABLE text_positions ADD COLUMN incomplete INTEGER NOT NULL DEFAULT 0";
+
 pub(super) const TEXTS: Table =
     Table { name: "texts", key: "rowid", columns: &["rowid", "text", "agent", "kind", "message", "at"] };
-pub(super) const POSITIONS: Table =
-    Table { name: "text_positions", key: "agent", columns: &["agent", "message", "log_offset"] };
+pub(super) const POSITIONS: Table = Table {
+    name: "text_positions",
+    key: "agent",
+    columns: &["agent", "message", "log_offset", "incomplete"],
+};
 
 /// Around a word that was found. No text has them: [`plain`].
 const OPEN: char = '\u{2}';
@@ -40,11 +47,11 @@ const EXCERPT_WORDS: usize = 20;
 impl TextIndex for Database {
     async fn position(&self, agent: &AgentId) -> Result<TextPosition, StoreError> {
         let agent = agent.as_str().to_owned();
-        let select = "SELECT message, log_offset FROM text_positions WHERE agent = ?";
+        let select = "SELECT message, log_offset, incomplete FROM text_positions WHERE agent = ?";
         let position = |row: &rusqlite::Row<'_>| {
             let log_offset: Option<i64> = row.get(1)?;
             let log_offset = log_offset.and_then(|offset| u64::try_from(offset).ok());
-            Ok(TextPosition { message_id: row.get(0)?, log_offset })
+            Ok(TextPosition { message_id: row.get(0)?, log_offset, is_incomplete: number(row, 2)? != 0 })
         };
         let found = self.read(move |db| db.query_row(select, [agent], position).optional()).await?;
         Ok(found.unwrap_or_default())
@@ -69,8 +76,8 @@ impl TextIndex for Database {
             }
             let offset = position.log_offset.and_then(|offset| i64::try_from(offset).ok());
             db.execute(
-                "INSERT OR REPLACE INTO text_positions (agent, message, log_offset) VALUES (?, ?, ?)",
-                params![agent, position.message_id, offset],
+                "INSERT OR REPLACE INTO text_positions (agent, message, log_offset, incomplete) VALUES (?, ?, ?, ?)",
+                params![agent, position.message_id, offset, position.is_incomplete],
             )?;
             let newest: Option<i64> = db.query_row("SELECT max(rowid) FROM texts", [], |row| row.get(0))?;
             db.execute("DELETE FROM texts WHERE rowid <= ?", [newest.unwrap_or(0).saturating_sub(max)])?;
@@ -117,6 +124,35 @@ impl TextIndex for Database {
                 });
             }
             Ok(found)
+        })
+        .await
+    }
+
+    async fn incomplete(&self, limit: usize) -> Result<Vec<AgentId>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let select = "SELECT agent FROM text_positions WHERE incomplete ORDER BY agent LIMIT ?";
+        let found: Vec<String> = self
+            .read(move |db| db.prepare_cached(select)?.query_map([limit], |row| text(row, 0))?.collect())
+            .await?;
+        Ok(found.iter().filter_map(|agent| agent.parse().ok()).collect())
+    }
+
+    async fn agents(&self) -> Result<Vec<AgentId>, StoreError> {
+        let select = "SELECT agent FROM text_positions";
+        let found: Vec<String> = self
+            .read(move |db| db.prepare_cached(select)?.query_map([], |row| text(row, 0))?.collect())
+            .await?;
+        Ok(found.iter().filter_map(|agent| agent.parse().ok()).collect())
+    }
+
+    async fn forget(&self, agents: Vec<AgentId>) -> Result<(), StoreError> {
+        self.write(move |db| {
+            for agent in &agents {
+                db.prepare_cached("DELETE FROM text_positions WHERE agent = ?")?.execute([agent.as_str()])?;
+            }
+            // There is no index by agent: one look over all texts, however many go. Whoever has texts has a position.
+            db.execute("DELETE FROM texts WHERE agent NOT IN (SELECT agent FROM text_positions)", [])
+                .map(drop)
         })
         .await
     }
@@ -180,7 +216,8 @@ mod tests {
         let index = crate::sqlite::open_texts(dir.path()).await.unwrap();
         let agent = AgentId::generate();
         let rows = ["the build failed", "tests passed \u{2}here\u{3}", "the build passed"].map(row).to_vec();
-        let position = TextPosition { message_id: Some("m".into()), log_offset: Some(7) };
+        let position =
+            TextPosition { message_id: Some("m".into()), log_offset: Some(7), is_incomplete: true };
         index.add(&agent, rows, position.clone(), 100).await.unwrap();
         assert_eq!(index.position(&agent).await.unwrap(), position);
         assert_eq!(texts(&*index, &["build"]).await, ["the build passed", "the build failed"]);
@@ -190,7 +227,18 @@ mod tests {
             assert_eq!(texts(&*index, &[word]).await, Vec::<String>::new(), "{word}");
         }
         assert_eq!(texts(&*index, &["here"]).await, ["tests passed  here "]);
-        index.add(&agent, vec![row("the last")], position, 2).await.unwrap();
+        index.add(&agent, vec![row("the last")], position.clone(), 2).await.unwrap();
         assert_eq!(texts(&*index, &["build"]).await, ["the build passed"]);
+        assert_eq!(index.incomplete(10).await.unwrap(), std::slice::from_ref(&agent));
+
+        // Who is forgotten is found no more, the others are.
+        let other = AgentId::generate();
+        let position = TextPosition { is_incomplete: false, ..position };
+        index.add(&other, vec![row("another build")], position, 100).await.unwrap();
+        index.forget(vec![agent.clone()]).await.unwrap();
+        assert_eq!(texts(&*index, &["build"]).await, ["another build"]);
+        assert_eq!(index.agents().await.unwrap(), [other]);
+        assert_eq!(index.position(&agent).await.unwrap(), TextPosition::default());
+        assert_eq!(index.incomplete(10).await.unwrap(), Vec::<AgentId>::new());
     }
 }

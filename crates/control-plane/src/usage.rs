@@ -1,0 +1,247 @@
+//! What agents use over time: measured for as long as the server runs, and kept by the minute and by the hour.
+//!
+//! Each agent is asked for its metrics in intervals, and once more after it ended; `figures` makes figures of that, and never one that
+//! nobody told. The series are in a database of their own, so that they survive the server and hold nothing else up.
+
+mod figures;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use parallax_api::observe::Metrics;
+use parallax_api::usage::{AgentUsage, AgentUsageList, UsageQuery, UsageSeries};
+use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, Time};
+use parallax_service::shutdown::Shutdown;
+use parallax_store::{MeasuredAgent, Measurement, StoreError, UsageStore, sqlite};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::locate::AgentLocator;
+use figures::{Reading, Sum, Totals};
+
+/// How often agents are measured, unless told otherwise.
+pub const DEFAULT_EVERY: Duration = Duration::from_secs(30);
+/// Agents that are asked at the same time.
+const AT_ONCE: usize = 4;
+/// How long one may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Agents that have ended and are measured for the last time in one round: of a server that starts, there may be many.
+const MAX_ENDED: usize = 100;
+/// Between two measurements that are further apart than so many intervals, the use of the CPU is not known.
+const APART: u32 = 3;
+
+/// What agents use. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Usage {
+    store: Arc<dyn UsageStore>,
+    locator: AgentLocator,
+    every: Duration,
+    known: Arc<Mutex<HashMap<AgentId, Known>>>,
+}
+
+/// What is known of an agent.
+#[derive(Clone, Debug)]
+struct Known {
+    measured: MeasuredAgent,
+    /// The CPU time, where this server measured it.
+    reading: Option<Reading>,
+}
+
+/// What became of asking an agent.
+enum Answer {
+    Metrics(Box<Metrics>, Instant),
+    /// It is gone, or has no host yet: there is nothing that could be measured.
+    Nothing,
+    /// It is there, and did not answer.
+    Missing,
+}
+
+impl Usage {
+    /// What was measured, in this state directory. Agents are measured once [`Usage::follow`] runs.
+    ///
+    /// # Errors
+    /// When its database cannot be opened.
+    pub async fn open(state_dir: &Path, locator: AgentLocator, every: Duration) -> Result<Self, StoreError> {
+        let store = sqlite::open_usage(&state_dir.join("usage")).await?;
+        let latest = store.latest().await?.into_iter();
+        let known =
+            latest.map(|measured| (measured.usage.agent_id.clone(), Known { measured, reading: None }));
+        Ok(Self { store, locator, every, known: Arc::new(Mutex::new(known.collect())) })
+    }
+
+    /// The series of an agent, or of all.
+    ///
+    /// # Errors
+    /// `AGENT_NOT_FOUND` for an agent that is neither listed nor was measured.
+    pub async fn series(&self, query: &UsageQuery) -> Result<UsageSeries, Problem> {
+        if let Some(id) = &query.agent_id
+            && self.locator.cache.get(id).is_none()
+            && !self.known().contains_key(id)
+        {
+            return Err(Problem::no_agent(id));
+        }
+        let span = query.span.unwrap_or_default();
+        let points = self.store.series(query.agent_id.as_ref(), span, query.since).await?;
+        Ok(UsageSeries { span, every_seconds: self.every.as_secs(), points })
+    }
+
+    /// What each agent used when it was last measured.
+    pub fn agents(&self) -> AgentUsageList {
+        let mut agents: Vec<AgentUsage> =
+            self.known().values().map(|known| known.measured.usage.clone()).collect();
+        agents.sort_by(|a, b| a.agent_id.cmp(&b.agent_id));
+        AgentUsageList { every_seconds: self.every.as_secs(), agents }
+    }
+
+    /// Measures in intervals until the shutdown begins.
+    pub async fn follow(self, shutdown: Shutdown) {
+        tokio::select! {
+            () = shutdown.begun() => {}
+            () = self.keep_measuring() => {}
+        }
+    }
+
+    async fn keep_measuring(&self) {
+        let mut departed = self.locator.cache.departures();
+        departed.mark_changed();
+        let mut totals = match self.store.last_total().await {
+            Ok(last) => Totals::after(last),
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "what was used before cannot be read"
+                );
+                Totals::default()
+            }
+        };
+        let mut round = tokio::time::interval(self.every);
+        round.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = round.tick() => self.measure(&mut totals).await,
+                Ok(()) = departed.changed() => self.forget_departed().await,
+            }
+        }
+    }
+
+    /// One round.
+    async fn measure(&self, totals: &mut Totals) {
+        let at = Time::now();
+        let due = self.due();
+        if due.is_empty() {
+            return;
+        }
+        let asking = due.into_iter().map(async |agent| {
+            let answer = self.ask(&agent).await;
+            (agent, answer)
+        });
+        let answers: Vec<(Agent, Answer)> = stream::iter(asking).buffer_unordered(AT_ONCE).collect().await;
+        let mut sum = Sum::default();
+        let mut agents = Vec::new();
+        for (agent, answer) in answers {
+            let has_ended = agent.status == AgentStatus::Stopped;
+            match answer {
+                Answer::Metrics(metrics, asked_at) => {
+                    let measured = self.take(agent.id, has_ended, at, &metrics, asked_at, totals);
+                    if !has_ended {
+                        sum.add(&measured.usage);
+                    }
+                    agents.push(measured);
+                }
+                Answer::Missing if !has_ended => sum.miss(),
+                Answer::Missing | Answer::Nothing => {}
+            }
+        }
+        let total = sum.point(at, totals);
+        if let Err(error) = self.store.record(Measurement { total, agents }).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "what agents use could not be stored");
+        }
+    }
+
+    /// Agents to be asked: those that live, and those that ended since they were last.
+    fn due(&self) -> Vec<Agent> {
+        let all = self.locator.cache.all();
+        let known = self.known();
+        let is_over = |id: &AgentId| known.get(id).is_some_and(|known| known.measured.has_ended);
+        let (ended, mut due): (Vec<Agent>, Vec<Agent>) = all
+            .iter()
+            .map(|known| known.agent())
+            .filter(|agent| agent.status != AgentStatus::Stopped || !is_over(&agent.id))
+            .cloned()
+            .partition(|agent| agent.status == AgentStatus::Stopped);
+        due.extend(ended.into_iter().take(MAX_ENDED));
+        due
+    }
+
+    async fn ask(&self, agent: &Agent) -> Answer {
+        if !self.locator.is_reachable(agent) {
+            return Answer::Missing;
+        }
+        let Some(runtime) = self.locator.runtimes.get(&agent.runtime) else { return Answer::Missing };
+        match tokio::time::timeout(TIMEOUT, runtime.client().metrics(&agent.id)).await {
+            Ok(Ok(metrics)) => Answer::Metrics(Box::new(metrics), Instant::now()),
+            Ok(Err(problem)) if problem.code == Code::AgentNotFound => Answer::Nothing,
+            Ok(Err(_)) if agent.status == AgentStatus::Starting => Answer::Nothing,
+            Ok(Err(problem)) => {
+                tracing::debug!(agent.id = %agent.id, %problem, "an agent could not be measured");
+                Answer::Missing
+            }
+            Err(_) => Answer::Missing,
+        }
+    }
+
+    /// Takes what an agent answered, and adds what it used more to what all did.
+    fn take(
+        &self,
+        id: AgentId,
+        has_ended: bool,
+        at: Time,
+        metrics: &Metrics,
+        asked_at: Instant,
+        totals: &mut Totals,
+    ) -> MeasuredAgent {
+        let mut known = self.known();
+        let before = known.get(&id);
+        let reading = Reading::of(metrics, asked_at);
+        let apart = self.every * APART;
+        let cpu_percent = reading.zip(before.and_then(|before| before.reading));
+        let usage = AgentUsage {
+            agent_id: id.clone(),
+            at,
+            cpu_percent: cpu_percent.and_then(|(now, before)| now.percent_since(before, apart)),
+            memory_bytes: figures::memory(metrics),
+            tokens: metrics.tokens,
+            cost_usd: metrics.cost_usd,
+        };
+        totals.grow(before.map(|before| &before.measured.usage), &usage);
+        let measured = MeasuredAgent { usage, has_ended };
+        known.insert(id, Known { measured: measured.clone(), reading });
+        measured
+    }
+
+    /// Forgets agents that no runtime has any more.
+    async fn forget_departed(&self) {
+        let gone: Vec<AgentId> = {
+            let mut known = self.known();
+            let gone: Vec<AgentId> =
+                known.keys().filter(|id| self.locator.cache.runtime_of(id).is_none()).cloned().collect();
+            known.retain(|id, _| !gone.contains(id));
+            gone
+        };
+        if gone.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.forget(gone).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "what agents used could not be forgotten"
+            );
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<AgentId, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,42 @@
+//! The index of what agents were told and said: the whole of a long history, and nothing of an agent that is gone.
+
+use parallax_api::AgentStatus;
+use parallax_api::client::ListFilter;
+use parallax_api::search::Hits;
+
+use crate::plane::{Plane, one_runtime, until};
+
+async fn found(plane: &Plane, words: &str) -> Hits {
+    let url = plane.url(&format!("/api/search?q={words}"));
+    reqwest::get(url).await.unwrap().json().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_long_history_is_found_until_its_agent_is_gone() {
+    let (_dir, runtime, plane) = one_runtime().await;
+    let texts: Vec<String> = (0..1300).map(|number| format!("said number{number}")).collect();
+    runtime.keeps("a1", &texts);
+    runtime.shows(&["a line of the log"]);
+    runtime.becomes("a1", AgentStatus::Ready).await;
+    for words in ["number0", "number700", "number1299", "line"] {
+        until(words, async || found(&plane, words).await.hits.len() == 1).await;
+    }
+    assert_eq!(found(&plane, "line").await.incomplete, []);
+
+    // More lines at once than are read: that is told.
+    let lines: Vec<String> = (0..10_000).map(|number| format!("row{number}")).collect();
+    runtime.shows(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+    runtime.becomes("a1", AgentStatus::Busy).await;
+    runtime.becomes("a1", AgentStatus::Ready).await;
+    until("that lines are missing", async || !found(&plane, "row9999").await.incomplete.is_empty()).await;
+    assert_eq!(found(&plane, "row9999").await.hits.len(), 1);
+
+    runtime.script.agents.lock().unwrap().remove("a1");
+    until("its texts are gone", async || {
+        plane.client.list(&ListFilter::default()).await.unwrap();
+        let hits = found(&plane, "number700").await;
+        hits.hits.is_empty() && hits.incomplete.is_empty()
+    })
+    .await;
+    plane.stop().await;
+}

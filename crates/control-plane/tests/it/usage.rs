@@ -1,0 +1,122 @@
+//! What agents use: measured, kept over a restart, and forgotten with the agent.
+
+use std::path::Path;
+use std::time::Duration;
+
+use parallax_api::observe::{Metrics, Tokens};
+use parallax_api::runtime::RuntimeKind;
+use parallax_api::usage::{AgentUsage, UsagePoint, UsageQuery, UsageSpan};
+use parallax_api::{AgentStatus, Code};
+use parallax_control_plane::RuntimeSpec;
+use tempfile::TempDir;
+
+use crate::plane::{Plane, ScriptedRuntime, until};
+
+const EVERY: Duration = Duration::from_millis(50);
+
+async fn start(dir: &Path, spec: RuntimeSpec) -> Plane {
+    Plane::start_measuring(dir, vec![spec], EVERY).await
+}
+
+fn metrics(memory_bytes: u64, tokens: Option<u64>) -> Metrics {
+    let tokens = tokens.map(|input| Tokens { input, output: 1 });
+    Metrics { processes: 1, cpu_seconds: 1.0, memory_bytes, tokens, ..Metrics::default() }
+}
+
+async fn latest(plane: &Plane, id: &str) -> Option<AgentUsage> {
+    let list = plane.client.agents_usage().await.unwrap();
+    list.agents.into_iter().find(|usage| usage.agent_id.as_str() == id)
+}
+
+async fn points(plane: &Plane, id: Option<&str>, span: UsageSpan) -> Vec<UsagePoint> {
+    let agent_id = id.map(|id| id.parse().unwrap());
+    let query = UsageQuery { agent_id, span: Some(span), since: None };
+    plane.client.usage(&query).await.unwrap().points
+}
+
+#[tokio::test]
+async fn measured_and_kept() {
+    let dir = TempDir::new().unwrap();
+    let runtime = ScriptedRuntime::start(RuntimeKind::Local).await;
+    let spec = runtime.spec("local");
+    runtime.measures("a1", metrics(100, Some(10)));
+    runtime.measures("a2", metrics(20, None));
+    runtime.becomes("a1", AgentStatus::Ready).await;
+    runtime.becomes("a2", AgentStatus::Ready).await;
+    let plane = start(dir.path(), spec.clone()).await;
+    until("both are measured, twice", async || {
+        latest(&plane, "a1").await.is_some_and(|usage| usage.cpu_percent.is_some())
+            && latest(&plane, "a2").await.is_some_and(|usage| usage.cpu_percent.is_some())
+    })
+    .await;
+    let usage = latest(&plane, "a1").await.unwrap();
+    assert_eq!((usage.memory_bytes, usage.cpu_percent, usage.cost_usd), (Some(100), Some(0.0), None));
+    assert_eq!(latest(&plane, "a2").await.unwrap().tokens, None);
+    until("the sum of both", async || {
+        let points = points(&plane, None, UsageSpan::Minutes).await;
+        points.last().is_some_and(|point| point.memory_bytes == Some(120) && point.agents == Some(2))
+    })
+    .await;
+    let of_all = points(&plane, None, UsageSpan::Hours).await;
+    assert_eq!(of_all.last().unwrap().tokens, Some(Tokens { input: 10, output: 1 }));
+    assert_eq!(of_all.last().unwrap().cost_usd, None);
+
+    // Ended, it is measured once more; what it used stays in what all used.
+    runtime.measures("a1", metrics(0, Some(15)));
+    runtime.becomes("a1", AgentStatus::Stopped).await;
+    until("the last count of the one that ended", async || {
+        latest(&plane, "a1").await.unwrap().tokens.is_some_and(|tokens| tokens.input == 15)
+    })
+    .await;
+    plane.stop().await;
+
+    // The next server has what this one measured, and goes on counting.
+    runtime.measures("a2", metrics(20, Some(2)));
+    let plane = start(dir.path(), spec).await;
+    assert_eq!(points(&plane, Some("a1"), UsageSpan::Minutes).await[0].memory_bytes, Some(100));
+    until("tokens of both", async || {
+        let point = points(&plane, None, UsageSpan::Hours).await.last().copied().unwrap();
+        point.tokens == Some(Tokens { input: 17, output: 2 })
+    })
+    .await;
+
+    // Nobody has it any more.
+    runtime.script.agents.lock().unwrap().remove("a1");
+    until("it is forgotten", async || {
+        plane.client.list(&parallax_api::client::ListFilter::default()).await.unwrap();
+        latest(&plane, "a1").await.is_none()
+    })
+    .await;
+    let query = UsageQuery { agent_id: Some("a1".parse().unwrap()), ..UsageQuery::default() };
+    assert_eq!(plane.client.usage(&query).await.unwrap_err().code, Code::AgentNotFound);
+    assert!(!points(&plane, Some("a2"), UsageSpan::Minutes).await.is_empty());
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn who_does_not_answer_leaves_a_gap() {
+    let dir = TempDir::new().unwrap();
+    let mut runtime = ScriptedRuntime::start(RuntimeKind::Local).await;
+    runtime.measures("a1", metrics(100, None));
+    runtime.becomes("a1", AgentStatus::Ready).await;
+    let plane = start(dir.path(), runtime.spec("local")).await;
+    // A second one that does not tell what it uses: the sum of both is not known.
+    runtime.becomes("a2", AgentStatus::Ready).await;
+    until("one is measured", async || latest(&plane, "a1").await.is_some()).await;
+    until("the other is there", async || plane.client.get(&"a2".parse().unwrap()).await.is_ok()).await;
+    assert!(latest(&plane, "a2").await.is_none());
+    let refused = UsageQuery { agent_id: Some("nobody".parse().unwrap()), ..UsageQuery::default() };
+    assert_eq!(plane.client.usage(&refused).await.unwrap_err().code, Code::AgentNotFound);
+    let unknown = async || {
+        let points = points(&plane, None, UsageSpan::Minutes).await;
+        points.iter().any(|point| point.agents == Some(1) && point.memory_bytes.is_some())
+    };
+    until("what was known before", unknown).await;
+    // Away, nobody is measured anew.
+    runtime.kill().await;
+    plane.until_reachable("local", false).await;
+    let at = latest(&plane, "a1").await.unwrap().at;
+    let reads = points(&plane, Some("a1"), UsageSpan::Minutes).await.len();
+    assert!(reads >= 1 && latest(&plane, "a1").await.unwrap().at == at);
+    plane.stop().await;
+}
