@@ -4,7 +4,7 @@
 //! starts them again.
 
 use parallax_api::client::ListFilter;
-use parallax_testkit::local::{Directory, write_fake_as};
+use parallax_testkit::local::{Directory, write_fake_as, write_profiles};
 use parallax_testkit::models::Models;
 use parallax_testkit::models::scenario::Scenario;
 use parallax_testkit::programs;
@@ -25,7 +25,12 @@ async fn play(name: &str, env: &[(&str, String)]) {
 
 /// The same in this directory, and with more arguments for the script.
 async fn play_in(directory: &Directory, name: &str, more: &[&str], env: &[(&str, String)]) {
-    let mut up = Up::start(directory, env).await;
+    play_on(directory, name, more, &[], env).await;
+}
+
+/// The same on servers with these options.
+async fn play_on(directory: &Directory, name: &str, more: &[&str], options: &[&str], env: &[(&str, String)]) {
+    let mut up = Up::start_with(directory, &write_profiles(directory.path()), options, env).await;
     let url = up.server.url();
     let server = &mut up.server;
     let args = [&[url.as_str()], more].concat();
@@ -77,14 +82,31 @@ pages! {
     a_recording: "recording.mjs";
     /// Search, commands, several agents and several terminals at once, files for an agent.
     finds_and_does_several: "several.mjs";
-    /// What agents use: charts and figures where it is known, and no zero where it is not.
-    what_is_used: "usage.mjs";
     /// What a first visit loads and how long it keeps the page at work, against budgets.
     a_first_visit_is_light: "budget.mjs";
     /// A pattern is added, run, and approved.
     a_run_of_a_pattern: "runs.mjs";
-    /// No finding of axe on any view, light and dark, desk and phone.
-    nothing_in_the_way_of_anybody: "axe.mjs";
+}
+
+/// What agents use, by the server's measure: charts, figures and rows where it is known, no zero where it is not, over a restart.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a browser: make test-browser"]
+async fn what_is_used() {
+    play("page/usage.mjs", &[("PARALLAX_USAGE_INTERVAL", "1".to_owned())]).await;
+}
+
+/// No finding of axe on any view, light and dark, desk and phone. Charts are looked at too: they take two measurements.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a browser: make test-browser"]
+async fn nothing_in_the_way_of_anybody() {
+    play("page/axe.mjs", &[("PARALLAX_USAGE_INTERVAL", "1".to_owned())]).await;
+}
+
+/// The inbox has who is out of quota, who is stalled, and a runtime without room, with what can be done.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a browser: make test-browser"]
+async fn troubles_in_the_inbox() {
+    play_on(&Directory::new(), "page/trouble.mjs", &[], &["--workspaces-max-bytes", "8Mi"], &[]).await;
 }
 
 /// Adds the type `shell`: Bash, as the examples have it.

@@ -2,6 +2,7 @@
 
 import { createHashHistory, createRootRoute, createRoute, createRouter, redirect, retainSearchParams } from "@tanstack/react-router";
 import { Activity } from "./features/activity/activity";
+import { columnsAsText, columnsOf } from "./features/agents/columns";
 import { GROUPINGS, type Grouping, SORTS, type Sort } from "./features/agents/order";
 import { AgentPage } from "./features/agent/agent-page";
 import { VIEWS, type View } from "./features/agent/views";
@@ -13,6 +14,7 @@ import { TerminalsPage } from "./features/terminals/terminals-page";
 import { More } from "./features/shell/more";
 import { Overview } from "./features/shell/overview";
 import { Shell } from "./features/shell/shell";
+import { RANGES, type Range } from "./features/usage/series";
 import { UsagePage } from "./features/usage/usage-page";
 import { Empty, Failed } from "./ui/states";
 
@@ -22,17 +24,20 @@ interface ListSearch {
   by?: Grouping | undefined;
   sort?: Sort | undefined;
   ended?: true | undefined;
+  /** Which figures rows have: [`columnsOf`]. */
+  cols?: string | undefined;
 }
 
 const root = createRootRoute({
   component: Shell,
-  validateSearch: ({ q, by, sort, ended }: Record<string, unknown>): ListSearch => ({
+  validateSearch: ({ q, by, sort, ended, cols }: Record<string, unknown>): ListSearch => ({
     ...(q !== undefined && q !== "" ? { q: String(q) } : {}),
     ...(by === undefined ? {} : { by: GROUPINGS.find((known) => known === by) }),
     ...(sort === undefined ? {} : { sort: SORTS.find((known) => known === sort) }),
     ...(ended === true ? { ended } : {}),
+    ...(typeof cols === "string" ? { cols: columnsAsText(columnsOf(cols)) } : {}),
   }),
-  search: { middlewares: [retainSearchParams<ListSearch>(["q", "by", "sort", "ended"])] },
+  search: { middlewares: [retainSearchParams<ListSearch>(["q", "by", "sort", "ended", "cols"])] },
   notFoundComponent: () => <Empty>There is nothing at this address.</Empty>,
   errorComponent: ({ error }) => <Failed error={error} />,
 });
@@ -58,7 +63,7 @@ const routes = [
     component: RunPage,
   }),
   createRoute({ getParentRoute: () => root, path: "/activity", component: () => <div className="page"><h1>Activity</h1><Activity /></div> }),
-  createRoute({ getParentRoute: () => root, path: "/usage", component: UsagePage }),
+  createRoute({ getParentRoute: () => root, path: "/usage", validateSearch: ({ range }: Record<string, unknown>): { range?: Range | undefined } => ({ range: RANGES.find((known) => known === range) }), component: UsagePage }),
   createRoute({
     getParentRoute: () => root,
     path: "/search",

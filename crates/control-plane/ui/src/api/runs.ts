@@ -27,5 +27,7 @@ export const getRun = (id: string): Promise<Run> => call("GET", run(id));
 export const getRunChart = (id: string): Promise<Chart> => call("GET", run(id, "/chart"));
 
 export const answerRun = (id: string, request: RunAnswer): Promise<Run> => call("POST", run(id, "/answer"), request);
+/** Lets a run at work send so many messages in all. */
+export const raiseBudget = (id: string, messages: number): Promise<Run> => call("POST", run(id, "/budget"), { messages });
 export const cancelRun = (id: string): Promise<Run> => call("POST", run(id, "/cancel"));
 export const runEventsPath = (id: string): string => run(id, "/events");

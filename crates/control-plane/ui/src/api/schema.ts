@@ -64,12 +64,13 @@ export interface components {
             workdir?: string | null;
             workspace?: components["schemas"]["AgentWorkspace"] | null;
         };
-        /** @description Why an agent's status is `error`. */
+        /** @description Why an agent's status is `error`, or what its last turn failed with. */
         AgentError: {
             /** @description For programs: `auth`, `rate_limit`, `api_error`, `network`, `cli_error`, `host_lost`, `log_lost`, … */
             code: string;
             /** @description The CLI's own words. */
             message: string;
+            since?: components["schemas"]["Time"] | null;
         };
         /** @description How an agent's process ended. */
         AgentExit: {
@@ -135,6 +136,39 @@ export interface components {
          * @enum {string}
          */
         AgentStatus: "starting" | "ready" | "busy" | "error" | "stopped";
+        /** @description What an agent used when it was last measured. A figure that is not there is not known. */
+        AgentUsage: {
+            /** @description The agent. */
+            agentId: components["schemas"]["AgentId"];
+            /** @description When it was measured. */
+            at: components["schemas"]["Time"];
+            /**
+             * Format: double
+             * @description Cost so far in US dollars, where the CLI tells.
+             */
+            costUsd?: number | null;
+            /**
+             * Format: double
+             * @description CPU use since the measurement before, 100 is one core.
+             */
+            cpuPercent?: number | null;
+            /**
+             * Format: int64
+             * @description Resident memory of all its processes, in bytes.
+             */
+            memoryBytes?: number | null;
+            tokens?: components["schemas"]["Tokens"] | null;
+        };
+        /** @description The answer to `GET /api/usage/agents`. */
+        AgentUsageList: {
+            /** @description Every agent that was measured and is still listed; those that ended with what they had used. */
+            agents: components["schemas"]["AgentUsage"][];
+            /**
+             * Format: int64
+             * @description How often agents are measured, in seconds.
+             */
+            everySeconds: number;
+        };
         /** @description The workspace of an agent. */
         AgentWorkspace: {
             /** @description The commit that it began with. */
@@ -232,6 +266,14 @@ export interface components {
             input: unknown;
             /** @description Its name, as the CLI calls it. */
             name: string;
+        };
+        /** @description The body of `budget`. */
+        BudgetRequest: {
+            /**
+             * Format: int32
+             * @description Messages that the run may send in all: more than it may now, 10,000 at most.
+             */
+            messages: number;
         };
         /** @description How much is changed in a workspace since it was made. */
         ChangeCounts: {
@@ -669,6 +711,7 @@ export interface components {
         Execution: {
             /** @description Its agents, in the order in which they came. */
             agents: components["schemas"]["TeamMember"][];
+            budget?: components["schemas"]["MessageBudget"] | null;
             /** @description When it was started. */
             createdAt: components["schemas"]["Time"];
             endedAt?: components["schemas"]["Time"] | null;
@@ -704,7 +747,7 @@ export interface components {
             text?: string | null;
         };
         /** @description One event of a run. */
-        ExecutionEvent: components["schemas"]["ExecutionEventExecutionStarted"] | components["schemas"]["ExecutionEventExecutionResumed"] | components["schemas"]["ExecutionEventCancelRequested"] | components["schemas"]["ExecutionEventExecutionEnding"] | components["schemas"]["ExecutionEventExecutionEnded"] | components["schemas"]["ExecutionEventStepStarted"] | components["schemas"]["ExecutionEventStepEnded"] | components["schemas"]["ExecutionEventRoleSelected"] | components["schemas"]["ExecutionEventAgentWanted"] | components["schemas"]["ExecutionEventAgentRefused"] | components["schemas"]["ExecutionEventAgentJoined"] | components["schemas"]["ExecutionEventAgentLeft"] | components["schemas"]["ExecutionEventMessageSent"] | components["schemas"]["ExecutionEventMessageAnswered"] | components["schemas"]["ExecutionEventMessageFailed"] | components["schemas"]["ExecutionEventMessageAbandoned"] | components["schemas"]["ExecutionEventQuestionAsked"] | components["schemas"]["ExecutionEventQuestionRouted"] | components["schemas"]["ExecutionEventQuestionDeclined"] | components["schemas"]["ExecutionEventQuestionAnswered"] | components["schemas"]["ExecutionEventQuestionDelivered"] | components["schemas"]["ExecutionEventQuestionWithdrawn"] | components["schemas"]["ExecutionEventNoteLeft"];
+        ExecutionEvent: components["schemas"]["ExecutionEventExecutionStarted"] | components["schemas"]["ExecutionEventExecutionResumed"] | components["schemas"]["ExecutionEventCancelRequested"] | components["schemas"]["ExecutionEventBudgetRaised"] | components["schemas"]["ExecutionEventExecutionEnding"] | components["schemas"]["ExecutionEventExecutionEnded"] | components["schemas"]["ExecutionEventStepStarted"] | components["schemas"]["ExecutionEventStepEnded"] | components["schemas"]["ExecutionEventRoleSelected"] | components["schemas"]["ExecutionEventAgentWanted"] | components["schemas"]["ExecutionEventAgentRefused"] | components["schemas"]["ExecutionEventAgentJoined"] | components["schemas"]["ExecutionEventAgentLeft"] | components["schemas"]["ExecutionEventMessageSent"] | components["schemas"]["ExecutionEventMessageAnswered"] | components["schemas"]["ExecutionEventMessageFailed"] | components["schemas"]["ExecutionEventMessageAbandoned"] | components["schemas"]["ExecutionEventQuestionAsked"] | components["schemas"]["ExecutionEventQuestionRouted"] | components["schemas"]["ExecutionEventQuestionDeclined"] | components["schemas"]["ExecutionEventQuestionAnswered"] | components["schemas"]["ExecutionEventQuestionDelivered"] | components["schemas"]["ExecutionEventQuestionWithdrawn"] | components["schemas"]["ExecutionEventNoteLeft"];
         /** @description An agent belongs to the run. */
         ExecutionEventAgentJoined: {
             data: components["schemas"]["ExecutionEventAgentJoinedData"];
@@ -794,6 +837,27 @@ export interface components {
             /** @description The type. */
             type: string;
             workspace?: components["schemas"]["AgentId"] | null;
+        };
+        /** @description A person lets it send more messages. */
+        ExecutionEventBudgetRaised: {
+            data: components["schemas"]["ExecutionEventBudgetRaisedData"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "budget_raised";
+            /** @description What to resume from. */
+            id: string;
+            /** @description When. */
+            timestamp: components["schemas"]["Time"];
+        };
+        /** @description A person lets it send more messages. */
+        ExecutionEventBudgetRaisedData: {
+            /**
+             * Format: int32
+             * @description So many in all.
+             */
+            messages: number;
         };
         /** @description Somebody wants it to end. */
         ExecutionEventCancelRequested: {
@@ -1249,6 +1313,7 @@ export interface components {
         ExecutionStatus: "running" | "completed" | "failed" | "cancelled";
         /** @description A run in the list: without its steps, questions and agents. */
         ExecutionSummary: {
+            budget?: components["schemas"]["MessageBudget"] | null;
             /** @description When it was started. */
             createdAt: components["schemas"]["Time"];
             endedAt?: components["schemas"]["Time"] | null;
@@ -1377,6 +1442,11 @@ export interface components {
             /** @description The newest first. */
             hits: components["schemas"]["Hit"][];
             /**
+             * @description Agents of whose logs some lines are not in the index, because more were printed at once than are read: at most 200. What is not
+             *     found may be there; the agent's log has it.
+             */
+            incomplete?: components["schemas"]["AgentId"][];
+            /**
              * Format: int64
              * @description What to send as `before` for those before; none at the end.
              */
@@ -1489,6 +1559,20 @@ export interface components {
             state?: components["schemas"]["MessageState"] | null;
             /** @description When it was accepted or said. */
             timestamp: components["schemas"]["Time"];
+        };
+        /** @description The messages that a run may send. */
+        MessageBudget: {
+            /**
+             * Format: int32
+             * @description Messages that it may send. At the one after, it fails with `MESSAGE_BUDGET`.
+             */
+            most: number;
+            /**
+             * Format: int32
+             * @description Messages that it has sent.
+             */
+            sent: number;
+            warningSince?: components["schemas"]["Time"] | null;
         };
         /** @description An image that a message has: what it is, without its bytes. */
         MessageImage: {
@@ -2170,6 +2254,49 @@ export interface components {
              */
             files: number;
         };
+        /** @description What was used in one minute or hour. A figure that is not there is not known. */
+        UsagePoint: {
+            /**
+             * Format: int32
+             * @description Of all: how many agents lived and were measured.
+             */
+            agents?: number | null;
+            /** @description When the minute or hour began. */
+            at: components["schemas"]["Time"];
+            /**
+             * Format: double
+             * @description Cost so far in US dollars, as the CLIs tell it. Of all: as `tokens`.
+             */
+            costUsd?: number | null;
+            /**
+             * Format: double
+             * @description CPU use, 100 is one core: the mean of what was measured.
+             */
+            cpuPercent?: number | null;
+            /**
+             * Format: int64
+             * @description Resident memory in bytes: the most that was measured.
+             */
+            memoryBytes?: number | null;
+            tokens?: components["schemas"]["Tokens"] | null;
+        };
+        /** @description The answer to `GET /api/usage`. */
+        UsageSeries: {
+            /**
+             * Format: int64
+             * @description How often agents are measured, in seconds.
+             */
+            everySeconds: number;
+            /** @description Oldest first. A minute or hour in which nothing was measured has none. */
+            points: components["schemas"]["UsagePoint"][];
+            /** @description How long a point is. */
+            span: components["schemas"]["UsageSpan"];
+        };
+        /**
+         * @description How far a series goes back, and how long a point of it is.
+         * @enum {string}
+         */
+        UsageSpan: "minutes" | "hours";
         /** @description The answer to `validate`. */
         Validation: {
             chart?: components["schemas"]["Chart"] | null;
@@ -2311,6 +2438,7 @@ export interface components {
             maxBytes?: number | null;
             /** @description That they take most of it, from 80 % on, and what helps. */
             warning?: string | null;
+            warningSince?: components["schemas"]["Time"] | null;
         };
     };
     responses: never;

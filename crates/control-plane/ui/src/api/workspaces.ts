@@ -1,7 +1,7 @@
 // What an agent did in its git checkout.
 
 import { call, callForText } from "./client";
-import type { Changes, Committed, Merged, PullRequest, Pushed } from "./types";
+import type { Changes, Committed, Merged, PullRequest, Pushed, WorkspaceCleanup } from "./types";
 
 const at = (id: string, rest: string): string => `/api/managed-agents/${encodeURIComponent(id)}${rest}`;
 /** The longest diff that is read, in bytes. */
@@ -18,3 +18,6 @@ export const push = (id: string): Promise<Pushed> => call("POST", at(id, "/push"
 export const pullRequest = (id: string): Promise<PullRequest> => call("POST", at(id, "/pull-request"), {});
 
 export const merge = (id: string, into: string): Promise<Merged> => call("POST", at(id, "/merge"), { into });
+
+/** Removes the workspaces of agents that have ended in which nothing would be lost, on all runtimes. */
+export const cleanWorkspaces = (): Promise<WorkspaceCleanup> => call("POST", "/api/workspaces/gc");

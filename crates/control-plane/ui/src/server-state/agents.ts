@@ -1,7 +1,8 @@
 // The agents that there are, by id.
 
 import { useQuery } from "@tanstack/react-query";
-import { listAgents } from "../api/agents";
+import { getAgent, listAgents } from "../api/agents";
+import { Problem } from "../api/problem";
 import type { Agent } from "../api/types";
 import { keys, store } from "./store";
 
@@ -48,3 +49,30 @@ function merged(known: Agents, told: readonly Agent[]): Agents {
 /** Whether what is known of an agent is newer. What was last known of a runtime that is away is newer than nothing. */
 const isOlder = (agent: Agent, known: Agent | undefined): boolean =>
   known !== undefined && !known.stale && known.updatedAt > agent.updatedAt;
+
+/** How often agents that start are asked for, in milliseconds. */
+const RECHECK_MS = 10_000;
+/** At most so many at once. */
+const MAX_RECHECKED = 20;
+
+/**
+ * Asks for agents that are being started, again and again: one is listed before its first event, and when it does not start after all it is
+ * gone without one.
+ */
+export function recheckStarting(): void {
+  setInterval(() => {
+    if (document.visibilityState !== "visible") return;
+    const starting = [...knownAgents().values()].filter(({ status, stale }) => status === "starting" && !stale);
+    for (const { id } of starting.slice(0, MAX_RECHECKED)) void recheck(id);
+  }, RECHECK_MS);
+}
+
+async function recheck(id: string): Promise<void> {
+  try {
+    putAgents([await getAgent(id)]);
+  } catch (error) {
+    if (!(error instanceof Problem && error.status === 404)) return;
+    toldMeanwhile.delete(id);
+    store.setQueryData<Agents>(keys.agents, (known) => known && new Map([...known].filter(([key]) => key !== id)));
+  }
+}

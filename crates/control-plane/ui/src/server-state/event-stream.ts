@@ -4,7 +4,7 @@ import { eventsPath } from "../api/agents";
 import { socketUrl } from "../api/client";
 import { type AgentEvent, agentIdOf } from "../api/types";
 import { putActivity } from "./activity";
-import { putAgents } from "./agents";
+import { putAgents, recheckStarting } from "./agents";
 import { setConnection } from "./connection";
 import { refreshMessages } from "./messages";
 import { askForRuntimes } from "./runtimes";
@@ -22,6 +22,7 @@ let gathered: AgentEvent[] = [];
 export async function followEvents(): Promise<never> {
   let since: string | undefined;
   let wait = FIRST_WAIT_MS;
+  recheckStarting();
   for (;;) {
     try {
       // A refused socket does not say why; a refused call does, and asks for the token.

@@ -30,6 +30,8 @@ export const keys = {
   changes: (agentId: string) => ["changes", agentId] as const,
   ports: (agentId: string) => ["ports", agentId] as const,
   metrics: (agentId: string) => ["metrics", agentId] as const,
+  agentsUsage: ["usage", "agents"] as const,
+  usage: (agentId: string | undefined, span: string) => ["usage", "series", agentId ?? "all", span] as const,
   patterns: ["patterns"] as const,
   pattern: (name: string) => ["patterns", name] as const,
   runs: ["runs"] as const,

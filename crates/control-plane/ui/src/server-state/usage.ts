@@ -1,92 +1,54 @@
-// What agents use, measured while somebody looks: the server says what is, and keeps no series. So the series are of this page,
-// bounded, and begin when it is first looked at.
+// What agents use. No event tells of it: it is asked for as often as the server measures, while somebody looks, in one question for all.
 
-import { useEffect, useSyncExternalStore } from "react";
-import { getMetrics } from "../api/agents";
-import { Problem } from "../api/problem";
-import { type Round, type Sample, sampleOf } from "../features/usage/series";
+import { useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
+import { getAgentsUsage, getUsage } from "../api/usage";
+import type { AgentUsage, AgentUsageList, UsagePoint, UsageSeries, UsageSpan } from "../api/types";
+import { keys, store } from "./store";
 
-/** Between two rounds, in milliseconds. */
-export const EVERY_MS = 5000;
-/** Rounds that are kept: an hour. Of more, the newest. */
-const MAX_ROUNDS = 720;
-/** Agents that are asked in a round at most. */
-export const MAX_MEASURED = 60;
-/** Questions that are on their way at once. */
-const AT_ONCE = 4;
+/** Points that a series has at most: the minutes of a day. */
+const MAX_POINTS = 1440;
+/** Until it is known how often the server measures, in milliseconds. */
+const ASK_MS = 30_000;
+/** No more often than that, in milliseconds. */
+const LEAST_MS = 2000;
 
-interface Watcher {
-  /** Who is to be asked, as it stands when a round begins. */
-  ids: () => readonly string[];
-  isAll: boolean;
-}
+const interval = (data: { everySeconds: number } | undefined): number => (data ? Math.max(LEAST_MS, data.everySeconds * 1000) : ASK_MS);
 
-let rounds: readonly Round[] = [];
-const listeners = new Set<() => void>();
-const watchers = new Set<Watcher>();
-let isRunning = false;
-/** Ends the pause between two rounds. */
-let wake = (): void => undefined;
+const NONE: ReadonlyMap<string, AgentUsage> = new Map();
 
-/** Measures for as long as somebody watches and the page can be seen. */
-async function run(): Promise<void> {
-  if (isRunning) return;
-  isRunning = true;
-  while (watchers.size > 0) {
-    const began = Date.now();
-    if (document.visibilityState === "visible") await measure();
-    await pause(Math.max(EVERY_MS / 5, began + EVERY_MS - Date.now()));
-  }
-  isRunning = false;
-}
-
-const pause = (ms: number): Promise<void> =>
-  new Promise((done) => {
-    const timer = setTimeout(done, ms);
-    wake = () => {
-      clearTimeout(timer);
-      done();
-    };
+/** What each agent used when it was last measured. */
+export function useAgentsUsage(): ReadonlyMap<string, AgentUsage> {
+  const { data } = useQuery<AgentUsageList>({
+    queryKey: keys.agentsUsage,
+    queryFn: getAgentsUsage,
+    retry: false,
+    staleTime: LEAST_MS,
+    refetchInterval: ({ state }) => interval(state.data),
   });
-
-async function measure(): Promise<void> {
-  const isAll = [...watchers].some((watcher) => watcher.isAll);
-  const ids = [...new Set([...watchers].flatMap((watcher) => watcher.ids()))];
-  const samples = new Map<string, Sample>();
-  const at = Date.now();
-  let missing = 0;
-  const waiting = [...ids];
-  const lane = async (): Promise<void> => {
-    for (let id = waiting.shift(); id !== undefined; id = waiting.shift())
-      try {
-        samples.set(id, sampleOf(await getMetrics(id), Date.now()));
-      } catch (error) {
-        // Who is gone is not missing.
-        if (!(error instanceof Problem && error.status === 404)) missing += 1;
-      }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, lane));
-  rounds = [...rounds, { at, isAll, missing, samples }].slice(-MAX_ROUNDS);
-  for (const listener of listeners) listener();
+  return useMemo(() => (data ? new Map(data.agents.map((usage) => [usage.agentId, usage])) : NONE), [data]);
 }
 
-/** The rounds so far; more come for as long as the caller is shown. `ids` are asked, at most [`MAX_MEASURED`]; `isAll`: they are all there are. */
-export function useRounds(ids: readonly string[], isAll: boolean): readonly Round[] {
-  const asked = ids.slice(0, MAX_MEASURED).join("\n");
-  useEffect(() => {
-    if (asked === "") return;
-    const watcher: Watcher = { ids: () => asked.split("\n"), isAll };
-    watchers.add(watcher);
-    // Who just came to look sees something at once.
-    wake();
-    void run();
-    return () => void watchers.delete(watcher);
-  }, [asked, isAll]);
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
+/** The series of an agent, or of all together. What is known is kept, and only what came since is asked for. */
+export function useUsage(agentId: string | undefined, span: UsageSpan) {
+  const queryKey = keys.usage(agentId, span);
+  return useQuery<UsageSeries>({
+    queryKey,
+    queryFn: async () => {
+      const known = store.getQueryData<UsageSeries>(queryKey);
+      // The last minute or hour may not be over.
+      const last = known?.points.at(-1)?.at;
+      const fresh = await getUsage(agentId, span, last);
+      return known && last !== undefined ? { ...fresh, points: continued(known.points, fresh.points) } : fresh;
     },
-    () => rounds,
-  );
+    retry: false,
+    staleTime: 0,
+    refetchInterval: ({ state }) => interval(state.data),
+  });
+}
+
+/** Points and those that came since, which may begin with the last of them anew. */
+export function continued(known: readonly UsagePoint[], fresh: readonly UsagePoint[]): UsagePoint[] {
+  const first = fresh[0]?.at;
+  return [...(first === undefined ? known : known.filter(({ at }) => at < first)), ...fresh].slice(-MAX_POINTS);
 }

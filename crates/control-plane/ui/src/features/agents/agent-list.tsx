@@ -3,27 +3,36 @@
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type KeyboardEvent, memo, useEffect, useMemo, useRef, useState } from "react";
-import type { Agent } from "../../api/types";
+import type { Agent, AgentUsage } from "../../api/types";
 import { useAgents } from "../../server-state/agents";
+import { useAgentsUsage } from "../../server-state/usage";
 import { useMayOperate } from "../session/scope";
 import { Empty, Failed, Loading } from "../../ui/states";
-import { ENDED, GROUPINGS, type Grouping, type Row, SORTS, SORT_WORDS, type Sort, arrange, heldStill } from "./order";
+import { Since } from "../../ui/time";
+import { ColumnHeads } from "./column-choice";
+import { COLUMN_WORDS, type Column, DASH, columnsAsText, columnsOf, waitsSince, wordsOf } from "./columns";
+import { ENDED, GROUPINGS, type Grouping, type Row, SORTS, SORT_WORDS, type Sort, arrange, heldStill, isFigure } from "./order";
 import { Needs, StatusDot, statusText } from "./status";
 
 /** Heights in pixels; the style sheet has the same numbers. */
 const ROW_HEIGHT = 54;
+const ROW_HEIGHT_WITH_FIGURES = 72;
 const HEAD_HEIGHT = 34;
 /** How long after a touch the list stays still, in milliseconds: a finger hovers nowhere. */
 const TOUCH_HOLDS_MS = 1500;
+
+/** Where nothing is known of any agent's use, the same map: rows are not arranged anew. */
+const NO_USAGE: ReadonlyMap<string, AgentUsage> = new Map();
 
 /** `isPage`: nothing else is shown. */
 export function AgentList({ onSpawn, onBulk, isPage }: { onSpawn: () => void; onBulk: () => void; isPage: boolean }) {
   const Heading = isPage ? "h1" : "h2";
   const { data: agents, isPending, error, refetch } = useAgents();
-  const { q = "", by = "none", sort = "newest", ended = false } = useSearch({ from: "__root__" });
+  const { q = "", by = "none", sort = "newest", ended = false, cols } = useSearch({ from: "__root__" });
+  const columns = useMemo(() => columnsOf(cols), [cols]);
   const navigate = useNavigate();
   const mayOperate = useMayOperate();
-  const setSearch = (next: { q?: string | undefined; by?: Grouping | undefined; sort?: Sort | undefined; ended?: true | undefined }): void =>
+  const setSearch = (next: { q?: string | undefined; by?: Grouping | undefined; sort?: Sort | undefined; ended?: true | undefined; cols?: string | undefined }): void =>
     void navigate({ to: ".", search: (search) => ({ ...search, ...next }), replace: true });
   return (
     <nav className="sidebar" aria-label="Agents">
@@ -86,7 +95,10 @@ export function AgentList({ onSpawn, onBulk, isPage }: { onSpawn: () => void; on
       ) : agents.size === 0 ? (
         <Empty>No agents yet.{mayOperate && " Spawn the first one."}</Empty>
       ) : (
-        <Rows agents={agents} filter={q} grouping={by} sort={sort} showsEnded={ended} toggleEnded={() => setSearch({ ended: ended ? undefined : true })} />
+        <>
+          <ColumnHeads columns={columns} sort={sort} onSort={(next) => setSearch({ sort: next })} onChoose={(next) => setSearch({ cols: columnsAsText(next) })} />
+          <Rows agents={agents} columns={columns} filter={q} grouping={by} sort={sort} showsEnded={ended} toggleEnded={() => setSearch({ ended: ended ? undefined : true })} />
+        </>
       )}
     </nav>
   );
@@ -94,27 +106,31 @@ export function AgentList({ onSpawn, onBulk, isPage }: { onSpawn: () => void; on
 
 function Rows(props: {
   agents: ReadonlyMap<string, Agent>;
+  columns: readonly Column[];
   filter: string;
   grouping: Grouping;
   sort: Sort;
   showsEnded: boolean;
   toggleEnded: () => void;
 }) {
-  const { agents, filter, grouping, sort, showsEnded } = props;
+  const { agents, columns, filter, grouping, sort, showsEnded } = props;
+  const usage = useAgentsUsage();
+  const sortsBy = isFigure(sort) ? usage : NO_USAGE;
   const selected = useParams({ strict: false }).id;
   const box = useRef<HTMLDivElement>(null);
-  const wanted = useMemo(() => arrange(agents.values(), filter, grouping, showsEnded, sort), [agents, filter, grouping, showsEnded, sort]);
+  const wanted = useMemo(() => arrange(agents.values(), filter, grouping, showsEnded, sort, sortsBy), [agents, filter, grouping, showsEnded, sort, sortsBy]);
+  const rowHeight = columns.length > 0 ? ROW_HEIGHT_WITH_FIGURES : ROW_HEIGHT;
   const rows = useStill(box, wanted, agents, `${filter}\n${grouping}\n${sort}\n${showsEnded}`);
   const virtual = useVirtualizer({
     count: rows.length,
     getScrollElement: () => box.current,
-    estimateSize: (index) => (rows[index]?.kind === "head" ? HEAD_HEIGHT : ROW_HEIGHT),
+    estimateSize: (index) => (rows[index]?.kind === "head" ? HEAD_HEIGHT : rowHeight),
     getItemKey: (index) => rows[index]?.key ?? index,
     overscan: 8,
   });
   // Heights go with the rows.
   const kinds = rows.map(({ kind }) => kind[0]).join("");
-  useEffect(() => virtual.measure(), [virtual, kinds]);
+  useEffect(() => virtual.measure(), [virtual, kinds, rowHeight]);
   return (
     <div className="agent-list" ref={box} onKeyDown={moveFocus} role="list" aria-label="Agents">
       {rows.length === 0 && <Empty>No agent matches.</Empty>}
@@ -131,7 +147,7 @@ function Rows(props: {
               style={{ transform: `translateY(${start}px)` }}
             >
               {row.kind === "agent" ? (
-                <AgentRow agent={row.agent} isSelected={row.key === selected} />
+                <AgentRow agent={row.agent} usage={usage.get(row.agent.id)} columns={columns} isSelected={row.key === selected} />
               ) : (
                 <Head row={row} isOpen={showsEnded} toggle={props.toggleEnded} />
               )}
@@ -158,18 +174,37 @@ function Head({ row, isOpen, toggle }: { row: Row & { kind: "head" }; isOpen: bo
   );
 }
 
-const AgentRow = memo(function AgentRow({ agent, isSelected }: { agent: Agent; isSelected: boolean }) {
+const AgentRow = memo(function AgentRow({ agent, usage, columns, isSelected }: { agent: Agent; usage: AgentUsage | undefined; columns: readonly Column[]; isSelected: boolean }) {
   return (
-    <Link to="/agents/$id" params={{ id: agent.id }} className="agent-row" aria-current={isSelected ? "page" : undefined} draggable={false}>
+    <Link to="/agents/$id" params={{ id: agent.id }} className={`agent-row${columns.length > 0 ? " has-figures" : ""}`} aria-current={isSelected ? "page" : undefined} draggable={false}>
       <StatusDot agent={agent} />
       <span className="agent-row-text">
         <span className="agent-name">{agent.name}</span>
         <span className="agent-sub">{[agent.role ?? agent.type, agent.runtime, statusText(agent)].join(" · ")}</span>
+        {columns.length > 0 && (
+          <span className="agent-figures">
+            {columns.map((column) => (
+              <Cell key={column} column={column} agent={agent} usage={usage} />
+            ))}
+          </span>
+        )}
       </span>
       <Needs agent={agent} />
     </Link>
   );
 });
+
+/** A figure; a dash where it is not known, or where nobody is waited for. */
+function Cell({ column, agent, usage }: { column: Column; agent: Agent; usage: AgentUsage | undefined }) {
+  const since = column === "waits" ? waitsSince(agent) : undefined;
+  const words = column === "waits" ? DASH : wordsOf(column, usage);
+  const isKnown = since !== undefined || words !== DASH;
+  return (
+    <span data-column={column} title={`${COLUMN_WORDS[column].title}${isKnown || column === "waits" ? "" : ": not known"}`}>
+      {since === undefined ? words : <Since time={since} />}
+    </span>
+  );
+}
 
 /** The rows, held still while the pointer is over the list or a finger was just on it. `ask` is what the person asked for. */
 function useStill(

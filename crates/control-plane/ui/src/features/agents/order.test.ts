@@ -73,3 +73,13 @@ test("groups of labels and of runs", () => {
   expect(heads("label")).toEqual(["no label", "team=core"]);
   expect(heads("run")).toEqual(["no run", "team beef"]);
 });
+
+test("sorted by what is used: the most first, and who is not known last", () => {
+  const usage = new Map([
+    ["a", { agentId: "a", at: "2026-01-01T00:00:00.000Z", cpuPercent: 0, tokens: { input: 5, output: 5 } }],
+    ["aa", { agentId: "aa", at: "2026-01-01T00:00:00.000Z", cpuPercent: 7 }],
+  ]);
+  const order = (sort: "cpu" | "tokens"): string[] => keysOf(arrange([agent("aaa"), agent("a"), agent("aa")], "", "none", false, sort, usage));
+  expect(order("cpu")).toEqual(["aa", "a", "aaa"]);
+  expect(order("tokens")).toEqual(["a", "aaa", "aa"]);
+});

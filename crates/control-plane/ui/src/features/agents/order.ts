@@ -1,14 +1,16 @@
 // Which agents the list shows, and where.
 
-import type { Agent } from "../../api/types";
+import type { Agent, AgentUsage } from "../../api/types";
+import { troubleOf } from "../attention/trouble";
+import { type Column, numberOf, waitsSince } from "./columns";
 
 export const GROUPINGS = ["none", "status", "type", "runtime", "role", "label", "run"] as const;
 export type Grouping = (typeof GROUPINGS)[number];
 
-export const SORTS = ["newest", "name", "waiting", "activity"] as const;
+export const SORTS = ["newest", "name", "waiting", "activity", "cpu", "memory", "tokens", "cost"] as const;
 export type Sort = (typeof SORTS)[number];
 /** How each is called. */
-export const SORT_WORDS: Record<Sort, string> = { newest: "newest first", name: "by name", waiting: "longest waiting", activity: "last active" };
+export const SORT_WORDS: Record<Sort, string> = { newest: "newest first", name: "by name", waiting: "longest waiting", activity: "last active", cpu: "most CPU", memory: "most memory", tokens: "most tokens", cost: "highest cost" };
 
 export type Row = { kind: "head"; key: string; label: string; count: number } | { kind: "agent"; key: string; agent: Agent };
 
@@ -31,8 +33,8 @@ export function matches(agent: Agent, filter: string): boolean {
  * The rows: the newest agent first unless sorted otherwise, in groups where wanted, those that have ended at the end and folded. An agent that needs
  * somebody stays where it is: the inbox is for that.
  */
-export function arrange(agents: Iterable<Agent>, filter: string, grouping: Grouping, showsEnded: boolean, sort: Sort = "newest"): Row[] {
-  const shown = [...agents].filter((agent) => matches(agent, filter)).sort(ORDERS[sort]);
+export function arrange(agents: Iterable<Agent>, filter: string, grouping: Grouping, showsEnded: boolean, sort: Sort = "newest", usage: Usage = NO_USAGE): Row[] {
+  const shown = [...agents].filter((agent) => matches(agent, filter)).sort(orderBy(sort, usage));
   const living = shown.filter(({ status }) => status !== "stopped");
   const ended = shown.filter(({ status }) => status === "stopped");
   const rows: Row[] = [];
@@ -50,11 +52,25 @@ const row = (agent: Agent): Row => ({ kind: "agent", key: agent.id, agent });
 
 const newestFirst = (a: Agent, b: Agent): number => b.createdAt.localeCompare(a.createdAt) || b.id.localeCompare(a.id);
 
+/** What is known of the use of each agent, by its id. */
+export type Usage = ReadonlyMap<string, AgentUsage>;
+const NO_USAGE: Usage = new Map();
+
 /** Who has nothing of what is sorted by comes last. */
-const ORDERS: Record<Sort, (a: Agent, b: Agent) => number> = {
+function orderBy(sort: Sort, usage: Usage): (a: Agent, b: Agent) => number {
+  if (!isFigure(sort)) return ORDERS[sort];
+  const figure = (agent: Agent): number => numberOf(sort, usage.get(agent.id)) ?? -1;
+  return (a, b) => figure(b) - figure(a) || newestFirst(a, b);
+}
+
+type Figure = Exclude<Column, "waits">;
+/** Whether it is by what agents use. */
+export const isFigure = (sort: Sort): sort is Figure => sort === "cpu" || sort === "memory" || sort === "tokens" || sort === "cost";
+
+const ORDERS: Record<Exclude<Sort, Figure>, (a: Agent, b: Agent) => number> = {
   newest: newestFirst,
   name: (a, b) => a.name.localeCompare(b.name) || newestFirst(a, b),
-  waiting: (a, b) => (a.attention?.since ?? "9").localeCompare(b.attention?.since ?? "9") || newestFirst(a, b),
+  waiting: (a, b) => (waitsSince(a) ?? "9").localeCompare(waitsSince(b) ?? "9") || newestFirst(a, b),
   activity: (a, b) => (b.lastActivityAt ?? "").localeCompare(a.lastActivityAt ?? "") || newestFirst(a, b),
 };
 
@@ -71,7 +87,7 @@ function grouped(agents: readonly Agent[], grouping: Exclude<Grouping, "none">):
 function groupOf(agent: Agent, grouping: Exclude<Grouping, "none">): string {
   switch (grouping) {
     case "status":
-      return agent.attention ? "needs you" : agent.status;
+      return agent.attention || troubleOf(agent) ? "needs you" : agent.status;
     case "role":
       return agent.role ?? "no role";
     case "label": {

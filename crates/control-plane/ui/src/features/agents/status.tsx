@@ -2,6 +2,7 @@
 
 import type { Agent } from "../../api/types";
 import { wordsOf } from "../attention/kinds";
+import { troubleOf, troubleWords } from "../attention/trouble";
 
 /** The status in words, with what else a person should know at a glance. */
 export const statusText = (agent: Agent): string => {
@@ -18,7 +19,7 @@ export function StatusDot({ agent }: { agent: Agent }) {
 
 /** What it needs somebody for. */
 export function Needs({ agent }: { agent: Agent }) {
-  return agent.attention && agent.status !== "stopped" ? (
-    <span className="needs">{wordsOf(agent.attention.kind).short}</span>
-  ) : null;
+  const trouble = troubleOf(agent);
+  if (trouble) return <span className="needs">{troubleWords(trouble).short}</span>;
+  return agent.attention && agent.status !== "stopped" ? <span className="needs">{wordsOf(agent.attention.kind).short}</span> : null;
 }

@@ -1,11 +1,12 @@
 // What one agent needs a person for, whole, with the ways to answer.
 
 import { Link } from "@tanstack/react-router";
-import { interrupt } from "../../api/agents";
+import { interrupt, stop } from "../../api/agents";
 import type { Agent, Attention } from "../../api/types";
 import { putAgents } from "../../server-state/agents";
 import { LookOnly } from "../session/look-only";
 import { WebLink } from "../../ui/links";
+import { ConfirmButton } from "../../ui/modal";
 import { Markdown } from "../../ui/markdown";
 import { Since } from "../../ui/time";
 import { attempt } from "../../ui/toasts";
@@ -45,9 +46,19 @@ export function AttentionCard({ agent, attention, withAgent }: { agent: Agent; a
             Open the terminal
           </Link>
           {mayOperate && (
-            <button type="button" onClick={() => void attempt(async () => putAgents([await interrupt(agent.id)]))}>
-              Interrupt
-            </button>
+            <>
+              <button type="button" onClick={() => void attempt(async () => putAgents([await interrupt(agent.id)]))}>
+                Interrupt
+              </button>
+              <ConfirmButton
+                label="Stop"
+                title="End the agent"
+                danger
+                question={`Stop ${agent.name}?`}
+                explanation="Its process is ended. Its log and messages stay readable for a while; it cannot be started again."
+                action={() => attempt(async () => putAgents([await stop(agent.id)]))}
+              />
+            </>
           )}
         </div>
       ) : agent.stale ? (

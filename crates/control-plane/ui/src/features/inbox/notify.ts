@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useSyncExternalStore } from "react";
 import { wordsOf } from "../attention/kinds";
+import { troubleWords } from "../attention/trouble";
 import type { Waiting } from "./waiting";
 
 const KEY = "parallax.notify";
@@ -43,8 +44,23 @@ export function useNotifications(waiting: readonly Waiting[]): void {
   }, [waiting, on]);
 }
 
+function inWords(item: Waiting): [string, string] {
+  switch (item.kind) {
+    case "agent":
+      return [item.agent.name, wordsOf(item.attention.kind).title];
+    case "trouble":
+      return [item.agent.name, troubleWords(item.error).title];
+    case "budget":
+      return [`Run of ${item.run.pattern}`, "Most of its messages are sent"];
+    case "room":
+      return [item.runtime.name, "Room for workspaces runs out"];
+    case "run":
+      return [`Run of ${item.open.pattern}`, "Waits for you"];
+  }
+}
+
 function notify(item: Waiting): Notification {
-  const [who, what] = item.kind === "agent" ? [item.agent.name, wordsOf(item.attention.kind).title] : [`Run of ${item.open.pattern}`, "Waits for you"];
+  const [who, what] = inWords(item);
   const notification = new Notification(who, { body: what, tag: item.key });
   notification.onclick = () => {
     window.focus();

@@ -157,6 +157,8 @@ export function wordsOfEvent({ event, data: raw }: RunEvent, names?: ReadonlyMap
       return data["crashed"] === true ? "Another server goes on with it; the one before died" : "Another server goes on with it";
     case "cancel_requested":
       return "Somebody cancels it";
+    case "budget_raised":
+      return `It may send ${data["messages"] as number} messages in all`;
     case "execution_ending":
       return "Its steps are over";
     case "execution_ended":

@@ -5,6 +5,7 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { search } from "../../api/search";
 import type { Hit } from "../../api/types";
+import { useAgents } from "../../server-state/agents";
 import { Empty, Failed, Loading } from "../../ui/states";
 import { Clock } from "../../ui/time";
 
@@ -57,11 +58,13 @@ function Results({ q, kind }: { q: string; kind: "message" | "log" | undefined }
   if (error) return <Failed error={error} retry={refetch} />;
   if (isPending) return <Loading what="what was found" />;
   const hits = data.pages.flatMap((page) => page.hits);
+  const incomplete = data.pages[0]?.incomplete ?? [];
   return (
     <>
       <p className="muted" role="status">
         {hits.length === 0 ? "Nothing has these words. What was said in the last seconds may not be here yet." : `${hits.length}${hasNextPage ? " and more" : ""} found, the newest first`}
       </p>
+      {incomplete.length > 0 && <Incomplete ids={incomplete} />}
       <ol className="hits">
         {hits.map((hit, index) => (
           <li key={index}>
@@ -77,6 +80,26 @@ function Results({ q, kind }: { q: string; kind: "message" | "log" | undefined }
         </p>
       )}
     </>
+  );
+}
+
+/** Whose logs are not wholly searched. */
+function Incomplete({ ids }: { ids: readonly string[] }) {
+  const { data: agents } = useAgents();
+  return (
+    <details className="hint">
+      <summary>{`Not all lines of the logs of ${ids.length} ${ids.length === 1 ? "agent" : "agents"} can be found here`}</summary>
+      <p>They printed more at once than is read; their recordings have all of it.</p>
+      <ul>
+        {ids.map((id) => (
+          <li key={id}>
+            <Link to="/agents/$id" params={{ id }} search={{ view: "terminal", moment: 0 }}>
+              {agents?.get(id)?.name ?? id}
+            </Link>
+          </li>
+        ))}
+      </ul>
+    </details>
   );
 }
 

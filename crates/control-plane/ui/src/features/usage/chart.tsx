@@ -26,9 +26,11 @@ export interface ChartProps {
   label: string;
   times: number[];
   lines: Line[];
+  /** Whether times are of several days. */
+  hasDates: boolean;
 }
 
-export default function Chart({ label, times, lines }: ChartProps) {
+export default function Chart({ label, times, lines, hasDates }: ChartProps) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(undefined);
   const [under, setUnder] = useState<number>();
@@ -40,7 +42,7 @@ export default function Chart({ label, times, lines }: ChartProps) {
   useEffect(() => {
     const element = box.current;
     if (!element) return;
-    const made = new uPlot(optionsOf(element, shown.current.lines, setUnder), dataOf(shown.current), element);
+    const made = new uPlot(optionsOf(element, shown.current.lines, hasDates, setUnder), dataOf(shown.current), element);
     plot.current = made;
     const sizes = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height: HEIGHT }));
     sizes.observe(element);
@@ -49,7 +51,7 @@ export default function Chart({ label, times, lines }: ChartProps) {
       made.destroy();
       plot.current = undefined;
     };
-  }, [names, theme, isSystemDark]);
+  }, [names, theme, isSystemDark, hasDates]);
   useEffect(() => plot.current?.setData(dataOf({ times, lines })), [times, lines]);
   const index = under !== undefined && under < times.length ? under : times.length - 1;
   const time = times[index];
@@ -57,7 +59,7 @@ export default function Chart({ label, times, lines }: ChartProps) {
     <figure className="usage-chart">
       <div ref={box} role="img" aria-label={`${label} over time`} />
       <figcaption>
-        {time !== undefined && <span className="muted">{clock(time)}</span>}
+        {time !== undefined && <span className="muted">{clock(time, hasDates)}</span>}
         {lines.map(({ name, figure, values, color }) => (
           <span key={name}>
             <span className="usage-key" style={{ background: `var(${color})` }} aria-hidden="true" />
@@ -71,7 +73,8 @@ export default function Chart({ label, times, lines }: ChartProps) {
 
 const dataOf = ({ times, lines }: Pick<ChartProps, "times" | "lines">): uPlot.AlignedData => [times, ...lines.map(({ values }) => values)];
 
-const clock = (seconds: number): string => new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+const clock = (seconds: number, hasDate: boolean): string =>
+  new Date(seconds * 1000).toLocaleString([], { ...(hasDate ? { day: "numeric", month: "short" } : {}), hour: "2-digit", minute: "2-digit", hour12: false });
 
 /** A canvas takes no colours of the style sheet: they are asked for. */
 function colorOf(element: HTMLElement, name: string): string {
@@ -83,7 +86,7 @@ function colorOf(element: HTMLElement, name: string): string {
   return color;
 }
 
-function optionsOf(element: HTMLElement, lines: readonly Line[], setUnder: (index: number | undefined) => void): uPlot.Options {
+function optionsOf(element: HTMLElement, lines: readonly Line[], hasDates: boolean, setUnder: (index: number | undefined) => void): uPlot.Options {
   const [words, grid] = [colorOf(element, "--muted"), { stroke: colorOf(element, "--line"), width: 1 }];
   const figure = lines[0]?.figure ?? "cpu";
   const axis: uPlot.Axis = { stroke: words, grid, ticks: { show: false }, font: "11px system-ui, sans-serif" };
@@ -94,7 +97,7 @@ function optionsOf(element: HTMLElement, lines: readonly Line[], setUnder: (inde
     cursor: { y: false, drag: { x: false, y: false } },
     scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.15 : 1] } },
     axes: [
-      { ...axis, space: 90, size: 26, values: (_, splits) => splits.map(clock) },
+      { ...axis, space: 90, size: 26, values: (_, splits) => splits.map((seconds) => clock(seconds, hasDates)) },
       { ...axis, space: 34, size: AXIS, values: (_, splits) => splits.map((value) => inFigures(figure, value)) },
     ],
     series: [

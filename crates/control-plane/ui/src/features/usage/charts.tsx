@@ -2,7 +2,7 @@
 
 import { Suspense, lazy, useMemo } from "react";
 import type { ChartProps, Line } from "./chart";
-import { FIGURES, type Figure, type Series } from "./series";
+import { FIGURES, type Figure, type Range, type Series } from "./series";
 import { UNKNOWN, inFigures } from "./words";
 import "./usage.css";
 
@@ -32,7 +32,7 @@ const PARTS: readonly Part[] = [
 ];
 
 /** `told`: by how many of how many each figure is told, where it is a sum. */
-export function Charts({ series, told }: { series: Series; told?: { of: number; by: Record<Figure, number> } }) {
+export function Charts({ series, range, told }: { series: Series; range: Range; told?: { of: number; by: Record<Figure, number> } }) {
   return (
     <ul className="usage-parts">
       {PARTS.map(({ title, lines, unknown }) => (
@@ -44,18 +44,18 @@ export function Charts({ series, told }: { series: Series; told?: { of: number; 
               <span className="muted">{`told by ${told.by[lines[0].figure]} of ${told.of}`}</span>
             )}
           </div>
-          {lines.some(({ figure }) => series[figure].some((value) => value !== null)) ? <Drawn label={title} series={series} lines={lines} /> : <p className="muted usage-nothing">{unknown}</p>}
+          {lines.some(({ figure }) => series[figure].some((value) => value !== null)) ? <Drawn label={title} series={series} range={range} lines={lines} /> : <p className="muted usage-nothing">{unknown}</p>}
         </li>
       ))}
     </ul>
   );
 }
 
-function Drawn({ label, series, lines }: { label: string; series: Series; lines: Part["lines"] }) {
-  const drawn = useMemo((): Omit<ChartProps, "label"> => ({ times: series.times, lines: lines.map((line): Line => ({ ...line, values: series[line.figure] })) }), [series, lines]);
+function Drawn({ label, series, range, lines }: { label: string; series: Series; range: Range; lines: Part["lines"] }) {
+  const drawn = useMemo((): Omit<ChartProps, "label" | "hasDates"> => ({ times: series.times, lines: lines.map((line): Line => ({ ...line, values: series[line.figure] })) }), [series, lines]);
   return (
     <Suspense fallback={<p className="muted usage-nothing">Loading the chart …</p>}>
-      <Chart label={label} {...drawn} />
+      <Chart label={label} hasDates={range === "month"} {...drawn} />
     </Suspense>
   );
 }

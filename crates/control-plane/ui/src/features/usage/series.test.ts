@@ -1,42 +1,36 @@
 import { expect, test } from "vitest";
-import { type Round, type Sample, latestOf, sampleOf, seriesOf, sumsOf } from "./series";
+import type { UsagePoint } from "../../api/types";
+import { continued } from "../../server-state/usage";
+import { figuresOf, seriesOf } from "./series";
 import { inFigures } from "./words";
 
-const sample = (at: number, more: Partial<Sample> = {}): Sample => ({ at, cpuSeconds: null, memoryBytes: null, tokensIn: null, tokensOut: null, costUsd: null, ...more });
-const round = (at: number, samples: Record<string, Partial<Sample>>, more: Partial<Round> = {}): Round => ({
-  at,
-  isAll: true,
-  missing: 0,
-  samples: new Map(Object.entries(samples).map(([id, own]) => [id, sample(at, own)])),
-  ...more,
+const MINUTE = 60_000;
+const point = (minute: number, more: Partial<UsagePoint> = {}): UsagePoint => ({ at: new Date(minute * MINUTE).toISOString(), ...more });
+
+test("what nobody told is not known, and not zero", () => {
+  expect(figuresOf(point(1))).toEqual({ cpu: null, memory: null, tokensIn: null, tokensOut: null, cost: null });
+  expect(figuresOf(point(1, { cpuPercent: 0, costUsd: 0, tokens: { input: 0, output: 3 } }))).toEqual({ cpu: 0, memory: null, tokensIn: 0, tokensOut: 3, cost: 0 });
+  expect([inFigures("cost", null), inFigures("cost", 0)]).toEqual(["not known", "$0.00"]);
 });
 
-test("what a CLI does not tell is not known, and not zero", () => {
-  const metrics = { cpuSeconds: 0, memoryBytes: 0, processes: 0, uptimeSeconds: 1, outputBytes: 0, inputBytes: 0, messagesSent: 0, messagesAnswered: 0 };
-  expect(sampleOf(metrics, 1)).toEqual(sample(1));
-  expect(inFigures("cost", seriesOf([round(1, { a: {} })], "a").cost[0])).toBe("not known");
+test("a time in which nothing was measured breaks the line", () => {
+  const { times, memory } = seriesOf([point(1, { memoryBytes: 5 }), point(2, { memoryBytes: 6 }), point(9, { memoryBytes: 7 })], "day", 10 * MINUTE);
+  expect(times).toEqual([60, 120, 180, 540]);
+  expect(memory).toEqual([5, 6, null, 7]);
 });
 
-test("CPU is the time used between two measurements; not known for the first, after a long gap, and when processes ended", () => {
-  const used = (at: number, cpuSeconds: number): Round => round(at, { a: { cpuSeconds } });
-  expect(seriesOf([used(0, 1), used(5000, 3.5), used(10_000, 2), used(600_000, 50)], "a").cpu).toEqual([null, 50, null, null]);
+test("hours are further apart than minutes", () => {
+  expect(seriesOf([point(0), point(60), point(120)], "month", 120 * MINUTE).times).toHaveLength(3);
 });
 
-test("a round without the agent is a gap", () => {
-  expect(seriesOf([round(1000, { a: { memoryBytes: 5 } }), round(2000, { b: { memoryBytes: 7 } })], "a")).toMatchObject({ times: [1, 2], memory: [5, null] });
+test("the last hour is of the last hour", () => {
+  expect(seriesOf([point(1), point(3), point(62)], "hour", 62.5 * MINUTE).times).toEqual([180, 240, 3720]);
 });
 
-test("a sum is of those that are known; there is none when somebody did not answer, or not all were asked", () => {
-  const both = { a: { memoryBytes: 5, costUsd: 1 }, b: { memoryBytes: 7 } };
-  const sums = sumsOf([round(1, both), round(2, { a: both.a }, { missing: 1 }), round(3, both, { isAll: false })]);
-  expect(sums.memory).toEqual([12, null, null]);
-  expect(sums.cost).toEqual([1, null, null]);
-  expect(sums.tokensIn).toEqual([null, null, null]);
-});
-
-test("the last figures are of the last round of all", () => {
-  const rounds = [round(0, { a: { cpuSeconds: 1 } }), round(1000, { a: { cpuSeconds: 1.5 }, b: { memoryBytes: 3 } }), round(2000, { c: {} }, { isAll: false })];
-  expect([...latestOf(rounds)].map(([id, { cpu, memory }]) => [id, cpu, memory])).toEqual([["a", 50, null], ["b", null, 3]]);
+test("what came since takes the place of the minute that was not over", () => {
+  const known = [point(1, { memoryBytes: 1 }), point(2, { memoryBytes: 2 })];
+  expect(continued(known, [point(2, { memoryBytes: 3 }), point(3)]).map(({ memoryBytes }) => memoryBytes)).toEqual([1, 3, undefined]);
+  expect(continued(known, [])).toEqual(known);
 });
 
 test("figures in words", () => {

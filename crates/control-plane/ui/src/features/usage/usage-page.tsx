@@ -1,56 +1,50 @@
 // What all agents use: together over time, and each of them now.
 
-import { Link } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import type { Agent } from "../../api/types";
 import { useAgents } from "../../server-state/agents";
-import { EVERY_MS, MAX_MEASURED, useRounds } from "../../server-state/usage";
+import { useAgentsUsage, useUsage } from "../../server-state/usage";
 import { Empty, Failed, Loading } from "../../ui/states";
-import { Clock, Since } from "../../ui/time";
+import { Since } from "../../ui/time";
 import { StatusDot, statusText } from "../agents/status";
 import { Charts, toldBy } from "./charts";
-import { type Figure, type Figures, latestOf, sumsOf } from "./series";
+import { RangeChoice } from "./range-choice";
+import { type Figure, type Figures, type Range, SPANS, figuresOf, seriesOf } from "./series";
 import { inFigures } from "./words";
 
 export function UsagePage() {
-  const { data: agents, error, refetch } = useAgents();
+  const { range = "hour" } = useSearch({ from: "/usage" });
+  const navigate = useNavigate();
+  const { data: agents } = useAgents();
+  const { data, error, refetch, dataUpdatedAt } = useUsage(undefined, SPANS[range]);
+  const usage = useAgentsUsage();
+  const series = useMemo(() => seriesOf(data?.points ?? [], range, dataUpdatedAt), [data, range, dataUpdatedAt]);
+  const latest = useMemo(() => {
+    const known = new Map<string, Figures>();
+    for (const [id, measured] of usage) if (agents && agents.get(id)?.status !== "stopped" && agents.has(id)) known.set(id, figuresOf(measured));
+    return known;
+  }, [usage, agents]);
+  const told = useMemo(() => ({ of: latest.size, by: toldBy(latest.values()) }), [latest]);
+  const choose = (next: Range): void => void navigate({ to: ".", search: (before) => ({ ...before, range: next === "hour" ? undefined : next }), replace: true });
   return (
     <div className="page is-wide">
       <h1>Usage</h1>
-      {agents ? <Measured agents={agents} /> : error ? <Failed error={error} retry={refetch} /> : <Loading what="agents" />}
+      <RangeChoice range={range} onChoose={choose} />
+      {!data ? (
+        error ? <Failed error={error} retry={refetch} /> : <Loading what="what agents use" />
+      ) : (
+        <div className="usage">
+          <p className="hint">
+            {`${latest.size} ${latest.size === 1 ? "agent lives" : "agents live"}. `}Measured by the server every {data.everySeconds} s; a point is a minute, kept for a day, or an hour, kept for 30 days. CPU and memory are of those that live;
+            tokens and cost, as the CLIs tell them, of all that were measured, those that ended too.
+          </p>
+          {data.points.length === 0 ? <Empty>Nothing was measured yet.</Empty> : <Charts series={series} range={range} told={told} />}
+          {agents && (latest.size === 0 ? <Empty>No agent lives that was measured.</Empty> : <Table agents={agents} latest={latest} />)}
+        </div>
+      )}
     </div>
   );
-}
-
-function Measured({ agents }: { agents: ReadonlyMap<string, Agent> }) {
-  const living = useMemo(() => measurable(agents.values()), [agents]);
-  const isWhole = living.length <= MAX_MEASURED;
-  // The same ids in the same order, whatever happens to the agents meanwhile.
-  const ids = useMemo(() => living.slice(0, MAX_MEASURED).map(({ id }) => id).sort(), [living]);
-  const rounds = useRounds(ids, true);
-  const own = useMemo(() => rounds.slice(Math.max(0, rounds.findIndex(({ isAll }) => isAll))), [rounds]);
-  const sums = useMemo(() => sumsOf(own), [own]);
-  const latest = useMemo(() => latestOf(own), [own]);
-  const told = useMemo(() => ({ of: latest.size, by: toldBy(latest.values()) }), [latest]);
-  const first = own[0];
-  if (living.length === 0) return <Empty>No agent lives that could be measured.</Empty>;
-  if (!first?.isAll) return <Loading what="the first measurement" />;
-  return (
-    <div className="usage">
-      <p className="hint">
-        {isWhole ? `${living.length} ${living.length === 1 ? "agent lives" : "agents live"}.` : `The ${MAX_MEASURED} that were active last of ${living.length} agents that live.`} Measured by this page every {EVERY_MS / 1000} s while it is looked at, since{" "}
-        <Clock time={new Date(first.at).toISOString()} />: the server keeps no series. Tokens and cost are as the CLIs tell them.
-      </p>
-      <Charts series={sums} told={told} />
-      <Table agents={agents} latest={latest} />
-    </div>
-  );
-}
-
-/** Agents that live and can be asked, the last active first. */
-function measurable(agents: Iterable<Agent>): Agent[] {
-  const at = ({ lastActivityAt, createdAt }: Agent): string => lastActivityAt ?? createdAt;
-  return [...agents].filter(({ status, stale }) => status !== "stopped" && !stale).sort((a, b) => at(b).localeCompare(at(a)));
 }
 
 const COLUMNS: readonly [Figure, string][] = [
