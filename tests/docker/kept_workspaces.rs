@@ -124,7 +124,8 @@ async fn a_clean_up_looks_again() {
     let pushed = user.spawn_ready(pushed).await;
     let lone = user.spawn_ready(asking(&repository, "lone", |_| {})).await;
     for agent in [&merged, &pushed, &lone] {
-        agent.say("echo mine > mine.txt").await;
+        // Otherwise they might be one commit.
+        agent.say(format!("echo {} > mine.txt", agent.id)).await;
         committed(&client, agent, "mine").await;
     }
     let into = MergeRequest { into: "next".into(), ..MergeRequest::default() };

@@ -104,6 +104,7 @@ impl RuntimeServer {
             workspaces,
             space: Arc::new(Space::new(config.workspace_policy.max_bytes)),
             ending: Mutex::default(),
+            clones_ending: tokio::sync::Mutex::default(),
             health: HealthCache::default(),
             metrics: RuntimeMetrics::new(&metrics),
             config,

@@ -360,6 +360,8 @@ impl RuntimeCore {
         workspaces: &Workspaces,
         store: &Workspace,
     ) -> Result<Outcome, Problem> {
+        // One at a time: a look uses the volume, and would pass for somebody who works there.
+        let _turn = self.clones_ending.lock().await;
         let record = store.record();
         if !self.backend.holds_workspace(&record.id).await? {
             self.remove_clone(workspaces, &record.id).await?;

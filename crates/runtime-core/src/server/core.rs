@@ -54,6 +54,8 @@ pub(super) struct RuntimeCore {
     pub(super) space: Arc<Space>,
     /// Agents that have ended and may not be shown so yet: they hold no workspace.
     pub(super) ending: Mutex<HashSet<AgentId>>,
+    /// Held while a clone of agents that have ended is looked at, and removed.
+    pub(super) clones_ending: tokio::sync::Mutex<()>,
     pub(super) archive: Archive,
     pub(super) log: EventLog,
     pub(super) health: HealthCache,
