@@ -16,7 +16,7 @@ use parallax_testkit::repository::{Repository, branch, committed, git};
 use parallax_testkit::user::Spawned;
 use parallax_testkit::wait::{PATIENCE, until};
 
-use crate::workspaces::{asking, goes, is_there, volume};
+use crate::workspaces::{asking, goes, is_there, thrown_away, volume};
 
 /// In the workspace of this agent.
 fn reusing(repository: &Repository, name: &str, id: &AgentId) -> SpawnRequest {
@@ -176,7 +176,7 @@ async fn a_clean_up_looks_again() {
     container_goes(&heir).await;
     let cleaned = client.clean_workspaces().await.expect("looked at");
     assert_eq!(cleaned.kept[0].reason.as_deref(), Some("something in it is not committed"), "{cleaned:?}");
-    docker(&["volume", "rm", &volume(&lone.id)]).await.expect("nobody uses it");
+    thrown_away(&volume(&lone.id)).await;
     assert_eq!(client.clean_workspaces().await.expect("looked at").removed.len(), 1);
     backend.end_server().await;
 }
@@ -214,7 +214,7 @@ async fn what_a_killed_server_left_is_looked_at() {
         assert_eq!(cleaned.removed.is_empty(), leaves_work, "{cleaned:?}");
         assert_eq!(is_there(&volume(&agent.id)).await, leaves_work);
         if leaves_work {
-            docker(&["volume", "rm", &volume(&agent.id)]).await.expect("nobody uses it");
+            thrown_away(&volume(&agent.id)).await;
         }
     }
     backend.end_server().await;

@@ -41,7 +41,7 @@ pub(crate) async fn goes(volume: &str) {
 }
 
 /// Removed by a person, once no container has it.
-async fn thrown_away(volume: &str) {
+pub(crate) async fn thrown_away(volume: &str) {
     until("nobody uses the volume", PATIENCE, async || {
         docker(&["volume", "rm", volume]).await.ok_or("in use")
     })
