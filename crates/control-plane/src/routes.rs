@@ -57,25 +57,20 @@ struct Root;
 
 /// Every route.
 pub fn router(app: App) -> Router {
-    let (router, document) = described().split_for_parts();
-    let document = complete(document);
+    let (router, _) = described().split_for_parts();
     router
         .merge(agents())
         .merge(served())
         .route("/ws/events", get(streams::events_socket))
         .route("/ws/agents/{id}/terminal", get(streams::terminal))
-        .route("/api/openapi.json", get(move || async move { axum::Json(document) }))
+        .route("/api/openapi.json", openapi::route(document))
         .with_state(app)
         .merge(web_ui::routes())
 }
 
 /// The description of the API.
 pub fn document() -> Document {
-    complete(described().into_openapi())
-}
-
-fn complete(document: Document) -> Document {
-    openapi::complete(openapi::agents::described_at("/api/managed-agents", document))
+    openapi::complete(openapi::agents::described_at("/api/managed-agents", described().into_openapi()))
 }
 
 /// The routes of agents, which [`openapi::agents`] describes.

@@ -48,7 +48,6 @@ use parallax_service::serve::serve;
 use parallax_service::shutdown::Shutdown;
 use parallax_service::websocket::TakeViewers;
 use tokio::net::TcpListener;
-use utoipa::openapi::OpenApi;
 
 pub use config::{DEFAULT_MAX_AGENTS, Keep, RuntimeConfig, WorkspacePolicy};
 pub use environment::Environment;
@@ -72,7 +71,6 @@ use workspace_space::Space;
 /// A runtime server that is ready to serve: its agents are adopted and followed.
 pub struct RuntimeServer {
     router: Router,
-    document: OpenApi,
     viewers: Arc<dyn TakeViewers>,
     shutdown: Shutdown,
 }
@@ -124,19 +122,9 @@ impl RuntimeServer {
         core.watch_suspended();
         core.watch_space();
         let viewers = Arc::new(viewing::Viewers(core.clone()));
-        let (router, document) = routes::router(App { core, idempotency });
+        let router = routes::router(App { core, idempotency });
         let router = ControlPlaneLease::default().guard(router);
-        Ok(Self {
-            router: middleware::with_middleware(router, access, &metrics),
-            document,
-            viewers,
-            shutdown,
-        })
-    }
-
-    /// What the API is, as OpenAPI 3.1.
-    pub fn document(&self) -> &OpenApi {
-        &self.document
+        Ok(Self { router: middleware::with_middleware(router, access, &metrics), viewers, shutdown })
     }
 
     /// The viewers of its agents, for a control plane in the same process.

@@ -6,7 +6,11 @@ pub mod agents;
 mod unions;
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
+use axum::body::Bytes;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::MethodRouter;
 use parallax_api::Problem;
 use parallax_api::problem::PROBLEM_JSON;
 use utoipa::openapi::extensions::Extensions;
@@ -20,6 +24,19 @@ use utoipa::openapi::{Content, License, OpenApi, Ref, RefOr, Server};
 
 /// Operations that need no token.
 const OPEN: [&str; 2] = ["/health", "/ready"];
+
+/// The route that answers with the description, which is made when somebody first asks: it takes megabytes to make.
+pub fn route<S: Clone + Send + Sync + 'static>(document: fn() -> OpenApi) -> MethodRouter<S> {
+    let written = Arc::new(OnceLock::new());
+    axum::routing::get(move || {
+        let written = written.clone();
+        async move {
+            let json =
+                written.get_or_init(|| document().to_json().map(Bytes::from).unwrap_or_default()).clone();
+            ([(CONTENT_TYPE, "application/json")], json)
+        }
+    })
+}
 
 /// The description with what every operation has: refusals with their media type, a description of each response, an
 /// `operationId` of its own, and how callers are known.

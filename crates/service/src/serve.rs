@@ -49,6 +49,7 @@ pub async fn serve(
     grace: Duration,
 ) -> anyhow::Result<()> {
     process::prepare();
+    process::trim();
     serve_at_most(process::max_connections(), listener, router, shutdown, grace).await
 }
 

@@ -58,9 +58,19 @@ pub(super) struct App {
 )]
 struct Root;
 
-/// Every route, and the document that describes them.
-pub(super) fn router(app: App) -> (Router, Document) {
-    let (router, document) = OpenApiRouter::with_openapi(Root::openapi())
+/// Every route.
+pub(super) fn router(app: App) -> Router {
+    let (router, _) = described().split_for_parts();
+    router.merge(agents()).with_state(app).route("/api/openapi.json", openapi::route(document))
+}
+
+/// The description of the API.
+fn document() -> Document {
+    openapi::complete(openapi::agents::described_at("/api/agents", described().into_openapi()))
+}
+
+fn described() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Root::openapi())
         .routes(routes!(agents::message, agents::withdraw))
         .routes(routes!(events::sse))
         .routes(routes!(events::websocket))
@@ -72,14 +82,6 @@ pub(super) fn router(app: App) -> (Router, Document) {
         .routes(routes!(ops::ready))
         .routes(routes!(ops::checks))
         .routes(routes!(ops::control_plane))
-        .split_for_parts();
-    let document = openapi::complete(openapi::agents::described_at("/api/agents", document));
-    let described = document.clone();
-    let router = router
-        .merge(agents())
-        .with_state(app)
-        .route("/api/openapi.json", get(move || async move { axum::Json(described) }));
-    (router, document)
 }
 
 /// The routes of agents, which [`openapi::agents`] describes.
