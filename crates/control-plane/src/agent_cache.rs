@@ -11,6 +11,7 @@
 
 mod gap;
 mod known;
+mod parts;
 mod sync;
 
 use std::collections::{HashMap, HashSet};
@@ -26,6 +27,8 @@ use tokio::time::Instant;
 
 use crate::runtimes::Runtime;
 pub use known::Known;
+pub use parts::Part;
+use parts::Parts;
 pub use sync::sync;
 
 /// Agents per request when a runtime is asked for its list.
@@ -44,6 +47,7 @@ pub struct AgentCache {
     /// When the list of a runtime, by its name, was last read. Held while it is read: those who wait use the same one.
     lists: Mutex<HashMap<String, Arc<AsyncMutex<Option<Instant>>>>>,
     departed_tx: watch::Sender<()>,
+    parts: Parts,
 }
 
 /// An agent, and when its state was last heard of; never in this process when it was read from the database.
@@ -71,8 +75,14 @@ impl AgentCache {
     pub async fn open(published: Arc<dyn PublishedAgents>, log: EventLog) -> Result<Self, StoreError> {
         let agents = published.all().await?.into_iter();
         let agents = agents.map(|agent| (agent.id.clone(), Cached::new(agent, None))).collect();
-        let departed_tx = watch::Sender::new(());
-        Ok(Self { published, log, agents: Mutex::new(agents), lists: Mutex::default(), departed_tx })
+        Ok(Self {
+            published,
+            log,
+            agents: Mutex::new(agents),
+            lists: Mutex::default(),
+            departed_tx: watch::Sender::new(()),
+            parts: Parts::default(),
+        })
     }
 
     /// The agent with this id.
@@ -97,6 +107,13 @@ impl AgentCache {
         self.agents().values().map(|cached| cached.known.clone()).collect()
     }
 
+    /// The agents of all other runtimes than these, in no order.
+    pub fn elsewhere(&self, runtimes: &[String]) -> Vec<Arc<Known>> {
+        let agents = self.agents();
+        let others = agents.values().filter(|cached| !runtimes.contains(&cached.agent().runtime));
+        others.map(|cached| cached.known.clone()).collect()
+    }
+
     /// What agents need a person for, each by a name of its own: what they ask, and that they are not served any more.
     pub fn attentions(&self) -> HashSet<String> {
         let agents = self.agents();
@@ -114,7 +131,15 @@ impl AgentCache {
 
     /// Inserts or replaces an agent, unless a newer state is cached. `agent.runtime` is the runtime's name here.
     pub fn upsert(&self, agent: Agent) {
-        upsert(&mut self.agents(), agent);
+        let upserted = upsert(&mut self.agents(), agent);
+        self.note(&upserted);
+    }
+
+    /// What is on which page may be another after a change.
+    fn note(&self, upserted: &Upserted) {
+        if upserted.is_news {
+            self.parts.expire(&upserted.known.agent().runtime);
+        }
     }
 
     /// Removes an agent that its runtime does not have any more.
@@ -138,6 +163,7 @@ impl AgentCache {
         if let Some(runtime) = runtime {
             // One that is being read was asked for before the change, and expires with the lock's entry.
             self.lists().remove(&runtime);
+            self.parts.expire(&runtime);
         }
     }
 
@@ -185,7 +211,7 @@ impl AgentCache {
             agents.remove(id);
         }
         for agent in listed {
-            upsert(&mut agents, agent);
+            self.note(&upsert(&mut agents, agent));
         }
         drop(agents);
         if !gone.is_empty() {
@@ -218,17 +244,29 @@ async fn list(runtime: &Runtime) -> Result<Vec<Agent>, Problem> {
     Ok(agents)
 }
 
-fn upsert(agents: &mut HashMap<AgentId, Cached>, agent: Agent) {
+/// What is known of an agent after something was heard of it, and whether that is news.
+struct Upserted {
+    known: Arc<Known>,
+    is_news: bool,
+}
+
+/// Makes `agent` what is known, unless something newer is.
+fn upsert(agents: &mut HashMap<AgentId, Cached>, agent: Agent) -> Upserted {
     let age = |agent: &Agent| (agent.updated_at, agent.last_activity_at);
     let heard_at = Some(Instant::now());
     match agents.get_mut(&agent.id) {
         // A list and an event may overtake each other.
-        Some(old) if age(old.agent()) > age(&agent) => {}
+        Some(old) if age(old.agent()) > age(&agent) => Upserted { known: old.known.clone(), is_news: false },
         // Nothing new: what was written of it stays.
-        Some(old) if *old.agent() == agent => old.heard_at = heard_at,
-        Some(old) => *old = Cached::new(agent, heard_at),
-        None => {
-            agents.insert(agent.id.clone(), Cached::new(agent, heard_at));
+        Some(old) if *old.agent() == agent => {
+            old.heard_at = heard_at;
+            Upserted { known: old.known.clone(), is_news: false }
+        }
+        _ => {
+            let (id, cached) = (agent.id.clone(), Cached::new(agent, heard_at));
+            let known = cached.known.clone();
+            agents.insert(id, cached);
+            Upserted { known, is_news: true }
         }
     }
 }

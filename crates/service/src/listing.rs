@@ -38,49 +38,57 @@ pub struct AgentsQuery {
 }
 
 impl AgentsQuery {
-    /// The page of `agents` that this asks for, oldest first. `is_on` tells whether an agent is on a runtime of that
-    /// name or kind.
+    /// Agents on the page at most.
     ///
     /// # Errors
-    /// `VALIDATION_ERROR` for a limit or cursor that is none.
-    pub fn page(
+    /// `VALIDATION_ERROR` for a limit that is none.
+    pub fn size(&self) -> Result<usize, Problem> {
+        let limit = self.limit.unwrap_or(DEFAULT_PAGE);
+        match (1..=MAX_PAGE).contains(&limit) {
+            true => Ok(limit),
+            false => Err(Problem::invalid("limit", format!("a page has 1 to {MAX_PAGE} agents"))),
+        }
+    }
+
+    /// The place that the page begins after.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` for a cursor that is none.
+    pub fn start(&self) -> Result<Option<Place>, Problem> {
+        self.cursor.as_deref().map(str::parse).transpose()
+    }
+
+    /// The filters as the query of a runtime has them: which runtimes are asked is decided here.
+    pub fn filters(&self) -> Vec<(&'static str, String)> {
+        let words =
+            |name, words: &[String]| words.iter().map(move |word| (name, word.clone())).collect::<Vec<_>>();
+        let mut pairs: Vec<_> = self.status.iter().map(|status| ("status", status.to_string())).collect();
+        pairs.extend(words("type", &self.r#type));
+        pairs.extend(words("capability", &self.capability));
+        pairs.extend(words("label", &self.label));
+        pairs
+    }
+
+    /// The page that this asks for, of agents that come in their order from [`start`](Self::start) on: no more of them are taken
+    /// than it has, and those that are not let through. `is_on` tells whether an agent is on a runtime of that name or kind.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` for a limit that is none.
+    pub fn page_in_order(
         &self,
-        agents: Vec<Agent>,
+        agents: impl Iterator<Item = Agent>,
         is_on: impl Fn(&Agent, &str) -> bool,
     ) -> Result<AgentList, Problem> {
-        let Page { agents, next_cursor } = self.page_of(agents, |agent| agent, is_on)?;
-        Ok(AgentList { count: agents.len(), agents, next_cursor })
+        let limit = self.size()?;
+        let mut agents = agents.filter(|agent| self.lets_through(agent, &is_on));
+        let page: Vec<Agent> = agents.by_ref().take(limit).collect();
+        let next = page.last().filter(|_| agents.next().is_some());
+        let next_cursor = next.map(|last| Place::of(last).to_string());
+        Ok(AgentList { count: page.len(), agents: page, next_cursor })
     }
 
-    /// The same of what stands for agents, such as shared ones: what is not on the page is not copied.
-    ///
-    /// # Errors
-    /// As [`AgentsQuery::page`].
-    pub fn page_of<A>(
-        &self,
-        mut agents: Vec<A>,
-        agent_of: impl Fn(&A) -> &Agent,
-        is_on: impl Fn(&Agent, &str) -> bool,
-    ) -> Result<Page<A>, Problem> {
-        let limit = self.limit.unwrap_or(DEFAULT_PAGE);
-        if !(1..=MAX_PAGE).contains(&limit) {
-            return Err(Problem::invalid("limit", format!("a page has 1 to {MAX_PAGE} agents")));
-        }
-        let after: Option<PageCursor> = self.cursor.as_deref().map(str::parse).transpose()?;
-        agents.retain(|agent| {
-            let agent = agent_of(agent);
-            after.as_ref().is_none_or(|after| place(agent) > after.place())
-                && self.lets_through(agent, &is_on)
-        });
-        agents.sort_unstable_by(|one, other| place(agent_of(one)).cmp(&place(agent_of(other))));
-        let more = agents.len() > limit;
-        agents.truncate(limit);
-        let next_cursor =
-            agents.last().filter(|_| more).map(|last| PageCursor::of(agent_of(last)).to_string());
-        Ok(Page { agents, next_cursor })
-    }
-
-    fn lets_through(&self, agent: &Agent, is_on: impl Fn(&Agent, &str) -> bool) -> bool {
+    /// Whether the agent is among those that this asks for, on whatever page.
+    pub fn lets_through(&self, agent: &Agent, is_on: impl Fn(&Agent, &str) -> bool) -> bool {
         fn any<T>(wanted: &[T], matches: impl FnMut(&T) -> bool) -> bool {
             wanted.is_empty() || wanted.iter().any(matches)
         }
@@ -95,45 +103,27 @@ impl AgentsQuery {
     }
 }
 
-/// A page of a list.
-#[derive(Debug)]
-pub struct Page<A> {
-    /// What is on it, oldest first.
-    pub agents: Vec<A>,
-    /// What to send as `cursor` for the next page, when there is one.
-    pub next_cursor: Option<String>,
-}
-
-/// Where an agent stands in the order of all: by when it was made, then by its id.
-fn place(agent: &Agent) -> (i64, &str) {
-    (agent.created_at.as_millis(), agent.id.as_str())
-}
-
-/// Where a page ends in the order of all agents.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct PageCursor {
+/// Where an agent stands in the order of all: by when it was made, then by its id. As text it is a cursor.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
     created_ms: i64,
     id: String,
 }
 
-impl PageCursor {
-    fn of(agent: &Agent) -> Self {
-        let (created_ms, id) = place(agent);
-        Self { created_ms, id: id.to_owned() }
-    }
-
-    fn place(&self) -> (i64, &str) {
-        (self.created_ms, &self.id)
+impl Place {
+    /// The agent's.
+    pub fn of(agent: &Agent) -> Self {
+        Self { created_ms: agent.created_at.as_millis(), id: agent.id.to_string() }
     }
 }
 
-impl fmt::Display for PageCursor {
+impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.created_ms, self.id)
     }
 }
 
-impl FromStr for PageCursor {
+impl FromStr for Place {
     type Err = Problem;
 
     fn from_str(text: &str) -> Result<Self, Problem> {
@@ -146,6 +136,9 @@ impl FromStr for PageCursor {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::ops::Bound;
+
     use parallax_api::{AgentId, Time};
 
     use super::*;
@@ -179,7 +172,7 @@ mod tests {
     fn filters_by_every_field() {
         let agents: Vec<Agent> = (0..6).map(agent).collect();
         let names = |query: &str| {
-            let page = asked(query).unwrap().page(agents.clone(), is_on).unwrap();
+            let page = asked(query).unwrap().page_in_order(agents.iter().cloned(), is_on).unwrap();
             let mut names: Vec<String> = page.agents.into_iter().map(|agent| agent.name).collect();
             names.sort();
             names.join(" ")
@@ -201,11 +194,15 @@ mod tests {
 
     #[test]
     fn pages_hold_each_agent_once_in_order() {
-        let agents: Vec<Agent> = (0..25).map(agent).collect();
+        let agents: BTreeMap<Place, Agent> =
+            (0..25).map(agent).map(|agent| (Place::of(&agent), agent)).collect();
         let mut seen = vec![];
         let mut query = "limit=10".to_owned();
         loop {
-            let page = asked(&query).unwrap().page(agents.iter().rev().cloned().collect(), is_on).unwrap();
+            let asked = asked(&query).unwrap();
+            let from = asked.start().unwrap().map_or(Bound::Unbounded, Bound::Excluded);
+            let rest = agents.range((from, Bound::Unbounded)).map(|(_, agent)| agent.clone());
+            let page = asked.page_in_order(rest, is_on).unwrap();
             assert_eq!(page.count, page.agents.len());
             seen.extend(page.agents);
             let Some(cursor) = page.next_cursor else { break };
@@ -220,7 +217,8 @@ mod tests {
     #[test]
     fn refuses_by_name() {
         for (query, field) in [("limit=0", "limit"), ("limit=1001", "limit"), ("cursor=x", "cursor")] {
-            let refused = asked(query).unwrap().page(Vec::new(), is_on).unwrap_err();
+            let asked = asked(query).unwrap();
+            let refused = asked.size().map(drop).and(asked.start().map(drop)).unwrap_err();
             assert_eq!(refused.more["field"], field, "{query}");
         }
         for (query, word) in [("colour=red", "colour"), ("status=well", "well")] {

@@ -61,7 +61,12 @@ impl Client {
 
     /// `GET …`: one page of the agents that the filter lets through, oldest first.
     pub async fn list(&self, filter: &ListFilter) -> Result<AgentList, Problem> {
-        self.fetch(self.request(Method::GET, &self.agents_path("")).query(&filter.pairs())).await
+        self.list_page(&filter.pairs()).await
+    }
+
+    /// The page that this query asks for, with whatever it has: several values of one field, too.
+    pub async fn list_page(&self, query: &[(&str, String)]) -> Result<AgentList, Problem> {
+        self.fetch(self.request(Method::GET, &self.agents_path("")).query(query)).await
     }
 
     /// Every agent that the filter lets through, page after page.

@@ -14,7 +14,7 @@ pub struct Known {
 
 impl Known {
     /// The agent as its runtime shows it: whether that is away is told by whoever answers.
-    pub(super) fn new(agent: Agent) -> Self {
+    pub(crate) fn new(agent: Agent) -> Self {
         Self { agent: Agent { stale: false, ..agent }, json: OnceLock::new() }
     }
 

@@ -44,14 +44,11 @@ pub async fn spawn(
 ///
 /// Those of a runtime that does not answer are listed as last known, with `stale: true`.
 pub async fn list(State(app): State<App>, Query(query): Query<AgentsQuery>) -> Result<Response, Problem> {
-    let mut listing = app.locator.list().await;
-    let agents = std::mem::take(&mut listing.agents);
-    let is_on = |agent: &Agent, runtime: &str| app.locator.is_on(agent, runtime);
-    let page = query.page_of(agents, |known| known.agent(), is_on)?;
-    if page.agents.iter().any(|known| listing.is_stale(known.agent())) {
+    let page = app.locator.page(&query).await?;
+    if page.agents.iter().any(|known| page.is_stale(known.agent())) {
         let shown = |known: &Arc<Known>| {
             let agent = known.agent().clone();
-            Agent { stale: listing.is_stale(&agent), ..agent }
+            Agent { stale: page.is_stale(&agent), ..agent }
         };
         let agents: Vec<Agent> = page.agents.iter().map(shown).collect();
         let list = AgentList { count: agents.len(), agents, next_cursor: page.next_cursor };

@@ -80,8 +80,8 @@ pub(super) enum LogSource {
 impl RuntimeCore {
     /// Fails with `VALIDATION_ERROR` naming the field.
     pub(super) fn list(&self, query: &AgentsQuery) -> Result<AgentList, Problem> {
-        let agents = self.registry.all().iter().map(|entry| self.shown(entry)).collect();
-        query.page(agents, |agent, runtime| agent.runtime == runtime)
+        let agents = self.registry.after(query.start()?).map(|entry| self.shown(&entry));
+        query.page_in_order(agents, |agent, runtime| agent.runtime == runtime)
     }
 
     pub(super) fn get(&self, id: &AgentId) -> Result<Agent, Problem> {

@@ -1,7 +1,8 @@
 //! Which agents there are: a map behind a short lock, and what is known of each.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::ops::Bound;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use parallax_api::terminal::MAX_VIEWERS;
 use parallax_api::workspace::ChangeCounts;
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, Time};
+use parallax_service::listing::Place;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -16,11 +18,20 @@ use crate::host::HostClient;
 
 /// How often is looked whether the last viewer has gone.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// Agents that are taken from the map at once, while it is locked.
+const PIECE: usize = 128;
 
 /// Every agent of this server, living or ended and still readable.
 pub(super) struct Registry {
-    entries: Mutex<HashMap<AgentId, Arc<Entry>>>,
+    entries: Mutex<Entries>,
     slots: Arc<Slots>,
+}
+
+#[derive(Default)]
+struct Entries {
+    by_id: HashMap<AgentId, Arc<Entry>>,
+    /// The same, in the order of lists.
+    in_order: BTreeMap<Place, Arc<Entry>>,
 }
 
 impl fmt::Debug for Registry {
@@ -32,6 +43,8 @@ impl fmt::Debug for Registry {
 /// One agent as this server knows it.
 pub(super) struct Entry {
     id: AgentId,
+    /// Where it stands in lists: when an agent was made does not change.
+    place: Place,
     agent_tx: watch::Sender<Agent>,
     host_state_tx: watch::Sender<HostState>,
     slot: Mutex<Option<Slot>>,
@@ -83,6 +96,7 @@ impl Registry {
     pub(super) fn insert(&self, agent: Agent, host_state: HostState, slot: Option<Slot>) -> Arc<Entry> {
         let entry = Arc::new(Entry {
             id: agent.id.clone(),
+            place: Place::of(&agent),
             slot: Mutex::new(slot),
             slots: self.slots.clone(),
             agent_tx: watch::Sender::new(agent.clone()),
@@ -93,23 +107,52 @@ impl Registry {
             cpu: Mutex::default(),
         });
         entry.account(&agent);
-        self.entries().insert(agent.id, entry.clone());
+        let mut entries = self.entries();
+        if let Some(before) = entries.by_id.insert(agent.id, entry.clone()) {
+            entries.in_order.remove(&before.place);
+        }
+        entries.in_order.insert(entry.place.clone(), entry.clone());
+        drop(entries);
         entry
     }
 
     /// The agent with this id. Fails with `AGENT_NOT_FOUND`.
     pub(super) fn get(&self, id: &AgentId) -> Result<Arc<Entry>, Problem> {
-        self.entries().get(id).cloned().ok_or_else(|| no_agent(id))
+        self.entries().by_id.get(id).cloned().ok_or_else(|| no_agent(id))
     }
 
     /// Every agent, in no order.
     pub(super) fn all(&self) -> Vec<Arc<Entry>> {
-        self.entries().values().cloned().collect()
+        self.entries().by_id.values().cloned().collect()
+    }
+
+    /// The agents that stand after this place, oldest first. Those that come or go meanwhile may be missing.
+    pub(super) fn after(&self, place: Option<Place>) -> impl Iterator<Item = Arc<Entry>> {
+        let mut from = place.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut piece: std::vec::IntoIter<Arc<Entry>> = Vec::new().into_iter();
+        std::iter::from_fn(move || {
+            if piece.len() == 0 {
+                let range = (from.clone(), Bound::Unbounded);
+                let next: Vec<_> = self
+                    .entries()
+                    .in_order
+                    .range(range)
+                    .take(PIECE)
+                    .map(|(_, entry)| entry.clone())
+                    .collect();
+                from = Bound::Excluded(next.last()?.place.clone());
+                piece = next.into_iter();
+            }
+            piece.next()
+        })
     }
 
     /// Forgets an agent.
     pub(super) fn remove(&self, id: &AgentId) {
-        self.entries().remove(id);
+        let mut entries = self.entries();
+        if let Some(entry) = entries.by_id.remove(id) {
+            entries.in_order.remove(&entry.place);
+        }
     }
 
     /// Agents that run or are being started.
@@ -117,7 +160,7 @@ impl Registry {
         self.slots.taken.load(Ordering::Relaxed)
     }
 
-    fn entries(&self) -> std::sync::MutexGuard<'_, HashMap<AgentId, Arc<Entry>>> {
+    fn entries(&self) -> std::sync::MutexGuard<'_, Entries> {
         self.entries.lock().expect("nothing panics while the registry is locked")
     }
 }
