@@ -25,7 +25,7 @@ impl<'de> Deserialize<'de> for AnyVersion {
 
 /// A line of a host. `None`: a kind of line or event that this version does not have.
 pub fn host_line(text: &str) -> Option<HostLine> {
-    if let Ok(line) = serde_json::from_str(text) {
+    if let Ok(line) = HostLine::read(text) {
         return Some(line);
     }
     let mut line: Value = serde_json::from_str(text).ok()?;

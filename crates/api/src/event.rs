@@ -154,6 +154,23 @@ pub struct Event {
     pub timestamp: Time,
 }
 
+impl Event {
+    /// An event as the wire has it. What `Deserialize` does, without collecting the whole event first to see what is in it.
+    ///
+    /// # Errors
+    /// When it is none that this version knows.
+    pub fn read(text: &str) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct Envelope {
+            id: String,
+            timestamp: Time,
+        }
+        let Envelope { id, timestamp } = serde_json::from_str(text)?;
+        // Reads `event` and `data`, and passes over the others.
+        Ok(Self { id, data: serde_json::from_str(text)?, timestamp })
+    }
+}
+
 /// The query of an event stream.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -61,6 +61,33 @@ pub enum HostLine {
     },
 }
 
+impl HostLine {
+    /// A line as the wire has it. What `Deserialize` does, without collecting the whole line first to see what it is.
+    ///
+    /// # Errors
+    /// When it is none that this version knows.
+    pub fn read(text: &str) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct Fields {
+            seq: Option<u64>,
+            timestamp: Option<Time>,
+            agent: Option<Box<Agent>>,
+            oldest: Option<u64>,
+            alive: Option<bool>,
+        }
+        let Fields { seq, timestamp, agent, oldest, alive } = serde_json::from_str(text)?;
+        if let (Some(seq), Some(timestamp)) = (seq, timestamp) {
+            // Reads `event` and `data`, and passes over the others.
+            let data = serde_json::from_str(text)?;
+            return Ok(Self::Event(HostEvent { seq, data, timestamp }));
+        }
+        let state = agent.map(|agent| Self::State { agent });
+        let gap = || oldest.map(|oldest| Self::Gap { oldest });
+        let line = state.or_else(gap).or_else(|| alive.map(|alive| Self::Alive { alive }));
+        line.ok_or_else(|| serde::de::Error::custom("a line of a kind that is not known"))
+    }
+}
+
 /// Whether something could be connected to: a line of `parallax-agent-host reach`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reached {

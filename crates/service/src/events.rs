@@ -125,15 +125,17 @@ impl EventLog {
     /// # Errors
     /// As [`EventLog::append`].
     pub async fn append_event(&self, event: NewEvent) -> Result<Option<Event>, StoreError> {
-        Ok(self.append_all(vec![event]).await?.pop().flatten())
+        let appended = writer::append(&self.commands_tx, vec![event]).await?.pop().flatten();
+        Ok(appended.map(|published| published.event.clone()))
     }
 
-    /// The same for several events, in one transaction.
+    /// The same for several events, in one transaction. Answers which of them were appended.
     ///
     /// # Errors
     /// As [`EventLog::append`]; none of them is appended then.
-    pub async fn append_all(&self, events: Vec<NewEvent>) -> Result<Vec<Option<Event>>, StoreError> {
-        writer::append(&self.commands_tx, events).await
+    pub async fn append_all(&self, events: Vec<NewEvent>) -> Result<Vec<bool>, StoreError> {
+        let appended = writer::append(&self.commands_tx, events).await?;
+        Ok(appended.iter().map(Option::is_some).collect())
     }
 
     /// The highest number taken from `source`; 0 when there is none.

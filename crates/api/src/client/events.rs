@@ -234,7 +234,7 @@ impl Connection {
 }
 
 fn read(frame: &str) -> Change {
-    match serde_json::from_str(frame) {
+    match Event::read(frame) {
         Ok(event) => Change::Event(event),
         Err(_) => Change::Unknown(serde_json::from_str(frame).unwrap_or_else(|_| frame.into())),
     }

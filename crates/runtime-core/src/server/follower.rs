@@ -178,12 +178,11 @@ impl Follower {
         let mut published_exit = None;
         for event in &mut events {
             if let Some(agent) = event.data.agent_mut() {
-                keep_changes(agent, &self.entry.agent());
+                keep_changes(agent, &self.entry.known());
                 self.end_workspace(agent).await;
                 // First, so that a subscriber that is woken by the event finds the agent as the event says, or later.
                 self.entry.publish(agent.clone());
-                let agent = agent.clone();
-                self.measure_start(&agent);
+                self.measure_start(agent);
             }
             if let EventData::AgentStopped { agent, .. } = &event.data {
                 published_exit = agent.exit.clone().or(published_exit);

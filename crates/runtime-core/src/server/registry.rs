@@ -175,6 +175,11 @@ impl Entry {
         self.agent_tx.borrow().clone()
     }
 
+    /// The same, to look at for a moment: what is known does not change meanwhile.
+    pub(super) fn known(&self) -> watch::Ref<'_, Agent> {
+        self.agent_tx.borrow()
+    }
+
     /// Tells of every agent that replaces the last known one.
     pub(super) fn changes(&self) -> watch::Receiver<Agent> {
         self.agent_tx.subscribe()

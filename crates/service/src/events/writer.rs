@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use parallax_api::{Event, Time};
+use parallax_api::Time;
 use parallax_store::{EventBatch, EventRow, NewEvent, Projection, SourcePosition, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{KEEP_BYTES, Shared};
+use super::{KEEP_BYTES, Published, Shared};
 
 /// Appends in one transaction at most.
 const MAX_BATCH: usize = 128;
@@ -27,7 +27,7 @@ type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 #[derive(Debug)]
 pub(super) enum Command {
     /// These events, all of them or none.
-    Append(Vec<NewEvent>, Answer<Vec<Option<Event>>>),
+    Append(Vec<NewEvent>, Answer<Vec<Option<Arc<Published>>>>),
     Forget(String, Answer<()>),
 }
 
@@ -35,7 +35,7 @@ pub(super) enum Command {
 pub(super) async fn append(
     commands_tx: &mpsc::Sender<Command>,
     events: Vec<NewEvent>,
-) -> Result<Vec<Option<Event>>, StoreError> {
+) -> Result<Vec<Option<Arc<Published>>>, StoreError> {
     ask(commands_tx, |answer_tx| Command::Append(events, answer_tx)).await
 }
 
@@ -112,7 +112,7 @@ struct Numbered {
 /// One who waits for some events of a batch: for each that it asked for, its number, or none when it was known.
 struct Waiting {
     seqs: Vec<Option<u64>>,
-    answer: Answer<Vec<Option<Event>>>,
+    answer: Answer<Vec<Option<Arc<Published>>>>,
 }
 
 impl Writer {
@@ -257,7 +257,7 @@ impl Writer {
         for Waiting { seqs, answer } in answers {
             let of = |seq: u64| {
                 let index = usize::try_from(seq.checked_sub(first)?).ok()?;
-                published.get(index).map(|published| published.event.clone())
+                published.get(index).cloned()
             };
             // The caller may have stopped waiting.
             let _ = answer.send(Ok(seqs.into_iter().map(|seq| seq.and_then(of)).collect()));
