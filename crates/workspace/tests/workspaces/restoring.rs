@@ -84,7 +84,9 @@ async fn what_is_gone_or_was_changed_is_told() {
 
     // What became of it goes with it, and its store is needed no more.
     let known = bed.workspaces.known("carried").unwrap();
-    assert!(bed.workspaces.note_ending(known.record(), &Ending { kept: Some("dirty".into()) }).await.unwrap());
+    assert!(
+        bed.workspaces.note_ending(known.record(), &Ending { kept: Some("dirty".into()) }).await.unwrap()
+    );
     let ended = bed.workspaces.kept("carried").unwrap();
     other.restore(&ended).await.unwrap();
     assert!(other.get("carried").is_err());
