@@ -90,8 +90,9 @@ async fn servers(programs: &Path, wanted: &impl Fn(&str) -> bool) -> Counts {
     let home = tempfile::tempdir()?;
     let mut counted = Counted::new(home.path().join("counts"))?;
     let stack = Stack::launch(counted.command(&programs.join("parallax")), home.path()).await?;
-    counted.started(stack.pid()).await?;
+    // While it counts it is slow.
     let shell = stack.shell(true).await?;
+    counted.started(stack.pid()).await?;
     let mut counts = Vec::new();
     if wanted("servers-message") {
         let id = shell.id.parse()?;
