@@ -16,7 +16,7 @@ fn events() -> Vec<EventData> {
         EventData::AgentStopped { agent: agent(), reason: "exited".into() },
         EventData::AgentError {
             agent: agent(),
-            error: AgentError { code: "cli_error".into(), message: "no".into() },
+            error: AgentError { code: "cli_error".into(), message: "no".into(), since: None },
         },
         EventData::Reset { reason: "\u{1f980}".into() },
     ]
