@@ -191,31 +191,32 @@ impl AgentCache {
         let before = self.ids_of(runtime.name());
         let listed = list(runtime).await?;
         let on_it: HashSet<AgentId> = listed.iter().map(|agent| agent.id.clone()).collect();
-        let gone: Vec<AgentId> = before.into_iter().filter(|id| !on_it.contains(id)).collect();
-        self.apply(&gone, listed);
-        if !gone.is_empty() {
-            // Keep the row of an agent whose last published status is running: its `agent_stopped` event has not
-            // arrived yet, or `sync` makes one.
-            match self.published.delete_stopped(gone).await {
-                // The next resync deletes them.
-                Ok(()) | Err(StoreError::Full(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let gone: HashSet<AgentId> = before.into_iter().filter(|id| !on_it.contains(id)).collect();
+        self.upsert_all(listed);
+        self.forget(gone).await?;
         Ok(on_it)
     }
 
-    fn apply(&self, gone: &[AgentId], listed: Vec<Agent>) {
+    fn upsert_all(&self, listed: Vec<Agent>) {
         let mut agents = self.agents();
-        for id in gone {
-            agents.remove(id);
-        }
         for agent in listed {
             self.note(&upsert(&mut agents, agent));
         }
-        drop(agents);
-        if !gone.is_empty() {
-            self.departed_tx.send_replace(());
+    }
+
+    /// Removes agents that their runtime does not have any more.
+    async fn forget(&self, gone: HashSet<AgentId>) -> Result<(), StoreError> {
+        if gone.is_empty() {
+            return Ok(());
+        }
+        self.agents().retain(|id, _| !gone.contains(id));
+        self.departed_tx.send_replace(());
+        // Keep the row of an agent whose last published status is running: its `agent_stopped` event has not
+        // arrived yet, or `sync` makes one.
+        match self.published.delete_stopped(gone.into_iter().collect()).await {
+            // The next resync deletes them.
+            Err(StoreError::Full(_)) => Ok(()),
+            deleted => deleted,
         }
     }
 

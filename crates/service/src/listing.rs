@@ -115,6 +115,11 @@ impl Place {
     pub fn of(agent: &Agent) -> Self {
         Self { created_ms: agent.created_at.as_millis(), id: agent.id.to_string() }
     }
+
+    /// The id of the agent that stands there, as text.
+    pub fn into_id(self) -> String {
+        self.id
+    }
 }
 
 impl fmt::Display for Place {

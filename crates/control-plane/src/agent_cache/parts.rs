@@ -2,15 +2,15 @@
 //!
 //! What is asked for again within [`FRESH_FOR`] is answered from here, unless something else was heard of an agent of the runtime meanwhile.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use parallax_api::Problem;
+use parallax_api::{Agent, AgentId, Problem};
 use parallax_service::listing::{AgentsQuery, Place};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
-use super::{AgentCache, FRESH_FOR, Known, upsert};
+use super::{AgentCache, Cached, FRESH_FOR, Known, upsert};
 use crate::runtimes::Runtime;
 
 /// Parts that are remembered at most; when there are more, all are asked for again.
@@ -63,18 +63,45 @@ impl AgentCache {
             return Ok(self.as_known_now(part));
         }
         let asked_at = Instant::now();
+        // Taken before the request: an agent that is spawned meanwhile may be missing on the page, and is not gone.
+        let before = if query.filters().is_empty() { self.places_of(runtime.name()) } else { Vec::new() };
         let list = runtime.client().list_page(&asked).await.inspect_err(|_| runtime.recheck())?;
         let more_after = list.agents.last().filter(|_| list.next_cursor.is_some()).map(Place::of);
-        let mut agents = Vec::with_capacity(list.agents.len());
-        let mut known = self.agents();
-        for mut agent in list.agents {
-            runtime.name().clone_into(&mut agent.runtime);
-            agents.push(upsert(&mut known, agent).known);
-        }
-        drop(known);
+        let agents = self.upsert_page(runtime.name(), list.agents);
         let part = Part { agents, more_after };
+        self.take_away(&part, query.start()?, before).await;
         *last = Some((asked_at, part.clone()));
         Ok(part)
+    }
+
+    fn upsert_page(&self, runtime: &str, listed: Vec<Agent>) -> Vec<Arc<Known>> {
+        let mut known = self.agents();
+        let upserted = listed.into_iter().map(|agent| Agent { runtime: runtime.into(), ..agent });
+        upserted.map(|agent| upsert(&mut known, agent).known).collect()
+    }
+
+    fn places_of(&self, runtime: &str) -> Vec<Place> {
+        let agents = self.agents();
+        let of_runtime = agents.values().map(Cached::agent).filter(|agent| agent.runtime == runtime);
+        of_runtime.map(Place::of).collect()
+    }
+
+    /// Removes those of `before` that would be in this part if their runtime still had them. `start` is where it begins.
+    async fn take_away(&self, part: &Part, start: Option<Place>, before: Vec<Place>) {
+        let on_it: HashSet<Place> = part.agents.iter().map(|known| Place::of(known.agent())).collect();
+        let is_in = |place: &Place| {
+            start.as_ref().is_none_or(|start| place > start)
+                && part.more_after.as_ref().is_none_or(|end| place <= end)
+        };
+        let gone = before.into_iter().filter(|place| is_in(place) && !on_it.contains(place));
+        let gone: HashSet<AgentId> = gone.map(Place::into_id).filter_map(|id| id.parse().ok()).collect();
+        if gone.is_empty() {
+            return;
+        }
+        if let Err(error) = self.forget(gone).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "agents that are gone could not be forgotten; the next list does it");
+        }
     }
 
     /// Without those that are gone.
