@@ -101,8 +101,8 @@ async fn what_an_agent_starts_has_no_viewers() {
     viewer.until("the prompt", |text| text.contains("prompt>")).await;
     let before = processes::open_descriptors(program.host(&agent.id));
     let more = Viewer::connect(program.client().url(), &agent.id, "").await;
-    program.run(&agent.id, "ls -l /proc/self/fd | grep -c soc''ket").await;
-    program.until_printed(&agent.id, "\n0\r\n").await;
+    program.run(&agent.id, "echo soc''kets: $(ls -l /proc/self/fd | grep -c socket:)").await;
+    program.until_printed(&agent.id, "sockets: 0").await;
     assert!(processes::open_descriptors(program.host(&agent.id)) > before, "a connection for each");
     drop(more);
 }

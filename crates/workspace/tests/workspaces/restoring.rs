@@ -49,7 +49,7 @@ async fn commits_are_taken_and_pushed_from_elsewhere() {
     assert_eq!(other.kept("carried").unwrap().secret, kept.secret, "for the one after it");
     other.refill(&restored).await.unwrap();
     other.refill(&restored).await.unwrap();
-    let (stand, bundle) = clone.export(true).await.unwrap();
+    let (stand, bundle) = clone.export(false).await.unwrap();
     other.receive(&restored, &stand, Some(&bundle.expect("it has a commit").path())).await.unwrap();
     let current = stand.branch.as_deref();
     let pushed = other.push_commit(&restored, &stand.head, current, &PushRequest::default()).await.unwrap();
