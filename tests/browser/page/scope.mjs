@@ -10,7 +10,7 @@ const WORKS = "let-me-work-with-this-server";
 const LOOKING = [
   ".skip, .palette-button, .list-head, .link, .copy, .file, .run-event, .notice button, .toast button",
   ".filters *, .activity-head *, .search-form *, .terminal-search *, .themes *, .tab-bar button, .usage-table button, .button-group button, .replay *, .player *",
-  ".xterm-helper-textarea, [role=option], .terminals-page > .page-head select, .cell-head button, .column-heads button, .column-heads input, .react-flow button",
+  ".xterm-helper-textarea, [role=option], .terminals-page > .page-head select, .cell-head button, .column-heads button, .column-heads input, .usage-ranges button, .react-flow button",
   ".page > .check input, .page > p > button:last-child",
   '[aria-label="Search in the terminal"], [title="What it showed, from its beginning"], [title="Everything that it shows and keeps, as text"]',
 ].join();
