@@ -251,7 +251,7 @@ async fn pictures() {
     let models = Models::start(Scenario::default()).await.expect("the loopback interface has a free port");
     let directory = Directory::new();
     write_shell(&directory);
-    let mut env = Vec::new();
+    let mut env = vec![("PARALLAX_USAGE_INTERVAL", "5".to_owned())];
     for cli in clis {
         cli.prepare(directory.path(), &models);
         env.extend(cli.env(&models));

@@ -20,8 +20,8 @@ await inBrowser(async (browser) => {
 
   // Rows: what is known, a dash for what is not, and no question for a single agent.
   const cell = (name, column) => page.locator(".agent-row", { hasText: name }).locator(`[data-column=${column}]`);
-  await until("memory in the row", async () => /^\d+ MiB$/.test(await cell("alpha", "memory").innerText()));
-  assert.match(await cell("alpha", "cpu").innerText(), /^\d+(\.\d)? %$/);
+  await until("memory in the row", async () => /^\d+M$/.test(await cell("alpha", "memory").innerText()));
+  assert.match(await cell("alpha", "cpu").innerText(), /^\d+(\.\d)?%$/);
   for (const column of ["tokens", "cost", "waits"]) assert.equal(await cell("alpha", column).innerText(), "–", column);
   assert.equal(await cell("alpha", "tokens").getAttribute("title"), "Tokens read and written so far: not known");
   assert.deepEqual(asked.filter((path) => path.endsWith("/metrics")), []);
@@ -31,9 +31,9 @@ await inBrowser(async (browser) => {
   await page.locator(".column-heads").getByRole("button", { name: "Waits" }).click();
   await until("who waits to be first", async () => ((await page.locator(".agent-row .agent-name").first().innerText()) === "beta" ? true : page.url()));
   assert.match(page.url(), /sort=waiting/);
-  await page.locator(".column-heads").getByRole("button", { name: "Memory" }).click();
+  await page.locator(".column-heads").getByRole("button", { name: "Mem" }).click();
   await until("to be sorted by memory", () => (/sort=memory/.test(page.url()) ? true : page.url()));
-  await page.getByText("Columns", { exact: true }).first().click();
+  await page.getByLabel("Columns", { exact: true }).first().click();
   await page.getByLabel("Cost so far").uncheck();
   await cell("alpha", "cost").waitFor({ state: "detached" });
   assert.match(decodeURIComponent(page.url()), /cols=cpu,memory,tokens,waits/);

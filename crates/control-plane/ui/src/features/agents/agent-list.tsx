@@ -10,7 +10,7 @@ import { useMayOperate } from "../session/scope";
 import { Empty, Failed, Loading } from "../../ui/states";
 import { Since } from "../../ui/time";
 import { ColumnHeads } from "./column-choice";
-import { COLUMN_WORDS, type Column, DASH, columnsAsText, columnsOf, waitsSince, wordsOf } from "./columns";
+import { COLUMN_WORDS, type Column, DASH, columnsAsText, columnsOf, shortWordsOf, waitsSince, wordsOf } from "./columns";
 import { ENDED, GROUPINGS, type Grouping, type Row, SORTS, SORT_WORDS, type Sort, arrange, heldStill, isFigure } from "./order";
 import { Needs, StatusDot, statusText } from "./status";
 
@@ -181,15 +181,15 @@ const AgentRow = memo(function AgentRow({ agent, usage, columns, isSelected }: {
       <span className="agent-row-text">
         <span className="agent-name">{agent.name}</span>
         <span className="agent-sub">{[agent.role ?? agent.type, agent.runtime, statusText(agent)].join(" · ")}</span>
-        {columns.length > 0 && (
-          <span className="agent-figures">
-            {columns.map((column) => (
-              <Cell key={column} column={column} agent={agent} usage={usage} />
-            ))}
-          </span>
-        )}
       </span>
       <Needs agent={agent} />
+      {columns.length > 0 && (
+        <span className="agent-figures">
+          {columns.map((column) => (
+            <Cell key={column} column={column} agent={agent} usage={usage} />
+          ))}
+        </span>
+      )}
     </Link>
   );
 });
@@ -200,8 +200,8 @@ function Cell({ column, agent, usage }: { column: Column; agent: Agent; usage: A
   const words = column === "waits" ? DASH : wordsOf(column, usage);
   const isKnown = since !== undefined || words !== DASH;
   return (
-    <span data-column={column} title={`${COLUMN_WORDS[column].title}${isKnown || column === "waits" ? "" : ": not known"}`}>
-      {since === undefined ? words : <Since time={since} />}
+    <span data-column={column} title={`${COLUMN_WORDS[column].title}${column === "waits" ? "" : isKnown ? `: ${words}` : ": not known"}`}>
+      {since === undefined ? shortWordsOf(words) : <Since time={since} />}
     </span>
   );
 }

@@ -15,13 +15,15 @@ export function ColumnHeads(props: { columns: readonly Column[]; sort: Sort; onS
           return (
             <button key={column} type="button" className="link" aria-pressed={isSorted} title={`Most first: ${COLUMN_WORDS[column].title}`} onClick={() => props.onSort(isSorted ? undefined : SORT_OF[column])}>
               {COLUMN_WORDS[column].head}
-              {isSorted && " ↓"}
+              {isSorted && <span aria-hidden="true">↓</span>}
             </button>
           );
         })}
       </div>
       <details className="column-choice">
-        <summary title="Which figures rows show">Columns</summary>
+        <summary title="Columns: which figures rows show" aria-label="Columns">
+          ⋯
+        </summary>
         <fieldset>
           <legend className="visually-hidden">Columns</legend>
           {COLUMNS.map((column) => (

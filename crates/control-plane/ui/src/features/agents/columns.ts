@@ -8,10 +8,11 @@ import { inFigures } from "../usage/words";
 export const COLUMNS = ["cpu", "memory", "tokens", "cost", "waits"] as const;
 export type Column = (typeof COLUMNS)[number];
 
+/** `head`: what there is room for above a row. */
 export const COLUMN_WORDS: Record<Column, { head: string; title: string }> = {
   cpu: { head: "CPU", title: "CPU, of one core" },
-  memory: { head: "Memory", title: "Resident memory" },
-  tokens: { head: "Tokens", title: "Tokens read and written so far" },
+  memory: { head: "Mem", title: "Resident memory" },
+  tokens: { head: "Tok", title: "Tokens read and written so far" },
   cost: { head: "Cost", title: "Cost so far" },
   waits: { head: "Waits", title: "How long it has waited for a person" },
 };
@@ -45,6 +46,9 @@ export function wordsOf(column: Exclude<Column, "waits">, usage: AgentUsage | un
   const number = numberOf(column, usage);
   return number === null ? DASH : inFigures(FIGURE[column], number);
 }
+
+/** The same where there is little room: 244M for 244 MiB, 3.9% for 3.9 %. */
+export const shortWordsOf = (words: string): string => words.replace(/ (?:([KMG])iB|([kM%]))$/, "$1$2");
 
 /** Since when an agent waits for a person. */
 export const waitsSince = (agent: Agent): string | undefined => (agent.status === "stopped" ? undefined : (agent.attention?.since ?? troubleOf(agent)?.since ?? undefined));

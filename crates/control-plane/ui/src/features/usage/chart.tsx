@@ -28,9 +28,11 @@ export interface ChartProps {
   lines: Line[];
   /** Whether times are of several days. */
   hasDates: boolean;
+  /** How much time there is room for, in seconds: what was not measured is empty. */
+  seconds: number;
 }
 
-export default function Chart({ label, times, lines, hasDates }: ChartProps) {
+export default function Chart({ label, times, lines, hasDates, seconds }: ChartProps) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(undefined);
   const [under, setUnder] = useState<number>();
@@ -42,7 +44,7 @@ export default function Chart({ label, times, lines, hasDates }: ChartProps) {
   useEffect(() => {
     const element = box.current;
     if (!element) return;
-    const made = new uPlot(optionsOf(element, shown.current.lines, hasDates, setUnder), dataOf(shown.current), element);
+    const made = new uPlot(optionsOf(element, shown.current.lines, hasDates, seconds, setUnder), dataOf(shown.current), element);
     plot.current = made;
     const sizes = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height: HEIGHT }));
     sizes.observe(element);
@@ -51,7 +53,7 @@ export default function Chart({ label, times, lines, hasDates }: ChartProps) {
       made.destroy();
       plot.current = undefined;
     };
-  }, [names, theme, isSystemDark, hasDates]);
+  }, [names, theme, isSystemDark, hasDates, seconds]);
   useEffect(() => plot.current?.setData(dataOf({ times, lines })), [times, lines]);
   const index = under !== undefined && under < times.length ? under : times.length - 1;
   const time = times[index];
@@ -86,7 +88,7 @@ function colorOf(element: HTMLElement, name: string): string {
   return color;
 }
 
-function optionsOf(element: HTMLElement, lines: readonly Line[], hasDates: boolean, setUnder: (index: number | undefined) => void): uPlot.Options {
+function optionsOf(element: HTMLElement, lines: readonly Line[], hasDates: boolean, seconds: number, setUnder: (index: number | undefined) => void): uPlot.Options {
   const [words, grid] = [colorOf(element, "--muted"), { stroke: colorOf(element, "--line"), width: 1 }];
   const figure = lines[0]?.figure ?? "cpu";
   const axis: uPlot.Axis = { stroke: words, grid, ticks: { show: false }, font: "11px system-ui, sans-serif" };
@@ -95,9 +97,9 @@ function optionsOf(element: HTMLElement, lines: readonly Line[], hasDates: boole
     height: HEIGHT,
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false } },
-    scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.15 : 1] } },
+    scales: { x: { range: (_, __, last) => [last - seconds, last] }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.15 : 1] } },
     axes: [
-      { ...axis, space: 90, size: 26, values: (_, splits) => splits.map((seconds) => clock(seconds, hasDates)) },
+      { ...axis, space: 90, size: 26, values: (_, splits) => splits.map((at) => clock(at, hasDates)) },
       { ...axis, space: 34, size: AXIS, values: (_, splits) => splits.map((value) => inFigures(figure, value)) },
     ],
     series: [

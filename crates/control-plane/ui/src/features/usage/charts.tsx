@@ -2,7 +2,7 @@
 
 import { Suspense, lazy, useMemo } from "react";
 import type { ChartProps, Line } from "./chart";
-import { FIGURES, type Figure, type Range, type Series } from "./series";
+import { FIGURES, type Figure, RANGE_SECONDS, type Range, type Series } from "./series";
 import { UNKNOWN, inFigures } from "./words";
 import "./usage.css";
 
@@ -52,10 +52,10 @@ export function Charts({ series, range, told }: { series: Series; range: Range; 
 }
 
 function Drawn({ label, series, range, lines }: { label: string; series: Series; range: Range; lines: Part["lines"] }) {
-  const drawn = useMemo((): Omit<ChartProps, "label" | "hasDates"> => ({ times: series.times, lines: lines.map((line): Line => ({ ...line, values: series[line.figure] })) }), [series, lines]);
+  const drawn = useMemo((): Omit<ChartProps, "label" | "hasDates" | "seconds"> => ({ times: series.times, lines: lines.map((line): Line => ({ ...line, values: series[line.figure] })) }), [series, lines]);
   return (
     <Suspense fallback={<p className="muted usage-nothing">Loading the chart …</p>}>
-      <Chart label={label} hasDates={range === "month"} {...drawn} />
+      <Chart label={label} hasDates={range === "month"} seconds={RANGE_SECONDS[range]} {...drawn} />
     </Suspense>
   );
 }

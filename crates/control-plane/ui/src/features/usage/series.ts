@@ -19,6 +19,7 @@ export const UNKNOWN_FIGURES: Figures = { cpu: null, memory: null, tokensIn: nul
 export const RANGES = ["hour", "day", "month"] as const;
 export type Range = (typeof RANGES)[number];
 export const SPANS: Record<Range, UsageSpan> = { hour: "minutes", day: "minutes", month: "hours" };
+export const RANGE_SECONDS: Record<Range, number> = { hour: 3600, day: 86_400, month: 30 * 86_400 };
 export const RANGE_WORDS: Record<Range, string> = { hour: "last hour", day: "24 hours", month: "30 days" };
 
 const HOUR_MS = 3_600_000;
