@@ -292,7 +292,7 @@ impl RuntimeCore {
             return;
         }
         for attempt in 1..=REMOVALS {
-            if self.has_containers(store.record()).await {
+            if self.others_have_containers(store.record(), &agent.id).await {
                 // Whoever of them goes last takes it.
                 return;
             }
@@ -317,10 +317,10 @@ impl RuntimeCore {
         }
     }
 
-    /// Whether something is left of an agent that works or worked in it.
-    async fn has_containers(&self, record: &Record) -> bool {
+    /// Whether something is left of another agent than this one that works or worked in it. What is left of this one is on its way out.
+    async fn others_have_containers(&self, record: &Record, own: &AgentId) -> bool {
         for id in record.agents() {
-            if !matches!(self.backend.find_host(id).await, Ok(None)) {
+            if id != own && !matches!(self.backend.find_host(id).await, Ok(None)) {
                 return true;
             }
         }
