@@ -64,7 +64,9 @@ impl Instructions {
                 bail!("{} has no bound for {name}", self.bounds.display())
             };
             println!("{name}: {millions:.2} of at most {bound} million instructions");
-            if millions > *bound || millions < bound * LOOSE {
+            // Of programs that serve, less may be due to a machine on which fewer timers tick within a count.
+            let is_loose = millions < bound * LOOSE && !systems::NAMES.contains(&name);
+            if millions > *bound || is_loose {
                 wrong.push(format!("{name} took {millions:.2}"));
             }
         }

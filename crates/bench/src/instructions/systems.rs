@@ -1,5 +1,5 @@
-//! What is counted of whole programs, as they are built for tests: a host by itself, the servers with a host that is not
-//! counted, a control plane in front of runtimes without agents. Each is asked through its front door.
+//! What is counted of whole programs, as they are built for tests: a host by itself, a control plane in front of runtimes without
+//! agents. Each is asked through its front door.
 
 use std::path::Path;
 
@@ -11,20 +11,10 @@ use super::counted::Counted;
 use super::host::Host;
 use crate::figures::echo;
 use crate::simulate::{SyntheticRuntime, control_plane};
-use crate::subject::Stack;
 use crate::viewer::{Place, Viewer};
 
-/// What is counted. `servers-…` goes through control plane and runtime, which share a process. Output through the servers is not:
-/// how much of it is a frame depends on how busy the machine is, and with that the count, by a factor of three.
-pub(super) const NAMES: &[&str] = &[
-    "host-key",
-    "host-lines",
-    "host-message",
-    "servers-key",
-    "servers-message",
-    "event-to-100",
-    "list-of-1000",
-];
+/// What is counted. A runtime server is not: valgrind has no handles of processes (`pidfd_open`), with which it starts hosts.
+pub(super) const NAMES: &[&str] = &["host-key", "host-lines", "host-message", "event-to-100", "list-of-1000"];
 
 /// Keys, messages, events and lists of one count.
 const KEYS: u32 = 200;
@@ -47,9 +37,6 @@ pub(super) async fn count(
     let mut counts = Vec::new();
     if any("host") {
         counts.extend(host(programs, &wanted).await.context("a host")?);
-    }
-    if any("servers") {
-        counts.extend(servers(programs, &wanted).await.context("the servers")?);
     }
     if any("event") || any("list") {
         counts.extend(directory(programs, &wanted).await.context("a control plane")?);
@@ -82,30 +69,6 @@ async fn host(programs: &Path, wanted: &impl Fn(&str) -> bool) -> Counts {
     }
     if wanted("host-key") {
         counts.push(("host-key", keys(&mut counted, &host.place()).await?));
-    }
-    Ok(counts)
-}
-
-async fn servers(programs: &Path, wanted: &impl Fn(&str) -> bool) -> Counts {
-    let home = tempfile::tempdir()?;
-    let mut counted = Counted::new(home.path().join("counts"))?;
-    let stack = Stack::launch(counted.command(&programs.join("parallax")), home.path()).await?;
-    // While it counts it is slow.
-    let shell = stack.shell(true).await?;
-    counted.started(stack.pid()).await?;
-    let mut counts = Vec::new();
-    if wanted("servers-message") {
-        let id = shell.id.parse()?;
-        let work = async || {
-            for _ in 0..MESSAGES {
-                stack.control_plane.send(&id, &message()).await?;
-            }
-            Ok(())
-        };
-        counts.push(("servers-message", counted.least(MESSAGES, work).await?));
-    }
-    if wanted("servers-key") {
-        counts.push(("servers-key", keys(&mut counted, &shell.place).await?));
     }
     Ok(counts)
 }
