@@ -15,7 +15,7 @@
 //!     readable goes into the `archive` (from the host, or from the disk of a dead one), then the host goes. `purge` forgets
 //!     the agent an hour later.
 //!   - `suspension` ends agents so that they come back; its `lock` lets one at a time.
-//!   - `workspaces`, `clones`, `change_watch` and `repositories`: checkouts, what changes in them, and from where they may be cloned;
+//!   - `workspaces`, `clones` (`carrying`, `ending`), `change_watch` and `repositories`: checkouts, what changes in them, and from where they may be cloned;
 //!     `kept_workspaces`: what the next server finds of them.
 //!   - `ports`: which ports an agent gets for itself.
 //!   - `viewing` hands viewers of terminals to hosts of the same machine, and relays those of others frame by frame.

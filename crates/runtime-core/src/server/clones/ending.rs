@@ -1,0 +1,241 @@
+//! What becomes of a clone when its agents have ended: kept or removed, now or when somebody looks again.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use parallax_api::host::WorkspaceCall;
+use parallax_api::workspace::{WorkspaceEnd, WorkspaceKeep};
+use parallax_api::{Agent, AgentId, Code, Problem};
+use parallax_workspace::{Outcome, Record, Unpublished, Workspace, Workspaces};
+
+use super::workspace_of;
+use crate::server::core::RuntimeCore;
+use crate::server::registry::HostState;
+
+/// Why a clone stays of whose end nothing is known.
+const UNSEEN: &str = "nobody has looked at it since its last agent went";
+/// Why a clone stays that this server has no record of.
+const UNKNOWN: &str = "nothing is known of it any more, so nobody looks at it";
+/// Why a clone stays whose agent was only taken away.
+const RETURNS: &str = "its agent was moved, and goes on in it";
+/// Why one stays that others work in.
+const IN_USE: &str = "another agent works in it";
+/// How long the event of an agent's end waits for its clone.
+const END_TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest reason of a host that is passed on, in characters.
+const MAX_REASON: usize = 300;
+/// Attempts to remove a volume: what used it may be a moment in going.
+const REMOVALS: usize = 5;
+/// Between two of them.
+const REMOVAL_PAUSE: Duration = Duration::from_millis(500);
+
+impl RuntimeCore {
+    /// What becomes of the clone of an agent that has ended, and whose host may still be there. Asked again, it is the same.
+    pub(in crate::server) async fn end_clone(&self, agent: &Agent, root: PathBuf) -> Option<WorkspaceEnd> {
+        let (asked, workspaces) = (agent.workspace.as_ref()?, self.workspaces.as_ref()?);
+        let id = workspace_of(agent);
+        let reason = match workspaces.known(id.as_str()) {
+            Err(_) => match self.backend.holds_workspace(id).await {
+                Ok(true) => Some(UNKNOWN.into()),
+                // It is gone already.
+                Ok(false) | Err(_) => None,
+            },
+            Ok(store) => match &store.record().ending {
+                Some(ending) => ending.kept.clone(),
+                // Its agent goes on elsewhere, in the same workspace.
+                None if self.backend.may_return(&agent.id) => Some(RETURNS.into()),
+                None if self.is_in_use(store.record()).await => Some(IN_USE.into()),
+                None => {
+                    let kept = self.worth_keeping_there(&agent.id, store.record().keep).await;
+                    match self.note_end(workspaces, store.record(), kept.clone()).await {
+                        Ok(false) => Some(IN_USE.into()),
+                        _ => kept,
+                    }
+                }
+            },
+        };
+        Some(WorkspaceEnd {
+            kept: reason.is_some(),
+            reason,
+            path: root.join(id.as_str()).display().to_string(),
+            volume: self.backend.workspace_volume(id),
+            branch: asked.branch.clone(),
+        })
+    }
+
+    async fn worth_keeping_there(&self, id: &AgentId, keep: WorkspaceKeep) -> Option<String> {
+        match keep {
+            WorkspaceKeep::Never => return None,
+            WorkspaceKeep::Always => return Some("it was asked for".into()),
+            WorkspaceKeep::Changed => {}
+        }
+        let host = self.registry.get(id).ok().map(|entry| entry.host_state());
+        let Some(HostState::Connected(host)) = host else {
+            return Some("its agent's host was gone before it could be looked at".into());
+        };
+        let looking = host.workspace::<Option<String>>(&WorkspaceCall::WorthKeeping);
+        match tokio::time::timeout(END_TIMEOUT, looking).await {
+            Ok(Ok(reason)) => reason.map(|reason| reason.chars().take(MAX_REASON).collect()),
+            Ok(Err(problem)) => Some(format!("it could not be looked at: {:.300}", problem.detail)),
+            Err(_) => Some("it could not be looked at in time".into()),
+        }
+    }
+
+    /// Removes the volume of a clone that goes, when nothing uses it any more. What does not work now is done by the next `gc`.
+    pub(in crate::server) async fn discard_clone(&self, agent: &Agent) {
+        let Some(workspaces) = self.workspaces.as_ref().filter(|_| self.clone_root().is_some()) else {
+            return;
+        };
+        let id = workspace_of(agent);
+        let Ok(store) = workspaces.known(id.as_str()) else { return };
+        if store.record().ending.as_ref().is_none_or(|ending| ending.kept.is_some()) {
+            return;
+        }
+        for attempt in 1..=REMOVALS {
+            if self.others_have_containers(store.record(), &agent.id).await {
+                // Whoever of them goes last takes it.
+                return;
+            }
+            // The first time it was decided a moment ago. Later on somebody may have worked on the volume: it is looked at again.
+            let removed = match attempt == 1 && store.record().users.is_empty() {
+                true => self.remove_free_clone(workspaces, id).await.map(|()| Outcome::Removed),
+                false => self.finish_clone(workspaces, &store).await,
+            };
+            match removed {
+                Ok(Outcome::Removed) => return,
+                Ok(Outcome::Kept(reason)) => {
+                    tracing::info!(agent.id = %id, reason, "the volume of a workspace is left");
+                }
+                Err(problem) => tracing::warn!(agent.id = %id, %problem, "the volume of a workspace is left"),
+            }
+            tokio::time::sleep(REMOVAL_PAUSE).await;
+        }
+        if store.record().keep == WorkspaceKeep::Never {
+            // Whatever its agent left is to go. What somebody else left is another matter.
+            let reason = "something else used its volume when its agent had ended";
+            drop(self.note_end(workspaces, store.record(), Some(reason.into())).await);
+        }
+    }
+
+    /// Whether something is left of another agent than this one that works or worked in it. What is left of this one is on its way out.
+    async fn others_have_containers(&self, record: &Record, own: &AgentId) -> bool {
+        for id in record.agents() {
+            if id != own && !matches!(self.backend.find_host(id).await, Ok(None)) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// After a spawn that failed, or of which nobody knows whether it did.
+    pub(in crate::server) async fn undo_clone(
+        &self,
+        workspaces: &Workspaces,
+        id: &AgentId,
+        keep: WorkspaceKeep,
+    ) {
+        let Ok(store) = workspaces.known(id.as_str()) else { return };
+        let undone = match keep {
+            // What becomes of it was decided.
+            _ if store.record().ending.is_some() => Ok(()),
+            WorkspaceKeep::Never => self.remove_clone(workspaces, id).await,
+            _ => {
+                let reason = "the server went before its agent was known to run, so nobody has looked at it";
+                self.note_end(workspaces, store.record(), Some(reason.into())).await.map(drop)
+            }
+        };
+        if let Err(problem) = undone {
+            tracing::error!(agent.id = %id, %problem, "failed to remove the workspace of a failed spawn");
+        }
+    }
+
+    /// Why a clone is kept, as it was when somebody last looked.
+    pub(in crate::server) fn kept_clone(&self, store: &Workspace, in_use: bool) -> Option<String> {
+        match &store.record().ending {
+            Some(ending) => ending.kept.clone(),
+            None if in_use => None,
+            None => Some(UNSEEN.into()),
+        }
+    }
+
+    /// What a clean-up does with a clone whose agents have ended: it is looked at again, whatever was found at their end, since others
+    /// may have worked on its volume. One that somebody took away is forgotten.
+    pub(in crate::server) async fn finish_clone(
+        &self,
+        workspaces: &Workspaces,
+        store: &Workspace,
+    ) -> Result<Outcome, Problem> {
+        // One at a time: a look uses the volume, and would pass for somebody who works there.
+        let _turn = self.clones_ending.lock().await;
+        let record = store.record();
+        if !self.backend.holds_workspace(&record.id).await? {
+            self.remove_clone(workspaces, &record.id).await?;
+            return Ok(Outcome::Removed);
+        }
+        let kept = match record.keep {
+            WorkspaceKeep::Always => Some("it was asked for".into()),
+            WorkspaceKeep::Never => record.ending.as_ref().and_then(|ending| ending.kept.clone()),
+            WorkspaceKeep::Changed => match self.look_again(workspaces, store).await {
+                Ok(kept) => kept,
+                Err(problem) if problem.code == Code::Unsupported => self.kept_clone(store, false),
+                Err(problem) => Some(format!("it could not be looked at: {:.300}", problem.detail)),
+            },
+        };
+        match self.note_end(workspaces, record, kept.clone()).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(Outcome::Kept(IN_USE.into())),
+            // Somebody else has removed it meanwhile.
+            Err(problem) if problem.code == Code::NotFound => return Ok(Outcome::Removed),
+            Err(problem) => return Err(problem),
+        }
+        if let Some(kept) = kept {
+            return Ok(Outcome::Kept(kept));
+        }
+        self.remove_free_clone(workspaces, &record.id).await?;
+        Ok(Outcome::Removed)
+    }
+
+    /// What would be lost with a clone in which no agent works: looked at where it is, and compared with what its origin has by now.
+    async fn look_again(
+        &self,
+        workspaces: &Workspaces,
+        store: &Workspace,
+    ) -> Result<Option<String>, Problem> {
+        let record = store.record();
+        let said = self.backend.look_into_workspace(&record.id).await?;
+        let found: Unpublished = serde_json::from_slice(&said).map_err(Problem::internal)?;
+        if !found.is_sound() {
+            return Err(Problem::internal("what is in it is not understood"));
+        }
+        if found.tips.is_empty() || workspaces.get(record.id.as_str()).is_err() {
+            let has_commits = !found.tips.is_empty();
+            return Ok(found.reason(has_commits));
+        }
+        // It may be allowed no longer.
+        match &record.url {
+            Some(url) => self.config.repositories.check(url)?,
+            None => drop(self.config.workdirs.repository(&record.source())?),
+        }
+        let lacks = workspaces.lacks_any(store, &found.tips).await?;
+        Ok(found.reason(lacks).map(|reason| reason.chars().take(MAX_REASON).collect()))
+    }
+
+    /// Removes the volume, whatever is in it, and what is known of it.
+    async fn remove_clone(&self, workspaces: &Workspaces, id: &AgentId) -> Result<(), Problem> {
+        let mut attempt = 1;
+        while let Err(problem) = self.remove_free_clone(workspaces, id).await {
+            if attempt >= REMOVALS {
+                return Err(problem);
+            }
+            attempt += 1;
+            tokio::time::sleep(REMOVAL_PAUSE).await;
+        }
+        Ok(())
+    }
+
+    /// The same, if nothing uses the volume at this moment.
+    async fn remove_free_clone(&self, workspaces: &Workspaces, id: &AgentId) -> Result<(), Problem> {
+        self.backend.remove_workspace(id).await?;
+        Ok(workspaces.forget_store(id.as_str()).await?)
+    }
+}
