@@ -1,9 +1,9 @@
 // axe finds nothing on any view and in nothing that opens over one, light and dark, on a desk and on a phone.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DESK, PHONE, agent, api, inBrowser, is, open, require, spawnFake, tell, until, url } from "./kit.mjs";
+import { repositoryIn } from "./repository.mjs";
 
 const { source } = require("axe-core");
 
@@ -25,12 +25,8 @@ workflow:
     - {id: check, type: approve, approver: user, subject: "\${write}"}
 `;
   // A checkout with something changed in it.
-  const repo = mkdtempSync(join((await agent(asker)).workdir, "repository-"));
-  const git = (...args) => execFileSync("git", ["-C", repo, "-c", "user.name=t", "-c", "user.email=t@example.com", ...args]);
-  git("init", "--quiet", "--initial-branch=main");
-  writeFileSync(join(repo, "old.txt"), "one\ntwo\nthree\n");
-  git("add", ".");
-  git("commit", "--quiet", "--message", "begin");
+  const repository = repositoryIn((await agent(asker)).workdir, (path) => writeFileSync(join(path, "old.txt"), "one\ntwo\nthree\n"));
+  const repo = repository.path;
   const worker = await spawnFake("worker", { workspace: { repo } });
   for (const [name, text] of [["old.txt", "one\nzwei\nthree\n"], ["new.txt", "new\n"]])
     await fetch(`${url}/api/managed-agents/${worker}/files/${name}`, { method: "PUT", headers: { "content-type": "application/octet-stream" }, body: text });
@@ -123,6 +119,6 @@ workflow:
       await over("palette", page.getByPlaceholder("Go to an agent"));
       await context.close();
     }
-  rmSync(repo, { recursive: true, force: true });
+  repository.remove();
   assert.deepEqual(found, []);
 });

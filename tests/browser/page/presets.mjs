@@ -1,9 +1,7 @@
 // Presets: kept from the form, chosen in it, by the API, deleted.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { DESK, agent, api, inBrowser, is, open, until, url } from "./kit.mjs";
+import { repositoryIn } from "./repository.mjs";
 
 await inBrowser(async (browser) => {
   const page = await open(await browser(DESK));
@@ -58,11 +56,9 @@ workflow:
   assert.match((await api("GET", `/executions/${executionId}`)).output, /hello/);
 
   // A checkout of a repository in place of a directory, and what was changed in it.
-  const repo = mkdtempSync(join(spawned.workdir, "repository-"));
+  const repository = repositoryIn(spawned.workdir);
+  const repo = repository.path;
   try {
-    const git = (...args) => execFileSync("git", ["-C", repo, "-c", "user.name=t", "-c", "user.email=t@example.com", ...args]);
-    git("init", "--quiet", "--initial-branch=main");
-    git("commit", "--quiet", "--allow-empty", "--message", "begin");
     await page.getByRole("button", { name: "Spawn" }).click();
     await form.getByLabel("Name", { exact: true }).fill("in-checkout");
     await form.getByLabel("Type").selectOption("fake");
@@ -82,7 +78,7 @@ workflow:
     await page.getByText(/1 ahead/).waitFor();
     await api("DELETE", `/managed-agents/${worker}`);
   } finally {
-    rmSync(repo, { recursive: true, force: true });
+    repository.remove();
   }
 
   await page.goto(new URL("#/more", page.url()).href);

@@ -1,9 +1,7 @@
 // A token that may only look: nothing is offered that would be refused, and terminals are watched.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { DESK, PHONE, api, giveFiles, inBrowser, is, open, until, url } from "./kit.mjs";
+import { repositoryIn } from "./repository.mjs";
 
 const WORKS = "let-me-work-with-this-server";
 /** Buttons and fields that change nothing on the server. */
@@ -18,7 +16,8 @@ const LOOKS = "let-me-look-at-this-server";
 
 await inBrowser(async (browser) => {
   const { id } = await api("POST", "/managed-agents", { name: "looked-at", type: "fake" }, WORKS);
-  const repo = mkdtempSync(join((await api("GET", `/managed-agents/${id}`, undefined, LOOKS)).workdir, "repository-"));
+  const repository = repositoryIn((await api("GET", `/managed-agents/${id}`, undefined, LOOKS)).workdir);
+  const repo = repository.path;
   const spawned = [id];
   try {
     await until("it to be ready", async () => is((await api("GET", `/managed-agents/${id}`, undefined, LOOKS)).status, "ready"));
@@ -29,9 +28,6 @@ await inBrowser(async (browser) => {
     assert.equal((await fetch(`${url}/api/push`, { headers: { authorization: `Bearer ${LOOKS}` } })).status, 403);
 
     // A checkout with something to commit, a preset, a run that waits for an approval, an agent that has ended.
-    const git = (...args) => execFileSync("git", ["-C", repo, "-c", "user.name=t", "-c", "user.email=t@example.com", ...args]);
-    git("init", "--quiet", "--initial-branch=main");
-    git("commit", "--quiet", "--allow-empty", "--message", "begin");
     const { id: worker } = await api("POST", "/managed-agents", { name: "worker", type: "fake", workspace: { repo } }, WORKS);
     spawned.push(worker);
     await until("it to be ready", async () => is((await api("GET", `/managed-agents/${worker}`, undefined, LOOKS)).status, "ready"));
@@ -100,6 +96,6 @@ await inBrowser(async (browser) => {
     await operator.getByText("Nobody waits for you.").waitFor();
   } finally {
     for (const id of spawned) await api("DELETE", `/managed-agents/${id}`, undefined, WORKS);
-    rmSync(repo, { recursive: true, force: true });
+    repository.remove();
   }
 });

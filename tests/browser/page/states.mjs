@@ -1,9 +1,7 @@
 // What a view shows while it waits, when what it asks for fails, and when it has come: it is said, in words, and can be tried again.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { DESK, agent, api, inBrowser, is, open, spawnFake, tell, until, url } from "./kit.mjs";
+import { repositoryIn } from "./repository.mjs";
 
 const PATTERN = `name: one-step
 structure:
@@ -21,11 +19,9 @@ await inBrowser(async (browser) => {
   const id = await spawnFake("witness");
   await tell(id, "do say hello");
   const { workdir } = await agent(id);
-  const repo = mkdtempSync(join(workdir, "repository-"));
+  const repository = repositoryIn(workdir);
+  const repo = repository.path;
   try {
-    const git = (...args) => execFileSync("git", ["-C", repo, "-c", "user.name=t", "-c", "user.email=t@example.com", ...args]);
-    git("init", "--quiet", "--initial-branch=main");
-    git("commit", "--quiet", "--allow-empty", "--message", "begin");
     const worker = await spawnFake("worker", { workspace: { repo } });
     await fetch(`${url}/api/patterns/one-step`, { method: "PUT", headers: { "content-type": "application/yaml" }, body: PATTERN });
     const { executionId: run } = await api("POST", "/patterns/one-step/execute", {});
@@ -107,6 +103,6 @@ await inBrowser(async (browser) => {
     assert.equal(await dialog.getByLabel("Name", { exact: true }).inputValue(), "kept");
     await api("DELETE", `/managed-agents/${worker}`);
   } finally {
-    rmSync(repo, { recursive: true, force: true });
+    repository.remove();
   }
 });

@@ -1,10 +1,8 @@
 // The inbox beyond questions: who is out of quota, who seems to be stalled, a run that has sent most of its messages, and a runtime whose
 // workspaces run out of room. Each says since when, and what can be done.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { DESK, agent, api, inBrowser, is, open, spawnFake, tell, until, url } from "./kit.mjs";
+import { repositoryIn } from "./repository.mjs";
 
 await inBrowser(async (browser) => {
   // Who is out of quota takes messages again at once, and is in the inbox all the same: after a reload, too.
@@ -78,11 +76,9 @@ workflow:
 
   // Room for workspaces: the limit of this server is small.
   const { workdir } = await agent(poor);
-  const repo = mkdtempSync(join(workdir, "repository-"));
+  const repository = repositoryIn(workdir);
+  const repo = repository.path;
   try {
-    const git = (...args) => execFileSync("git", ["-C", repo, "-c", "user.name=t", "-c", "user.email=t@example.com", ...args]);
-    git("init", "--quiet", "--initial-branch=main");
-    git("commit", "--quiet", "--allow-empty", "--message", "begin");
     const worker = await spawnFake("worker", { workspace: { repo } });
     const put = await fetch(`${url}/api/managed-agents/${worker}/files/large`, { method: "PUT", headers: { "content-type": "application/octet-stream" }, body: new Uint8Array(7.5 * 2 ** 20) });
     assert.equal(put.status, 201);
@@ -101,6 +97,6 @@ workflow:
     await api("DELETE", `/managed-agents/${worker}`);
     await page.getByText("Nobody waits for you.").waitFor({ timeout: 40_000 });
   } finally {
-    rmSync(repo, { recursive: true, force: true });
+    repository.remove();
   }
 });
