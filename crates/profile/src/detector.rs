@@ -305,6 +305,10 @@ impl Detector {
             self.only_background_works = false;
             events.extend(self.turn.begin(fields.prompt));
         }
+        let is_late = self.profile.reports_prompts() && self.turn.is_of_before(end.is_some());
+        if is_late {
+            return events;
+        }
         if let Some(said) = fields.said {
             events.extend(self.turn.say(said, fields.id.clone(), source));
         }

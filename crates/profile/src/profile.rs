@@ -178,6 +178,12 @@ impl Profile {
         hooks.chain(lines).any(|pointers| pointers.prompt.is_some())
     }
 
+    /// Whether the session file tells what a turn failed with.
+    pub(crate) fn records_failures(&self) -> bool {
+        let lines = self.record.iter().flat_map(|record| &record.lines);
+        lines.into_iter().any(|rule| rule.over.is_some() && rule.read.failure.is_some())
+    }
+
     /// The versions the rules were checked with.
     pub fn checked_versions(&self) -> &[String] {
         &self.checked

@@ -222,6 +222,8 @@ impl Detector {
         }
         let answer = self.profile.answer();
         let wait = match outcome {
+            // What it failed with, and its end, which is not to be taken for the next turn's.
+            Outcome::Failed if self.record_read_at.is_some() && self.profile.records_failures() => LAST_WORDS,
             Outcome::Failed => Duration::ZERO,
             _ if reported.is_some() && self.turn.is_held() => LAST_WORDS,
             _ if reported.is_some() => Duration::ZERO,

@@ -26,5 +26,5 @@ pub(super) const UNKNOWN_WAIT: Duration = Duration::from_secs(4);
 pub(super) const UNKNOWN_START: Duration = Duration::from_secs(20);
 /// An agent that works is stalled when nothing of it was seen for so long, unless the spawn request says otherwise.
 pub(super) const STALL_AFTER: Duration = Duration::from_secs(900);
-/// An interrupted turn waits at most so long for what the model had said.
+/// An interrupted turn waits at most so long for what the model had said, a failed one for what it failed with.
 pub(super) const LAST_WORDS: Duration = Duration::from_millis(500);

@@ -29,7 +29,8 @@ pub(super) struct Turn {
     closing: Option<Closing>,
     /// The CLI reported its end, and when, but it may go on: a hook of the user's own can send the agent back to work.
     reported_end: Option<(Outcome, Duration)>,
-    /// The last turn was closed without waiting any longer: what ended it may still be reported.
+    /// The last turn was closed without waiting any longer: what it said and what ended it may still be reported, also when
+    /// the next one has begun.
     given_up: bool,
     /// The last turn ended before its prompt was reported, so the report may still come.
     unprompted: bool,
@@ -94,15 +95,24 @@ impl Turn {
                 open: true,
                 previous: self.previous.take(),
                 is_recorded: self.is_recorded,
+                given_up: self.given_up,
                 ..Self::default()
             };
             events.push(DetectorEvent::PromptTaken { text: None });
         }
         if text.is_some() {
-            self.prompted = true;
+            (self.prompted, self.given_up) = (true, false);
             events.push(DetectorEvent::PromptTaken { text });
         }
         events
+    }
+
+    /// Whether what a CLI that reports its prompts reports now is of the turn before: reports are in order, the prompt of
+    /// this turn has not come, and neither has the end of the one before. `is_end`: this is that end.
+    pub fn is_of_before(&mut self, is_end: bool) -> bool {
+        let is_of_before = self.open && !self.prompted && self.given_up;
+        self.given_up &= !(is_of_before && is_end);
+        is_of_before
     }
 
     /// The model said this; the same id again replaces. What it said before is an event once something follows it.
@@ -316,6 +326,26 @@ mod tests {
         turn.close(Outcome::Completed, Duration::ZERO, NOW);
         assert_eq!(turn.tick(NOW, None), [over(Outcome::Completed)]);
         assert_eq!(turn.over(Outcome::Completed), []);
+    }
+
+    #[test]
+    fn an_end_that_is_told_in_the_next_turn_is_not_its_end() {
+        let mut turn = Turn::default();
+        turn.begin(Some("one".into()));
+        turn.close(Outcome::Failed, Duration::ZERO, NOW);
+        assert_eq!(turn.tick(NOW, None), [over(Outcome::Failed)]);
+        turn.begin(None);
+        assert!(turn.is_of_before(false), "what the first said");
+        assert!(turn.is_of_before(true), "how it ended");
+        assert!(!turn.is_of_before(true), "it ends once");
+        assert_eq!(turn.over(Outcome::Completed), [over(Outcome::Completed)]);
+
+        turn.begin(None);
+        turn.close(Outcome::Failed, Duration::ZERO, NOW);
+        turn.tick(NOW, None);
+        turn.begin(None);
+        turn.begin(Some("the next".into()));
+        assert!(!turn.is_of_before(true), "what follows a prompt is of its turn");
     }
 
     #[test]
