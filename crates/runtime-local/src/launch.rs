@@ -110,7 +110,7 @@ fn start(program: &Path, dir: &AgentDir, id: &AgentId, launch: &Launch) -> anyho
     let group = group.filter(|_| !started.in_group);
     let pid = started.pid;
     let noted = note(pid, dir, group.as_ref());
-    reap(started)?;
+    reap(started);
     noted?;
     Ok(Host {
         pid,
@@ -132,16 +132,19 @@ fn note(pid: u32, dir: &AgentDir, group: Option<&Group>) -> anyhow::Result<()> {
 }
 
 /// Whoever is last to know it, the host is reaped while this server lives, and by the system after it.
-fn reap(started: Started) -> std::io::Result<()> {
+fn reap(started: Started) {
+    let Started { pid, handle, .. } = started;
     // SAFETY: an owned descriptor stays the same one until it is dropped, and it is dropped with what is made here.
     #[expect(unsafe_code, reason = "no safe interface exists")]
-    let ended = unsafe { AsyncFd::register_with_interest(started.handle, Interest::READABLE) }?;
-    tokio::spawn(async move {
-        if ended.readable().await.is_ok() {
-            os::reap(ended.get_ref());
-        }
-    });
-    Ok(())
+    match unsafe { AsyncFd::register_with_interest(handle, Interest::READABLE) } {
+        Ok(ended) => drop(tokio::spawn(async move {
+            if ended.readable().await.is_ok() {
+                os::reap(ended.get_ref());
+            }
+        })),
+        // The system watches no more descriptors.
+        Err(_) => drop(tokio::task::spawn_blocking(move || os::wait_for(pid))),
+    }
 }
 
 /// Hands over the launch, hears how it went, and leaves the host to itself.

@@ -5,4 +5,4 @@ mod process;
 mod start;
 
 pub(crate) use process::{Process, Stat, all, arguments, owner, stat, variable};
-pub(crate) use start::{Files, Started, reap, start};
+pub(crate) use start::{Files, Started, reap, start, wait_for};

@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -30,7 +30,7 @@ pub(crate) struct Files {
 #[derive(Debug)]
 pub(crate) struct Started {
     pub(crate) pid: u32,
-    /// Becomes readable when it has ended.
+    /// Becomes readable when it has ended. Without handles of processes (kernels before 5.3, sandboxes) it is reaped by then.
     pub(crate) handle: OwnedFd,
     /// It has been in the group from the start.
     pub(crate) in_group: bool,
@@ -105,8 +105,30 @@ fn start_by_fork(command: &mut Command, files: Files) -> io::Result<Started> {
         command.current_dir("/").stdin(files.input).stdout(files.output).stderr(files.errors).spawn()?;
     let pid = child.id();
     // Nobody has reaped it: the number is still its own.
-    let number = Pid::from_raw(pid.cast_signed()).ok_or(io::ErrorKind::NotFound)?;
-    Ok(Started { pid, handle: pidfd_open(number, PidfdFlags::empty())?, in_group: false })
+    let opened = Pid::from_raw(pid.cast_signed()).map(|number| pidfd_open(number, PidfdFlags::empty()));
+    let handle = match opened {
+        Some(Ok(handle)) => handle,
+        _ => waited_for(child)?,
+    };
+    Ok(Started { pid, handle, in_group: false })
+}
+
+/// What becomes readable when the child has ended, which a thread waits for.
+fn waited_for(mut child: Child) -> io::Result<OwnedFd> {
+    let piped = io::pipe();
+    let (ended, at_end) = match piped {
+        Ok(pipe) => pipe,
+        Err(error) => {
+            // Whoever cannot be waited for is not left behind.
+            drop(child.kill().and_then(|()| child.wait()));
+            return Err(error);
+        }
+    };
+    std::thread::Builder::new().name("wait".into()).stack_size(64 * 1024).spawn(move || {
+        drop(child.wait());
+        drop(at_end);
+    })?;
+    Ok(ended.into())
 }
 
 fn c_string(text: &OsStr) -> io::Result<CString> {
@@ -122,6 +144,14 @@ fn close_inherited_files() {
     let closed = unsafe { libc::close_range(3, libc::c_uint::MAX, CLOSE_RANGE_CLOEXEC) };
     // A kernel without the call leaves the files as they are.
     let _ = closed;
+}
+
+/// Waits for a child whose handle cannot be watched, and takes note that it has ended.
+pub(crate) fn wait_for(pid: u32) {
+    if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
+        // What it ended with is nobody's business here.
+        let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+    }
 }
 
 /// Takes note that the child has ended.
@@ -267,5 +297,61 @@ mod imp {
         _: Option<BorrowedFd<'_>>,
     ) -> io::Result<u32> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    fn files() -> (Files, io::PipeReader) {
+        let (reader, output) = io::pipe().unwrap();
+        let input = std::fs::File::open("/dev/null").unwrap();
+        let errors = output.try_clone().unwrap();
+        (Files { input: input.into(), output: output.into(), errors: errors.into() }, reader)
+    }
+
+    fn printing() -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "pwd; echo $WORD"]).env_clear().env("WORD", "hello");
+        command
+    }
+
+    /// However it is started, it is the same program, and its end is seen.
+    #[test]
+    fn in_every_way_it_is_the_same() {
+        type Start = fn(&mut Command, Files) -> io::Result<Started>;
+        let ways: [(&str, Start); 3] = [
+            ("as it is", |command, files| start(command, files, None)),
+            ("by a fork", start_by_fork),
+            ("without handles", |command, files| {
+                let child = command.current_dir("/").stdin(files.input).stdout(files.output);
+                let child = child.stderr(files.errors).spawn()?;
+                Ok(Started { pid: child.id(), handle: waited_for(child)?, in_group: false })
+            }),
+        ];
+        for (way, start) in ways {
+            let (files, mut printed) = files();
+            let mut command = printing();
+            let started = start(&mut command, files).unwrap();
+            drop(command);
+            let mut text = String::new();
+            printed.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "/\nhello\n", "{way}");
+            let mut ended = [rustix::event::PollFd::new(&started.handle, rustix::event::PollFlags::IN)];
+            rustix::event::poll(&mut ended, None).unwrap();
+            reap(&started.handle);
+            assert!(!std::path::Path::new(&format!("/proc/{}", started.pid)).exists(), "{way}: it is reaped");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_executed_leaves_nobody() {
+        let missing = || Command::new("/nowhere/to/be-found");
+        for error in [start(&mut missing(), files().0, None), start_by_fork(&mut missing(), files().0)] {
+            assert_eq!(error.unwrap_err().kind(), io::ErrorKind::NotFound);
+        }
     }
 }
