@@ -4,6 +4,9 @@ use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use futures::{SinkExt, StreamExt};
+use parallax_api::AgentId;
+use parallax_api::agent::StopRequest;
 use parallax_api::terminal::CLOSE_GOING_AWAY;
 use parallax_testkit::backend::fake;
 use parallax_testkit::local::Directory;
@@ -11,8 +14,14 @@ use parallax_testkit::processes;
 use parallax_testkit::up::Up;
 use parallax_testkit::viewer::Viewer;
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::local_runtime::LocalRuntime;
+use crate::local_runtime::{LocalRuntime, eventually, within};
 
 /// What one types in all of them is seen in all, while the servers are stopped.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -105,4 +114,73 @@ async fn what_an_agent_starts_has_no_viewers() {
     program.until_printed(&agent.id, "sockets: 0").await;
     assert!(processes::open_descriptors(program.host(&agent.id)) > before, "a connection for each");
     drop(more);
+}
+
+/// A connection that has asked for the terminal, and has not read more than that it may.
+async fn raw_viewer(program: &LocalRuntime, id: &AgentId) -> BufReader<TcpStream> {
+    let address = program.client().url().trim_start_matches("http://").to_owned();
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a small one");
+    let socket = socket.connect(address.parse().expect("an address")).await.expect("it listens");
+    let mut socket = BufReader::with_capacity(1, socket);
+    let head = format!(
+        "GET /ws/agents/{id}/terminal HTTP/1.1\r\nhost: {address}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    socket.write_all(head.as_bytes()).await.expect("it reads");
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        answer.push(socket.read_u8().await.expect("it answers"));
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer));
+    socket
+}
+
+/// Neither the server that let it in nor the agent waits for it, and its size is not kept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_nothing_is_let_go() {
+    let mut program = LocalRuntime::start();
+    let agent = program.bash().await;
+    let host = program.host(&agent.id);
+    let before = processes::open_descriptors(host);
+    let deaf = raw_viewer(&program, &agent.id).await;
+    eventually("the viewer to be there", || processes::open_descriptors(host) > before).await;
+    program.run(&agent.id, "seq 1 400000; echo do''ne").await;
+    program.until_printed(&agent.id, "\ndone").await;
+    program.end();
+    program.start_again();
+    eventually("the host to let it go", || processes::open_descriptors(host) <= before).await;
+    let again = raw_viewer(&program, &agent.id).await;
+    program.client().stop(&agent.id, &StopRequest::default()).await.expect("it can be stopped");
+    eventually("the agent to be gone", || !program.agent_dir(&agent.id).exists()).await;
+    drop((deaf, again));
+}
+
+/// A close frame is answered, also while what was typed before waits for a program that reads nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_says_goodbye_is_answered() {
+    let program = LocalRuntime::start();
+    let agent = program.bash().await;
+    let address =
+        format!("{}/ws/agents/{}/terminal", program.client().url().replacen("http", "ws", 1), agent.id);
+    for paste in [0, 300_000] {
+        if paste > 0 {
+            program.run(&agent.id, "stty raw -echo; echo wa''iting; sleep 500").await;
+            program.until_printed(&agent.id, "waiting").await;
+        }
+        let (mut viewer, _) = connect_async(&address).await.expect("it lets viewers in");
+        viewer.send(Message::binary(vec![b'x'; paste])).await.expect("it reads");
+        let normal = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+        viewer.close(Some(normal)).await.expect("it reads");
+        let answered = async {
+            loop {
+                match viewer.next().await {
+                    Some(Ok(Message::Close(frame))) => break frame.map(|frame| frame.code),
+                    Some(Ok(_)) => {}
+                    other => panic!("{other:?} in place of a close frame, after {paste} bytes"),
+                }
+            }
+        };
+        assert_eq!(within("an answer", answered).await, Some(CloseCode::Normal));
+    }
 }

@@ -31,12 +31,13 @@ use crate::viewers::{Feed, FeedItem};
 pub use handed::serve as serve_handed;
 use keyboard::Keyboard;
 use socket::Socket;
+use typing::Typing;
 
 /// Refusals that may wait for a viewer that does not read. Until there is room its frames wait. A channel makes room for 32 at once,
 /// so they are boxed.
 const REFUSALS: usize = 16;
-/// How long the other side may take to answer a close frame.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the other side may take to read a close frame, and to answer it.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a viewer that no server relays to is shown that the connection lives, so that one that vanished is noticed.
 const ALIVE: Duration = Duration::from_secs(20);
 /// A viewer that takes no bytes for this long is gone; it can resume.
@@ -59,8 +60,9 @@ pub async fn terminal(
     let released = host.released.clone();
     upgrade
         .on_upgrade(async move |socket| {
+            let served = serve(Socket::Relayed(socket), host.session, v1, query, std::future::pending());
             tokio::select! {
-                () = serve(Socket::Relayed(socket), host.session, v1, query, std::future::pending()) => {}
+                () = async { served.await.finish().await } => {}
                 () = released.cancelled() => {}
             }
         })
@@ -68,14 +70,14 @@ pub async fn terminal(
 }
 
 /// Shows the terminal and takes what is typed, both at once: a viewer that does not read still types. Until `leaving` says why it is
-/// let go, at the latest.
+/// let go, at the latest. What the viewer typed before it left is still to be typed.
 async fn serve(
     socket: Socket,
     session: Session,
     v1: bool,
     query: TerminalQuery,
     leaving: impl Future<Output = Closing>,
-) {
+) -> Typing {
     let is_handed = matches!(socket, Socket::Handed(_));
     let (sink, mut stream) = socket.split();
     let (refusals_tx, refusals) = mpsc::channel(REFUSALS);
@@ -90,17 +92,22 @@ async fn serve(
         left = keyboard.serve(&mut stream) => left,
         closing = leaving => Ok(closing),
     };
-    if let Ok(Closing { code, reason }) = closed {
-        let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
-        if output.sink.send(close).await.is_ok() {
-            // The other side answers with its own close frame; until then what we sent is on its way.
-            let answered = async { while let Some(Ok(_)) = stream.next().await {} };
-            // Who does not answer loses the rest: the size it held is given back.
-            let _ = tokio::time::timeout(CLOSE_TIMEOUT, answered).await;
+    // The size is given back whatever becomes of the connection.
+    let typing = keyboard.leave();
+    let goodbye = async {
+        if let Ok(Closing { code, reason }) = closed {
+            let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
+            output.sink.send(close).await?;
         }
-    }
-    // What a viewer typed before it left is typed.
-    keyboard.finish().await;
+        // The other side's close frame is answered, or it answers ours: until then what was sent is on its way.
+        while let Some(frame) = stream.next().await {
+            frame?;
+        }
+        Ok::<(), axum::Error>(())
+    };
+    // Who does not read or answer loses the rest.
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await;
+    typing
 }
 
 /// The viewer has disconnected.

@@ -6,15 +6,20 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::body::{Body, Bytes};
 use axum::extract::FromRequestParts;
+use axum::extract::ws::CloseFrame;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use futures::StreamExt;
 use futures::future::BoxFuture;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use parallax_api::AgentId;
 use parallax_api::terminal::TerminalQuery;
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{self, Role};
 
 use crate::access::UntilClosed;
 use crate::serve::{Connection, Socket};
@@ -32,6 +37,19 @@ pub struct HandedConnection {
     pub read: Bytes,
     /// Kept until the connection has ended elsewhere: it counts among this server's until then.
     pub counted: Counted,
+}
+
+impl HandedConnection {
+    /// Closes it in place of whoever was to take it, and waits for the answer.
+    pub async fn close(self, frame: CloseFrame) {
+        let Ok(stream) = TcpStream::from_std(self.stream) else { return };
+        let read = self.read.into();
+        let mut socket = WebSocketStream::from_partially_read(stream, read, Role::Server, None).await;
+        let (code, reason) = (frame.code.into(), frame.reason.as_str().into());
+        let closed = socket.close(Some(protocol::CloseFrame { code, reason })).await;
+        // Until it answers, or its connection ends.
+        while let (true, Some(Ok(_))) = (closed.is_ok(), socket.next().await) {}
+    }
 }
 
 /// A connection among those of its server, until this is dropped.

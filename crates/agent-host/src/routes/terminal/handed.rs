@@ -63,9 +63,16 @@ async fn take(mut control: UnixStream, host: Host) {
         Closing::new(CLOSE_GOING_AWAY, "the server is going away")
     };
     let HandedViewer { query, v1, .. } = viewer;
+    let served = serve_viewer(Socket::Handed(socket), host.session, v1, query, let_go);
+    let typing = tokio::select! {
+        typing = served => typing,
+        () = gone(&host.released) => return,
+    };
+    // The viewer is nobody's any more, however long the program takes to read.
+    drop(control);
     tokio::select! {
-        () = serve_viewer(Socket::Handed(socket), host.session, v1, query, let_go) => {}
-        () = gone(&host.released) => {}
+        () = typing.finish() => {}
+        () = host.released.cancelled() => {}
     }
 }
 

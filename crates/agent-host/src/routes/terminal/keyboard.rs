@@ -52,10 +52,9 @@ impl Keyboard {
         }
     }
 
-    /// The viewer has left: gives back the size, and hands on what was typed before.
-    pub(super) async fn finish(self) {
-        drop(self.seat);
-        self.typing.finish().await;
+    /// The viewer has left: gives back the size. What it typed before is still to be typed.
+    pub(super) fn leave(self) -> Typing {
+        self.typing
     }
 
     async fn take(&mut self, frame: Message) -> Result<(), Gone> {

@@ -1,15 +1,19 @@
 //! A viewer that the agent's host serves itself, on the viewer's own connection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use parallax_api::AgentId;
 use parallax_api::terminal::TerminalQuery;
-use parallax_service::websocket::{HandedConnection, TakeViewers, Taker};
+use parallax_service::websocket::{HandedConnection, TakeViewers, Taker, close_frame};
 
-use super::{CLOSING, HostState, Viewing};
+use super::{CLOSE_RUNTIME_UNAVAILABLE, CLOSING, HostState, Viewing};
 use crate::host::Handover;
 use crate::server::core::RuntimeCore;
+
+/// How long a host may take to let a viewer go: a little more than it gives the viewer.
+const LETTING_GO: Duration = Duration::from_secs(3);
 
 /// The agents' viewers, for another server in this process.
 pub(in crate::server) struct Viewers(pub Arc<RuntimeCore>);
@@ -43,20 +47,27 @@ impl Viewing {
     /// Hands the viewer over, and is its stand-in among this server's viewers until it, the agent or the server goes. Whoever loses
     /// its connection to a host that died connects again, and is told what became of the agent.
     pub(in crate::server) async fn hand_over(self, handover: Handover, connection: HandedConnection) {
-        let mut viewer = match handover.pass(self.query.clone(), self.v1, connection).await {
+        let mut viewer = match handover.pass(self.query.clone(), self.v1, &connection).await {
             Ok(viewer) => viewer,
             Err(error) => {
                 tracing::debug!(%error, agent.id = %self.entry.id(), "a viewer could not be handed over");
+                let why =
+                    close_frame(CLOSE_RUNTIME_UNAVAILABLE, "the agent's host does not answer; connect again");
+                // A viewer that is gone or does not answer needs no more telling.
+                let _ = tokio::time::timeout(CLOSING, connection.close(why)).await;
                 return;
             }
         };
+        // The host's descriptor is the only one from here on: when it closes, the viewer knows.
+        let _counted = connection.counted;
+        drop(connection.stream);
         let is_left = tokio::select! {
             () = viewer.left() => true,
             () = self.core.shutdown.begun() => false,
         };
         if !is_left {
             // A viewer that does not answer needs no more telling.
-            let _ = tokio::time::timeout(CLOSING, viewer.let_go()).await;
+            let _ = tokio::time::timeout(LETTING_GO, viewer.let_go()).await;
         }
     }
 }
