@@ -158,7 +158,7 @@ impl Run {
     /// Lets the run send so many messages in all. The same number again is no error.
     ///
     /// # Errors
-    /// `VALIDATION_ERROR` when it is less than the run may send already, or more than any run may.
+    /// `VALIDATION_ERROR` when it is less than the run may send already, or more than any run may. `CONFLICT` when it is over.
     pub async fn raise_budget(&self, messages: u32) -> Result<Execution, Problem> {
         let limit = self.0.pattern.limits.messages;
         let mut outcome = Ok(());
@@ -168,8 +168,10 @@ impl Run {
                 let bounds = format!("{most} (what the run may send now) to {MAX_RUN_MESSAGES} messages");
                 outcome = Err(Problem::invalid("messages", bounds));
             }
-            (outcome.is_ok() && messages > most && !state.is_over())
-                .then_some(Data::BudgetRaised { messages })
+            if state.is_over() {
+                outcome = Err(Problem::new(Code::Conflict, "the run is over"));
+            }
+            (outcome.is_ok() && messages > most).then_some(Data::BudgetRaised { messages })
         };
         let appended = self.0.store.append_if(raise).await;
         outcome?;
