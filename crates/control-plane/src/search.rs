@@ -17,7 +17,7 @@ use parallax_api::{AgentId, Code, EventData, Message, Problem, Time};
 use parallax_service::events::EventLog;
 use parallax_service::shutdown::Shutdown;
 use parallax_store::{StoreError, TextIndex, TextPosition, TextQuery, TextRow, sqlite};
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::agent_cache::AgentCache;
@@ -42,8 +42,10 @@ const MAX_INCOMPLETE: usize = 200;
 /// How long is waited after an event before an agent is read, and how often one is read at most.
 const GATHER: Duration = Duration::from_secs(1);
 const READ_INTERVAL: Duration = Duration::from_secs(5);
-/// How long reading one agent may take.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long reading one agent may take: others wait meanwhile.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// When an agent that could not be read is tried again, and its runtime, where that did not answer.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
 /// Agents that are read one after the other before events are looked at again.
 const READ_AT_ONCE: usize = 32;
 
@@ -74,11 +76,12 @@ impl Search {
         }
         let query =
             TextQuery { words, agent: query.agent_id.clone(), kind: query.kind, before: query.before, limit };
-        let mut incomplete = match query.kind {
-            Some(HitKind::Message) => Vec::new(),
-            _ => self.index.incomplete(MAX_INCOMPLETE).await?,
+        let incomplete = match (query.kind, &query.agent) {
+            (Some(HitKind::Message), _) => Vec::new(),
+            (_, None) => self.index.incomplete(MAX_INCOMPLETE).await?,
+            (_, Some(agent)) if self.index.position(agent).await?.is_incomplete => vec![agent.clone()],
+            (_, Some(_)) => Vec::new(),
         };
-        incomplete.retain(|id| query.agent.as_ref().is_none_or(|agent| agent == id));
         let found = self.index.search(query).await?;
         let next = (found.len() == limit).then(|| found.last().map(|last| last.number)).flatten();
         let hits = found.into_iter().map(|text| Hit {
@@ -99,7 +102,9 @@ impl Search {
         departed.mark_changed();
         let known = self.locator.cache.all();
         let mut due: HashSet<AgentId> = known.iter().map(|known| known.agent().id.clone()).collect();
-        let mut read_at: HashMap<AgentId, Instant> = HashMap::new();
+        // Who is read, and which runtime is asked, not before.
+        let mut not_before: HashMap<AgentId, Instant> = HashMap::new();
+        let mut resting: HashMap<String, Instant> = HashMap::new();
         // Not a sleep beside the events: where something happens all the time it would never end.
         let mut gathered = tokio::time::interval(GATHER);
         gathered.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -121,20 +126,33 @@ impl Search {
                 }
                 _ = gathered.tick(), if !due.is_empty() => {
                     let now = Instant::now();
-                    read_at.retain(|_, at| now.duration_since(*at) < READ_INTERVAL);
-                    let late: Vec<AgentId> =
-                        due.iter().filter(|id| !read_at.contains_key(*id)).take(READ_AT_ONCE).cloned().collect();
-                    for id in late {
+                    not_before.retain(|_, at| *at > now);
+                    resting.retain(|_, at| *at > now);
+                    let late = due.iter().filter(|id| !not_before.contains_key(*id)).take(READ_AT_ONCE);
+                    for id in late.cloned().collect::<Vec<_>>() {
                         due.remove(&id);
-                        read_at.insert(id.clone(), now);
-                        tokio::select! {
+                        let Some(runtime) = self.locator.cache.runtime_of(&id) else { continue };
+                        if let Some(at) = resting.get(&runtime) {
+                            not_before.insert(id.clone(), *at);
+                            due.insert(id);
+                            continue;
+                        }
+                        not_before.insert(id.clone(), now + READ_INTERVAL);
+                        let read = tokio::select! {
                             () = shutdown.begun() => return,
-                            read = self.read_in_time(&id) => match read {
-                                Ok(true) => {}
-                                Ok(false) => drop(due.insert(id)),
-                                Err(problem) => {
-                                    tracing::debug!(agent.id = %id, %problem, "what an agent said could not be indexed");
+                            read = self.read_in_time(&id) => read,
+                        };
+                        match read {
+                            Ok(true) => {}
+                            Ok(false) => drop(due.insert(id)),
+                            Err(problem) => {
+                                tracing::debug!(agent.id = %id, %problem, "what an agent said could not be indexed");
+                                let again = Instant::now() + RETRY_AFTER;
+                                if matches!(problem.code, Code::RuntimeUnavailable | Code::Timeout) {
+                                    resting.insert(runtime, again);
                                 }
+                                not_before.insert(id.clone(), again);
+                                due.insert(id);
                             }
                         }
                     }
@@ -218,8 +236,13 @@ impl Search {
         let call =
             Call::new(Method::GET, "/logs").query(Some(&format!("format=text&tail={MAX_LINES}{since}")));
         let answer = call.send(&runtime, id).await.map_err(|unanswered| unanswered.problem)?;
-        if !answer.status().is_success() {
-            return Ok(Lines { lines: Vec::new(), end: None, is_whole: true });
+        match answer.status() {
+            status if status.is_success() => {}
+            // It was forgotten meanwhile, or has no log.
+            StatusCode::NOT_FOUND => return Ok(Lines { lines: Vec::new(), end: None, is_whole: true }),
+            status => {
+                return Err(Problem::internal(format!("its log was not shown: {status}")));
+            }
         }
         let end = answer.headers().get(LOG_OFFSET).and_then(|offset| offset.to_str().ok()?.parse().ok());
         let mut body = Vec::new();
