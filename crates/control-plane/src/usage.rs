@@ -5,7 +5,7 @@
 
 mod figures;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -56,6 +56,8 @@ enum Answer {
     Nothing,
     /// It is there, and did not answer.
     Missing,
+    /// The same, for as long as was waited.
+    Late,
 }
 
 impl Usage {
@@ -83,7 +85,10 @@ impl Usage {
             return Err(Problem::no_agent(id));
         }
         let span = query.span.unwrap_or_default();
-        let points = self.store.series(query.agent_id.as_ref(), span, query.since).await?;
+        let reach = span.step_millis().saturating_mul(i64::try_from(span.points()).unwrap_or(i64::MAX));
+        let reach = Time::from_millis(Time::now().as_millis().saturating_sub(reach));
+        let since = query.since.map_or(reach, |since| since.max(reach));
+        let points = self.store.series(query.agent_id.as_ref(), span, Some(since)).await?;
         Ok(UsageSeries { span, every_seconds: self.every.as_secs(), points })
     }
 
@@ -116,25 +121,32 @@ impl Usage {
                 Totals::default()
             }
         };
+        let mut unstored = HashMap::new();
         let mut round = tokio::time::interval(self.every);
         round.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = round.tick() => self.measure(&mut totals).await,
+                _ = round.tick() => self.measure(&mut totals, &mut unstored).await,
                 Ok(()) = departed.changed() => self.forget_departed().await,
             }
         }
     }
 
-    /// One round.
-    async fn measure(&self, totals: &mut Totals) {
+    /// One round. `unstored` is what earlier ones measured and could not store.
+    async fn measure(&self, totals: &mut Totals, unstored: &mut HashMap<AgentId, MeasuredAgent>) {
         let at = Time::now();
         let due = self.due();
         if due.is_empty() {
             return;
         }
+        // A runtime that does not answer in time keeps others waiting once in a round, not for each of its agents.
+        let silent: Mutex<HashSet<String>> = Mutex::default();
         let asking = due.into_iter().map(async |agent| {
-            let answer = self.ask(&agent).await;
+            let is_silent = silent.lock().unwrap_or_else(PoisonError::into_inner).contains(&agent.runtime);
+            let answer = if is_silent { Answer::Missing } else { self.ask(&agent).await };
+            if let Answer::Late = answer {
+                silent.lock().unwrap_or_else(PoisonError::into_inner).insert(agent.runtime.clone());
+            }
             (agent, answer)
         });
         let answers: Vec<(Agent, Answer)> = stream::iter(asking).buffer_unordered(AT_ONCE).collect().await;
@@ -150,13 +162,24 @@ impl Usage {
                     }
                     agents.push(measured);
                 }
-                Answer::Missing if !has_ended => sum.miss(),
-                Answer::Missing | Answer::Nothing => {}
+                Answer::Missing | Answer::Late if !has_ended => sum.miss(),
+                Answer::Missing | Answer::Late | Answer::Nothing => {}
             }
         }
-        let total = sum.point(at, totals);
-        if let Err(error) = self.store.record(Measurement { total, agents }).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "what agents use could not be stored");
+        // What could not be stored before, of those who were not measured again: with the total that has it counted already.
+        let measured: HashSet<&AgentId> = agents.iter().map(|agent| &agent.usage.agent_id).collect();
+        unstored.retain(|id, _| !measured.contains(id) && self.locator.cache.runtime_of(id).is_some());
+        agents.extend(unstored.values().cloned());
+        let measurement = Measurement { total: sum.point(at, totals), agents: agents.clone() };
+        match self.store.record(measurement).await {
+            Ok(()) => unstored.clear(),
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "what agents use could not be stored"
+                );
+                unstored.extend(agents.into_iter().map(|agent| (agent.usage.agent_id.clone(), agent)));
+            }
         }
     }
 
@@ -188,7 +211,7 @@ impl Usage {
                 tracing::debug!(agent.id = %agent.id, %problem, "an agent could not be measured");
                 Answer::Missing
             }
-            Err(_) => Answer::Missing,
+            Err(_) => Answer::Late,
         }
     }
 
@@ -212,8 +235,8 @@ impl Usage {
             at,
             cpu_percent: cpu_percent.and_then(|(now, before)| now.percent_since(before, apart)),
             memory_bytes: figures::memory(metrics),
-            tokens: metrics.tokens,
-            cost_usd: metrics.cost_usd,
+            tokens: figures::tokens(metrics),
+            cost_usd: figures::cost(metrics),
         };
         totals.grow(before.map(|before| &before.measured.usage), &usage);
         let measured = MeasuredAgent { usage, has_ended };

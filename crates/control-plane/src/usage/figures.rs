@@ -7,6 +7,11 @@ use parallax_api::observe::{Metrics, Tokens};
 use parallax_api::usage::{AgentUsage, UsagePoint};
 use tokio::time::Instant;
 
+/// Bytes, tokens and seconds that may be true: 2^50.
+const MOST_COUNTED: f64 = 1_125_899_906_842_624.0;
+/// The same for dollars.
+const MOST_DOLLARS: f64 = 1e9;
+
 /// CPU time at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
@@ -17,7 +22,8 @@ pub struct Reading {
 impl Reading {
     /// What was told; none without a process that could be measured.
     pub fn of(metrics: &Metrics, at: Instant) -> Option<Self> {
-        (metrics.processes > 0).then_some(Self { at, cpu_seconds: metrics.cpu_seconds })
+        let is_sane = (0.0..=MOST_COUNTED).contains(&metrics.cpu_seconds);
+        (metrics.processes > 0 && is_sane).then_some(Self { at, cpu_seconds: metrics.cpu_seconds })
     }
 
     /// The share of a core since `before`, in percent. Not known when that is longer ago than `apart`, and when CPU time went: what is
@@ -32,7 +38,22 @@ impl Reading {
 
 /// The memory; none without a process that could be measured.
 pub fn memory(metrics: &Metrics) -> Option<u64> {
-    (metrics.processes > 0).then_some(metrics.memory_bytes)
+    (metrics.processes > 0).then_some(metrics.memory_bytes).filter(|bytes| is_counted(*bytes))
+}
+
+/// The tokens, as the CLI tells them.
+pub fn tokens(metrics: &Metrics) -> Option<Tokens> {
+    metrics.tokens.filter(|tokens| is_counted(tokens.input) && is_counted(tokens.output))
+}
+
+/// The cost, as the CLI tells it.
+pub fn cost(metrics: &Metrics) -> Option<f64> {
+    metrics.cost_usd.filter(|dollars| (0.0..=MOST_DOLLARS).contains(dollars))
+}
+
+/// Whether something may be that many. What is more, no agent used: it is not known then.
+fn is_counted(count: u64) -> bool {
+    count as f64 <= MOST_COUNTED
 }
 
 /// What all agents that were measured have used so far, those that ended among them: it only grows. None: nobody told.
@@ -48,18 +69,27 @@ impl Totals {
         last.map_or_else(Self::default, |last| Self { tokens: last.tokens, cost_usd: last.cost_usd })
     }
 
-    /// Adds what an agent used since `before`. A count that is lower than before has begun anew.
+    /// Adds what an agent used since `before`. A count of half of before or less has begun anew; one that only
+    /// wavers has not.
     pub fn grow(&mut self, before: Option<&AgentUsage>, now: &AgentUsage) {
         if let Some(tokens) = now.tokens {
             let before = before.and_then(|before| before.tokens).unwrap_or_default();
-            let more = |now: u64, before: u64| now.checked_sub(before).unwrap_or(now);
+            let more = |now: u64, before: u64| match now.checked_sub(before) {
+                Some(more) => more,
+                None if now <= before / 2 => now,
+                None => 0,
+            };
             let sum = self.tokens.get_or_insert_default();
             sum.input = sum.input.saturating_add(more(tokens.input, before.input));
             sum.output = sum.output.saturating_add(more(tokens.output, before.output));
         }
         if let Some(cost) = now.cost_usd {
             let before = before.and_then(|before| before.cost_usd).unwrap_or_default();
-            *self.cost_usd.get_or_insert_default() += if cost >= before { cost - before } else { cost };
+            *self.cost_usd.get_or_insert_default() += match cost - before {
+                more if more >= 0.0 => more,
+                _ if cost <= before / 2.0 => cost,
+                _ => 0.0,
+            };
         }
     }
 }
@@ -162,6 +192,33 @@ mod tests {
         assert_eq!((totals.tokens, totals.cost_usd), (Some(Tokens { input: 16, output: 3 }), Some(0.75)));
         let point = Sum::default().point(Time::from_millis(1), &totals);
         assert_eq!(Totals::after(Some(point)), totals);
+    }
+
+    #[test]
+    fn what_wavers_is_not_counted_twice_and_what_cannot_be_is_not_known() {
+        let mut totals = Totals::default();
+        let (high, low) = (usage(Some((1000, 0)), Some(2.0)), usage(Some((999, 0)), Some(1.9)));
+        totals.grow(None, &high);
+        for _ in 0..3 {
+            totals.grow(Some(&high), &low);
+            totals.grow(Some(&low), &high);
+        }
+        assert_eq!(totals.tokens, Some(Tokens { input: 1003, output: 0 }));
+        assert!(totals.cost_usd.is_some_and(|cost| cost < 2.5));
+        let told = |input: u64, cost: f64, seconds: f64, bytes: u64| Metrics {
+            tokens: Some(Tokens { input, output: 0 }),
+            cost_usd: Some(cost),
+            memory_bytes: bytes,
+            ..metrics(1, seconds)
+        };
+        let is_known = |told: &Metrics| {
+            let reading = Reading::of(told, Instant::now()).is_some();
+            (tokens(told).is_some(), cost(told).is_some(), reading, memory(told).is_some())
+        };
+        assert_eq!(is_known(&told(5, 0.5, 1.0, 1)), (true, true, true, true));
+        assert_eq!(is_known(&told(u64::MAX, 1.7e308, f64::INFINITY, u64::MAX)), (false, false, false, false));
+        assert_eq!(is_known(&told(5, -1.0, -1.0, 1)), (true, false, false, true));
+        assert_eq!(is_known(&told(5, f64::NAN, f64::NAN, 1)), (true, false, false, true));
     }
 
     #[test]

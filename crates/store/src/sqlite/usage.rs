@@ -87,11 +87,14 @@ impl UsageStore for Database {
         self.write(move |db| {
             let Measurement { total, agents } = measurement;
             for place in &PLACES {
-                add(db, place, ALL, &total)?;
-                for MeasuredAgent { usage, .. } in &agents {
-                    add(db, place, usage.agent_id.as_str(), &point_of(usage))?;
-                }
                 trim(db, place, total.at)?;
+                add(db, place, ALL, &total)?;
+                shorten(db, place, ALL)?;
+                for MeasuredAgent { usage, .. } in &agents {
+                    let agent = usage.agent_id.as_str();
+                    add(db, place, agent, &point_of(usage))?;
+                    shorten(db, place, agent)?;
+                }
             }
             for measured in &agents {
                 put_latest(db, measured)?;
@@ -199,11 +202,24 @@ fn add(db: &Connection, place: &Place, agent: &str, figures: &UsagePoint) -> rus
     .map(drop)
 }
 
-/// Deletes rows that are older than the series goes back at `now`, and the oldest beyond the bound.
+/// Deletes an agent's oldest points beyond what a series has.
+fn shorten(db: &Connection, place: &Place, agent: &str) -> rusqlite::Result<()> {
+    let Place { span, table, .. } = place;
+    let most = i64::try_from(span.points()).unwrap_or(i64::MAX);
+    db.prepare_cached(&format!(
+        "DELETE FROM {table} WHERE agent = ?1 AND at <=
+             (SELECT at FROM {table} WHERE agent = ?1 ORDER BY at DESC LIMIT 1 OFFSET ?2)"
+    ))?
+    .execute(params![agent, most])
+    .map(drop)
+}
+
+/// Deletes rows of a time that has not come yet, which a clock that was wrong has left, and the oldest beyond the bound. Not those of long
+/// ago: a clock may be wrong in the other direction.
 fn trim(db: &Connection, place: &Place, now: Time) -> rusqlite::Result<()> {
     let Place { span, table, max } = place;
-    let reach = span.step_millis() * i64::try_from(span.points()).unwrap_or(i64::MAX);
-    db.prepare_cached(&format!("DELETE FROM {table} WHERE at < ?"))?.execute([now.as_millis() - reach])?;
+    let step = span.step_millis();
+    db.prepare_cached(&format!("DELETE FROM {table} WHERE at > ?"))?.execute([now.as_millis() + step])?;
     db.prepare_cached(&format!("DELETE FROM {table} WHERE id <= (SELECT max(id) FROM {table}) - ?"))?
         .execute([max])
         .map(drop)
@@ -302,16 +318,27 @@ mod tests {
         assert_eq!(store.last_total().await.unwrap().unwrap().tokens, Some(Tokens { input: 6, output: 1 }));
         assert_eq!(store.latest().await.unwrap()[0].usage.memory_bytes, Some(3));
 
-        // A day later its minutes are gone, a month later its hours.
-        store.record(measured(&agent, begin + 25 * HOUR, None, 1, None)).await.unwrap();
-        assert_eq!(store.series(Some(&agent), UsageSpan::Minutes, None).await.unwrap().len(), 1);
-        assert_eq!(store.series(Some(&agent), UsageSpan::Hours, None).await.unwrap().len(), 2);
-        store.record(measured(&agent, begin + 722 * HOUR, None, 1, None)).await.unwrap();
-        assert_eq!(store.series(Some(&agent), UsageSpan::Hours, None).await.unwrap().len(), 2);
+        // A clock that is far ahead for a while costs nothing that was measured, and leaves nothing.
+        let total = store.last_total().await.unwrap().unwrap().tokens;
+        store.record(measured(&agent, begin + 9000 * HOUR, None, 1, Some(1))).await.unwrap();
+        store.record(measured(&agent, begin + HOUR, None, 1, Some(6))).await.unwrap();
+        let hours = store.series(Some(&agent), UsageSpan::Hours, None).await.unwrap();
+        assert_eq!(hours.iter().map(|p| p.at.as_millis() - begin).collect::<Vec<_>>(), [0, HOUR]);
+        assert_eq!(store.last_total().await.unwrap().unwrap().tokens, total);
+        // A series has so many points, and no more.
+        for hour in 2..=UsageSpan::Hours.points() {
+            let at = begin + i64::try_from(hour).unwrap() * HOUR;
+            store.record(measured(&agent, at, None, 1, None)).await.unwrap();
+        }
+        let hours = store.series(Some(&agent), UsageSpan::Hours, None).await.unwrap();
+        assert_eq!((hours.len(), hours[0].at.as_millis() - begin), (UsageSpan::Hours.points(), HOUR));
 
         store.forget(vec![agent.clone()]).await.unwrap();
         assert_eq!(store.series(Some(&agent), UsageSpan::Hours, None).await.unwrap(), []);
         assert_eq!(store.latest().await.unwrap(), []);
-        assert_eq!(store.series(None, UsageSpan::Hours, None).await.unwrap().len(), 2);
+        assert_eq!(
+            store.series(None, UsageSpan::Hours, None).await.unwrap().len(),
+            UsageSpan::Hours.points()
+        );
     }
 }
