@@ -121,7 +121,8 @@ impl AgentCache {
         let occasions = living.filter_map(|agent| match (&agent.attention, &agent.error) {
             (Some(asked), _) => Some(asked.id.clone()),
             (None, Some(error)) if NEEDS_PERSON.contains(&error.code.as_str()) => {
-                let since = error.since.unwrap_or(agent.updated_at);
+                // A host of an earlier version does not say since when.
+                let since = error.since.map(|since| since.to_string()).unwrap_or_default();
                 Some(format!("{}/{}/{since}", agent.id, error.code))
             }
             _ => None,
@@ -187,13 +188,13 @@ impl AgentCache {
     /// # Errors
     /// When the runtime does not answer; the cache is then unchanged.
     pub async fn resync(&self, runtime: &Runtime) -> Result<HashSet<AgentId>, Problem> {
-        // Taken before the request: an agent that is spawned meanwhile may be missing in the list, and is not gone.
+        let asked_at = Instant::now();
         let before = self.ids_of(runtime.name());
         let listed = list(runtime).await?;
         let on_it: HashSet<AgentId> = listed.iter().map(|agent| agent.id.clone()).collect();
         let gone: HashSet<AgentId> = before.into_iter().filter(|id| !on_it.contains(id)).collect();
         self.upsert_all(listed);
-        self.forget(gone).await?;
+        self.forget(gone, asked_at).await?;
         Ok(on_it)
     }
 
@@ -204,20 +205,27 @@ impl AgentCache {
         }
     }
 
-    /// Removes agents that their runtime does not have any more.
-    async fn forget(&self, gone: HashSet<AgentId>) -> Result<(), StoreError> {
+    /// Removes agents that were missing in what their runtime was asked for at `asked_at`. Those of whom something was heard since
+    /// then are not gone: they were spawned meanwhile, or again.
+    async fn forget(&self, mut gone: HashSet<AgentId>, asked_at: Instant) -> Result<(), StoreError> {
+        let is_unheard = |cached: &Cached| cached.heard_at.is_none_or(|at| at < asked_at);
+        {
+            let agents = self.agents();
+            gone.retain(|id| agents.get(id).is_some_and(is_unheard));
+        }
         if gone.is_empty() {
             return Ok(());
         }
-        self.agents().retain(|id, _| !gone.contains(id));
-        self.departed_tx.send_replace(());
-        // Keep the row of an agent whose last published status is running: its `agent_stopped` event has not
-        // arrived yet, or `sync` makes one.
-        match self.published.delete_stopped(gone.into_iter().collect()).await {
-            // The next resync deletes them.
-            Err(StoreError::Full(_)) => Ok(()),
-            deleted => deleted,
+        // First, so that what fails here is tried again by the next list. Keep the row of an agent whose last published status is
+        // running: its `agent_stopped` event has not arrived yet, or `sync` makes one.
+        match self.published.delete_stopped(gone.iter().cloned().collect()).await {
+            // The first list of the next server deletes them.
+            Ok(()) | Err(StoreError::Full(_)) => {}
+            Err(error) => return Err(error),
         }
+        self.agents().retain(|id, cached| !gone.contains(id) || !is_unheard(cached));
+        self.departed_tx.send_replace(());
+        Ok(())
     }
 
     fn ids_of(&self, runtime: &str) -> Vec<AgentId> {

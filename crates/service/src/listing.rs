@@ -116,6 +116,11 @@ impl Place {
         Self { created_ms: agent.created_at.as_millis(), id: agent.id.to_string() }
     }
 
+    /// Whether this agent stands behind it.
+    pub fn is_before(&self, agent: &Agent) -> bool {
+        (self.created_ms, self.id.as_str()) < (agent.created_at.as_millis(), agent.id.as_str())
+    }
+
     /// The id of the agent that stands there, as text.
     pub fn into_id(self) -> String {
         self.id

@@ -63,13 +63,16 @@ impl AgentCache {
             return Ok(self.as_known_now(part));
         }
         let asked_at = Instant::now();
-        // Taken before the request: an agent that is spawned meanwhile may be missing on the page, and is not gone.
-        let before = if query.filters().is_empty() { self.places_of(runtime.name()) } else { Vec::new() };
+        let start = query.start()?;
+        let before = match query.filters().is_empty() {
+            true => self.places_behind(runtime.name(), start.as_ref()),
+            false => Vec::new(),
+        };
         let list = runtime.client().list_page(&asked).await.inspect_err(|_| runtime.recheck())?;
         let more_after = list.agents.last().filter(|_| list.next_cursor.is_some()).map(Place::of);
         let agents = self.upsert_page(runtime.name(), list.agents);
         let part = Part { agents, more_after };
-        self.take_away(&part, query.start()?, before).await;
+        self.take_away(&part, before, asked_at).await;
         *last = Some((asked_at, part.clone()));
         Ok(part)
     }
@@ -80,25 +83,21 @@ impl AgentCache {
         upserted.map(|agent| upsert(&mut known, agent).known).collect()
     }
 
-    fn places_of(&self, runtime: &str) -> Vec<Place> {
+    /// Where the agents of a runtime stand that come behind this place.
+    fn places_behind(&self, runtime: &str, start: Option<&Place>) -> Vec<Place> {
         let agents = self.agents();
         let of_runtime = agents.values().map(Cached::agent).filter(|agent| agent.runtime == runtime);
-        of_runtime.map(Place::of).collect()
+        let behind = of_runtime.filter(|agent| start.is_none_or(|start| start.is_before(agent)));
+        behind.map(Place::of).collect()
     }
 
-    /// Removes those of `before` that would be in this part if their runtime still had them. `start` is where it begins.
-    async fn take_away(&self, part: &Part, start: Option<Place>, before: Vec<Place>) {
+    /// Removes those of `before` that would be in this part if their runtime still had them.
+    async fn take_away(&self, part: &Part, before: Vec<Place>, asked_at: Instant) {
         let on_it: HashSet<Place> = part.agents.iter().map(|known| Place::of(known.agent())).collect();
-        let is_in = |place: &Place| {
-            start.as_ref().is_none_or(|start| place > start)
-                && part.more_after.as_ref().is_none_or(|end| place <= end)
-        };
+        let is_in = |place: &Place| part.more_after.as_ref().is_none_or(|end| place <= end);
         let gone = before.into_iter().filter(|place| is_in(place) && !on_it.contains(place));
         let gone: HashSet<AgentId> = gone.map(Place::into_id).filter_map(|id| id.parse().ok()).collect();
-        if gone.is_empty() {
-            return;
-        }
-        if let Err(error) = self.forget(gone).await {
+        if let Err(error) = self.forget(gone, asked_at).await {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "agents that are gone could not be forgotten; the next list does it");
         }

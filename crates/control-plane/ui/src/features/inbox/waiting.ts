@@ -29,7 +29,8 @@ export function waitingOf(agents: Agents, questions: readonly OpenRunQuestion[],
     const error = troubleOf(agent);
     if (error) {
       const since = error.since ?? agent.updatedAt;
-      waiting.push({ kind: "trouble", key: `${agent.id}/${error.code}/${since}`, since, agent, error });
+      // A host of an earlier version does not say since when, and the agent changes all the time.
+      waiting.push({ kind: "trouble", key: `${agent.id}/${error.code}/${error.since ?? ""}`, since, agent, error });
     }
     if (!attention || agent.status === "stopped") continue;
     occasions.add(attention.id);
