@@ -9,7 +9,7 @@ use super::asked_tool;
 use super::claims::Claim;
 use super::timing::{
     BACKGROUND_ALONE, BEFORE_VERSION, DIALOG_WAIT, FIRST_COMPOSER, LAST_WORDS, SCREEN_ALONE, SETTLE,
-    START_UP, UNKNOWN_START, UNKNOWN_WAIT,
+    START_UP, UNKNOWN_START, UNKNOWN_WAIT, UNPROMPTED,
 };
 use crate::observation::{AttentionRequest, DetectorEvent, DialogOption, Outcome, Source, TextEntry};
 use crate::profile::answer_source::AnswerSource;
@@ -235,7 +235,8 @@ impl Detector {
             }
             // Its prompt may still be on the way to it: Codex says `idle` once more when it starts.
             Outcome::Interrupted if self.profile.reports_prompts() && !self.turn.is_prompted() => {
-                Duration::from_millis(answer.wait_ms)
+                let wait = Duration::from_millis(answer.wait_ms);
+                if self.scan.interrupted { wait } else { wait.max(UNPROMPTED) }
             }
             Outcome::Interrupted => Duration::from_millis(answer.wait_ms).min(LAST_WORDS),
             Outcome::Completed => Duration::from_millis(answer.wait_ms),
