@@ -118,7 +118,7 @@ async fn saved(image: &str, has_new_layer: bool) -> Content {
     let mut blobs = HashMap::new();
     let mut described = |path: &Value, media_type: &str| {
         let bytes = files[path.as_str().expect("it is a path")].clone();
-        let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex::encode(Sha256::digest(&bytes));
         let digest = format!("sha256:{digest}");
         let description = json!({"mediaType": media_type, "size": bytes.len(), "digest": digest});
         blobs.insert(digest, bytes);
@@ -140,7 +140,7 @@ fn add_layer(saved: &mut Value, files: &mut HashMap<String, Bytes>) {
     header.set_mode(0o644);
     layer.append_data(&mut header, "new", contents.as_bytes()).expect("it is written to memory");
     let layer = layer.into_inner().expect("it is written to memory");
-    let digest: String = Sha256::digest(&layer).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex::encode(Sha256::digest(&layer));
     let config = saved["Config"].as_str().expect("it is a path").to_owned();
     let mut described: Value = serde_json::from_slice(&files[&config]).expect("it is JSON");
     described["rootfs"]["diff_ids"].as_array_mut().expect("a list").push(json!(format!("sha256:{digest}")));

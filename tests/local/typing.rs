@@ -42,7 +42,7 @@ async fn a_large_paste_arrives_whole() {
     let agent = program.bash().await;
     let paste = paste();
     let count = paste.len();
-    let sum: String = Sha256::digest(paste.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sum = hex::encode(Sha256::digest(paste.as_bytes()));
     let runtime = program.client().url().to_owned();
     for (round, (url, message)) in [(&runtime, PASTE), (&plane.url, 64 * 1024)].into_iter().enumerate() {
         let gate = program.dir.path().join(format!("gate{round}"));

@@ -113,7 +113,7 @@ pub(crate) async fn serve_one(stream: TcpStream, routes: Router, closing: Cancel
 fn is_token(shown: &[u8], token: &str) -> bool {
     match token.strip_prefix(DIGEST) {
         Some(digest) => {
-            let shown: String = Sha256::digest(shown).iter().map(|byte| format!("{byte:02x}")).collect();
+            let shown = hex::encode(Sha256::digest(shown));
             shown.as_bytes().ct_eq(digest.as_bytes()).into()
         }
         None => shown.ct_eq(token.as_bytes()).into(),

@@ -79,8 +79,7 @@ fn sent(name: &str, asked: &HeaderMap) -> Option<Response> {
 
 /// Names these bytes: the contents and how they are sent.
 fn entity_tag(file: &EmbeddedFile, is_compressed: bool) -> String {
-    let digest: String =
-        file.metadata.sha256_hash().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex::encode(&file.metadata.sha256_hash()[..12]);
     format!("\"{digest}{}\"", if is_compressed { "-gzip" } else { "" })
 }
 

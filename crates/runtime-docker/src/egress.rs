@@ -16,8 +16,6 @@ use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use crate::identity::hex;
-
 /// Addresses that are not on the public internet: <https://www.iana.org/assignments/iana-ipv4-special-registry>.
 const PRIVATE: [&str; 11] = [
     "0.0.0.0/8",
@@ -73,7 +71,7 @@ impl Egress {
         let mut targets: Vec<String> = self.allowed.iter().map(Target::to_string).collect();
         targets.sort_unstable();
         let policy = if self.open { "all".to_owned() } else { targets.join(",") };
-        format!("-{}", &hex(&Sha256::digest(policy))[..8])
+        format!("-{}", &hex::encode(Sha256::digest(policy))[..8])
     }
 
     /// Whether everything may be reached.

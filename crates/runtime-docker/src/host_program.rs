@@ -8,7 +8,6 @@ use parallax_api::{Code, Problem};
 use sha2::{Digest, Sha256};
 
 use crate::elf;
-use crate::identity::hex;
 
 /// A host's program that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +53,7 @@ impl HostPrograms {
             fits.then(|| HostProgram {
                 path: path.to_owned(),
                 size: bytes.len(),
-                digest: hex(&Sha256::digest(&bytes)),
+                digest: hex::encode(Sha256::digest(&bytes)),
             })
         };
         fitting(&self.first).or_else(|| fitting(beside.as_deref()?)).ok_or_else(|| {

@@ -22,7 +22,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::engine;
 use crate::host_program::{HostProgram, HostPrograms};
-use crate::identity::{Identity, hex};
+use crate::identity::Identity;
 use crate::layout::{HOST_VOLUME_PREFIX, PROGRAM, PROGRAM_DIR, label};
 
 /// How much of the program's digest names its volume, in characters.
@@ -242,7 +242,7 @@ impl HostVolume {
 
 fn archive(program: &HostProgram) -> io::Result<Bytes> {
     let bytes = std::fs::read(&program.path)?;
-    if hex(&Sha256::digest(&bytes)) != program.digest {
+    if hex::encode(Sha256::digest(&bytes)) != program.digest {
         return Err(io::Error::other(format!(
             "{} was replaced while this server ran; start the server again",
             program.path.display()
@@ -312,7 +312,7 @@ fn is_program(archive: &[u8], digest: &str, root: u64) -> io::Result<bool> {
     }
     let mut hasher = Hasher(Sha256::new());
     io::copy(&mut entry.by_ref(), &mut hasher)?;
-    Ok(hex(&hasher.0.finalize()).starts_with(digest))
+    Ok(hex::encode(hasher.0.finalize()).starts_with(digest))
 }
 
 struct Hasher(Sha256);
@@ -351,7 +351,7 @@ mod tests {
             archive.append_data(&mut header, "parallax-agent-host", contents).unwrap();
             archive.into_inner().unwrap()
         };
-        let digest = hex(&Sha256::digest(b"program"));
+        let digest = hex::encode(Sha256::digest(b"program"));
         let is_right = |archive: Vec<u8>| is_program(&archive, &digest, 0).unwrap_or(false);
         assert!(is_right(packed(b"program", 0, 0o755)));
         assert!(!is_right(packed(b"another", 0, 0o755)));

@@ -65,7 +65,7 @@ impl Identity {
             .chain_update(b":")
             .chain_update(id.as_str())
             .finalize();
-        EnvValue::from(hex(&digest))
+        EnvValue::from(hex::encode(digest))
     }
 }
 
@@ -115,11 +115,6 @@ fn machine() -> Option<String> {
     let id =
         fs::read_to_string("/etc/machine-id").ok().map(|id| id.trim().to_owned()).filter(|id| !id.is_empty());
     id.or_else(|| Some(rustix::system::uname().nodename().to_string_lossy().into_owned()))
-}
-
-/// Bytes in hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -14,12 +14,12 @@ impl TokenKey {
         let mut sealed = text.as_bytes().to_vec();
         let key = self.sealing_key()?;
         key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad(purpose), &mut sealed).ok()?;
-        Some(hex(nonce.iter().chain(&sealed)))
+        Some(hex::encode(nonce) + &hex::encode(sealed))
     }
 
     /// The text of [`TokenKey::seal`]. `None`: it was sealed with another key or for another purpose, or was changed.
     pub(crate) fn open_sealed(&self, purpose: &str, sealed: &str) -> Option<String> {
-        let bytes = unhex(sealed)?;
+        let bytes = hex::decode(sealed).ok()?;
         let (nonce, sealed) = bytes.split_at_checked(NONCE_LEN)?;
         let (nonce, mut sealed) = (Nonce::try_assume_unique_for_key(nonce).ok()?, sealed.to_vec());
         let text = self.sealing_key()?.open_in_place(nonce, aad(purpose), &mut sealed).ok()?;
@@ -34,19 +34,6 @@ impl TokenKey {
 
 fn aad(purpose: &str) -> Aad<&[u8]> {
     Aad::from(purpose.as_bytes())
-}
-
-fn hex<'a>(bytes: impl Iterator<Item = &'a u8>) -> String {
-    bytes.map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text
-        .chars()
-        .map(|digit| digit.to_digit(16).and_then(|digit| digit.try_into().ok()))
-        .collect::<Option<_>>()?;
-    let (pairs, rest) = digits.as_chunks::<2>();
-    rest.is_empty().then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ impl TokenKey {
     fn sign(&self, what: &str) -> EnvValue {
         let digest =
             Sha256::new().chain_update(self.0.expose()).chain_update(b":").chain_update(what).finalize();
-        EnvValue::from(digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        EnvValue::from(hex::encode(digest))
     }
 
     /// What the host of an agent checks its token against. An agent can read its launch, which holds this and not the
@@ -95,9 +95,7 @@ impl TokenKey {
 }
 
 fn verifier(token: &EnvValue) -> EnvValue {
-    let digest = Sha256::digest(token.expose());
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    EnvValue::from(format!("sha256:{hex}"))
+    EnvValue::from(format!("sha256:{}", hex::encode(Sha256::digest(token.expose()))))
 }
 
 #[cfg(test)]

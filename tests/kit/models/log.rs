@@ -138,7 +138,7 @@ impl Request {
 
 /// The first 12 hexadecimal digits of the text's SHA-256, as in [`Request::sha256`].
 pub fn digest(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&Sha256::digest(text.as_bytes())[..6])
 }
 
 /// The log: in memory, and in a file when there is one.

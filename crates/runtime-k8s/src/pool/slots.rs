@@ -144,7 +144,7 @@ impl Slot {
         let made = waiting(&resource, "", "", config, &EnvValue::from(String::new()), None);
         let made = serde_json::to_vec(&made).expect("a pod can be written");
         let digest = Sha256::new().chain_update(env!("CARGO_PKG_VERSION")).chain_update(made).finalize();
-        let mut digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut digest = hex::encode(digest);
         digest.truncate(DIGEST_DIGITS);
         Self { template, resource, digest, size }
     }
