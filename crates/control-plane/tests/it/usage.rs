@@ -6,7 +6,7 @@ use std::time::Duration;
 use parallax_api::observe::{Metrics, Tokens};
 use parallax_api::runtime::RuntimeKind;
 use parallax_api::usage::{AgentUsage, UsagePoint, UsageQuery, UsageSpan};
-use parallax_api::{AgentStatus, Code};
+use parallax_api::{AgentStatus, Code, Problem};
 use parallax_control_plane::RuntimeSpec;
 use tempfile::TempDir;
 
@@ -93,29 +93,81 @@ async fn measured_and_kept() {
     plane.stop().await;
 }
 
+/// Whether it refuses or is away: without it nobody knows what all use, and of the others everything is known.
 #[tokio::test]
 async fn who_does_not_answer_leaves_a_gap() {
+    for is_away in [false, true] {
+        let dir = TempDir::new().unwrap();
+        let near = ScriptedRuntime::start(RuntimeKind::Local).await;
+        let mut far = ScriptedRuntime::start(RuntimeKind::Docker).await;
+        let specs = vec![near.spec("near"), far.spec("far")];
+        let plane = Plane::start_measuring(dir.path(), specs, EVERY).await;
+        let refusal = Problem::internal("it cannot be measured");
+        *far.script.call_refusal.lock().unwrap() = Some(refusal);
+        far.measures("b1", metrics(20, Some(2)));
+        far.becomes("b1", AgentStatus::Ready).await;
+        until("the far one is known", async || plane.client.get(&"b1".parse().unwrap()).await.is_ok()).await;
+        if is_away {
+            far.kill().await;
+            plane.until_reachable("far", false).await;
+        }
+        near.measures("a1", metrics(100, Some(10)));
+        near.becomes("a1", AgentStatus::Ready).await;
+        let of_a1 = async || points(&plane, Some("a1"), UsageSpan::Minutes).await;
+        until("the near one is measured, twice", async || {
+            of_a1().await.last().is_some_and(|point| point.cpu_percent.is_some())
+        })
+        .await;
+        assert!(of_a1().await.iter().all(|point| point.memory_bytes == Some(100)));
+        for span in [UsageSpan::Minutes, UsageSpan::Hours] {
+            let of_all = points(&plane, None, span).await;
+            let sums = of_all.iter().map(|point| (point.cpu_percent, point.memory_bytes));
+            assert!(sums.clone().all(|sum| sum == (None, None)), "away: {is_away}, {of_all:?}");
+            let last = of_all.last().unwrap();
+            assert_eq!((last.agents, last.tokens), (Some(1), Some(Tokens { input: 10, output: 1 })));
+        }
+        assert!(latest(&plane, "b1").await.is_none());
+        assert!(points(&plane, Some("b1"), UsageSpan::Minutes).await.is_empty());
+
+        *far.script.call_refusal.lock().unwrap() = None;
+        if is_away {
+            far.revive().await;
+        }
+        until("the sum of both", async || {
+            let point = points(&plane, None, UsageSpan::Minutes).await.last().copied().unwrap();
+            (point.agents, point.memory_bytes) == (Some(2), Some(120))
+                && point.tokens == Some(Tokens { input: 12, output: 2 })
+        })
+        .await;
+        plane.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_no_agent_and_who_is_away_is_not_measured_anew() {
     let dir = TempDir::new().unwrap();
-    let mut runtime = ScriptedRuntime::start(RuntimeKind::Local).await;
-    runtime.measures("a1", metrics(100, None));
-    runtime.becomes("a1", AgentStatus::Ready).await;
-    let plane = start(dir.path(), runtime.spec("local")).await;
-    let is_known = async || {
-        let points = points(&plane, None, UsageSpan::Minutes).await;
-        points.iter().any(|point| point.agents == Some(1) && point.memory_bytes.is_some())
-    };
-    until("one is measured", is_known).await;
-    // A second one that does not tell what it uses.
-    runtime.becomes("a2", AgentStatus::Ready).await;
-    until("the other is there", async || plane.client.get(&"a2".parse().unwrap()).await.is_ok()).await;
-    assert!(latest(&plane, "a2").await.is_none());
+    let near = ScriptedRuntime::start(RuntimeKind::Local).await;
+    let mut far = ScriptedRuntime::start(RuntimeKind::Docker).await;
+    for (runtime, id) in [(&near, "a1"), (&far, "b1")] {
+        runtime.measures(id, metrics(100, None));
+        runtime.becomes(id, AgentStatus::Ready).await;
+    }
+    let specs = vec![near.spec("near"), far.spec("far")];
+    let plane = Plane::start_measuring(dir.path(), specs, EVERY).await;
+    until("it is measured", async || latest(&plane, "b1").await.is_some()).await;
     let refused = UsageQuery { agent_id: Some("nobody".parse().unwrap()), ..UsageQuery::default() };
     assert_eq!(plane.client.usage(&refused).await.unwrap_err().code, Code::AgentNotFound);
-    // Away, nobody is measured anew.
-    runtime.kill().await;
-    plane.until_reachable("local", false).await;
-    let at = latest(&plane, "a1").await.unwrap().at;
-    let reads = points(&plane, Some("a1"), UsageSpan::Minutes).await.len();
-    assert!(reads >= 1 && latest(&plane, "a1").await.unwrap().at == at);
+    far.kill().await;
+    plane.until_reachable("far", false).await;
+    let near_at = async || latest(&plane, "a1").await.map(|usage| usage.at);
+    let round = async || {
+        let at = near_at().await;
+        until("the next round", async || near_at().await > at).await;
+    };
+    round().await;
+    let at = latest(&plane, "b1").await.unwrap().at;
+    round().await;
+    round().await;
+    assert_eq!(latest(&plane, "b1").await.unwrap().at, at);
     plane.stop().await;
 }
