@@ -4,6 +4,7 @@
 //! nobody told. The series are in a database of their own, so that they survive the server and hold nothing else up.
 
 mod figures;
+mod known;
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -20,6 +21,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::locate::AgentLocator;
 use figures::{Reading, Sum, Totals};
+use known::{Known, KnownAgents};
 
 /// How often agents are measured, unless told otherwise.
 pub const DEFAULT_EVERY: Duration = Duration::from_secs(30);
@@ -38,15 +40,7 @@ pub struct Usage {
     store: Arc<dyn UsageStore>,
     locator: AgentLocator,
     every: Duration,
-    known: Arc<Mutex<HashMap<AgentId, Known>>>,
-}
-
-/// What is known of an agent.
-#[derive(Clone, Debug)]
-struct Known {
-    measured: MeasuredAgent,
-    /// The CPU time, where this server measured it.
-    reading: Option<Reading>,
+    known: Arc<Mutex<KnownAgents>>,
 }
 
 /// What became of asking an agent.
@@ -67,10 +61,8 @@ impl Usage {
     /// When its database cannot be opened.
     pub async fn open(state_dir: &Path, locator: AgentLocator, every: Duration) -> Result<Self, StoreError> {
         let store = sqlite::open_usage(&state_dir.join("usage")).await?;
-        let latest = store.latest().await?.into_iter();
-        let known =
-            latest.map(|measured| (measured.usage.agent_id.clone(), Known { measured, reading: None }));
-        Ok(Self { store, locator, every, known: Arc::new(Mutex::new(known.collect())) })
+        let known = KnownAgents::after(store.latest().await?);
+        Ok(Self { store, locator, every, known: Arc::new(Mutex::new(known)) })
     }
 
     /// The series of an agent, or of all.
@@ -80,7 +72,7 @@ impl Usage {
     pub async fn series(&self, query: &UsageQuery) -> Result<UsageSeries, Problem> {
         if let Some(id) = &query.agent_id
             && self.locator.cache.get(id).is_none()
-            && !self.known().contains_key(id)
+            && self.known().get(id).is_none()
         {
             return Err(Problem::no_agent(id));
         }
@@ -95,7 +87,7 @@ impl Usage {
     /// What each agent used when it was last measured.
     pub fn agents(&self) -> AgentUsageList {
         let mut agents: Vec<AgentUsage> =
-            self.known().values().map(|known| known.measured.usage.clone()).collect();
+            self.known().all().map(|known| known.measured.usage.clone()).collect();
         agents.sort_by(|a, b| a.agent_id.cmp(&b.agent_id));
         AgentUsageList { every_seconds: self.every.as_secs(), agents }
     }
@@ -238,7 +230,7 @@ impl Usage {
             tokens: figures::tokens(metrics),
             cost_usd: figures::cost(metrics),
         };
-        totals.grow(before.map(|before| &before.measured.usage), &usage);
+        totals.grow(known.counted(&id), &usage);
         let measured = MeasuredAgent { usage, has_ended };
         known.insert(id, Known { measured: measured.clone(), reading });
         measured
@@ -246,13 +238,7 @@ impl Usage {
 
     /// Forgets agents that no runtime has any more.
     async fn forget_departed(&self) {
-        let gone: Vec<AgentId> = {
-            let mut known = self.known();
-            let gone: Vec<AgentId> =
-                known.keys().filter(|id| self.locator.cache.runtime_of(id).is_none()).cloned().collect();
-            known.retain(|id, _| !gone.contains(id));
-            gone
-        };
+        let gone = self.known().forget(|id| self.locator.cache.runtime_of(id).is_none());
         if gone.is_empty() {
             return;
         }
@@ -264,7 +250,7 @@ impl Usage {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<AgentId, Known>> {
+    fn known(&self) -> MutexGuard<'_, KnownAgents> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -144,6 +144,31 @@ async fn who_does_not_answer_leaves_a_gap() {
 }
 
 #[tokio::test]
+async fn who_was_missing_in_one_list_is_not_counted_twice() {
+    let dir = TempDir::new().unwrap();
+    let runtime = ScriptedRuntime::start(RuntimeKind::Local).await;
+    runtime.measures("a1", Metrics { cost_usd: Some(0.5), ..metrics(100, Some(10)) });
+    runtime.becomes("a1", AgentStatus::Ready).await;
+    let plane = start(dir.path(), runtime.spec("local")).await;
+    let total = async || points(&plane, None, UsageSpan::Hours).await.last().copied().unwrap();
+    until("it is measured", async || latest(&plane, "a1").await.is_some()).await;
+    runtime.script.agents.lock().unwrap().remove("a1");
+    until("it is gone", async || {
+        plane.client.list(&parallax_api::client::ListFilter::default()).await.unwrap();
+        latest(&plane, "a1").await.is_none()
+    })
+    .await;
+    let before = total().await;
+    assert_eq!((before.tokens, before.cost_usd), (Some(Tokens { input: 10, output: 1 }), Some(0.5)));
+    runtime.measures("a1", Metrics { cost_usd: Some(0.75), ..metrics(100, Some(15)) });
+    runtime.becomes("a1", AgentStatus::Ready).await;
+    until("it is counted again", async || total().await.tokens != before.tokens).await;
+    let after = total().await;
+    assert_eq!((after.tokens, after.cost_usd), (Some(Tokens { input: 15, output: 1 }), Some(0.75)));
+    plane.stop().await;
+}
+
+#[tokio::test]
 async fn nobody_is_no_agent_and_who_is_away_is_not_measured_anew() {
     let dir = TempDir::new().unwrap();
     let near = ScriptedRuntime::start(RuntimeKind::Local).await;
