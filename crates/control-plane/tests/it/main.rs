@@ -6,6 +6,7 @@ mod deaths;
 mod events;
 mod front;
 mod full_disk;
+mod listing;
 mod patterns;
 mod plane;
 mod relay;

@@ -30,6 +30,7 @@ use parallax_store::sqlite::open_runtime;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 /// A scripted runtime. Its agents and events survive [`ScriptedRuntime::kill`] and are there after
@@ -54,8 +55,14 @@ pub struct Script {
     pub metrics: Mutex<BTreeMap<String, Metrics>>,
     /// What agents were told and said, by their ids.
     pub messages: Mutex<BTreeMap<String, Vec<Said>>>,
+    /// What requests for logs are refused with.
+    pub log_refusal: Mutex<Option<Problem>>,
     /// The lines of everybody's log.
     pub lines: Mutex<Option<Vec<String>>>,
+    /// What its list, once made, waits for before it is told; each takes a permit. None: nothing.
+    pub list_gate: Mutex<Option<Arc<Semaphore>>>,
+    /// Lists that wait for it, or have.
+    pub lists_made: AtomicUsize,
     /// How often it was asked for an agent, or for its list.
     pub shown: AtomicUsize,
     /// Spawn requests that it took, with their keys.
@@ -88,7 +95,10 @@ impl ScriptedRuntime {
             call_refusal: Mutex::default(),
             metrics: Mutex::default(),
             messages: Mutex::default(),
+            log_refusal: Mutex::default(),
             lines: Mutex::default(),
+            list_gate: Mutex::default(),
+            lists_made: AtomicUsize::new(0),
             shown: AtomicUsize::new(0),
             spawned: Mutex::default(),
             log: Mutex::new(fresh_log().await),
@@ -253,6 +263,11 @@ async fn follow(
 async fn list(State(script): Shared) -> Json<AgentList> {
     script.shown.fetch_add(1, Ordering::Relaxed);
     let agents: Vec<Agent> = script.agents.lock().unwrap().values().cloned().collect();
+    let gate = script.list_gate.lock().unwrap().clone();
+    if let Some(gate) = gate {
+        script.lists_made.fetch_add(1, Ordering::Relaxed);
+        gate.acquire().await.unwrap().forget();
+    }
     Json(AgentList { count: agents.len(), agents, next_cursor: None })
 }
 
@@ -319,6 +334,9 @@ async fn echo(
 
 /// One line, and the rest never; the lines that it has as a test says, whole.
 async fn logs(State(script): Shared) -> Response {
+    if let Some(problem) = script.log_refusal.lock().unwrap().clone() {
+        return problem.into_response();
+    }
     let lines = script.lines.lock().unwrap().as_mut().map(std::mem::take);
     if let Some(logs) = lines {
         let end = [(parallax_api::observe::LOG_OFFSET, "7")];

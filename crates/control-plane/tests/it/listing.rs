@@ -1,0 +1,70 @@
+//! Lists, and agents that come and go while they are made.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parallax_api::client::ListFilter;
+use parallax_api::{AgentStatus, EventData};
+use tokio::sync::Semaphore;
+
+use crate::plane::{Plane, ScriptedRuntime, one_runtime, take, until, within};
+
+/// A page that no other test of the list has asked for: it is not answered with what was heard just now.
+fn another_page() -> ListFilter {
+    ListFilter { limit: Some(7), ..ListFilter::default() }
+}
+
+/// The names of those that the control plane has without its runtime, which ends with this.
+async fn still_known(runtime: &mut ScriptedRuntime, plane: &Plane) -> Vec<String> {
+    runtime.kill().await;
+    plane.until_reachable("local", false).await;
+    let mut names: Vec<String> = plane
+        .client
+        .list_all(&ListFilter::default())
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|agent| agent.name)
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+#[tokio::test]
+async fn who_is_heard_of_while_a_list_is_made_stays() {
+    let (_dir, mut runtime, plane) = one_runtime().await;
+    let mut events = plane.events(None).await;
+    for id in ["back", "gone"] {
+        runtime.becomes(id, AgentStatus::Ready).await;
+    }
+    take(&mut events, 2).await;
+    // A list without these two, which is told late: a spawn and an event are heard meanwhile.
+    runtime.script.agents.lock().unwrap().clear();
+    let gate = Arc::new(Semaphore::new(0));
+    *runtime.script.list_gate.lock().unwrap() = Some(gate.clone());
+    let client = plane.client.clone();
+    let listing = tokio::spawn(async move { client.list(&another_page()).await.unwrap() });
+    until("the list is made", async || runtime.script.lists_made.load(Ordering::Relaxed) == 1).await;
+    plane.spawn("worker", None).await.unwrap();
+    runtime.becomes("back", AgentStatus::Busy).await;
+    let heard = take(&mut events, 1).await;
+    assert!(matches!(&heard[0].data, EventData::AgentBusy { agent } if agent.id.as_str() == "back"));
+    *runtime.script.list_gate.lock().unwrap() = None;
+    gate.add_permits(1);
+    let listed = within("the list is told", listing).await.unwrap();
+    assert!(listed.agents.is_empty(), "as it was made: {listed:?}");
+    assert_eq!(still_known(&mut runtime, &plane).await, ["back", "worker"]);
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn who_was_spawned_before_and_is_not_on_a_list_is_gone() {
+    let (_dir, mut runtime, plane) = one_runtime().await;
+    let gone = plane.spawn("gone", None).await.unwrap();
+    plane.spawn("worker", None).await.unwrap();
+    runtime.script.agents.lock().unwrap().remove(gone.id.as_str());
+    let listed = plane.client.list(&another_page()).await.unwrap();
+    assert_eq!(listed.agents.iter().map(|agent| agent.name.as_str()).collect::<Vec<_>>(), ["worker"]);
+    assert_eq!(still_known(&mut runtime, &plane).await, ["worker"]);
+    plane.stop().await;
+}
