@@ -1,5 +1,6 @@
 //! Processes as `/proc` lists them, to see what the servers left behind.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -39,6 +40,20 @@ pub fn kill(pid: u32) {
 /// How many file descriptors a process has open.
 pub fn open_descriptors(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
+/// How many connections over TCP (IPv4) a process has open.
+pub fn tcp_connections(pid: u32) -> usize {
+    const ESTABLISHED: &str = "01";
+    let table = fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap_or_default();
+    let connection = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        (fields.get(3) == Some(&ESTABLISHED)).then(|| Some(format!("socket:[{}]", fields.get(9)?)))?
+    };
+    let connections: HashSet<String> = table.lines().filter_map(connection).collect();
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let files = open.filter_map(|entry| fs::read_link(entry.path()).ok());
+    files.filter(|file| file.to_str().is_some_and(|file| connections.contains(file))).count()
 }
 
 /// The process namespace that a process is in, as the kernel names it.

@@ -5,9 +5,10 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
-use parallax_api::AgentId;
 use parallax_api::agent::StopRequest;
-use parallax_api::terminal::CLOSE_GOING_AWAY;
+use parallax_api::client::Client;
+use parallax_api::terminal::{CLOSE_AGENT_ENDED, CLOSE_GOING_AWAY};
+use parallax_api::{AgentId, TerminalSize};
 use parallax_testkit::backend::fake;
 use parallax_testkit::local::Directory;
 use parallax_testkit::processes;
@@ -76,6 +77,50 @@ async fn nobody_stays_without_the_server_that_let_him_in() {
         up.server.start(&[]).await;
     }
     up.user().follow(agent.id.clone()).await.stop().await;
+    up.server.end().await;
+}
+
+/// A host of an earlier version listens for no viewers: they are relayed, by both servers, as those of hosts elsewhere are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_takes_no_viewers_has_them_relayed() {
+    let directory = Directory::new();
+    let mut up = Up::start(&directory, &[]).await;
+    let agent = up.user().spawn_ready(fake("watched", &[])).await;
+    let files = directory.path().join("state/runtime-local/agents").join(agent.id.as_str());
+    let process = std::fs::read_to_string(files.join("process")).expect("the host is written down");
+    let host = process.split(' ').next().and_then(|pid| pid.parse().ok()).expect("a process");
+    let mut viewers = Vec::new();
+    for (is_handed, url) in
+        [(true, up.server.url()), (false, up.server.url()), (false, up.runtime_url.clone())]
+    {
+        if !is_handed {
+            // Gone already for the second one.
+            std::fs::remove_file(files.join("view.sock")).ok();
+        }
+        let mut viewer = Viewer::connect(&url, &agent.id, "").await;
+        viewer.until("the composer", |text| text.contains("ready")).await;
+        viewers.push(viewer);
+        assert_eq!(processes::tcp_connections(host), 1, "the first one alone is the host's own");
+    }
+    for (index, word) in ["first", "second", "third"].into_iter().enumerate() {
+        viewers[index].send(word).await;
+        for viewer in &mut viewers {
+            viewer.until(word, |text| text.contains(word)).await;
+        }
+    }
+    viewers[1].send(r#"{"type":"resize","cols":93,"rows":33}"#).await;
+    let client = Client::runtime(&up.runtime_url, None).expect("an address");
+    let size = async || client.screen(&agent.id).await.expect("it has a screen").size;
+    within("the size", async {
+        while size().await != (TerminalSize { cols: 93, rows: 33 }) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    agent.stop().await;
+    for viewer in &mut viewers {
+        assert_eq!(viewer.closed().await.0, CLOSE_AGENT_ENDED);
+    }
     up.server.end().await;
 }
 
