@@ -109,8 +109,8 @@ pub struct Hits {
     /// What to send as `before` for those before; none at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<u64>,
-    /// Agents of whose logs some lines are not in the index, because more were printed at once than are read: at most 200. What is not
-    /// found may be there; the agent's log has it.
+    /// Agents of whose logs some lines are not in the index, because more were printed at once than are read, and agents that could not be
+    /// read when they were last asked: at most 200. What is not found may be there; the agent's log has it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub incomplete: Vec<AgentId>,
 }

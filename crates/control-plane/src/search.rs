@@ -1,8 +1,10 @@
 //! Search over what agents were told, said and showed.
 //!
 //! The hosts keep messages and logs; here is an index of them, a database of its own. After each event of an agent, what it has more
-//! is read from its runtime: every message, and of lines at most so many at once. Of whose log lines were passed over is told with what was
-//! found. What the index lost is a text that is not found, nothing else. An agent that is gone has no texts.
+//! is read from its runtime: every message, and of lines at most so many at once. Of whose log lines were passed over, and who could not be
+//! read, is told with what was found. What the index lost is a text that is not found, nothing else. An agent that is gone has no texts.
+
+mod unread;
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -23,6 +25,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::agent_cache::AgentCache;
 use crate::locate::AgentLocator;
 use crate::relay::Call;
+use unread::Unread;
 
 /// Texts that are kept at most, of all agents.
 const MAX_TEXTS: u64 = 100_000;
@@ -54,6 +57,7 @@ const READ_AT_ONCE: usize = 32;
 pub struct Search {
     index: Arc<dyn TextIndex>,
     locator: AgentLocator,
+    unread: Arc<Unread>,
 }
 
 impl Search {
@@ -62,10 +66,11 @@ impl Search {
     /// # Errors
     /// When its database cannot be opened.
     pub async fn open(state_dir: &Path, locator: AgentLocator) -> Result<Self, StoreError> {
-        Ok(Self { index: sqlite::open_texts(&state_dir.join("search")).await?, locator })
+        let index = sqlite::open_texts(&state_dir.join("search")).await?;
+        Ok(Self { index, locator, unread: Arc::default() })
     }
 
-    /// What was found, the newest first.
+    /// What was found, the newest first. Agents that could not be read are asked again soon.
     ///
     /// # Errors
     /// `VALIDATION_ERROR` for a query that is none.
@@ -76,12 +81,20 @@ impl Search {
         }
         let query =
             TextQuery { words, agent: query.agent_id.clone(), kind: query.kind, before: query.before, limit };
-        let incomplete = match (query.kind, &query.agent) {
+        let mut incomplete = match (query.kind, &query.agent) {
             (Some(HitKind::Message), _) => Vec::new(),
             (_, None) => self.index.incomplete(MAX_INCOMPLETE).await?,
             (_, Some(agent)) if self.index.position(agent).await?.is_incomplete => vec![agent.clone()],
             (_, Some(_)) => Vec::new(),
         };
+        let mut unread = self.unread.wanted();
+        unread.retain(|id| {
+            let is_asked_for = query.agent.as_ref().is_none_or(|agent| agent == id);
+            // One that went while it was read is noted until the next one goes.
+            is_asked_for && !incomplete.contains(id) && cache.runtime_of(id).is_some()
+        });
+        incomplete.extend(unread);
+        incomplete.truncate(MAX_INCOMPLETE);
         let found = self.index.search(query).await?;
         let next = (found.len() == limit).then(|| found.last().map(|last| last.number)).flatten();
         let hits = found.into_iter().map(|text| Hit {
@@ -124,6 +137,12 @@ impl Search {
                         tracing::warn!(error, "texts of agents that are gone could not be deleted");
                     }
                 }
+                () = self.unread.is_wanted() => {
+                    let soon = Instant::now() + READ_INTERVAL;
+                    for at in not_before.values_mut() {
+                        *at = soon.min(*at);
+                    }
+                }
                 _ = gathered.tick(), if !due.is_empty() => {
                     let now = Instant::now();
                     not_before.retain(|_, at| *at > now);
@@ -133,6 +152,7 @@ impl Search {
                         due.remove(&id);
                         let Some(runtime) = self.locator.cache.runtime_of(&id) else { continue };
                         if let Some(at) = resting.get(&runtime) {
+                            self.unread.note(&id, true);
                             not_before.insert(id.clone(), *at);
                             due.insert(id);
                             continue;
@@ -142,6 +162,7 @@ impl Search {
                             () = shutdown.begun() => return,
                             read = self.read_in_time(&id) => read,
                         };
+                        self.unread.note(&id, read.is_err());
                         match read {
                             Ok(true) => {}
                             Ok(false) => drop(due.insert(id)),
@@ -163,6 +184,7 @@ impl Search {
 
     /// Deletes the texts of agents that no runtime has any more.
     async fn forget_departed(&self) -> Result<(), StoreError> {
+        self.unread.retain(|id| self.locator.cache.runtime_of(id).is_some());
         let mut gone = self.index.agents().await?;
         gone.retain(|id| self.locator.cache.runtime_of(id).is_none());
         if gone.is_empty() { Ok(()) } else { self.index.forget(gone).await }
@@ -210,14 +232,20 @@ impl Search {
         Ok(false)
     }
 
-    /// Adds these texts, and the lines after them.
+    /// Adds these texts, and the lines after them. Where those are refused, the texts are there.
     async fn read_lines(
         &self,
         id: &AgentId,
         mut texts: Vec<TextRow>,
         mut position: TextPosition,
     ) -> Result<(), Problem> {
-        let Lines { lines, end, is_whole } = self.lines(id, position.log_offset).await?;
+        let Lines { lines, end, is_whole } = match self.lines(id, position.log_offset).await {
+            Ok(lines) => lines,
+            Err(problem) => {
+                self.index.add(id, texts, position, MAX_TEXTS).await?;
+                return Err(problem);
+            }
+        };
         texts.extend(pieces(&lines.join("\n")).map(|text| TextRow {
             kind: HitKind::Log,
             message_id: None,

@@ -1,8 +1,8 @@
 //! The index of what agents were told and said: the whole of a long history, and nothing of an agent that is gone.
 
-use parallax_api::AgentStatus;
 use parallax_api::client::ListFilter;
 use parallax_api::search::Hits;
+use parallax_api::{AgentStatus, Problem};
 
 use crate::plane::{Plane, one_runtime, until};
 
@@ -36,6 +36,40 @@ async fn a_long_history_is_found_until_its_agent_is_gone() {
         plane.client.list(&ListFilter::default()).await.unwrap();
         let hits = found(&plane, "number700").await;
         hits.hits.is_empty() && hits.incomplete.is_empty()
+    })
+    .await;
+    plane.stop().await;
+}
+
+/// What its runtime does not show is missing, which is told; a search has it asked for again.
+#[tokio::test]
+async fn an_agent_whose_log_is_refused_is_named_until_it_is_shown() {
+    let (_dir, runtime, plane) = one_runtime().await;
+    *runtime.script.log_refusal.lock().unwrap() = Some(Problem::internal("it cannot be read"));
+    runtime.keeps("a1", &["a message".into()]);
+    runtime.shows(&["a line of the log"]);
+    runtime.becomes("a1", AgentStatus::Ready).await;
+    until("the message", async || found(&plane, "message").await.hits.len() == 1).await;
+    until("that the lines are missing", async || !found(&plane, "line").await.incomplete.is_empty()).await;
+    let missing = found(&plane, "line").await;
+    assert_eq!((missing.hits.len(), missing.incomplete), (0, vec!["a1".parse().unwrap()]));
+    assert_eq!(found(&plane, "line&kind=message").await.incomplete, ["a1".parse().unwrap()]);
+    assert_eq!(found(&plane, "line&agentId=b1").await.incomplete, []);
+
+    // Nothing happens to the agent: only the searches ask.
+    *runtime.script.log_refusal.lock().unwrap() = None;
+    until("the line", async || found(&plane, "line").await.hits.len() == 1).await;
+    assert_eq!(found(&plane, "message").await.hits.len(), 1);
+    assert_eq!(found(&plane, "line").await.incomplete, []);
+
+    // One that is gone is not missed.
+    *runtime.script.log_refusal.lock().unwrap() = Some(Problem::internal("it cannot be read"));
+    runtime.becomes("a2", AgentStatus::Ready).await;
+    until("that another's are missing", async || !found(&plane, "line").await.incomplete.is_empty()).await;
+    runtime.script.agents.lock().unwrap().remove("a2");
+    until("it is forgotten", async || {
+        plane.client.list(&ListFilter::default()).await.unwrap();
+        found(&plane, "line").await.incomplete.is_empty()
     })
     .await;
     plane.stop().await;

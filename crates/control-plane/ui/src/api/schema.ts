@@ -1442,8 +1442,8 @@ export interface components {
             /** @description The newest first. */
             hits: components["schemas"]["Hit"][];
             /**
-             * @description Agents of whose logs some lines are not in the index, because more were printed at once than are read: at most 200. What is not
-             *     found may be there; the agent's log has it.
+             * @description Agents of whose logs some lines are not in the index, because more were printed at once than are read, and agents that could not be
+             *     read when they were last asked: at most 200. What is not found may be there; the agent's log has it.
              */
             incomplete?: components["schemas"]["AgentId"][];
             /**

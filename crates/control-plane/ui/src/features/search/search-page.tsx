@@ -89,7 +89,7 @@ function Incomplete({ ids }: { ids: readonly string[] }) {
   return (
     <details className="hint">
       <summary>{`Not all lines of the logs of ${ids.length} ${ids.length === 1 ? "agent" : "agents"} can be found here`}</summary>
-      <p>They printed more at once than is read; their recordings have all of it.</p>
+      <p>They printed more at once than is read, or could not be read; their recordings have all of it.</p>
       <ul>
         {ids.map((id) => (
           <li key={id}>
