@@ -1,5 +1,7 @@
 use k8s_openapi::api::core::v1::EnvVar;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use parallax_api::agent::Resources;
+use parallax_runtime_core::Policy;
 
 use super::*;
 use crate::resource::{Claim, ExistingClaim, Workspace, requirements};
