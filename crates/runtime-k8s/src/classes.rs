@@ -4,15 +4,16 @@
 //! class of the file has is such a class: the file wins. Objects are read one by one and without a type, so that one that a later or
 //! earlier definition let through does not end the watch.
 
+mod status;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams};
+use kube::ResourceExt as _;
+use kube::api::{DynamicObject, ListParams};
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, ResourceExt as _};
 use parallax_api::check::Check;
 use parallax_api::retry::Backoff;
 use parallax_runtime_core::policy::Rules;
@@ -23,7 +24,8 @@ use tokio::sync::watch;
 use crate::cluster;
 use crate::context::Context;
 use crate::policy::PodPlace;
-use crate::resource::{Condition, ParallaxAgentClass, ParallaxAgentClassSpec, ParallaxAgentClassStatus};
+use crate::resource::ParallaxAgentClassSpec;
+use status::{READY, status_of, write_status};
 
 /// How long the first list may take before the server serves without it.
 const READY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,8 +33,6 @@ const READY_TIMEOUT: Duration = Duration::from_secs(5);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(4);
 /// Between two tries to watch. Long at last: a cluster may not have the definition.
 const RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
-/// The condition.
-const READY: &str = "Ready";
 /// What installs the definition.
 const INSTALL: &str = "kubectl apply --server-side --filename deploy/kubernetes/definition/crd.yaml";
 
@@ -63,7 +63,7 @@ pub(crate) async fn follow(context: &Arc<Context>, shutdown: &Shutdown) {
 /// What there is of classes that are resources, for `parallax doctor`. They are nothing that agents need.
 pub(crate) async fn examine(context: &Context) -> Check {
     const WHAT: &str = "classes";
-    let found = match api(context).list(&ListParams::default()).await {
+    let found = match context.cluster.classes().list(&ListParams::default()).await {
         Ok(found) => found.items,
         Err(error) if cluster::is_missing(&error) => {
             return Check::note(WHAT, "the cluster has no ParallaxAgentClass resources; classes are those of the configuration file")
@@ -94,13 +94,8 @@ pub(crate) async fn examine(context: &Context) -> Check {
     }
 }
 
-fn api(context: &Context) -> Api<DynamicObject> {
-    let of = ApiResource::erase::<ParallaxAgentClass>(&());
-    Api::namespaced_with(context.cluster.client.clone(), &context.cluster.namespace, &of)
-}
-
 async fn reflect(context: &Context, ready_tx: &watch::Sender<bool>) {
-    let mut events = std::pin::pin!(watcher(api(context), watcher::Config::default()));
+    let mut events = std::pin::pin!(watcher(context.cluster.classes(), watcher::Config::default()));
     let (mut objects, mut listed) = (Objects::new(), Objects::new());
     let mut backoff = RETRY;
     let mut failing = false;
@@ -228,50 +223,6 @@ fn read(context: &Context, name: &str, object: &DynamicObject, applied: usize) -
     let rules = pods.policy.class(name, &section, applied).map_err(refused)?;
     let place = PodPlace::resolve(&section, pods.places.get(None)).map_err(refused)?;
     Ok((rules, place))
-}
-
-/// Writes the condition, when it is another one.
-async fn write_status(context: &Context, object: &DynamicObject, refusal: Option<Refusal>) {
-    let before = status_of(object);
-    let (status, reason, message) = match refusal {
-        None => ("True", "Taken", None),
-        Some((reason, message)) => ("False", reason, Some(message)),
-    };
-    let was = before.conditions.iter().find(|condition| condition.r#type == READY);
-    let since = was.filter(|was| was.status == status).map(|was| was.last_transition_time.clone());
-    let condition = Condition {
-        r#type: READY.into(),
-        status: status.into(),
-        reason: reason.into(),
-        message,
-        observed_generation: object.metadata.generation,
-        last_transition_time: since.unwrap_or_else(|| Time(jiff::Timestamp::now())),
-    };
-    let after = ParallaxAgentClassStatus {
-        conditions: vec![condition],
-        observed_generation: object.metadata.generation,
-    };
-    if before == after {
-        return;
-    }
-    let patch = Patch::Merge(json!({ "status": after }));
-    let name = object.name_any();
-    match api(context).patch_status(&name, &PatchParams::default(), &patch).await {
-        Ok(_) => {}
-        Err(error) if cluster::is_missing(&error) => {}
-        Err(error) => {
-            tracing::warn!(
-                class = name,
-                error = cluster::message(&error),
-                "the status of a class cannot be written"
-            );
-        }
-    }
-}
-
-fn status_of(object: &DynamicObject) -> ParallaxAgentClassStatus {
-    let status = object.data.get("status").cloned().unwrap_or_default();
-    serde_json::from_value(status).unwrap_or_default()
 }
 
 #[cfg(test)]

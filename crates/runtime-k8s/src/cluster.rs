@@ -6,7 +6,7 @@ use anyhow::Context;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
-use kube::api::{Patch, PatchParams};
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::client::ConfigExt as _;
 use kube::{Api, Client, Config, Error};
 use parallax_api::{Code, Problem};
@@ -14,7 +14,7 @@ use serde_json::json;
 use tower::{BoxError, ServiceBuilder};
 
 use crate::request_metrics::{ApiRequests, CountingLayer};
-use crate::resource::{ParallaxAgent, Phase};
+use crate::resource::{ParallaxAgent, ParallaxAgentClass, Phase};
 
 /// How long connecting to the API server may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,6 +60,12 @@ impl Cluster {
 
     pub(crate) fn agents(&self) -> Api<ParallaxAgent> {
         Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Without a type: see [`crate::classes`].
+    pub(crate) fn classes(&self) -> Api<DynamicObject> {
+        let of = ApiResource::erase::<ParallaxAgentClass>(&());
+        Api::namespaced_with(self.client.clone(), &self.namespace, &of)
     }
 
     pub(crate) fn pods(&self) -> Api<Pod> {
