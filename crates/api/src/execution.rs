@@ -226,7 +226,7 @@ pub const MAX_RUN_MESSAGES: u32 = 10_000;
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BudgetRequest {
-    /// Messages that the run may send in all: more than it may now, 10,000 at most.
+    /// Messages that the run may send in all: not fewer than it may now, 10,000 at most.
     #[schema(minimum = 1, maximum = 10000)]
     pub messages: u32,
 }

@@ -12,10 +12,10 @@ use crate::{AgentId, Time};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum UsageSpan {
-    /// A point a minute, of the last 24 hours.
+    /// A point a minute, the newest 1,440: 24 hours, or more where there were gaps.
     #[default]
     Minutes,
-    /// A point an hour, of the last 30 days.
+    /// A point an hour, the newest 720: 30 days, or more where there were gaps.
     Hours,
 }
 
@@ -45,7 +45,7 @@ pub struct UsageQuery {
     /// Of this agent; without it, of all together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_id: Option<AgentId>,
-    /// `minutes` (24 hours) or `hours` (30 days); default `minutes`.
+    /// `minutes` (the newest 1,440) or `hours` (the newest 720); default `minutes`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub span: Option<UsageSpan>,
     /// Only points that begin then or later (RFC 3339).

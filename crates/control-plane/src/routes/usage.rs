@@ -7,7 +7,7 @@ use parallax_service::extract::{Json, Query};
 
 use crate::app::App;
 
-/// What an agent, or all together, used over time: a point a minute of the last 24 hours, or one an hour of the last 30 days.
+/// What an agent, or all together, used over time: the newest 1,440 points of a minute, or 720 of an hour.
 ///
 /// A figure that nobody told is left out, and a minute in which nothing was measured has no point.
 #[utoipa::path(

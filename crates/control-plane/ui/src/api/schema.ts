@@ -271,7 +271,7 @@ export interface components {
         BudgetRequest: {
             /**
              * Format: int32
-             * @description Messages that the run may send in all: more than it may now, 10,000 at most.
+             * @description Messages that the run may send in all: not fewer than it may now, 10,000 at most.
              */
             messages: number;
         };
