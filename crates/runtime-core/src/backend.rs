@@ -102,9 +102,10 @@ pub trait AgentBackend: Send + Sync + 'static {
     /// wait.
     fn resumed(&self, _id: &AgentId) {}
 
-    /// Whether what a suspended agent needs is still there; somebody may have removed it in the engine.
+    /// Whether what a suspended agent needs is still there; somebody may have removed it in the engine. Also asked of agents that the
+    /// server does not know: one that may come back is still in its workspace.
     async fn holds_suspended(&self, _id: &AgentId) -> Result<bool, Problem> {
-        Ok(true)
+        Ok(false)
     }
 
     /// Deletes what is kept of a suspended agent. Already gone is success.
@@ -143,7 +144,8 @@ pub trait AgentBackend: Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Whether an agent that has ended is about to run again by the backend's own doing, so that its workspace stays. Must not wait.
+    /// Whether an agent that has ended is about to run again by the backend's own doing, or may be brought back in the engine, so that
+    /// its workspace stays. False once [`remove`](Self::remove) has ended it for good. Must not wait.
     fn may_return(&self, _id: &AgentId) -> bool {
         false
     }

@@ -37,6 +37,20 @@ impl Workspaces {
         Ok(true)
     }
 
+    /// Takes back what was noted of a clone's end: an agent that had ended goes on in it. False: nothing was noted.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none; when the record cannot be written.
+    pub async fn reopen(&self, id: &str) -> Result<bool, WorkspaceError> {
+        let _changing = self.changing().await;
+        let mut workspace = self.recorded(id)?;
+        if workspace.record.ending.take().is_none() {
+            return Ok(false);
+        }
+        workspace.record.write(&self.record(id))?;
+        Ok(true)
+    }
+
     /// Whether any of these commits, of the clone of this store, is on no branch or tag of the repository that it was made of. Asks that
     /// one.
     ///

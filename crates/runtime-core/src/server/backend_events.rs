@@ -102,7 +102,7 @@ impl RuntimeCore {
         let host = HostClient::new(address);
         let agent = host.agent().await?;
         tracing::info!(agent.id = %agent.id, "an agent that had ended runs again");
-        self.ending.lock().expect("nothing panics while it is locked").remove(&agent.id);
+        self.goes_on(&agent).await;
         let entry = self.registry.insert(agent, HostState::Connected(host), None);
         self.follow(entry, None);
         Ok(())

@@ -39,6 +39,8 @@ struct Follower {
     entry: Arc<Entry>,
     /// The last end in the event log.
     published_exit: Option<AgentExit>,
+    /// It was seen to run: nothing holds of what was decided of its workspace before.
+    goes_on: bool,
     /// What became of the agent's workspace.
     workspace_end: Option<WorkspaceEnd>,
     /// Since when the agent has been starting.
@@ -57,6 +59,7 @@ impl RuntimeCore {
             core: self.clone(),
             entry: entry.clone(),
             published_exit,
+            goes_on: false,
             workspace_end: None,
             starting_since: None,
             backoff: BACKOFF,
@@ -135,6 +138,11 @@ impl Follower {
                 }
                 HostLine::State { mut agent } if self.is_its_own(&agent.id) => {
                     self.publish(std::mem::take(&mut events)).await?;
+                    if agent.exit.is_none() && !self.goes_on {
+                        // It may have ended before: the node of its pod was drained, or somebody has brought it back.
+                        self.goes_on = true;
+                        self.core.goes_on(&agent).await;
+                    }
                     // It may show an end before the event does.
                     self.end_workspace(&mut agent).await;
                     self.entry.set(*agent);

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use std::error::Error;
 
 use anyhow::Context;
-use parallax_api::{AgentId, Code, Problem};
+use parallax_api::{Agent, AgentId, Code, Problem};
 use parallax_workspace::{Ending, Record, Workspace, Workspaces};
 
+use super::clones::workspace_of;
 use super::core::RuntimeCore;
 
 impl RuntimeCore {
@@ -50,6 +51,29 @@ impl RuntimeCore {
                 tracing::error!(agent.id = %seen.id, %problem, "what becomes of a workspace could not be noted");
             }
         })
+    }
+
+    /// Takes back what was decided of the workspace of an agent that runs: it may have ended before, and go on now.
+    pub(super) async fn goes_on(&self, agent: &Agent) {
+        self.ending.lock().expect("nothing panics while it is locked").remove(&agent.id);
+        let Some(workspaces) = self.workspaces.as_ref().filter(|_| self.clone_root().is_some()) else {
+            return;
+        };
+        let id = workspace_of(agent);
+        let is_ended = |known: &Workspace| known.record().ending.is_some();
+        if !workspaces.known(id.as_str()).as_ref().is_ok_and(is_ended) {
+            return;
+        }
+        let reopening = async {
+            if workspaces.reopen(id.as_str()).await? {
+                self.backend.note_workspace(&workspaces.kept(id.as_str())?).await?;
+            }
+            Ok(())
+        };
+        if let Err(problem) = reopening.await {
+            let problem: Problem = problem;
+            tracing::error!(agent.id = %agent.id, %problem, "that an agent goes on in its workspace could not be noted");
+        }
     }
 
     /// The store of a living agent with its repository, which another server may have had.

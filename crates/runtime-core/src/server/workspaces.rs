@@ -1,6 +1,7 @@
 //! Checkouts of agents: made before an agent starts, ended after it has.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
@@ -15,6 +16,7 @@ use parallax_profile::Launch;
 use parallax_workspace::{
     CloneOptions, Credentials, NewWorkspace, Other, Outcome, Record, Workspace, WorkspaceError, Workspaces,
 };
+use tokio::time::Instant;
 
 use super::clones::workspace_of;
 use super::config::RuntimeConfig;
@@ -24,6 +26,13 @@ use crate::backend::AgentBackend;
 
 /// How long the event of an agent's end waits for its workspace.
 const END_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a clean-up takes at most, less than who asks for it waits. What is under way by then goes on by itself.
+const CLEANUP_TIMEOUT: Duration = Duration::from_secs(120);
+/// Why one stays that a clean-up did not come to.
+const NOT_REACHED: &str = "the clean-up took too long to come to it: clean up again";
+/// Why one stays that a clean-up was looking at when its time was over.
+const UNFINISHED: &str = "it is still being looked at: clean up again";
 
 /// Workspaces that are looked at at the same time.
 const AT_ONCE: usize = 4;
@@ -282,42 +291,70 @@ impl RuntimeCore {
         })
     }
 
-    /// Ends the workspaces of agents that have ended, as each was asked for.
-    pub(super) async fn clean_workspaces(&self) -> Result<WorkspaceCleanup, Problem> {
-        let workspaces = self.workspaces()?;
+    /// Ends the workspaces of agents that have ended, as each was asked for. Those that it does not come to in time are kept.
+    pub(super) async fn clean_workspaces(self: &Arc<Self>) -> Result<WorkspaceCleanup, Problem> {
         let mut done = WorkspaceCleanup::default();
-        for workspace in workspaces.list().map_err(Problem::from)? {
-            let mut info = self.info(&workspace).await;
-            if info.in_use {
-                done.kept.push(info);
+        let until = Instant::now() + CLEANUP_TIMEOUT;
+        let mut unreached = 0;
+        for workspace in self.workspaces()?.list().map_err(Problem::from)? {
+            let mut kept = self.info_of(&workspace, false);
+            if Instant::now() >= until {
+                unreached += 1;
+                kept.reason = Some(NOT_REACHED.into());
+                done.kept.push(kept);
                 continue;
             }
-            let finished = match self.clone_root() {
-                Some(_) => self.finish_clone(workspaces, &workspace).await,
-                None => workspaces.finish_seen(workspace.record()).await.map_err(Problem::from),
-            };
-            match finished {
-                Ok(Outcome::Removed) => {
-                    self.space.removed(info.id.as_str());
-                    done.removed.push(info);
-                }
-                Ok(Outcome::Kept(reason)) => {
-                    info.reason = Some(reason);
-                    done.kept.push(info);
-                }
-                Err(error) => {
-                    info.reason = Some(unseen(&error));
-                    done.kept.push(info);
+            let core = self.clone();
+            // To its end, whatever becomes of the caller: half a look would leave a container.
+            let cleaning =
+                self.shutdown.tracker().spawn(async move { core.clean_workspace(workspace).await });
+            match tokio::time::timeout_at(until, cleaning).await {
+                Ok(Ok((info, true))) => done.removed.push(info),
+                Ok(Ok((info, false))) => done.kept.push(info),
+                Ok(Err(error)) => return Err(Problem::internal(error)),
+                Err(_) => {
+                    unreached += 1;
+                    kept.reason = Some(UNFINISHED.into());
+                    done.kept.push(kept);
                 }
             }
+        }
+        if unreached > 0 {
+            tracing::warn!(unreached, "a clean-up of workspaces took too long to come to all of them");
         }
         self.forget_reclaimable().await;
         Ok(done)
     }
 
+    /// Ends one workspace, unless an agent works in it: what it was, and whether it is gone.
+    async fn clean_workspace(&self, workspace: Workspace) -> (WorkspaceInfo, bool) {
+        let mut info = self.info(&workspace).await;
+        if info.in_use {
+            return (info, false);
+        }
+        let finished = match (self.clone_root(), self.workspaces()) {
+            (_, Err(problem)) => Err(problem),
+            (Some(_), Ok(workspaces)) => self.finish_clone(workspaces, &workspace).await,
+            (None, Ok(workspaces)) => workspaces.finish_seen(workspace.record()).await.map_err(Problem::from),
+        };
+        match finished {
+            Ok(Outcome::Removed) => {
+                self.space.removed(info.id.as_str());
+                return (info, true);
+            }
+            Ok(Outcome::Kept(reason)) => info.reason = Some(reason),
+            Err(error) => info.reason = Some(unseen(&error)),
+        }
+        (info, false)
+    }
+
     async fn info(&self, workspace: &Workspace) -> WorkspaceInfo {
+        let in_use = self.is_in_use(workspace.record()).await;
+        self.info_of(workspace, in_use)
+    }
+
+    fn info_of(&self, workspace: &Workspace, in_use: bool) -> WorkspaceInfo {
         let record = workspace.record();
-        let in_use = self.is_in_use(record).await;
         let root = self.clone_root();
         let directory =
             root.map_or_else(|| workspace.directory().to_owned(), |root| root.join(record.id.as_str()));
@@ -352,7 +389,14 @@ impl RuntimeCore {
         let begun = record.joined_at.unwrap_or(record.created_at);
         let age = Time::now().as_millis().saturating_sub(begun.as_millis());
         let ending = self.ending.lock().expect("nothing panics while it is locked").clone();
-        for id in record.agents().filter(|id| !ending.contains(*id)) {
+        for id in record.agents() {
+            // Whatever was told of its end: it goes on in there.
+            if self.backend.may_return(id) {
+                return true;
+            }
+            if ending.contains(id) {
+                continue;
+            }
             let is_there = match self.registry.get(id) {
                 // One that is suspended comes back to it.
                 Ok(entry) => {
@@ -360,8 +404,12 @@ impl RuntimeCore {
                     agent.status != AgentStatus::Stopped || agent.is_suspended()
                 }
                 // It may be that of a spawn under way. Or of a host that lives and is not known here: the database was lost, or the
-                // host did not say in time whose it is.
-                Err(_) => age < SPAWNING_MS || !matches!(self.backend.find_host(id).await, Ok(None)),
+                // host did not say in time whose it is. Or of one that is suspended, which has no host.
+                Err(_) => {
+                    age < SPAWNING_MS
+                        || !matches!(self.backend.find_host(id).await, Ok(None))
+                        || !matches!(self.backend.holds_suspended(id).await, Ok(false))
+                }
             };
             if is_there {
                 return true;

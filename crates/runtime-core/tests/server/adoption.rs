@@ -134,6 +134,14 @@ async fn the_checkout_of_an_unknown_agent_is_in_use_while_its_host_is_there() {
     assert_eq!((done.removed.len(), done.kept.len()), (0, 1), "{done:?}");
     assert!(done.kept[0].in_use);
     server.backend.remove(&agent.id, Duration::ZERO).await.unwrap();
+    // It is suspended, or was moved: it has no host, and comes back.
+    for comes_back in [&server.backend.suspended, &server.backend.returning] {
+        comes_back.lock().unwrap().insert(agent.id.clone());
+        let done = server.client().clean_workspaces().await.unwrap();
+        assert_eq!((done.removed.len(), done.kept.len()), (0, 1), "{done:?}");
+        assert!(done.kept[0].in_use);
+        comes_back.lock().unwrap().clear();
+    }
     let done = server.client().clean_workspaces().await.unwrap();
     assert_eq!((done.removed.len(), done.kept.len()), (1, 0), "{done:?}");
 }
@@ -193,7 +201,7 @@ async fn a_retry_does_not_take_away_the_workspace_that_was_kept() {
 }
 
 /// A git repository with one commit, where agents may work.
-fn repository(server: &TestServer) -> std::path::PathBuf {
+pub fn repository(server: &TestServer) -> std::path::PathBuf {
     let repository = server.work_dir().join("repository");
     std::fs::create_dir(&repository).unwrap();
     let identity = ["-c", "user.name=T", "-c", "user.email=t@example.com"];

@@ -1,15 +1,16 @@
 //! A scripted backend: its hosts do what a test tells them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use parallax_api::runtime::{RuntimeKind, TypeInfo};
-use parallax_api::{AgentId, Code, Problem};
+use parallax_api::{Agent, AgentId, Code, Problem};
 use parallax_profile::Launch;
-use parallax_runtime_core::{AgentBackend, FoundHost, Health, HostAddress, Usage};
+use parallax_runtime_core::{AgentBackend, FoundHost, Health, HostAddress, KeptWorkspace, Usage};
+use serde_json::Value;
 
 use crate::host::Host;
 
@@ -27,6 +28,32 @@ pub struct ScriptedBackend {
     pub files: Mutex<HashMap<AgentId, PathBuf>>,
     /// What was launched, newest last.
     pub launches: Mutex<Vec<Launch>>,
+    /// Agents that have ended and run again by the backend's own doing.
+    pub returning: Mutex<HashSet<AgentId>>,
+    /// Removing an agent makes it one of those.
+    pub moves: Mutex<bool>,
+    /// Agents of which is kept what brings them back.
+    pub suspended: Mutex<HashSet<AgentId>>,
+    pub volumes: Volumes,
+}
+
+/// The volumes of workspaces.
+#[derive(Default)]
+pub struct Volumes {
+    /// Those that are there. None: agents work in directories of this machine.
+    pub there: Mutex<Option<HashSet<AgentId>>>,
+    /// Whether one is there cannot be told.
+    pub are_away: Mutex<bool>,
+    /// What removals answer instead of removing, one after another.
+    pub refusals: Mutex<VecDeque<Problem>>,
+    /// What is found in them, one look after another. Nobody can look any more when there are none left.
+    pub looks: Mutex<VecDeque<Value>>,
+}
+
+impl Volumes {
+    pub fn holds(&self, id: &AgentId) -> bool {
+        self.there.lock().unwrap().as_ref().is_some_and(|there| there.contains(id))
+    }
 }
 
 impl ScriptedBackend {
@@ -39,6 +66,10 @@ impl ScriptedBackend {
             keeps: Mutex::default(),
             files: Mutex::default(),
             launches: Mutex::default(),
+            returning: Mutex::default(),
+            moves: Mutex::default(),
+            suspended: Mutex::default(),
+            volumes: Volumes::default(),
         })
     }
 
@@ -49,6 +80,14 @@ impl ScriptedBackend {
     /// How many hosts there are, dead ones that were not removed included.
     pub fn count(&self) -> usize {
         self.hosts.lock().unwrap().len()
+    }
+
+    /// An agent that was moved runs again.
+    pub fn bring_back(&self, id: &AgentId) -> Arc<Host> {
+        let launch =
+            self.launches.lock().unwrap().iter().find(|launch| launch.agent.id == *id).cloned().unwrap();
+        self.returning.lock().unwrap().remove(id);
+        self.start(&launch)
     }
 
     fn start(&self, launch: &Launch) -> Arc<Host> {
@@ -110,7 +149,48 @@ impl AgentBackend for ScriptedBackend {
             host.die();
             // One that did not get so far has none.
             let _ = std::fs::remove_file(&host.socket);
+            if *self.moves.lock().unwrap() {
+                self.returning.lock().unwrap().insert(id.clone());
+            }
         }
+        Ok(())
+    }
+
+    fn may_return(&self, id: &AgentId) -> bool {
+        self.returning.lock().unwrap().contains(id)
+    }
+
+    async fn holds_suspended(&self, id: &AgentId) -> Result<bool, Problem> {
+        Ok(self.suspended.lock().unwrap().contains(id))
+    }
+
+    fn workspace_volume(&self, id: &AgentId) -> Option<String> {
+        self.volumes.there.lock().unwrap().is_some().then(|| format!("volume-{id}"))
+    }
+
+    async fn make_workspace(&self, agent: &Agent, _: &KeptWorkspace) -> Result<(), Problem> {
+        self.volumes.there.lock().unwrap().as_mut().unwrap().insert(agent.id.clone());
+        Ok(())
+    }
+
+    async fn holds_workspace(&self, id: &AgentId) -> Result<bool, Problem> {
+        match *self.volumes.are_away.lock().unwrap() {
+            true => Err(Problem::new(Code::RuntimeUnavailable, "the engine is away")),
+            false => Ok(self.volumes.holds(id)),
+        }
+    }
+
+    async fn look_into_workspace(&self, _: &AgentId) -> Result<Vec<u8>, Problem> {
+        let found = self.volumes.looks.lock().unwrap().pop_front();
+        let found = found.ok_or_else(|| Problem::new(Code::Unsupported, "nobody can look"))?;
+        Ok(found.to_string().into_bytes())
+    }
+
+    async fn remove_workspace(&self, id: &AgentId) -> Result<(), Problem> {
+        if let Some(problem) = self.volumes.refusals.lock().unwrap().pop_front() {
+            return Err(problem);
+        }
+        self.volumes.there.lock().unwrap().as_mut().unwrap().remove(id);
         Ok(())
     }
 

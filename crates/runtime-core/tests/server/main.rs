@@ -15,3 +15,4 @@ mod requests;
 mod server;
 mod terminal;
 mod versions;
+mod workspaces;

@@ -20,6 +20,10 @@ const UNKNOWN: &str = "nothing is known of it any more, so nobody looks at it";
 const RETURNS: &str = "its agent was moved, and goes on in it";
 /// Why one stays that others work in.
 const IN_USE: &str = "another agent works in it";
+/// Why one stays that was to go, and whose removal did not work at once.
+const LEFT: &str = "it was to go and did not, and nobody can look whether somebody has worked in it since";
+/// Why one stays that was worked in while it was being looked at.
+const CHANGING: &str = "somebody worked in it while it was looked at";
 /// How long the event of an agent's end waits for its clone.
 const END_TIMEOUT: Duration = Duration::from_secs(60);
 /// The longest reason of a host that is passed on, in characters.
@@ -36,9 +40,10 @@ impl RuntimeCore {
         let id = workspace_of(agent);
         let reason = match workspaces.known(id.as_str()) {
             Err(_) => match self.backend.holds_workspace(id).await {
-                Ok(true) => Some(UNKNOWN.into()),
                 // It is gone already.
-                Ok(false) | Err(_) => None,
+                Ok(false) => None,
+                // A backend that does not answer does not say so.
+                Ok(true) | Err(_) => Some(UNKNOWN.into()),
             },
             Ok(store) => match &store.record().ending {
                 Some(ending) => ending.kept.clone(),
@@ -86,35 +91,45 @@ impl RuntimeCore {
         let Some(workspaces) = self.workspaces.as_ref().filter(|_| self.clone_root().is_some()) else {
             return;
         };
+        if self.backend.may_return(&agent.id) {
+            return;
+        }
         let id = workspace_of(agent);
         let Ok(store) = workspaces.known(id.as_str()) else { return };
         if store.record().ending.as_ref().is_none_or(|ending| ending.kept.is_some()) {
             return;
         }
-        for attempt in 1..=REMOVALS {
+        // It was decided a moment ago. Where somebody else was in it, it is looked at again.
+        let mut was_used = !store.record().users.is_empty() && store.record().keep != WorkspaceKeep::Never;
+        for _ in 0..REMOVALS {
             if self.others_have_containers(store.record(), &agent.id).await {
                 // Whoever of them goes last takes it.
                 return;
             }
-            // The first time it was decided a moment ago. Later on somebody may have worked on the volume: it is looked at again.
-            let removed = match attempt == 1 && store.record().users.is_empty() {
-                true => self.remove_free_clone(workspaces, id).await.map(|()| Outcome::Removed),
-                false => self.finish_clone(workspaces, &store).await,
+            let removed = match was_used {
+                false => self.remove_free_clone(workspaces, id).await.map(|()| Outcome::Removed),
+                true => self.finish_clone(workspaces, &store).await,
             };
             match removed {
                 Ok(Outcome::Removed) => return,
                 Ok(Outcome::Kept(reason)) => {
                     tracing::info!(agent.id = %id, reason, "the volume of a workspace is left");
+                    return;
                 }
-                Err(problem) => tracing::warn!(agent.id = %id, %problem, "the volume of a workspace is left"),
+                Err(problem) => {
+                    // Of an engine that does not answer nothing is known.
+                    was_used |= problem.code != Code::RuntimeUnavailable;
+                    tracing::warn!(agent.id = %id, %problem, "the volume of a workspace is left");
+                }
             }
             tokio::time::sleep(REMOVAL_PAUSE).await;
         }
-        if store.record().keep == WorkspaceKeep::Never {
-            // Whatever its agent left is to go. What somebody else left is another matter.
-            let reason = "something else used its volume when its agent had ended";
-            drop(self.note_end(workspaces, store.record(), Some(reason.into())).await);
-        }
+        // What its agent left was to go. What somebody else left since is another matter: nobody goes by what was decided now.
+        let reason = match was_used {
+            true => "something else used its volume when its agent had ended",
+            false => LEFT,
+        };
+        drop(self.note_end(workspaces, store.record(), Some(reason.into())).await);
     }
 
     /// Whether something is left of another agent than this one that works or worked in it. What is left of this one is on its way out.
@@ -159,7 +174,7 @@ impl RuntimeCore {
     }
 
     /// What a clean-up does with a clone whose agents have ended: it is looked at again, whatever was found at their end, since others
-    /// may have worked on its volume. One that somebody took away is forgotten.
+    /// may have worked on its volume. One that somebody took away is forgotten. Fails with `CONFLICT` while something works on the volume.
     pub(in crate::server) async fn finish_clone(
         &self,
         workspaces: &Workspaces,
@@ -174,13 +189,20 @@ impl RuntimeCore {
         }
         let kept = match record.keep {
             WorkspaceKeep::Always => Some("it was asked for".into()),
-            WorkspaceKeep::Never => record.ending.as_ref().and_then(|ending| ending.kept.clone()),
-            WorkspaceKeep::Changed => match self.look_again(workspaces, store).await {
+            // Also one of which all was to go: it did not go with its agent, and may have had another one since.
+            WorkspaceKeep::Never | WorkspaceKeep::Changed => match self.look_again(workspaces, store).await {
                 Ok(kept) => kept,
-                Err(problem) if problem.code == Code::Unsupported => self.kept_clone(store, false),
+                // What was decided once holds no longer.
+                Err(problem) if problem.code == Code::Unsupported => {
+                    Some(self.kept_clone(store, false).unwrap_or_else(|| LEFT.into()))
+                }
+                Err(problem) if problem.code == Code::Conflict => return Err(problem),
                 Err(problem) => Some(format!("it could not be looked at: {:.300}", problem.detail)),
             },
         };
+        if kept.is_none() && self.is_in_use(record).await {
+            return Ok(Outcome::Kept(IN_USE.into()));
+        }
         match self.note_end(workspaces, record, kept.clone()).await {
             Ok(true) => {}
             Ok(false) => return Ok(Outcome::Kept(IN_USE.into())),
@@ -202,11 +224,7 @@ impl RuntimeCore {
         store: &Workspace,
     ) -> Result<Option<String>, Problem> {
         let record = store.record();
-        let said = self.backend.look_into_workspace(&record.id).await?;
-        let found: Unpublished = serde_json::from_slice(&said).map_err(Problem::internal)?;
-        if !found.is_sound() {
-            return Err(Problem::internal("what is in it is not understood"));
-        }
+        let found = self.look_into(&record.id).await?;
         if found.tips.is_empty() || workspaces.get(record.id.as_str()).is_err() {
             let has_commits = !found.tips.is_empty();
             return Ok(found.reason(has_commits));
@@ -217,7 +235,21 @@ impl RuntimeCore {
             None => drop(self.config.workdirs.repository(&record.source())?),
         }
         let lacks = workspaces.lacks_any(store, &found.tips).await?;
+        // To ask the origin takes its time.
+        if !lacks && self.look_into(&record.id).await? != found {
+            return Ok(Some(CHANGING.into()));
+        }
         Ok(found.reason(lacks).map(|reason| reason.chars().take(MAX_REASON).collect()))
+    }
+
+    /// What would be lost with this clone, as the host's program says it.
+    async fn look_into(&self, id: &AgentId) -> Result<Unpublished, Problem> {
+        let said = self.backend.look_into_workspace(id).await?;
+        let found: Unpublished = serde_json::from_slice(&said).map_err(Problem::internal)?;
+        match found.is_sound() {
+            true => Ok(found),
+            false => Err(Problem::internal("what is in it is not understood")),
+        }
     }
 
     /// Removes the volume, whatever is in it, and what is known of it.
