@@ -8,12 +8,13 @@ use parallax_api::{Code, Problem};
 use parallax_runtime_core::name_pattern;
 
 use crate::cluster::{self, Cluster};
-use crate::names::label;
+use crate::names::{self, label};
+use crate::resource::{ParallaxAgent, Phase};
 
 /// The components of the deployment that agents' claims must not belong to.
 const SERVERS: [&str; 2] = ["runtime", "control-plane"];
 
-/// Checks a claim that a resource names: it is no server's and no living agent's own.
+/// Checks a claim that a resource names: it is no server's, and not an agent's own that lives or may come back.
 pub(crate) async fn check_unprotected(cluster: &Cluster, name: &str) -> Result<(), Problem> {
     let claim = cluster.claims().get_opt(name).await;
     // A claim that comes later is checked when the pod is made.
@@ -22,7 +23,30 @@ pub(crate) async fn check_unprotected(cluster: &Cluster, name: &str) -> Result<(
     };
     let pods = cluster.pods().list(&ListParams::default()).await;
     let pods = pods.map_err(|error| cluster::problem("look for the users of the claim", &error))?;
-    why_protected(&claim, &pods.items).map_or(Ok(()), |why| Err(forbidden(name, &why)))
+    let why = match why_protected(&claim, &pods.items) {
+        // Only what was made for an agent may be waited for by one without a pod.
+        None if claim.labels().contains_key(label::AGENT) => {
+            let agents = cluster.agents().list(&ListParams::default()).await;
+            let agents =
+                agents.map_err(|error| cluster::problem("look for the agent of the claim", &error))?;
+            why_awaited(&claim, &agents.items)
+        }
+        why => why,
+    };
+    why.map_or(Ok(()), |why| Err(forbidden(name, &why)))
+}
+
+/// Whether something of this resource is to come: its agent works, was moved, or is suspended.
+pub(crate) fn is_awaited(agent: &ParallaxAgent) -> bool {
+    let phase = agent.status.as_ref().map(|status| status.phase).unwrap_or_default();
+    agent.metadata.deletion_timestamp.is_none() && !matches!(phase, Phase::Ended | Phase::Failed)
+}
+
+fn why_awaited(claim: &PersistentVolumeClaim, agents: &[ParallaxAgent]) -> Option<String> {
+    let owner = claim.labels().get(label::AGENT)?;
+    let is_owner = |agent: &&ParallaxAgent| names::agent_id(agent).is_some_and(|id| id.as_str() == owner);
+    let agent = agents.iter().find(|agent| is_owner(agent) && is_awaited(agent))?;
+    Some(format!("its agent comes back to it (`kubectl get pa {}`)", agent.name_any()))
 }
 
 /// Checks a claim that a request to the API names: as above, and it was made for an agent, has the label, or matches one of
@@ -114,5 +138,29 @@ mod tests {
             json!([{"apiVersion": "parallax.io/v1alpha1", "kind": "ParallaxAgent", "name": "a", "uid": "u"}]);
         let owned = claim(&json!({"name": "work", "labels": agent, "ownerReferences": owner}));
         assert!(why_protected(&owned, &[]).is_some());
+    }
+
+    #[test]
+    fn what_an_agent_without_a_pod_comes_back_to_is_protected() {
+        let resource = |name: &str, phase: &str, deleted: Option<&str>| -> ParallaxAgent {
+            let labels = json!({"parallax.io/origin": "api"});
+            let metadata = json!({"name": name, "labels": labels, "deletionTimestamp": deleted});
+            serde_json::from_value(
+                json!({"apiVersion": "parallax.io/v1alpha1", "kind": "ParallaxAgent", "metadata": metadata,
+                "spec": {"type": "fake"}, "status": {"phase": phase}}),
+            )
+            .unwrap()
+        };
+        let why = |agent: ParallaxAgent| {
+            why_awaited(&claim(&json!({"name": "work", "labels": {"parallax.io/agent": "a"}})), &[agent])
+        };
+        for phase in ["Pending", "Creating", "Starting", "Running", "Suspending", "Suspended"] {
+            assert!(why(resource("a", phase, None)).unwrap().contains("pa a"), "{phase}");
+            assert_eq!(why(resource("b", phase, None)), None, "it is another's");
+            assert_eq!(why(resource("a", phase, Some("2026-01-01T00:00:00Z"))), None, "it goes");
+        }
+        for phase in ["Ended", "Failed"] {
+            assert_eq!(why(resource("a", phase, None)), None, "{phase}: nothing is to come");
+        }
     }
 }

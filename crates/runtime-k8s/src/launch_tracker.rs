@@ -30,6 +30,8 @@ pub(crate) struct LaunchState {
     pub(crate) is_stopping: bool,
     /// Its pod went with a node, and the controller makes another one.
     pub(crate) is_moving: bool,
+    /// It has ended for good, and all of it is removed: the cache may not say so yet.
+    pub(crate) is_removed: bool,
     /// What the launch waits for, for people.
     pub(crate) waiting_for: Option<String>,
     /// Why the launch failed.

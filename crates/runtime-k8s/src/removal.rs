@@ -35,7 +35,10 @@ pub(crate) async fn remove(context: &Context, id: &AgentId, grace: Duration) -> 
     let resource = current_resource(context, id).await?;
     let was_displaced = was_displaced(context, id);
     remove_pod(context, id).await?;
-    let Some(resource) = resource else { return remove_launch(context, id).await };
+    let Some(resource) = resource else {
+        context.launches.update(id, |state| state.is_removed = true);
+        return remove_launch(context, id).await;
+    };
     let name = resource.name_any();
     let phase = resource.status.as_ref().map(|status| status.phase).unwrap_or_default();
     if was_displaced && may_move(context, &resource) {
@@ -56,8 +59,10 @@ pub(crate) async fn remove(context: &Context, id: &AgentId, grace: Duration) -> 
     remove_launch(context, id).await?;
     if names::is_by_api(&resource) {
         let deleted = context.cluster.agents().delete(&name, &DeleteParams::background()).await.map(drop);
-        return missing_is_success(deleted)
-            .map_err(|error| cluster::problem("delete the agent's resource", &error));
+        missing_is_success(deleted)
+            .map_err(|error| cluster::problem("delete the agent's resource", &error))?;
+        context.launches.update(id, |state| state.is_removed = true);
+        return Ok(());
     }
     // The failure of a launch is reported by the task that waits for it; a launch whose server died begins again.
     let has_run = context.launches.get(id).host_answered
@@ -98,10 +103,32 @@ fn may_move(context: &Context, resource: &ParallaxAgent) -> bool {
         && !resource.spec.suspended
 }
 
-/// Whether an agent that has ended goes on in another pod, or will as soon as this one is removed.
+/// Whether an agent that has ended goes on in another pod, will as soon as this one is removed, or does when its resource is
+/// changed.
 pub(crate) fn may_return(context: &Context, id: &AgentId) -> bool {
-    let can_move = || context.cache.resource_of(id).is_some_and(|resource| may_move(context, &resource));
-    context.launches.get(id).is_moving || (was_displaced(context, id) && can_move())
+    let launch = context.launches.get(id);
+    if launch.is_moving || launch.is_removed {
+        return launch.is_moving;
+    }
+    let Some(resource) = context.cache.resource_of(id) else { return false };
+    let is_starting = launch.launching || launch.host_answered;
+    comes_back(&resource, is_starting) || (was_displaced(context, id) && may_move(context, &resource))
+}
+
+/// Whether the controller brings the agent of this resource back, now or after a change of it. `is_starting`: this server has
+/// started it, and the resource may not say so yet.
+fn comes_back(resource: &ParallaxAgent, is_starting: bool) -> bool {
+    let Some(status) = resource.status.as_ref().filter(|_| resource.meta().deletion_timestamp.is_none())
+    else {
+        return false;
+    };
+    match status.phase {
+        Phase::Suspending | Phase::Suspended => true,
+        Phase::Creating | Phase::Starting => !is_starting,
+        // Of one that has run, launch and claim are kept.
+        Phase::Failed => status.exit.is_some(),
+        Phase::Pending | Phase::Running | Phase::Ended => false,
+    }
 }
 
 /// The resource of an agent as the API server has it: the cache may not have one that was made a moment ago.
@@ -142,4 +169,34 @@ pub(crate) async fn remove_launch(context: &Context, id: &AgentId) -> Result<(),
     let name = names::launch_secret(id);
     let deleted = context.cluster.secrets().delete(&name, &DeleteParams::background()).await.map(drop);
     missing_is_success(deleted).map_err(|error| cluster::problem("delete the agent's launch", &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn who_comes_back() {
+        let resource = |phase: &str, exit: bool, deleted: bool| -> ParallaxAgent {
+            let exit = exit.then(|| json!({"reason": "suspended", "at": "2026-01-01T00:00:00Z"}));
+            let deleted = deleted.then_some("2026-01-01T00:00:00Z");
+            serde_json::from_value(json!({"apiVersion": "parallax.io/v1alpha1", "kind": "ParallaxAgent",
+                "metadata": {"name": "a", "deletionTimestamp": deleted}, "spec": {"type": "fake"},
+                "status": {"phase": phase, "exit": exit}}))
+            .unwrap()
+        };
+        for (phase, unless_started) in
+            [("Creating", false), ("Starting", false), ("Suspending", true), ("Suspended", true)]
+        {
+            assert!(comes_back(&resource(phase, true, false), false), "{phase}");
+            assert_eq!(comes_back(&resource(phase, true, false), true), unless_started, "{phase}");
+            assert!(!comes_back(&resource(phase, true, true), false), "{phase}: it is deleted");
+        }
+        assert!(comes_back(&resource("Failed", true, false), true), "an edit brings it back");
+        for phase in ["Pending", "Running", "Ended", "Failed"] {
+            assert!(!comes_back(&resource(phase, false, false), false), "{phase}");
+        }
+    }
 }

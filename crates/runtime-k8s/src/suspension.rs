@@ -95,13 +95,16 @@ pub(crate) async fn holds(context: &Context, id: &AgentId) -> Result<bool, Probl
 /// Ends a suspended agent for good. A claim that was made for it goes with its resource, which a person made and deletes.
 pub(crate) async fn discard(context: &Context, id: &AgentId) -> Result<(), Problem> {
     remove_pod(context, id).await?;
+    let is_removed = || context.launches.update(id, |state| state.is_removed = true);
     let Some(resource) = current_resource(context, id).await? else {
+        is_removed();
         return remove_launch(context, id).await;
     };
     let name = resource.name_any();
     if names::is_by_api(&resource) {
         let deleted = context.cluster.agents().delete(&name, &DeleteParams::background()).await.map(drop);
         return missing_is_success(deleted)
+            .map(|()| is_removed())
             .map_err(|error| cluster::problem("delete the agent's resource", &error));
     }
     context.cluster.set_phase(&name, Phase::Ended).await?;

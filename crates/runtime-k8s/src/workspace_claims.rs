@@ -13,10 +13,12 @@ use parallax_api::{Agent, AgentId, Code, Problem};
 use parallax_runtime_core::KeptWorkspace;
 use serde_json::json;
 
+use crate::claims::is_awaited;
 use crate::cluster::{self, missing_is_success};
 use crate::context::Context;
 use crate::names::{self, label};
 use crate::pod_state;
+use crate::resource::{ParallaxAgent, Phase};
 use crate::token_key::TokenKey;
 
 /// What every claim of a workspace asks for.
@@ -134,7 +136,7 @@ pub(crate) async fn exists(context: &Context, id: &AgentId) -> Result<bool, Prob
     Ok(found.is_some_and(|claim| claim.meta().deletion_timestamp.is_none()))
 }
 
-/// Deletes the claim. `CONFLICT` while another pod than the agent's own uses it.
+/// Deletes the claim. `CONFLICT` while another pod than the agent's own uses it, or an agent that has none may come back to it.
 pub(crate) async fn remove(context: &Context, id: &AgentId) -> Result<(), Problem> {
     let name = names::claim(id);
     let found = context.cluster.claims().get_opt(&name).await;
@@ -146,11 +148,26 @@ pub(crate) async fn remove(context: &Context, id: &AgentId) -> Result<(), Proble
         let detail = format!("the pod `{}` uses the claim `{name}`", user.name_any());
         return Err(Problem::new(Code::Conflict, detail));
     }
+    let agents = context.cluster.agents().list(&ListParams::default()).await;
+    let agents = agents.map_err(|error| cluster::problem("look for the agents of a claim", &error))?;
+    if let Some(agent) = agents.iter().find(|agent| may_use(agent, &name)) {
+        let detail = format!("the agent of `pa/{}` works in the claim `{name}`", agent.name_any());
+        return Err(Problem::new(Code::Conflict, detail));
+    }
     // That one, and none of the same name that was made meanwhile.
     let preconditions = Preconditions { uid: claim.uid(), resource_version: None };
     let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
     let deleted = context.cluster.claims().delete(&name, &params).await.map(drop);
     missing_is_success(deleted).map_err(|error| cluster::problem("delete the claim of a workspace", &error))
+}
+
+/// Whether the agent of this resource works in the claim, or may do so again: one that could not come back does when it is changed.
+fn may_use(agent: &ParallaxAgent, claim: &str) -> bool {
+    let existing = agent.spec.workspace.as_ref().and_then(|workspace| workspace.existing_claim.as_ref());
+    let has_failed = agent.status.as_ref().is_some_and(|status| {
+        status.phase == Phase::Failed && status.exit.is_some() && agent.meta().deletion_timestamp.is_none()
+    });
+    existing.is_some_and(|existing| existing.name == claim) && (is_awaited(agent) || has_failed)
 }
 
 fn is_of(pod: &Pod, id: &AgentId) -> bool {
@@ -195,6 +212,28 @@ mod tests {
             assert_eq!(spec.storage_class_name.as_deref(), Some("quick"));
             assert_eq!(spec.resources.unwrap().requests.unwrap()["storage"], Quantity("2Gi".into()));
         }
+    }
+
+    #[test]
+    fn a_claim_is_used_by_agents_that_may_come_back_to_it() {
+        let uses = |phase: &str, claim: &str, more: &serde_json::Value| {
+            let mut status = json!({"phase": phase});
+            if let Some(exit) = more.get("exit") {
+                status["exit"] = exit.clone();
+            }
+            let agent = json!({"apiVersion": "parallax.io/v1alpha1", "kind": "ParallaxAgent",
+                "metadata": {"name": "a", "deletionTimestamp": more.get("deleted")},
+                "spec": {"type": "fake", "workspace": {"existingClaim": {"name": "work"}}}, "status": status});
+            may_use(&serde_json::from_value(agent).unwrap(), claim)
+        };
+        let exit = json!({"exit": {"reason": "suspended", "at": "2026-01-01T00:00:00Z"}});
+        for phase in ["Pending", "Creating", "Starting", "Running", "Suspending", "Suspended"] {
+            assert!(uses(phase, "work", &json!({})), "{phase}");
+            assert!(!uses(phase, "other", &json!({})), "{phase}");
+            assert!(!uses(phase, "work", &json!({"deleted": "2026-01-01T00:00:00Z"})), "{phase}");
+        }
+        assert!(uses("Failed", "work", &exit), "an edit brings it back");
+        assert!(!uses("Failed", "work", &json!({})) && !uses("Ended", "work", &exit));
     }
 
     #[test]
