@@ -13,10 +13,10 @@ impl Workspace {
     /// What was changed since it was made: commits, and files compared with the base.
     ///
     /// # Errors
-    /// What git says; `TooLong` when more is changed than is read.
+    /// What git says; `TooLong` when more is changed than is read. Never a part of it as if it were all.
     pub async fn changes(&self) -> Result<Changes, WorkspaceError> {
         let base = &self.record().base;
-        let (git, _scratch) = self.git_with_new_files().await?;
+        let (git, scratch) = self.git_with_new_files().await?;
         let head = git.head().await?;
         let branch = git.current_branch().await?;
         let ahead = count(&git, &format!("{base}..HEAD")).await?;
@@ -31,6 +31,7 @@ impl Workspace {
         };
         let names = git.run(compare("--name-status")).await?;
         let counts = git.run(compare("--numstat")).await?;
+        scratch.check_there()?;
         let mut files = name_status(&names);
         add_counts(&mut files, &counts);
         files.sort_by(|a, b| a.path.cmp(&b.path));

@@ -114,9 +114,9 @@ impl Workspace {
         let git = Identity::of_server().applied(scratch.storing_here(git.with_index(&index.path())));
         // The same files are the same commit, however often somebody looks: it is kept where it was brought to.
         let git = git.with_variable("GIT_AUTHOR_DATE", NO_TIME).with_variable("GIT_COMMITTER_DATE", NO_TIME);
-        // A file that cannot be read is left out.
-        git.succeeds(["add", "--all", "--ignore-errors", "--", "."]).await?;
+        git.add("--all").await?;
         let tree = git.line(["write-tree"]).await?;
+        index.check_there()?;
         git.line(["commit-tree", "-p", "HEAD", "-m", "as it is", &tree]).await
     }
 }

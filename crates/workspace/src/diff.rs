@@ -29,7 +29,7 @@ impl Workspace {
         {
             return Err(WorkspaceError::Invalid("the path leads out of the workspace".into()));
         }
-        let (git, _scratch) = self.git_with_new_files().await?;
+        let (git, scratch) = self.git_with_new_files().await?;
         let mut args: Vec<OsString> =
             ["diff", "--no-ext-diff", "--no-textconv", "--no-color", "--ignore-submodules=dirty"]
                 .map(Into::into)
@@ -45,6 +45,8 @@ impl Workspace {
         });
         args.push("--".into());
         args.extend(file.clone().map(OsString::from));
-        git.run(args).await
+        let diff = git.run(args).await?;
+        scratch.check_there()?;
+        Ok(diff)
     }
 }

@@ -218,6 +218,19 @@ impl Git {
         Ok(self.answer(args).await?.code == Some(0))
     }
 
+    /// Adds files to the index; one that cannot be read is left out. Whatever else goes wrong is an error: without the files, or with an
+    /// index that is gone, the answer to what was changed would be another one.
+    ///
+    /// # Errors
+    /// What git says.
+    pub(crate) async fn add(&self, how: &str) -> Result<(), WorkspaceError> {
+        let added = self.answer(["add", how, "--ignore-errors", "--", "."]).await?;
+        match added.code {
+            Some(0 | 1) => Ok(()),
+            _ => Err(not_known(&added.complaint)),
+        }
+    }
+
     /// What git answers, whether it is a success or not.
     pub(crate) async fn answer<S: AsRef<OsStr>>(
         &self,
@@ -272,6 +285,11 @@ pub(crate) fn set_environment_with_configuration(command: &mut Command) {
         command.env(format!("GIT_CONFIG_KEY_{number}"), key).env(format!("GIT_CONFIG_VALUE_{number}"), value);
     }
     command.env("GIT_CONFIG_COUNT", CONFIG.len().to_string());
+}
+
+/// What was changed cannot be said.
+pub(crate) fn not_known(why: &str) -> WorkspaceError {
+    WorkspaceError::Conflict(format!("what was changed is not known: {why}"))
 }
 
 /// What git answered.

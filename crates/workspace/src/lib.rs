@@ -35,6 +35,7 @@ mod refs;
 pub mod remote;
 mod restore;
 mod scratch;
+mod scratch_name;
 mod size;
 mod status;
 mod store;

@@ -6,12 +6,11 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use rustix::io::Errno;
-use rustix::process::{Pid, getpid, test_kill_process};
+use std::time::Duration;
 
 use crate::error::WorkspaceError;
 use crate::git::Git;
+use crate::scratch_name::ScratchName;
 
 /// A directory of ours, removed when it is dropped.
 pub(crate) struct ScratchDirectory(PathBuf);
@@ -39,7 +38,7 @@ impl Drop for ScratchDirectory {
 /// A name below `root` that nothing has, and that goes with the next sweep.
 pub(crate) fn doomed(root: &Path) -> std::io::Result<PathBuf> {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let path = root.join(format!("{PREFIX}{}-{number}", std::process::id()));
+    let path = root.join(ScratchName::own().numbered(number));
     match path.symlink_metadata() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(path),
         Err(error) => Err(error),
@@ -55,9 +54,6 @@ pub(crate) struct Scratch {
     lenders: OsString,
     git: Git,
 }
-
-/// What the names of all of them begin with.
-const PREFIX: &str = ".scratch-";
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
@@ -140,29 +136,29 @@ fn quoted(path: &Path) -> OsString {
 
 /// Removes what a server that was killed left.
 pub(crate) fn sweep(root: &Path) -> std::io::Result<()> {
+    sweep_where(root, |_, _| true)
+}
+
+/// Removes what programs beside this one left that are gone. To be called before anything is made here.
+pub(crate) fn sweep_dead(root: &Path) -> std::io::Result<()> {
+    sweep_where(root, |name, directory| name.is_abandoned(ScratchName::own(), age(directory)))
+}
+
+fn sweep_where(root: &Path, goes: impl Fn(&ScratchName, &Path) -> bool) -> std::io::Result<()> {
     for entry in std::fs::read_dir(root)? {
         let entry = entry?;
-        if entry.file_name().as_bytes().starts_with(PREFIX.as_bytes()) {
+        let name = entry.file_name().to_str().and_then(ScratchName::read);
+        if name.is_some_and(|name| goes(&name, &entry.path())) {
             remove(&entry.path());
         }
     }
     Ok(())
 }
 
-/// Removes what programs beside this one left that are gone. To be called before anything is made here.
-pub(crate) fn sweep_dead(root: &Path) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(root)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let pid = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next()?.parse().ok());
-        let Some(pid) = pid.and_then(Pid::from_raw) else { continue };
-        let is_gone = test_kill_process(pid) == Err(Errno::SRCH);
-        // One with our own number had it before us.
-        if is_gone || pid == getpid() {
-            remove(&entry.path());
-        }
-    }
-    Ok(())
+/// How long ago something was put into it; nothing, where a clock says that is yet to come.
+fn age(directory: &Path) -> Duration {
+    let changed = directory.symlink_metadata().and_then(|found| found.modified());
+    changed.ok().and_then(|at| at.elapsed().ok()).unwrap_or_default()
 }
 
 fn remove(directory: &Path) {

@@ -9,7 +9,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::error::WorkspaceError;
-use crate::git::Git;
+use crate::git::{Git, not_known};
 use crate::record::Record;
 use crate::scratch::ScratchDirectory;
 
@@ -83,8 +83,7 @@ impl Workspace {
         let git = self.git().await?;
         let scratch = self.scratch_index(&git).await?;
         let git = git.with_index(&scratch.path());
-        // A file that cannot be read is left out.
-        git.succeeds(["add", "--intent-to-add", "--ignore-errors", "--", "."]).await?;
+        git.add("--intent-to-add").await?;
         Ok((git, scratch))
     }
 
@@ -123,6 +122,14 @@ impl ScratchIndex {
     /// Where it is.
     pub(crate) fn path(&self) -> PathBuf {
         self.directory.path().join("index")
+    }
+
+    /// Fails when somebody has taken it away: to git, an index that is not there is an empty one.
+    pub(crate) fn check_there(&self) -> Result<(), WorkspaceError> {
+        match self.directory.path().symlink_metadata() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(not_known(&format!("the copy of the index is gone: {error}"))),
+        }
     }
 }
 

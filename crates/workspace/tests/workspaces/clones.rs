@@ -13,7 +13,7 @@ impl Bed {
         NewWorkspace { clone: Some(CloneOptions::default()), ..self.request(id) }
     }
 
-    async fn cloned(&self, id: &str) -> Workspace {
+    pub async fn cloned(&self, id: &str) -> Workspace {
         self.workspaces.create(&self.clone_request(id)).await.unwrap()
     }
 }

@@ -100,3 +100,22 @@ async fn conflicts_and_commits_elsewhere_are_seen() {
     assert!(!merge.status.success());
     assert!(workspace.changes().await.unwrap().conflicted);
 }
+
+/// Without what git does not know yet the answer would be another one.
+#[tokio::test]
+async fn what_cannot_be_looked_at_is_not_told_in_part() {
+    let bed = Bed::new();
+    let workspace = bed.cloned("a").await;
+    let top = workspace.directory();
+    fs::write(top.join("new"), "new\n").unwrap();
+    git(top, &["repack", "-a", "-d", "--quiet"]);
+    // Nor can the mark of a new file be written.
+    fs::write(top.join(".git/objects/e6"), "").unwrap();
+    for error in
+        [workspace.changes().await.unwrap_err(), workspace.diff(&DiffQuery::default()).await.unwrap_err()]
+    {
+        assert!(matches!(&error, WorkspaceError::Conflict(why) if why.contains("is not known")), "{error:?}");
+    }
+    fs::remove_file(top.join(".git/objects/e6")).unwrap();
+    assert_eq!(workspace.changes().await.unwrap().files.len(), 1);
+}
