@@ -50,7 +50,7 @@ pub use credentials::Credentials;
 pub use error::WorkspaceError;
 pub use finish::Outcome;
 pub use pull_request::PullRequestCommand;
-pub use record::{Ending, Record};
+pub use record::{Ending, Record, Reopened, cut_reason};
 pub use restore::KeptWorkspace;
 pub use size::Size;
 pub use unpublished::Unpublished;

@@ -39,6 +39,9 @@ pub struct Record {
     pub branch: String,
     /// The commit that it began with.
     pub base: String,
+    /// Commits of history that it was made with; none: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<u32>,
     /// The branch that this commit was taken from, if it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_branch: Option<String>,
@@ -53,7 +56,23 @@ pub struct Record {
     /// When the last one came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joined_at: Option<Time>,
+    /// What was noted of it before the last ones came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reopened: Option<Reopened>,
 }
+
+/// An ending that agents have taken away by coming. It counts again when none of them has started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reopened {
+    /// The ending.
+    pub ending: Ending,
+    /// How many `users` there were.
+    pub users: usize,
+}
+
+/// The longest reason that is kept or told, in characters.
+const MAX_REASON: usize = 300;
 
 /// What became of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +80,21 @@ pub struct Record {
 pub struct Ending {
     /// Why it stays; none when it goes.
     pub kept: Option<String>,
+}
+
+impl Ending {
+    /// One with a reason that is short enough to be kept: some are what git or a host said.
+    pub(crate) fn cut(self) -> Self {
+        Self { kept: self.kept.map(cut_reason) }
+    }
+}
+
+/// The beginning of a reason that is too long to be kept.
+pub fn cut_reason(mut reason: String) -> String {
+    if let Some((end, _)) = reason.char_indices().nth(MAX_REASON) {
+        reason.truncate(end);
+    }
+    reason
 }
 
 impl Record {

@@ -49,30 +49,36 @@ impl Workspaces {
         })
     }
 
-    /// Takes over what another server knew of a store. What this one had is as it was then, and gives way; a repository that was fetched
-    /// stays.
+    /// Takes over what another server knew of a store. What this one had then (`seen`) gives way; a repository that was fetched
+    /// stays. False, and nothing is changed: this one has come to know it, or more of it, since.
     ///
     /// # Errors
     /// When it is no such thing, or cannot be written.
-    pub async fn restore(&self, kept: &KeptWorkspace) -> Result<(), WorkspaceError> {
+    pub async fn restore(&self, kept: &KeptWorkspace, seen: Option<&Record>) -> Result<bool, WorkspaceError> {
         let _changing = self.changing().await;
         let id = kept.id.as_str();
         let mut record = Record::parse(kept.record.as_bytes())?;
         if record.id != kept.id || !record.is_store {
             return Err(Error::new(ErrorKind::InvalidData, "the record is that of another workspace").into());
         }
+        let secret = kept.secret.as_deref().map(serde_json::from_str::<Credentials>);
+        let secret = secret.transpose().map_err(Error::from)?;
+        if self.recorded(id).ok().as_ref().map(Workspace::record) != seen {
+            return Ok(false);
+        }
         record.git_directory = self.directory(id).join(".git");
         if record.ending.is_some() {
             self.empty_store(id).await?;
         }
-        if let Some(secret) = &kept.secret {
-            let known: Credentials = serde_json::from_str(secret).map_err(Error::from)?;
+        if let Some(known) = secret {
             known.write(&self.credentials(id))?;
         }
-        Ok(record.write(&self.record(id))?)
+        record.write(&self.record(id))?;
+        Ok(true)
     }
 
-    /// Fetches the repository of a store anew that another server had. It is then as it was, but for the commits of the agent.
+    /// Fetches the repository of a store anew that another server had. It is then as it was, with as much history, but for the commits of the
+    /// agent.
     ///
     /// # Errors
     /// `Conflict` when the repository does not have the commit any more that the workspace began with, otherwise what git says.
@@ -103,13 +109,18 @@ impl Workspaces {
         if record.url.is_none() {
             fetch.push(UPLOAD_HERE);
         }
-        fetch.extend(["--", &source]);
-        let all = ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"];
-        fetching.run(fetch.iter().copied().chain(all)).await?;
         // One that is on no branch any more: some servers give it away when they are asked for it.
         let by_id = format!("+{}:{}", record.base, received(&record.base));
+        let is_here = match record.depth {
+            Some(depth) => fetch_part(&fetching, &fetch, depth, record, &by_id).await?,
+            None => false,
+        };
+        let all = ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"];
+        if !is_here {
+            fetching.run(fetch.iter().copied().chain(["--", &source]).chain(all)).await?;
+        }
         if git.commit_of(&record.base).await.is_err()
-            && !fetching.succeeds(fetch.iter().copied().chain([by_id.as_str()])).await?
+            && !fetching.succeeds(fetch.iter().copied().chain(["--", &source, &by_id])).await?
         {
             let detail = format!(
                 "`{source}` does not have the commit {:.12} any more that the workspace began with: nothing can be pushed, merged or \
@@ -120,4 +131,25 @@ impl Workspaces {
         }
         configure_origin(git, &source).await
     }
+}
+
+/// Fetches as much history as a clone with a `depth` was made with, of the commit that it began with and of the branch of that, if that is
+/// still there. False: it is not to be had in this way.
+async fn fetch_part(
+    fetching: &Git,
+    fetch: &[&str],
+    depth: u32,
+    record: &Record,
+    by_id: &str,
+) -> Result<bool, WorkspaceError> {
+    let (source, depth) = (record.source(), format!("--depth={depth}"));
+    let tracked = record.base_branch.as_deref().and_then(|name| name.strip_prefix("refs/remotes/origin/"));
+    let tracked = tracked.map(|branch| format!("+refs/heads/{branch}:refs/remotes/origin/{branch}"));
+    let part = || fetch.iter().copied().chain([depth.as_str(), "--no-tags", "--", &source, by_id]);
+    if let Some(tracked) = &tracked
+        && fetching.succeeds(part().chain([tracked.as_str()])).await?
+    {
+        return Ok(true);
+    }
+    fetching.succeeds(part()).await
 }

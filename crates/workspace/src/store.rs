@@ -8,7 +8,7 @@ use crate::git::Git;
 use crate::record::{Ending, Record};
 use crate::remote::{Remote, UPLOAD_HERE};
 use crate::workspace::Workspace;
-use crate::workspaces::{Workspaces, remove_directory};
+use crate::workspaces::{Workspaces, checked_id, remove_directory};
 
 impl Workspaces {
     /// What is known of a workspace, whether it has a directory here or not.
@@ -32,7 +32,8 @@ impl Workspaces {
         if record.users != seen.users || record.joined_at != seen.joined_at {
             return Ok(false);
         }
-        record.ending = Some(ending.clone());
+        record.ending = Some(ending.clone().cut());
+        record.reopened = None;
         record.write(&self.record(id))?;
         Ok(true)
     }
@@ -95,18 +96,20 @@ impl Workspaces {
         Ok(false)
     }
 
-    /// Forgets a workspace whose clone is gone. One that is not known is no error.
+    /// Forgets a workspace whose clone is gone, with what is here of it, whether its record can be read or not. One that is not known is no
+    /// error.
     ///
     /// # Errors
-    /// The file system's.
+    /// `Invalid` for what is no id, otherwise the file system's.
     pub async fn forget_store(&self, id: &str) -> Result<(), WorkspaceError> {
+        // It becomes the name of what is removed.
+        let id = checked_id(id)?;
         let _changing = self.changing().await;
-        match self.recorded(id) {
-            Err(WorkspaceError::NotFound(_)) => return Ok(()),
-            found => found?,
-        };
         self.empty_store(id).await?;
-        Ok(self.forget(id)?)
+        match self.forget(id) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     pub(crate) async fn empty_store(&self, id: &str) -> Result<(), WorkspaceError> {

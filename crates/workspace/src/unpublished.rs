@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use crate::error::WorkspaceError;
+use crate::record::cut_reason;
 use crate::workspace::Workspace;
 
 /// Commits that are looked at, at most: with more there is something to keep.
@@ -58,9 +59,9 @@ impl Workspace {
 }
 
 impl Unpublished {
-    /// Why the clone is worth keeping; `lacks` says whether anybody lacks its tips.
+    /// Why the clone is worth keeping, of a length that can be kept; `lacks` says whether anybody lacks its tips.
     pub fn reason(self, lacks: bool) -> Option<String> {
-        self.loss.or_else(|| lacks.then(|| on_no_remote(self.commits)))
+        self.loss.or_else(|| lacks.then(|| on_no_remote(self.commits))).map(cut_reason)
     }
 
     /// Whether these are commits, as whoever sent this may be anybody.

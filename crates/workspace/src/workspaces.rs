@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::credentials::Credentials;
 use crate::error::WorkspaceError;
 use crate::git::Git;
-use crate::record::Record;
+use crate::record::{Record, Reopened};
 use crate::workspace::Workspace;
 use crate::{remote, scratch};
 
@@ -171,6 +171,7 @@ impl Workspaces {
             url: options.url.clone(),
             is_clone: true,
             is_store: options.is_store,
+            depth: options.depth,
             ..self.new_record(new, branch)
         };
         let mut workspace = Workspace { directory, record };
@@ -212,11 +213,13 @@ impl Workspaces {
             ending: None,
             branch,
             base: String::new(),
+            depth: None,
             base_branch: None,
             keep: new.keep,
             created_at: Time::now(),
             users: Vec::new(),
             joined_at: None,
+            reopened: None,
         }
     }
 
@@ -235,7 +238,8 @@ impl Workspaces {
         let _changing = self.changing().await;
         let mut workspace = self.get(id)?;
         // What becomes of it is open again, unless it is on its way out.
-        if workspace.record.ending.take().is_some_and(|ending| ending.kept.is_none()) {
+        let ending = workspace.record.ending.take();
+        if ending.as_ref().is_some_and(|ending| ending.kept.is_none()) {
             return Err(WorkspaceError::NotFound(id.to_owned()));
         }
         // Whatever the agents before did to it: it still is what it was made as.
@@ -247,20 +251,31 @@ impl Workspaces {
                 "{MAX_USERS} agents have worked in `{id}`: make another"
             )));
         }
+        if let Some(ending) = ending {
+            workspace.record.reopened = Some(Reopened { ending, users: users.len() });
+        }
         users.push(agent.clone());
         workspace.record.joined_at = Some(Time::now());
         workspace.record.write(&self.record(id))?;
         Ok(workspace)
     }
 
-    /// Takes back a [`Workspaces::join`] of an agent that did not start.
+    /// Takes back a [`Workspaces::join`] of an agent that did not start. What was noted of the workspace counts again, unless others have come
+    /// as well.
     ///
     /// # Errors
     /// When the record cannot be written.
     pub async fn leave(&self, id: &str, agent: &AgentId) -> Result<(), WorkspaceError> {
         let _changing = self.changing().await;
         let Ok(mut workspace) = self.recorded(id) else { return Ok(()) };
-        workspace.record.users.retain(|user| user != agent);
+        let record = &mut workspace.record;
+        if !record.users.contains(agent) {
+            return Ok(());
+        }
+        record.users.retain(|user| user != agent);
+        if let Some(before) = record.reopened.take_if(|before| before.users == record.users.len()) {
+            record.ending = Some(before.ending);
+        }
         Ok(workspace.record.write(&self.record(id))?)
     }
 
@@ -358,7 +373,7 @@ pub(crate) fn lock_reason(id: &str) -> String {
 }
 
 /// An id that is one name in a directory and no option.
-fn checked_id(id: &str) -> Result<&str, WorkspaceError> {
+pub(crate) fn checked_id(id: &str) -> Result<&str, WorkspaceError> {
     let fits = (1..=63).contains(&id.len())
         && !id.starts_with('-')
         && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');

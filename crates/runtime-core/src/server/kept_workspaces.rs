@@ -3,30 +3,78 @@
 
 use std::collections::HashSet;
 use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
+use parallax_api::retry::Backoff;
 use parallax_api::{Agent, AgentId, Code, Problem};
 use parallax_workspace::{Ending, Record, Workspace, Workspaces};
 
 use super::clones::workspace_of;
 use super::core::RuntimeCore;
 
+/// How long the backend may take to say what is kept, while this server does not serve.
+const LIST_TIMEOUT: Duration = Duration::from_secs(15);
+/// Between two tries to learn it.
+const RETRY: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+
 impl RuntimeCore {
-    /// Takes over what the backend keeps of workspaces. What is not kept, and has no volume any more, was removed by another server.
-    pub(super) async fn restore_workspaces(&self) -> anyhow::Result<()> {
+    /// Takes over what the backend keeps of workspaces; when it does not say now, as soon as it does. Agents do not wait for that.
+    pub(super) async fn restore_workspaces(self: &Arc<Self>) -> anyhow::Result<()> {
         let Some(workspaces) = &self.workspaces else { return Ok(()) };
-        let Some(kept) = self.backend.kept_workspaces().await? else { return Ok(()) };
+        let seen = workspaces.list().context("failed to list the workspaces")?;
+        let Err(problem) = self.try_to_restore(workspaces, &seen).await else { return Ok(()) };
+        tracing::error!(
+            %problem,
+            "the workspaces of earlier servers are not known yet, and nothing of them is removed; they are asked for again. On Kubernetes \
+             this server's role needs `list` and `get` on persistentvolumeclaims (deploy/kubernetes/rbac.yaml)"
+        );
+        let (core, shutdown) = (self.clone(), self.shutdown.clone());
+        self.shutdown.tracker().spawn(async move {
+            tokio::select! {
+                () = core.keep_restoring(&seen, problem) => {}
+                () = shutdown.begun() => {}
+            }
+        });
+        Ok(())
+    }
+
+    async fn keep_restoring(&self, seen: &[Workspace], mut told: Problem) {
+        let Some(workspaces) = &self.workspaces else { return };
+        let mut backoff = RETRY;
+        loop {
+            backoff.wait().await;
+            match self.try_to_restore(workspaces, seen).await {
+                Ok(()) => return tracing::info!("the workspaces of earlier servers are known"),
+                Err(problem) if problem.detail == told.detail => {}
+                Err(problem) => {
+                    tracing::error!(%problem, "the workspaces of earlier servers are still not known");
+                    told = problem;
+                }
+            }
+        }
+    }
+
+    /// What is not kept, and has no volume any more, was removed by another server. Only what is here as it was `seen` at the start is
+    /// touched: this server may have served meanwhile, and knows better.
+    async fn try_to_restore(&self, workspaces: &Workspaces, seen: &[Workspace]) -> Result<(), Problem> {
+        let listing = tokio::time::timeout(LIST_TIMEOUT, self.backend.kept_workspaces()).await;
+        let late = || Problem::new(Code::Timeout, format!("no answer within {} s", LIST_TIMEOUT.as_secs()));
+        let Some(kept) = listing.unwrap_or_else(|_| Err(late()))? else { return Ok(()) };
         for kept in &kept {
-            if let Err(error) = workspaces.restore(kept).await {
+            let seen = seen.iter().map(Workspace::record).find(|record| record.id == kept.id);
+            if let Err(error) = workspaces.restore(kept, seen).await {
                 let error = &error as &dyn Error;
                 tracing::error!(agent.id = %kept.id, error, "a workspace that another server made is not known");
             }
         }
         let there: HashSet<&AgentId> = kept.iter().map(|kept| &kept.id).collect();
-        for local in workspaces.list().context("failed to list the workspaces")? {
+        for local in seen {
             let id = &local.record().id;
-            if !there.contains(id) && !self.backend.holds_workspace(id).await? {
-                workspaces.forget_store(id.as_str()).await.context("failed to forget a workspace")?;
+            let is_as_seen = workspaces.known(id.as_str()).is_ok_and(|now| now.record() == local.record());
+            if is_as_seen && !there.contains(id) && !self.backend.holds_workspace(id).await? {
+                workspaces.forget_store(id.as_str()).await?;
             }
         }
         Ok(())

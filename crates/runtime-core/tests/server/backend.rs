@@ -35,6 +35,8 @@ pub struct ScriptedBackend {
     /// Agents of which is kept what brings them back.
     pub suspended: Mutex<HashSet<AgentId>>,
     pub volumes: Volumes,
+    /// What is kept of workspaces, or why that is not known; none: agents work in directories of the machine.
+    pub kept: Mutex<Option<Result<Vec<KeptWorkspace>, Problem>>>,
 }
 
 /// The volumes of workspaces.
@@ -70,6 +72,7 @@ impl ScriptedBackend {
             moves: Mutex::default(),
             suspended: Mutex::default(),
             volumes: Volumes::default(),
+            kept: Mutex::default(),
         })
     }
 
@@ -165,7 +168,8 @@ impl AgentBackend for ScriptedBackend {
     }
 
     fn workspace_volume(&self, id: &AgentId) -> Option<String> {
-        self.volumes.there.lock().unwrap().is_some().then(|| format!("volume-{id}"))
+        let is_kept = self.kept.lock().unwrap().is_some();
+        (is_kept || self.volumes.there.lock().unwrap().is_some()).then(|| format!("volume-{id}"))
     }
 
     async fn make_workspace(&self, agent: &Agent, _: &KeptWorkspace) -> Result<(), Problem> {
@@ -192,6 +196,10 @@ impl AgentBackend for ScriptedBackend {
         }
         self.volumes.there.lock().unwrap().as_mut().unwrap().remove(id);
         Ok(())
+    }
+
+    async fn kept_workspaces(&self) -> Result<Option<Vec<KeptWorkspace>>, Problem> {
+        self.kept.lock().unwrap().clone().transpose()
     }
 
     async fn usage(&self, _: &AgentId) -> Result<Option<Usage>, Problem> {

@@ -2,9 +2,10 @@
 
 use std::fs;
 
+use parallax_api::AgentId;
 use parallax_api::workspace::{PushRequest, WorkspaceKeep};
 use parallax_workspace::{
-    CloneOptions, Credentials, Ending, KeptWorkspace, NewWorkspace, WorkspaceError, Workspaces,
+    CloneOptions, Credentials, Ending, KeptWorkspace, NewWorkspace, Workspace, WorkspaceError, Workspaces,
 };
 
 use crate::bed::{Bed, commit, git};
@@ -38,7 +39,7 @@ async fn commits_are_taken_and_pushed_from_elsewhere() {
     commit(&bed.repository, "theirs");
 
     let other = elsewhere(&bed);
-    other.restore(&kept).await.unwrap();
+    assert!(other.restore(&kept, None).await.unwrap());
     assert!(
         matches!(other.get("carried").unwrap_err(), WorkspaceError::NotFound(_)),
         "it has no repository yet"
@@ -69,13 +70,13 @@ async fn what_is_gone_or_was_changed_is_told() {
     git(&bed.repository, &["switch", "--quiet", "main"]);
     git(&bed.repository, &["branch", "--quiet", "-D", "passing"]);
     let other = elsewhere(&bed);
-    other.restore(&kept).await.unwrap();
+    assert!(other.restore(&kept, None).await.unwrap());
     // A commit that no branch has is given away by name, as long as it is there.
     other.refill(&other.known("carried").unwrap()).await.unwrap();
     git(&bed.repository, &["reflog", "expire", "--expire=now", "--all"]);
     git(&bed.repository, &["gc", "--quiet", "--prune=now"]);
     let third = Workspaces::open(&bed.root.with_file_name("third")).unwrap();
-    third.restore(&kept).await.unwrap();
+    assert!(third.restore(&kept, None).await.unwrap());
     let lost = third.refill(&third.known("carried").unwrap()).await.unwrap_err();
     assert!(
         matches!(&lost, WorkspaceError::Conflict(why) if why.contains("does not have the commit")),
@@ -88,7 +89,12 @@ async fn what_is_gone_or_was_changed_is_told() {
         bed.workspaces.note_ending(known.record(), &Ending { kept: Some("dirty".into()) }).await.unwrap()
     );
     let ended = bed.workspaces.kept("carried").unwrap();
-    other.restore(&ended).await.unwrap();
+    assert!(
+        !other.restore(&ended, None).await.unwrap(),
+        "what is known by now is newer than what was asked for before"
+    );
+    let seen = other.known("carried").unwrap();
+    assert!(other.restore(&ended, Some(seen.record())).await.unwrap());
     assert!(other.get("carried").is_err());
     assert_eq!(other.kept("carried").unwrap().secret, ended.secret);
     assert_eq!(other.known("carried").unwrap().record().ending, Some(Ending { kept: Some("dirty".into()) }));
@@ -104,8 +110,102 @@ async fn what_is_gone_or_was_changed_is_told() {
         KeptWorkspace { record: String::new(), ..kept.clone() },
         KeptWorkspace { secret: Some("{}".into()), ..kept.clone() },
     ] {
-        assert!(other.restore(&bad).await.is_err(), "{bad:?}");
+        assert!(other.restore(&bad, None).await.is_err(), "{bad:?}");
     }
+}
+
+/// As much history as was asked for, wherever the branch is by now.
+#[tokio::test]
+async fn a_store_of_a_part_is_filled_with_that_part() {
+    let bed = Bed::new();
+    for name in ["1", "2", "3", "4"] {
+        commit_file(&bed, name);
+    }
+    let options = CloneOptions { is_store: true, depth: Some(2), ..CloneOptions::default() };
+    let new = NewWorkspace { clone: Some(options), ..bed.request("part") };
+    let store = bed.workspaces.create(&new).await.unwrap();
+    let kept = bed.workspaces.kept("part").unwrap();
+    let count = |store: &Workspace, what: &str| git(store.directory(), &["rev-list", "--count", what]);
+    let (base, branch) = (store.record().base.as_str(), "refs/remotes/origin/main");
+    assert_eq!((count(&store, base), count(&store, branch)), ("2".into(), "2".into()));
+    for name in ["5", "6", "7"] {
+        commit_file(&bed, name);
+    }
+    let other = elsewhere(&bed);
+    assert!(other.restore(&kept, None).await.unwrap());
+    let restored = other.known("part").unwrap();
+    other.refill(&restored).await.unwrap();
+    assert_eq!((count(&restored, base), count(&restored, branch)), ("2".into(), "2".into()));
+    assert_eq!(
+        git(restored.directory(), &["rev-parse", branch]),
+        git(&bed.repository, &["rev-parse", "main"])
+    );
+
+    // The branch is gone: what it began with is enough.
+    git(&bed.repository, &["branch", "--quiet", "--move", "main", "renamed"]);
+    let third = Workspaces::open(&bed.root.with_file_name("third")).unwrap();
+    assert!(third.restore(&kept, None).await.unwrap());
+    let restored = third.known("part").unwrap();
+    third.refill(&restored).await.unwrap();
+    assert_eq!(count(&restored, base), "2");
+}
+
+/// What is removed is of this one alone.
+#[tokio::test]
+async fn a_store_whose_record_is_damaged_is_forgotten() {
+    let bed = Bed::new();
+    for id in ["one", "two"] {
+        kept(&bed, id).await;
+    }
+    fs::write(bed.root.join("one.json"), "{").unwrap();
+    for odd in ["", "..", ".", "../repository", "one/.git", "one.json"] {
+        assert!(bed.workspaces.forget_store(odd).await.is_err(), "{odd}");
+    }
+    bed.workspaces.forget_store("one").await.unwrap();
+    bed.workspaces.forget_store("one").await.unwrap();
+    let left = fs::read_dir(&bed.root).unwrap();
+    let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["two", "two.credentials", "two.json"]);
+    // A link in its place leads to nothing that is removed.
+    bed.workspaces.forget_store("two").await.unwrap();
+    std::os::unix::fs::symlink(&bed.repository, bed.root.join("two")).unwrap();
+    let forgotten = bed.workspaces.forget_store("two").await;
+    assert!(bed.repository.join("common.txt").exists(), "{forgotten:?}");
+}
+
+/// Whoever came and did not start changed nothing; a reason is no longer than is kept.
+#[tokio::test]
+async fn an_ending_counts_again_when_nobody_has_come() {
+    let bed = Bed::new();
+    kept(&bed, "one").await;
+    let known = || bed.workspaces.known("one").unwrap().record().clone();
+    let (heir, other): (AgentId, AgentId) = ("heir".parse().unwrap(), "other".parse().unwrap());
+    let ending = Ending { kept: Some("ä".repeat(400)) };
+    assert!(bed.workspaces.note_ending(&known(), &ending).await.unwrap());
+    let ending = Some(Ending { kept: Some("ä".repeat(300)) });
+    assert_eq!(known().ending, ending);
+
+    bed.workspaces.join("one", &heir).await.unwrap();
+    assert_eq!(known().ending, None);
+    bed.workspaces.leave("one", &other).await.unwrap();
+    assert_eq!(known().ending, None, "that one was never there");
+    bed.workspaces.leave("one", &heir).await.unwrap();
+    assert_eq!((known().ending, known().users.len()), (ending.clone(), 0));
+
+    // Of two, the first one stays: what becomes of it is open.
+    bed.workspaces.join("one", &heir).await.unwrap();
+    bed.workspaces.join("one", &other).await.unwrap();
+    bed.workspaces.leave("one", &other).await.unwrap();
+    assert_eq!((known().ending, known().users.len()), (None, 1));
+    bed.workspaces.leave("one", &heir).await.unwrap();
+    assert_eq!(known().ending, ending);
+
+    // It worked, and another ending was noted.
+    bed.workspaces.join("one", &heir).await.unwrap();
+    let later = Ending { kept: Some("later".into()) };
+    assert!(bed.workspaces.note_ending(&known(), &later).await.unwrap());
+    assert_eq!((known().ending, known().reopened), (Some(later), None));
 }
 
 fn commit_file(bed: &Bed, name: &str) {
