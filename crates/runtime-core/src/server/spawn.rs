@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parallax_api::retry::Backoff;
 use parallax_api::runtime::RuntimeKind;
 use parallax_api::workspace::WorkspaceKeep;
 use parallax_api::{Agent, AgentExit, AgentId, AgentStatus, Code, Problem, SpawnRequest, Time};
@@ -19,7 +20,7 @@ const LAUNCH_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long taking away what a failed launch left may take.
 const CLEAN_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long after it failed it is tried again.
-const UNDO_AGAIN: Duration = Duration::from_secs(2);
+const UNDO_AGAIN: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
 /// Variables that the host sets: a request's would cut the agent off from its host.
 const RESERVED: [&str; 2] = ["PARALLAX_HOST_SOCKET", "PARALLAX_AGENT_ID"];
 
@@ -129,15 +130,16 @@ impl RuntimeCore {
     }
 
     /// Takes away what a launch left that failed, or that a server did not live to see. A backend that does not answer now is
-    /// asked again until it does; should this server go first, the next one finds the record.
+    /// asked again until it does, and so is a disk; should this server go first, the next one finds the record.
     pub(super) async fn undo(self: &Arc<Self>, leftovers: Leftovers, keep: WorkspaceKeep) {
         if self.try_undo(&leftovers.id, keep).await.is_ok() {
             return;
         }
         let (core, begun) = (self.clone(), self.shutdown.clone());
         let trying = async move {
+            let mut again = UNDO_AGAIN;
             while core.try_undo(&leftovers.id, keep).await.is_err() {
-                tokio::time::sleep(UNDO_AGAIN).await;
+                again.wait().await;
             }
         };
         self.shutdown.tracker().spawn(async move {
@@ -154,7 +156,9 @@ impl RuntimeCore {
         removed.inspect_err(
             |error| tracing::error!(agent.id = %id, %error, "failed to remove what a failed spawn left"),
         )?;
-        self.undo_workspace(id, keep).await;
+        self.undo_workspace(id, keep).await.inspect_err(
+            |error| tracing::error!(agent.id = %id, %error, "failed to undo the workspace of a failed spawn"),
+        )?;
         self.table
             .delete(id)
             .await

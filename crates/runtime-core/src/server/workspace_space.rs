@@ -136,7 +136,7 @@ impl Space {
                 true => {
                     format!("{what}: `parallax workspaces gc` removes those in which nothing would be lost")
                 }
-                false => format!("{what}: no more are made until some are gone"),
+                false => format!("{what}: no more are made until some are gone (`parallax workspaces gc`)"),
             }
         });
         let warning_since = warning.as_ref().and_then(|_| *self.tight_since());
@@ -250,7 +250,11 @@ impl RuntimeCore {
             names += &format!(" and {} more", reclaimable.len() - MAX_NAMES);
         }
         let clean_up = match reclaimable.is_empty() {
-            true => "`parallax workspaces gc` would free nothing: stop agents, or merge, push or remove what they left".into(),
+            // It may free something all the same: of clones it asks where their commits are by now.
+            true => {
+                "stop agents, or merge, push or remove what they left, and then run `parallax workspaces gc`"
+                    .into()
+            }
             false => format!("`parallax workspaces gc` would free {}: {names}", shown_bytes(freed)),
         };
         let detail = format!(

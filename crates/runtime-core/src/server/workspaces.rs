@@ -15,6 +15,7 @@ use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, Time};
 use parallax_profile::Launch;
 use parallax_workspace::{
     CloneOptions, Credentials, NewWorkspace, Other, Outcome, Record, Workspace, WorkspaceError, Workspaces,
+    cut_reason,
 };
 use tokio::time::Instant;
 
@@ -55,9 +56,7 @@ impl RuntimeCore {
         let workspaces = self.workspaces()?;
         if workspaces.known(id.as_str()).is_ok() {
             // Before anything that could be undone: the undoing would take it.
-            let detail = "an earlier attempt of this request left a workspace, which is kept (`parallax workspaces`); sent again, the \
-                          request makes another";
-            return Err(Problem::new(Code::Conflict, detail).with("workspace", id.as_str()));
+            return Err(left_behind(id));
         }
         if let Some(root) = self.clone_root() {
             return self.clone_place(id, root, asked);
@@ -97,6 +96,10 @@ impl RuntimeCore {
             None => self.config.workdirs.repository(&asked.repo)?,
         };
         let is_store = self.clone_root().is_some();
+        if is_store && self.backend.holds_workspace(&launch.agent.id).await? {
+            // Of another server, and not known here yet. This one is not to work there, and nobody is to take it away.
+            return Err(left_behind(&launch.agent.id));
+        }
         let clone = (is_store || asked.mode() == WorkspaceMode::Clone).then(|| CloneOptions {
             is_store,
             url,
@@ -126,17 +129,12 @@ impl RuntimeCore {
         Ok(())
     }
 
-    /// After a spawn that failed.
-    pub(super) async fn undo_workspace(&self, id: &AgentId, keep: WorkspaceKeep) {
-        let Some(workspaces) = &self.workspaces else { return };
+    /// After a spawn that failed. What cannot be undone now, and may be later on, is an error.
+    pub(super) async fn undo_workspace(&self, id: &AgentId, keep: WorkspaceKeep) -> Result<(), Problem> {
+        let Some(workspaces) = &self.workspaces else { return Ok(()) };
         // One that it was to reuse stays as it is.
-        for joined in workspaces.list().unwrap_or_default() {
-            if joined.record().users.contains(id)
-                && let Err(error) = workspaces.leave(joined.record().id.as_str(), id).await
-            {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(agent.id = %id, error, "a workspace names an agent that did not start");
-            }
+        for joined in workspaces.list()?.iter().map(Workspace::record).filter(|one| one.users.contains(id)) {
+            workspaces.leave(joined.id.as_str(), id).await?;
         }
         if self.clone_root().is_some() {
             return self.undo_clone(workspaces, id, keep).await;
@@ -146,11 +144,16 @@ impl RuntimeCore {
             Ok(Outcome::Kept(reason)) => {
                 tracing::warn!(agent.id = %id, reason, "the workspace of a failed spawn is kept");
             }
+            Err(error @ (WorkspaceError::Io(_) | WorkspaceError::Timeout(_) | WorkspaceError::NoGit(_))) => {
+                return Err(error.into());
+            }
+            // It would be the same again: it stays for somebody to look at.
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::error!(agent.id = %id, error, "failed to remove the workspace of a failed spawn");
+                tracing::error!(agent.id = %id, error, "the workspace of a failed spawn is left");
             }
         }
+        Ok(())
     }
 
     /// Ends the workspace of an agent that has ended, as it was asked for when it was made: what became of it. `None`: the agent
@@ -449,7 +452,13 @@ fn shown(workspace: &Workspace, id: Option<AgentId>) -> AgentWorkspace {
 }
 
 fn unseen(error: &impl std::fmt::Display) -> String {
-    format!("it could not be looked at: {error}")
+    cut_reason(format!("it could not be looked at: {error}"))
+}
+
+fn left_behind(id: &AgentId) -> Problem {
+    let detail = "an earlier attempt of this request left a workspace, which is kept (`parallax workspaces`); sent again, the request makes \
+                  another";
+    Problem::new(Code::Conflict, detail).with("workspace", id.as_str())
 }
 
 pub(super) fn not_here() -> Problem {

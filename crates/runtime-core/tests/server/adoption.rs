@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use parallax_api::workspace::WorkspaceRequest;
-use parallax_api::{AgentStatus, Code, EventData, SendRequest, SpawnRequest};
-use parallax_runtime_core::AgentBackend;
+use parallax_api::{AgentStatus, Code, EventData, Problem, SendRequest, SpawnRequest};
+use parallax_runtime_core::{AgentBackend, KeptWorkspace, Workdirs};
 
-use crate::server::{TestServer, eventually, next, shell};
+use crate::server::{PATIENCE, TestServer, eventually, next, shell};
 
 #[tokio::test]
 async fn every_event_is_told_once_across_servers() {
@@ -198,6 +198,66 @@ async fn a_retry_does_not_take_away_the_workspace_that_was_kept() {
     let again = server.client().spawn_once("key", &request).await.unwrap();
     assert_ne!(again.id, launch.agent.id);
     assert_eq!(std::fs::read_to_string(launch.workdir.join("work")).unwrap(), "of an hour");
+}
+
+/// The disk is away for a moment when a spawn is undone.
+#[tokio::test]
+async fn a_workspace_that_cannot_be_undone_now_is_undone_later() {
+    let server = TestServer::new().await;
+    let repository = repository(&server);
+    *server.backend.hangs.lock().unwrap() = true;
+    let workspace = WorkspaceRequest { repo: repository.display().to_string(), ..Default::default() };
+    let request = SpawnRequest { workspace: Some(workspace), ..shell("one") };
+    let (client, asked) = (server.client(), request.clone());
+    let spawn = tokio::spawn(async move { client.spawn(&asked).await });
+    eventually("the host runs", || server.backend.count() == 1).await;
+    let launch = server.backend.launches.lock().unwrap()[0].clone();
+    let state = &server.config.state_dir;
+    let (there, away) = (state.join("workspaces"), state.join("away"));
+    std::fs::rename(&there, &away).unwrap();
+    server.client().stop(&launch.agent.id, &Default::default()).await.unwrap();
+    assert_eq!(spawn.await.unwrap().unwrap_err().code, Code::AgentStopped);
+    std::fs::rename(&away, &there).unwrap();
+    assert!(launch.workdir.exists());
+    eventually("nothing is left", || std::fs::read_dir(&there).unwrap().next().is_none()).await;
+}
+
+/// A role that does not allow it, or a cluster that does not answer.
+#[tokio::test]
+async fn a_server_starts_without_what_is_kept_of_workspaces_and_learns_it_later() {
+    let mut server = TestServer::new().await;
+    server.end().await;
+    server.config.workdirs = Workdirs::Mounted { at: "/workspace".into(), roots: vec![server.work_dir()] };
+    *server.backend.kept.lock().unwrap() = Some(Err(Problem::internal("the account may not list claims")));
+    server.start().await;
+    let listed = async || server.client().workspaces().await.unwrap().workspaces;
+    assert_eq!(listed().await.len(), 0);
+    server.ready_agent().await;
+    // Whose volume is there, though nobody knows of what: nobody works there, and nobody takes it away.
+    let repository = repository(&server);
+    let workspace = WorkspaceRequest { repo: repository.display().to_string(), ..Default::default() };
+    let request = SpawnRequest { workspace: Some(workspace), ..shell("two") };
+    assert_eq!(server.client().spawn(&request).await.unwrap_err().code, Code::Conflict);
+
+    let record = serde_json::json!({
+        "id": "earlier", "name": "earlier", "repository": "", "gitDirectory": "", "url": "https://example.com/x",
+        "isClone": true, "isStore": true, "branch": "work", "base": "", "createdAt": "2020-01-01T00:00:00.000Z",
+        "ending": {"kept": "something in it is not committed"},
+    });
+    let kept = KeptWorkspace { id: "earlier".parse().unwrap(), record: record.to_string(), secret: None };
+    *server.backend.kept.lock().unwrap() = Some(Ok(vec![kept]));
+    let asking = async {
+        loop {
+            let listed = listed().await;
+            if !listed.is_empty() {
+                return listed;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let listed = tokio::time::timeout(PATIENCE, asking).await.unwrap();
+    assert_eq!((listed.len(), listed[0].id.as_str()), (1, "earlier"));
+    assert_eq!(listed[0].reason.as_deref(), Some("something in it is not committed"));
 }
 
 /// A git repository with one commit, where agents may work.

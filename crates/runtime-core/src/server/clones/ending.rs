@@ -148,9 +148,9 @@ impl RuntimeCore {
         workspaces: &Workspaces,
         id: &AgentId,
         keep: WorkspaceKeep,
-    ) {
-        let Ok(store) = workspaces.known(id.as_str()) else { return };
-        let undone = match keep {
+    ) -> Result<(), Problem> {
+        let Ok(store) = workspaces.known(id.as_str()) else { return Ok(()) };
+        match keep {
             // What becomes of it was decided.
             _ if store.record().ending.is_some() => Ok(()),
             WorkspaceKeep::Never => self.remove_clone(workspaces, id).await,
@@ -158,9 +158,6 @@ impl RuntimeCore {
                 let reason = "the server went before its agent was known to run, so nobody has looked at it";
                 self.note_end(workspaces, store.record(), Some(reason.into())).await.map(drop)
             }
-        };
-        if let Err(problem) = undone {
-            tracing::error!(agent.id = %id, %problem, "failed to remove the workspace of a failed spawn");
         }
     }
 
