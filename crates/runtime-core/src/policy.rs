@@ -36,6 +36,11 @@ const CA_VARIABLES: [&str; 6] = [
     "CARGO_HTTP_CAINFO",
 ];
 
+/// The variables by which programs find a proxy, or that they are to go without one.
+const PROXY_VARIABLES: [&str; 4] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
+/// Another one for certificates, which the policy does not set.
+const CA_DIRECTORY: &str = "SSL_CERT_DIR";
+
 /// What a backend makes of a policy.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PolicyTraits {
@@ -112,7 +117,7 @@ impl Policy {
     }
 
     /// Checks a class that is to be applied while the runtime runs, beside `others` of these. It is within the policy: no maximum is
-    /// above the policy's, and its agents may name an image that both allow.
+    /// above the policy's, its agents may name an image that both allow, and the policy's proxies and certificates stay.
     ///
     /// # Errors
     /// Names what makes no sense, cannot be held here, or is more than the policy has.
@@ -135,8 +140,28 @@ impl Policy {
             let (asked, most) = (made.maximum.text(amount), self.rules.maximum.text(amount));
             anyhow::bail!("the maximum of {} is {asked}, and the policy's is {most}", amount.key());
         }
+        self.check_env(&section.rules)?;
         made.within.clone_from(&self.rules.images);
         Ok(made)
+    }
+
+    /// Refuses variables that would lead past a proxy of the policy, or its certificates. All of a kind: without a proxy for one name, another
+    /// one counts.
+    fn check_env(&self, class: &PolicyArgs) -> anyhow::Result<()> {
+        let is_in = |names: &[&str], name: &str| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+        for (what, set, all) in [
+            ("proxies", &PROXY_VARIABLES[..], &PROXY_VARIABLES[..]),
+            ("certificates", &CA_VARIABLES[..], &[&CA_VARIABLES[..], &[CA_DIRECTORY]].concat()[..]),
+        ] {
+            if !self.rules.env.keys().any(|name| is_in(set, name)) {
+                continue;
+            }
+            for text in &class.agent_env {
+                let (name, _) = crate::args::name_and_value("--agent-env", text)?;
+                ensure!(!is_in(all, &name), "`{name}`: the {what} of agents are the policy's to set");
+            }
+        }
+        Ok(())
     }
 
     /// Takes these classes in place of those that were applied before.

@@ -221,7 +221,7 @@ fn read(context: &Context, name: &str, object: &DynamicObject, applied: usize) -
     }
     let refused = |error: anyhow::Error| ("Refused", format!("{error:#}"));
     let rules = pods.policy.class(name, &section, applied).map_err(refused)?;
-    let place = PodPlace::resolve(&section, pods.places.get(None)).map_err(refused)?;
+    let place = PodPlace::resolve_within(&section, &pods.places).map_err(refused)?;
     Ok((rules, place))
 }
 

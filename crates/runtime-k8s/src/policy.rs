@@ -1,6 +1,6 @@
 //! What an operator sets for pods besides what every runtime knows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::ensure;
 use clap::Args;
@@ -173,6 +173,23 @@ impl PodPlace {
         Ok(made)
     }
 
+    /// What a class that is a resource makes of it: it names no runtime or priorities that the operator names nowhere in `places`. With others
+    /// its pods would run less apart, or take the place of whoever else's.
+    ///
+    /// # Errors
+    /// As [`PodPlace::resolve`], and for such a name.
+    pub(crate) fn resolve_within(
+        section: &PolicySection<PodArgs>,
+        places: &Places<Self>,
+    ) -> anyhow::Result<Self> {
+        let args = &section.place;
+        let runtimes = places.all().filter_map(|place| place.runtime_class.as_deref());
+        check_named("runtimeClassName", args.runtime_class.as_deref(), runtimes)?;
+        let priorities = places.all().filter_map(|place| place.priority_class.as_deref());
+        check_named("priorityClassName", args.priority_class.as_deref(), priorities)?;
+        Self::resolve(section, places.get(None))
+    }
+
     fn add_volumes(&mut self, volumes: &[Volume], mounts: &[VolumeMount]) -> anyhow::Result<()> {
         for volume in volumes {
             ensure!(
@@ -223,6 +240,22 @@ impl PodPlace {
             ..VolumeMount::default()
         });
     }
+}
+
+fn check_named<'a>(
+    field: &str,
+    asked: Option<&str>,
+    known: impl Iterator<Item = &'a str>,
+) -> anyhow::Result<()> {
+    let Some(asked) = asked else { return Ok(()) };
+    let known: BTreeSet<&str> = known.collect();
+    let listed =
+        if known.is_empty() { "none".into() } else { Vec::from_iter(known.iter().copied()).join(", ") };
+    ensure!(
+        known.contains(asked),
+        "{field} `{asked}`: only one that the runtime's configuration file names, in [policy] or a class ({listed})"
+    );
+    Ok(())
 }
 
 fn is_own(key: &str) -> bool {
@@ -281,6 +314,30 @@ mod tests {
         assert_eq!(place.volumes[0].persistent_volume_claim.as_ref().unwrap().claim_name, "models");
         assert_eq!((place.volumes.len(), place.mounts.len(), place.tolerations.len()), (2, 2, 1));
         assert_eq!(place.devices["nvidia.com/gpu"], Quantity("1".into()));
+    }
+
+    /// Whoever applies a class is not the operator.
+    #[test]
+    fn a_class_that_is_a_resource_names_what_the_operator_names() {
+        let section = |text: &str| toml::from_str::<PolicySection<PodArgs>>(text).unwrap();
+        let classes = [("gpu".to_owned(), section("priority-class = 'research'"))].into();
+        let file = places(&section("runtime-class = 'gvisor'"), &classes, &ResourceRequirements::default());
+        let file = file.unwrap();
+        for (text, said) in [
+            ("", None),
+            ("runtime-class = 'gvisor'\npriority-class = 'research'", None),
+            ("runtime-class = 'runc'", Some("runtimeClassName `runc`: only one that")),
+            ("priority-class = 'system-node-critical'", Some("(research)")),
+        ] {
+            let made = PodPlace::resolve_within(&section(text), &file).map_err(|error| error.to_string());
+            match said {
+                None => assert_eq!(made.unwrap().runtime_class.as_deref(), Some("gvisor"), "{text}"),
+                Some(said) => assert!(made.unwrap_err().contains(said), "{text}"),
+            }
+        }
+        let none = Places::of(PodPlace::default());
+        let refused = PodPlace::resolve_within(&section("runtime-class = 'gvisor'"), &none).unwrap_err();
+        assert!(refused.to_string().contains("(none)"), "{refused}");
     }
 
     #[test]

@@ -37,6 +37,11 @@ impl<T> Places<T> {
         Self { base, classes: BTreeMap::new() }
     }
 
+    /// Every place that the operator wrote.
+    pub fn all(&self) -> impl Iterator<Item = &T> {
+        std::iter::once(&self.base).chain(self.classes.values())
+    }
+
     /// The place of a class, or of agents without one. A class that is not there any more is as none.
     pub fn get(&self, class: Option<&str>) -> &T {
         class.and_then(|class| self.classes.get(class)).unwrap_or(&self.base)

@@ -143,12 +143,29 @@ fn classes_that_are_applied_later_are_within_the_policy() {
         ("max = {cpu = 5}", "the maximum of cpu is 5, and the policy's is 4"),
         ("max = {lifetime = '9h'}", "lifetime"),
         ("default = {memory = '9Gi'}", "more than its maximum"),
+        (
+            "agent-env = {https_proxy = 'http://mine'}",
+            "`https_proxy`: the proxies of agents are the policy's",
+        ),
+        // Not set there, and a way past it.
+        ("agent-env = {no_proxy = '*'}", "no_proxy"),
+        ("agent-env = {Http_Proxy = 'http://mine'}", "Http_Proxy"),
+        ("agent-env = {ALL_PROXY = 'http://mine'}", "ALL_PROXY"),
     ] {
         assert!(made("later", text).unwrap_err().contains(said), "{text}");
     }
     assert!(made("Later", "").is_err());
     let section = PolicySection::<NoPlace>::default();
     assert!(policy.class("later", &section, MAX_CLASSES - 2).unwrap_err().to_string().contains("64"));
+
+    // The policy has no certificates.
+    assert!(made("later", "agent-env = {SSL_CERT_FILE = '/mine'}").is_ok());
+    let strict = read("[policy]\nca-bundle = '/ca.crt'").unwrap();
+    for (name, is_refused) in [("SSL_CERT_FILE", true), ("ssl_cert_dir", true), ("NO_PROXY", false)] {
+        let section: PolicySection<NoPlace> =
+            toml::from_str(&format!("agent-env = {{{name} = '/mine'}}")).unwrap();
+        assert_eq!(strict.class("later", &section, 0).is_err(), is_refused, "{name}");
+    }
 
     let later = made("later", "max = {cpu = 3}\nallow-image = ['registry.example/a/*', 'other/*']").unwrap();
     let gpu = made("gpu", "max = {cpu = 1}").unwrap();
