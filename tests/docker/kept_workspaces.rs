@@ -55,6 +55,12 @@ async fn agents_work_in_the_workspace_of_another() {
     assert_eq!(second.say("git status --porcelain").await, " M common.txt");
     let changes = client.changes(&second.id).await.expect("looked at");
     assert_eq!(changes.files.len(), 1, "{changes:?}");
+    // Each container looks at it by itself, and sees nothing of what runs in the other one.
+    for _ in 0..10 {
+        let (one, other) = tokio::join!(client.changes(&first.id), client.changes(&second.id));
+        assert_eq!(one.expect("looked at").files, changes.files);
+        assert_eq!(other.expect("looked at").files, changes.files);
+    }
 
     // It stays until the last one has ended, and the second one pushes what both did.
     let ended = end(&first).await;
@@ -88,6 +94,12 @@ async fn agents_work_in_the_workspace_of_another() {
     container_goes(&third).await;
     backend.kill_server().await;
     backend.start_server(Default::default()).await;
+    let reason = async || client.workspaces().await.expect("listed").workspaces[0].reason.clone();
+    let before = reason().await;
+    let mut failing = reusing(&repository, "failing", &third.id);
+    failing.workspace.as_mut().expect("it has one").setup = Some("exit 3".into());
+    assert_eq!(user.spawn_refused(&failing).await.code, Code::SpawnFailed);
+    assert_eq!(reason().await, before, "what was found at its end is known as before");
     let fourth = user.spawn_ready(reusing(&repository, "fourth", &third.id)).await;
     assert_eq!(fourth.say("cat six.txt").await, "six");
     committed(&client, &fourth, "six").await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use parallax_api::workspace::WorkspaceRequest;
 use parallax_api::{AgentStatus, Code, EventData, Problem, SendRequest, SpawnRequest};
-use parallax_runtime_core::{AgentBackend, KeptWorkspace, Workdirs};
+use parallax_runtime_core::{AgentBackend, KeptWorkspace};
 
 use crate::server::{PATIENCE, TestServer, eventually, next, shell};
 
@@ -227,37 +227,38 @@ async fn a_workspace_that_cannot_be_undone_now_is_undone_later() {
 async fn a_server_starts_without_what_is_kept_of_workspaces_and_learns_it_later() {
     let mut server = TestServer::new().await;
     server.end().await;
-    server.config.workdirs = Workdirs::Mounted { at: "/workspace".into(), roots: vec![server.work_dir()] };
-    *server.backend.kept.lock().unwrap() = Some(Err(Problem::internal("the account may not list claims")));
+    *server.backend.kept.lock().unwrap() = Err(Problem::internal("the account may not list claims"));
     server.start().await;
     let listed = async || server.client().workspaces().await.unwrap().workspaces;
     assert_eq!(listed().await.len(), 0);
-    server.ready_agent().await;
-    // Whose volume is there, though nobody knows of what: nobody works there, and nobody takes it away.
+    // What this server makes meanwhile is its own to know.
     let repository = repository(&server);
     let workspace = WorkspaceRequest { repo: repository.display().to_string(), ..Default::default() };
     let request = SpawnRequest { workspace: Some(workspace), ..shell("two") };
-    assert_eq!(server.client().spawn(&request).await.unwrap_err().code, Code::Conflict);
+    let agent = server.client().spawn(&request).await.unwrap();
 
     let record = serde_json::json!({
         "id": "earlier", "name": "earlier", "repository": "", "gitDirectory": "", "url": "https://example.com/x",
         "isClone": true, "isStore": true, "branch": "work", "base": "", "createdAt": "2020-01-01T00:00:00.000Z",
-        "ending": {"kept": "something in it is not committed"},
     });
-    let kept = KeptWorkspace { id: "earlier".parse().unwrap(), record: record.to_string(), secret: None };
-    *server.backend.kept.lock().unwrap() = Some(Ok(vec![kept]));
+    let kept = |id: &str| {
+        let record = record.to_string().replace("earlier", id);
+        KeptWorkspace { id: id.parse().unwrap(), record, secret: None }
+    };
+    *server.backend.kept.lock().unwrap() = Ok(Some(vec![kept(agent.id.as_str()), kept("earlier")]));
     let asking = async {
         loop {
             let listed = listed().await;
-            if !listed.is_empty() {
+            if listed.len() > 1 {
                 return listed;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     let listed = tokio::time::timeout(PATIENCE, asking).await.unwrap();
-    assert_eq!((listed.len(), listed[0].id.as_str()), (1, "earlier"));
-    assert_eq!(listed[0].reason.as_deref(), Some("something in it is not committed"));
+    let branch = |id: &str| listed.iter().find(|one| one.id.as_str() == id).map(|one| one.branch.as_str());
+    assert_eq!(branch("earlier"), Some("work"));
+    assert_ne!(branch(agent.id.as_str()), Some("work"), "{listed:?}");
 }
 
 /// A git repository with one commit, where agents may work.

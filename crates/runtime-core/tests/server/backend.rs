@@ -18,6 +18,8 @@ use crate::host::Host;
 pub struct ScriptedBackend {
     dir: tempfile::TempDir,
     hosts: Mutex<HashMap<AgentId, Arc<Host>>>,
+    /// What is kept of workspaces, or why that is not known.
+    pub kept: Mutex<Result<Option<Vec<KeptWorkspace>>, Problem>>,
     /// What launches answer instead of starting.
     pub refusal: Mutex<Option<Problem>>,
     /// A launch starts its host, then never answers: as if the server died in it.
@@ -35,8 +37,6 @@ pub struct ScriptedBackend {
     /// Agents of which is kept what brings them back.
     pub suspended: Mutex<HashSet<AgentId>>,
     pub volumes: Volumes,
-    /// What is kept of workspaces, or why that is not known; none: agents work in directories of the machine.
-    pub kept: Mutex<Option<Result<Vec<KeptWorkspace>, Problem>>>,
 }
 
 /// The volumes of workspaces.
@@ -63,6 +63,7 @@ impl ScriptedBackend {
         Arc::new(Self {
             dir: tempfile::tempdir().unwrap(),
             hosts: Mutex::default(),
+            kept: Mutex::new(Ok(None)),
             refusal: Mutex::default(),
             hangs: Mutex::default(),
             keeps: Mutex::default(),
@@ -72,7 +73,6 @@ impl ScriptedBackend {
             moves: Mutex::default(),
             suspended: Mutex::default(),
             volumes: Volumes::default(),
-            kept: Mutex::default(),
         })
     }
 
@@ -105,6 +105,10 @@ impl ScriptedBackend {
 impl AgentBackend for ScriptedBackend {
     fn kind(&self) -> RuntimeKind {
         RuntimeKind::Local
+    }
+
+    async fn kept_workspaces(&self) -> Result<Option<Vec<KeptWorkspace>>, Problem> {
+        self.kept.lock().unwrap().clone()
     }
 
     async fn check(&self) -> Health {
@@ -168,8 +172,7 @@ impl AgentBackend for ScriptedBackend {
     }
 
     fn workspace_volume(&self, id: &AgentId) -> Option<String> {
-        let is_kept = self.kept.lock().unwrap().is_some();
-        (is_kept || self.volumes.there.lock().unwrap().is_some()).then(|| format!("volume-{id}"))
+        self.volumes.there.lock().unwrap().is_some().then(|| format!("volume-{id}"))
     }
 
     async fn make_workspace(&self, agent: &Agent, _: &KeptWorkspace) -> Result<(), Problem> {
@@ -196,10 +199,6 @@ impl AgentBackend for ScriptedBackend {
         }
         self.volumes.there.lock().unwrap().as_mut().unwrap().remove(id);
         Ok(())
-    }
-
-    async fn kept_workspaces(&self) -> Result<Option<Vec<KeptWorkspace>>, Problem> {
-        self.kept.lock().unwrap().clone().transpose()
     }
 
     async fn usage(&self, _: &AgentId) -> Result<Option<Usage>, Problem> {
