@@ -190,6 +190,7 @@ async fn what_is_not_known_is_not_told_gone() {
         server.backend.volumes.there.lock().unwrap().as_mut().unwrap().remove(&id);
         *server.backend.volumes.are_away.lock().unwrap() = are_away;
         let ended = end(&server, &id).await;
+        *server.backend.volumes.are_away.lock().unwrap() = false;
         assert_eq!(ended.kept, kept, "{ended:?}");
         assert_eq!(ended.reason.is_some_and(|reason| reason.contains("nothing is known")), kept);
     }
