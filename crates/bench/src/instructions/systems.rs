@@ -13,7 +13,8 @@ use crate::figures::echo;
 use crate::simulate::{SyntheticRuntime, control_plane};
 use crate::viewer::{Place, Viewer};
 
-/// What is counted. A runtime server is not: valgrind has no handles of processes (`pidfd_open`), with which it starts hosts.
+/// What is counted. A runtime server is not: what a message through servers takes differs by a quarter, and on a busy machine a control plane
+/// gives up one that is this slow (docs/performance.md).
 pub(super) const NAMES: &[&str] = &["host-key", "host-lines", "host-message", "event-to-100", "list-of-1000"];
 
 /// Keys, messages, events and lists of one count.
