@@ -139,6 +139,13 @@ async fn files_for_a_terminal() {
     play_with_shell("page/files.mjs").await;
 }
 
+/// What an agent prints sets the clipboard of who types there, and of nobody else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a browser: make test-browser"]
+async fn the_clipboard_is_of_who_types() {
+    play_with_shell("page/clipboard.mjs").await;
+}
+
 /// Images are pasted, dropped and removed, and shown to the model; an agent that takes none has them as files.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a browser: make test-browser"]

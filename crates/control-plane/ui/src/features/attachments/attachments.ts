@@ -1,7 +1,9 @@
 // Files and pictures for an agent: they are put into its working directory, and the message or the terminal names them.
 
 import { ask } from "../../api/client";
-import type { Agent } from "../../api/types";
+import type { Agent, Runtime } from "../../api/types";
+import { askForRuntimes } from "../../server-state/runtimes";
+import { keys, store } from "../../server-state/store";
 import { attempt, toast } from "../../ui/toasts";
 
 /** The largest file that the server takes, in bytes. */
@@ -21,15 +23,49 @@ export function nameFor(file: { name: string; type: string }, now: Date): string
 export async function attach(agent: Agent, file: File): Promise<string> {
   if (file.size > MAX_FILE) throw new Error(`${file.name} is larger than 8 MiB.`);
   const name = nameFor(file, new Date());
+  // First: what is sent can be named.
+  const runtimes = await store.ensureQueryData({ queryKey: keys.runtimes, queryFn: askForRuntimes });
   await ask("PUT", `/api/managed-agents/${encodeURIComponent(agent.id)}/files/${encodeURIComponent(name)}`, file, "application/octet-stream");
-  return agent.workdir ? `${agent.workdir.replace(/\/$/, "")}/${name}` : name;
+  return pathOf(agent, runtimes.find((runtime) => runtime.name === agent.runtime)?.kind, name);
 }
 
-/** Sends files, at most [`MAX_FILES`], one after the other; what is refused is said. `named` hears where each is. */
-export async function attachAll(agent: Agent, files: readonly File[], named: (path: string) => void): Promise<void> {
+/**
+ * What the agent calls a file of its working directory. In containers and pods that directory stands elsewhere than `workdir` says (a
+ * directory of the machine, a volume, a claim), so there the name is the one in it.
+ */
+export function pathOf({ workdir }: Agent, kind: Runtime["kind"] | undefined, name: string): string {
+  return kind === "local" && workdir ? `${workdir.replace(/\/$/, "")}/${name}` : name;
+}
+
+/** Sends files, at most [`MAX_FILES`], one after the other; what is refused is said. `named` hears where each is; what it fails with is said, too. */
+export async function attachAll(agent: Agent, files: readonly File[], named: (path: string) => void | Promise<void>): Promise<void> {
   if (files.length > MAX_FILES) toast(`${MAX_FILES} files at once: the others were left out.`, "error");
-  for (const file of files.slice(0, MAX_FILES)) await attempt(async () => named(await attach(agent, file)));
+  for (const file of files.slice(0, MAX_FILES)) await attempt(async () => await named(await attach(agent, file)));
 }
 
-/** A path as a terminal types one that is dropped there: a space would end it. */
-export const asTyped = (path: string): string => path.replace(/[^\p{L}\p{N}_./@%+=:,~-]/gu, "\\$&");
+/** A path as a terminal types one that is dropped there: a space would end it. Fails for one with characters that are keys there: a line break is Enter. */
+export function asTyped(path: string): string {
+  if (/\p{C}/u.test(path)) throw new Error(`The file is in the agent's working directory, as ${shown(path)}. That has control characters in it, so it was not typed.`);
+  return path.replace(/[^\p{L}\p{N}_./@%+=:,~-]/gu, "\\$&");
+}
+
+/** What a terminal is once a file was sent, which takes time. */
+export interface Taker {
+  /** Whether it is the one that the file was given to. */
+  isSame: boolean;
+  isConnected: boolean;
+  status: Agent["status"];
+  /** Whether the agent shows a dialog: what is typed would answer it. */
+  asks: boolean;
+}
+
+/** Why a path is not typed into a terminal; undefined when it is. */
+export function whyNotTyped({ isSame, isConnected, status, asks }: Taker): string | undefined {
+  if (!isSame) return "the terminal that it was for is closed";
+  if (!isConnected) return "the terminal is not connected any more";
+  if (status === "stopped" || status === "starting") return "the agent's program is not there now";
+  return asks ? "the agent asks something by now, and that would answer it" : undefined;
+}
+
+/** With what cannot be seen replaced. */
+const shown = (path: string): string => path.replace(/\p{C}/gu, "\ufffd");

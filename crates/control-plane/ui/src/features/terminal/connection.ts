@@ -53,6 +53,7 @@ export class TerminalConnection {
   private retry: ReturnType<typeof setTimeout> | undefined;
   private closed = false;
   private holder: Holder | undefined;
+  private isGreeted = false;
   /** The size that was taken and not given back: it is taken again after a break. */
   private taken: Size | undefined;
 
@@ -62,6 +63,11 @@ export class TerminalConnection {
     private readonly screen: Screen,
   ) {
     void this.connect();
+  }
+
+  /** Whether what is typed now arrives. */
+  get isConnected(): boolean {
+    return this.isGreeted;
   }
 
   /** Types; nothing while there is no connection. */
@@ -99,6 +105,7 @@ export class TerminalConnection {
 
   close(): void {
     this.closed = true;
+    this.isGreeted = false;
     clearTimeout(this.retry);
     this.socket?.close(1000);
   }
@@ -123,6 +130,7 @@ export class TerminalConnection {
     socket.onclose = ({ code, reason }) => {
       if (this.closed) return;
       this.socket = undefined;
+      this.isGreeted = false;
       if (FINAL_CODES.includes(code)) this.screen.say(reason || "The agent has ended.");
       else this.connectLater();
     };
@@ -161,6 +169,7 @@ export class TerminalConnection {
         this.screen.say("");
         if (frame.epoch !== this.epoch || BigInt(frame.offset) !== this.offset) this.screen.reset();
         this.epoch = frame.epoch;
+        this.isGreeted = true;
         this.offset = BigInt(frame.offset);
         this.screen.resize(frame.cols, frame.rows);
         this.hold(frame.lease);

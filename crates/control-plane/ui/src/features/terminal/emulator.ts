@@ -29,19 +29,26 @@ export class Emulator {
   readonly search = new SearchAddon();
   private readonly fit = new FitAddon();
 
-  constructor() {
+  /** `mayCopy`: whether what is printed now may set the clipboard; never, where it is left out. */
+  constructor(mayCopy: () => boolean = () => false) {
     this.terminal.loadAddon(this.fit);
     // The host takes characters to be as wide as this add-on says.
     this.terminal.loadAddon(new UnicodeGraphemesAddon());
     this.terminal.loadAddon(this.search);
     this.terminal.loadAddon(new WebLinksAddon((_, uri) => window.open(uri, "_blank", "noopener,noreferrer")));
-    // What an agent prints may set the clipboard, never read it.
+    // What an agent prints may set the clipboard while a person is at this terminal, never read it.
     this.terminal.loadAddon(
       new ClipboardAddon(undefined, {
         readText: () => "",
-        writeText: async (_, text) => void (await copyText(text)),
+        writeText: async (_, text) => void (mayCopy() && (await copyText(text))),
       }),
     );
+  }
+
+  /** Whether what is typed goes here: this window has the focus, and this terminal has it in the window. */
+  get isFocused(): boolean {
+    const { textarea } = this.terminal;
+    return textarea !== undefined && document.activeElement === textarea && document.hasFocus();
   }
 
   /** Shows it in an element that is on the page. */

@@ -1,12 +1,14 @@
 // The live terminal of one agent. Looking at it changes nothing: it is shown in the size that it has.
 
 import { type RefObject, useEffect, useRef, useState } from "react";
+import { getAgent } from "../../api/agents";
 import type { Agent } from "../../api/types";
+import { putAgents } from "../../server-state/agents";
 import { copyText } from "../../ui/clipboard";
 import { useNarrow } from "../../ui/media";
 import { toast } from "../../ui/toasts";
 import { AttachButton } from "../attachments/attach-button";
-import { asTyped, attachAll } from "../attachments/attachments";
+import { asTyped, attachAll, whyNotTyped } from "../attachments/attachments";
 import { useFileDrop } from "../attachments/drop";
 import { useMayOperate, useScope } from "../session/scope";
 import { type Holder, TerminalConnection } from "./connection";
@@ -50,7 +52,7 @@ export function TerminalPane({ agent, showRecording, isSmall }: { agent: Agent; 
   useEffect(() => {
     const element = box.current;
     if (!element || !isScopeKnown) return;
-    const emulator = new Emulator();
+    const emulator = new Emulator(() => !viewOnly && emulator.isFocused);
     const { terminal } = emulator;
     emulator.open(element);
     const connection = new TerminalConnection(agent.id, viewOnly, {
@@ -131,14 +133,22 @@ export function TerminalPane({ agent, showRecording, isSmall }: { agent: Agent; 
   // As a terminal types what is dropped on it. CLIs that take images make one of the path of an image.
   const take = async (files: readonly File[]): Promise<void> => {
     if (files.length === 0) return;
-    const whyNot = life === "ended" ? "The agent has ended" : viewOnly ? "This terminal is only watched" : note === "" ? undefined : "The terminal is not connected";
+    const whyNot = life === "ended" ? "The agent has ended" : viewOnly ? "This terminal is only watched" : asks(agent) ? (agent.attention?.kind === "unknown" ? "The agent shows something unknown" : "The agent asks something") : undefined;
     if (whyNot !== undefined) return toast(`${whyNot}: it takes no files.`, "error");
+    const begun = session.current;
+    if (!begun?.connection.isConnected) return toast("The terminal is not connected: it takes no files.", "error");
     setAttaching(true);
-    await attachAll(agent, files, (path) => {
-      const terminal = session.current?.emulator.terminal;
-      terminal?.paste(asTyped(path));
+    await attachAll(agent, files, async (path) => {
+      const typed = asTyped(path);
+      // Sending takes time, in which a dialog may come up. Events may be late: the agent is asked for.
+      const now = await getAgent(agent.id);
+      putAgents([now]);
+      const whyNot = whyNotTyped({ isSame: session.current === begun, isConnected: begun.connection.isConnected, status: now.status, asks: asks(now) });
+      if (whyNot !== undefined) throw new Error(`The path was not typed: ${whyNot}. The file is in the agent's working directory: ${path}`);
+      const { terminal } = begun.emulator;
+      terminal.paste(typed);
       // Behind the paste: in it, some would not know the path of an image.
-      terminal?.input(" ");
+      terminal.input(" ");
     });
     setAttaching(false);
   };
@@ -208,6 +218,9 @@ export function TerminalPane({ agent, showRecording, isSmall }: { agent: Agent; 
     </div>
   );
 }
+
+/** Whether it shows a dialog, or may, which what is typed would answer. */
+const asks = ({ attention }: Agent): boolean => attention != null && attention.kind !== "stalled";
 
 /** Keeps the letters as large as wanted, or as there is room for. */
 function useLetters(
