@@ -10,12 +10,11 @@ import { Since } from "../../ui/time";
 import { attempt } from "../../ui/toasts";
 import { LookOnly } from "../session/look-only";
 import { useMayOperate } from "../session/scope";
-
-/** Messages that any run may send. */
-const MOST = 10_000;
+import { MOST, raisedTo } from "./budget";
 
 export function BudgetCard({ run, budget }: { run: RunSummary; budget: MessageBudget }) {
-  const [messages, setMessages] = useState(String(Math.min(MOST, budget.most * 2)));
+  const raised = raisedTo(budget);
+  const [messages, setMessages] = useState(String(raised ?? budget.most));
   const [sending, setSending] = useState(false);
   const mayOperate = useMayOperate();
   const submit = async (event: FormEvent): Promise<void> => {
@@ -48,12 +47,16 @@ export function BudgetCard({ run, budget }: { run: RunSummary; budget: MessageBu
         <LookOnly />
       ) : (
         <>
-          <form className="inline-form" onSubmit={(event) => void submit(event)}>
-            <input type="number" min={budget.most + 1} max={MOST} step={1} required value={messages} onChange={(event) => setMessages(event.target.value)} aria-label="Messages that it may send in all" disabled={sending} />
-            <button type="submit" disabled={sending}>
-              Raise the budget
-            </button>
-          </form>
+          {raised === undefined ? (
+            <p className="muted">{`No run may send more than ${MOST.toLocaleString()} messages: this cannot be raised.`}</p>
+          ) : (
+            <form className="inline-form" onSubmit={(event) => void submit(event)}>
+              <input type="number" min={budget.most + 1} max={MOST} step={1} required value={messages} onChange={(event) => setMessages(event.target.value)} aria-label="Messages that it may send in all" disabled={sending} />
+              <button type="submit" disabled={sending}>
+                Raise the budget
+              </button>
+            </form>
+          )}
           <div className="options">
             <Link className="button" to="/runs/$id" params={{ id: run.id }}>
               Open the run
