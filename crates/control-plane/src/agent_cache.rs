@@ -33,7 +33,7 @@ pub use sync::sync;
 
 /// Agents per request when a runtime is asked for its list.
 const PAGE: usize = 1000;
-/// Errors that no further message mends: the CLI's provider gives no more, or lets it in no more.
+/// Errors that no further message mends: the CLI's provider gives no more, or lets it in no more. The page's `trouble.ts` has words for each.
 const NEEDS_PERSON: [&str; 2] = ["rate_limit", "auth"];
 /// How old a state may be that is answered without asking the runtime.
 const FRESH_FOR: Duration = Duration::from_millis(200);
@@ -277,5 +277,22 @@ fn upsert(agents: &mut HashMap<AgentId, Cached>, agent: Agent) -> Upserted {
             agents.insert(id, cached);
             Upserted { known, is_news: true }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_words_for_every_error_that_needs_a_person_and_no_other() {
+        let page = include_str!("../ui/src/features/attention/trouble.ts");
+        let (_, table) = page.split_once("const TROUBLES: Record<string, Words> = {\n").expect("its table");
+        let (table, _) = table.split_once("\n};").expect("its end");
+        let keys = table.lines().filter_map(|line| {
+            let (key, value) = line.strip_prefix("  ")?.split_once(": ")?;
+            (value.starts_with('{') && !key.starts_with(' ')).then_some(key)
+        });
+        assert_eq!(keys.collect::<HashSet<_>>(), HashSet::from(NEEDS_PERSON));
     }
 }

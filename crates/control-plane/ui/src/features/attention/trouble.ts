@@ -9,7 +9,7 @@ interface Words {
   hint: string;
 }
 
-/** Errors that no agent gets over by itself, by their codes. Servers count the same. */
+/** Errors that no agent gets over by itself, by their codes. Servers count the same: `NEEDS_PERSON` in `agent_cache.rs`, whose test reads this. */
 const TROUBLES: Record<string, Words> = {
   rate_limit: { short: "no quota", title: "Out of quota", hint: "Its last turn failed, and it takes messages again. When there is quota, a message brings it back." },
   auth: {
