@@ -2,7 +2,7 @@
 
 import { Suspense, lazy, useMemo } from "react";
 import type { ChartProps, Line } from "./chart";
-import { FIGURES, type Figure, RANGE_SECONDS, type Range, type Series } from "./series";
+import { FIGURES, type Figure, RANGE_SECONDS, RANGE_WORDS, type Range, type Series } from "./series";
 import { UNKNOWN, inFigures } from "./words";
 import "./usage.css";
 
@@ -33,6 +33,8 @@ const PARTS: readonly Part[] = [
 
 /** `told`: by how many of how many each figure is told, where it is a sum. */
 export function Charts({ series, range, told }: { series: Series; range: Range; told?: { of: number; by: Record<Figure, number> } }) {
+  // Not the same as a figure that nobody tells.
+  if (series.times.length === 0) return <p className="empty">{`Nothing was measured in the ${range === "hour" ? "" : "last "}${RANGE_WORDS[range]}.`}</p>;
   return (
     <ul className="usage-parts">
       {PARTS.map(({ title, lines, unknown }) => (

@@ -36,3 +36,9 @@ test("what came since takes the place of the minute that was not over", () => {
 test("figures in words", () => {
   expect([inFigures("cpu", 3.14), inFigures("memory", 3 * 2 ** 30), inFigures("tokensIn", 1_234_567), inFigures("cost", 0.0123)]).toEqual(["3.1 %", "3.0 GiB", "1.23 M", "$0.0123"]);
 });
+
+test("points from before a long gap are not of the range", () => {
+  const day = 24 * 60;
+  expect(seriesOf([point(0), point(3 * day)], "day", 3 * day * MINUTE).times).toEqual([3 * day * 60]);
+  expect(seriesOf([point(0), point(40 * day)], "month", 40 * day * MINUTE).times).toEqual([40 * day * 60]);
+});

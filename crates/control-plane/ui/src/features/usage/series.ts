@@ -22,8 +22,7 @@ export const SPANS: Record<Range, UsageSpan> = { hour: "minutes", day: "minutes"
 export const RANGE_SECONDS: Record<Range, number> = { hour: 3600, day: 86_400, month: 30 * 86_400 };
 export const RANGE_WORDS: Record<Range, string> = { hour: "last hour", day: "24 hours", month: "30 days" };
 
-const HOUR_MS = 3_600_000;
-const STEP_MS: Record<UsageSpan, number> = { minutes: 60_000, hours: HOUR_MS };
+const STEP_MS: Record<UsageSpan, number> = { minutes: 60_000, hours: 3_600_000 };
 /** A point that comes later than so many steps after the one before leaves a gap. */
 const GAP_STEPS = 1.5;
 
@@ -47,7 +46,8 @@ export function seriesOf(points: readonly UsagePoint[], range: Range, now: numbe
   let before: number | undefined;
   for (const point of points) {
     const at = Date.parse(point.at);
-    if (range === "hour" && at < now - HOUR_MS) continue;
+    // Points are kept by their number: where nothing was measured for long, further back.
+    if (at < now - 1000 * RANGE_SECONDS[range] - step) continue;
     if (before !== undefined && at - before > step * GAP_STEPS) put(before + step, UNKNOWN_FIGURES);
     put(at, figuresOf(point));
     before = at;

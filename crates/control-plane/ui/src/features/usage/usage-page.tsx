@@ -7,6 +7,7 @@ import { useAgents } from "../../server-state/agents";
 import { useAgentsUsage, useUsage } from "../../server-state/usage";
 import { Empty, Failed, Loading } from "../../ui/states";
 import { Since } from "../../ui/time";
+import { waitsSince } from "../agents/columns";
 import { StatusDot, statusText } from "../agents/status";
 import { Charts, toldBy } from "./charts";
 import { RangeChoice } from "./range-choice";
@@ -36,7 +37,7 @@ export function UsagePage() {
       ) : (
         <div className="usage">
           <p className="hint">
-            {`${latest.size} ${latest.size === 1 ? "agent lives" : "agents live"}. `}Measured by the server every {data.everySeconds} s; a point is a minute, kept for a day, or an hour, kept for 30 days. CPU and memory are of those that live;
+            {`${latest.size} ${latest.size === 1 ? "agent lives" : "agents live"}. `}Measured by the server every {data.everySeconds} s; a point is a minute or, over 30 days, an hour. CPU and memory are of those that live;
             tokens and cost, as the CLIs tell them, of all that were measured, those that ended too.
           </p>
           {data.points.length === 0 ? <Empty>Nothing was measured yet.</Empty> : <Charts series={series} range={range} told={told} />}
@@ -90,7 +91,9 @@ function Table({ agents, latest }: { agents: ReadonlyMap<string, Agent>; latest:
                 </Link>
                 <span className="muted">{`${agent.type} · ${statusText(agent)}`}</span>
               </th>
-              <td>{agent.attention ? <Since time={agent.attention.since} /> : <span className="muted">–</span>}</td>
+              <td>
+                <Waits agent={agent} />
+              </td>
               {COLUMNS.map(([figure]) => (
                 <td key={figure} className={figures[figure] === null ? "muted" : undefined}>
                   {inFigures(figure, figures[figure])}
@@ -102,4 +105,9 @@ function Table({ agents, latest }: { agents: ReadonlyMap<string, Agent>; latest:
       </table>
     </div>
   );
+}
+
+function Waits({ agent }: { agent: Agent }) {
+  const since = waitsSince(agent);
+  return since === undefined ? <span className="muted">–</span> : <Since time={since} />;
 }
