@@ -22,6 +22,8 @@ await inBrowser(async (browser) => {
   const cell = (name, column) => page.locator(".agent-row", { hasText: name }).locator(`[data-column=${column}]`);
   await until("memory in the row", async () => /^\d+M$/.test(await cell("alpha", "memory").innerText()));
   assert.match(await cell("alpha", "cpu").innerText(), /^\d+(\.\d)?%$/);
+  const lefts = (selector) => page.locator(selector).evaluateAll((elements) => elements.slice(0, 5).map((element) => Math.round(element.getBoundingClientRect().left)));
+  assert.deepEqual(await lefts(".column-heads .agent-figures > *"), await lefts(".agent-row .agent-figures > *"), "heads stand above their figures");
   for (const column of ["tokens", "cost", "waits"]) assert.equal(await cell("alpha", column).innerText(), "–", column);
   assert.equal(await cell("alpha", "tokens").getAttribute("title"), "Tokens read and written so far: not known");
   assert.deepEqual(asked.filter((path) => path.endsWith("/metrics")), []);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { AgentUsage } from "../../api/types";
-import { columnsAsText, columnsOf, wordsOf } from "./columns";
+import type { Agent, AgentUsage } from "../../api/types";
+import { columnsAsText, columnsOf, waitsSince, wordsOf } from "./columns";
 
 const usage = (more: Partial<AgentUsage>): AgentUsage => ({ agentId: "a", at: "2026-01-01T00:00:00.000Z", ...more });
 
@@ -15,4 +15,12 @@ test("columns in the address", () => {
   expect(columnsOf("waits,cpu,nonsense")).toEqual(["cpu", "waits"]);
   expect(columnsOf("none")).toEqual([]);
   expect([columnsAsText(columnsOf(undefined)), columnsAsText([]), columnsAsText(["waits", "cpu"])]).toEqual([undefined, "none", "cpu,waits"]);
+});
+
+test("who is out of quota waits like who asks, and who has ended waits for nobody", () => {
+  const error = { code: "rate_limit", message: "no more", since: "2026-01-01T00:00:01.000Z" };
+  const agent = { status: "ready", error } as Agent;
+  expect(waitsSince(agent)).toBe(error.since);
+  expect(waitsSince({ ...agent, status: "stopped" })).toBeUndefined();
+  expect(waitsSince({ ...agent, error: { ...error, code: "network" } })).toBeUndefined();
 });
