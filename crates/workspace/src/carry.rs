@@ -1,6 +1,7 @@
 //! The way between a server's store and the clone that its agent has elsewhere: the repository goes there as an archive, and
 //! commits come back as a bundle.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use crate::error::WorkspaceError;
 use crate::git::Git;
 use crate::identity::Identity;
 use crate::record::Record;
+use crate::remote;
 use crate::scratch::{Scratch, ScratchDirectory};
 use crate::workspace::Workspace;
 use crate::workspaces::Workspaces;
@@ -192,12 +194,9 @@ async fn take_in(
     let git = git.clone().with_time_limit(BUNDLE_TIMEOUT);
     // Objects stay packed: unpacked they may be any size.
     let git = git.with_setting("fetch.unpackLimit=1").with_variable("GIT_ALLOC_LIMIT", RECEIVE_MEMORY);
-    let mut args =
-        ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--"]
-            .map(std::ffi::OsString::from)
-            .to_vec();
-    args.extend([bundle.into(), format!("+{SENT}:{name}").into()]);
-    git.run(args).await?;
+    let wanted = format!("+{SENT}:{name}");
+    let args = remote::fetch(false).into_iter().chain(["--no-tags", "--"]).map(OsStr::new);
+    git.run(args.chain([bundle.as_os_str(), wanted.as_ref()])).await?;
     let is_what_was_said = git.commit_of(name).await? == tip
         && git.succeeds(["merge-base", "--is-ancestor", &stand.head, tip]).await?;
     if is_what_was_said {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::credentials::{Askpass, Credentials};
 use crate::error::WorkspaceError;
 use crate::git::Git;
-use crate::remote::{Remote, UPLOAD_HERE};
+use crate::remote::{self, Remote};
 use crate::workspace::Workspace;
 use crate::workspaces::{CloneOptions, NewWorkspace, Workspaces};
 
@@ -33,19 +33,15 @@ impl Workspaces {
         plain.run(INIT).await?;
         let askpass = options.credentials.as_ref().map(|known| known.askpass(self.root())).transpose()?;
         let fetching = reaching(plain.clone().with_time_limit(FETCH_TIMEOUT), askpass.as_ref());
-        let remote = Remote::ask(&fetching, &address, is_here).await?;
+        let origin = Remote::ask(&fetching, &address, is_here).await?;
         let asked = new.reference.as_deref();
-        let reference = remote.reference(asked);
+        let reference = origin.reference(asked);
         let missing = |name: &str| {
             WorkspaceError::Invalid(format!(
                 "the repository has no branch or tag `{name:.100}` to begin with"
             ))
         };
-        let mut args: Vec<OsString> =
-            ["fetch", "--quiet", "--no-write-fetch-head", "--no-recurse-submodules"].map(Into::into).into();
-        if is_here {
-            args.push(UPLOAD_HERE.into());
-        }
+        let mut args: Vec<OsString> = remote::fetch(is_here).into_iter().map(Into::into).collect();
         // What the clone has for a reference there.
         let local = |name: &str| match name.strip_prefix("refs/heads/") {
             Some(branch) => format!("refs/remotes/origin/{branch}"),
@@ -80,7 +76,7 @@ impl Workspaces {
         record.base = plain.commit_of(&first).await?;
         record.base_branch = Some(first).filter(|name| name.starts_with("refs/remotes/"));
         configure_origin(&plain, &address).await?;
-        if let Some(head) = remote.head().filter(|head| head.starts_with("refs/heads/")) {
+        if let Some(head) = origin.head().filter(|head| head.starts_with("refs/heads/")) {
             let head = local(head);
             if plain.succeeds(["rev-parse", "--verify", "--quiet", "--end-of-options", &head]).await? {
                 plain.run(["symbolic-ref", "refs/remotes/origin/HEAD", &head]).await?;

@@ -9,7 +9,7 @@ use crate::conflicts::{MergedTree, merged_tree};
 use crate::error::WorkspaceError;
 use crate::git::Git;
 use crate::identity::Identity;
-use crate::remote::UPLOAD_HERE;
+use crate::remote;
 use crate::scratch::Scratch;
 use crate::workspace::Workspace;
 use crate::workspaces::{Workspaces, open_repository};
@@ -109,11 +109,9 @@ impl Workspaces {
 async fn receive(workspace: &Workspace, head: &str) -> Result<Git, WorkspaceError> {
     let git = open_repository(&workspace.record().repository).await?;
     let clone = workspace.directory().to_string_lossy().into_owned();
-    let fetch =
-        ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", UPLOAD_HERE];
     // By the name that it has there: an object cannot be asked for everywhere.
     let name = if workspace.record().is_store { received(head) } else { "HEAD".into() };
-    git.run(fetch.into_iter().chain(["--", &clone, &name])).await?;
+    git.run(remote::fetch(true).into_iter().chain(["--no-tags", "--", &clone, &name])).await?;
     if !git.succeeds(["cat-file", "-e", &format!("{head}^{{commit}}")]).await? {
         return Err(WorkspaceError::Conflict("the workspace moved meanwhile: try again".into()));
     }

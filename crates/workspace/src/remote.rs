@@ -8,10 +8,19 @@ pub const SCHEMES: &[&str] = &["https", "http", "ssh", "git"];
 
 /// What stands before `upload-pack` for a repository of this machine: nothing of its configuration runs. Said here, because git
 /// clears the configuration of a call before it serves a fetch.
-pub(crate) const UPLOAD_HERE: &str = concat!(
+const UPLOAD_HERE: &str = concat!(
     "--upload-pack=git -c core.hooksPath=/dev/null -c core.alternateRefsCommand=false -c core.fsmonitor=false",
     " -c gc.auto=0 upload-pack"
 );
+
+/// The beginning of a fetch: nothing is written beside the references that are named after it, and no submodule is fetched.
+pub(crate) fn fetch(is_here: bool) -> Vec<&'static str> {
+    let mut args = vec!["fetch", "--quiet", "--no-write-fetch-head", "--no-recurse-submodules"];
+    if is_here {
+        args.push(UPLOAD_HERE);
+    }
+    args
+}
 
 /// The host (with its port, where one is named) that a URL leads to.
 ///

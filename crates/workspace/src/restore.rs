@@ -11,7 +11,7 @@ use crate::credentials::Credentials;
 use crate::error::WorkspaceError;
 use crate::git::Git;
 use crate::record::Record;
-use crate::remote::UPLOAD_HERE;
+use crate::remote;
 use crate::scratch::ScratchDirectory;
 use crate::workspace::Workspace;
 use crate::workspaces::Workspaces;
@@ -105,10 +105,7 @@ impl Workspaces {
         git.run(INIT).await?;
         let askpass = self.askpass_of(store)?;
         let fetching = reaching(git.clone().with_time_limit(FETCH_TIMEOUT), askpass.as_ref());
-        let mut fetch = vec!["fetch", "--quiet", "--no-write-fetch-head", "--no-recurse-submodules"];
-        if record.url.is_none() {
-            fetch.push(UPLOAD_HERE);
-        }
+        let fetch = remote::fetch(record.url.is_none());
         // One that is on no branch any more: some servers give it away when they are asked for it.
         let by_id = format!("+{}:{}", record.base, received(&record.base));
         let is_here = match record.depth {

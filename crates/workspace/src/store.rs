@@ -6,7 +6,7 @@ use crate::clone::reaching;
 use crate::error::WorkspaceError;
 use crate::git::Git;
 use crate::record::{Ending, Record};
-use crate::remote::{Remote, UPLOAD_HERE};
+use crate::remote::{self, Remote};
 use crate::workspace::Workspace;
 use crate::workspaces::{Workspaces, checked_id, remove_directory};
 
@@ -63,8 +63,8 @@ impl Workspaces {
         let askpass = self.askpass_of(store)?;
         let fetching = reaching(git.clone(), askpass.as_ref());
         let (address, is_here) = (record.source(), record.url.is_none());
-        let remote = Remote::ask(&fetching, &address, is_here).await?;
-        let rest: Vec<&String> = tips.iter().filter(|tip| !remote.has(tip)).collect();
+        let origin = Remote::ask(&fetching, &address, is_here).await?;
+        let rest: Vec<&String> = tips.iter().filter(|tip| !origin.has(tip)).collect();
         if rest.is_empty() {
             return Ok(false);
         }
@@ -78,13 +78,9 @@ impl Workspaces {
             }
             (true, None) => return Ok(true),
         };
-        let mut args =
-            vec!["fetch", "--quiet", "--no-write-fetch-head", "--no-recurse-submodules", "--no-tags"];
-        if is_here {
-            args.push(UPLOAD_HERE);
-        }
         // A branch that is gone there has no commits any more.
-        args.extend(["--prune", "--", &address, &branches]);
+        let mut args = remote::fetch(is_here);
+        args.extend(["--no-tags", "--prune", "--", &address, &branches]);
         fetching.run(args).await?;
         for tip in rest {
             let is_there = git.succeeds(["cat-file", "-e", &format!("{tip}^{{commit}}")]).await?;
