@@ -16,7 +16,7 @@ use parallax_api::workspace::{
 };
 use parallax_api::{Agent, AgentId, Code, Problem};
 use parallax_profile::{Checkout, Launch, Mount, MountSource};
-use parallax_workspace::{Other, PullRequestCommand, Workspace, Workspaces};
+use parallax_workspace::{Other, PullRequestCommand, Record, Workspace, Workspaces};
 
 use carrying::Brought;
 
@@ -188,6 +188,14 @@ impl RuntimeCore {
             return Err(Problem::new(Code::Conflict, "something is not committed: commit it first"));
         }
         Ok(self.workspaces()?.merge_commit(&store, &stand.head, request).await?)
+    }
+
+    /// Fails when what a workspace was made from may not be fetched from any more: that is this server's to say, and it may have changed.
+    pub(super) fn check_source(&self, record: &Record) -> Result<(), Problem> {
+        match &record.url {
+            Some(url) => self.config.repositories.check(url),
+            None => self.config.workdirs.repository(&record.source()).map(drop),
+        }
     }
 
     /// The store of an agent, living or ended.

@@ -131,12 +131,7 @@ impl RuntimeCore {
         if workspaces.get(store.record().id.as_str()).is_ok() || store.record().ending.is_some() {
             return Ok(store);
         }
-        let record = store.record();
-        // Once more: what may be fetched from is this server's to say.
-        match &record.url {
-            Some(url) => self.config.repositories.check(url)?,
-            None => self.config.workdirs.repository(&record.repository.to_string_lossy()).map(drop)?,
-        }
+        self.check_source(store.record())?;
         tracing::info!(agent.id = %id, "fetching the repository of a workspace that another server made");
         workspaces.refill(&store).await?;
         Ok(store)

@@ -226,11 +226,7 @@ impl RuntimeCore {
             let has_commits = !found.tips.is_empty();
             return Ok(found.reason(has_commits));
         }
-        // It may be allowed no longer.
-        match &record.url {
-            Some(url) => self.config.repositories.check(url)?,
-            None => drop(self.config.workdirs.repository(&record.source())?),
-        }
+        self.check_source(record)?;
         let lacks = workspaces.lacks_any(store, &found.tips).await?;
         // To ask the origin takes its time.
         if !lacks && self.look_into(&record.id).await? != found {
