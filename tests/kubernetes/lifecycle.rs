@@ -9,6 +9,7 @@ use parallax_testkit::own_host;
 use parallax_testkit::wait::{PATIENCE, until};
 
 use super::installation::GONE;
+use super::suspend::give_to_the_agent;
 
 fn agent(name: &str, agent_type: &str, spec: &str) -> String {
     format!(
@@ -92,7 +93,7 @@ async fn a_type_that_cannot_resume_is_not_suspended() {
     let backend = KubernetesBackend::start().await;
     let namespace = backend.namespace();
     claim(namespace, "work", "").await;
-    super::suspend::give_to_the_agent(&backend, "work").await;
+    give_to_the_agent(&backend, "work").await;
     let workspace = ", workspace: {existingClaim: {name: work}}";
     namespace.apply(&agent("s1", "shell", workspace)).await.expect("the resource is taken");
     namespace.becomes("pa/s1", "{.status.phase}", "Running").await;
@@ -137,7 +138,29 @@ async fn claims_that_are_somebodys_are_refused() {
         namespace.becomes("pa/thief", "{.status.phase} {.status.code}", "Failed WORKDIR_FORBIDDEN").await;
         namespace.kubectl(&["delete", "pa", "thief"]).await.expect("it can be deleted");
     }
+    // Its agent has no pod, and comes back to it.
+    let sleeper = agent("sleeper", "fake", ", workspace: {claim: {size: 1Gi, retain: true}}");
+    namespace.apply(&sleeper).await.expect("the resource is taken");
+    let awaited = until("the sleeper's id", PATIENCE, async || {
+        let id = namespace.field("pa/sleeper", "{.status.agent.id}").await;
+        if id.is_empty() { Err(()) } else { Ok(format!("{id}-workspace")) }
+    })
+    .await;
+    give_to_the_agent(&backend, &awaited).await;
+    namespace.becomes("pa/sleeper", "{.status.phase}", "Running").await;
+    let suspend = ["patch", "pa", "sleeper", "--type", "merge", "-p", "{\"spec\":{\"suspended\":true}}"];
+    namespace.kubectl(&suspend).await.expect("it can be suspended");
+    namespace.becomes("pa/sleeper", "{.status.phase}", "Suspended").await;
+    let request = SpawnRequest { workdir: Some(awaited.clone()), ..fake("thief", &[]) };
+    let problem = backend.user().spawn_refused(&request).await;
+    assert_eq!(problem.code, Code::WorkdirForbidden, "{problem:?}");
+    assert!(problem.detail.contains("pa sleeper"), "{problem:?}");
+    let thief = agent("thief", "fake", &format!(", workspace: {{existingClaim: {{name: {awaited}}}}}"));
+    namespace.apply(&thief).await.expect("the schema has nothing against it");
+    namespace.becomes("pa/thief", "{.status.phase} {.status.code}", "Failed WORKDIR_FORBIDDEN").await;
+    // It was retained, and is free when its agent is gone.
     namespace.kubectl(&["delete", "pa", "--all"]).await.expect("they can be deleted");
+    backend.user().spawn_ready(request).await.stop().await;
     backend.end_server().await;
 }
 

@@ -10,7 +10,7 @@ use parallax_api::workspace::{
     DiffQuery, MergeRequest, PushRequest, WorkspaceCredentials, WorkspaceEnd, WorkspaceKeep, WorkspaceMode,
     WorkspaceRequest,
 };
-use parallax_api::{Agent, AgentId, Code, SpawnRequest};
+use parallax_api::{Agent, AgentId, AgentStatus, Code, SpawnRequest};
 use parallax_control_plane::RuntimeSpec;
 use parallax_testkit::backend::TestBackend;
 use parallax_testkit::docker::GIT_IMAGE;
@@ -281,7 +281,7 @@ async fn of_a_url() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a Kubernetes cluster: make test-k8s"]
 async fn what_nobody_looked_at_stays() {
-    let (storage, home) = (Storage::new(3).await, Directory::new());
+    let (storage, home) = (Storage::new(4).await, Directory::new());
     let repository = Repository::new(home.path());
     let root = home.path().to_string_lossy().into_owned();
     let backend =
@@ -302,6 +302,11 @@ async fn what_nobody_looked_at_stays() {
         .expect("it can be deleted");
     let ended = deleted.ends().await.workspace.expect("told");
     assert!(ended.kept, "{ended:?}");
+    // One more type of agents, that comes back.
+    let comes_back = include_str!("../../examples/profiles/shell.toml")
+        .replace("name = \"shell\"", "name = \"stayer\"")
+        .replace("program = \"bash\"", "program = \"bash\"\nresume = [\"-i\"]");
+    std::fs::write(backend.directory().join("profiles/stayer.toml"), comes_back).expect("it can be written");
     backend.kill_server().await;
     backend.kill_process(&unseen.id, 1).await;
     backend.start_server(Default::default()).await;
@@ -312,6 +317,28 @@ async fn what_nobody_looked_at_stays() {
     claims_are(namespace, &all).await;
     let cleaned = user.client.clean_workspaces().await.expect("looked at");
     assert_eq!((cleaned.removed.len(), cleaned.kept.len()), (0, 3), "{cleaned:?}");
+    claims_are(namespace, &all).await;
+
+    // All of it is to go, but not before its agent has ended for good.
+    let asked = SpawnRequest {
+        r#type: "stayer".into(),
+        ..asking(&repository, "mover", |asked| asked.keep = WorkspaceKeep::Never)
+    };
+    let mut mover = user.spawn_ready(asked).await;
+    mover.say("echo work > work").await;
+    namespace.evict(mover.id.as_str()).await;
+    mover.ends().await;
+    // Its server dies in the middle; the next one knows it from the resource.
+    for _ in 0..2 {
+        let cleaned = user.client.clean_workspaces().await.expect("looked at");
+        let kept = cleaned.kept.iter().find(|one| one.id == mover.id);
+        assert!(kept.is_some_and(|kept| kept.in_use), "{cleaned:?}");
+        backend.kill_server().await;
+        backend.start_server(Default::default()).await;
+    }
+    mover.is("ready", |agent| (agent.status == AgentStatus::Ready).then_some(())).await;
+    assert_eq!(mover.say("cat work").await, "work");
+    assert!(!end(&mover).await.kept);
     claims_are(namespace, &all).await;
     backend.end_server().await;
 }
