@@ -138,14 +138,15 @@ impl Follower {
                 }
                 HostLine::State { mut agent } if self.is_its_own(&agent.id) => {
                     self.publish(std::mem::take(&mut events)).await?;
-                    if agent.exit.is_none() && !self.goes_on {
-                        // It may have ended before: the node of its pod was drained, or somebody has brought it back.
-                        self.goes_on = true;
-                        self.core.goes_on(&agent).await;
-                    }
                     // It may show an end before the event does.
                     self.end_workspace(&mut agent).await;
+                    let runs = agent.exit.is_none();
                     self.entry.set(*agent);
+                    if runs && !self.goes_on {
+                        // It may have ended before: the node of its pod was drained, or somebody has brought it back.
+                        self.goes_on = true;
+                        self.core.goes_on(&self.entry.agent()).await;
+                    }
                 }
                 // An agent is the same user as its host, and may have taken its place.
                 HostLine::State { .. } | HostLine::Event(_) => {
