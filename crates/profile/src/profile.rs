@@ -25,6 +25,8 @@ use start::{ApprovalArgs, Prepare, Start};
 use submit::images::PATH;
 use submit::{ExitRule, Submit};
 
+use crate::observation::Source;
+
 /// The longest `start.window_ms`.
 const MAX_START_WINDOW_MS: u64 = 10_000;
 
@@ -173,9 +175,19 @@ impl Profile {
 
     /// Whether some report has the prompt that was taken.
     pub fn reports_prompts(&self) -> bool {
-        let hooks = self.hooks.iter().map(|rule| &rule.read);
-        let lines = self.record.iter().flat_map(|record| &record.lines).map(|rule| &rule.read);
-        hooks.chain(lines).any(|pointers| pointers.prompt.is_some())
+        [Source::Hook, Source::SessionFile].into_iter().any(|source| self.reports_prompts_in(source))
+    }
+
+    /// Whether this source tells the prompts: then what it tells is in order with them.
+    pub(crate) fn reports_prompts_in(&self, source: Source) -> bool {
+        match source {
+            Source::Hook => self.hooks.iter().any(|rule| rule.read.prompt.is_some()),
+            Source::SessionFile => {
+                let mut lines = self.record.iter().flat_map(|record| &record.lines);
+                lines.any(|rule| rule.read.prompt.is_some())
+            }
+            _ => false,
+        }
     }
 
     /// Whether the session file tells what a turn failed with.

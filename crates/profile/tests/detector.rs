@@ -182,6 +182,10 @@ fn a_turn_told_by_hooks_is_told_once() {
     let expected = [session, taken(None), taken(Some("hi")), hooked("hello"), over(Outcome::Completed)];
     assert_eq!(claude.facts(), expected);
     assert_eq!(claude.seen().status, AgentStatus::Ready);
+    // It goes on by itself (a timer, a task that has ended), which is no prompt.
+    claude.reports("working").passes(500);
+    claude.hook("Stop", json!({"last_assistant_message": "later"})).passes(80).reports("done").passes(5000);
+    assert_eq!(claude.facts(), [taken(None), hooked("later"), over(Outcome::Completed)]);
 }
 
 #[test]

@@ -236,7 +236,8 @@ impl Detector {
             // Its prompt may still be on the way to it: Codex says `idle` once more when it starts.
             Outcome::Interrupted if self.profile.reports_prompts() && !self.turn.is_prompted() => {
                 let wait = Duration::from_millis(answer.wait_ms);
-                if self.scan.interrupted { wait } else { wait.max(UNPROMPTED) }
+                let is_slow = self.profile.reports_prompts_in(Source::SessionFile) && !self.scan.interrupted;
+                if is_slow { wait.max(UNPROMPTED) } else { wait }
             }
             Outcome::Interrupted => Duration::from_millis(answer.wait_ms).min(LAST_WORDS),
             Outcome::Completed => Duration::from_millis(answer.wait_ms),

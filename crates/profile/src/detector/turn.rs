@@ -29,9 +29,10 @@ pub(super) struct Turn {
     closing: Option<Closing>,
     /// The CLI reported its end, and when, but it may go on: a hook of the user's own can send the agent back to work.
     reported_end: Option<(Outcome, Duration)>,
-    /// The last turn was closed without waiting any longer: what it said and what ended it may still be reported, also when
-    /// the next one has begun.
+    /// The last turn was closed without waiting any longer: what ended it may still be reported.
     given_up: bool,
+    /// … and that was not reported before: what it said and what ended it may be reported when this one has begun.
+    untold: bool,
     /// The last turn ended before its prompt was reported, so the report may still come.
     unprompted: bool,
 }
@@ -87,7 +88,12 @@ impl Turn {
         // A session file is read a moment later: the first prompt it has after the end is the one that has ended.
         let is_late = text.is_some() && !self.prompted;
         let mut events = match self.closing {
-            Some(closing) if !is_late => self.end(closing.outcome),
+            Some(closing) if !is_late => {
+                let is_told = self.reported_end.is_some();
+                let events = self.end(closing.outcome);
+                self.untold = !is_told;
+                events
+            }
             _ => Vec::new(),
         };
         if !self.open {
@@ -95,13 +101,13 @@ impl Turn {
                 open: true,
                 previous: self.previous.take(),
                 is_recorded: self.is_recorded,
-                given_up: self.given_up,
+                untold: self.untold,
                 ..Self::default()
             };
             events.push(DetectorEvent::PromptTaken { text: None });
         }
         if text.is_some() {
-            (self.prompted, self.given_up) = (true, false);
+            (self.prompted, self.untold) = (true, false);
             events.push(DetectorEvent::PromptTaken { text });
         }
         events
@@ -110,8 +116,8 @@ impl Turn {
     /// Whether what a CLI that reports its prompts reports now is of the turn before: reports are in order, the prompt of
     /// this turn has not come, and neither has the end of the one before. `is_end`: this is that end.
     pub fn is_of_before(&mut self, is_end: bool) -> bool {
-        let is_of_before = self.open && !self.prompted && self.given_up;
-        self.given_up &= !(is_of_before && is_end);
+        let is_of_before = self.open && !self.prompted && self.untold;
+        self.untold &= !(is_of_before && is_end);
         is_of_before
     }
 
@@ -179,7 +185,7 @@ impl Turn {
     /// The CLI says that a turn is over. That may be a turn whose begin was not reported (a message queued in the CLI).
     pub fn over(&mut self, outcome: Outcome) -> Vec<DetectorEvent> {
         if !self.open && self.given_up {
-            self.given_up = false;
+            (self.given_up, self.untold) = (false, false);
             return Vec::new();
         }
         self.end(outcome)
@@ -233,8 +239,10 @@ impl Turn {
             }
         }
         let (outcome, due) = (closing.outcome, closing.due);
+        let is_told = self.reported_end.is_some();
         let events = self.end(outcome);
         self.given_up = due > Duration::ZERO;
+        self.untold = self.given_up && !is_told;
         events
     }
 
@@ -346,6 +354,16 @@ mod tests {
         turn.begin(None);
         turn.begin(Some("the next".into()));
         assert!(!turn.is_of_before(true), "what follows a prompt is of its turn");
+
+        turn.close(Outcome::Failed, Duration::ZERO, NOW);
+        assert_eq!(turn.begin(None), [over(Outcome::Failed), taken(None)], "one that was queued in the CLI");
+        assert!(turn.is_of_before(true), "the end that the first was closing without");
+
+        turn.may_be_over(Outcome::Completed, NOW);
+        turn.close(Outcome::Completed, Duration::ZERO, NOW);
+        turn.tick(NOW, None);
+        turn.begin(None);
+        assert!(!turn.is_of_before(true), "the end of the first was told");
     }
 
     #[test]
