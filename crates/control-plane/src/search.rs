@@ -118,6 +118,8 @@ impl Search {
         // Who is read, and which runtime is asked, not before.
         let mut not_before: HashMap<AgentId, Instant> = HashMap::new();
         let mut resting: HashMap<String, Instant> = HashMap::new();
+        // Who could not be read when it was tried last.
+        let mut failed: HashSet<AgentId> = HashSet::new();
         // Not a sleep beside the events: where something happens all the time it would never end.
         let mut gathered = tokio::time::interval(GATHER);
         gathered.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -147,10 +149,17 @@ impl Search {
                     let now = Instant::now();
                     not_before.retain(|_, at| *at > now);
                     resting.retain(|_, at| *at > now);
-                    let late = due.iter().filter(|id| !not_before.contains_key(*id)).take(READ_AT_ONCE);
-                    for id in late.cloned().collect::<Vec<_>>() {
+                    let late = due.iter().filter(|id| !not_before.contains_key(*id)).cloned();
+                    let mut late: Vec<_> = late.collect();
+                    // An agent that does not answer, and its runtime for it, keeps no other one waiting.
+                    late.sort_by_key(|id| failed.contains(id));
+                    late.truncate(READ_AT_ONCE);
+                    for id in late {
                         due.remove(&id);
-                        let Some(runtime) = self.locator.cache.runtime_of(&id) else { continue };
+                        let Some(runtime) = self.locator.cache.runtime_of(&id) else {
+                            failed.remove(&id);
+                            continue;
+                        };
                         if let Some(at) = resting.get(&runtime) {
                             self.unread.note(&id, true);
                             not_before.insert(id.clone(), *at);
@@ -164,9 +173,14 @@ impl Search {
                         };
                         self.unread.note(&id, read.is_err());
                         match read {
-                            Ok(true) => {}
-                            Ok(false) => drop(due.insert(id)),
+                            Ok(is_whole) => {
+                                failed.remove(&id);
+                                if !is_whole {
+                                    due.insert(id);
+                                }
+                            }
                             Err(problem) => {
+                                failed.insert(id.clone());
                                 tracing::debug!(agent.id = %id, %problem, "what an agent said could not be indexed");
                                 let again = Instant::now() + RETRY_AFTER;
                                 if matches!(problem.code, Code::RuntimeUnavailable | Code::Timeout) {
@@ -223,35 +237,21 @@ impl Search {
                 }));
                 position.message_id = Some(id);
             }
+            // Before the lines, which may be refused, or come too late.
+            self.index.add(id, texts, position.clone(), MAX_TEXTS).await?;
             if is_last {
-                self.read_lines(id, texts, position).await?;
+                self.read_lines(id, position).await?;
                 return Ok(true);
             }
-            self.index.add(id, texts, position.clone(), MAX_TEXTS).await?;
         }
         Ok(false)
     }
 
-    /// Adds these texts, and the lines after them. Where those are refused, the texts are there.
-    async fn read_lines(
-        &self,
-        id: &AgentId,
-        mut texts: Vec<TextRow>,
-        mut position: TextPosition,
-    ) -> Result<(), Problem> {
-        let Lines { lines, end, is_whole } = match self.lines(id, position.log_offset).await {
-            Ok(lines) => lines,
-            Err(problem) => {
-                self.index.add(id, texts, position, MAX_TEXTS).await?;
-                return Err(problem);
-            }
-        };
-        texts.extend(pieces(&lines.join("\n")).map(|text| TextRow {
-            kind: HitKind::Log,
-            message_id: None,
-            at: Time::now(),
-            text,
-        }));
+    /// Adds the lines that the agent has more.
+    async fn read_lines(&self, id: &AgentId, mut position: TextPosition) -> Result<(), Problem> {
+        let Lines { lines, end, is_whole } = self.lines(id, position.log_offset).await?;
+        let text = |text| TextRow { kind: HitKind::Log, message_id: None, at: Time::now(), text };
+        let texts = pieces(&lines.join("\n")).map(text).collect();
         position.log_offset = end.or(position.log_offset);
         position.is_incomplete |= !is_whole;
         Ok(self.index.add(id, texts, position, MAX_TEXTS).await?)
