@@ -222,7 +222,7 @@ impl Usage {
         let reading = Reading::of(metrics, asked_at);
         let apart = self.every * APART;
         let cpu_percent = reading.zip(before.and_then(|before| before.reading));
-        let usage = AgentUsage {
+        let mut usage = AgentUsage {
             agent_id: id.clone(),
             at,
             cpu_percent: cpu_percent.and_then(|(now, before)| now.percent_since(before, apart)),
@@ -230,7 +230,11 @@ impl Usage {
             tokens: figures::tokens(metrics),
             cost_usd: figures::cost(metrics),
         };
-        totals.grow(known.counted(&id), &usage);
+        let counted = known.counted(&id);
+        if let Some(counted) = counted {
+            figures::steady(counted, &mut usage);
+        }
+        totals.grow(counted, &usage);
         let measured = MeasuredAgent { usage, has_ended };
         known.insert(id, Known { measured: measured.clone(), reading });
         measured

@@ -51,6 +51,23 @@ pub fn cost(metrics: &Metrics) -> Option<f64> {
     metrics.cost_usd.filter(|dollars| (0.0..=MOST_DOLLARS).contains(dollars))
 }
 
+/// What a CLI told before holds when a count only wavers: what was used is not given back. One of half of before or less has begun anew.
+pub fn steady(before: &AgentUsage, now: &mut AgentUsage) {
+    let wavers = |now: f64, before: f64| now < before && now > before / 2.0;
+    if let (Some(tokens), Some(before)) = (&mut now.tokens, before.tokens) {
+        for (now, before) in [(&mut tokens.input, before.input), (&mut tokens.output, before.output)] {
+            if wavers(*now as f64, before as f64) {
+                *now = before;
+            }
+        }
+    }
+    if let (Some(now), Some(before)) = (&mut now.cost_usd, before.cost_usd)
+        && wavers(*now, before)
+    {
+        *now = before;
+    }
+}
+
 /// Whether something may be that many. What is more, no agent used: it is not known then.
 fn is_counted(count: u64) -> bool {
     count as f64 <= MOST_COUNTED
@@ -69,27 +86,18 @@ impl Totals {
         last.map_or_else(Self::default, |last| Self { tokens: last.tokens, cost_usd: last.cost_usd })
     }
 
-    /// Adds what an agent used since `before`. A count of half of before or less has begun anew; one that only
-    /// wavers has not.
+    /// Adds what an agent used since `before`. A count that is less has begun anew (see [`steady`]).
     pub fn grow(&mut self, before: Option<&AgentUsage>, now: &AgentUsage) {
         if let Some(tokens) = now.tokens {
             let before = before.and_then(|before| before.tokens).unwrap_or_default();
-            let more = |now: u64, before: u64| match now.checked_sub(before) {
-                Some(more) => more,
-                None if now <= before / 2 => now,
-                None => 0,
-            };
+            let more = |now: u64, before: u64| now.checked_sub(before).unwrap_or(now);
             let sum = self.tokens.get_or_insert_default();
             sum.input = sum.input.saturating_add(more(tokens.input, before.input));
             sum.output = sum.output.saturating_add(more(tokens.output, before.output));
         }
         if let Some(cost) = now.cost_usd {
             let before = before.and_then(|before| before.cost_usd).unwrap_or_default();
-            *self.cost_usd.get_or_insert_default() += match cost - before {
-                more if more >= 0.0 => more,
-                _ if cost <= before / 2.0 => cost,
-                _ => 0.0,
-            };
+            *self.cost_usd.get_or_insert_default() += if cost >= before { cost - before } else { cost };
         }
     }
 }
@@ -199,12 +207,17 @@ mod tests {
         let mut totals = Totals::default();
         let (high, low) = (usage(Some((1000, 0)), Some(2.0)), usage(Some((999, 0)), Some(1.9)));
         totals.grow(None, &high);
-        for _ in 0..3 {
-            totals.grow(Some(&high), &low);
-            totals.grow(Some(&low), &high);
+        let mut before = high.clone();
+        for now in [&low, &high, &low, &high] {
+            let mut now = now.clone();
+            steady(&before, &mut now);
+            totals.grow(Some(&before), &now);
+            before = now;
         }
-        assert_eq!(totals.tokens, Some(Tokens { input: 1003, output: 0 }));
-        assert!(totals.cost_usd.is_some_and(|cost| cost < 2.5));
+        assert_eq!((totals.tokens, totals.cost_usd), (high.tokens, high.cost_usd));
+        let mut anew = usage(Some((500, 0)), Some(1.0));
+        steady(&before, &mut anew);
+        assert_eq!((anew.tokens.unwrap().input, anew.cost_usd), (500, Some(1.0)));
         let told = |input: u64, cost: f64, seconds: f64, bytes: u64| Metrics {
             tokens: Some(Tokens { input, output: 0 }),
             cost_usd: Some(cost),

@@ -87,13 +87,13 @@ impl UsageStore for Database {
         self.write(move |db| {
             let Measurement { total, agents } = measurement;
             for place in &PLACES {
-                trim(db, place, total.at)?;
+                trim(db, place)?;
                 add(db, place, ALL, &total)?;
-                shorten(db, place, ALL)?;
+                shorten(db, place, ALL, total.at)?;
                 for MeasuredAgent { usage, .. } in &agents {
                     let agent = usage.agent_id.as_str();
                     add(db, place, agent, &point_of(usage))?;
-                    shorten(db, place, agent)?;
+                    shorten(db, place, agent, usage.at)?;
                 }
             }
             for measured in &agents {
@@ -124,8 +124,9 @@ impl UsageStore for Database {
     }
 
     async fn last_total(&self) -> Result<Option<UsagePoint>, StoreError> {
-        let select = "SELECT at, cpu, memory, tokens_in, tokens_out, cost FROM usage_hours
-             WHERE agent = ? ORDER BY at DESC LIMIT 1";
+        // It only grows, and a clock may have been wrong: the most, not the last.
+        let select = "SELECT max(at), NULL, NULL, max(tokens_in), max(tokens_out), max(cost) FROM usage_hours
+             WHERE agent = ? GROUP BY agent";
         self.read(move |db| db.query_row(select, [ALL], point).optional()).await
     }
 
@@ -137,12 +138,14 @@ impl UsageStore for Database {
     ) -> Result<Vec<UsagePoint>, StoreError> {
         let agent = agent.map_or(ALL, AgentId::as_str).to_owned();
         let since = since.map_or(0, Time::as_millis);
+        // What a clock that was ahead has left is not of now.
+        let now = Time::now().as_millis();
         self.read(move |db| {
             let mut points = Vec::new();
             for Place { table, .. } in PLACES.iter().filter(|place| place.span == span) {
                 let mut select = db.prepare_cached(&format!(
                     "SELECT at, cpu, memory, tokens_in, tokens_out, cost, agents FROM {table}
-                     WHERE agent = ? AND at >= ? ORDER BY at DESC LIMIT ?"
+                     WHERE agent = ? AND at BETWEEN ? AND ? ORDER BY at DESC LIMIT ?"
                 ))?;
                 let most = i64::try_from(span.points()).unwrap_or(i64::MAX);
                 let row = |row: &Row<'_>| {
@@ -150,7 +153,8 @@ impl UsageStore for Database {
                     let agents = agents.and_then(|agents| u32::try_from(agents).ok());
                     Ok(UsagePoint { agents, ..point(row)? })
                 };
-                points = select.query_map(params![agent, since, most], row)?.collect::<Result<_, _>>()?;
+                points =
+                    select.query_map(params![agent, since, now, most], row)?.collect::<Result<_, _>>()?;
             }
             points.reverse();
             Ok(points)
@@ -202,24 +206,22 @@ fn add(db: &Connection, place: &Place, agent: &str, figures: &UsagePoint) -> rus
     .map(drop)
 }
 
-/// Deletes an agent's oldest points beyond what a series has.
-fn shorten(db: &Connection, place: &Place, agent: &str) -> rusqlite::Result<()> {
+/// Deletes an agent's oldest points beyond what a series has. A clock that was ahead has left points of a time that has not come: these do
+/// not count.
+fn shorten(db: &Connection, place: &Place, agent: &str, now: Time) -> rusqlite::Result<()> {
     let Place { span, table, .. } = place;
     let most = i64::try_from(span.points()).unwrap_or(i64::MAX);
     db.prepare_cached(&format!(
         "DELETE FROM {table} WHERE agent = ?1 AND at <=
-             (SELECT at FROM {table} WHERE agent = ?1 ORDER BY at DESC LIMIT 1 OFFSET ?2)"
+             (SELECT at FROM {table} WHERE agent = ?1 AND at <= ?3 ORDER BY at DESC LIMIT 1 OFFSET ?2)"
     ))?
-    .execute(params![agent, most])
+    .execute(params![agent, most, now.as_millis()])
     .map(drop)
 }
 
-/// Deletes rows of a time that has not come yet, which a clock that was wrong has left, and the oldest beyond the bound. Not those of long
-/// ago: a clock may be wrong in the other direction.
-fn trim(db: &Connection, place: &Place, now: Time) -> rusqlite::Result<()> {
-    let Place { span, table, max } = place;
-    let step = span.step_millis();
-    db.prepare_cached(&format!("DELETE FROM {table} WHERE at > ?"))?.execute([now.as_millis() + step])?;
+/// Deletes the rows that were written first, beyond the bound. By no time: a clock may be wrong in both directions.
+fn trim(db: &Connection, place: &Place) -> rusqlite::Result<()> {
+    let Place { table, max, .. } = place;
     db.prepare_cached(&format!("DELETE FROM {table} WHERE id <= (SELECT max(id) FROM {table}) - ?"))?
         .execute([max])
         .map(drop)
@@ -318,9 +320,10 @@ mod tests {
         assert_eq!(store.last_total().await.unwrap().unwrap().tokens, Some(Tokens { input: 6, output: 1 }));
         assert_eq!(store.latest().await.unwrap()[0].usage.memory_bytes, Some(3));
 
-        // A clock that is far ahead for a while costs nothing that was measured, and leaves nothing.
+        // A clock that is far ahead for a while costs nothing that was measured, nor does one that is far behind.
         let total = store.last_total().await.unwrap().unwrap().tokens;
-        store.record(measured(&agent, begin + 9000 * HOUR, None, 1, Some(1))).await.unwrap();
+        let ahead = Time::now().as_millis() + 9000 * HOUR;
+        store.record(measured(&agent, ahead, None, 1, Some(1))).await.unwrap();
         store.record(measured(&agent, begin + HOUR, None, 1, Some(6))).await.unwrap();
         let hours = store.series(Some(&agent), UsageSpan::Hours, None).await.unwrap();
         assert_eq!(hours.iter().map(|p| p.at.as_millis() - begin).collect::<Vec<_>>(), [0, HOUR]);
