@@ -26,12 +26,12 @@ pub enum Outcome {
 }
 
 impl Workspaces {
-    /// Ends a workspace whose agents have ended.
+    /// Ends a workspace whose agent has ended, or never ran. It stays when others have come to work in it.
     ///
     /// # Errors
     /// What git says: it stays then. One that is gone already is no error.
     pub async fn finish(&self, id: &str, keep: WorkspaceKeep) -> Result<Outcome, WorkspaceError> {
-        self.finish_unless(id, keep, |_| false).await
+        self.finish_unless(id, keep, |now| !now.users.is_empty()).await
     }
 
     /// Ends a workspace of which every agent has ended that its record named when it was looked at. It stays when another one has

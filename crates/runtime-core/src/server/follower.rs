@@ -41,6 +41,8 @@ struct Follower {
     published_exit: Option<AgentExit>,
     /// It was seen to run: nothing holds of what was decided of its workspace before.
     goes_on: bool,
+    /// When what its host said last of its state was new, if it ran then.
+    seen_running: Option<Time>,
     /// What became of the agent's workspace.
     workspace_end: Option<WorkspaceEnd>,
     /// Since when the agent has been starting.
@@ -60,6 +62,7 @@ impl RuntimeCore {
             entry: entry.clone(),
             published_exit,
             goes_on: false,
+            seen_running: None,
             workspace_end: None,
             starting_since: None,
             backoff: BACKOFF,
@@ -141,9 +144,10 @@ impl Follower {
                     // It may show an end before the event does.
                     self.end_workspace(&mut agent).await;
                     let runs = agent.exit.is_none();
+                    self.seen_running = runs.then_some(agent.updated_at);
                     self.entry.set(*agent);
-                    if runs && !self.goes_on {
-                        // It may have ended before: the node of its pod was drained, or somebody has brought it back.
+                    // It may have ended before: the node of its pod was drained, or somebody has brought it back.
+                    if runs && (self.workspace_end.take().is_some() || !self.goes_on) {
                         self.goes_on = true;
                         self.core.goes_on(&self.entry.agent()).await;
                     }
@@ -188,7 +192,10 @@ impl Follower {
         for event in &mut events {
             if let Some(agent) = event.data.agent_mut() {
                 keep_changes(agent, &self.entry.known());
-                self.end_workspace(agent).await;
+                // A host says its state before what nobody had heard yet: an end before that was not the last one, and decides nothing.
+                if self.seen_running.is_none_or(|seen| agent.updated_at >= seen) {
+                    self.end_workspace(agent).await;
+                }
                 // First, so that a subscriber that is woken by the event finds the agent as the event says, or later.
                 self.entry.publish(agent.clone());
                 self.measure_start(agent);

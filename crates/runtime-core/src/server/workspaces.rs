@@ -81,6 +81,10 @@ impl RuntimeCore {
     ) -> Result<(), Problem> {
         if let Some(id) = &asked.reuse {
             let workspaces = self.workspaces()?;
+            if self.undoing.contains(id) {
+                let detail = "its first agent did not start, and the workspace is being removed";
+                return Err(Problem::new(Code::Conflict, detail).with("field", "workspace.reuse"));
+            }
             if self.clone_root().is_some() {
                 self.check_reuse(workspaces, id).await?;
             }

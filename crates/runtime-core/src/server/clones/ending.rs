@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use parallax_api::host::WorkspaceCall;
+use parallax_api::retry::Backoff;
 use parallax_api::workspace::{WorkspaceEnd, WorkspaceKeep};
 use parallax_api::{Agent, AgentId, Code, Problem};
 use parallax_workspace::{Outcome, Record, Unpublished, Workspace, Workspaces};
@@ -32,6 +33,10 @@ const MAX_REASON: usize = 300;
 const REMOVALS: usize = 5;
 /// Between two of them.
 const REMOVAL_PAUSE: Duration = Duration::from_millis(500);
+/// Attempts of a server that still knows why it goes, about a minute of them: the engine may be away.
+const DISCARDS: usize = 10;
+/// Between two of these, at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 impl RuntimeCore {
     /// What becomes of the clone of an agent that has ended, and whose host may still be there. Asked again, it is the same.
@@ -101,7 +106,8 @@ impl RuntimeCore {
         }
         // It was decided a moment ago. Where somebody else was in it, it is looked at again.
         let mut was_used = !store.record().users.is_empty() && store.record().keep != WorkspaceKeep::Never;
-        for _ in 0..REMOVALS {
+        let mut backoff = Backoff::new(REMOVAL_PAUSE, LONGEST_PAUSE);
+        for _ in 0..DISCARDS {
             if self.others_have_containers(store.record(), &agent.id).await {
                 // Whoever of them goes last takes it.
                 return;
@@ -119,10 +125,10 @@ impl RuntimeCore {
                 Err(problem) => {
                     // Of an engine that does not answer nothing is known.
                     was_used |= problem.code != Code::RuntimeUnavailable;
-                    tracing::warn!(agent.id = %id, %problem, "the volume of a workspace is left");
+                    tracing::warn!(agent.id = %id, %problem, "the volume of a workspace could not be removed now");
                 }
             }
-            tokio::time::sleep(REMOVAL_PAUSE).await;
+            backoff.wait().await;
         }
         // What its agent left was to go. What somebody else left since is another matter: nobody goes by what was decided now.
         let reason = match was_used {
@@ -153,6 +159,8 @@ impl RuntimeCore {
         match keep {
             // What becomes of it was decided.
             _ if store.record().ending.is_some() => Ok(()),
+            // Others have come to work in it: their end is its end.
+            _ if !store.record().users.is_empty() => Ok(()),
             WorkspaceKeep::Never => self.remove_clone(workspaces, id).await,
             _ => {
                 let reason = "the server went before its agent was known to run, so nobody has looked at it";
