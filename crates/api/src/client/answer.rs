@@ -12,6 +12,8 @@ use crate::{Code, Problem};
 
 /// How much of an answer that is not ours is shown, in characters.
 const EXCERPT: usize = 200;
+/// The member of a refusal that is in nobody's words: a proxy's, or another server's.
+pub(super) const FOREIGN: &str = "foreign";
 
 impl Client {
     /// Sends, and reads the JSON of a success.
@@ -105,7 +107,7 @@ fn refusal(base: &str, status: StatusCode, body: &[u8]) -> Problem {
         ),
     );
     problem.status = status.as_u16();
-    problem
+    problem.with(FOREIGN, true)
 }
 
 /// The code that says about the same as an HTTP status.
@@ -153,5 +155,8 @@ mod tests {
         let proxy = refusal("http://p", StatusCode::BAD_GATEWAY, b"<html>Bad Gateway</html>");
         assert_eq!((proxy.code, proxy.status), (Code::RuntimeUnavailable, 502));
         assert!(proxy.detail.contains("http://p answered 502 Bad Gateway"), "{proxy}");
+        let proxy = refusal("http://p", StatusCode::NOT_FOUND, b"404 page not found");
+        assert_eq!((proxy.code, proxy.status), (Code::NotFound, 404));
+        assert!(proxy.more.contains_key(FOREIGN) && !problem.more.contains_key(FOREIGN));
     }
 }

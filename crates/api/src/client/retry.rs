@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::answer::FOREIGN;
 use crate::Problem;
 use crate::problem::Recovery;
 use crate::retry::Backoff;
@@ -62,8 +63,10 @@ impl Reconnect {
 
 /// Whether connecting again may help. A wrong token or an unknown agent stays one.
 fn is_transient(problem: &Problem) -> bool {
+    // Whoever stands in front of the servers says so while they are replaced: a Service without an endpoint, a proxy.
+    let is_nobody = problem.status == 404 && problem.more.contains_key(FOREIGN);
     // The status counts as well: a proxy, or a newer server, may refuse with one that no code of ours has.
-    problem.code.recovery() >= Recovery::NextAttempt || problem.status >= 500
+    problem.code.recovery() >= Recovery::NextAttempt || problem.status >= 500 || is_nobody
 }
 
 #[cfg(test)]
@@ -89,6 +92,8 @@ mod tests {
         let mut reconnect = Reconnect::new(Retry::default());
         assert_eq!(reconnect.delay_after(&Problem::no_agent("x")), None);
         assert_eq!(reconnect.delay_after(&Problem::new(Code::Unauthorized, "no")), None);
+        let nobody = Problem::new(Code::NotFound, "404 page not found").with(FOREIGN, true);
+        assert!(reconnect.delay_after(&nobody).is_some());
         assert!(Reconnect::new(Retry::NEVER).delay_after(&Problem::new(Code::Timeout, "slow")).is_none());
     }
 }
