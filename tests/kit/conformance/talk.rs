@@ -69,10 +69,11 @@ pub async fn fifty_messages(backend: &impl TestBackend) {
 
 /// Messages to an agent that is starting wait, in order.
 pub async fn waits_while_starting(backend: &impl TestBackend) {
-    let mut agent = backend.user().spawn(fake("late", &["--start-delay-ms", "4000"])).await;
+    let mut agent = backend.user().spawn(fake("late", &["--start-gate"])).await;
     let ids = [agent.tell("one").await, agent.tell("two").await, agent.tell("three").await];
     let is_waiting = |agent: &Agent| agent.status == AgentStatus::Starting && agent.queued == 3;
     agent.is("starting, with three waiting", |agent| is_waiting(agent).then_some(())).await;
+    agent.press(&["enter"]).await;
     for (id, text) in ids.iter().zip(["one", "two", "three"]) {
         assert_eq!(agent.answer_to(id).await.content, format!("echo: {text}"));
     }

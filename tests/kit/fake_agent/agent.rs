@@ -38,9 +38,10 @@ pub async fn run(options: Options) -> anyhow::Result<i32> {
         // Once there is a listener the signals do nothing by themselves; the listeners must not be dropped for that.
         drop((signal(SignalKind::terminate())?, signal(SignalKind::hangup())?));
     }
-    tokio::time::sleep(options.start_delay).await;
     let session_file = SessionFile::open(&options)?;
-    let input = Input::open()?;
+    let mut input = Input::open()?;
+    // The terminal still gives whole lines.
+    while options.start_gate && !matches!(input.next().await, Event::Key(Key::Char('\n')) | Event::End) {}
     let screen = Screen::open(!options.no_status)?;
     let lines = options.lines.clone().or_else(|| std::env::var_os("FAKE_AGENT_LINES").map(Into::into));
     let lines = lines.map(fs::read_to_string).transpose()?.unwrap_or_default();

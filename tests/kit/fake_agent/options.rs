@@ -24,8 +24,8 @@ pub struct Options {
     pub trust: bool,
     /// `--swallow-ms N`: an Enter so soon after a paste is lost, as with Gemini.
     pub swallow: Duration,
-    /// `--start-delay-ms N`: so long before the first paint.
-    pub start_delay: Duration,
+    /// `--start-gate`: paints nothing until Enter is pressed.
+    pub start_gate: bool,
     /// `--no-status`: no OSC 7501; the state is on the screen and in the title only.
     pub no_status: bool,
     /// `--ignore-term`: SIGTERM and SIGHUP do nothing.
@@ -54,7 +54,7 @@ impl Options {
                 "--login" => options.login = Some(value()?),
                 "--trust" => options.trust = true,
                 "--swallow-ms" => options.swallow = millis(&value()?)?,
-                "--start-delay-ms" => options.start_delay = millis(&value()?)?,
+                "--start-gate" => options.start_gate = true,
                 "--no-status" => options.no_status = true,
                 "--ignore-term" => options.ignore_term = true,
                 "--lines" => options.lines = Some(value()?.into()),
