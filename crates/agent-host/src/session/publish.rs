@@ -213,7 +213,12 @@ impl Publisher {
         }
         self.agent_tx.send_if_modified(|agent| {
             let activity = (background > 0).then_some(Activity { background });
-            let changed = due || agent.queued != queued || agent.activity != activity;
+            let is_news = agent.queued != queued || agent.activity != activity;
+            let changed = due || is_news;
+            if is_news {
+                // An event that is on its way has a copy without it.
+                agent.updated_at = Time::now().or_just_after(agent.updated_at);
+            }
             agent.queued = queued;
             agent.activity = activity;
             if due {
