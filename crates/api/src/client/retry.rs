@@ -36,15 +36,23 @@ pub(super) struct Reconnect {
     backoff: Backoff,
     attempts: Option<u32>,
     failed: u32,
+    /// There was a connection: the address is that of a server.
+    has_held: bool,
 }
 
 impl Reconnect {
     pub(super) fn new(retry: Retry) -> Self {
-        Self { backoff: Backoff::new(retry.first, retry.longest), attempts: retry.attempts, failed: 0 }
+        Self {
+            backoff: Backoff::new(retry.first, retry.longest),
+            attempts: retry.attempts,
+            failed: 0,
+            has_held: false,
+        }
     }
 
     /// A connection held for so long; if that was long enough, the next loss begins a new row of attempts.
     pub(super) fn held(&mut self, how_long: Duration) {
+        self.has_held = true;
         if how_long >= self.backoff.longest() {
             self.backoff.reset();
             self.failed = 0;
@@ -53,7 +61,11 @@ impl Reconnect {
 
     /// How long to wait before the next attempt; none when `problem` is final or the attempts are used up.
     pub(super) fn delay_after(&mut self, problem: &Problem) -> Option<Duration> {
-        if !is_transient(problem) || self.attempts.is_some_and(|attempts| self.failed >= attempts) {
+        // Whoever stands in front of the servers says so while they are replaced: a Service without an endpoint, a proxy.
+        let is_nobody = self.has_held && problem.status == 404 && problem.more.contains_key(FOREIGN);
+        if !(is_nobody || is_transient(problem))
+            || self.attempts.is_some_and(|attempts| self.failed >= attempts)
+        {
             return None;
         }
         self.failed += 1;
@@ -63,10 +75,8 @@ impl Reconnect {
 
 /// Whether connecting again may help. A wrong token or an unknown agent stays one.
 fn is_transient(problem: &Problem) -> bool {
-    // Whoever stands in front of the servers says so while they are replaced: a Service without an endpoint, a proxy.
-    let is_nobody = problem.status == 404 && problem.more.contains_key(FOREIGN);
     // The status counts as well: a proxy, or a newer server, may refuse with one that no code of ours has.
-    problem.code.recovery() >= Recovery::NextAttempt || problem.status >= 500 || is_nobody
+    problem.code.recovery() >= Recovery::NextAttempt || problem.status >= 500
 }
 
 #[cfg(test)]
@@ -93,6 +103,8 @@ mod tests {
         assert_eq!(reconnect.delay_after(&Problem::no_agent("x")), None);
         assert_eq!(reconnect.delay_after(&Problem::new(Code::Unauthorized, "no")), None);
         let nobody = Problem::new(Code::NotFound, "404 page not found").with(FOREIGN, true);
+        assert!(reconnect.delay_after(&nobody).is_none(), "an address that is wrong");
+        reconnect.held(Duration::ZERO);
         assert!(reconnect.delay_after(&nobody).is_some());
         assert!(Reconnect::new(Retry::NEVER).delay_after(&Problem::new(Code::Timeout, "slow")).is_none());
     }
