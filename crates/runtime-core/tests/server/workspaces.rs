@@ -54,6 +54,17 @@ async fn cleaned(server: &TestServer) -> (bool, String) {
     (done.kept[0].in_use, done.kept[0].reason.clone().unwrap_or_default())
 }
 
+/// An agent whose workspace was to go: the engine was away, and then the server was killed.
+async fn left(server: &mut TestServer, repository: &std::path::Path) -> AgentId {
+    let id = spawned(server, repository).await;
+    server.backend.volumes.refusals.lock().unwrap().extend((0..100).map(|_| away()));
+    assert!(!end(server, &id).await.kept);
+    server.kill();
+    server.backend.volumes.refusals.lock().unwrap().clear();
+    server.start().await;
+    id
+}
+
 async fn goes(server: &TestServer, id: &AgentId) {
     eventually("the volume goes", || !server.backend.volumes.holds(id)).await;
 }
@@ -116,12 +127,7 @@ async fn one_that_comes_back_keeps_its_workspace() {
 #[tokio::test]
 async fn an_old_decision_is_not_carried_out() {
     let (mut server, repository) = server_with_volumes().await;
-    let id = spawned(&server, &repository).await;
-    server.backend.volumes.refusals.lock().unwrap().extend((0..100).map(|_| away()));
-    assert!(!end(&server, &id).await.kept);
-    server.kill();
-    server.backend.volumes.refusals.lock().unwrap().clear();
-    server.start().await;
+    let id = left(&mut server, &repository).await;
     let (in_use, reason) = cleaned(&server).await;
     assert!(!in_use && reason.contains("was to go"), "{reason}");
     assert!(server.backend.volumes.holds(&id));
@@ -160,12 +166,7 @@ async fn what_is_found_after_a_removal_that_failed_is_kept() {
 #[tokio::test]
 async fn what_changes_while_the_origin_is_asked_is_kept() {
     let (mut server, repository) = server_with_volumes().await;
-    let id = spawned(&server, &repository).await;
-    server.backend.volumes.refusals.lock().unwrap().extend((0..100).map(|_| away()));
-    assert!(!end(&server, &id).await.kept);
-    server.kill();
-    server.backend.volumes.refusals.lock().unwrap().clear();
-    server.start().await;
+    let id = left(&mut server, &repository).await;
     let head =
         std::process::Command::new("git").arg("-C").arg(&repository).args(["rev-parse", "HEAD"]).output();
     let head = String::from_utf8(head.unwrap().stdout).unwrap();
