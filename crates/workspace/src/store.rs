@@ -45,7 +45,9 @@ impl Workspaces {
     pub async fn reopen(&self, id: &str) -> Result<bool, WorkspaceError> {
         let _changing = self.changing().await;
         let mut workspace = self.recorded(id)?;
-        if workspace.record.ending.take().is_none() {
+        // Nor does what was noted before others came to work in it.
+        let was_reopened = workspace.record.reopened.take().is_some();
+        if workspace.record.ending.take().is_none() && !was_reopened {
             return Ok(false);
         }
         workspace.record.write(&self.record(id))?;

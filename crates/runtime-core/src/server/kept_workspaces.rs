@@ -108,7 +108,8 @@ impl RuntimeCore {
             return;
         };
         let id = workspace_of(agent);
-        let is_ended = |known: &Workspace| known.record().ending.is_some();
+        let is_ended =
+            |known: &Workspace| known.record().ending.is_some() || known.record().reopened.is_some();
         if !workspaces.known(id.as_str()).as_ref().is_ok_and(is_ended) {
             return;
         }
