@@ -148,12 +148,21 @@ impl RuntimeCore {
         {
             exit.workspace = Some(end);
         }
-        self.discard_clone(&agent).await;
+        let ended = agent.clone();
         let seq = self.log.source_seq(entry.id().as_str()).await? + 1;
         let data = EventData::AgentStopped { agent: Box::new(agent.clone()), reason: reason.into() };
         let event = HostEvent { seq, data, timestamp: agent.updated_at };
         entry.publish(agent);
-        self.record(entry, vec![event]).await
+        self.record(entry, vec![event]).await?;
+        // The engine may be away for a while, which the end does not wait for.
+        let (core, shutdown) = (self.clone(), self.shutdown.clone());
+        self.shutdown.tracker().spawn(async move {
+            tokio::select! {
+                () = core.discard_clone(&ended) => {}
+                () = shutdown.begun() => {}
+            }
+        });
+        Ok(())
     }
 
     /// Looks, for as long as the server runs, whether what suspended agents need is still there: somebody may remove a

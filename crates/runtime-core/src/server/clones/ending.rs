@@ -107,7 +107,10 @@ impl RuntimeCore {
         // It was decided a moment ago. Where somebody else was in it, it is looked at again.
         let mut was_used = !store.record().users.is_empty() && store.record().keep != WorkspaceKeep::Never;
         let mut backoff = Backoff::new(REMOVAL_PAUSE, LONGEST_PAUSE);
-        for _ in 0..DISCARDS {
+        for attempt in 0..DISCARDS {
+            if attempt > 0 {
+                backoff.wait().await;
+            }
             if self.others_have_containers(store.record(), &agent.id).await {
                 // Whoever of them goes last takes it.
                 return;
@@ -128,7 +131,6 @@ impl RuntimeCore {
                     tracing::warn!(agent.id = %id, %problem, "the volume of a workspace could not be removed now");
                 }
             }
-            backoff.wait().await;
         }
         // What its agent left was to go. What somebody else left since is another matter: nobody goes by what was decided now.
         let reason = match was_used {
