@@ -142,8 +142,13 @@ fn reap(started: Started) {
                 os::reap(ended.get_ref());
             }
         })),
-        // The system watches no more descriptors.
-        Err(_) => drop(tokio::task::spawn_blocking(move || os::wait_for(pid))),
+        // The system watches no more descriptors. A thread of its own: the host outlives this server, which does not wait for it.
+        Err(_) => {
+            let waiting = std::thread::Builder::new().name("reaper".into()).spawn(move || os::wait_for(pid));
+            if let Err(error) = waiting {
+                tracing::warn!(%error, "a host that ends stays a zombie for as long as this server runs");
+            }
+        }
     }
 }
 
