@@ -128,7 +128,7 @@ impl Usage {
     async fn measure(&self, totals: &mut Totals, unstored: &mut HashMap<AgentId, MeasuredAgent>) {
         let at = Time::now();
         let due = self.due();
-        if due.is_empty() {
+        if due.is_empty() && unstored.is_empty() {
             return;
         }
         // A runtime that does not answer in time keeps others waiting once in a round, not for each of its agents.
