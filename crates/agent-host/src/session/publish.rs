@@ -386,7 +386,12 @@ mod tests {
             publisher.update(|agent| agent.queued = round);
             let now = publisher.agent().updated_at;
             assert!(now > last, "{now} after {last}");
-            last = now;
+            publisher.touch(round + 1, 0, Instant::now());
+            let touched = publisher.agent().updated_at;
+            assert!(touched > now, "{touched} after {now}: one more waits");
+            publisher.touch(round + 1, 0, Instant::now());
+            last = publisher.agent().updated_at;
+            assert_eq!(last, touched, "nothing has changed");
         }
     }
 
