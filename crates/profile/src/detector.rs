@@ -305,7 +305,8 @@ impl Detector {
             self.only_background_works = false;
             events.extend(self.turn.begin(fields.prompt));
         }
-        let is_late = self.profile.reports_prompts_in(source) && self.turn.is_of_before(end.is_some());
+        let is_in_order = self.profile.reports_prompts_in(source) && self.profile.reports_ends_in(source);
+        let is_late = is_in_order && self.turn.is_of_before(end.is_some());
         if is_late {
             return events;
         }

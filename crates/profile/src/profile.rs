@@ -190,6 +190,18 @@ impl Profile {
         }
     }
 
+    /// Whether this source tells the ends of turns: only then one of the turn before may be awaited from it.
+    pub(crate) fn reports_ends_in(&self, source: Source) -> bool {
+        match source {
+            Source::Hook => self.hooks.iter().any(|rule| rule.over.is_some()),
+            Source::SessionFile => {
+                let mut lines = self.record.iter().flat_map(|record| &record.lines);
+                lines.any(|rule| rule.over.is_some())
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the session file tells what a turn failed with.
     pub(crate) fn records_failures(&self) -> bool {
         let lines = self.record.iter().flat_map(|record| &record.lines);
