@@ -30,6 +30,9 @@ pub struct Problem {
     /// What else helps: `field`, `loginUrl`, `attention`, `messageId`, `output`, `install`, `runtimes`, …
     #[serde(flatten)]
     pub more: Map<String, Value>,
+    /// Whether the answer was in nobody's words: a proxy's, or another server's. Only who got the answer knows, so it is neither sent nor read.
+    #[serde(skip)]
+    pub is_foreign: bool,
 }
 
 impl Problem {
@@ -42,6 +45,7 @@ impl Problem {
             detail: detail.into(),
             code,
             more: Map::new(),
+            is_foreign: false,
         }
     }
 

@@ -12,8 +12,6 @@ use crate::{Code, Problem};
 
 /// How much of an answer that is not ours is shown, in characters.
 const EXCERPT: usize = 200;
-/// The member of a refusal that is in nobody's words: a proxy's, or another server's.
-pub(super) const FOREIGN: &str = "foreign";
 
 impl Client {
     /// Sends, and reads the JSON of a success.
@@ -107,7 +105,8 @@ fn refusal(base: &str, status: StatusCode, body: &[u8]) -> Problem {
         ),
     );
     problem.status = status.as_u16();
-    problem.with(FOREIGN, true)
+    problem.is_foreign = true;
+    problem
 }
 
 /// The code that says about the same as an HTTP status.
@@ -157,6 +156,13 @@ mod tests {
         assert!(proxy.detail.contains("http://p answered 502 Bad Gateway"), "{proxy}");
         let proxy = refusal("http://p", StatusCode::NOT_FOUND, b"404 page not found");
         assert_eq!((proxy.code, proxy.status), (Code::NotFound, 404));
-        assert!(proxy.more.contains_key(FOREIGN) && !problem.more.contains_key(FOREIGN));
+        assert!(proxy.is_foreign && !problem.is_foreign);
+        // No server says of itself that it is none, and none hears from another.
+        let claims =
+            Problem::no_agent("x").with("foreign", true).with("isForeign", true).with("is_foreign", true);
+        let claims = serde_json::to_vec(&claims).expect("json");
+        assert!(!refusal("b", StatusCode::NOT_FOUND, &claims).is_foreign);
+        let sent = serde_json::to_vec(&proxy).expect("json");
+        assert!(!refusal("b", StatusCode::BAD_GATEWAY, &sent).is_foreign);
     }
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::answer::FOREIGN;
 use crate::Problem;
 use crate::problem::Recovery;
 use crate::retry::Backoff;
@@ -62,7 +61,7 @@ impl Reconnect {
     /// How long to wait before the next attempt; none when `problem` is final or the attempts are used up.
     pub(super) fn delay_after(&mut self, problem: &Problem) -> Option<Duration> {
         // Whoever stands in front of the servers says so while they are replaced: a Service without an endpoint, a proxy.
-        let is_nobody = self.has_held && problem.status == 404 && problem.more.contains_key(FOREIGN);
+        let is_nobody = self.has_held && problem.status == 404 && problem.is_foreign;
         if !(is_nobody || is_transient(problem))
             || self.attempts.is_some_and(|attempts| self.failed >= attempts)
         {
@@ -102,7 +101,7 @@ mod tests {
         let mut reconnect = Reconnect::new(Retry::default());
         assert_eq!(reconnect.delay_after(&Problem::no_agent("x")), None);
         assert_eq!(reconnect.delay_after(&Problem::new(Code::Unauthorized, "no")), None);
-        let nobody = Problem::new(Code::NotFound, "404 page not found").with(FOREIGN, true);
+        let nobody = Problem { is_foreign: true, ..Problem::new(Code::NotFound, "404 page not found") };
         assert!(reconnect.delay_after(&nobody).is_none(), "an address that is wrong");
         reconnect.held(Duration::ZERO);
         assert!(reconnect.delay_after(&nobody).is_some());
