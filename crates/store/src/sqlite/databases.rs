@@ -65,7 +65,7 @@ pub(super) const TEXTS: Schema = Schema {
 /// What agents use over time, of a control plane.
 pub(super) const USAGE: Schema = Schema {
     name: "usage",
-    parts: &[("main", &[usage::MIGRATION])],
+    parts: &[("main", &[usage::MIGRATION, usage::MIGRATION_WITHOUT_TIMES])],
     tables: &[&usage::MINUTES, &usage::HOURS, &usage::LATEST],
     // A gap in a chart, nothing else.
     after_loss: |_, _| Ok(()),

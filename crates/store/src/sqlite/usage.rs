@@ -52,6 +52,9 @@ pub(super) const MIGRATION: &str = "
     ) WITHOUT ROWID;
 ";
 
+/// No rows are looked for by their time alone any more.
+pub(super) const MIGRATION_WITHOUT_TIMES: &str = "DROP INDEX usage_minutes_at; DROP INDEX usage_hours_at;";
+
 const POINT: &[&str] =
     &["id", "agent", "at", "cpu", "cpu_measured", "memory", "tokens_in", "tokens_out", "cost", "agents"];
 
@@ -343,5 +346,35 @@ mod tests {
             store.series(None, UsageSpan::Hours, None).await.unwrap().len(),
             UsageSpan::Hours.points()
         );
+    }
+
+    #[tokio::test]
+    async fn a_database_with_indexes_of_times_is_taken_over_without_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("usage.db");
+        let older = Connection::open(&path).unwrap();
+        older
+            .execute_batch(&format!(
+                "{MIGRATION}
+                 CREATE TABLE parts (name TEXT PRIMARY KEY, version INTEGER NOT NULL);
+                 INSERT INTO parts VALUES ('main', 1);
+                 INSERT INTO usage_hours (agent, at, cpu_measured, memory) VALUES ('', {HOUR}, 0, 7);"
+            ))
+            .unwrap();
+        older.close().unwrap();
+
+        let store = crate::sqlite::open_usage(dir.path()).await.unwrap();
+        let hours = store.series(None, UsageSpan::Hours, None).await.unwrap();
+        assert_eq!(hours.iter().map(|point| point.memory_bytes).collect::<Vec<_>>(), [Some(7)]);
+        let agent = AgentId::generate();
+        store.record(measured(&agent, 2 * HOUR, None, 9, None)).await.unwrap();
+        assert_eq!(store.series(None, UsageSpan::Hours, None).await.unwrap().len(), 2);
+        let indexes = "SELECT count(*) FROM sqlite_master WHERE type = 'index' AND name LIKE 'usage_%_at'";
+        let indexes = Connection::open(&path).unwrap().query_row(indexes, [], |row| number(row, 0)).unwrap();
+        assert_eq!(indexes, 0);
+        let set_aside = std::fs::read_dir(dir.path()).unwrap();
+        let set_aside = set_aside
+            .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains("damaged"));
+        assert_eq!(set_aside.count(), 0);
     }
 }
