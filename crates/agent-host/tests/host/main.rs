@@ -6,4 +6,6 @@ mod full_disk;
 mod harness;
 mod lifecycle;
 mod peers;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod program;
 mod workspaces;
