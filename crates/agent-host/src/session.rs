@@ -30,7 +30,7 @@ use parallax_api::message::{
     AnswerRequest, DEFAULT_TIMEOUT_MS, ImageInput, MessageImage, MessageProgress, OnQuestion,
 };
 use parallax_api::observe::{Metrics, StatusReport};
-use parallax_api::terminal::{InputRequest, Screen, TerminalMode};
+use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::{Agent, AgentStatus, Attention, AttentionKind, Code, Problem, SendResponse};
 use parallax_profile::Launch;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -41,6 +41,7 @@ use crate::images::Images;
 use crate::inbox::{Inbox, MessageOutcome};
 use crate::journal::Journal;
 use crate::log::LogReader;
+use crate::viewers::Joining;
 pub use command::View;
 use command::{Command, Reply};
 pub use context::SessionContext;
@@ -338,8 +339,8 @@ impl Session {
     }
 
     /// Lets one viewer more in.
-    pub async fn view(&self, mode: TerminalMode) -> Result<View, Problem> {
-        self.ask(|reply| Command::View { mode, reply }).await
+    pub async fn view(&self, joining: Joining) -> Result<View, Problem> {
+        self.ask(|reply| Command::View { joining, reply }).await
     }
 
     /// What a person would see now.

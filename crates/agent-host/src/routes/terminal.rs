@@ -27,7 +27,7 @@ use super::host::Host;
 use crate::characters;
 use crate::lease::ViewerId;
 use crate::session::{Session, View};
-use crate::viewers::{Feed, FeedItem};
+use crate::viewers::{self, Feed, FeedItem, Joining, Outlet};
 pub use handed::serve as serve_handed;
 use keyboard::Keyboard;
 use socket::Socket;
@@ -78,14 +78,15 @@ async fn serve(
     query: TerminalQuery,
     leaving: impl Future<Output = Closing>,
 ) -> Typing {
-    let is_handed = matches!(socket, Socket::Handed(_));
+    let outlet = socket.outlet(v1);
     let (sink, mut stream) = socket.split();
     let (refusals_tx, refusals) = mpsc::channel(REFUSALS);
     let seat = session.seat();
     let mode = query.mode.unwrap_or_default();
     let (viewer, carry) = (seat.viewer(), Vec::new());
-    let alive = is_handed.then(|| interval_at(Instant::now() + ALIVE, ALIVE));
-    let mut output = Viewer { sink, session: session.clone(), viewer, v1, mode, offset: 0, carry, alive };
+    let alive = outlet.is_some().then(|| interval_at(Instant::now() + ALIVE, ALIVE));
+    let mut output =
+        Viewer { sink, outlet, session: session.clone(), viewer, v1, mode, offset: 0, carry, alive };
     let mut keyboard = Keyboard::new(session, seat, v1, mode, refusals_tx);
     let closed = tokio::select! {
         shown = output.serve(query.since, refusals) => shown,
@@ -134,6 +135,8 @@ impl Closing {
 /// What one viewer sees.
 struct Viewer {
     sink: SplitSink<Socket, Message>,
+    /// Where the session writes to the viewer itself, when nothing waits for it here.
+    outlet: Option<Outlet>,
     session: Session,
     viewer: ViewerId,
     v1: bool,
@@ -152,7 +155,7 @@ impl Viewer {
         since: Option<u64>,
         mut refusals: mpsc::Receiver<Box<ServerFrame>>,
     ) -> Result<Closing, Gone> {
-        let mut feed = match self.session.view(self.mode).await {
+        let mut feed = match self.session.view(self.joining()).await {
             // What only the beginning and the end need is not kept for as long as the viewer is there.
             Ok(view) => Box::pin(self.welcome(view, since)).await?,
             Err(problem) if problem.code == Code::AgentStopped => {
@@ -162,23 +165,34 @@ impl Viewer {
         };
         loop {
             tokio::select! {
-                item = feed.next() => match item {
-                    FeedItem::Output(bytes) => self.output(bytes).await?,
+                item = feed.next(self.carry.is_empty()) => match item {
+                    FeedItem::Output(offset, bytes) => {
+                        self.offset = offset;
+                        self.output(bytes).await?;
+                    }
+                    FeedItem::Unsent => self.flush().await?,
                     FeedItem::Resized(size) => self.control(&ServerFrame::Resize { size }).await?,
                     FeedItem::Leased(holder) => self.tell_holder(holder).await?,
                     FeedItem::Ended => return self.ending().await,
-                    FeedItem::Lagged => match self.session.view(self.mode).await {
-                        Ok(view) => feed = Box::pin(self.skip(view)).await?,
-                        Err(problem) if problem.code == Code::AgentStopped => {
-                            return Box::pin(self.farewell(Some(self.offset))).await;
+                    FeedItem::Lagged(offset) => {
+                        self.offset = offset;
+                        match self.session.view(self.joining()).await {
+                            Ok(view) => feed = Box::pin(self.skip(view)).await?,
+                            Err(problem) if problem.code == Code::AgentStopped => {
+                                return Box::pin(self.farewell(Some(self.offset))).await;
+                            }
+                            Err(problem) => return Ok(Closing::new(CLOSE_TRY_AGAIN_LATER, problem.detail)),
                         }
-                        Err(problem) => return Ok(Closing::new(CLOSE_TRY_AGAIN_LATER, problem.detail)),
-                    },
+                    }
                 },
                 Some(refusal) = refusals.recv() => self.control(&refusal).await?,
                 () = tick(&mut self.alive) => self.send(Message::Ping(Bytes::new())).await?,
             }
         }
+    }
+
+    fn joining(&self) -> Joining {
+        Joining { mode: self.mode, outlet: self.outlet.clone() }
     }
 
     /// The screen as it is, or what came since the byte to resume at, when that is still kept.
@@ -270,15 +284,11 @@ impl Viewer {
         let offset = self.offset;
         self.offset += bytes.len() as u64;
         if self.v1 {
-            let mut frame = Vec::with_capacity(8 + bytes.len());
-            frame.extend_from_slice(&offset.to_be_bytes());
-            frame.extend_from_slice(&bytes);
-            self.send(Message::Binary(frame.into())).await?;
-            return Ok(());
+            return self.send(Message::Binary(viewers::with_offset(offset, &bytes).into())).await;
         }
         self.carry.extend_from_slice(&bytes);
         let rest = self.carry.split_off(characters::complete_len(&self.carry));
-        let text = String::from_utf8_lossy(&std::mem::replace(&mut self.carry, rest)).into_owned();
+        let text = viewers::text(&std::mem::replace(&mut self.carry, rest)).into_owned();
         if !text.is_empty() {
             self.send(Message::Text(text.into())).await?;
         }
@@ -288,6 +298,11 @@ impl Viewer {
     /// Sends a frame. Whoever takes none for long has gone.
     async fn send(&mut self, frame: Message) -> Result<(), Gone> {
         tokio::time::timeout(STUCK, self.sink.send(frame)).await.map_err(|_| Gone)?.map_err(Gone::from)
+    }
+
+    /// Sends what the session has begun to send.
+    async fn flush(&mut self) -> Result<(), Gone> {
+        tokio::time::timeout(STUCK, self.sink.flush()).await.map_err(|_| Gone)?.map_err(Gone::from)
     }
 
     async fn paint(&mut self, snapshot: String, offset: u64) -> Result<(), Gone> {
@@ -319,7 +334,7 @@ impl Viewer {
     /// The agent has ended: what is left, and how it ended.
     async fn ending(&mut self) -> Result<Closing, Gone> {
         if !self.carry.is_empty() {
-            let text = String::from_utf8_lossy(&std::mem::take(&mut self.carry)).into_owned();
+            let text = viewers::text(&std::mem::take(&mut self.carry)).into_owned();
             self.send(Message::Text(text.into())).await?;
         }
         let exit = self.session.agent().exit;

@@ -5,13 +5,13 @@ use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::host::{HookReport, HostSend};
 use parallax_api::message::{AnswerRequest, MessageImage};
 use parallax_api::observe::{Metrics, StatusReport};
-use parallax_api::terminal::{InputRequest, Screen, TerminalMode};
+use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::{Problem, TerminalSize};
 use parallax_profile::Launch;
 use tokio::sync::oneshot;
 
 use crate::lease::{Claim, ViewerId};
-use crate::viewers::Feed;
+use crate::viewers::{Feed, Joining};
 
 /// A new viewer's screen at an offset, and the feed of all that comes after it.
 pub struct View {
@@ -81,7 +81,7 @@ pub(super) enum Command {
     },
     Report(HookReport),
     View {
-        mode: TerminalMode,
+        joining: Joining,
         reply: Reply<View>,
     },
     Screen {

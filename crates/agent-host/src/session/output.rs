@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use parallax_api::terminal::{Screen as ScreenView, TerminalMode};
+use parallax_api::terminal::Screen as ScreenView;
 use parallax_api::{Problem, TerminalSize, Time};
 use parallax_screen::{Screen, TerminalReport};
 
 use super::command::View;
 use crate::lease::{Claim, Lease, ViewerId};
 use crate::log::{LogReader, OutputLog};
-use crate::viewers::Viewers;
+use crate::viewers::{Joining, Viewers};
 
 /// Rows above the screen that are kept for late viewers and for answers read from the screen.
 pub(super) const SCROLLBACK: usize = 2000;
@@ -176,8 +176,8 @@ impl Output {
     }
 
     /// Adds a viewer. Fails with `RESOURCE_LIMIT`.
-    pub(super) fn join(&mut self, mode: TerminalMode) -> Result<View, Problem> {
-        let feed = self.viewers.join(mode)?;
+    pub(super) fn join(&mut self, joining: Joining) -> Result<View, Problem> {
+        let feed = self.viewers.join(joining, self.end())?;
         let (offset, size, holder) = (self.end(), self.size(), self.lease.holder());
         Ok(View { snapshot: self.screen().snapshot(), offset, size, holder, feed })
     }
@@ -255,8 +255,8 @@ impl Output {
         if output.is_empty() {
             return;
         }
-        let output = Bytes::from(output);
+        let (offset, output) = (self.end(), Bytes::from(output));
         self.log.append(&output, Time::now(), self.size(), Instant::now());
-        self.viewers.output(&output);
+        self.viewers.output(offset, &output);
     }
 }

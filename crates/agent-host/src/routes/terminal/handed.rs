@@ -20,6 +20,7 @@ use super::{Closing, serve as serve_viewer};
 use crate::peer::Peer;
 use crate::peer_listener::PeerListener;
 use crate::routes::Host;
+use crate::viewers::Wire;
 
 /// How long a server may take to hand over a viewer that it announced.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -81,7 +82,7 @@ async fn gone(released: &tokio_util::sync::CancellationToken) {
     tokio::time::sleep(LAST_WORDS).await;
 }
 
-async fn receive(control: &mut UnixStream) -> io::Result<(HandedViewer, WebSocketStream<TcpStream>)> {
+async fn receive(control: &mut UnixStream) -> io::Result<(HandedViewer, WebSocketStream<Wire>)> {
     control.write_u8(VIEWER_AWAITED).await?;
     let mut length = [0; 4];
     let (read, descriptor) =
@@ -106,8 +107,8 @@ async fn receive(control: &mut UnixStream) -> io::Result<(HandedViewer, WebSocke
         .max_message_size(Some(MAX_READ))
         .max_frame_size(Some(MAX_READ))
         .read_buffer_size(VIEWER_READ);
-    let stream = TcpStream::from_std(stream)?;
-    let socket = WebSocketStream::from_partially_read(stream, sent, Role::Server, Some(config)).await;
+    let wire = Wire::new(TcpStream::from_std(stream)?);
+    let socket = WebSocketStream::from_partially_read(wire, sent, Role::Server, Some(config)).await;
     Ok((viewer, socket))
 }
 

@@ -6,16 +6,27 @@ use std::task::{Context, Poll, ready};
 use axum::Error;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use futures::{Sink, Stream};
-use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite;
+
+use crate::viewers::{Outlet, Wire};
 
 /// One viewer's WebSocket.
 pub(super) enum Socket {
     /// From a server, which relays.
     Relayed(WebSocket),
     /// From the viewer itself: a server has handed it over.
-    Handed(WebSocketStream<TcpStream>),
+    Handed(WebSocketStream<Wire>),
+}
+
+impl Socket {
+    /// Where the session writes to the viewer directly: to its own connection only.
+    pub(super) fn outlet(&self, v1: bool) -> Option<Outlet> {
+        match self {
+            Self::Relayed(_) => None,
+            Self::Handed(socket) => Some(socket.get_ref().outlet(v1)),
+        }
+    }
 }
 
 impl Stream for Socket {

@@ -7,7 +7,7 @@ use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::host::HostSend;
 use parallax_api::message::{AnswerRequest, MessageImage};
 use parallax_api::observe::{Metrics, StatusReport};
-use parallax_api::terminal::{InputRequest, TerminalMode};
+use parallax_api::terminal::InputRequest;
 use parallax_api::{AgentStatus, Attention, AttentionKind, Code, Problem, WhenBusy};
 use parallax_profile::{Conversation, DetectorInput};
 use parallax_screen::keys;
@@ -17,6 +17,7 @@ use super::super::command::{Command, Reply, View};
 use super::{Runner, agent_stopped, auth_required};
 use crate::lease::{Claim, ViewerId};
 use crate::process_tree;
+use crate::viewers::Joining;
 
 /// Input in one request, in bytes, and keys.
 const MAX_INPUT: usize = 64 * 1024;
@@ -54,9 +55,9 @@ impl Runner {
                     self.observe(DetectorInput::Hook { name: &report.hook, payload: &report.payload });
                 }
             }
-            Command::View { mode, reply } => {
+            Command::View { joining, reply } => {
                 self.tidying.note(Instant::now());
-                drop(reply.send(self.on_view(mode)));
+                drop(reply.send(self.on_view(joining)));
             }
             Command::Screen { reply } => drop(reply.send(Ok(self.output.view()))),
             Command::Status { reply } => drop(reply.send(Ok(self.on_status()))),
@@ -268,11 +269,11 @@ impl Runner {
         }
     }
 
-    fn on_view(&mut self, mode: TerminalMode) -> Result<View, Problem> {
+    fn on_view(&mut self, joining: Joining) -> Result<View, Problem> {
         if self.lifecycle.is_finished() {
             return Err(agent_stopped());
         }
-        self.output.join(mode)
+        self.output.join(joining)
     }
 
     fn on_status(&self) -> StatusReport {
