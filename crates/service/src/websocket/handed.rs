@@ -46,9 +46,12 @@ impl HandedConnection {
         let read = self.read.into();
         let mut socket = WebSocketStream::from_partially_read(stream, read, Role::Server, None).await;
         let (code, reason) = (frame.code.into(), frame.reason.as_str().into());
-        let closed = socket.close(Some(protocol::CloseFrame { code, reason })).await;
-        // Until it answers, or its connection ends.
-        while let (true, Some(Ok(_))) = (closed.is_ok(), socket.next().await) {}
+        if socket.close(Some(protocol::CloseFrame { code, reason })).await.is_err() {
+            // It has gone already.
+            return;
+        }
+        // With its answer, or the end of its connection, nothing comes any more.
+        while let Some(Ok(_)) = socket.next().await {}
     }
 }
 
