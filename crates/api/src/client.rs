@@ -49,7 +49,7 @@ pub use events::{Change, EventStream, EventsOptions, Transport};
 pub use files::{FileContent, FileStream};
 pub use filter::ListFilter;
 pub use log::{LastLines, LogFollower, LogItem};
-pub use patterns::ExecutionEvents;
+pub use patterns::{ExecutionChange, ExecutionEvents};
 pub use retry::Retry;
 pub use terminal::{TerminalInput, TerminalItem, TerminalOptions, TerminalSocket};
 pub use websocket::WebSocket;

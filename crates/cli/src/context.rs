@@ -1,10 +1,16 @@
 //! What the commands share.
 
-use parallax_api::client::Client;
+use std::time::Duration;
+
+use parallax_api::client::{Client, Retry};
 use secrecy::SecretString;
 
 use crate::error::CliError;
 use crate::output::Output;
+
+/// A server that comes back within about two minutes is followed further.
+pub(crate) const RETRY: Retry =
+    Retry { first: Duration::from_millis(100), longest: Duration::from_secs(3), attempts: Some(40) };
 
 /// The client and where output goes.
 pub(crate) struct Context {

@@ -1,23 +1,17 @@
 //! `parallax logs`.
 
-use std::time::Duration;
-
 use clap::Args;
 use futures::StreamExt;
 use parallax_api::AgentId;
-use parallax_api::client::{LogItem, Retry};
+use parallax_api::client::LogItem;
 use parallax_api::observe::{LogFormat, LogsQuery};
 use parallax_screen::Plain;
 
-use crate::context::Context;
+use crate::context::{Context, RETRY};
 use crate::error::CliError;
 use crate::find;
 use crate::output::one_line;
 use crate::values;
-
-/// A server that comes back within about two minutes is followed further.
-const RETRY: Retry =
-    Retry { first: Duration::from_millis(100), longest: Duration::from_secs(3), attempts: Some(40) };
 
 #[derive(Args, Debug)]
 pub(crate) struct LogsArgs {

@@ -34,6 +34,9 @@ pub(crate) fn text(problem: &Problem) -> String {
     if let Some(install) = word("install").filter(|install| !problem.detail.contains(install.as_str())) {
         add(&format!("install it: {install}"));
     }
+    if let Some(run) = word("executionId") {
+        add(&format!("`parallax runs {run}` tells how the run goes on"));
+    }
     match problem.code {
         Code::AgentNotFound => add("`parallax ls --all` lists the agents there are"),
         Code::Unauthorized => add("set PARALLAX_API_TOKEN to the server's token"),

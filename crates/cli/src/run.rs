@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use parallax_api::client::Retry;
+use parallax_api::client::{ExecutionChange, Retry};
 use parallax_api::execution::{
     Execution, ExecutionAnswer, ExecutionEventData, ExecutionStatus, Question, USER,
 };
@@ -17,9 +17,9 @@ use parallax_patterns::check;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::context::Context;
+use crate::context::{Context, RETRY};
 use crate::error::CliError;
-use crate::output::{Output, clean};
+use crate::output::{Output, clean, one_line};
 use crate::spawn::is_loopback_url;
 use crate::values;
 use progress::Progress;
@@ -78,7 +78,7 @@ impl RunArgs {
             return Ok(output.line(&id)?);
         }
         output.note(&format!("run {id} of {name}"));
-        let execution = follow(context, &id).await?;
+        let execution = follow(context, &id, RETRY).await.map_err(|error| lost_sight(error, &id))?;
         result(output, &execution)
     }
 }
@@ -115,10 +115,19 @@ fn wrong(path: &Path, findings: &[Finding], output: &Output) -> CliError {
     CliError::Silent(2)
 }
 
+/// A failure to follow a run, which knows nothing of how the run goes on.
+fn lost_sight(error: CliError, id: &str) -> CliError {
+    match error {
+        CliError::Problem(problem) => problem.with("executionId", id).into(),
+        other => other,
+    }
+}
+
 /// Prints the run's events, asks the user its questions, and returns the ended run. Ctrl-C cancels it.
-async fn follow(context: &Context, id: &str) -> Result<Execution, CliError> {
+async fn follow(context: &Context, id: &str, retry: Retry) -> Result<Execution, CliError> {
     let Context { client, output } = context;
-    let mut events = client.execution_events(id, None, Retry::default());
+    let mut events = client.execution_events(id, None, retry);
+    let mut is_lost = false;
     let mut progress = Progress::new(output.may_ask());
     let (answered_tx, mut answered_rx) = mpsc::channel(1);
     let mut asking = false;
@@ -132,8 +141,9 @@ async fn follow(context: &Context, id: &str) -> Result<Execution, CliError> {
             ask(question, answered_tx.clone());
         }
         tokio::select! {
-            event = events.next() => match event? {
-                Some(event) => {
+            change = events.next_change() => match change? {
+                Some(ExecutionChange::Event(event)) => {
+                    is_lost = false;
                     match &event.data {
                         ExecutionEventData::QuestionRouted { id: question, to, .. } if to.iter().any(|to| to == USER) => {
                             waiting.extend(progress.question(question).cloned());
@@ -148,6 +158,11 @@ async fn follow(context: &Context, id: &str) -> Result<Execution, CliError> {
                         output.note(&line);
                     }
                 }
+                // Told once, however often it is tried.
+                Some(ExecutionChange::Lost(problem)) if !std::mem::replace(&mut is_lost, true) => {
+                    output.note(&format!("{}; trying again", one_line(&problem.detail)));
+                }
+                Some(ExecutionChange::Lost(_)) => {}
                 None => return Ok(client.execution(id).await?),
             },
             Some((question, said)) = answered_rx.recv() => {
@@ -218,5 +233,56 @@ fn result(output: &Output, execution: &Execution) -> Result<(), CliError> {
     match execution.status {
         ExecutionStatus::Completed => Ok(()),
         _ => Err(CliError::Silent(1)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::response::{IntoResponse, Response};
+    use axum::routing::get;
+
+    use super::*;
+    use crate::problem_text;
+
+    /// A control plane that shows one event of a run, and whose proxy has only `after` to say from then on.
+    async fn gone(after: StatusCode) -> (Context, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = asked.clone();
+        let events = async move || -> Response {
+            match count.fetch_add(1, Ordering::Relaxed) {
+                0 => {
+                    let event = r#"{"id":"1","event":"something_new","data":{}}"#;
+                    ([("content-type", "text/event-stream")], format!("id: 1\ndata: {event}\n\n"))
+                        .into_response()
+                }
+                _ => (after, "<html>nobody is here</html>").into_response(),
+            }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("address"));
+        let router = Router::new().route("/api/executions/r1/events", get(events));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (Context::new(&url, None, Output::new(false)).expect("a context"), asked)
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_come_back_is_given_up() {
+        assert!(RETRY.attempts.is_some(), "for ever is too long for who waits for a result");
+        let moment = std::time::Duration::from_millis(1);
+        let retry = Retry { first: moment, longest: moment, attempts: Some(5) };
+        for after in [StatusCode::BAD_GATEWAY, StatusCode::NOT_FOUND] {
+            let (context, asked) = gone(after).await;
+            let error = follow(&context, "r1", retry).await.expect_err("nobody is there");
+            let CliError::Problem(problem) = lost_sight(error, "r1") else { panic!("no problem") };
+            let text = problem_text::text(&problem);
+            assert!(text.contains(&format!("answered {after}")), "{text}");
+            assert!(text.ends_with("`parallax runs r1` tells how the run goes on"), "{text}");
+            assert_eq!(asked.load(Ordering::Relaxed), 6, "once, and then five attempts: {text}");
+        }
     }
 }

@@ -7,6 +7,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use tokio::time::Instant;
 
 use super::retry::Reconnect;
 use super::sse::SseParser;
@@ -87,45 +88,86 @@ impl Client {
             reconnect: Reconnect::new(retry),
             connection: None,
             pending: Vec::new().into_iter(),
+            not_before: Instant::now(),
             over: false,
         }
     }
 }
 
+/// What an [`ExecutionEvents`] tells besides events.
+#[derive(Clone, Debug)]
+pub enum ExecutionChange {
+    /// An event.
+    Event(ExecutionEvent),
+    /// The connection is lost; it is being tried again.
+    Lost(Problem),
+}
+
 /// The events of a run in order, each once. Connects again by itself and goes on after the last event it gave out.
+///
+/// Dropping a future of [`ExecutionEvents::next`] loses nothing.
 pub struct ExecutionEvents {
     client: Client,
     id: String,
     last_id: Option<String>,
     reconnect: Reconnect,
-    connection: Option<(BoxStream<'static, reqwest::Result<Bytes>>, SseParser)>,
+    connection: Option<Connection>,
     pending: std::vec::IntoIter<String>,
+    /// The next attempt is not before.
+    not_before: Instant,
     over: bool,
+}
+
+/// One answer whose body is read.
+struct Connection {
+    since: Instant,
+    body: BoxStream<'static, reqwest::Result<Bytes>>,
+    parser: SseParser,
 }
 
 impl ExecutionEvents {
     /// The next event; none after `execution_ended`. An error is the end: a refusal, or the retries are used up.
     pub async fn next(&mut self) -> Result<Option<ExecutionEvent>, Problem> {
+        loop {
+            match self.next_change().await? {
+                Some(ExecutionChange::Event(event)) => return Ok(Some(event)),
+                Some(ExecutionChange::Lost(_)) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// The next event, or news of the connection; none after `execution_ended`. An error is the end.
+    pub async fn next_change(&mut self) -> Result<Option<ExecutionChange>, Problem> {
         while !self.over {
             for frame in self.pending.by_ref() {
                 // An event of a newer server that is not known here is passed over.
                 let Ok(event) = serde_json::from_str::<ExecutionEvent>(&frame) else { continue };
                 self.last_id = Some(event.id.clone());
                 self.over = matches!(event.data, ExecutionEventData::ExecutionEnded { .. });
-                return Ok(Some(event));
+                return Ok(Some(ExecutionChange::Event(event)));
             }
+            tokio::time::sleep_until(self.not_before).await;
             if let Err(problem) = self.receive().await {
-                self.connection = None;
-                let Some(pause) = self.reconnect.delay_after(&problem) else { return Err(problem) };
-                tokio::time::sleep(pause).await;
+                return self.lose(problem).map(Some);
             }
         }
         Ok(None)
     }
 
+    fn lose(&mut self, problem: Problem) -> Result<ExecutionChange, Problem> {
+        if let Some(connection) = self.connection.take() {
+            // A run that waits for somebody says nothing for hours, over connections that somebody cuts.
+            self.reconnect.held(connection.since.elapsed());
+        }
+        let Some(pause) = self.reconnect.delay_after(&problem) else { return Err(problem) };
+        self.not_before = Instant::now() + pause;
+        Ok(ExecutionChange::Lost(problem))
+    }
+
     async fn receive(&mut self) -> Result<(), Problem> {
         let base = self.client.url().to_owned();
-        let (body, parser) = match &mut self.connection {
+        let Connection { body, parser, .. } = match &mut self.connection {
             Some(connection) => connection,
             None => {
                 let query = ExecutionEventsQuery { since: self.last_id.clone(), ticket: None };
@@ -134,7 +176,12 @@ impl ExecutionEvents {
                 let request = request.header(ACCEPT, "text/event-stream");
                 let answer = tokio::time::timeout(SILENCE, self.client.succeed(request)).await;
                 let response = answer.map_err(|_| lost(&base, "it did not answer in time"))??;
-                self.connection.insert((response.bytes_stream().boxed(), SseParser::default()))
+                let body = response.bytes_stream().boxed();
+                self.connection.insert(Connection {
+                    since: Instant::now(),
+                    body,
+                    parser: SseParser::default(),
+                })
             }
         };
         let part = tokio::time::timeout(SILENCE, body.next()).await;

@@ -1,6 +1,13 @@
 //! `run`.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use axum::Router;
+use axum::extract::Query;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use axum::routing::{get, post, put};
 use parallax_testkit::parallax::parallax;
 use serde_json::{Value, json};
@@ -23,6 +30,11 @@ fn file(text: &str) -> (TempDir, String) {
 
 /// A control plane whose only run ends with this status.
 async fn plane(status: &'static str) -> String {
+    losing_plane(status, false).await
+}
+
+/// The same; with `is_lost` the connection ends after the first event, and a proxy refuses the next one.
+async fn losing_plane(status: &'static str, is_lost: bool) -> String {
     let at = "2026-01-01T12:00:00.000Z";
     let events = [
         json!({"event": "step_started", "data": {"step": "0", "id": "hello", "type": "assign", "attempt": 1, "role": "host"}}),
@@ -31,32 +43,36 @@ async fn plane(status: &'static str) -> String {
             "error": {"code": "AGENT_FAILED", "message": "it broke"}}}),
         json!({"event": "execution_ended", "data": {"status": status}}),
     ];
-    let text: String = events
-        .iter()
-        .enumerate()
-        .map(|(index, event)| {
-            let mut event = event.clone();
-            event["id"] = (index + 1).to_string().into();
-            event["timestamp"] = at.into();
-            format!("id: {}\ndata: {event}\n\n", index + 1)
-        })
-        .collect();
+    let frame = |(index, event): (usize, &Value)| {
+        let mut event = event.clone();
+        event["id"] = (index + 1).to_string().into();
+        event["timestamp"] = at.into();
+        format!("id: {}\ndata: {event}\n\n", index + 1)
+    };
+    let frames: Vec<String> = events.iter().enumerate().map(frame).collect();
+    let asked = Arc::new(AtomicUsize::new(if is_lost { 0 } else { 2 }));
+    let stream = async move |Query(query): Query<HashMap<String, String>>| {
+        let seen = query.get("since").map_or(0, |since| since.parse().expect("a number"));
+        let text = match asked.fetch_add(1, Ordering::Relaxed) {
+            0 => frames[0].clone(),
+            1 => return (StatusCode::BAD_GATEWAY, "<html>nobody is here</html>").into_response(),
+            _ => frames[seen..].concat(),
+        };
+        ([("content-type", "text/event-stream")], text).into_response()
+    };
     let execution = json!({"id": "r1", "pattern": "greet", "status": status, "input": {}, "createdAt": at, "updatedAt": at,
         "output": {"text": "hello \u{1b}[31myou"}, "steps": [], "questions": [], "agents": [],
         "metrics": {"durationMs": 1, "engineMs": 1, "messages": 1, "questions": 0, "agents": 1, "agentsAtOnce": 1}});
     let stored = json!({"name": "greet", "inputs": {}, "createdAt": at, "updatedAt": at, "source": FILE});
     let execute = async move |axum::Json(body): axum::Json<Value>| {
         assert_eq!(body["input"], json!({"who": "you", "times": 2}));
-        (axum::http::StatusCode::ACCEPTED, axum::Json(json!({"executionId": "r1"})))
+        (StatusCode::ACCEPTED, axum::Json(json!({"executionId": "r1"})))
     };
     serve(
         Router::new()
             .route("/api/patterns/greet", put(async move || axum::Json(stored.clone())))
             .route("/api/patterns/greet/execute", post(execute))
-            .route(
-                "/api/executions/r1/events",
-                get(async move || ([("content-type", "text/event-stream")], text.clone())),
-            )
+            .route("/api/executions/r1/events", get(stream))
             .route("/api/executions/r1", get(async move || axum::Json(execution.clone()))),
     )
     .await
@@ -78,6 +94,16 @@ async fn a_run_is_followed_to_its_end() {
     assert_eq!(json.json()["status"], "completed");
     let left = parallax(&plane("completed").await, &[&args[..], &["--no-wait"]].concat()).await.succeeded();
     assert_eq!(left.out, "r1\n");
+}
+
+#[tokio::test]
+async fn a_lost_connection_is_told_once_and_made_again() {
+    let (_dir, path) = file(FILE);
+    let args = ["run", &path, "--input", "who=you", "--input", "times=2"];
+    let run = parallax(&losing_plane("completed", true).await, &args).await.succeeded();
+    assert_eq!(run.err.matches("; trying again\n").count(), 1, "{}", run.err);
+    assert_eq!(run.err.matches("hello: assign by host\n").count(), 1, "{}", run.err);
+    assert!(run.err.contains("hello: done\n"), "{}", run.err);
 }
 
 #[tokio::test]
