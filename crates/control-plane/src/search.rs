@@ -4,9 +4,9 @@
 //! is read from its runtime: every message, and of lines at most so many at once. Of whose log lines were passed over, and who could not be
 //! read, is told with what was found. What the index lost is a text that is not found, nothing else. An agent that is gone has no texts.
 
+mod turns;
 mod unread;
 
-use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::agent_cache::AgentCache;
 use crate::locate::AgentLocator;
 use crate::relay::Call;
+use turns::Turns;
 use unread::Unread;
 
 /// Texts that are kept at most, of all agents.
@@ -42,15 +43,12 @@ const MAX_BYTES: usize = 8 * 1024 * 1024;
 const FROM_THE_START: &str = "1970-01-01T00:00:00.000Z";
 /// Agents of whose logs lines are missing that are named at most.
 const MAX_INCOMPLETE: usize = 200;
-/// How long is waited after an event before an agent is read, and how often one is read at most.
+/// How long is waited after an event before an agent is read.
 const GATHER: Duration = Duration::from_secs(1);
-const READ_INTERVAL: Duration = Duration::from_secs(5);
+/// How long is waited before events are followed again that came to an end.
+const FOLLOW_AGAIN: Duration = Duration::from_secs(5);
 /// How long reading one agent may take: others wait meanwhile.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// When an agent that could not be read is tried again, and its runtime, where that did not answer.
-const RETRY_AFTER: Duration = Duration::from_secs(30);
-/// Agents that are read one after the other before events are looked at again.
-const READ_AT_ONCE: usize = 32;
 
 /// The index. Clones share it.
 #[derive(Clone, Debug)]
@@ -87,7 +85,7 @@ impl Search {
             (_, Some(agent)) if self.index.position(agent).await?.is_incomplete => vec![agent.clone()],
             (_, Some(_)) => Vec::new(),
         };
-        let mut unread = self.unread.wanted();
+        let mut unread = self.unread.request_retry();
         unread.retain(|id| {
             let is_asked_for = query.agent.as_ref().is_none_or(|agent| agent == id);
             // One that went while it was read is noted until the next one goes.
@@ -113,13 +111,10 @@ impl Search {
         let mut events = Box::pin(log.subscribe(None, None));
         let mut departed = self.locator.cache.departures();
         departed.mark_changed();
-        let known = self.locator.cache.all();
-        let mut due: HashSet<AgentId> = known.iter().map(|known| known.agent().id.clone()).collect();
-        // Who is read, and which runtime is asked, not before.
-        let mut not_before: HashMap<AgentId, Instant> = HashMap::new();
-        let mut resting: HashMap<String, Instant> = HashMap::new();
-        // Who could not be read when it was tried last.
-        let mut failed: HashSet<AgentId> = HashSet::new();
+        let mut turns = Turns::new(self.unread.clone());
+        for known in self.locator.cache.all() {
+            turns.add(known.agent().id.clone(), Instant::now());
+        }
         // Not a sleep beside the events: where something happens all the time it would never end.
         let mut gathered = tokio::time::interval(GATHER);
         gathered.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -127,9 +122,9 @@ impl Search {
             tokio::select! {
                 () = shutdown.begun() => return,
                 event = events.next() => match event {
-                    Some(event) => note(&mut due, &event.data),
+                    Some(event) => note(&mut turns, &event.data),
                     None => {
-                        tokio::time::sleep(READ_INTERVAL).await;
+                        tokio::time::sleep(FOLLOW_AGAIN).await;
                         events = Box::pin(log.subscribe(None, None));
                     }
                 },
@@ -139,58 +134,26 @@ impl Search {
                         tracing::warn!(error, "texts of agents that are gone could not be deleted");
                     }
                 }
-                () = self.unread.is_wanted() => {
-                    let soon = Instant::now() + READ_INTERVAL;
-                    for at in not_before.values_mut() {
-                        *at = soon.min(*at);
-                    }
-                }
-                _ = gathered.tick(), if !due.is_empty() => {
-                    let now = Instant::now();
-                    not_before.retain(|_, at| *at > now);
-                    resting.retain(|_, at| *at > now);
-                    let late = due.iter().filter(|id| !not_before.contains_key(*id)).cloned();
-                    let mut late: Vec<_> = late.collect();
-                    // An agent that does not answer, and its runtime for it, keeps no other one waiting.
-                    late.sort_by_key(|id| failed.contains(id));
-                    late.truncate(READ_AT_ONCE);
-                    for id in late {
-                        due.remove(&id);
-                        let Some(runtime) = self.locator.cache.runtime_of(&id) else {
-                            failed.remove(&id);
-                            continue;
-                        };
-                        if let Some(at) = resting.get(&runtime) {
-                            self.unread.note(&id, true);
-                            not_before.insert(id.clone(), *at);
-                            due.insert(id);
-                            continue;
-                        }
-                        not_before.insert(id.clone(), now + READ_INTERVAL);
-                        let read = tokio::select! {
-                            () = shutdown.begun() => return,
-                            read = self.read_in_time(&id) => read,
-                        };
-                        self.unread.note(&id, read.is_err());
-                        match read {
-                            Ok(is_whole) => {
-                                failed.remove(&id);
-                                if !is_whole {
-                                    due.insert(id);
-                                }
-                            }
-                            Err(problem) => {
-                                failed.insert(id.clone());
-                                tracing::debug!(agent.id = %id, %problem, "what an agent said could not be indexed");
-                                let again = Instant::now() + RETRY_AFTER;
-                                if matches!(problem.code, Code::RuntimeUnavailable | Code::Timeout) {
-                                    resting.insert(runtime, again);
-                                }
-                                not_before.insert(id.clone(), again);
-                                due.insert(id);
-                            }
-                        }
-                    }
+                () = self.unread.retry_requested() => turns.hasten(Instant::now()),
+                _ = gathered.tick(), if !turns.is_empty() => tokio::select! {
+                    () = shutdown.begun() => return,
+                    () = self.read_round(&mut turns) => {}
+                },
+            }
+        }
+    }
+
+    /// Reads those whose turn it is.
+    async fn read_round(&self, turns: &mut Turns) {
+        for (id, runtime) in turns.round(Instant::now(), |id| self.locator.cache.runtime_of(id)) {
+            if turns.puts_off(&id, &runtime, Instant::now()) {
+                continue;
+            }
+            match self.read_in_time(&id).await {
+                Ok(is_whole) => turns.was_read(id, is_whole, Instant::now()),
+                Err(problem) => {
+                    tracing::debug!(agent.id = %id, %problem, "what an agent said could not be indexed");
+                    turns.was_refused(id, runtime, &problem, Instant::now());
                 }
             }
         }
@@ -296,10 +259,10 @@ struct Lines {
 }
 
 /// An agent that may have more. While it works it is not read: there will be an event at the end.
-fn note(due: &mut HashSet<AgentId>, data: &EventData) {
+fn note(turns: &mut Turns, data: &EventData) {
     let is_at_work = matches!(data, EventData::AgentBusy { .. } | EventData::AgentStarted { .. });
     if let (false, Some(id)) = (is_at_work, data.agent_id()) {
-        due.insert(id.clone());
+        turns.add(id.clone(), Instant::now());
     }
 }
 

@@ -10,34 +10,35 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub(super) struct Unread {
     agents: Mutex<BTreeSet<AgentId>>,
-    wanted: Notify,
+    retry: Notify,
 }
 
 impl Unread {
-    /// Whether this agent's texts could be read.
-    pub(super) fn note(&self, id: &AgentId, is_unread: bool) {
-        let mut agents = self.agents();
-        if is_unread {
-            agents.insert(id.clone());
-        } else {
-            agents.remove(id);
-        }
+    /// This agent's texts could not be read.
+    pub(super) fn insert(&self, id: &AgentId) {
+        self.agents().insert(id.clone());
     }
 
-    /// Who they are, in a search: they are to be asked again.
-    pub(super) fn wanted(&self) -> Vec<AgentId> {
+    /// This agent's texts were read.
+    pub(super) fn remove(&self, id: &AgentId) {
+        self.agents().remove(id);
+    }
+
+    /// Asks for another try of all of them, and says who they are.
+    pub(super) fn request_retry(&self) -> Vec<AgentId> {
         let agents: Vec<AgentId> = self.agents().iter().cloned().collect();
         if !agents.is_empty() {
-            self.wanted.notify_one();
+            self.retry.notify_one();
         }
         agents
     }
 
-    /// Returns when somebody has searched since it last did.
-    pub(super) async fn is_wanted(&self) {
-        self.wanted.notified().await;
+    /// Returns when another try was asked for since it last returned.
+    pub(super) async fn retry_requested(&self) {
+        self.retry.notified().await;
     }
 
+    /// Keeps those for whom `is_there` holds.
     pub(super) fn retain(&self, is_there: impl Fn(&AgentId) -> bool) {
         self.agents().retain(|id| is_there(id));
     }
