@@ -1,5 +1,9 @@
 //! Which characters of a text a person sees.
 
+mod plain;
+
+pub use plain::{is_plain, is_plain_char, plain};
+
 /// Whether a character shows nothing by itself: controls, format characters (zero width, bidirectional, tags), variation
 /// selectors, fillers and combining marks. White space is not among them.
 pub fn is_invisible(char: char) -> bool {
@@ -18,19 +22,6 @@ pub fn is_blank(text: &str) -> bool {
 /// What a person sees of a text, without white space: terminal programs wrap and indent as they like, and drop what shows nothing.
 pub fn visible(text: &str) -> String {
     text.chars().filter(|char| !char.is_whitespace() && !is_invisible(*char)).collect()
-}
-
-/// Whether text holds nothing that controls a terminal or turns the direction of what is shown beside it.
-pub fn is_plain(text: &str) -> bool {
-    text.chars().all(is_plain_char)
-}
-
-/// Whether a character neither controls a terminal nor turns the direction of text.
-pub fn is_plain_char(c: char) -> bool {
-    let turns =
-        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let breaks_line = matches!(c, '\u{2028}' | '\u{2029}');
-    !c.is_control() && !turns && !breaks_line
 }
 
 /// The categories Cf and Mn of Unicode, as far as terminal programs drop or merge them, and the letters that show nothing.

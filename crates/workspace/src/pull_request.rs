@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use parallax_api::text::is_plain_char;
+use parallax_api::text::{is_plain_char, plain};
 use parallax_api::workspace::{MAX_PULL_REQUEST_TITLE, PullRequest, PullRequestRequest, PushRequest};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
@@ -170,8 +170,7 @@ async fn said_by_commits(scratch: &Scratch, record: &Record, commit: &str) -> (O
 
 /// The subject of a commit, which an agent wrote, as a title may be.
 fn plain_title(subject: &str) -> String {
-    let plain: String = subject.chars().filter(|c| is_plain_char(*c)).collect();
-    let mut plain = plain.trim_start_matches(['-', ' ']).trim_end().to_owned();
+    let mut plain = plain(subject).trim_start_matches(['-', ' ']).trim_end().to_owned();
     plain.truncate(plain.floor_char_boundary(MAX_PULL_REQUEST_TITLE));
     plain
 }

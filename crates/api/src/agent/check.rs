@@ -2,7 +2,7 @@
 
 use super::spawn::{Resources, SpawnRequest};
 use crate::ports::{MAX_PORTS, PORT_VARIABLE, PORTS_VARIABLE};
-use crate::text::{is_plain, is_plain_char};
+use crate::text::{is_plain, plain};
 use crate::workspace::WorkspaceRequest;
 use crate::{Code, Problem};
 
@@ -133,7 +133,7 @@ impl SpawnRequest {
         for (key, value) in &self.env {
             let is_name = !key.is_empty() && key.len() <= MAX_KEY && !key.contains('=') && is_plain(key);
             if !is_name || value.expose().contains('\0') {
-                let key: String = key.chars().filter(|c| is_plain_char(*c)).take(80).collect();
+                let key: String = plain(key).chars().take(80).collect();
                 return Err(Problem::invalid("env", format!("`{key}` cannot be an environment variable")));
             }
             if value.expose().len() > MAX_STRING {
@@ -208,7 +208,7 @@ mod tests {
             SpawnRequest { name: "one".into(), r#type: "shell".into(), ..SpawnRequest::default() };
         change(&mut request);
         request.check().err().map(|problem| {
-            assert!(problem.detail.chars().all(is_plain_char), "{problem:?}");
+            assert!(is_plain(&problem.detail), "{problem:?}");
             problem.more["field"].as_str().expect("a field").to_owned()
         })
     }
@@ -295,6 +295,7 @@ mod tests {
             "a\u{2066}b",
             "a\u{200f}b",
             "a\u{2028}b",
+            "one\u{200b}",
             "a\nb",
             &"x".repeat(64),
         ] {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::Problem;
-use crate::text::is_plain_char;
+use crate::text::plain;
 
 /// Images of one message at most.
 pub const MAX_IMAGES: usize = 8;
@@ -139,7 +139,7 @@ impl ImageInput {
         // A name from anywhere may be a path, of whatever system.
         let name = self.name.as_deref().unwrap_or_default();
         let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
-        let name: String = name.chars().filter(|char| is_plain_char(*char)).take(MAX_NAME).collect();
+        let name: String = plain(name).chars().take(MAX_NAME).collect();
         let name = match name.trim() {
             "" | "." | ".." => format!("image-{number}.{}", self.media_type.extension()),
             name => name.to_owned(),

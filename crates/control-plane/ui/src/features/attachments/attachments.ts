@@ -4,6 +4,7 @@ import { ask } from "../../api/client";
 import type { Agent, Runtime } from "../../api/types";
 import { askForRuntimes } from "../../server-state/runtimes";
 import { keys, store } from "../../server-state/store";
+import { isPlain, shown } from "../../ui/plain";
 import { attempt, toast } from "../../ui/toasts";
 
 /** The largest file that the server takes, in bytes. */
@@ -45,7 +46,7 @@ export async function attachAll(agent: Agent, files: readonly File[], named: (pa
 
 /** A path as a terminal types one that is dropped there: a space would end it. Fails for one with characters that are keys there: a line break is Enter. */
 export function asTyped(path: string): string {
-  if (/\p{C}/u.test(path)) throw new Error(`The file is in the agent's working directory, as ${shown(path)}. That has control characters in it, so it was not typed.`);
+  if (!isPlain(path)) throw new Error(`The file is in the agent's working directory, as ${shown(path)}. That has characters in it that control or cannot be seen, so it was not typed.`);
   return path.replace(/[^\p{L}\p{N}_./@%+=:,~-]/gu, "\\$&");
 }
 
@@ -66,6 +67,3 @@ export function whyNotTyped({ isSame, isConnected, status, asks }: Taker): strin
   if (status === "stopped" || status === "starting") return "the agent's program is not there now";
   return asks ? "the agent asks something by now, and that would answer it" : undefined;
 }
-
-/** With what cannot be seen replaced. */
-const shown = (path: string): string => path.replace(/\p{C}/gu, "\ufffd");

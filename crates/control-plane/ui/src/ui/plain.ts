@@ -1,0 +1,27 @@
+// Which text may be a name: shown beside others, it neither controls nor turns nor hides anything. The servers have the same rule
+// (crates/api/src/text/plain.rs), and both are tested with its plain.json.
+
+/** What joins pictographs, or letters of a script that writes them joined or apart, and what chooses the shape of the sign before it. */
+const PART = new RegExp(
+  [
+    "(?<=PICTOGRAPH SELECTOR*)[\\u200c\\u200d](?=PICTOGRAPH)",
+    "(?<=SCRIPT SELECTOR*)[\\u200c\\u200d](?=SCRIPT)",
+    "(?<=[0-9#*])\\ufe0f(?=\\u20e3)",
+    "(?<=[^\\0-\\x7f\\p{DI}\\p{Cc}\\p{Cs}\\p{Zl}\\p{Zp}\\ufff9-\\ufffb])SELECTOR",
+  ]
+    .join("|")
+    .replaceAll(" ", "")
+    .replaceAll("PICTOGRAPH", "[\\u2190-\\u21ff\\u2600-\\u27bf\\u2b00-\\u2bff\\u{1f000}-\\u{1faff}]")
+    .replaceAll("SCRIPT", "[\\u0600-\\u0dff]")
+    .replaceAll("SELECTOR", "[\\u180b-\\u180d\\u180f\\ufe00-\\ufe0f\\u{e0100}-\\u{e01ef}]"),
+  "gu",
+);
+
+/** What controls, breaks lines, or shows nothing (`Default_Ignorable_Code_Point`). */
+const NOT_PLAIN = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{DI}\ufff9-\ufffb]/gu;
+
+/** Whether nothing in it controls a terminal, turns the direction of what is shown beside it, or cannot be seen. */
+export const isPlain = (text: string): boolean => text.replace(PART, "").search(NOT_PLAIN) < 0;
+
+/** The text with what makes it not plain replaced. What joins is replaced, too. */
+export const shown = (text: string): string => text.replace(NOT_PLAIN, "\ufffd");
