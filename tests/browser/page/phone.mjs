@@ -93,6 +93,7 @@ await inBrowser(async (browser) => {
       return box && row && row.top >= box.top && row.bottom <= box.bottom ? true : { box, row };
     }),
   );
+  await filtersInARow(page);
   await page.setViewportSize(PHONE.viewport);
   await withAShell(browser, page);
 
@@ -103,6 +104,36 @@ await inBrowser(async (browser) => {
   await page.goBack();
   await page.locator(".agent-row", { hasText: "pocket" }).waitFor();
 });
+
+/** On its side the filter, the groups and the order stand beside each other, within the screen, and leave the most of it to the rows. */
+async function filtersInARow(page) {
+  await page.goto(new URL("#/", page.url()).href);
+  await page.locator(".agent-row").first().waitFor();
+  for (const viewport of [{ width: 844, height: 390 }, { width: 667, height: 375 }, { width: 568, height: 320 }]) {
+    await page.setViewportSize(viewport);
+    const size = `${viewport.width} by ${viewport.height}`;
+    const boxes = await page.locator(".filters > *").evaluateAll((fields) => fields.map((field) => field.getBoundingClientRect().toJSON()));
+    assert.equal(boxes.length, 3, size);
+    for (const [index, box] of boxes.entries()) {
+      assert.equal(box.top, boxes[0].top, `${size}: in one row`);
+      assert.ok(box.height >= 44 && box.width >= 88, `${size}: ${box.width} by ${box.height}`);
+      assert.ok(box.left >= (boxes[index - 1]?.right ?? 0) && box.right <= viewport.width, `${size}: beside each other, within the screen`);
+    }
+    assert.ok(boxes[0].width > boxes[1].width, `${size}: what is typed has the most room`);
+    const list = await page.locator(".agent-list").boundingBox();
+    assert.ok(list.height >= viewport.height / 3, `${size}: ${list.height} for the rows`);
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), viewport.width, size);
+  }
+  // They work there as everywhere.
+  const filter = page.getByLabel("Filter agents");
+  await filter.fill("nobody has this name");
+  await page.locator(".agent-row").waitFor({ state: "detached" });
+  await filter.fill("");
+  await page.getByLabel("Group by").selectOption("by status");
+  await page.locator(".list-head").first().waitFor();
+  await page.getByLabel("Group by").selectOption("no groups");
+  await page.locator(".list-head").waitFor({ state: "detached" });
+}
 
 /** A real shell, looked at from a desk meanwhile: what runs in it is ended from the phone, upright and on its side, and nobody's terminal changes its size. */
 async function withAShell(browser, page) {

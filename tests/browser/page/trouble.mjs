@@ -64,7 +64,18 @@ workflow:
   assert.match(await budget.innerText(), /1 of the 2 messages/);
   assert.ok(await budget.locator("time").count());
   for (const messages of [1, 10_001, "2"]) assert.equal((await fetch(`${url}/api/executions/${executionId}/budget`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ messages }) })).status, 400);
-  await budget.getByLabel("Messages that it may send in all").fill("5");
+  // Not beyond what any run may send: the form says so, and asks nothing.
+  const messages = budget.getByLabel("Messages that it may send in all");
+  assert.equal(await messages.inputValue(), "4");
+  for (const [given, fits] of [["2", false], ["10001", false], ["3.5", false], ["10000", true], ["5", true]]) {
+    await messages.fill(given);
+    assert.equal(await messages.evaluate((field) => field.checkValidity()), fits, given);
+  }
+  await atItsMaximum(page);
+  await messages.fill("10001");
+  await budget.getByRole("button", { name: "Raise the budget" }).click();
+  assert.deepEqual((({ sent, most }) => ({ sent, most }))((await run()).budget), { sent: 1, most: 2 });
+  await messages.fill("5");
   await budget.getByRole("button", { name: "Raise the budget" }).click();
   await budget.waitFor({ state: "detached" });
   assert.deepEqual((await run()).budget, { sent: 1, most: 5 });
@@ -100,3 +111,24 @@ workflow:
     repository.remove();
   }
 });
+
+/** A run that may send as many messages as any may: it cannot be raised, which is said, and what else can be done is there. No run here sends that many. */
+async function atItsMaximum(page) {
+  const other = await open(page.context(), "/more");
+  await other.route(/\/api\/executions(\?|$)/, async (route) => {
+    const response = await route.fetch();
+    const json = await response.json();
+    for (const run of json.executions) if (run.budget) Object.assign(run.budget, { sent: 9_000, most: 10_000 });
+    await route.fulfill({ response, json });
+  });
+  await other.goto(new URL("#/inbox", other.url()).href);
+  await other.reload();
+  const budget = other.locator("main .attention", { hasText: "Run of chatty" });
+  await budget.getByText("9000 of the 10000 messages").waitFor();
+  await budget.getByText("No run may send more than 10,000 messages: this cannot be raised.").waitFor();
+  assert.equal(await budget.getByRole("button", { name: "Raise the budget" }).count(), 0);
+  assert.equal(await budget.getByLabel("Messages that it may send in all").count(), 0);
+  assert.equal(await budget.getByRole("link", { name: "Open the run" }).count(), 1);
+  assert.equal(await budget.getByRole("button", { name: "Cancel the run" }).count(), 1);
+  await other.close();
+}
