@@ -12,6 +12,8 @@ use crate::terminal::Terminal;
 
 /// Bytes that wait at most. Beyond it the emulator catches up although nobody looks.
 const LIMIT: usize = 1024 * 1024;
+/// So many bytes may follow on lines that have scrolled away: a prompt, and what was typed at it.
+const TAIL: usize = 4096;
 /// Room for so many bytes, and pieces, is kept for what comes next.
 const KEPT: usize = 16 * 1024;
 
@@ -156,8 +158,7 @@ impl Behind {
         Some(Place { index, start: self.start(index) })
     }
 
-    /// Gives `terminal` what comes before the lines at the end, and of these no more than it can remember. Answers where it is
-    /// to go on.
+    /// Gives `terminal` what comes before the last lines, and of these no more than it can remember. Answers where it is to go on.
     fn skip(&self, terminal: &mut Terminal) -> Place {
         let mut next = Place::default();
         let Some(target) = self.row_before(terminal.emulator.memory()) else { return next };
@@ -185,13 +186,17 @@ impl Behind {
         target
     }
 
-    /// Where a row begins after which `feeds` more follow, when they are all of lines; from there on it does not matter what
-    /// was on the screen.
+    /// Where a row begins after which `feeds` more follow in lines; from there on it does not matter what was on the screen. Behind
+    /// these lines comes little that is none, if anything.
     fn row_before(&self, feeds: usize) -> Option<Place> {
         let mut left = feeds;
         for index in (0..self.cuts.len()).rev() {
             if !self.is_of_lines(index) {
-                return None;
+                if self.bytes.len() - self.start(index) > TAIL {
+                    return None;
+                }
+                left = feeds;
+                continue;
             }
             if self.cuts[index].kind != Kind::Text {
                 continue;
@@ -252,4 +257,23 @@ impl Behind {
 struct Place {
     index: usize,
     start: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prompt_behind_lines_does_not_make_them_all_count() {
+        let mut behind = Behind::default();
+        behind.push(Piece::Text(&b"y\r\n".repeat(100)));
+        assert_eq!(behind.row_before(10).unwrap().start, 3 * 90);
+        behind.push(Piece::Sequence(b"\x1b[?2004h"));
+        behind.push(Piece::Text(b"$ "));
+        assert_eq!(behind.row_before(10).unwrap().start, 3 * 90);
+        behind.push(Piece::Text(&b"x\r\n".repeat(5)));
+        assert_eq!(behind.row_before(10).unwrap().start, 3 * 90, "too few lines to fill what is remembered");
+        (0..TAIL).for_each(|_| behind.push(Piece::Sequence(b"\x1b[?25h")));
+        assert!(behind.row_before(10).is_none());
+    }
 }
