@@ -7,6 +7,7 @@
 use memchr::{memchr2, memrchr_iter};
 
 use crate::frames::{self, Frame};
+use crate::run;
 use crate::splitter::Piece;
 use crate::terminal::Terminal;
 
@@ -49,6 +50,23 @@ impl Behind {
         self.cuts.push(Cut { end: self.bytes.len() as u32, kind });
     }
 
+    /// Takes the plain pieces at the start of `bytes`, where one begins. Answers how many bytes they have.
+    pub(crate) fn push_plain(&mut self, bytes: &[u8]) -> usize {
+        let start = self.bytes.len();
+        let taken = run::cut(bytes, |end, is_text| {
+            let kind = if is_text { Kind::Text } else { Kind::Sequence };
+            self.cuts.push(Cut { end: (start + end) as u32, kind });
+        });
+        self.bytes.extend_from_slice(&bytes[..taken]);
+        taken
+    }
+
+    /// The last piece that waits.
+    pub(crate) fn last(&self) -> Option<Piece<'_>> {
+        let index = self.cuts.len().checked_sub(1)?;
+        Some(self.piece(Place { index, start: self.start(index) }))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.cuts.is_empty()
     }
@@ -81,7 +99,7 @@ impl Behind {
             let is_next_known =
                 end.index < self.cuts.len() && self.read_frame(end, after, &mut following, terminal);
             if is_known && is_next_known && terminal.emulator.is_unchanged_by(&frame, &following) {
-                self.show_traces(start, end, frame.plain_after, terminal);
+                self.show_traces(start, end, &frame, terminal);
             } else {
                 self.show_all(start, end, terminal);
             }
@@ -113,17 +131,16 @@ impl Behind {
     }
 
     /// Shows what is left of a frame that is painted over: its modes and last colours, and how long it was.
-    fn show_traces(&self, start: Place, end: Place, plain_after: usize, terminal: &mut Terminal) {
-        for (index, piece) in self.pieces(start, end).enumerate() {
-            match piece {
-                Piece::Sequence(sequence)
-                    if frames::is_mode(sequence) || index >= plain_after && frames::is_style(sequence) =>
-                {
-                    terminal.show(piece);
-                }
-                piece => terminal.emulator.skip(piece.bytes().len()),
-            }
+    fn show_traces(&self, start: Place, end: Place, frame: &Frame, terminal: &mut Terminal) {
+        let mut next = start;
+        for index in frame.traces() {
+            let index = start.index + index;
+            let place = Place { index, start: self.start(index) };
+            terminal.emulator.skip(place.start - next.start);
+            terminal.show(self.piece(place));
+            next = self.after(place);
         }
+        terminal.emulator.skip(end.start - next.start);
     }
 
     fn pieces(&self, start: Place, end: Place) -> impl Iterator<Item = Piece<'_>> {

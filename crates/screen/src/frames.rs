@@ -4,6 +4,7 @@
 //! the first did, the first leaves no trace but its last colours and modes. Only frames of which that is easily said count:
 //! lines of ASCII in one piece each, which nothing scrolls.
 
+use crate::run;
 use crate::splitter::Piece;
 
 /// What a frame may have done to one row.
@@ -24,8 +25,10 @@ pub(crate) struct Frame {
     rows: Vec<Painted>,
     /// The rows that are not as they were.
     touched: Vec<usize>,
-    /// How many of its pieces come before the last that takes all colours back.
-    pub(crate) plain_after: usize,
+    /// Its pieces that count although it is painted over, in order: modes, and its last colours.
+    traces: Vec<usize>,
+    /// Of its colours those that came since all were taken back.
+    styles: Vec<usize>,
     cols: usize,
     x: usize,
     y: usize,
@@ -36,13 +39,13 @@ pub(crate) fn begins(sequence: &[u8]) -> bool {
     matches!(sequence, b"\x1b[H" | b"\x1b[;H" | b"\x1b[1;1H")
 }
 
-/// Whether a piece of a frame changes more than colours, and so counts although the frame is painted over.
-pub(crate) fn is_mode(sequence: &[u8]) -> bool {
+/// Whether a piece of a frame changes more than colours.
+fn is_mode(sequence: &[u8]) -> bool {
     matches!(sequence, b"\x1b[?2026h" | b"\x1b[?2026l" | b"\x1b[?25h" | b"\x1b[?25l")
 }
 
 /// Whether a piece is `CSI … m`.
-pub(crate) fn is_style(sequence: &[u8]) -> bool {
+fn is_style(sequence: &[u8]) -> bool {
     sequence.last() == Some(&b'm')
 }
 
@@ -57,15 +60,22 @@ impl Frame {
             self.rows[row] = Painted::default();
         }
         self.rows.resize(rows, Painted::default());
-        (self.cols, self.x, self.y, self.plain_after) = (cols, 0, 0, 0);
+        (self.cols, self.x, self.y) = (cols, 0, 0);
+        self.traces.clear();
+        self.styles.clear();
         for (index, piece) in pieces.enumerate() {
             let is_known = match piece {
                 Piece::Text(text) => self.text(text),
                 Piece::Sequence(sequence) if is_style(sequence) => {
                     if matches!(sequence, b"\x1b[m" | b"\x1b[0m") {
-                        self.plain_after = index;
+                        self.styles.clear();
                     }
+                    self.styles.push(index);
                     parameters(sequence).is_some()
+                }
+                Piece::Sequence(sequence) if is_mode(sequence) => {
+                    self.traces.push(index);
+                    true
                 }
                 Piece::Sequence(sequence) => self.sequence(sequence),
                 Piece::Fragment(_) => false,
@@ -74,6 +84,8 @@ impl Frame {
                 return false;
             }
         }
+        self.traces.append(&mut self.styles);
+        self.traces.sort_unstable();
         true
     }
 
@@ -87,6 +99,11 @@ impl Frame {
                 && (!painted.is_emptied || next.is_emptied)
                 && is_whole(row, Painted { is_begun: painted.is_begun && !next.is_begun, ..painted })
         })
+    }
+
+    /// The pieces that count although this frame is painted over.
+    pub(crate) fn traces(&self) -> impl Iterator<Item = usize> {
+        self.traces.iter().copied()
     }
 
     fn text(&mut self, text: &[u8]) -> bool {
@@ -123,9 +140,6 @@ impl Frame {
     }
 
     fn sequence(&mut self, sequence: &[u8]) -> bool {
-        if is_mode(sequence) {
-            return true;
-        }
         let (Some(parameters), Some(action)) = (parameters(sequence), sequence.last()) else { return false };
         match (action, parameters) {
             (b'H', at) => self.go_to(at),
@@ -194,9 +208,7 @@ impl Frame {
 /// What stands between `CSI` and the final byte, when it is numbers alone.
 fn parameters(sequence: &[u8]) -> Option<&[u8]> {
     let [0x1b, b'[', parameters @ .., _] = sequence else { return None };
-    // Without a way out of the loop it becomes few comparisons.
-    let are_numbers = parameters.iter().fold(true, |before, byte| before & (b'0'..=b';').contains(byte));
-    are_numbers.then_some(parameters)
+    (run::numbers(parameters) == parameters.len()).then_some(parameters)
 }
 
 /// A number of few digits; none is 0.

@@ -2,7 +2,8 @@
 //!
 //! Bytes from the PTY go through one [`Screen`]:
 //!
-//! 1. `splitter` cuts them into text and control sequences, whatever the chunking, and keeps back what is not complete.
+//! 1. `splitter` cuts them into text and control sequences, whatever the chunking, and keeps back what is not complete;
+//!    `run` cuts what is plain in one go.
 //! 2. `query` recognises the sequences that ask the terminal something. They are answered here, in order, and do not
 //!    reach viewers ([`Fed::replies`]); everything else does ([`Fed::output`]).
 //! 3. `report` reads what the program tells about itself: status (OSC 7501), title, bell, prompt marks
@@ -35,6 +36,7 @@ mod query;
 pub mod render;
 mod report;
 mod row;
+mod run;
 mod screen;
 mod sgr;
 mod snapshot;

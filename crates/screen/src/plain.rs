@@ -10,7 +10,7 @@ impl Plain {
     /// The text, line feeds and tabs in `bytes`. Of a character or sequence that is not complete nothing comes yet.
     pub fn strip(&mut self, bytes: &[u8]) -> String {
         let mut text = String::with_capacity(bytes.len());
-        self.0.split(bytes, |piece| {
+        self.0.split(bytes, |piece: Piece<'_>| {
             if let Piece::Text(bytes) = piece {
                 let shown = |ch: &char| !ch.is_control() || matches!(ch, '\n' | '\t');
                 text.extend(String::from_utf8_lossy(bytes).chars().filter(shown));

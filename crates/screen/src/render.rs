@@ -130,7 +130,7 @@ impl Replay {
 
     fn feed(&mut self, bytes: &[u8]) {
         let mut splitter = std::mem::take(&mut self.splitter);
-        splitter.split(bytes, |piece| self.take(piece));
+        splitter.split(bytes, |piece: Piece<'_>| self.take(piece));
         self.splitter = splitter;
     }
 

@@ -10,7 +10,7 @@ use crate::c1::C1;
 use crate::emulator::{Emulator, Mouse};
 use crate::painter::Painter;
 use crate::row::Row;
-use crate::splitter::{Piece, Splitter};
+use crate::splitter::{Piece, Sink, Splitter};
 use crate::terminal::{Fed, Terminal};
 use crate::{inspect, snapshot};
 
@@ -22,10 +22,27 @@ pub struct Screen {
     behind: Behind,
 }
 
-/// Answers a piece, and leaves what is to be shown of it for later.
-fn hear(terminal: &mut Terminal, behind: &mut Behind, piece: Piece<'_>, fed: &mut Fed) {
-    if terminal.hear(piece, |terminal| behind.catch_up(terminal), fed) {
-        behind.push(piece);
+/// Answers what comes, and leaves what is to be shown of it for later.
+struct Hearing<'a> {
+    terminal: &'a mut Terminal,
+    behind: &'a mut Behind,
+    fed: &'a mut Fed,
+}
+
+impl Sink for Hearing<'_> {
+    fn piece(&mut self, piece: Piece<'_>) {
+        let Self { terminal, behind, fed } = self;
+        if terminal.hear(piece, |terminal| behind.catch_up(terminal), fed) {
+            behind.push(piece);
+        }
+    }
+
+    fn plain(&mut self, bytes: &[u8]) -> usize {
+        let taken = self.behind.push_plain(bytes);
+        if let Some(last) = self.behind.last().filter(|_| taken > 0) {
+            self.terminal.hear_plain(&bytes[..taken], last, self.fed);
+        }
+        taken
     }
 }
 
@@ -74,7 +91,7 @@ impl Screen {
     pub fn hear(&mut self, bytes: &[u8]) -> Fed {
         let mut fed = Fed { output: Vec::with_capacity(bytes.len()), ..Fed::default() };
         let Self { c1, splitter, terminal, behind } = self;
-        splitter.split(&c1.rewrite(bytes), |piece| hear(terminal, behind, piece, &mut fed));
+        splitter.split(&c1.rewrite(bytes), Hearing { terminal, behind, fed: &mut fed });
         if behind.is_long() {
             behind.relieve(terminal);
         }
@@ -90,8 +107,8 @@ impl Screen {
     pub fn flush(&mut self) -> Fed {
         let mut fed = Fed::default();
         let Self { c1, splitter, terminal, behind } = self;
-        splitter.split(c1.flush(), |piece| hear(terminal, behind, piece, &mut fed));
-        splitter.flush(|piece| hear(terminal, behind, piece, &mut fed));
+        splitter.split(c1.flush(), Hearing { terminal, behind, fed: &mut fed });
+        splitter.flush(Hearing { terminal, behind, fed: &mut fed });
         self.catch_up();
         fed
     }

@@ -2,11 +2,13 @@
 
 use memchr::memchr;
 
+use crate::run;
+
 /// A sequence longer than this (an image, a clipboard) is passed on in pieces instead of being kept back.
 pub(crate) const SEQUENCE_LIMIT: usize = 64 * 1024;
 
 pub(crate) const ESC: u8 = 0x1b;
-const BEL: u8 = 0x07;
+pub(crate) const BEL: u8 = 0x07;
 const CAN: u8 = 0x18;
 const SUB: u8 = 0x1a;
 
@@ -38,6 +40,25 @@ impl<'a> Piece<'a> {
             Piece::Sequence(_) => false,
             Piece::Fragment(_) => true,
         }
+    }
+}
+
+/// Takes the pieces of a stream, in order.
+pub(crate) trait Sink {
+    /// One piece.
+    fn piece(&mut self, piece: Piece<'_>);
+
+    /// Takes several pieces at once from the start of `bytes`, where one begins. Answers how many bytes they have; the next piece is
+    /// given by itself.
+    fn plain(&mut self, bytes: &[u8]) -> usize {
+        let _ = bytes;
+        0
+    }
+}
+
+impl<F: FnMut(Piece<'_>)> Sink for F {
+    fn piece(&mut self, piece: Piece<'_>) {
+        self(piece);
     }
 }
 
@@ -104,11 +125,14 @@ pub(crate) struct Splitter {
 
 impl Splitter {
     /// Gives `sink` every piece that is complete with `bytes`.
-    pub(crate) fn split(&mut self, bytes: &[u8], mut sink: impl FnMut(Piece<'_>)) {
+    pub(crate) fn split(&mut self, bytes: &[u8], mut sink: impl Sink) {
         let mut rest = bytes;
         while !rest.is_empty() {
             let taken = match self.state {
-                State::Ground => self.text(rest, &mut sink),
+                State::Ground => match sink.plain(rest) {
+                    0 => self.text(rest, &mut sink),
+                    taken => taken,
+                },
                 _ => self.sequence(rest, &mut sink),
             };
             rest = &rest[taken..];
@@ -121,21 +145,21 @@ impl Splitter {
             let keep = usize::from(matches!(self.state, State::TextEscape(_)));
             let cut = self.held.len() - keep;
             if cut > 0 {
-                sink(Piece::Fragment(&self.held[..cut]));
+                sink.piece(Piece::Fragment(&self.held[..cut]));
                 self.held.drain(..cut);
             }
         }
     }
 
     /// Gives `sink` what is kept back, because nothing more will come.
-    pub(crate) fn flush(&mut self, sink: impl FnOnce(Piece<'_>)) {
+    pub(crate) fn flush(&mut self, mut sink: impl Sink) {
         let held = std::mem::take(&mut self.held);
         let state = std::mem::take(&mut self.state);
         self.passing = false;
         match state {
             _ if held.is_empty() => {}
-            State::Character(_) => sink(Piece::Text(&held)),
-            _ => sink(Piece::Fragment(&held)),
+            State::Character(_) => sink.piece(Piece::Text(&held)),
+            _ => sink.piece(Piece::Fragment(&held)),
         }
     }
 
@@ -157,12 +181,12 @@ impl Splitter {
     }
 
     /// From the ground state: one run of text, up to the next ESC. Answers how many bytes were used.
-    fn text(&mut self, bytes: &[u8], sink: &mut impl FnMut(Piece<'_>)) -> usize {
+    fn text(&mut self, bytes: &[u8], sink: &mut impl Sink) -> usize {
         debug_assert!(self.held.is_empty());
         let end = memchr(ESC, bytes).unwrap_or(bytes.len());
         if end == 0 {
-            if let Some(length) = plain_control(bytes) {
-                sink(Piece::Sequence(&bytes[..length]));
+            if let Some(length) = run::control(bytes) {
+                sink.piece(Piece::Sequence(&bytes[..length]));
                 return length;
             }
             self.state = State::Escape;
@@ -178,13 +202,13 @@ impl Splitter {
             }
         }
         if whole > 0 {
-            sink(Piece::Text(&bytes[..whole]));
+            sink.piece(Piece::Text(&bytes[..whole]));
         }
         end
     }
 
     /// Inside a sequence or character: goes on to its end. Answers how many bytes were used.
-    fn sequence(&mut self, bytes: &[u8], sink: &mut impl FnMut(Piece<'_>)) -> usize {
+    fn sequence(&mut self, bytes: &[u8], sink: &mut impl Sink) -> usize {
         // The ESC itself, when the sequence begins here.
         let begins = self.held.is_empty() && !self.passing;
         let mut at = usize::from(begins);
@@ -217,14 +241,14 @@ impl Splitter {
     }
 
     /// Ends what is held together with `tail`. Answers the length of `tail`.
-    fn finish(&mut self, tail: &[u8], complete: bool, sink: &mut impl FnMut(Piece<'_>)) -> usize {
+    fn finish(&mut self, tail: &[u8], complete: bool, sink: &mut impl Sink) -> usize {
         let character = matches!(self.state, State::Character(_));
         let fragment = !complete || self.passing || self.held.len() + tail.len() > SEQUENCE_LIMIT;
         let mut give = |bytes: &[u8]| match (character, fragment) {
             _ if bytes.is_empty() => {}
-            (true, _) => sink(Piece::Text(bytes)),
-            (_, true) => sink(Piece::Fragment(bytes)),
-            (_, false) => sink(Piece::Sequence(bytes)),
+            (true, _) => sink.piece(Piece::Text(bytes)),
+            (_, true) => sink.piece(Piece::Fragment(bytes)),
+            (_, false) => sink.piece(Piece::Sequence(bytes)),
         };
         if self.held.is_empty() {
             give(tail);
@@ -294,15 +318,6 @@ fn swallow(byte: u8) -> Step {
     }
 }
 
-/// The length of the sequence that `bytes` begin with, when it is the usual one: `ESC [`, numbers, a letter.
-fn plain_control(bytes: &[u8]) -> Option<usize> {
-    let body = bytes.strip_prefix(b"\x1b[")?;
-    let numbers = usize::from(matches!(body.first(), Some(b'<'..=b'?')));
-    let end = numbers + body[numbers..].iter().position(|byte| !matches!(byte, b'0'..=b';'))?;
-    let length = 2 + end + 1;
-    (matches!(body[end], 0x40..=0x7e) && length <= SEQUENCE_LIMIT).then_some(length)
-}
-
 /// How many bytes at the start of `bytes` are sure to be inside a string.
 fn string_run(bytes: &[u8], kind: Kind) -> usize {
     let ends = |byte: u8| byte < 0x20 || kind == Kind::Other && byte >= 0x80;
@@ -310,7 +325,7 @@ fn string_run(bytes: &[u8], kind: Kind) -> usize {
 }
 
 /// How many bytes at the end of `bytes` begin a UTF-8 character, and how many it still needs.
-fn unfinished_character(bytes: &[u8]) -> (usize, u8) {
+pub(crate) fn unfinished_character(bytes: &[u8]) -> (usize, u8) {
     for (index, &byte) in bytes.iter().rev().take(3).enumerate() {
         let length = match byte {
             0x80..=0xbf => continue,

@@ -80,6 +80,12 @@ impl Terminal {
         true
     }
 
+    /// Takes plain pieces, which ask and report nothing; `last` is the last of them.
+    pub(crate) fn hear_plain(&mut self, bytes: &[u8], last: Piece<'_>, fed: &mut Fed) {
+        fed.output.extend_from_slice(bytes);
+        self.open = last.is_open();
+    }
+
     /// What a sequence tells about the program.
     fn report(&mut self, bytes: &[u8], reports: &mut Vec<TerminalReport>) {
         if let Some((body, _)) = csi::osc(bytes) {
