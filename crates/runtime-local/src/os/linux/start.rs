@@ -13,11 +13,14 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::mpsc;
 
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 
 /// `CLOSE_RANGE_CLOEXEC`: what is in the range is closed when the program is executed.
 const CLOSE_RANGE_CLOEXEC: libc::c_int = 4;
+/// The stack of a thread that waits for a child, in bytes.
+const WAITING_STACK: usize = 64 * 1024;
 
 /// What the new process has as its standard input, output and errors.
 pub(crate) struct Files {
@@ -108,27 +111,34 @@ fn start_by_fork(command: &mut Command, files: Files) -> io::Result<Started> {
     let opened = Pid::from_raw(pid.cast_signed()).map(|number| pidfd_open(number, PidfdFlags::empty()));
     let handle = match opened {
         Some(Ok(handle)) => handle,
-        _ => waited_for(child)?,
+        _ => waited_for(child, WAITING_STACK)?,
     };
     Ok(Started { pid, handle, in_group: false })
 }
 
 /// What becomes readable when the child has ended, which a thread waits for.
-fn waited_for(mut child: Child) -> io::Result<OwnedFd> {
-    let piped = io::pipe();
-    let (ended, at_end) = match piped {
-        Ok(pipe) => pipe,
+fn waited_for(mut child: Child, stack: usize) -> io::Result<OwnedFd> {
+    let (child_tx, child_rx) = mpsc::channel::<Child>();
+    let waiting = io::pipe().and_then(|(ended, at_end)| {
+        std::thread::Builder::new().name("wait".into()).stack_size(stack).spawn(move || {
+            if let Ok(mut child) = child_rx.recv() {
+                drop(child.wait());
+            }
+            drop(at_end);
+        })?;
+        Ok(ended)
+    });
+    match waiting {
+        Ok(ended) => {
+            child_tx.send(child).expect("the thread waits for the child");
+            Ok(ended.into())
+        }
         Err(error) => {
             // Whoever cannot be waited for is not left behind.
             drop(child.kill().and_then(|()| child.wait()));
-            return Err(error);
+            Err(error)
         }
-    };
-    std::thread::Builder::new().name("wait".into()).stack_size(64 * 1024).spawn(move || {
-        drop(child.wait());
-        drop(at_end);
-    })?;
-    Ok(ended.into())
+    }
 }
 
 fn c_string(text: &OsStr) -> io::Result<CString> {
@@ -329,7 +339,7 @@ mod tests {
             ("without handles", |command, files| {
                 let child = command.current_dir("/").stdin(files.input).stdout(files.output);
                 let child = child.stderr(files.errors).spawn()?;
-                Ok(Started { pid: child.id(), handle: waited_for(child)?, in_group: false })
+                Ok(Started { pid: child.id(), handle: waited_for(child, WAITING_STACK)?, in_group: false })
             }),
         ];
         for (way, start) in ways {
@@ -345,6 +355,15 @@ mod tests {
             reap(&started.handle);
             assert!(!std::path::Path::new(&format!("/proc/{}", started.pid)).exists(), "{way}: it is reaped");
         }
+    }
+
+    /// The machine has no room for one more thread.
+    #[test]
+    fn who_cannot_be_waited_for_is_not_left_behind() {
+        let child = Command::new("/bin/sleep").arg("600").spawn().unwrap();
+        let pid = child.id();
+        assert!(waited_for(child, 1 << 60).is_err());
+        assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "it is reaped");
     }
 
     #[test]
