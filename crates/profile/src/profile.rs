@@ -25,7 +25,7 @@ use start::{ApprovalArgs, Prepare, Start};
 use submit::images::PATH;
 use submit::{ExitRule, Submit};
 
-use crate::observation::Source;
+use crate::observation::{Outcome, Source};
 
 /// The longest `start.window_ms`.
 const MAX_START_WINDOW_MS: u64 = 10_000;
@@ -190,13 +190,19 @@ impl Profile {
         }
     }
 
-    /// Whether this source tells the ends of turns: only then one of the turn before may be awaited from it.
-    pub(crate) fn reports_ends_in(&self, source: Source) -> bool {
+    /// Whether this source tells the ends of turns that end like this: only then may the end of the turn before be awaited from it.
+    /// No hook of Claude Code runs when a turn is interrupted.
+    pub(crate) fn reports_ends_in(&self, source: Source, outcome: Outcome) -> bool {
+        // What ends a turn may say as well that it failed.
+        let is_told = |over: Option<Outcome>| match outcome {
+            Outcome::Interrupted => over == Some(outcome),
+            Outcome::Completed | Outcome::Failed => over.is_some_and(|over| over != Outcome::Interrupted),
+        };
         match source {
-            Source::Hook => self.hooks.iter().any(|rule| rule.over.is_some()),
+            Source::Hook => self.hooks.iter().any(|rule| is_told(rule.over)),
             Source::SessionFile => {
                 let mut lines = self.record.iter().flat_map(|record| &record.lines);
-                lines.any(|rule| rule.over.is_some())
+                lines.any(|rule| is_told(rule.over))
             }
             _ => false,
         }

@@ -304,6 +304,40 @@ fn an_interrupted_turn_keeps_what_was_said() {
     assert_eq!(claude.facts(), [taken(None), answer("one, two", Some("m")), over(Outcome::Interrupted)]);
 }
 
+/// A turn of Claude Code that is interrupted, of which its session file has said nothing yet; and what it says.
+fn interrupted() -> (Session, Value) {
+    let mut claude = Session::ready("claude", CLAUDE_COMPOSER);
+    claude.typed().hook("UserPromptSubmit", json!({"prompt": "one"})).reports("working").passes(500);
+    claude.reports("idle").passes(1000);
+    assert_eq!(claude.facts(), [taken(None), taken(Some("one")), over(Outcome::Interrupted)]);
+    let line = json!({"message": {"content": [{"type": "text", "text": "[Request interrupted by user]"}]}});
+    (claude, line)
+}
+
+#[test]
+fn an_interruption_that_is_told_late_does_not_end_the_next_turn() {
+    let (mut claude, line) = interrupted();
+    claude.typed().hook("UserPromptSubmit", json!({"prompt": "two"})).reports("working").passes(500);
+    claude.record(line.clone()).passes(1000);
+    assert_eq!(claude.facts(), [taken(None), taken(Some("two"))], "it works on");
+    claude.record(line).passes(100);
+    assert_eq!(claude.facts(), [over(Outcome::Interrupted)], "the first was told of");
+}
+
+#[test]
+fn an_interruption_that_is_never_told_hides_no_other_end() {
+    let (mut claude, _) = interrupted();
+    // It goes on by itself, which is no prompt.
+    claude.reports("working").passes(500);
+    claude.hook("Stop", json!({"last_assistant_message": "later"})).passes(80).reports("done").passes(5000);
+    assert_eq!(claude.facts(), [taken(None), hooked("later"), over(Outcome::Completed)]);
+
+    let (mut claude, line) = interrupted();
+    claude.typed().hook("UserPromptSubmit", json!({"prompt": "two"})).reports("working").passes(500);
+    claude.reports("idle").record(line);
+    assert_eq!(claude.facts(), [taken(None), taken(Some("two")), over(Outcome::Interrupted)]);
+}
+
 #[test]
 fn codex_tells_its_turns_in_its_session_file() {
     let mut codex = Session::ready("codex", CODEX_COMPOSER);

@@ -31,8 +31,8 @@ pub(super) struct Turn {
     reported_end: Option<(Outcome, Duration)>,
     /// The last turn was closed without waiting any longer: what ended it may still be reported.
     given_up: bool,
-    /// … and that was not reported before: what it said and what ended it may be reported when this one has begun.
-    untold: bool,
+    /// How the last turn ended, if no report has said so: what it said and what ended it may be reported when this one has begun.
+    untold: Option<Outcome>,
     /// The last turn ended before its prompt was reported, so the report may still come.
     unprompted: bool,
 }
@@ -88,12 +88,7 @@ impl Turn {
         // A session file is read a moment later: the first prompt it has after the end is the one that has ended.
         let is_late = text.is_some() && !self.prompted;
         let mut events = match self.closing {
-            Some(closing) if !is_late => {
-                let is_told = self.reported_end.is_some();
-                let events = self.end(closing.outcome);
-                self.untold = !is_told;
-                events
-            }
+            Some(closing) if !is_late => self.end_unasked(closing.outcome),
             _ => Vec::new(),
         };
         if !self.open {
@@ -107,18 +102,31 @@ impl Turn {
             events.push(DetectorEvent::PromptTaken { text: None });
         }
         if text.is_some() {
-            (self.prompted, self.untold) = (true, false);
+            self.prompted = true;
             events.push(DetectorEvent::PromptTaken { text });
         }
         events
     }
 
-    /// Whether what a CLI that reports its prompts reports now is of the turn before: reports are in order, the prompt of
-    /// this turn has not come, and neither has the end of the one before. `is_end`: this is that end.
-    pub fn is_of_before(&mut self, is_end: bool) -> bool {
-        let is_of_before = self.open && !self.prompted && self.untold;
-        self.untold &= !(is_of_before && is_end);
+    /// How the turn before ended, if no report has said so yet.
+    pub fn untold(&self) -> Option<Outcome> {
+        self.untold
+    }
+
+    /// Whether what is reported now is of the turn before. Reports of a source that has the prompts as well are in order: the prompt of this
+    /// turn has not come, and neither has the end of the one before. If this is that end (`is_end`), nothing more of it follows.
+    pub fn take_as_of_before(&mut self, is_end: bool) -> bool {
+        let is_of_before = self.open && !self.prompted && self.untold.is_some();
+        if is_of_before && is_end {
+            self.untold = None;
+        }
         is_of_before
+    }
+
+    /// Whether this report of an interruption is of the turn before, which ended like that: this one runs, and nothing says that it was
+    /// interrupted. A source without the prompts may be behind those of another one.
+    pub fn take_interruption_as_of_before(&mut self) -> bool {
+        self.is_running() && self.untold.take_if(|outcome| *outcome == Outcome::Interrupted).is_some()
     }
 
     /// The model said this; the same id again replaces. What it said before is an event once something follows it.
@@ -185,7 +193,7 @@ impl Turn {
     /// The CLI says that a turn is over. That may be a turn whose begin was not reported (a message queued in the CLI).
     pub fn over(&mut self, outcome: Outcome) -> Vec<DetectorEvent> {
         if !self.open && self.given_up {
-            (self.given_up, self.untold) = (false, false);
+            (self.given_up, self.untold) = (false, None);
             return Vec::new();
         }
         self.end(outcome)
@@ -239,16 +247,25 @@ impl Turn {
             }
         }
         let (outcome, due) = (closing.outcome, closing.due);
-        let is_told = self.reported_end.is_some();
-        let events = self.end(outcome);
-        self.given_up = due > Duration::ZERO;
-        self.untold = self.given_up && !is_told;
+        if due.is_zero() {
+            return self.end(outcome);
+        }
+        let events = self.end_unasked(outcome);
+        self.given_up = true;
         events
     }
 
     /// Whether the answer is held until the session file has it as well.
     pub fn is_held(&self) -> bool {
         self.held.is_some() && self.said.is_none()
+    }
+
+    /// Ends it though its end may still be reported.
+    fn end_unasked(&mut self, outcome: Outcome) -> Vec<DetectorEvent> {
+        let is_told = self.reported_end.is_some();
+        let events = self.end(outcome);
+        self.untold = (!is_told).then_some(outcome);
+        events
     }
 
     fn end(&mut self, outcome: Outcome) -> Vec<DetectorEvent> {
@@ -343,9 +360,9 @@ mod tests {
         turn.close(Outcome::Failed, Duration::ZERO, NOW);
         assert_eq!(turn.tick(NOW, None), [over(Outcome::Failed)]);
         turn.begin(None);
-        assert!(turn.is_of_before(false), "what the first said");
-        assert!(turn.is_of_before(true), "how it ended");
-        assert!(!turn.is_of_before(true), "it ends once");
+        assert!(turn.take_as_of_before(false), "what the first said");
+        assert!(turn.take_as_of_before(true), "how it ended");
+        assert!(!turn.take_as_of_before(true), "it ends once");
         assert_eq!(turn.over(Outcome::Completed), [over(Outcome::Completed)]);
 
         turn.begin(None);
@@ -353,17 +370,17 @@ mod tests {
         turn.tick(NOW, None);
         turn.begin(None);
         turn.begin(Some("the next".into()));
-        assert!(!turn.is_of_before(true), "what follows a prompt is of its turn");
+        assert!(!turn.take_as_of_before(true), "what follows a prompt is of its turn");
 
         turn.close(Outcome::Failed, Duration::ZERO, NOW);
         assert_eq!(turn.begin(None), [over(Outcome::Failed), taken(None)], "one that was queued in the CLI");
-        assert!(turn.is_of_before(true), "the end that the first was closing without");
+        assert!(turn.take_as_of_before(true), "the end that the first was closing without");
 
         turn.may_be_over(Outcome::Completed, NOW);
         turn.close(Outcome::Completed, Duration::ZERO, NOW);
         turn.tick(NOW, None);
         turn.begin(None);
-        assert!(!turn.is_of_before(true), "the end of the first was told");
+        assert!(!turn.take_as_of_before(true), "the end of the first was told");
     }
 
     #[test]
