@@ -111,6 +111,12 @@ impl AgentExit {
     pub fn is_suspended(&self) -> bool {
         self.reason == SUSPENDED
     }
+
+    /// Whether this is the same end of the same process, whatever is known of the workspace: that may be found out later.
+    pub fn is_same_end(&self, other: &Self) -> bool {
+        let end = |exit: &Self| Self { workspace: None, ..exit.clone() };
+        end(self) == end(other)
+    }
 }
 
 /// The reason of the exit of an agent that was suspended.

@@ -177,10 +177,15 @@ impl Follower {
         if self.is_over() { tokio::time::timeout(SETTLE, next).await.unwrap_or(Ok(None)) } else { next.await }
     }
 
-    /// Whether the agent has ended and that very end is published: an agent that is restarted ends more than once.
+    /// Whether the agent has ended and that very end is published.
     fn is_over(&self) -> bool {
-        let agent = self.entry.agent();
-        agent.status == AgentStatus::Stopped && agent.exit.is_some() && agent.exit == self.published_exit
+        let agent = self.entry.known();
+        agent.status == AgentStatus::Stopped && self.has_published(agent.exit.as_ref())
+    }
+
+    /// Whether this is the last end in the event log: an agent that is restarted ends more than once.
+    fn has_published(&self, exit: Option<&AgentExit>) -> bool {
+        exit.zip(self.published_exit.as_ref()).is_some_and(|(exit, published)| exit.is_same_end(published))
     }
 
     /// Appends events to the log, in one transaction with the agent as they show it.

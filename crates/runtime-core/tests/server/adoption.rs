@@ -89,6 +89,26 @@ async fn what_happened_while_no_server_was_there_is_told() {
     eventually("both slots are given back", || server.backend.count() == 0).await;
 }
 
+/// Its end came after it was seen to run, and says that it was before.
+#[tokio::test]
+async fn an_end_by_a_clock_that_was_set_back_comes_into_the_archive() {
+    let mut server = TestServer::new().await;
+    let repository = repository(&server);
+    let workspace = WorkspaceRequest { repo: repository.display().to_string(), ..Default::default() };
+    let request = SpawnRequest { workspace: Some(workspace), ..shell("one") };
+    let agent = server.client().spawn(&request).await.unwrap();
+    let host = server.backend.host(&agent.id);
+    host.become_ready();
+    server.until(&agent.id, "it is ready", |agent| agent.status == AgentStatus::Ready).await;
+    host.exit_in_the_past(3);
+    let mut events = server.events("0").await;
+    while next(&mut events).await.data.name() != "agent_stopped" {}
+    server.kill();
+    server.start().await;
+    eventually("it is in the archive", || server.backend.count() == 0).await;
+    assert!(host.released());
+}
+
 #[tokio::test]
 async fn an_agent_without_a_record_is_adopted() {
     let mut server = TestServer::new().await;

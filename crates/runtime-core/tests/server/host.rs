@@ -142,6 +142,19 @@ impl Host {
         });
     }
 
+    /// As [`Self::exit`], by a clock that was set back since this agent was launched.
+    pub fn exit_in_the_past(&self, code: i32) {
+        let at = Time::from_millis(0);
+        let exit = AgentExit { code: Some(code), signal: None, reason: "exited".into(), at, workspace: None };
+        let change = |state: &mut HostState| {
+            state.agent.status = AgentStatus::Stopped;
+            (state.agent.exit, state.agent.updated_at) = (Some(exit), at);
+            let agent = Box::new(state.agent.clone());
+            state.push(EventData::AgentStopped { agent, reason: "exited".into() });
+        };
+        self.state.send_modify(change);
+    }
+
     fn end(&self, exit: AgentExit) {
         let reason = exit.reason.clone();
         let change = |agent: &mut Agent| {

@@ -82,7 +82,7 @@ impl Follower {
             self.end_workspace(&mut agent).await;
         }
         self.entry.publish(agent.clone());
-        if agent.exit != self.published_exit {
+        if !self.has_published(agent.exit.as_ref()) {
             self.publish_exit(agent).await;
         }
         if !is_saved && let Err(error) = saving.await {
