@@ -223,10 +223,12 @@ async fn what_a_killed_server_left_is_looked_at() {
         heir.stop().await;
         container_goes(&heir).await;
         let cleaned = client.clean_workspaces().await.expect("looked at");
-        assert_eq!(cleaned.removed.is_empty(), leaves_work, "{cleaned:?}");
-        assert_eq!(is_there(&volume(&agent.id)).await, leaves_work);
         if leaves_work {
+            assert!(cleaned.removed.is_empty() && is_there(&volume(&agent.id)).await, "{cleaned:?}");
             thrown_away(&volume(&agent.id)).await;
+        } else {
+            // By the clean-up, or by the server itself, which looks again as long.
+            goes(&volume(&agent.id)).await;
         }
     }
     backend.end_server().await;

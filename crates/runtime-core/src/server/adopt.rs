@@ -47,11 +47,7 @@ impl RuntimeCore {
                 continue;
             }
             if exit.is_some() && address.is_none() && self.archive.holds(&agent.id) {
-                let is_suspended = agent.is_suspended();
-                self.adopt_archived(agent);
-                if is_suspended {
-                    continue;
-                }
+                self.adopt_archived(agent, host.is_some());
             } else {
                 let host_state = match address {
                     Some(address) => HostState::Connected(HostClient::new(address)),
@@ -59,10 +55,6 @@ impl RuntimeCore {
                 };
                 let entry = self.registry.insert(agent, host_state, None);
                 self.follow(entry, exit);
-                continue;
-            }
-            if let Some(host) = host {
-                self.remove_dead(host.id);
             }
         }
         self.adopt_unknown(found).await;
@@ -145,7 +137,7 @@ impl RuntimeCore {
         if self.archive.holds(&id) {
             // `adopt_archives` makes it known again.
             if !self.archive.agent(&id).is_suspended() {
-                self.remove_dead(id);
+                self.spawn_removal(id);
             }
             return;
         }
@@ -155,7 +147,7 @@ impl RuntimeCore {
                 let entry = self.registry.insert(agent, HostState::Unreachable, None);
                 self.follow(entry, None);
             }
-            Ok(None) => self.remove_dead(id),
+            Ok(None) => self.spawn_removal(id),
             Err(error) => {
                 tracing::error!(agent.id = %id, error = format!("{error:#}"), "failed to read what a dead host left; leaving it alone");
             }
@@ -175,7 +167,9 @@ impl RuntimeCore {
         .await?
     }
 
-    fn adopt_archived(&self, agent: Agent) {
+    /// An agent of which all is in the archive. What its last server did not come to remove goes now: what is left of its host, if
+    /// `has_host`, and its workspace.
+    fn adopt_archived(self: &Arc<Self>, agent: Agent, has_host: bool) {
         let id = agent.id.clone();
         let keep = self.config.keep.time;
         let age = self.archive.age(&id).unwrap_or_else(|| {
@@ -184,11 +178,28 @@ impl RuntimeCore {
             let age = parallax_api::Time::now().as_millis().saturating_sub(at.as_millis());
             Duration::from_millis(u64::try_from(age).unwrap_or(0)).min(keep - keep / 4)
         });
-        self.registry.insert(agent, HostState::Unreachable, None).set_archived(age);
+        // A suspended one comes back to all of it.
+        let is_settled = agent.is_suspended() || !has_host && agent.workspace.is_none();
+        let entry = self.registry.insert(agent, HostState::Unreachable, None);
+        entry.set_archived(age);
+        if is_settled {
+            return;
+        }
+        let core = self.clone();
+        self.shutdown.tracker().spawn(async move {
+            if has_host {
+                core.remove_dead(&id).await;
+            }
+            let agent = entry.agent();
+            tokio::select! {
+                () = core.discard_left_clone(&agent) => {}
+                () = core.shutdown.begun() => {}
+            }
+        });
     }
 
     /// Archives without a row: the database was lost, and they stay readable.
-    async fn adopt_archives(&self) -> anyhow::Result<()> {
+    async fn adopt_archives(self: &Arc<Self>) -> anyhow::Result<()> {
         for id in self.archive.ids()? {
             if self.registry.get(&id).is_ok() {
                 continue;
@@ -196,17 +207,19 @@ impl RuntimeCore {
             let agent = self.archive.agent(&id);
             tracing::info!(agent.id = %id, "adopting an archive without a row");
             self.table.put(&agent).await?;
-            self.adopt_archived(agent);
+            self.adopt_archived(agent, false);
         }
         Ok(())
     }
 
-    fn remove_dead(self: &Arc<Self>, id: AgentId) {
+    fn spawn_removal(self: &Arc<Self>, id: AgentId) {
         let core = self.clone();
-        self.shutdown.tracker().spawn(async move {
-            if let Err(error) = core.backend.remove(&id, Duration::ZERO).await {
-                tracing::warn!(agent.id = %id, %error, "failed to remove what a dead host left");
-            }
-        });
+        self.shutdown.tracker().spawn(async move { core.remove_dead(&id).await });
+    }
+
+    async fn remove_dead(&self, id: &AgentId) {
+        if let Err(error) = self.backend.remove(id, Duration::ZERO).await {
+            tracing::warn!(agent.id = %id, %error, "failed to remove what a dead host left");
+        }
     }
 }

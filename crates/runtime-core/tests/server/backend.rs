@@ -26,6 +26,8 @@ pub struct ScriptedBackend {
     pub hangs: Mutex<bool>,
     /// Removing answers that the engine is away.
     pub keeps: Mutex<bool>,
+    /// What looks for one host answer instead of looking, one after another.
+    pub lookups: Mutex<VecDeque<Problem>>,
     /// Where the files of a dead host are.
     pub files: Mutex<HashMap<AgentId, PathBuf>>,
     /// What was launched, newest last.
@@ -67,6 +69,7 @@ impl ScriptedBackend {
             refusal: Mutex::default(),
             hangs: Mutex::default(),
             keeps: Mutex::default(),
+            lookups: Mutex::default(),
             files: Mutex::default(),
             launches: Mutex::default(),
             returning: Mutex::default(),
@@ -138,6 +141,13 @@ impl AgentBackend for ScriptedBackend {
         Ok(hosts.iter().map(survivor).collect())
     }
 
+    async fn find_host(&self, id: &AgentId) -> Result<Option<FoundHost>, Problem> {
+        if let Some(problem) = self.lookups.lock().unwrap().pop_front() {
+            return Err(problem);
+        }
+        Ok(self.list_hosts().await?.into_iter().find(|host| host.id == *id))
+    }
+
     async fn host_files(&self, id: &AgentId, _: &Path) -> Result<Option<PathBuf>, Problem> {
         assert!(!self.host(id).lives(), "only the files of a dead host are asked for");
         Ok(self.files.lock().unwrap().get(id).cloned())
@@ -173,6 +183,10 @@ impl AgentBackend for ScriptedBackend {
 
     fn workspace_volume(&self, id: &AgentId) -> Option<String> {
         self.volumes.there.lock().unwrap().is_some().then(|| format!("volume-{id}"))
+    }
+
+    fn shares_workspaces(&self) -> bool {
+        self.volumes.there.lock().unwrap().is_some()
     }
 
     async fn make_workspace(&self, agent: &Agent, _: &KeptWorkspace) -> Result<(), Problem> {

@@ -54,15 +54,29 @@ async fn cleaned(server: &TestServer) -> (bool, String) {
     (done.kept[0].in_use, done.kept[0].reason.clone().unwrap_or_default())
 }
 
-/// An agent whose workspace was to go: the engine was away, and then the server was killed.
-async fn left(server: &mut TestServer, repository: &std::path::Path) -> AgentId {
+/// An agent whose workspace was to go: the engine was away, and then the server was killed. The next one looks into it, as `looks` says.
+async fn left(server: &mut TestServer, repository: &std::path::Path, looks: Vec<Value>) -> AgentId {
     let id = spawned(server, repository).await;
     server.backend.volumes.refusals.lock().unwrap().extend((0..100).map(|_| away()));
     assert!(!end(server, &id).await.kept);
+    eventually("it is in the archive", || server.backend.count() == 0).await;
     server.kill();
     server.backend.volumes.refusals.lock().unwrap().clear();
+    server.backend.volumes.looks.lock().unwrap().extend(looks);
     server.start().await;
+    eventually("the next server has looked", || {
+        record(server, &id).is_none_or(|record| record["ending"]["kept"].is_string())
+    })
+    .await;
     id
+}
+
+fn nothing_lost() -> Value {
+    json!({"loss": null, "commits": 0, "tips": []})
+}
+
+fn something_lost() -> Value {
+    json!({"loss": "something in it is not committed", "commits": 0, "tips": []})
 }
 
 async fn goes(server: &TestServer, id: &AgentId) {
@@ -127,17 +141,44 @@ async fn one_that_comes_back_keeps_its_workspace() {
 #[tokio::test]
 async fn an_old_decision_is_not_carried_out() {
     let (mut server, repository) = server_with_volumes().await;
-    let id = left(&mut server, &repository).await;
+    let id = left(&mut server, &repository, vec![]).await;
     let (in_use, reason) = cleaned(&server).await;
     assert!(!in_use && reason.contains("was to go"), "{reason}");
     assert!(server.backend.volumes.holds(&id));
     // Somebody can look: there is something, then nothing.
     let look = |found: Value| server.backend.volumes.looks.lock().unwrap().push_back(found);
-    look(json!({"loss": "something in it is not committed", "commits": 0, "tips": []}));
-    look(json!({"loss": null, "commits": 0, "tips": []}));
+    look(something_lost());
+    look(nothing_lost());
     assert_eq!(cleaned(&server).await.1, "something in it is not committed");
     assert_eq!(server.client().clean_workspaces().await.unwrap().removed.len(), 1);
     assert!(!server.backend.volumes.holds(&id));
+}
+
+/// What the server before did not come to remove goes by itself, where somebody can look and nothing would be lost.
+#[tokio::test]
+async fn the_next_server_removes_what_was_to_go() {
+    let (mut server, repository) = server_with_volumes().await;
+    let id = left(&mut server, &repository, vec![nothing_lost()]).await;
+    goes(&server, &id).await;
+    let id = left(&mut server, &repository, vec![something_lost(), nothing_lost()]).await;
+    assert_eq!(server.backend.volumes.looks.lock().unwrap().len(), 1, "what was found is kept");
+    assert!(server.backend.volumes.holds(&id));
+}
+
+/// Whether the container of another agent is on it cannot be told for a moment, which is no yes.
+#[tokio::test]
+async fn what_is_not_known_of_others_is_asked_again() {
+    let (server, repository) = server_with_volumes().await;
+    let first = spawned(&server, &repository).await;
+    let workspace = WorkspaceRequest { reuse: Some(first.clone()), ..Default::default() };
+    let request = SpawnRequest { workspace: Some(workspace), ..shell("two") };
+    let second = server.client().spawn(&request).await.unwrap().id;
+    assert!(end(&server, &second).await.kept, "the first one works in it");
+    eventually("it is gone", || server.backend.count() == 1).await;
+    server.backend.lookups.lock().unwrap().extend([away(), away()]);
+    assert!(!end(&server, &first).await.kept);
+    goes(&server, &first).await;
+    assert!(server.backend.lookups.lock().unwrap().is_empty());
 }
 
 /// A removal that does not work is tried again, until somebody has looked and found something.
@@ -150,10 +191,8 @@ async fn what_is_found_after_a_removal_that_failed_is_kept() {
     let id = spawned(&server, &repository).await;
     let conflict = Problem::new(Code::Conflict, "something uses the volume");
     server.backend.volumes.refusals.lock().unwrap().extend([away(), conflict]);
-    let lost = json!({"loss": "something in it is not committed", "commits": 0, "tips": []});
     // A second look would find nothing, and it would go.
-    let looks = [lost, json!({"loss": null, "commits": 0, "tips": []})];
-    server.backend.volumes.looks.lock().unwrap().extend(looks);
+    server.backend.volumes.looks.lock().unwrap().extend([something_lost(), nothing_lost()]);
     server.backend.host(&id).exit(0);
     server.until_unknown(&id).await;
     assert!(server.backend.volumes.holds(&id));
@@ -166,13 +205,12 @@ async fn what_is_found_after_a_removal_that_failed_is_kept() {
 #[tokio::test]
 async fn what_changes_while_the_origin_is_asked_is_kept() {
     let (mut server, repository) = server_with_volumes().await;
-    let id = left(&mut server, &repository).await;
+    let id = left(&mut server, &repository, vec![]).await;
     let head =
         std::process::Command::new("git").arg("-C").arg(&repository).args(["rev-parse", "HEAD"]).output();
     let head = String::from_utf8(head.unwrap().stdout).unwrap();
     let merged = json!({"loss": null, "commits": 1, "tips": [head.trim()]});
-    let lost = json!({"loss": "something in it is not committed", "commits": 0, "tips": []});
-    server.backend.volumes.looks.lock().unwrap().extend([merged.clone(), lost]);
+    server.backend.volumes.looks.lock().unwrap().extend([merged.clone(), something_lost()]);
     assert!(cleaned(&server).await.1.contains("while it was looked at"));
     assert!(server.backend.volumes.holds(&id));
     server.backend.volumes.looks.lock().unwrap().extend([merged.clone(), merged]);

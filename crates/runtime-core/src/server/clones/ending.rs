@@ -91,33 +91,62 @@ impl RuntimeCore {
         }
     }
 
-    /// Removes the volume of a clone that goes, when nothing uses it any more. What does not work now is done by the next `gc`.
+    /// Removes the volume of a clone that goes, when nothing uses it any more. What does not work in a minute is left to a clean-up.
     pub(in crate::server) async fn discard_clone(&self, agent: &Agent) {
-        let Some(workspaces) = self.workspaces.as_ref().filter(|_| self.clone_root().is_some()) else {
-            return;
-        };
-        if self.backend.may_return(&agent.id) {
+        if let Some((workspaces, store)) = self.clone_to_discard(agent) {
+            // It was decided a moment ago. Where somebody else was in it, it is looked at again.
+            let was_used = !store.record().users.is_empty() && store.record().keep != WorkspaceKeep::Never;
+            self.discard(agent, workspaces, &store, was_used).await;
+        }
+    }
+
+    /// The same of an agent that ended under an earlier server, which did not come to it: somebody may have worked in it since, so it is
+    /// looked at again.
+    pub(in crate::server) async fn discard_left_clone(&self, agent: &Agent) {
+        if self.clone_to_discard(agent).is_none() {
             return;
         }
+        let mut backoff = Backoff::new(REMOVAL_PAUSE, LONGEST_PAUSE);
+        // A backend that does not say which hosts there are does not know yet either who returns.
+        while let Err(problem) = self.backend.find_host(&agent.id).await {
+            tracing::debug!(agent.id = %agent.id, %problem, "whether a workspace may be removed is not known yet");
+            backoff.wait().await;
+        }
+        if let Some((workspaces, store)) = self.clone_to_discard(agent) {
+            self.discard(agent, workspaces, &store, true).await;
+        }
+    }
+
+    /// The clone of an agent that has ended, if it was decided that it goes.
+    fn clone_to_discard(&self, agent: &Agent) -> Option<(&Workspaces, Workspace)> {
+        let workspaces = self.workspaces.as_ref().filter(|_| self.clone_root().is_some())?;
+        if agent.workspace.is_none() || self.backend.may_return(&agent.id) {
+            return None;
+        }
+        let store = workspaces.known(workspace_of(agent).as_str()).ok()?;
+        let goes = store.record().ending.as_ref().is_some_and(|ending| ending.kept.is_none());
+        goes.then_some((workspaces, store))
+    }
+
+    async fn discard(&self, agent: &Agent, workspaces: &Workspaces, store: &Workspace, mut was_used: bool) {
         let id = workspace_of(agent);
-        let Ok(store) = workspaces.known(id.as_str()) else { return };
-        if store.record().ending.as_ref().is_none_or(|ending| ending.kept.is_some()) {
-            return;
-        }
-        // It was decided a moment ago. Where somebody else was in it, it is looked at again.
-        let mut was_used = !store.record().users.is_empty() && store.record().keep != WorkspaceKeep::Never;
         let mut backoff = Backoff::new(REMOVAL_PAUSE, LONGEST_PAUSE);
         for attempt in 0..DISCARDS {
             if attempt > 0 {
                 backoff.wait().await;
             }
-            if self.others_have_containers(store.record(), &agent.id).await {
+            match self.others_have_containers(store.record(), &agent.id).await {
+                Ok(false) => {}
                 // Whoever of them goes last takes it.
-                return;
+                Ok(true) => return,
+                Err(problem) => {
+                    tracing::warn!(agent.id = %id, %problem, "whether others use the volume of a workspace is not known now");
+                    continue;
+                }
             }
             let removed = match was_used {
                 false => self.remove_free_clone(workspaces, id).await.map(|()| Outcome::Removed),
-                true => self.finish_clone(workspaces, &store).await,
+                true => self.finish_clone(workspaces, store).await,
             };
             match removed {
                 Ok(Outcome::Removed) => return,
@@ -141,13 +170,13 @@ impl RuntimeCore {
     }
 
     /// Whether something is left of another agent than this one that works or worked in it. What is left of this one is on its way out.
-    async fn others_have_containers(&self, record: &Record, own: &AgentId) -> bool {
-        for id in record.agents() {
-            if id != own && !matches!(self.backend.find_host(id).await, Ok(None)) {
-                return true;
+    async fn others_have_containers(&self, record: &Record, own: &AgentId) -> Result<bool, Problem> {
+        for id in record.agents().filter(|id| *id != own) {
+            if self.backend.find_host(id).await?.is_some() {
+                return Ok(true);
             }
         }
-        false
+        Ok(false)
     }
 
     /// After a spawn that failed, or of which nobody knows whether it did.
