@@ -71,12 +71,13 @@ impl RuntimeCore {
     ) -> Result<(), Problem> {
         if let Some(id) = &asked.reuse {
             let workspaces = self.workspaces()?;
+            if self.clone_root().is_some() {
+                self.check_reuse(workspaces, id).await?;
+            }
+            // Last: until then its first agent may be starting, and fail.
             if self.undoing.contains(id) {
                 let detail = "its first agent did not start, and the workspace is being removed";
                 return Err(Problem::new(Code::Conflict, detail).with("field", "workspace.reuse"));
-            }
-            if self.clone_root().is_some() {
-                self.check_reuse(workspaces, id).await?;
             }
             let joined = workspaces.join(id.as_str(), &launch.agent.id).await.map_err(Problem::from)?;
             launch.agent.workspace = Some(shown(&joined, Some(id.clone())));

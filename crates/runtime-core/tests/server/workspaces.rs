@@ -181,6 +181,21 @@ async fn what_is_not_known_of_others_is_asked_again() {
     assert!(server.backend.lookups.lock().unwrap().is_empty());
 }
 
+/// The set-up of its first agent failed, and the engine was away when its workspace was to go.
+#[tokio::test]
+async fn the_workspace_of_a_spawn_that_failed_goes_when_it_can() {
+    let (server, repository) = server_with_volumes().await;
+    *server.backend.refusal.lock().unwrap() = Some(Problem::new(Code::SpawnFailed, "the set-up failed"));
+    server.backend.volumes.refusals.lock().unwrap().extend((0..6).map(|_| away()));
+    let workspace = WorkspaceRequest { repo: repository.display().to_string(), ..Default::default() };
+    let request = SpawnRequest { workspace: Some(workspace), ..shell("one") };
+    assert_eq!(server.client().spawn(&request).await.unwrap_err().code, Code::SpawnFailed);
+    let id = server.backend.launches.lock().unwrap()[0].agent.id.clone();
+    assert_eq!(record(&server, &id).unwrap()["ending"], json!({"kept": null}), "nobody comes to work in it");
+    goes(&server, &id).await;
+    eventually("nothing is known of it", || record(&server, &id).is_none()).await;
+}
+
 /// A removal that does not work is tried again, until somebody has looked and found something.
 #[tokio::test]
 async fn what_is_found_after_a_removal_that_failed_is_kept() {

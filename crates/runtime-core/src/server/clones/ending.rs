@@ -187,16 +187,25 @@ impl RuntimeCore {
         keep: WorkspaceKeep,
     ) -> Result<(), Problem> {
         let Ok(store) = workspaces.known(id.as_str()) else { return Ok(()) };
-        match keep {
-            // What becomes of it was decided.
-            _ if store.record().ending.is_some() => Ok(()),
-            // Others have come to work in it: their end is its end.
-            _ if !store.record().users.is_empty() => Ok(()),
-            WorkspaceKeep::Never => self.remove_clone(workspaces, id).await,
-            _ => {
-                let reason = "the server went before its agent was known to run, so nobody has looked at it";
-                self.note_end(workspaces, store.record(), Some(reason.into())).await.map(drop)
-            }
+        let record = store.record();
+        // What becomes of it was decided; that it goes, only by an undoing that did not come to its end.
+        let is_kept = record.ending.as_ref().is_some_and(|ending| ending.kept.is_some());
+        // Others have come to work in it: their end is its end.
+        if is_kept || !record.users.is_empty() {
+            return Ok(());
+        }
+        let kept = match keep {
+            WorkspaceKeep::Never => None,
+            _ => Some("the server went before its agent was known to run, so nobody has looked at it".into()),
+        };
+        let goes = kept.is_none();
+        // Nobody comes to work in one that goes, once that is noted.
+        match self.note_end(workspaces, record, kept).await {
+            Ok(true) if goes => self.remove_clone(workspaces, id).await,
+            Ok(_) => Ok(()),
+            // Somebody else has removed it meanwhile.
+            Err(problem) if problem.code == Code::NotFound => Ok(()),
+            Err(problem) => Err(problem),
         }
     }
 
