@@ -130,6 +130,12 @@ impl Journal {
         }
     }
 
+    /// When the newest copy of the agent was new that an event here holds, by the clocks of all hosts that wrote here.
+    pub fn last_update(&self) -> Option<Time> {
+        let kept = self.lock();
+        kept.events.iter().filter_map(|(event, _)| Some(event.data.agent()?.updated_at)).max()
+    }
+
     /// What wakes when an event was appended: the newest sequence number.
     pub fn head(&self) -> watch::Receiver<u64> {
         self.0.head_tx.subscribe()

@@ -70,8 +70,10 @@ pub fn published_status(
 }
 
 impl Publisher {
-    /// Starts with the agent as it was launched.
-    pub fn new(agent: Agent, journal: Journal) -> Self {
+    /// Starts with the agent as it was launched. An agent that was here before may have been on a machine whose clock is ahead of
+    /// this one's: what is published now is later than what was published there.
+    pub fn new(mut agent: Agent, journal: Journal) -> Self {
+        agent.updated_at = journal.last_update().unwrap_or(agent.updated_at).max(agent.updated_at);
         let first = StatusChange {
             at: agent.created_at,
             status: agent.status,
@@ -393,6 +395,21 @@ mod tests {
             last = publisher.agent().updated_at;
             assert_eq!(last, touched, "nothing has changed");
         }
+    }
+
+    /// It was moved to another machine: an end there that nobody has heard of yet is before all that it does here.
+    #[test]
+    fn a_clock_that_is_behind_shows_nothing_before_what_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let ahead = Time::from_millis(Time::now().as_millis() + 3_600_000);
+        let mut there = Publisher::new(Agent { updated_at: ahead, ..agent() }, Journal::open(&path).unwrap());
+        there.stopped(AgentExit::for_reason("node_shutdown", ahead));
+        let ended = there.agent().updated_at;
+        let mut here = Publisher::new(agent(), Journal::open(&path).unwrap());
+        here.started();
+        let started = here.agent().updated_at;
+        assert!(started > ended, "{started} after {ended}");
     }
 
     fn question(text: &str, set: &str) -> AttentionRequest {
