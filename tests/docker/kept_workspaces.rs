@@ -67,7 +67,7 @@ async fn agents_work_in_the_workspace_of_another() {
     assert_eq!((ended.kept, ended.reason.as_deref()), (true, Some("another agent works in it")), "{ended:?}");
     container_goes(&first).await;
     let cleaned = client.clean_workspaces().await.expect("looked at");
-    assert!(cleaned.removed.is_empty() && cleaned.kept[0].in_use, "{cleaned:?}");
+    assert!(cleaned.removed.is_empty() && cleaned.kept[0].in_use == Some(true), "{cleaned:?}");
     second.say("echo five > five.txt").await;
     let commit = committed(&client, &second, "both").await;
     let pushed = client.push(&second.id, &PushRequest::default()).await.expect("pushed");

@@ -126,7 +126,7 @@ async fn of_a_repository_of_the_machine() {
     assert_eq!((end.kept, end.volume.as_deref()), (true, Some(&*volume(&two.id))), "{end:?}");
     assert_eq!(end.reason.as_deref(), Some("something in it is not committed"));
     let listed = user.client.workspaces().await.expect("listed").workspaces;
-    assert_eq!(listed.iter().map(|one| (&one.id, one.in_use)).collect::<Vec<_>>(), [(&two.id, false)]);
+    assert_eq!(listed.iter().map(|one| (&one.id, one.in_use)).collect::<Vec<_>>(), [(&two.id, Some(false))]);
     assert_eq!(listed[0].reason, end.reason);
     let cleaned = user.client.clean_workspaces().await.expect("looked at");
     assert!(cleaned.removed.is_empty() && is_there(&volume(&two.id)).await, "{cleaned:?}");

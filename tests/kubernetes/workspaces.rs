@@ -151,7 +151,7 @@ async fn eight_agents_on_one_repository() {
     assert_eq!(kept.reason.as_deref(), Some("something in it is not committed"));
     claims_are(namespace, &[claim(&last.id)]).await;
     let listed = client.workspaces().await.expect("listed").workspaces;
-    assert_eq!(listed.iter().map(|one| (&one.id, one.in_use)).collect::<Vec<_>>(), [(&last.id, false)]);
+    assert_eq!(listed.iter().map(|one| (&one.id, one.in_use)).collect::<Vec<_>>(), [(&last.id, Some(false))]);
     assert_eq!(listed[0].reason, kept.reason);
     let cleaned = client.clean_workspaces().await.expect("looked at");
     assert!(cleaned.removed.is_empty(), "{cleaned:?}");
@@ -332,7 +332,7 @@ async fn what_nobody_looked_at_stays() {
     for _ in 0..2 {
         let cleaned = user.client.clean_workspaces().await.expect("looked at");
         let kept = cleaned.kept.iter().find(|one| one.id == mover.id);
-        assert!(kept.is_some_and(|kept| kept.in_use), "{cleaned:?}");
+        assert!(kept.is_some_and(|kept| kept.in_use == Some(true)), "{cleaned:?}");
         backend.kill_server().await;
         backend.start_server(Default::default()).await;
     }
@@ -390,7 +390,7 @@ async fn another_replica_takes_over() {
     let listed = user.client.workspaces().await.expect("listed").workspaces;
     let mut known: Vec<_> = listed.iter().map(|one| (one.name.as_str(), one.in_use)).collect();
     known.sort_unstable();
-    assert_eq!(known, [("dirty", true), ("early", false), ("pushed", true)]);
+    assert_eq!(known, [("dirty", Some(true)), ("early", Some(false)), ("pushed", Some(true))]);
     let reason = |name: &str| listed.iter().find(|one| one.name == name).and_then(|one| one.reason.clone());
     assert_eq!(reason("early").as_deref(), Some("something in it is not committed"));
     assert!(!end(&adopted).await.kept);
@@ -408,7 +408,7 @@ async fn another_replica_takes_over() {
         until("the workspaces to be as the second one left them", Duration::from_secs(60), async || {
             let listed = user.client.workspaces().await.map_err(|error| error.to_string())?.workspaces;
             let known: Vec<_> = listed.iter().map(|one| (&one.id, one.in_use)).collect();
-            if known == [(&dirty.id, false)] { Ok(listed) } else { Err(format!("{known:?}")) }
+            if known == [(&dirty.id, Some(false))] { Ok(listed) } else { Err(format!("{known:?}")) }
         })
         .await;
     assert_eq!(listed[0].reason.as_deref(), Some("something in it is not committed"));

@@ -203,8 +203,9 @@ pub struct WorkspaceInfo {
     pub name: String,
     /// The runtime that has it.
     pub runtime: String,
-    /// Whether its agent runs: then it stays, whatever is in it.
-    pub in_use: bool,
+    /// Whether its agent runs: then it stays, whatever is in it. None: nobody has found out yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_use: Option<bool>,
     /// The repository that it was made from.
     pub repo: String,
     /// The branch that it was made on.

@@ -78,11 +78,6 @@ fn table(workspaces: &[WorkspaceInfo]) -> Table<8> {
     let now = Time::now();
     let mut table = Table::new(["AGENT", "RUNTIME", "AGE", "SIZE", "BRANCH", "REPOSITORY", "PATH", "STAYS"]);
     for workspace in workspaces {
-        let stays = match (workspace.in_use, &workspace.reason) {
-            (true, _) => "in use".to_owned(),
-            (false, Some(reason)) => one_line(reason),
-            (false, None) => "no: `parallax workspaces gc` removes it".into(),
-        };
         table.row([
             (one_line(&workspace.name), Style::Plain),
             (one_line(&workspace.runtime), Style::Plain),
@@ -91,8 +86,47 @@ fn table(workspaces: &[WorkspaceInfo]) -> Table<8> {
             (one_line(&workspace.branch), Style::Plain),
             (one_line(&workspace.repo), Style::Plain),
             (one_line(workspace.volume.as_ref().unwrap_or(&workspace.path)), Style::Faint),
-            (stays, Style::Plain),
+            (stays(workspace), Style::Plain),
         ]);
     }
     table
+}
+
+/// Whether a workspace stays, and why.
+fn stays(workspace: &WorkspaceInfo) -> String {
+    match (workspace.in_use, &workspace.reason) {
+        (Some(true), _) => "in use".into(),
+        (_, Some(reason)) => one_line(reason),
+        (Some(false), None) => "no: `parallax workspaces gc` removes it".into(),
+        (None, None) => "not known".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn why_one_stays() {
+        let table = [
+            (json!({"inUse": true, "reason": "something in it is not committed"}), "in use"),
+            (json!({"inUse": false, "reason": "it was asked for"}), "it was asked for"),
+            (json!({"inUse": false}), "no: `parallax workspaces gc` removes it"),
+            // A clean-up did not come to it.
+            (json!({"reason": "it is still being looked at"}), "it is still being looked at"),
+            (json!({}), "not known"),
+        ];
+        for (known, expected) in table {
+            let mut shown = json!({"id": "a", "name": "a", "runtime": "local", "repo": "/r", "branch": "b",
+                "path": "/p", "keep": "changed", "createdAt": Time::now()});
+            let (Value::Object(all), Value::Object(known)) = (&mut shown, known) else { unreachable!() };
+            all.extend(known.clone());
+            let workspace: WorkspaceInfo = serde_json::from_value(shown.clone()).unwrap();
+            assert_eq!(stays(&workspace), expected);
+            let told = serde_json::to_value(&workspace).unwrap();
+            assert_eq!(told.get("inUse"), known.get("inUse"), "what is not known is not told");
+        }
+    }
 }

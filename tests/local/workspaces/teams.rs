@@ -94,7 +94,7 @@ async fn a_reviewer_reads_the_diff_and_the_last_step_merges() {
     let kept = client.workspaces().await.expect("listed").workspaces;
     let of_tester = kept.iter().filter(|one| one.branch != "feature/lines").count();
     assert!(of_tester == 1 && kept.len() <= 2, "{kept:#?}");
-    assert!(kept.iter().all(|one| !one.in_use && one.reason.is_some()), "{kept:#?}");
+    assert!(kept.iter().all(|one| one.in_use == Some(false) && one.reason.is_some()), "{kept:#?}");
     repository.untouched();
     up.server.end().await;
 }
@@ -134,7 +134,7 @@ async fn used_again() {
     let end = second.stop().await.exit.and_then(|exit| exit.workspace).expect("told");
     assert!(end.kept && end.reason.expect("told").contains("another agent works in it"));
     let done = user.client.clean_workspaces().await.expect("cleaned");
-    assert!(done.removed.is_empty() && done.kept[0].in_use, "{done:?}");
+    assert!(done.removed.is_empty() && done.kept[0].in_use == Some(true), "{done:?}");
     // A server that knows nothing of the past knows it, too.
     backend.kill_server().await;
     for name in fs::read_dir(backend.directory().join("state")).expect("it is there") {
@@ -145,7 +145,7 @@ async fn used_again() {
     }
     backend.start_server(Default::default()).await;
     let done = user.client.clean_workspaces().await.expect("cleaned");
-    assert!(done.removed.is_empty() && done.kept[0].in_use, "{done:?}");
+    assert!(done.removed.is_empty() && done.kept[0].in_use == Some(true), "{done:?}");
     let third = user.follow(third.id).await;
     let end = third.stop().await.exit.and_then(|exit| exit.workspace).expect("told");
     assert!(!end.kept, "{end:?}");

@@ -152,14 +152,14 @@ async fn the_checkout_of_an_unknown_agent_is_in_use_while_its_host_is_there() {
     assert!(server.client().get(&agent.id).await.is_err(), "it is not known");
     let done = server.client().clean_workspaces().await.unwrap();
     assert_eq!((done.removed.len(), done.kept.len()), (0, 1), "{done:?}");
-    assert!(done.kept[0].in_use);
+    assert_eq!(done.kept[0].in_use, Some(true));
     server.backend.remove(&agent.id, Duration::ZERO).await.unwrap();
     // It is suspended, or was moved: it has no host, and comes back.
     for comes_back in [&server.backend.suspended, &server.backend.returning] {
         comes_back.lock().unwrap().insert(agent.id.clone());
         let done = server.client().clean_workspaces().await.unwrap();
         assert_eq!((done.removed.len(), done.kept.len()), (0, 1), "{done:?}");
-        assert!(done.kept[0].in_use);
+        assert_eq!(done.kept[0].in_use, Some(true));
         comes_back.lock().unwrap().clear();
     }
     let done = server.client().clean_workspaces().await.unwrap();

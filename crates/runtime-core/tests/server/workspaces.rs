@@ -51,7 +51,7 @@ fn record(server: &TestServer, id: &AgentId) -> Option<Value> {
 async fn cleaned(server: &TestServer) -> (bool, String) {
     let done = server.client().clean_workspaces().await.unwrap();
     assert_eq!((done.removed.len(), done.kept.len()), (0, 1), "{done:?}");
-    (done.kept[0].in_use, done.kept[0].reason.clone().unwrap_or_default())
+    (done.kept[0].in_use.unwrap(), done.kept[0].reason.clone().unwrap_or_default())
 }
 
 /// An agent whose workspace was to go: the engine was away, and then the server was killed. The next one looks into it, as `looks` says.

@@ -2362,8 +2362,8 @@ export interface components {
             createdAt: components["schemas"]["Time"];
             /** @description Its agent's id, which is its own. */
             id: components["schemas"]["AgentId"];
-            /** @description Whether its agent runs: then it stays, whatever is in it. */
-            inUse: boolean;
+            /** @description Whether its agent runs: then it stays, whatever is in it. None: nobody has found out yet. */
+            inUse?: boolean | null;
             /** @description What stays of it at the end. */
             keep: components["schemas"]["WorkspaceKeep"];
             /** @description Its agent's name. */

@@ -30,7 +30,7 @@ impl RuntimeCore {
         let looked_at = all.into_iter().map(|workspace| async move {
             let mut info = self.info(&workspace).await;
             info.reason = match self.clone_root() {
-                Some(_) => self.kept_clone(&workspace, info.in_use),
+                Some(_) => self.kept_clone(&workspace, info.in_use == Some(true)),
                 None => {
                     workspaces.worth_keeping(&workspace).await.unwrap_or_else(|error| Some(unseen(&error)))
                 }
@@ -52,7 +52,8 @@ impl RuntimeCore {
         let until = Instant::now() + CLEANUP_TIMEOUT;
         let mut unreached = 0;
         for workspace in self.workspaces()?.list().map_err(Problem::from)? {
-            let mut kept = self.info_of(&workspace, false);
+            // Nobody has looked whether it is in use.
+            let mut kept = self.info_of(&workspace, None);
             if Instant::now() >= until {
                 unreached += 1;
                 kept.reason = Some(NOT_REACHED.into());
@@ -84,7 +85,7 @@ impl RuntimeCore {
     /// Ends one workspace, unless an agent works in it: what it was, and whether it is gone.
     async fn clean_workspace(&self, workspace: Workspace) -> (WorkspaceInfo, bool) {
         let mut info = self.info(&workspace).await;
-        if info.in_use {
+        if info.in_use == Some(true) {
             return (info, false);
         }
         let finished = match (self.clone_root(), self.workspaces()) {
@@ -105,10 +106,10 @@ impl RuntimeCore {
 
     async fn info(&self, workspace: &Workspace) -> WorkspaceInfo {
         let in_use = self.is_in_use(workspace.record()).await;
-        self.info_of(workspace, in_use)
+        self.info_of(workspace, Some(in_use))
     }
 
-    fn info_of(&self, workspace: &Workspace, in_use: bool) -> WorkspaceInfo {
+    fn info_of(&self, workspace: &Workspace, in_use: Option<bool>) -> WorkspaceInfo {
         let record = workspace.record();
         let root = self.clone_root();
         let directory =
