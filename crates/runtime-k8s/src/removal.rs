@@ -33,6 +33,13 @@ pub(crate) async fn remove(context: &Context, id: &AgentId, grace: Duration) -> 
         HostClient::new(address).leave(grace).await;
     }
     let resource = current_resource(context, id).await?;
+    let launch = context.launches.get(id);
+    let is_started_here = launch.launching || launch.host_answered;
+    if let Some(resource) = resource.as_ref().filter(|one| !is_started_here && is_on_its_way_back(one)) {
+        // An earlier server moved it. What is seen of its old pod is being deleted; all else is the new one's.
+        context.cache.enqueue(&resource.name_any());
+        return Ok(());
+    }
     let was_displaced = was_displaced(context, id);
     remove_pod(context, id).await?;
     let Some(resource) = resource else {
@@ -129,6 +136,14 @@ fn comes_back(resource: &ParallaxAgent, is_starting: bool) -> bool {
         Phase::Failed => status.exit.is_some(),
         Phase::Pending | Phase::Running | Phase::Ended => false,
     }
+}
+
+/// Whether the agent of this resource has ended, and its next pod is being made. One that was never launched has had no end.
+fn is_on_its_way_back(resource: &ParallaxAgent) -> bool {
+    let status = resource.status.as_ref().filter(|_| resource.meta().deletion_timestamp.is_none());
+    status.is_some_and(|status| {
+        matches!(status.phase, Phase::Creating | Phase::Starting) && status.exit.is_some()
+    })
 }
 
 /// The resource of an agent as the API server has it: the cache may not have one that was made a moment ago.

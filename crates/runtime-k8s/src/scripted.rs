@@ -2,6 +2,7 @@
 
 mod controlling;
 mod leading;
+mod removing;
 mod watching;
 
 use std::sync::{Arc, Mutex};
