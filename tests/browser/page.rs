@@ -3,6 +3,8 @@
 //! Each test is a script of `page/`. It asks for what only this side can do by printing a line: `kill` kills the servers, `start`
 //! starts them again.
 
+use std::path::PathBuf;
+
 use parallax_api::client::ListFilter;
 use parallax_testkit::local::{Directory, write_fake_as, write_profiles};
 use parallax_testkit::models::Models;
@@ -256,7 +258,11 @@ async fn pictures() {
         return;
     }
     let models = Models::start(Scenario::default()).await.expect("the loopback interface has a free port");
-    let directory = Directory::new();
+    // Its path is seen in some of them.
+    let directory = match std::env::var_os("PARALLAX_PICTURES_IN") {
+        Some(parent) => Directory::at(&PathBuf::from(parent).join("demo")),
+        None => Directory::new(),
+    };
     write_shell(&directory);
     let mut env = vec![("PARALLAX_USAGE_INTERVAL", "5".to_owned())];
     for cli in clis {

@@ -100,6 +100,13 @@ impl Directory {
         Self(made.expect("a directory can be made in /var/tmp"))
     }
 
+    /// A new one with this path, where nothing is yet. Whose environment or command line names it is killed at the end.
+    pub fn at(path: &Path) -> Self {
+        let (parent, name) = path.parent().zip(path.file_name()).expect("it is the path of a directory");
+        let made = tempfile::Builder::new().prefix(name).rand_bytes(0).tempdir_in(parent);
+        Self(made.unwrap_or_else(|error| panic!("cannot make {}: {error}", path.display())))
+    }
+
     /// Its path.
     pub fn path(&self) -> &Path {
         self.0.path()

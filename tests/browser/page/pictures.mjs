@@ -151,7 +151,7 @@ await inBrowser(async (browser) => {
     details: [`/agents/${ids.developer}?view=details`, (page) => page.getByText("Memory").first().waitFor()],
     recording: [`/agents/${ids.developer}?view=terminal&moment=${Date.now()}`, async (page) => {
       const slider = page.getByRole("slider", { name: "Moment" });
-      await slider.fill(String(0.6 * Number(await slider.getAttribute("max"))));
+      await slider.fill(String(0.9 * Number(await slider.getAttribute("max"))));
     }],
     patterns: ["/runs"],
     run: [`/runs/${ids.run}`, (page) => page.locator(".role").nth(2).waitFor()],
@@ -203,6 +203,7 @@ await inBrowser(async (browser) => {
           console.log(`${view} ${screen}: ${String(error).split("\n")[0]}`); // on its side there is no room for all of it
         });
         await page.waitForTimeout(700); // what is drawn when there is time for it
+        await page.locator(".xterm .scrollbar.visible").first().waitFor({ state: "detached" }); // it goes when it was not used for a moment
         const shot = await page.screenshot();
         if (takesAll) writeFileSync(join(directory, "all", `${view}-${screen}-${colorScheme}.png`), shot);
         if (name) writeFileSync(join(directory, `${name}.png`), shot);
