@@ -1,4 +1,4 @@
-//! Which characters of a text a person sees.
+//! What a person sees of a text.
 
 mod plain;
 
@@ -23,6 +23,19 @@ pub fn is_blank(text: &str) -> bool {
 pub fn visible(text: &str) -> String {
     text.chars().filter(|char| !char.is_whitespace() && !is_invisible(*char)).collect()
 }
+
+/// The text, or as much of its beginning as has, with the mark that the rest is missing, at most so many characters.
+pub fn cut(mut text: String, most: usize) -> String {
+    if text.char_indices().nth(most).is_some() {
+        let (end, _) = text.char_indices().nth(most.saturating_sub(1)).unwrap_or_default();
+        text.truncate(end);
+        text.push(CUT);
+    }
+    text
+}
+
+/// Stands where the rest of a text is missing.
+pub const CUT: char = '…';
 
 /// The categories Cf and Mn of Unicode, as far as terminal programs drop or merge them, and the letters that show nothing.
 const INVISIBLE: [(char, char); 35] = [
@@ -66,6 +79,17 @@ const INVISIBLE: [(char, char); 35] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_cut_says_so() {
+        let table = [("", ""), ("abc", "abc"), ("日本語", "日本語"), ("abcd", "ab…"), ("日本語の", "日本…")];
+        for (text, expected) in table {
+            let short = cut(text.into(), 3);
+            assert_eq!(short, expected);
+            assert_eq!(cut(short, 3), expected, "once is enough");
+        }
+        assert_eq!(cut("abc".into(), 1), "…");
+    }
 
     #[test]
     fn nothing_to_see() {

@@ -1,6 +1,7 @@
 //! Findings in a pattern file, each with the line it concerns.
 
 use parallax_api::pattern::Finding;
+use parallax_api::text::cut;
 
 use crate::expression::types::TypeError;
 use crate::field_path::FieldPath;
@@ -71,9 +72,9 @@ impl<'a> Findings<'a> {
         self.list.push(Finding {
             line,
             column,
-            field: cut(path.to_string()),
-            message: cut(message.into()),
-            suggestion: suggestion.map(cut),
+            field: cut(path.to_string(), MAX_TEXT),
+            message: cut(message.into(), MAX_TEXT),
+            suggestion: suggestion.map(|text| cut(text, MAX_TEXT)),
         });
     }
 
@@ -91,12 +92,4 @@ impl<'a> Findings<'a> {
         list.dedup();
         list
     }
-}
-
-fn cut(mut text: String) -> String {
-    if let Some((at, _)) = text.char_indices().nth(MAX_TEXT) {
-        text.truncate(at);
-        text.push('…');
-    }
-    text
 }

@@ -10,6 +10,7 @@ use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder,
 };
 use futures::StreamExt;
+use parallax_api::text::cut;
 use parallax_api::{AgentId, Code, Problem};
 
 use crate::context::Context;
@@ -22,6 +23,8 @@ use crate::volumes;
 const TIMEOUT: Duration = Duration::from_secs(180);
 /// The longest answer, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
+/// How much of a program's last words is told, in characters.
+const MAX_WORDS: usize = 300;
 /// Processes in the container: git and what it starts.
 const PIDS: i64 = 64;
 
@@ -125,6 +128,7 @@ async fn run(docker: &Docker, container: &str) -> Result<Vec<u8>, Problem> {
         return Ok(out);
     }
     Err(serde_json::from_slice(&out).unwrap_or_else(|_| {
-        Problem::internal(format!("the program ended early: {:.300}", String::from_utf8_lossy(&err).trim()))
+        let said = cut(String::from_utf8_lossy(&err).trim().to_owned(), MAX_WORDS);
+        Problem::internal(format!("the program ended early: {said}"))
     }))
 }

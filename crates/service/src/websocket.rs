@@ -9,6 +9,7 @@ use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade, close_code};
 use axum::response::Response;
 use parallax_api::Problem;
 use parallax_api::terminal::{self, MAX_CONTROL_FRAME, MAX_VIEWER_MESSAGE, TERMINAL_V1, VIEWER_READ};
+use parallax_api::text::CUT;
 use tokio_tungstenite::tungstenite::Error as ProtocolError;
 
 pub use handed::{HandOver, HandedConnection, TakeViewers, Taker};
@@ -31,9 +32,13 @@ pub fn terminal(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
         .read_buffer_size(VIEWER_READ)
 }
 
-/// The close frame with this code and the beginning of this reason.
+/// The close frame with this code and this reason, or as much of its beginning as there is room for.
 pub fn close_frame(code: u16, reason: &str) -> CloseFrame {
-    CloseFrame { code, reason: reason[..reason.floor_char_boundary(MAX_REASON)].into() }
+    if reason.len() <= MAX_REASON {
+        return CloseFrame { code, reason: reason.into() };
+    }
+    let end = reason.floor_char_boundary(MAX_REASON - CUT.len_utf8());
+    CloseFrame { code, reason: format!("{}{CUT}", &reason[..end]).into() }
 }
 
 /// The close frame for a socket where a request would be refused so.
@@ -100,6 +105,16 @@ fn is_broken_off(error: &tokio_tungstenite::tungstenite::error::ProtocolError) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reason_that_is_too_long_says_so() {
+        assert_eq!(close_frame(4000, "it has ended").reason.as_str(), "it has ended");
+        let whole = "日".repeat(MAX_REASON / 3);
+        assert_eq!(close_frame(4000, &whole).reason.as_str(), whole);
+        let cut = close_frame(4000, &format!("{whole}!")).reason;
+        assert_eq!(cut.as_str(), format!("{}…", "日".repeat(MAX_REASON / 3 - 1)));
+        assert_eq!(close_frame(4000, &cut).reason, cut, "once is enough");
+    }
 
     #[test]
     fn a_paste_goes_on_in_pieces() {

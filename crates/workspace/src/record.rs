@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use parallax_api::text::cut;
 use parallax_api::workspace::WorkspaceKeep;
 use parallax_api::{AgentId, Time};
 use serde::{Deserialize, Serialize};
@@ -89,12 +90,9 @@ impl Ending {
     }
 }
 
-/// The beginning of a reason that is too long to be kept.
-pub fn cut_reason(mut reason: String) -> String {
-    if let Some((end, _)) = reason.char_indices().nth(MAX_REASON) {
-        reason.truncate(end);
-    }
-    reason
+/// The reason, or the beginning of one that is too long to be kept.
+pub fn cut_reason(reason: String) -> String {
+    cut(reason, MAX_REASON)
 }
 
 impl Record {

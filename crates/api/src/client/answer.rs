@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Client;
+use crate::text::cut;
 use crate::{Code, Problem};
 
 /// How much of an answer that is not ours is shown, in characters.
@@ -97,7 +98,7 @@ fn refusal(base: &str, status: StatusCode, body: &[u8]) -> Problem {
         };
     }
     let words = String::from_utf8_lossy(body);
-    let excerpt: String = words.trim().chars().take(EXCERPT).collect();
+    let excerpt = cut(words.trim().to_owned(), EXCERPT);
     let mut problem = Problem::new(
         code_of(status),
         format!(

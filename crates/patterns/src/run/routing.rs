@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use parallax_api::execution::{Question, QuestionKind, USER};
+use parallax_api::text::cut;
 
 use crate::pattern::{Behavior, MaxDepthBehavior, MessageType, Pattern, Rule};
 use crate::topics::topics_in;
@@ -143,9 +144,7 @@ pub(super) fn note(kind: MessageType, from: &str, text: &str) -> String {
         MessageType::Response => format!("\"{from}\" answered"),
         MessageType::Status => format!("a step of \"{from}\" failed"),
     };
-    let short: String = text.chars().take(MAX_NOTE).collect();
-    let more = if short.len() < text.len() { " …" } else { "" };
-    format!("{what}: {}{more}", short.trim())
+    format!("{what}: {}", cut(text.trim().to_owned(), MAX_NOTE))
 }
 
 fn to(mut roles: Vec<String>, all: bool, asker: &str, why: String) -> Next {

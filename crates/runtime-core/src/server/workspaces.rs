@@ -340,7 +340,8 @@ fn shown(workspace: &Workspace, id: Option<AgentId>) -> AgentWorkspace {
     }
 }
 
-fn unseen(error: &impl std::fmt::Display) -> String {
+/// Why a workspace stays that could not be looked at.
+pub(super) fn unseen(error: &impl std::fmt::Display) -> String {
     cut_reason(format!("it could not be looked at: {error}"))
 }
 

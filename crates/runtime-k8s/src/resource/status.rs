@@ -2,6 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use parallax_api::Agent;
+use parallax_api::text::cut;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -123,7 +124,7 @@ pub struct ExitState {
     pub reason: String,
 }
 
-/// The longest text of an agent that its resource shows, in bytes.
+/// The longest text of an agent that its resource shows, in characters.
 const MAX_TEXT: usize = 1024;
 
 impl ParallaxAgentStatus {
@@ -133,7 +134,7 @@ impl ParallaxAgentStatus {
         self.agent = Some(AgentState { id: agent.id.to_string(), status });
         self.attention = agent.attention.as_ref().map(|attention| AttentionState {
             kind: attention.kind.as_str().into(),
-            text: shortened(&attention.text),
+            text: cut(attention.text.clone(), MAX_TEXT),
             login_url: attention.login_url.clone(),
         });
         self.exit = agent.exit.as_ref().map(|exit| ExitState {
@@ -143,13 +144,9 @@ impl ParallaxAgentStatus {
         });
         self.message = match (&agent.error, &agent.exit) {
             (_, Some(exit)) => Some(format!("the agent ended: {}", exit.reason)),
-            (Some(error), None) => Some(shortened(&error.message)),
+            (Some(error), None) => Some(cut(error.message.clone(), MAX_TEXT)),
             (None, None) => None,
         };
         self.code = None;
     }
-}
-
-fn shortened(text: &str) -> String {
-    text[..text.floor_char_boundary(MAX_TEXT)].to_owned()
 }

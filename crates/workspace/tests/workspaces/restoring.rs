@@ -174,7 +174,7 @@ async fn a_store_whose_record_is_damaged_is_forgotten() {
     assert!(bed.repository.join("common.txt").exists(), "{forgotten:?}");
 }
 
-/// Whoever came and did not start changed nothing; a reason is no longer than is kept.
+/// Whoever came and did not start changed nothing; a reason is no longer than is kept, and says so.
 #[tokio::test]
 async fn an_ending_counts_again_when_nobody_has_come() {
     let bed = Bed::new();
@@ -183,7 +183,7 @@ async fn an_ending_counts_again_when_nobody_has_come() {
     let (heir, other): (AgentId, AgentId) = ("heir".parse().unwrap(), "other".parse().unwrap());
     let ending = Ending { kept: Some("ä".repeat(400)) };
     assert!(bed.workspaces.note_ending(&known(), &ending).await.unwrap());
-    let ending = Some(Ending { kept: Some("ä".repeat(300)) });
+    let ending = Some(Ending { kept: Some("ä".repeat(299) + "…") });
     assert_eq!(known().ending, ending);
 
     bed.workspaces.join("one", &heir).await.unwrap();

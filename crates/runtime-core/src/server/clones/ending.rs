@@ -7,11 +7,12 @@ use parallax_api::host::WorkspaceCall;
 use parallax_api::retry::Backoff;
 use parallax_api::workspace::{WorkspaceEnd, WorkspaceKeep};
 use parallax_api::{Agent, AgentId, Code, Problem};
-use parallax_workspace::{Outcome, Record, Unpublished, Workspace, Workspaces};
+use parallax_workspace::{Outcome, Record, Unpublished, Workspace, Workspaces, cut_reason};
 
 use super::workspace_of;
 use crate::server::core::RuntimeCore;
 use crate::server::registry::HostState;
+use crate::server::workspaces::unseen;
 
 /// Why a clone stays of whose end nothing is known.
 const UNSEEN: &str = "nobody has looked at it since its last agent went";
@@ -27,8 +28,6 @@ const LEFT: &str = "it was to go and did not, and nobody can look whether somebo
 const CHANGING: &str = "somebody worked in it while it was looked at";
 /// How long the event of an agent's end waits for its clone.
 const END_TIMEOUT: Duration = Duration::from_secs(60);
-/// The longest reason of a host that is passed on, in characters.
-const MAX_REASON: usize = 300;
 /// Attempts to remove a volume: what used it may be a moment in going.
 const REMOVALS: usize = 5;
 /// Between two of them.
@@ -85,8 +84,8 @@ impl RuntimeCore {
         };
         let looking = host.workspace::<Option<String>>(&WorkspaceCall::WorthKeeping);
         match tokio::time::timeout(END_TIMEOUT, looking).await {
-            Ok(Ok(reason)) => reason.map(|reason| reason.chars().take(MAX_REASON).collect()),
-            Ok(Err(problem)) => Some(format!("it could not be looked at: {:.300}", problem.detail)),
+            Ok(Ok(reason)) => reason.map(cut_reason),
+            Ok(Err(problem)) => Some(unseen(&problem.detail)),
             Err(_) => Some("it could not be looked at in time".into()),
         }
     }
@@ -242,7 +241,7 @@ impl RuntimeCore {
                     Some(self.kept_clone(store, false).unwrap_or_else(|| LEFT.into()))
                 }
                 Err(problem) if problem.code == Code::Conflict => return Err(problem),
-                Err(problem) => Some(format!("it could not be looked at: {:.300}", problem.detail)),
+                Err(problem) => Some(unseen(&problem.detail)),
             },
         };
         if kept.is_none() && self.is_in_use(record).await {
@@ -280,7 +279,7 @@ impl RuntimeCore {
         if !lacks && self.look_into(&record.id).await? != found {
             return Ok(Some(CHANGING.into()));
         }
-        Ok(found.reason(lacks).map(|reason| reason.chars().take(MAX_REASON).collect()))
+        Ok(found.reason(lacks))
     }
 
     /// What would be lost with this clone, as the host's program says it.
