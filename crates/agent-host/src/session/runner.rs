@@ -44,6 +44,8 @@ use crate::resume::ResumeState;
 
 /// Ctrl-C.
 const INTERRUPT: u8 = 0x03;
+/// After a piece of output of more bytes than the kernel gives at once, the next is there already, most probably.
+const MUCH: usize = 4096;
 
 /// Owner of everything that belongs to one agent. Each part is an owner of its own state; what connects them is here.
 pub struct Runner {
@@ -183,10 +185,14 @@ impl Runner {
                     None => return,
                 },
                 event = self.process.next(held.is_none()), if !self.lifecycle.is_finished() => {
-                    let has_printed = matches!(event, ProcessEvent::Output(_));
+                    let printed = match &event {
+                        ProcessEvent::Output(bytes) => bytes.len(),
+                        _ => 0,
+                    };
                     self.on_process_event(event);
-                    if has_printed {
-                        others_first().await;
+                    if printed > 0 {
+                        others_first(printed).await;
+                        self.take_command();
                     }
                 }
                 // A viewer has caught up, or left.
@@ -194,6 +200,14 @@ impl Runner {
                 () = alarm.until(wake) => {}
             }
             self.step(Instant::now());
+        }
+    }
+
+    /// What was asked for meanwhile, a person's Ctrl-C above all, does not wait for the next piece of output.
+    fn take_command(&mut self) {
+        if let Ok(command) = self.commands_rx.try_recv() {
+            self.step(Instant::now());
+            self.on_command(command);
         }
     }
 
@@ -316,9 +330,13 @@ impl Runner {
     }
 }
 
-/// Lets the tasks run that have something to do, without a look at what else has come: viewers have what was printed before this
-/// task draws conclusions from it.
-async fn others_first() {
+/// Lets the tasks run that have something to do: viewers have the `printed` bytes before this task draws conclusions from them.
+async fn others_first(printed: usize) {
+    if printed > MUCH {
+        // A program that prints without end keeps this task busy. So there is a look at what else has come, a viewer's Ctrl-C
+        // above all, which the runtime by itself does once in some sixty turns of its tasks.
+        return tokio::task::yield_now().await;
+    }
     let mut has_waited = false;
     std::future::poll_fn(|context| {
         if std::mem::replace(&mut has_waited, true) {
@@ -345,5 +363,30 @@ pub(super) fn auth_required(login_url: Option<&str>, text: &str) -> Problem {
     match login_url {
         Some(url) => problem.with("loginUrl", url),
         None => problem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::os::unix::net;
+
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn after_much_output_there_is_a_look_at_what_has_come() {
+        let (mut viewer, socket) = net::UnixStream::pair().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let mut socket = tokio::net::UnixStream::from_std(socket).unwrap();
+        let reader = tokio::spawn(async move { socket.read_u8().await.unwrap() });
+        others_first(1).await;
+        viewer.write_all(&[INTERRUPT]).unwrap();
+        others_first(1).await;
+        assert!(!reader.is_finished(), "after little the runtime waits soon, and looks then");
+        others_first(MUCH + 1).await;
+        assert!(reader.is_finished());
+        assert_eq!(reader.await.unwrap(), INTERRUPT);
     }
 }
