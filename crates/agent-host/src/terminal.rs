@@ -25,7 +25,7 @@ const READ: usize = 4096;
 /// Much output is handed on in pieces of so many bytes, so that there is less to do for each; with one read more they still fit
 /// into what the sockets of viewers hold at once.
 const CHUNK: usize = 28 * 1024;
-/// A read of fewer bytes has emptied the PTY, most probably.
+/// A read of fewer bytes ends a piece. It has emptied the PTY: whatever comes later, the reactor hears of.
 const FEW: usize = READ / 4;
 /// Writes that may wait for the program to read. When it is full input is refused.
 const INPUT_WRITES: usize = 1024;
@@ -198,7 +198,8 @@ fn read_some(pty: &OwnedFd, printed: &mut Vec<u8>) -> Reading {
         printed.reserve_exact(if before == 0 { READ } else { CHUNK + READ - before });
         match rustix::io::read(pty, spare_capacity(printed)) {
             Ok(0) => return Reading::Ended,
-            Ok(count) if count < FEW || printed.len() >= CHUNK => return Reading::More,
+            Ok(count) if count < FEW => return Reading::Emptied,
+            Ok(_) if printed.len() >= CHUNK => return Reading::More,
             Ok(_) | Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => return Reading::Emptied,
             // The last holder has closed it.

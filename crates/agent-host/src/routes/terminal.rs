@@ -9,7 +9,7 @@ mod violation;
 
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocketUpgrade};
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -286,11 +286,17 @@ impl Viewer {
         if self.v1 {
             return self.send(Message::Binary(viewers::with_offset(offset, &bytes).into())).await;
         }
-        self.carry.extend_from_slice(&bytes);
-        let rest = self.carry.split_off(characters::complete_len(&self.carry));
-        let text = viewers::text(&std::mem::replace(&mut self.carry, rest)).into_owned();
-        if !text.is_empty() {
-            self.send(Message::Text(text.into())).await?;
+        let mut bytes = bytes;
+        if !self.carry.is_empty() {
+            self.carry.extend_from_slice(&bytes);
+            bytes = std::mem::take(&mut self.carry).into();
+        }
+        self.carry.extend_from_slice(&bytes.split_off(characters::complete_len(&bytes)));
+        if !bytes.is_empty() {
+            // Hardly anything is not UTF-8: it goes on as it is.
+            let text = Utf8Bytes::try_from(bytes.clone());
+            let text = text.unwrap_or_else(|_| viewers::text(&bytes).into_owned().into());
+            self.send(Message::Text(text)).await?;
         }
         Ok(())
     }
