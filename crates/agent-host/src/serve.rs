@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -83,36 +84,52 @@ pub fn run(config: &ServeConfig) -> anyhow::Result<()> {
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
         tracing::warn!(%error, "other processes of this user can look into this one");
     }
-    let launch = match &config.launch {
+    let launch = read_given(&config.launch)?;
+    let reaper = Reaper::start().context("becoming the reaper of the agent's processes")?;
+    // One thread: what a key costs is mostly threads that wake each other.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let served = runtime.block_on(whole(config, launch, reaper));
+    // A thread may still be busy with a file; the host does not wait for it.
+    runtime.shutdown_background();
+    served
+}
+
+/// All that a host does, not on the stack: there it would lie twice, beneath everything, for as long as the agent lives.
+#[inline(never)]
+fn whole(
+    config: &ServeConfig,
+    launch: Option<Box<Launch>>,
+    reaper: Reaper,
+) -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + '_>> {
+    Box::pin(async {
+        match (launch, &config.launch) {
+            (Some(launch), _) => serve(config, launch, None, reaper).await,
+            (None, LaunchSource::Network { address, verifier }) => {
+                match Box::pin(waiting::wait(*address, verifier.clone())).await? {
+                    Some((launch, caller)) => serve(config, Box::new(launch), Some(caller), reaper).await,
+                    None => Ok(()),
+                }
+            }
+            (None, _) => unreachable!("what is given is read before"),
+        }
+    })
+}
+
+/// The launch, unless it comes over the network.
+#[inline(never)]
+fn read_given(source: &LaunchSource) -> anyhow::Result<Option<Box<Launch>>> {
+    Ok(Some(Box::new(match source {
         LaunchSource::StandardInput => {
-            Some(read_launch(std::io::stdin().lock()).context("the launch on standard input")?)
+            read_launch(std::io::stdin().lock()).context("the launch on standard input")?
         }
         LaunchSource::File(file) => {
             let read = File::open(file)
                 .map_err(anyhow::Error::from)
                 .and_then(|file| read_launch(BufReader::new(file)));
-            Some(read.with_context(|| format!("the launch in {}", file.display()))?)
+            read.with_context(|| format!("the launch in {}", file.display()))?
         }
-        LaunchSource::Network { .. } => None,
-    };
-    let reaper = Reaper::start().context("becoming the reaper of the agent's processes")?;
-    // One thread: what a key costs is mostly threads that wake each other.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let served = runtime.block_on(async {
-        match (launch, &config.launch) {
-            (Some(launch), _) => serve(config, launch, None, reaper).await,
-            (None, LaunchSource::Network { address, verifier }) => {
-                match waiting::wait(*address, verifier.clone()).await? {
-                    Some((launch, caller)) => serve(config, launch, Some(caller), reaper).await,
-                    None => Ok(()),
-                }
-            }
-            (None, _) => unreachable!("what is read is read above"),
-        }
-    });
-    // A thread may still be busy with a file; the host does not wait for it.
-    runtime.shutdown_background();
-    served
+        LaunchSource::Network { .. } => return Ok(None),
+    })))
 }
 
 /// Reads one line: the writer need not be able to close its end.
@@ -124,7 +141,7 @@ fn read_launch(from: impl BufRead) -> anyhow::Result<Launch> {
 
 async fn serve(
     config: &ServeConfig,
-    mut launch: Launch,
+    mut launch: Box<Launch>,
     mut caller: Option<Caller>,
     reaper: Reaper,
 ) -> anyhow::Result<()> {
@@ -157,7 +174,7 @@ async fn serve(
     let context = SessionContext { dir, socket: socket.clone(), binary, reaper, in_container };
     let listeners = Listeners { api: listener, viewers, tcp };
     // What the start needs is not kept for as long as the agent lives.
-    let (started, served) = match Box::pin(start(launch, context, listeners)).await {
+    let (started, served) = match Box::pin(start(*launch, context, listeners)).await {
         Ok(served) => (HostStarted::Ready { pid: std::process::id() }, Some(served)),
         Err(problem) => (HostStarted::Failed(problem), None),
     };
