@@ -12,7 +12,7 @@ use parallax_runtime_core::handshake::LAST_WORDS;
 use parallax_runtime_core::os::boot_id;
 use parallax_service::private_dir;
 
-use crate::os::Process;
+use crate::os::{self, Process};
 use crate::process;
 
 /// The longest path a Unix socket can have on Linux, in bytes.
@@ -54,6 +54,9 @@ impl AgentDirs {
             longest - MAX_SOCKET_PATH
         );
         private_dir(&dirs.0)?;
+        if let Err(error) = os::spread(&dirs.0) {
+            tracing::debug!(%error, "the file system puts the agents' directories where it likes");
+        }
         Ok(dirs)
     }
 
@@ -197,6 +200,19 @@ mod tests {
         dir.remove().unwrap();
         dir.remove().unwrap();
         assert_eq!(dirs.ids().unwrap(), []);
+    }
+
+    #[test]
+    fn agents_are_spread_where_the_file_system_knows_how() {
+        use rustix::fs::{IFlags, ioctl_getflags};
+
+        let state = tempfile::tempdir().unwrap();
+        let other = state.path().join("other");
+        fs::create_dir(&other).unwrap();
+        let knows_how = os::spread(&other).is_ok();
+        AgentDirs::open(state.path()).unwrap();
+        let flags = ioctl_getflags(File::open(state.path().join("agents")).unwrap());
+        assert_eq!(flags.is_ok_and(|flags| flags.contains(IFlags::TOPDIR)), knows_how);
     }
 
     #[test]
