@@ -1,5 +1,6 @@
 //! What processes use, as the kernel counts it.
 
+use std::collections::HashMap;
 use std::fs;
 
 /// CPU time of these processes so far, in seconds, by the scheduler's clock.
@@ -10,11 +11,31 @@ pub(crate) fn cpu_seconds(pids: &[u32]) -> f64 {
     nanos / 1e9
 }
 
-/// How often these processes were put aside for another, or slept, so far.
-pub(crate) fn context_switches(pids: &[u32]) -> u64 {
-    tasks(pids)
-        .filter_map(|task| sum_of(&format!("{task}/status"), |key| key.ends_with("ctxt_switches")))
-        .sum()
+/// What each thread of these processes has used so far. A thread that ends takes what it used out of every sum, so they are held
+/// against each other one by one.
+pub(crate) struct Used(HashMap<String, (u64, u64)>);
+
+impl Used {
+    pub(crate) fn by(pids: &[u32]) -> Self {
+        let used = |task: String| {
+            let nanos = first_number(&format!("{task}/schedstat"))?;
+            let switches = sum_of(&format!("{task}/status"), |key| key.ends_with("ctxt_switches"))?;
+            Some((task, (nanos, switches)))
+        };
+        Self(tasks(pids).filter_map(used).collect())
+    }
+
+    /// CPU time since then, in seconds, and how often they were put aside for another, or slept: of the threads that are left.
+    pub(crate) fn since(&self, before: &Self) -> (f64, u64) {
+        let more = self.0.iter().map(|(task, now)| {
+            let then = before.0.get(task).copied().unwrap_or_default();
+            (now.0.saturating_sub(then.0), now.1.saturating_sub(then.1))
+        });
+        let (nanos, switches) = more.fold((0, 0), |sum, more| (sum.0 + more.0, sum.1 + more.1));
+        #[expect(clippy::cast_precision_loss, reason = "a measurement")]
+        let nanos = nanos as f64;
+        (nanos / 1e9, switches)
+    }
 }
 
 /// Memory that only this process has, in megabytes.
@@ -74,4 +95,31 @@ fn sum_of(file: &str, wanted: impl Fn(&str) -> bool) -> Option<u64> {
     let text = fs::read_to_string(file).ok()?;
     let values = text.lines().filter_map(|line| line.split_once(':')).filter(|(key, _)| wanted(key));
     Some(values.filter_map(|(_, value)| value.split_whitespace().next()?.parse::<u64>().ok()).sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_that_has_ended_takes_nothing_from_the_others() {
+        let own = [std::process::id()];
+        let ((slept_tx, slept), (end, ended)) = (mpsc::channel(), mpsc::channel::<()>());
+        let thread = thread::spawn(move || {
+            (0..200).for_each(|_| thread::sleep(Duration::from_micros(100)));
+            slept_tx.send(()).unwrap();
+            let _ = ended.recv();
+        });
+        slept.recv().unwrap();
+        let before = Used::by(&own);
+        assert!(before.0.values().any(|(_, switches)| *switches >= 100));
+        drop(end);
+        thread.join().unwrap();
+        let (_, switches) = Used::by(&own).since(&before);
+        assert!(switches < 100, "{switches}");
+    }
 }

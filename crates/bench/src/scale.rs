@@ -103,12 +103,11 @@ async fn agents_of(programs: &Path, agents: usize) -> anyhow::Result<()> {
     let memory = hosts.iter().map(|pid| process::private_mb(*pid)).sum::<f64>() / agents as f64;
     let servers = (process::private_mb(stack.pid()) - empty) / agents as f64;
     let all = [hosts, vec![stack.pid()]].concat();
-    let (cpu, switches) = (process::cpu_seconds(&all), process::context_switches(&all));
+    let before = process::Used::by(&all);
     tokio::time::sleep(WATCH).await;
     let share = WATCH.as_secs_f64() * agents as f64;
-    // Threads that have ended meanwhile are not counted any more.
-    let cpu = (process::cpu_seconds(&all) - cpu).max(0.0) * 1000.0 / share;
-    let switches = (process::context_switches(&all) - switches) as f64 / share;
+    let (cpu, switches) = process::Used::by(&all).since(&before);
+    let (cpu, switches) = (cpu * 1000.0 / share, switches as f64 / share);
     let mut lists = Vec::with_capacity(LISTS);
     let filter = ListFilter { limit: Some(1000), ..ListFilter::default() };
     for _ in 0..LISTS {

@@ -51,13 +51,12 @@ async fn one(subject: &Subject, agents: usize, report: &mut Report) -> anyhow::R
     let memory = |pids: &[u32]| pids.iter().map(|pid| process::private_mb(*pid)).sum::<f64>();
     let each = (memory(&all) - before) / shells.len() as f64;
     report.add("each idle agent, private MB, host included", subject, each);
-    let (cpu, switches) = (process::cpu_seconds(&all), process::context_switches(&all));
+    let before = process::Used::by(&all);
     tokio::time::sleep(WATCH).await;
     let share = WATCH.as_secs_f64() * shells.len() as f64;
-    let cpu = (process::cpu_seconds(&all) - cpu) * 1000.0 / share;
-    report.add("CPU of each idle agent, ms/s", subject, cpu);
-    let switches = (process::context_switches(&all) - switches) as f64 / share;
-    report.add("context switches of each idle agent, 1/s", subject, switches);
+    let (cpu, switches) = process::Used::by(&all).since(&before);
+    report.add("CPU of each idle agent, ms/s", subject, cpu * 1000.0 / share);
+    report.add("context switches of each idle agent, 1/s", subject, switches as f64 / share);
     let quiet = memory(&all);
     for shell in shells.iter().take(PRINTING) {
         Viewer::connect(&shell.place).await?.command("seq -f '%099.0f' 1 3000").await?;
