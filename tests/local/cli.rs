@@ -72,7 +72,7 @@ impl TestHome {
     fn hosts(&self) -> Vec<String> {
         let agents = std::fs::read_dir(self.path().join("state/runtime-local/agents"));
         let pids = agents.into_iter().flatten().flatten().filter_map(|agent| {
-            let pid = std::fs::read_to_string(agent.path().join("host.pid")).ok()?;
+            let pid = std::fs::read_to_string(agent.path().join("process")).ok()?;
             pid.split_whitespace().next().map(str::to_owned)
         });
         pids.filter(|pid| Path::new("/proc").join(pid).exists()).collect()

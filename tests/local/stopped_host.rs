@@ -23,8 +23,8 @@ async fn an_answer_that_came_meanwhile() {
         if is_over { Ok(()) } else { Err(screen) }
     })
     .await;
-    let host = fs::read_to_string(files.join("host.pid")).expect("it is there");
-    let host = Pid::from_raw(host.trim().parse().expect("it is a pid")).expect("it is one of ours");
+    let host = fs::read_to_string(files.join("process")).expect("it is there");
+    let host = host.split(' ').next().and_then(|pid| Pid::from_raw(pid.parse().ok()?)).expect("it is a pid");
     kill_process(host, Signal::STOP).expect("it lives");
     fs::write(&may_write, "").expect("it can be written");
     // What this is about: longer than a turn of this profile waits for its answer, which is in the file after some milliseconds.

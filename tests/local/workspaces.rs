@@ -294,8 +294,9 @@ async fn kill_dash_nine() {
 }
 
 fn host_of(backend: &LocalBackend, agent: &Spawned) -> u32 {
-    let file = backend.directory().join("state/agents").join(agent.id.as_str()).join("host.pid");
-    fs::read_to_string(file).expect("it is there").trim().parse().expect("a pid")
+    let file = backend.directory().join("state/agents").join(agent.id.as_str()).join("process");
+    let process = fs::read_to_string(file).expect("it is there");
+    process.split(' ').next().and_then(|pid| pid.parse().ok()).expect("a pid")
 }
 
 /// What is changed is told as it changes, counted in the agent, and can be had by hunks.

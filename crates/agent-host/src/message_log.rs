@@ -90,6 +90,7 @@ mod tests {
         let inbox = Inbox::new("a".parse().unwrap());
         let (mut log, before) = MessageLog::open(&path).unwrap();
         assert!(before.is_empty());
+        assert!(!path.exists(), "an agent that is sent nothing needs no file");
         let now = Instant::now();
         inbox.accept("one", "1".into(), Vec::new()).unwrap();
         inbox.accept("two", "2".into(), Vec::new()).unwrap();

@@ -11,7 +11,8 @@ const MAX_LINE: usize = 32 * 1024 * 1024;
 
 /// The file that is written.
 pub struct NdjsonFile {
-    file: File,
+    /// There is none before the first line: most agents are never sent a message.
+    file: Option<File>,
     path: PathBuf,
     len: u64,
     #[cfg(test)]
@@ -24,9 +25,12 @@ impl NdjsonFile {
     pub fn open(path: &Path, mut take: impl FnMut(&[u8]) -> bool) -> io::Result<(Self, bool)> {
         read(&before(path), &mut take)?;
         let found = read(path, &mut take)?;
-        let file = File::options().create(true).append(true).open(path)?;
+        let file = match File::options().append(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            opened => Some(opened?),
+        };
         // Half a line is cut off. To shorten a file needs no room.
-        file.set_len(found.len)?;
+        file.as_ref().map_or(Ok(()), |file| file.set_len(found.len))?;
         let mut file = Self {
             file,
             path: path.into(),
@@ -40,7 +44,7 @@ impl NdjsonFile {
             // The next line would be joined to this one, and both be lost.
             tracing::warn!(path = %path.display(), %error, "the last line cannot be ended, and is cut off");
             file.len = found.last_line;
-            file.file.set_len(file.len)?;
+            file.cut()?;
         }
         Ok((file, found.is_cut))
     }
@@ -53,12 +57,15 @@ impl NdjsonFile {
         }
         if self.len > 0 && self.len + line.len() as u64 > MAX_BYTES {
             fs::rename(&self.path, before(&self.path))?;
-            self.file = File::options().create(true).append(true).open(&self.path)?;
-            self.len = 0;
+            (self.file, self.len) = (None, 0);
         }
-        if let Err(error) = self.file.write_all(line) {
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(File::options().create(true).append(true).open(&self.path)?),
+        };
+        if let Err(error) = file.write_all(line) {
             // Part of it may have been written.
-            self.file.set_len(self.len)?;
+            self.cut()?;
             return Err(error);
         }
         self.len += line.len() as u64;
@@ -67,7 +74,12 @@ impl NdjsonFile {
 
     /// Makes what was written durable.
     pub fn sync(&self) -> io::Result<()> {
-        self.file.sync_all()
+        self.file.as_ref().map_or(Ok(()), File::sync_all)
+    }
+
+    /// Takes off what is no whole line.
+    fn cut(&self) -> io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), |file| file.set_len(self.len))
     }
 
     #[cfg(test)]

@@ -157,7 +157,6 @@ async fn serve(
         UnixListener::bind(&socket).with_context(|| format!("listening on {}", socket.display()))?;
     std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600))?;
     let viewers = if config.in_container { None } else { listen_for_viewers(dir) };
-    std::fs::write(dir.join("host.pid"), std::process::id().to_string())?;
 
     let listening = caller.as_mut().and_then(Caller::take_listener);
     let tcp = match (config.listen, listening) {
