@@ -10,7 +10,6 @@
 //! [`sync()`] follows each runtime's events; [`AgentCache::resync`] asks a runtime for its list.
 
 mod gap;
-mod known;
 mod parts;
 mod sync;
 
@@ -19,14 +18,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use parallax_api::client::ListFilter;
-use parallax_api::{Agent, AgentId, AgentStatus, Problem};
+use parallax_api::{Agent, AgentId, AgentStatus, Problem, Time};
 use parallax_service::events::EventLog;
+use parallax_service::known::Known;
 use parallax_store::{PublishedAgents, StoreError};
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::time::Instant;
 
 use crate::runtimes::Runtime;
-pub use known::Known;
 pub use parts::Part;
 use parts::Parts;
 pub use sync::sync;
@@ -253,6 +252,11 @@ async fn list(runtime: &Runtime) -> Result<Vec<Agent>, Problem> {
     Ok(agents)
 }
 
+/// Of two copies of an agent, the one with more is newer.
+fn age(agent: &Agent) -> (Time, Option<Time>) {
+    (agent.updated_at, agent.last_activity_at)
+}
+
 /// What is known of an agent after something was heard of it, and whether that is news.
 struct Upserted {
     known: Arc<Known>,
@@ -261,7 +265,6 @@ struct Upserted {
 
 /// Makes `agent` what is known, unless something newer is.
 fn upsert(agents: &mut HashMap<AgentId, Cached>, agent: Agent) -> Upserted {
-    let age = |agent: &Agent| (agent.updated_at, agent.last_activity_at);
     let heard_at = Some(Instant::now());
     match agents.get_mut(&agent.id) {
         // A list and an event may overtake each other.

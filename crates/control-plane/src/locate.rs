@@ -7,10 +7,11 @@ use std::time::Duration;
 use futures::future::join_all;
 use parallax_api::runtime::RuntimeKind;
 use parallax_api::{Agent, AgentId, Code, Problem};
+use parallax_service::known::Known;
 use parallax_service::listing::{AgentsQuery, Place};
 use reqwest::Method;
 
-use crate::agent_cache::{AgentCache, Known, Part};
+use crate::agent_cache::{AgentCache, Part};
 use crate::relay::{self, Call};
 use crate::runtimes::{Runtime, Runtimes};
 

@@ -12,7 +12,8 @@
 //!    [`parallax_api::Problem`]. [`fallback`] does the same for unknown routes and for panics.
 //! 5. The handler answers. Where a retry must be safe it goes through [`idempotency`]; where it follows events it
 //!    hands an [`events::EventLog`] to [`events::stream`], which speaks SSE and WebSocket ([`websocket`]).
-//!    [`listing`] is the one answer that both kinds of server give alike: agents, filtered, in pages.
+//!    [`listing`] is the one answer that both kinds of server give alike: agents, filtered, in pages, each state of
+//!    an agent written once ([`known`]).
 //! 6. Texts are compressed on the way out (`compression`).
 //!
 //! `os` is what is asked of the operating system.
@@ -24,6 +25,7 @@ pub mod events;
 pub mod extract;
 pub mod fallback;
 pub mod idempotency;
+pub mod known;
 pub mod listing;
 pub mod metrics;
 pub mod middleware;

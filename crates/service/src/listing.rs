@@ -2,10 +2,15 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use parallax_api::agent::AgentList;
+use axum::Json;
+use axum::response::{IntoResponse, Response};
 use parallax_api::{Agent, AgentStatus, Problem};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::known::Known;
 
 /// Agents on a page unless told.
 const DEFAULT_PAGE: usize = 100;
@@ -76,15 +81,15 @@ impl AgentsQuery {
     /// `VALIDATION_ERROR` for a limit that is none.
     pub fn page_in_order(
         &self,
-        agents: impl Iterator<Item = Agent>,
+        agents: impl Iterator<Item = Arc<Known>>,
         is_on: impl Fn(&Agent, &str) -> bool,
-    ) -> Result<AgentList, Problem> {
+    ) -> Result<Page, Problem> {
         let limit = self.size()?;
-        let mut agents = agents.filter(|agent| self.lets_through(agent, &is_on));
-        let page: Vec<Agent> = agents.by_ref().take(limit).collect();
+        let mut agents = agents.filter(|known| self.lets_through(known.agent(), &is_on));
+        let page: Vec<Arc<Known>> = agents.by_ref().take(limit).collect();
         let next = page.last().filter(|_| agents.next().is_some());
-        let next_cursor = next.map(|last| Place::of(last).to_string());
-        Ok(AgentList { count: page.len(), agents: page, next_cursor })
+        let next_cursor = next.map(|last| Place::of(last.agent()).to_string());
+        Ok(Page { agents: page, next_cursor })
     }
 
     /// Whether the agent is among those that this asks for, on whatever page.
@@ -100,6 +105,33 @@ impl AgentsQuery {
                 Some((key, value)) => agent.labels.get(key).is_some_and(|has| has == value),
                 None => agent.labels.contains_key(label),
             })
+    }
+}
+
+/// A page of agents. As a response it is an [`AgentList`](parallax_api::agent::AgentList), copied from what was written of each agent.
+#[derive(Debug)]
+pub struct Page {
+    /// The agents, oldest first.
+    pub agents: Vec<Arc<Known>>,
+    /// What to send as `cursor` for the next page, when there is one.
+    pub next_cursor: Option<String>,
+}
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Written<'a> {
+            agents: Vec<&'a RawValue>,
+            count: usize,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            next_cursor: Option<String>,
+        }
+        let agents: Result<Vec<_>, Problem> = self.agents.iter().map(|known| known.json()).collect();
+        let next_cursor = self.next_cursor;
+        agents
+            .map(|agents| Json(Written { count: agents.len(), agents, next_cursor }).into_response())
+            .unwrap_or_else(IntoResponse::into_response)
     }
 }
 
@@ -153,9 +185,9 @@ mod tests {
 
     use super::*;
 
-    fn agent(n: u64) -> Agent {
+    fn agent(n: u64) -> Arc<Known> {
         let word = |text: &str| text.to_owned();
-        Agent {
+        Arc::new(Known::new(Agent {
             status: if n.is_multiple_of(3) { AgentStatus::Ready } else { AgentStatus::Busy },
             capabilities: vec![word("code"), format!("c{n}")],
             labels: [(word("n"), n.to_string()), (word("team"), word("x"))].into(),
@@ -167,7 +199,7 @@ mod tests {
                 word("local"),
                 Time::from_millis(1_000_000 + (n / 2).cast_signed()),
             )
-        }
+        }))
     }
 
     fn asked(query: &str) -> Result<AgentsQuery, serde_html_form::de::Error> {
@@ -180,10 +212,10 @@ mod tests {
 
     #[test]
     fn filters_by_every_field() {
-        let agents: Vec<Agent> = (0..6).map(agent).collect();
+        let agents: Vec<Arc<Known>> = (0..6).map(agent).collect();
         let names = |query: &str| {
             let page = asked(query).unwrap().page_in_order(agents.iter().cloned(), is_on).unwrap();
-            let mut names: Vec<String> = page.agents.into_iter().map(|agent| agent.name).collect();
+            let mut names: Vec<_> = page.agents.iter().map(|known| known.agent().name.as_str()).collect();
             names.sort();
             names.join(" ")
         };
@@ -204,23 +236,22 @@ mod tests {
 
     #[test]
     fn pages_hold_each_agent_once_in_order() {
-        let agents: BTreeMap<Place, Agent> =
-            (0..25).map(agent).map(|agent| (Place::of(&agent), agent)).collect();
+        let agents: BTreeMap<Place, Arc<Known>> =
+            (0..25).map(agent).map(|known| (Place::of(known.agent()), known)).collect();
         let mut seen = vec![];
         let mut query = "limit=10".to_owned();
         loop {
             let asked = asked(&query).unwrap();
             let from = asked.start().unwrap().map_or(Bound::Unbounded, Bound::Excluded);
-            let rest = agents.range((from, Bound::Unbounded)).map(|(_, agent)| agent.clone());
+            let rest = agents.range((from, Bound::Unbounded)).map(|(_, known)| known.clone());
             let page = asked.page_in_order(rest, is_on).unwrap();
-            assert_eq!(page.count, page.agents.len());
             seen.extend(page.agents);
             let Some(cursor) = page.next_cursor else { break };
             query = format!("limit=10&cursor={cursor}");
         }
         assert_eq!(seen.len(), 25);
-        assert!(seen.is_sorted_by_key(|agent| agent.created_at));
-        seen.dedup_by_key(|agent| agent.id.clone());
+        assert!(seen.is_sorted_by_key(|known| known.agent().created_at));
+        seen.dedup_by_key(|known| known.agent().id.clone());
         assert_eq!(seen.len(), 25);
     }
 

@@ -6,11 +6,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use parallax_api::{Agent, AgentId, Problem};
+use parallax_service::known::Known;
 use parallax_service::listing::{AgentsQuery, Place};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
-use super::{AgentCache, Cached, FRESH_FOR, Known, upsert};
+use super::{AgentCache, Cached, FRESH_FOR, upsert};
 use crate::runtimes::Runtime;
 
 /// Parts that are remembered at most; when there are more, all are asked for again.

@@ -10,13 +10,11 @@ use parallax_api::agent::{AgentList, StopRequest};
 use parallax_api::{Agent, Problem, SpawnRequest};
 use parallax_service::extract::{Json, Query};
 use parallax_service::idempotency::{IdempotencyKey, StoredResponse};
-use parallax_service::listing::AgentsQuery;
+use parallax_service::known::Known;
+use parallax_service::listing::{AgentsQuery, Page};
 use reqwest::Method;
-use serde::Serialize;
-use serde_json::value::RawValue;
 
 use super::extract::Id;
-use crate::agent_cache::Known;
 use crate::app::App;
 use crate::relay::{self, Call};
 
@@ -54,19 +52,7 @@ pub async fn list(State(app): State<App>, Query(query): Query<AgentsQuery>) -> R
         let list = AgentList { count: agents.len(), agents, next_cursor: page.next_cursor };
         return Ok(Json(list).into_response());
     }
-    let agents: Vec<&RawValue> = page.agents.iter().map(|known| known.json()).collect::<Result<_, _>>()?;
-    let list = WrittenList { count: agents.len(), agents, next_cursor: page.next_cursor };
-    Ok(axum::Json(list).into_response())
-}
-
-/// An [`AgentList`] of agents that are written already.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct WrittenList<'a> {
-    agents: Vec<&'a RawValue>,
-    count: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
+    Ok(Page { agents: page.agents, next_cursor: page.next_cursor }.into_response())
 }
 
 /// One agent.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use axum::http::{HeaderValue, Method};
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
-use parallax_api::agent::{AgentList, RestartRequest, StopRequest};
+use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::files::FileQuery;
 use parallax_api::message::{AnswerRequest, MessageList, MessageProgress, MessageQuery, MessagesQuery};
 use parallax_api::observe::{LogsQuery, Metrics, StatusReport};
@@ -17,7 +17,8 @@ use parallax_api::runtime::RuntimeStatus;
 use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, SendRequest, SendResponse};
 use parallax_service::events::EventLog;
-use parallax_service::listing::AgentsQuery;
+use parallax_service::known::Known;
+use parallax_service::listing::{AgentsQuery, Page};
 use parallax_service::shutdown::Shutdown;
 use parallax_store::{AgentTable, StorageHealth};
 use parallax_workspace::Workspaces;
@@ -79,22 +80,22 @@ pub(super) enum LogSource {
 
 impl RuntimeCore {
     /// Fails with `VALIDATION_ERROR` naming the field.
-    pub(super) fn list(&self, query: &AgentsQuery) -> Result<AgentList, Problem> {
+    pub(super) fn list(&self, query: &AgentsQuery) -> Result<Page, Problem> {
         let agents = self.registry.after(query.start()?).map(|entry| self.shown(&entry));
         query.page_in_order(agents, |agent, runtime| agent.runtime == runtime)
     }
 
-    pub(super) fn get(&self, id: &AgentId) -> Result<Agent, Problem> {
+    pub(super) fn get(&self, id: &AgentId) -> Result<Arc<Known>, Problem> {
         Ok(self.shown(&*self.registry.get(id)?))
     }
 
     /// The agent, and what its launch waits for while it has no host.
-    fn shown(&self, entry: &Entry) -> Agent {
-        let mut agent = entry.agent();
-        if matches!(entry.host_state(), HostState::Starting(_)) {
-            agent.detail = self.backend.launch_detail(entry.id());
+    fn shown(&self, entry: &Entry) -> Arc<Known> {
+        if !entry.is_starting() {
+            return entry.known();
         }
-        agent
+        let detail = self.backend.launch_detail(entry.id());
+        Arc::new(Known::new(Agent { detail, ..entry.agent() }))
     }
 
     /// `CONFLICT`: there is no host yet.

@@ -179,7 +179,8 @@ impl Follower {
 
     /// Whether the agent has ended and that very end is published.
     fn is_over(&self) -> bool {
-        let agent = self.entry.known();
+        let known = self.entry.known();
+        let agent = known.agent();
         agent.status == AgentStatus::Stopped && self.has_published(agent.exit.as_ref())
     }
 
@@ -196,7 +197,7 @@ impl Follower {
         let mut published_exit = None;
         for event in &mut events {
             if let Some(agent) = event.data.agent_mut() {
-                keep_changes(agent, &self.entry.known());
+                keep_changes(agent, self.entry.known().agent());
                 // A host says its state before what nobody had heard yet: an end before that was not the last one, and decides nothing.
                 if self.seen_running.is_none_or(|seen| agent.updated_at >= seen) {
                     self.end_workspace(agent).await;

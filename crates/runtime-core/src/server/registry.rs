@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use parallax_api::terminal::MAX_VIEWERS;
 use parallax_api::workspace::ChangeCounts;
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, Time};
+use parallax_service::known::Known;
 use parallax_service::listing::Place;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -45,7 +46,7 @@ pub(super) struct Entry {
     id: AgentId,
     /// Where it stands in lists: when an agent was made does not change.
     place: Place,
-    agent_tx: watch::Sender<Agent>,
+    agent_tx: watch::Sender<Arc<Known>>,
     host_state_tx: watch::Sender<HostState>,
     slot: Mutex<Option<Slot>>,
     slots: Arc<Slots>,
@@ -99,7 +100,7 @@ impl Registry {
             place: Place::of(&agent),
             slot: Mutex::new(slot),
             slots: self.slots.clone(),
-            agent_tx: watch::Sender::new(agent.clone()),
+            agent_tx: watch::Sender::new(Arc::new(Known::new(agent.clone()))),
             host_state_tx: watch::Sender::new(host_state),
             archived_at: Mutex::default(),
             viewers: Arc::new(Semaphore::new(MAX_VIEWERS)),
@@ -172,16 +173,16 @@ impl Entry {
 
     /// The agent as last known.
     pub(super) fn agent(&self) -> Agent {
+        self.agent_tx.borrow().agent().clone()
+    }
+
+    /// The same, as it is shown.
+    pub(super) fn known(&self) -> Arc<Known> {
         self.agent_tx.borrow().clone()
     }
 
-    /// The same, to look at for a moment: what is known does not change meanwhile.
-    pub(super) fn known(&self) -> watch::Ref<'_, Agent> {
-        self.agent_tx.borrow()
-    }
-
     /// Tells of every agent that replaces the last known one.
-    pub(super) fn changes(&self) -> watch::Receiver<Agent> {
+    pub(super) fn changes(&self) -> watch::Receiver<Arc<Known>> {
         self.agent_tx.subscribe()
     }
 
@@ -198,26 +199,27 @@ impl Entry {
     /// Notes how much is changed in its workspace.
     pub(super) fn set_changes(&self, counts: ChangeCounts) {
         self.agent_tx.send_if_modified(|known| {
-            let updated_at = Time::now().or_just_after(known.updated_at);
-            let Some(workspace) = known.workspace.as_mut().filter(|known| known.changes != Some(counts))
+            let mut agent = known.agent().clone();
+            let Some(workspace) = agent.workspace.as_mut().filter(|known| known.changes != Some(counts))
             else {
                 return false;
             };
             workspace.changes = Some(counts);
-            known.updated_at = updated_at;
+            agent.updated_at = Time::now().or_just_after(agent.updated_at);
+            *known = Arc::new(Known::new(agent));
             true
         });
     }
 
     fn replace(&self, mut agent: Agent, wanted: impl FnOnce(&Agent, &Agent) -> bool) {
         self.agent_tx.send_if_modified(|known| {
-            keep_workspace_end(&mut agent, known);
-            keep_changes(&mut agent, known);
-            if agent == *known || !wanted(&agent, known) {
+            keep_workspace_end(&mut agent, known.agent());
+            keep_changes(&mut agent, known.agent());
+            if agent == *known.agent() || !wanted(&agent, known.agent()) {
                 return false;
             }
             self.account(&agent);
-            *known = agent;
+            *known = Arc::new(Known::new(agent));
             true
         });
     }
@@ -225,6 +227,11 @@ impl Entry {
     /// How it can be asked.
     pub(super) fn host_state(&self) -> HostState {
         self.host_state_tx.borrow().clone()
+    }
+
+    /// Whether its host is being started.
+    pub(super) fn is_starting(&self) -> bool {
+        matches!(*self.host_state_tx.borrow(), HostState::Starting(_))
     }
 
     pub(super) fn set_host_state(&self, host_state: HostState) {
@@ -256,12 +263,14 @@ impl Entry {
     /// Waits until the agent has ended, as far as this server knows.
     pub(super) async fn ended(&self) {
         // The sender lives in `self`.
-        let _ = self.agent_tx.subscribe().wait_for(|agent| agent.status == AgentStatus::Stopped).await;
+        let _ =
+            self.agent_tx.subscribe().wait_for(|known| known.agent().status == AgentStatus::Stopped).await;
     }
 
     /// Waits until it is known what became of the workspace of an agent that has ended.
     pub(super) async fn workspace_ended(&self) {
-        let is_told = |agent: &Agent| agent.exit.as_ref().is_some_and(|exit| exit.workspace.is_some());
+        let is_told =
+            |known: &Arc<Known>| known.agent().exit.as_ref().is_some_and(|exit| exit.workspace.is_some());
         // The sender lives in `self`.
         let _ = self.agent_tx.subscribe().wait_for(is_told).await;
     }
@@ -286,7 +295,8 @@ impl Entry {
 
     /// `AGENT_STOPPED`, with how it ended and what to do.
     pub(super) fn stopped(&self) -> Problem {
-        let agent = self.agent_tx.borrow();
+        let known = self.known();
+        let agent = known.agent();
         let reason = agent.exit.as_ref().map_or("unknown", |exit| exit.reason.as_str());
         let detail = match agent.is_suspended() {
             true => "the agent is suspended; `POST …/resume` brings it back".to_owned(),

@@ -2,14 +2,15 @@
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use parallax_api::agent::{AgentList, RestartRequest, StopRequest};
+use axum::response::{IntoResponse, Response};
+use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::message::{AnswerRequest, MessageList, MessageProgress, MessageQuery, MessagesQuery};
 use parallax_api::observe::{Metrics, StatusReport};
 use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::{Agent, Code, Problem, SendRequest, SpawnRequest};
 use parallax_service::extract::{Json, Query};
 use parallax_service::idempotency::{IdempotencyKey, StoredResponse};
-use parallax_service::listing::AgentsQuery;
+use parallax_service::listing::{AgentsQuery, Page};
 
 use super::{App, Id};
 
@@ -29,16 +30,13 @@ pub(super) async fn spawn(
 
 /// List agents, oldest first. `status`, `type`, `runtime`, `capability` and `label` (`key` or `key=value`) may be
 /// repeated: several labels must all match, several values of the others are alternatives.
-pub(super) async fn list(
-    State(app): State<App>,
-    Query(query): Query<AgentsQuery>,
-) -> Result<Json<AgentList>, Problem> {
-    app.core.list(&query).map(Json)
+pub(super) async fn list(State(app): State<App>, Query(query): Query<AgentsQuery>) -> Result<Page, Problem> {
+    app.core.list(&query)
 }
 
 /// One agent.
-pub(super) async fn get(State(app): State<App>, Id(id): Id) -> Result<Json<Agent>, Problem> {
-    app.core.get(&id).map(Json)
+pub(super) async fn get(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
+    Ok(Json(app.core.get(&id)?.json()?).into_response())
 }
 
 /// Stop an agent: ask, wait `graceMs`, insist. Stopping one that has ended is no error.

@@ -1,4 +1,4 @@
-//! An agent as it is known here, and as it is shown.
+//! An agent as a server knows it, and as it is shown.
 
 use std::sync::OnceLock;
 
@@ -14,7 +14,7 @@ pub struct Known {
 
 impl Known {
     /// The agent as its runtime shows it: whether that is away is told by whoever answers.
-    pub(crate) fn new(agent: Agent) -> Self {
+    pub fn new(agent: Agent) -> Self {
         Self { agent: Agent { stale: false, ..agent }, json: OnceLock::new() }
     }
 
