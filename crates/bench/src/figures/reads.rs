@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use parallax_api::AgentId;
 use parallax_api::client::{Client, ListFilter};
+use parallax_api::{AgentId, AgentStatus};
 use tokio::task::JoinSet;
 
 use crate::median;
@@ -64,11 +64,14 @@ async fn one(client: &Client, id: &AgentId) -> anyhow::Result<f64> {
 
 async fn list(client: &Client) -> anyhow::Result<f64> {
     let mut times = Vec::with_capacity(LISTS);
-    let filter = ListFilter { limit: Some(AGENTS), ..ListFilter::default() };
+    // Not those of the figures before, which have ended and can still be read.
+    let filter =
+        ListFilter { status: Some(AgentStatus::Ready), limit: Some(AGENTS), ..ListFilter::default() };
     for _ in 0..LISTS {
         let began = Instant::now();
-        client.list_all(&filter).await?;
+        let listed = client.list_all(&filter).await?.len();
         times.push(began.elapsed().as_secs_f64() * 1000.0);
+        anyhow::ensure!(listed == AGENTS, "{listed} agents were listed");
     }
     Ok(median(times))
 }
