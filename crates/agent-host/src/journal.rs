@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use parallax_api::host::HostEvent;
 use parallax_api::{EventData, Time};
 use tokio::sync::watch;
@@ -19,7 +20,7 @@ use crate::tail_mark::TailMark;
 
 /// Events kept for a runtime server that was away. Older ones are dropped, which readers see as a gap.
 const MAX_EVENTS: usize = 10_000;
-/// Bytes kept, as JSON; a message may have a mebibyte.
+/// Bytes kept; a message may have a mebibyte.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// How often a write is tried again that the disk did not take.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
@@ -36,9 +37,17 @@ struct Shared {
     head_tx: watch::Sender<u64>,
 }
 
+/// An event as it was written: for the disk and for every stream.
+#[derive(Clone)]
+pub struct JournalLine {
+    /// Its number.
+    pub seq: u64,
+    /// A line of JSON, with its end.
+    pub json: Bytes,
+}
+
 struct Kept {
-    /// With the length of each as JSON.
-    events: VecDeque<(HostEvent, usize)>,
+    lines: VecDeque<JournalLine>,
     bytes: usize,
     file: NdjsonFile,
     /// The last number that is on disk.
@@ -46,6 +55,7 @@ struct Kept {
     next: u64,
     mark: TailMark,
     retry_at: Option<Instant>,
+    last_update: Option<Time>,
 }
 
 impl Journal {
@@ -53,31 +63,34 @@ impl Journal {
     /// is one: the agent was here before.
     pub fn open(path: &Path) -> io::Result<Self> {
         let mark = TailMark::open(path.with_extension("tail"));
-        let mut found: VecDeque<(HostEvent, usize)> = VecDeque::new();
+        let mut found: VecDeque<JournalLine> = VecDeque::new();
+        let mut last_update = None;
         let (file, is_cut) = NdjsonFile::open(path, |line| {
-            let Ok(event) = serde_json::from_slice::<HostEvent>(line) else { return false };
+            let Ok(HostEvent { seq, data, .. }) = serde_json::from_slice(line) else { return false };
             // An earlier host may have given a number twice: the first event has it.
-            let rises = found.back().is_none_or(|(last, _)| last.seq < event.seq);
+            let rises = found.back().is_none_or(|last| last.seq < seq);
             if rises {
                 if found.len() == MAX_EVENTS {
                     found.pop_front();
                 }
-                found.push_back((event, line.len()));
+                found.push_back(JournalLine { seq, json: [line.trim_ascii_end(), b"\n"].concat().into() });
+                last_update = last_update.max(updated_at(&data));
             }
             rises
         })?;
-        let written = found.back().map_or(0, |(event, _)| event.seq);
+        let written = found.back().map_or(0, |last| last.seq);
         let mut kept = Kept {
-            events: VecDeque::new(),
+            lines: VecDeque::new(),
             bytes: 0,
             file,
             written,
             next: written + 1,
             mark,
             retry_at: None,
+            last_update,
         };
-        for (event, len) in found {
-            kept.keep(event, len);
+        for line in found {
+            kept.keep(line);
         }
         if is_cut {
             // The number of the half line may have been published.
@@ -95,11 +108,11 @@ impl Journal {
         let mut kept = self.lock();
         let seq = kept.next;
         kept.next += 1;
-        let event = HostEvent { seq, data, timestamp: at };
-        let line = line(&event);
-        kept.keep(event, line.len());
+        kept.last_update = kept.last_update.max(updated_at(&data));
+        let line = JournalLine::of(&HostEvent { seq, data, timestamp: at });
+        kept.keep(line.clone());
         if kept.retry_at.is_none() {
-            kept.write(seq, &line, now);
+            kept.write(&line, now);
         }
         // Sent under the lock: a reader that saw the number finds the event. Sent after the write: what was published is
         // on disk, or the mark says that it may not be.
@@ -130,10 +143,9 @@ impl Journal {
         }
     }
 
-    /// When the newest copy of the agent was new that an event here holds, by the clocks of all hosts that wrote here.
+    /// When the newest copy of the agent was new that an event here held, by the clocks of all hosts that wrote here.
     pub fn last_update(&self) -> Option<Time> {
-        let kept = self.lock();
-        kept.events.iter().filter_map(|(event, _)| Some(event.data.agent()?.updated_at)).max()
+        self.lock().last_update
     }
 
     /// What wakes when an event was appended: the newest sequence number.
@@ -143,20 +155,20 @@ impl Journal {
 
     /// Up to `limit` events after the number `since`, as far as their numbers follow one another. When the first of them
     /// does not follow `since`, its number comes instead: that is a gap.
-    pub fn after(&self, since: u64, limit: usize) -> (Vec<HostEvent>, Option<u64>) {
+    pub fn after(&self, since: u64, limit: usize) -> (Vec<JournalLine>, Option<u64>) {
         let kept = self.lock();
-        let skip = kept.events.partition_point(|(event, _)| event.seq <= since);
-        let mut events = Vec::new();
-        for (expected, (event, _)) in (since + 1..).zip(kept.events.iter().skip(skip).take(limit)) {
-            if event.seq != expected {
-                if events.is_empty() {
-                    return (events, Some(event.seq));
+        let skip = kept.lines.partition_point(|line| line.seq <= since);
+        let mut lines = Vec::new();
+        for (expected, line) in (since + 1..).zip(kept.lines.iter().skip(skip).take(limit)) {
+            if line.seq != expected {
+                if lines.is_empty() {
+                    return (lines, Some(line.seq));
                 }
                 break;
             }
-            events.push(event.clone());
+            lines.push(line.clone());
         }
-        (events, None)
+        (lines, None)
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -165,19 +177,19 @@ impl Journal {
 }
 
 impl Kept {
-    fn keep(&mut self, event: HostEvent, bytes: usize) {
-        self.events.push_back((event, bytes));
-        self.bytes += bytes;
-        while self.events.len() > MAX_EVENTS || (self.bytes > MAX_BYTES && self.events.len() > 1) {
-            let (_, bytes) = self.events.pop_front().expect("more than one event");
-            self.bytes -= bytes;
+    fn keep(&mut self, line: JournalLine) {
+        self.bytes += line.json.len();
+        self.lines.push_back(line);
+        while self.lines.len() > MAX_EVENTS || (self.bytes > MAX_BYTES && self.lines.len() > 1) {
+            let oldest = self.lines.pop_front().expect("more than one event");
+            self.bytes -= oldest.json.len();
         }
     }
 
     /// Writes an event, or plans a retry.
-    fn write(&mut self, seq: u64, line: &[u8], now: Instant) {
-        match self.file.append(line) {
-            Ok(()) => self.written = seq,
+    fn write(&mut self, line: &JournalLine, now: Instant) {
+        match self.file.append(&line.json) {
+            Ok(()) => self.written = line.seq,
             Err(error) => {
                 if self.mark.incomplete() {
                     tracing::error!(%error, "the journal cannot be written; events are kept in memory");
@@ -189,11 +201,10 @@ impl Kept {
 
     fn catch_up(&mut self, now: Instant) {
         self.retry_at = None;
-        let first = self.events.partition_point(|(event, _)| event.seq <= self.written);
-        let waiting: Vec<(u64, Vec<u8>)> =
-            self.events.iter().skip(first).map(|(event, _)| (event.seq, line(event))).collect();
-        for (seq, line) in waiting {
-            self.write(seq, &line, now);
+        let first = self.lines.partition_point(|line| line.seq <= self.written);
+        let waiting: Vec<JournalLine> = self.lines.iter().skip(first).cloned().collect();
+        for line in waiting {
+            self.write(&line, now);
             if self.retry_at.is_some() {
                 return;
             }
@@ -203,10 +214,17 @@ impl Kept {
     }
 }
 
-fn line(event: &HostEvent) -> Vec<u8> {
-    let mut line = serde_json::to_vec(event).expect("wire types are JSON");
-    line.push(b'\n');
-    line
+fn updated_at(data: &EventData) -> Option<Time> {
+    data.agent().map(|agent| agent.updated_at)
+}
+
+impl JournalLine {
+    fn of(event: &HostEvent) -> Self {
+        let mut json = serde_json::to_vec(event).expect("wire types are JSON");
+        json.push(b'\n');
+        // Kept for long: without the room that it grew into.
+        Self { seq: event.seq, json: json.into_boxed_slice().into() }
+    }
 }
 
 #[cfg(test)]
@@ -232,7 +250,7 @@ mod tests {
                 since = oldest - 1;
             } else if let Some(last) = events.last() {
                 since = last.seq;
-                seqs.extend(events.iter().map(|event| event.seq));
+                seqs.extend(events.iter().map(|line| line.seq));
             } else {
                 return seqs;
             }

@@ -12,13 +12,17 @@ use parallax_api::Agent;
 use parallax_api::host::HostLine;
 use serde::Deserialize;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::host::Host;
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalLine};
 
 /// Events read from the journal at once.
 const BATCH: usize = 256;
+/// The least time between two pieces of the journal: what comes in quick succession goes out together, and costs every server on the
+/// way one read, one transaction and one wake-up. An event after a pause is not held up.
+const PACE: Duration = Duration::from_millis(5);
 /// How often a silent stream sends `alive`: it is all that wakes an idle host. Servers wait 30 s for it, also older ones.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 
@@ -39,6 +43,7 @@ pub async fn events(State(host): State<Host>, Query(Since { since }): Query<Sinc
         released: host.released.clone(),
         since,
         sent_state: false,
+        sent_at: None,
     };
     ([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(follower.lines())).into_response()
 }
@@ -50,53 +55,117 @@ struct Follower {
     released: CancellationToken,
     since: u64,
     sent_state: bool,
+    /// When a piece of the journal was sent last.
+    sent_at: Option<Instant>,
 }
 
 impl Follower {
     fn lines(self) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> {
         futures::stream::unfold(self, |mut follower| async move {
             let lines = follower.next().await?;
-            Some((Ok(write(&lines)), follower))
+            Some((Ok(lines), follower))
         })
     }
 
-    async fn next(&mut self) -> Option<Vec<HostLine>> {
+    /// Whole lines.
+    async fn next(&mut self) -> Option<Bytes> {
         if !self.sent_state {
             self.sent_state = true;
             let agent = Box::new(self.agent_rx.borrow_and_update().clone());
-            return Some(vec![HostLine::State { agent }]);
+            return Some(write(&HostLine::State { agent }));
         }
         loop {
             // Marked as seen before the journal is read: an event appended in between wakes the loop again.
             self.head_rx.mark_unchanged();
-            let (events, gap) = self.journal.after(self.since, BATCH);
+            let (lines, gap) = self.journal.after(self.since, BATCH);
             if let Some(oldest) = gap {
                 self.since = oldest - 1;
-                return Some(vec![HostLine::Gap { oldest }]);
+                return Some(write(&HostLine::Gap { oldest }));
             }
-            if let Some(last) = events.last() {
+            if let Some(last) = lines.last() {
+                let due = self
+                    .sent_at
+                    .map(|at| at + PACE)
+                    .filter(|due| lines.len() < BATCH && *due > Instant::now());
+                if let Some(due) = due {
+                    tokio::time::sleep_until(due).await;
+                    continue;
+                }
                 self.since = last.seq;
-                return Some(events.into_iter().map(HostLine::Event).collect());
+                self.sent_at = Some(Instant::now());
+                return Some(joined(lines));
             }
             tokio::select! {
                 changed = self.head_rx.changed() => changed.ok()?,
                 changed = self.agent_rx.changed() => {
                     changed.ok()?;
                     let agent = Box::new(self.agent_rx.borrow_and_update().clone());
-                    return Some(vec![HostLine::State { agent }]);
+                    return Some(write(&HostLine::State { agent }));
                 }
                 () = self.released.cancelled() => return None,
-                () = tokio::time::sleep(ALIVE_INTERVAL) => return Some(vec![HostLine::Alive { alive: true }]),
+                () = tokio::time::sleep(ALIVE_INTERVAL) => {
+                    return Some(write(&HostLine::Alive { alive: true }));
+                }
             }
         }
     }
 }
 
-fn write(lines: &[HostLine]) -> Bytes {
-    let mut bytes = Vec::new();
-    for line in lines {
-        serde_json::to_writer(&mut bytes, line).expect("wire types are JSON");
-        bytes.push(b'\n');
-    }
+fn write(line: &HostLine) -> Bytes {
+    let mut bytes = serde_json::to_vec(line).expect("wire types are JSON");
+    bytes.push(b'\n');
     bytes.into()
+}
+
+/// The lines as one piece.
+fn joined(mut lines: Vec<JournalLine>) -> Bytes {
+    match lines.len() {
+        1 => lines.remove(0).json,
+        _ => lines.iter().map(|line| &line.json[..]).collect::<Vec<_>>().concat().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt;
+    use parallax_api::{EventData, Time};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_in_quick_succession_goes_out_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(&dir.path().join("journal.ndjson")).unwrap();
+        let agent = Agent::new("a".parse().unwrap(), "a", "shell", "local", Time::from_millis(0));
+        let (_agent_tx, agent_rx) = watch::channel(agent.clone());
+        let follower = Follower {
+            journal: journal.clone(),
+            head_rx: journal.head(),
+            agent_rx,
+            released: CancellationToken::new(),
+            since: 0,
+            sent_state: true,
+            sent_at: None,
+        };
+        let happens = || {
+            let agent = Box::new(agent.clone());
+            journal.append(EventData::AgentReady { agent }, Time::from_millis(1), std::time::Instant::now());
+        };
+        let mut pieces = Box::pin(follower.lines());
+        let mut next = async || {
+            let piece = pieces.next().await.unwrap().unwrap();
+            piece.iter().filter(|byte| **byte == b'\n').count()
+        };
+        let start = Instant::now();
+        let (pace, elapsed) = (PACE.as_millis(), || start.elapsed().as_millis());
+        happens();
+        assert_eq!((next().await, elapsed()), (1, 0), "the first is not held up");
+        (0..3).for_each(|_| happens());
+        assert_eq!((next().await, elapsed()), (3, pace));
+        tokio::time::sleep(PACE).await;
+        happens();
+        assert_eq!((next().await, elapsed()), (1, pace * 2), "nor is one after a pause");
+        (0..BATCH).for_each(|_| happens());
+        assert_eq!((next().await, elapsed()), (BATCH, pace * 2), "nor is what fills a piece");
+    }
 }
