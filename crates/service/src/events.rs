@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use axum::extract::ws::Utf8Bytes;
 use futures::{Stream, StreamExt};
 use parallax_api::{AgentId, Event, EventData, Time};
-use parallax_store::{EventPage, EventRow, EventStore, NewEvent, Projection, StoreError};
+use parallax_store::{EventPage, EventRow, EventStore, NewEvent, Projection, StoreError, WrittenEvent};
 use tokio::sync::{Semaphore, broadcast, mpsc};
 
 use id::{Epoch, Since};
@@ -64,23 +64,39 @@ struct Shared {
 /// An event as subscribers get it.
 #[derive(Debug)]
 struct Published {
-    seq: u64,
-    event: Event,
-    /// Written by the first subscriber that sends it, for all who do.
+    id: String,
+    row: EventRow,
+    /// Put together by the first subscriber that sends it, for all who do.
     json: OnceLock<Utf8Bytes>,
 }
 
 impl Published {
-    fn new(seq: u64, event: Event) -> Self {
-        Self { seq, event, json: OnceLock::new() }
+    fn new(id: String, row: EventRow) -> Self {
+        Self { id, row, json: OnceLock::new() }
+    }
+
+    /// What happened.
+    fn data(&self) -> &EventData {
+        self.row.event.data()
+    }
+
+    /// The same to keep.
+    fn event(&self) -> Event {
+        Event { id: self.id.clone(), data: self.data().clone(), timestamp: self.row.at }
     }
 
     /// The event as the wire has it. Clones share the text.
     fn json(&self) -> Utf8Bytes {
-        let write =
-            || serde_json::to_string(&self.event).expect("an event is plain data with text keys").into();
-        self.json.get_or_init(write).clone()
+        self.json.get_or_init(|| wire_json(&self.id, &self.row).into()).clone()
     }
+}
+
+/// The JSON of an [`Event`], around that of what happened, which is written already.
+fn wire_json(id: &str, row: &EventRow) -> String {
+    let fields = row.event.json().strip_prefix('{').and_then(|json| json.strip_suffix('}'));
+    let fields = fields.expect("an event is an object");
+    // An id is made here, of letters, digits and a hyphen.
+    format!(r#"{{"id":"{id}",{fields},"timestamp":"{}"}}"#, row.at)
 }
 
 impl EventLog {
@@ -117,7 +133,8 @@ impl EventLog {
         at: Time,
     ) -> Result<Option<Event>, StoreError> {
         let (source, position) = (source.to_owned(), SourcePosition::Seq(source_seq));
-        self.append_event(NewEvent { source, position, data, at, projection: Projection::Nothing }).await
+        let event = WrittenEvent::new(data).into();
+        self.append_event(NewEvent { source, position, event, at, projection: Projection::Nothing }).await
     }
 
     /// The same for an event with a projection: it is written if and only if the event is.
@@ -126,7 +143,7 @@ impl EventLog {
     /// As [`EventLog::append`].
     pub async fn append_event(&self, event: NewEvent) -> Result<Option<Event>, StoreError> {
         let appended = writer::append(&self.commands_tx, vec![event]).await?.pop().flatten();
-        Ok(appended.map(|published| published.event.clone()))
+        Ok(appended.map(|published| published.event()))
     }
 
     /// The same for several events, in one transaction. Answers which of them were appended.
@@ -178,11 +195,7 @@ impl EventLog {
         since: Option<String>,
         agent: Option<AgentId>,
     ) -> impl Stream<Item = Event> + Send + use<> {
-        let own = |published: Arc<Published>| match Arc::try_unwrap(published) {
-            Ok(published) => published.event,
-            Err(shared) => shared.event.clone(),
-        };
-        self.subscription(since.as_deref(), agent).into_stream().map(own)
+        self.subscription(since.as_deref(), agent).into_stream().map(|published| published.event())
     }
 
     fn subscription(&self, since: Option<&str>, agent: Option<AgentId>) -> Subscription {
@@ -211,7 +224,7 @@ impl Shared {
     }
 
     fn event(&self, row: EventRow) -> Published {
-        Published::new(row.seq, Event { id: self.id(row.seq), data: row.data, timestamp: row.at })
+        Published::new(self.id(row.seq), row)
     }
 
     /// The next events after `after`, from the store and from memory.
@@ -227,5 +240,32 @@ impl Shared {
 
     fn volatile(&self) -> MutexGuard<'_, Volatile> {
         self.volatile.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parallax_api::Agent;
+
+    use super::*;
+
+    #[test]
+    fn what_is_put_together_is_an_event_as_the_wire_has_it() {
+        let agent = Agent::new("a".parse().unwrap(), "\"ü\"\n", "shell", "local", Time::from_millis(-1));
+        let happened = [
+            EventData::AgentStopped { agent: Box::new(agent), reason: "}".into() },
+            EventData::Reset { reason: "{\u{7}\r\n".into() },
+        ];
+        for data in happened {
+            let row = EventRow {
+                seq: 7,
+                event: WrittenEvent::new(data).into(),
+                at: Time::from_millis(1_764_000_000_042),
+            };
+            let published = Published::new(Epoch::new("e".into()).id(7), row);
+            let expected = published.event();
+            assert_eq!(published.json().as_str(), serde_json::to_string(&expected).unwrap());
+            assert_eq!(Event::read(&published.json()).unwrap(), expected);
+        }
     }
 }

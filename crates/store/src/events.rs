@@ -1,9 +1,10 @@
 //! The event log's repository.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use parallax_api::{Agent, AgentId, EventData, Time};
+use parallax_api::{AgentId, EventData, Time};
 
 use crate::StoreError;
 
@@ -16,16 +17,49 @@ pub enum SourcePosition {
     Cursor(String),
 }
 
-/// A row that is written with an event, in its transaction.
-#[derive(Clone, Debug, Default)]
+/// What happened, and its JSON: written once, for the database and for every subscriber.
+#[derive(Debug)]
+pub struct WrittenEvent {
+    data: EventData,
+    json: String,
+}
+
+impl WrittenEvent {
+    /// Writes it.
+    pub fn new(data: EventData) -> Self {
+        let json = serde_json::to_string(&data).expect("an event is plain data with text keys");
+        Self { data, json }
+    }
+
+    /// Reads what was written, and writes it as this version does.
+    ///
+    /// # Errors
+    /// When it is no event that this version knows.
+    pub fn read(json: &str) -> serde_json::Result<Self> {
+        serde_json::from_str(json).map(Self::new)
+    }
+
+    /// What happened.
+    pub fn data(&self) -> &EventData {
+        &self.data
+    }
+
+    /// `{"event", "data"}`.
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+}
+
+/// What else is written of an event, in its transaction: the agent as the event shows it. An event without one has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Projection {
-    /// None.
+    /// Nothing.
     #[default]
     Nothing,
-    /// The agent as the event shows it, in [`crate::PublishedAgents`].
-    PublishedAgent(Box<Agent>),
-    /// The agent as the event shows it, in [`crate::AgentTable`].
-    AgentRow(Box<Agent>),
+    /// Into [`crate::PublishedAgents`].
+    PublishedAgent,
+    /// Into [`crate::AgentTable`].
+    AgentRow,
 }
 
 /// An event on its way into the log.
@@ -36,7 +70,7 @@ pub struct NewEvent {
     /// Its position there.
     pub position: SourcePosition,
     /// What happened.
-    pub data: EventData,
+    pub event: Arc<WrittenEvent>,
     /// When.
     pub at: Time,
     /// What is written with it.
@@ -49,7 +83,7 @@ pub struct EventRow {
     /// The number.
     pub seq: u64,
     /// What happened.
-    pub data: EventData,
+    pub event: Arc<WrittenEvent>,
     /// When.
     pub at: Time,
 }
@@ -61,8 +95,8 @@ pub struct EventBatch {
     pub rows: Vec<EventRow>,
     /// How far the sources are taken with them.
     pub positions: Vec<(String, SourcePosition)>,
-    /// What else is written.
-    pub projections: Vec<Projection>,
+    /// What else is written, each of an event.
+    pub projections: Vec<(Projection, Arc<WrittenEvent>)>,
     /// Events kept in the log at most; the oldest are deleted.
     pub keep_events: u64,
     /// Bytes of events kept in the log at most.

@@ -31,7 +31,7 @@ pub use attempts::SpawnAttempts;
 pub use devices::{DeviceRow, DeviceStore};
 pub use error::StoreError;
 pub use events::{
-    EventBatch, EventPage, EventRow, EventStore, LogHead, NewEvent, Projection, SourcePosition,
+    EventBatch, EventPage, EventRow, EventStore, LogHead, NewEvent, Projection, SourcePosition, WrittenEvent,
 };
 pub use health::StorageHealth;
 pub use idempotency::{IdempotencyStore, KeyRow, KeyState};

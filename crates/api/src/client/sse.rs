@@ -28,24 +28,36 @@ impl SseParser {
     /// The messages that these bytes complete.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<SseMessage> {
         let mut messages = Vec::new();
-        for &byte in bytes {
-            let second_of_pair = byte == b'\n' && std::mem::take(&mut self.after_return);
-            match byte {
-                _ if second_of_pair => {}
-                b'\r' | b'\n' => {
-                    self.after_return = byte == b'\r';
-                    let line = std::mem::take(&mut self.line);
-                    messages.extend(self.end_of_line(&String::from_utf8_lossy(&line)));
-                }
-                _ => {
-                    self.after_return = false;
-                    if self.line.len() < MAX_MESSAGE {
-                        self.line.push(byte);
-                    }
-                }
+        let mut rest = bytes;
+        while let Some(&first) = rest.first() {
+            let is_second_of_pair = std::mem::take(&mut self.after_return) && first == b'\n';
+            if is_second_of_pair {
+                rest = &rest[1..];
+                continue;
             }
+            let Some(end) = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')) else {
+                self.begin_line(rest);
+                break;
+            };
+            self.after_return = rest[end] == b'\r';
+            // Most lines come whole.
+            let message = if self.line.is_empty() && end < MAX_MESSAGE {
+                self.end_of_line(&String::from_utf8_lossy(&rest[..end]))
+            } else {
+                self.begin_line(&rest[..end]);
+                let line = std::mem::take(&mut self.line);
+                self.end_of_line(&String::from_utf8_lossy(&line))
+            };
+            messages.extend(message);
+            rest = &rest[end + 1..];
         }
         messages
+    }
+
+    /// Keeps what there is of a line.
+    fn begin_line(&mut self, bytes: &[u8]) {
+        let room = MAX_MESSAGE.saturating_sub(self.line.len());
+        self.line.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
     fn end_of_line(&mut self, line: &str) -> Option<SseMessage> {

@@ -3,7 +3,7 @@
 //! The id of the last ingested event is stored in one transaction with that event, so the next connection (or the next
 //! server) continues after it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use futures::{StreamExt, stream};
 use parallax_api::client::{Change, EventsOptions, Retry};
 use parallax_api::{AgentId, AgentStatus, Event, EventData, Problem, Time};
 use parallax_service::shutdown::Shutdown;
-use parallax_store::{NewEvent, Projection, SourcePosition};
+use parallax_store::{NewEvent, Projection, SourcePosition, WrittenEvent};
 use tokio::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{AgentCache, gap, list};
+use super::{AgentCache, age, gap, list};
 use crate::runtimes::Runtime;
 
 /// Delay before reconnecting, so that a runtime that accepts and drops at once is not hammered.
@@ -163,11 +163,13 @@ async fn end_missing(
 }
 
 fn new_event(source: &str, id: String, data: EventData, at: Time) -> NewEvent {
-    let projection = match data.agent() {
-        Some(agent) => Projection::PublishedAgent(Box::new(agent.clone())),
-        None => Projection::Nothing,
-    };
-    NewEvent { source: source.into(), position: SourcePosition::Cursor(id), data, at, projection }
+    NewEvent {
+        source: source.into(),
+        position: SourcePosition::Cursor(id),
+        event: WrittenEvent::new(data).into(),
+        at,
+        projection: Projection::PublishedAgent,
+    }
 }
 
 async fn append(cache: &AgentCache, events: Vec<NewEvent>) -> Result<(), Problem> {
@@ -175,7 +177,14 @@ async fn append(cache: &AgentCache, events: Vec<NewEvent>) -> Result<(), Problem
         return Ok(());
     }
     // Before the append: a subscriber that is woken by an event finds the agent as the event shows it, or later.
-    for agent in events.iter().filter_map(|event| event.data.agent()) {
+    let mut newest = HashMap::new();
+    for agent in events.iter().filter_map(|event| event.event.data().agent()) {
+        let known = newest.entry(&agent.id).or_insert(agent);
+        if age(known) <= age(agent) {
+            *known = agent;
+        }
+    }
+    for agent in newest.into_values() {
         cache.upsert(agent.clone());
     }
     cache.log.append_all(events).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use parallax_api::{AgentError, AgentId, AgentStatus, EventData, Problem, Time};
-use parallax_store::{NewEvent, Projection, SourcePosition};
+use parallax_store::{NewEvent, Projection, SourcePosition, WrittenEvent};
 
 use super::core::{PAUSED, RuntimeCore, is_paused};
 use super::registry::HostState;
@@ -80,9 +80,9 @@ impl RuntimeCore {
         let event = NewEvent {
             source: engine_source(id),
             position: SourcePosition::Cursor(AgentId::generate().to_string()),
-            data,
+            event: WrittenEvent::new(data).into(),
             at: agent.updated_at,
-            projection: Projection::AgentRow(Box::new(agent)),
+            projection: Projection::AgentRow,
         };
         if let Err(error) = self.log.append_event(event).await {
             tracing::error!(agent.id = %id, %error, "failed to publish that an agent is paused or goes on");

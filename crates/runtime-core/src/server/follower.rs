@@ -195,15 +195,19 @@ impl Follower {
             return Ok(());
         }
         let mut published_exit = None;
-        for event in &mut events {
+        let last = events.iter().rposition(|event| event.data.agent().is_some());
+        for (index, event) in events.iter_mut().enumerate() {
             if let Some(agent) = event.data.agent_mut() {
                 keep_changes(agent, self.entry.known().agent());
                 // A host says its state before what nobody had heard yet: an end before that was not the last one, and decides nothing.
                 if self.seen_running.is_none_or(|seen| agent.updated_at >= seen) {
                     self.end_workspace(agent).await;
                 }
-                // First, so that a subscriber that is woken by the event finds the agent as the event says, or later.
-                self.entry.publish(agent.clone());
+                // First, so that a subscriber that is woken by the event finds the agent as the event says, or later. An end is noted
+                // whatever follows it.
+                if agent.exit.is_some() || last == Some(index) {
+                    self.entry.publish(agent.clone());
+                }
                 self.measure_start(agent);
             }
             if let EventData::AgentStopped { agent, .. } = &event.data {

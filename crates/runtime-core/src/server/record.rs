@@ -1,8 +1,10 @@
 //! Writing an agent's events down.
 
+use std::sync::Arc;
+
+use parallax_api::Problem;
 use parallax_api::host::HostEvent;
-use parallax_api::{Agent, Problem};
-use parallax_store::{NewEvent, Projection, SourcePosition};
+use parallax_store::{NewEvent, Projection, SourcePosition, WrittenEvent};
 
 use super::core::RuntimeCore;
 use super::registry::Entry;
@@ -10,23 +12,19 @@ use super::registry::Entry;
 impl RuntimeCore {
     /// Appends events of an agent, and the agent as they show it, in one transaction.
     pub(super) async fn record(&self, entry: &Entry, events: Vec<HostEvent>) -> Result<(), Problem> {
-        let shown: Vec<Agent> = events.iter().filter_map(|event| event.data.agent()).cloned().collect();
-        // What is written of the agent is its last state: those before are replaced in the same transaction.
-        let last = shown.last().map(|agent| Projection::AgentRow(Box::new(agent.clone())));
-        let last_at = events.iter().rposition(|event| event.data.agent().is_some());
-        let mut last = last_at.zip(last);
-        let events = events.into_iter().enumerate().map(|(index, event)| NewEvent {
-            source: entry.id().to_string(),
-            position: SourcePosition::Seq(event.seq),
-            projection: match last.take_if(|(at, _)| *at == index) {
-                Some((_, agent)) => agent,
-                None => Projection::Nothing,
-            },
-            data: event.data,
-            at: event.timestamp,
-        });
-        self.log.append_all(events.collect()).await?;
-        for agent in &shown {
+        let events: Vec<_> = events
+            .into_iter()
+            .map(|event| NewEvent {
+                source: entry.id().to_string(),
+                position: SourcePosition::Seq(event.seq),
+                event: WrittenEvent::new(event.data).into(),
+                at: event.timestamp,
+                projection: Projection::AgentRow,
+            })
+            .collect();
+        let recorded: Vec<Arc<WrittenEvent>> = events.iter().map(|event| event.event.clone()).collect();
+        self.log.append_all(events).await?;
+        for agent in recorded.iter().filter_map(|event| event.data().agent()) {
             self.backend.agent_changed(agent);
         }
         Ok(())

@@ -91,8 +91,8 @@ fn frames(seat: Seat) -> impl Stream<Item = Result<axum_sse::Event, Infallible>>
     let start = subscription.id().map(|id| axum_sse::Event::default().id(id));
     let events = subscription.into_stream().map(move |published| {
         let _held_while_streaming = &permit;
-        let event = &published.event;
-        axum_sse::Event::default().id(&event.id).event(event.data.name()).data(published.json().as_str())
+        let event = axum_sse::Event::default().id(&published.id).event(published.data().name());
+        event.data(published.json().as_str())
     });
     stream::iter(start).chain(events).map(Ok)
 }

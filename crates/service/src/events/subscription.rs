@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures::{Stream, stream};
-use parallax_api::{AgentId, Event, EventData, Time};
-use parallax_store::{EventPage, StoreError};
+use parallax_api::{AgentId, EventData, Time};
+use parallax_store::{EventPage, EventRow, StoreError, WrittenEvent};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::id::Since;
@@ -63,9 +63,9 @@ impl Subscription {
                 continue;
             }
             match self.live.recv().await {
-                Ok(published) if published.seq > self.position() => {
-                    self.position = Since::After(published.seq);
-                    if self.concerns(&published.event.data) {
+                Ok(published) if published.row.seq > self.position() => {
+                    self.position = Since::After(published.row.seq);
+                    if self.concerns(published.data()) {
                         return Some(published);
                     }
                 }
@@ -84,9 +84,9 @@ impl Subscription {
         if let Some((reason, resumed)) = self.lost(&page) {
             // The reset carries the id before what comes next, so that resuming from it is resuming.
             let id = shared.id(resumed);
-            let data = EventData::Reset { reason: reason.into() };
-            let event = Event { id, data, timestamp: Time::now() };
-            self.read.push_back(Arc::new(Published::new(resumed, event)));
+            let event = WrittenEvent::new(EventData::Reset { reason: reason.into() });
+            let row = EventRow { seq: resumed, event: event.into(), at: Time::now() };
+            self.read.push_back(Arc::new(Published::new(id, row)));
         }
         self.behind = page.reached < page.head;
         self.position = Since::After(page.reached);

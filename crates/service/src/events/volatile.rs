@@ -5,9 +5,10 @@
 //! of memory leave a `reset` in the log where they were.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use parallax_api::{AgentId, EventData, Time};
-use parallax_store::{EventBatch, EventPage, EventRow, Projection, SourcePosition};
+use parallax_store::{EventBatch, EventPage, EventRow, Projection, SourcePosition, WrittenEvent};
 use uuid::Uuid;
 
 use super::id::{Epoch, Since};
@@ -29,8 +30,8 @@ pub(super) struct Volatile {
     /// The number of the last event that was dropped, 0 when none was.
     dropped: u64,
     positions: HashMap<String, SourcePosition>,
-    /// The last projection of each agent.
-    agents: HashMap<AgentId, Projection>,
+    /// The last projection of each agent, and its event.
+    agents: HashMap<AgentId, (Projection, Arc<WrittenEvent>)>,
     /// The outage that ids are named after, while there is one.
     outage: Option<Outage>,
     /// Outages of this process that are over: their events were written under the numbers in their ids.
@@ -58,12 +59,9 @@ impl Volatile {
             first,
         });
         self.positions.insert(source, position);
-        let agent = match &projection {
-            Projection::Nothing => None,
-            Projection::PublishedAgent(agent) | Projection::AgentRow(agent) => Some(agent.id.clone()),
-        };
-        self.agents.extend(agent.map(|agent| (agent, projection)));
-        let size = serde_json::to_vec(&row.data).map_or(0, |data| data.len());
+        let agent = row.event.data().agent().filter(|_| projection != Projection::Nothing);
+        self.agents.extend(agent.map(|agent| (agent.id.clone(), (projection, row.event.clone()))));
+        let size = row.event.json().len();
         self.bytes += size;
         self.rows.push_back((row, size));
         while self.rows.len() > 1 && (self.rows.len() > MAX_EVENTS || self.bytes > MAX_BYTES) {
@@ -104,7 +102,7 @@ impl Volatile {
         let mut events: Vec<EventRow> = Vec::new();
         let mut reached = head;
         for (row, _) in self.rows.iter().filter(|(row, _)| row.seq > after) {
-            if concerns(agent, &row.data) {
+            if concerns(agent, row.event.data()) {
                 events.push(row.clone());
             }
             if events.len() >= PAGE_EVENTS {
@@ -125,7 +123,8 @@ impl Volatile {
         if self.dropped > 0 {
             let reason = "events were lost while the server's disk was full";
             let data = EventData::Reset { reason: reason.into() };
-            rows.insert(0, EventRow { seq: self.dropped, data, at: Time::now() });
+            let event = WrittenEvent::new(data).into();
+            rows.insert(0, EventRow { seq: self.dropped, event, at: Time::now() });
         }
         let is_last = self.rows.len() <= FLUSH_EVENTS;
         // With the last events: before them the sources have not been taken so far.

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parallax_api::Time;
-use parallax_store::{EventBatch, EventRow, NewEvent, Projection, SourcePosition, StoreError};
+use parallax_store::{EventBatch, EventRow, NewEvent, Projection, SourcePosition, StoreError, WrittenEvent};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{KEEP_BYTES, Published, Shared};
@@ -77,15 +77,16 @@ pub(super) async fn write(shared: Arc<Shared>, mut commands_rx: mpsc::Receiver<C
 
 /// What is to be written of an agent at the end of the batch. States before its last one would be replaced in the same
 /// transaction: nobody could see them.
-fn last_projections(batch: &[Numbered]) -> Vec<Projection> {
+fn last_projections(batch: &[Numbered]) -> Vec<(Projection, Arc<WrittenEvent>)> {
     let mut seen = HashSet::new();
-    let is_last = |projection: &&Projection| match projection {
-        Projection::Nothing => false,
-        Projection::PublishedAgent(agent) | Projection::AgentRow(agent) => {
-            seen.insert((std::mem::discriminant(*projection), agent.id.clone()))
-        }
-    };
-    batch.iter().rev().map(|numbered| &numbered.projection).filter(is_last).cloned().collect()
+    let shown = batch.iter().rev().filter(|numbered| numbered.projection != Projection::Nothing);
+    shown
+        .filter_map(|numbered| {
+            let event = &numbered.row.event;
+            let is_last = seen.insert((numbered.projection, &event.data().agent()?.id));
+            is_last.then(|| (numbered.projection, event.clone()))
+        })
+        .collect()
 }
 
 struct Writer {
@@ -149,7 +150,7 @@ impl Writer {
             self.load_position(&event.source).await?;
         }
         let mut seqs = Vec::with_capacity(events.len());
-        for NewEvent { source, position, data, at, projection } in events {
+        for NewEvent { source, position, event, at, projection } in events {
             if self.is_known(&source, &position) {
                 seqs.push(None);
                 continue;
@@ -157,7 +158,7 @@ impl Writer {
             self.positions.insert(source.clone(), position.clone());
             let seq = self.shared.head.load(Ordering::Acquire) + batch.len() as u64 + 1;
             // As the wire and the store have it: an event is the same live and read later.
-            let row = EventRow { seq, data, at: Time::from_millis(at.as_millis()) };
+            let row = EventRow { seq, event, at: Time::from_millis(at.as_millis()) };
             batch.push(Numbered { row, source, position, projection });
             seqs.push(Some(seq));
         }
@@ -238,7 +239,7 @@ impl Writer {
     fn hold(&self, batch: &[Numbered]) {
         let mut volatile = self.shared.volatile();
         for Numbered { row, source, position, projection } in batch {
-            volatile.push(row.clone(), source.clone(), position.clone(), projection.clone());
+            volatile.push(row.clone(), source.clone(), position.clone(), *projection);
         }
     }
 
@@ -249,7 +250,7 @@ impl Writer {
         let mut published = Vec::with_capacity(events.len());
         for Numbered { row, .. } in events {
             let event = Arc::new(self.shared.event(row));
-            self.shared.head.store(event.seq, Ordering::Release);
+            self.shared.head.store(event.row.seq, Ordering::Release);
             // An error only means that there is no subscriber now.
             let _ = self.shared.live.send(event.clone());
             published.push(event);

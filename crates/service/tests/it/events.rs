@@ -14,7 +14,7 @@ use parallax_service::events::{EventLog, SourcePosition, follow};
 use parallax_service::extract::{Query, Upgrade};
 use parallax_service::shutdown::Shutdown;
 use parallax_store::sqlite::{open_control_plane, open_runtime};
-use parallax_store::{NewEvent, Projection};
+use parallax_store::{NewEvent, Projection, WrittenEvent};
 use serde_json::json;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -85,7 +85,7 @@ async fn sources_that_name_their_events_are_taken_once_too() {
         log.append_event(NewEvent {
             source: "runtime".into(),
             position: SourcePosition::Cursor(cursor.into()),
-            data: busy("a"),
+            event: WrittenEvent::new(busy("a")).into(),
             at: Time::now(),
             projection: Projection::Nothing,
         })
@@ -103,25 +103,22 @@ async fn what_belongs_to_an_event_is_kept_with_it_or_not_at_all() {
     let stores = open_control_plane(dir.path()).await.unwrap();
     let log = EventLog::open(stores.events, 100).await.unwrap();
     let agent = busy("a").agent().unwrap().clone();
-    let take = |seq, agent: parallax_api::Agent| {
+    let take = |seq, projection| {
         log.append_event(NewEvent {
             source: "a".into(),
             position: SourcePosition::Seq(seq),
-            data: busy("a"),
+            event: WrittenEvent::new(EventData::AgentBusy { agent: Box::new(agent.clone()) }).into(),
             at: Time::now(),
-            // This database has no table of a runtime's agents: that projection fails.
-            projection: match agent.name.as_str() {
-                "fails" => Projection::AgentRow(Box::new(agent)),
-                _ => Projection::PublishedAgent(Box::new(agent)),
-            },
+            projection,
         })
     };
-    assert!(take(1, agent.clone()).await.unwrap().is_some());
-    assert!(take(1, agent.clone()).await.unwrap().is_none());
-    assert!(take(2, parallax_api::Agent { name: "fails".into(), ..agent.clone() }).await.is_err());
+    assert!(take(1, Projection::PublishedAgent).await.unwrap().is_some());
+    assert!(take(1, Projection::PublishedAgent).await.unwrap().is_none());
+    // This database has no table of a runtime's agents: that projection fails.
+    assert!(take(2, Projection::AgentRow).await.is_err());
     let published = stores.published.all().await.unwrap();
     assert_eq!((published, log.source_seq("a").await.unwrap()), (vec![agent.clone()], 1));
-    let second = take(2, agent).await.unwrap().unwrap();
+    let second = take(2, Projection::PublishedAgent).await.unwrap().unwrap();
     let mut events = Box::pin(log.subscribe(Some("0".into()), None));
     assert_eq!(next(&mut events, 2).await[1], second);
 }
@@ -139,15 +136,12 @@ async fn of_events_in_one_transaction_each_agent_is_kept_as_its_last_one_shows_i
     // The last two are known already: neither the events nor their agents are taken.
     let events =
         [(1, "a", "first"), (1, "b", "only"), (2, "a", "last"), (2, "a", "known"), (1, "b", "known")];
-    let events = events.map(|(seq, id, name)| {
-        let data = shown(id, name);
-        NewEvent {
-            source: id.into(),
-            position: SourcePosition::Seq(seq),
-            projection: Projection::PublishedAgent(Box::new(data.agent().unwrap().clone())),
-            data,
-            at: Time::now(),
-        }
+    let events = events.map(|(seq, id, name)| NewEvent {
+        source: id.into(),
+        position: SourcePosition::Seq(seq),
+        projection: Projection::PublishedAgent,
+        event: WrittenEvent::new(shown(id, name)).into(),
+        at: Time::now(),
     });
     let taken = log.append_all(events.into()).await.unwrap();
     assert_eq!(taken, [true, true, true, false, false]);

@@ -6,11 +6,13 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::database::Database;
-use super::errors::json;
 use super::row::{number, text};
 use super::schema::Table;
 use super::{agents, published};
-use crate::{EventBatch, EventPage, EventRow, EventStore, LogHead, Projection, SourcePosition, StoreError};
+use crate::{
+    EventBatch, EventPage, EventRow, EventStore, LogHead, Projection, SourcePosition, StoreError,
+    WrittenEvent,
+};
 
 pub(super) const MIGRATION: &str = "
     CREATE TABLE event_log (epoch TEXT NOT NULL, bytes INTEGER NOT NULL);
@@ -133,10 +135,10 @@ fn append(db: &Connection, batch: &EventBatch) -> rusqlite::Result<()> {
     let mut bytes = 0;
     let mut insert = db.prepare_cached("INSERT INTO events (seq, agent, data, at) VALUES (?, ?, ?, ?)")?;
     for row in &batch.rows {
-        let data = serde_json::to_string(&row.data).map_err(json)?;
-        let agent = row.data.agent_id().map(AgentId::as_str);
-        insert.execute(params![signed(row.seq), agent, data, row.at.as_millis()])?;
-        bytes += data.len();
+        let agent = row.event.data().agent_id().map(AgentId::as_str);
+        let json = row.event.json();
+        insert.execute(params![signed(row.seq), agent, json, row.at.as_millis()])?;
+        bytes += json.len();
     }
     for (source, position) in &batch.positions {
         let (seq, cursor) = match position {
@@ -146,11 +148,12 @@ fn append(db: &Connection, batch: &EventBatch) -> rusqlite::Result<()> {
         db.prepare_cached("INSERT OR REPLACE INTO event_sources (source, seq, cursor) VALUES (?, ?, ?)")?
             .execute(params![source, seq, cursor])?;
     }
-    for projection in &batch.projections {
+    for (projection, event) in &batch.projections {
+        let Some(agent) = event.data().agent() else { continue };
         match projection {
             Projection::Nothing => {}
-            Projection::PublishedAgent(agent) => published::put(db, agent)?,
-            Projection::AgentRow(agent) => agents::put(db, agent, true)?,
+            Projection::PublishedAgent => published::put(db, agent)?,
+            Projection::AgentRow => agents::put(db, agent, true)?,
         }
     }
     db.prepare_cached("UPDATE event_log SET bytes = bytes + ?")?.execute([signed(bytes as u64)])?;
@@ -203,10 +206,12 @@ fn page(
         Some(agent) => select.query(params![signed(after), agent.as_str()])?,
     };
     while let Some(row) = rows.next()? {
-        let (seq, data) = (unsigned(row.get(0)?), text(row, 1)?);
-        bytes += data.len();
-        match serde_json::from_str(&data) {
-            Ok(data) => events.push(EventRow { seq, data, at: Time::from_millis(number(row, 2)?) }),
+        let (seq, json) = (unsigned(row.get(0)?), text(row, 1)?);
+        bytes += json.len();
+        match WrittenEvent::read(&json) {
+            Ok(event) => {
+                events.push(EventRow { seq, event: event.into(), at: Time::from_millis(number(row, 2)?) });
+            }
             // Written by another version, or damaged: losing one event must not stop the stream for good.
             Err(error) => unreadable(seq, error),
         }

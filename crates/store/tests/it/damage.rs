@@ -4,7 +4,7 @@ use std::path::Path;
 
 use parallax_api::{EventData, Time};
 use parallax_store::sqlite::{open_control_plane, open_runtime};
-use parallax_store::{EventBatch, EventRow};
+use parallax_store::{EventBatch, EventRow, WrittenEvent};
 
 use crate::fixture::{CONTROL_PLANE, RUNTIME, directory, set_aside};
 
@@ -21,7 +21,8 @@ impl Random {
 }
 
 fn reset(seq: u64) -> EventRow {
-    EventRow { seq, data: EventData::Reset { reason: "x".repeat(2000) }, at: Time::from_millis(1) }
+    let data = EventData::Reset { reason: "x".repeat(2000) };
+    EventRow { seq, event: WrittenEvent::new(data).into(), at: Time::from_millis(1) }
 }
 
 fn batch(rows: Vec<EventRow>) -> EventBatch {
