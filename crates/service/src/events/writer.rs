@@ -11,11 +11,15 @@ use std::time::Duration;
 use parallax_api::Time;
 use parallax_store::{EventBatch, EventRow, NewEvent, Projection, SourcePosition, StoreError, WrittenEvent};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::{KEEP_BYTES, Published, Shared};
 
 /// Appends in one transaction at most.
 const MAX_BATCH: usize = 128;
+/// The least time between two transactions while several append at once: what comes meanwhile is in the next one, and pages that
+/// both change are written once. Who appends alone does not wait.
+const PACE: Duration = Duration::from_millis(5);
 /// Sources whose position is kept in memory; when there are more, all are read again.
 const MAX_POSITIONS: usize = 16_384;
 /// How often it is tried to write what is held in memory.
@@ -57,6 +61,8 @@ async fn ask<T>(
 pub(super) async fn write(shared: Arc<Shared>, mut commands_rx: mpsc::Receiver<Command>) {
     let mut writer = Writer { shared, positions: HashMap::new() };
     let mut commands = Vec::with_capacity(MAX_BATCH);
+    // The end of the pause after the last batch, where several appended it.
+    let mut paused_until = None;
     loop {
         let is_volatile = !writer.shared.volatile().is_empty();
         let received = tokio::select! {
@@ -69,6 +75,17 @@ pub(super) async fn write(shared: Arc<Shared>, mut commands_rx: mpsc::Receiver<C
         if received == 0 {
             break;
         }
+        if let Some(until) = paused_until
+            && commands.len() < MAX_BATCH
+        {
+            tokio::time::sleep_until(until).await;
+            while commands.len() < MAX_BATCH
+                && let Ok(command) = commands_rx.try_recv()
+            {
+                commands.push(command);
+            }
+        }
+        paused_until = (commands.len() > 1).then(|| Instant::now() + PACE);
         writer.handle(&mut commands).await;
     }
     // The last chance for what is held in memory.
@@ -278,5 +295,74 @@ impl Writer {
             }
             self.shared.volatile().written(last);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use async_trait::async_trait;
+    use futures::future::join_all;
+    use parallax_api::{AgentId, EventData};
+    use parallax_store::{EventPage, EventStore, LogHead};
+
+    use super::super::EventLog;
+    use super::*;
+
+    /// Counts transactions.
+    #[derive(Debug, Default)]
+    struct Transactions(AtomicU64);
+
+    #[async_trait]
+    impl EventStore for Transactions {
+        async fn head(&self) -> Result<LogHead, StoreError> {
+            Ok(LogHead { epoch: "e".into(), seq: 0 })
+        }
+
+        async fn append(&self, _: EventBatch) -> Result<(), StoreError> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+
+        async fn page(&self, _: u64, _: Option<&AgentId>) -> Result<EventPage, StoreError> {
+            Err(StoreError::Stopped)
+        }
+
+        async fn position(&self, _: &str) -> Result<Option<SourcePosition>, StoreError> {
+            Ok(None)
+        }
+
+        async fn forget_source(&self, _: &str) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    /// So many sources append ten times each, the second a millisecond after the first and so on. Answers how many transactions that
+    /// was, and how long it took.
+    async fn appended(sources: u64) -> (u64, Duration) {
+        let transactions = Arc::new(Transactions::default());
+        let log = EventLog::open(transactions.clone(), 100).await.unwrap();
+        let start = Instant::now();
+        join_all((0..sources).map(async |source| {
+            for seq in 1..=10 {
+                let data = EventData::Reset { reason: String::new() };
+                let event = log.append(&source.to_string(), seq, data, Time::from_millis(0)).await;
+                assert!(event.unwrap().is_some());
+                if source > 0 {
+                    tokio::time::sleep(Duration::from_millis(source)).await;
+                }
+            }
+        }))
+        .await;
+        (transactions.0.load(Ordering::Relaxed), start.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_several_append_in_quick_succession_is_one_transaction() {
+        assert_eq!(appended(1).await, (10, Duration::ZERO), "who appends alone does not wait");
+        let (transactions, took) = appended(4).await;
+        assert!(transactions <= 11, "{transactions} transactions");
+        assert!(took <= PACE * 11, "{took:?}");
     }
 }
