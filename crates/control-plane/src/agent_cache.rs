@@ -54,11 +54,16 @@ pub struct AgentCache {
 struct Cached {
     known: Arc<Known>,
     heard_at: Option<Instant>,
+    /// Held by who asks its runtime for it.
+    asking: Option<Asking>,
 }
+
+/// The lock of who asks a runtime for an agent: those who wait for it find the answer here.
+pub type Asking = Arc<AsyncMutex<()>>;
 
 impl Cached {
     fn new(agent: Agent, heard_at: Option<Instant>) -> Self {
-        Self { known: Arc::new(Known::new(agent)), heard_at }
+        Self { known: Arc::new(Known::new(agent)), heard_at, asking: None }
     }
 
     fn agent(&self) -> &Agent {
@@ -99,6 +104,11 @@ impl AgentCache {
         let agents = self.agents();
         let cached = agents.get(id)?;
         cached.heard_at.is_some_and(|at| at.elapsed() < FRESH_FOR).then(|| cached.known.clone())
+    }
+
+    /// The lock of who asks for this agent; none for one that is not known here.
+    pub fn asking(&self, id: &AgentId) -> Option<Asking> {
+        Some(self.agents().get_mut(id)?.asking.get_or_insert_default().clone())
     }
 
     /// Every agent, in no order.
@@ -158,6 +168,8 @@ impl AgentCache {
     pub fn expire(&self, id: &AgentId) {
         let runtime = self.agents().get_mut(id).map(|cached| {
             cached.heard_at = None;
+            // Who asks now does so before the change.
+            cached.asking = None;
             cached.agent().runtime.clone()
         });
         if let Some(runtime) = runtime {

@@ -1,5 +1,6 @@
 //! The state that the routes share.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use parallax_service::events::EventLog;
@@ -18,9 +19,28 @@ use crate::search::Search;
 use crate::spawn::Spawner;
 use crate::usage::Usage;
 
-/// The parts of a control plane. Clones share them.
+/// A control plane, as its routes have it. Clones share one: every request makes several of them.
 #[derive(Clone, Debug)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+impl App {
+    /// The control plane that consists of these.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// The parts of a control plane.
+#[derive(Debug)]
+pub struct Parts {
     /// The runtimes.
     pub runtimes: Arc<Runtimes>,
     /// The last known state of every agent.

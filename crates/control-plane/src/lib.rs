@@ -60,7 +60,7 @@ use parallax_service::shutdown::Shutdown;
 use tokio::net::TcpListener;
 
 use agent_cache::AgentCache;
-use app::App;
+use app::{App, Parts};
 pub use args::ControlPlaneArgs;
 use locate::AgentLocator;
 use patterns::{Library, RunServices, Runs};
@@ -144,7 +144,7 @@ impl ControlPlane {
         let runs = Runs::new(stores.runs, stores.health.clone(), services);
         let access = Access::new(config.access.open(&web_ui::OPEN_PATHS));
         let ports = Ports::new(config.proxy_ports, access.path_keys());
-        let app = App {
+        let app = App::new(Parts {
             runtimes,
             cache,
             locator,
@@ -160,7 +160,7 @@ impl ControlPlane {
             runs,
             storage: stores.health,
             shutdown,
-        };
+        });
         let metrics = Metrics::new("parallax-control-plane", env!("CARGO_PKG_VERSION"));
         metrics::register(&metrics, &app);
         let router = middleware::with_middleware(routes::router(app.clone()), access, &metrics);
@@ -172,7 +172,7 @@ impl ControlPlane {
     /// # Errors
     /// When serving fails.
     pub async fn serve(self, listener: TcpListener) -> anyhow::Result<()> {
-        let App { runtimes, cache, runs, push, search, usage, log, shutdown, .. } = &self.app;
+        let Parts { runtimes, cache, runs, push, search, usage, log, shutdown, .. } = &*self.app;
         let first_probe = join_all(runtimes.iter().map(|runtime| runtime.probe()));
         // After a timeout they are shown as unreachable until they answer.
         let _ = tokio::time::timeout(FIRST_PROBE_TIMEOUT, first_probe).await;

@@ -13,6 +13,7 @@ use parallax_service::idempotency::{IdempotencyKey, StoredResponse};
 use parallax_service::known::Known;
 use parallax_service::listing::{AgentsQuery, Page};
 use reqwest::Method;
+use tokio::time::Instant;
 
 use super::extract::Id;
 use crate::app::App;
@@ -59,7 +60,19 @@ pub async fn list(State(app): State<App>, Query(query): Query<AgentsQuery>) -> R
 ///
 /// When its runtime does not answer: as last known, with `stale: true`.
 pub async fn get(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
-    if let Some(known) = app.cache.get_fresh(&id).filter(|known| app.locator.is_reachable(known.agent())) {
+    let fresh = || app.cache.get_fresh(&id).filter(|known| app.locator.is_reachable(known.agent()));
+    if let Some(known) = fresh() {
+        return Ok(axum::Json(known.json()?).into_response());
+    }
+    // Many who ask at once ask the runtime once.
+    let answer_by = Instant::now() + SHOW_TIMEOUT;
+    let asking = app.cache.asking(&id);
+    let _asks = match &asking {
+        // After a timeout there is a last known state.
+        Some(asking) => tokio::time::timeout_at(answer_by, asking.lock()).await.ok(),
+        None => None,
+    };
+    if let Some(known) = fresh() {
         return Ok(axum::Json(known.json()?).into_response());
     }
     let last_known = app.cache.get(&id).map(|agent| app.locator.with_staleness(agent));
@@ -67,7 +80,8 @@ pub async fn get(State(app): State<App>, Id(id): Id) -> Result<Response, Problem
         return Ok(Json(agent).into_response());
     }
     let runtime = app.locator.locate(&id).await?;
-    let answer = match Call::new(Method::GET, "").within(SHOW_TIMEOUT).send(&runtime, &id).await {
+    let left = answer_by.saturating_duration_since(Instant::now());
+    let answer = match Call::new(Method::GET, "").within(left).send(&runtime, &id).await {
         Ok(answer) => relay::into_agent_response(answer, &runtime, &app.cache, &id).await,
         Err(unanswered) => Err(unanswered.problem),
     };

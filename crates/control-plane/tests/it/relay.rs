@@ -38,6 +38,23 @@ async fn what_was_just_heard_is_answered_without_the_runtime() {
 }
 
 #[tokio::test]
+async fn many_who_ask_for_an_agent_at_once_ask_its_runtime_once() {
+    let (_dir, runtime, plane) = one_runtime().await;
+    let agent = plane.spawn("worker", None).await.unwrap();
+    // What was heard of it is too old then.
+    tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+    let asked = || runtime.script.shown.load(std::sync::atomic::Ordering::Relaxed);
+    let (before, began) = (asked(), std::time::Instant::now());
+    let many = futures::future::join_all((0..50).map(|_| plane.client.get(&agent.id)));
+    for shown in many.await {
+        assert_eq!(shown.unwrap(), agent);
+    }
+    // The list may be read meanwhile.
+    let most = 2 * (began.elapsed().as_millis() / 200 + 1);
+    assert!(((asked() - before) as u128) <= most, "{} requests, not {most}", asked() - before);
+}
+
+#[tokio::test]
 async fn a_call_goes_on_as_it_came() {
     let dir = TempDir::new().unwrap();
     let runtime = ScriptedRuntime::start(RuntimeKind::Local).await;
