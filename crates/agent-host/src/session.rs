@@ -40,6 +40,7 @@ use crate::files::Files;
 use crate::images::Images;
 use crate::inbox::{Inbox, MessageOutcome};
 use crate::journal::Journal;
+use crate::lease::ViewerId;
 use crate::log::LogReader;
 use crate::viewers::Joining;
 pub use command::View;
@@ -279,10 +280,10 @@ impl Session {
     /// Types what a viewer typed. Waits when the session has much to do: only that viewer's socket. The answer comes when
     /// the program's terminal has taken the bytes, or is `RESOURCE_LIMIT`; there is none after the session's end.
     /// Dropping the future before it resolves types nothing.
-    pub async fn type_bytes(&self, bytes: Bytes) -> oneshot::Receiver<Result<(), Problem>> {
+    pub async fn type_bytes(&self, viewer: ViewerId, bytes: Bytes) -> oneshot::Receiver<Result<(), Problem>> {
         let (taken, answer) = oneshot::channel();
         // After the session's end there is no terminal.
-        drop(self.commands_tx.send(Command::Type { bytes, taken }).await);
+        drop(self.commands_tx.send(Command::Type { viewer, bytes, taken }).await);
         answer
     }
 

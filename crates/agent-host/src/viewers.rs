@@ -32,7 +32,8 @@ pub use wire::{Outlet, Wire};
 /// The sending side, owned by the session.
 #[derive(Default)]
 pub struct Viewers {
-    feeds: Vec<Weak<Shared>>,
+    /// Who typed last is first: a person waits for the echo of a key, and others do not know when it was pressed.
+    feeds: Vec<(ViewerId, Weak<Shared>)>,
     /// Whether a viewer was behind when the queues were last looked at. None gets behind otherwise.
     is_any_behind: bool,
     caught_up: Arc<Notify>,
@@ -40,6 +41,8 @@ pub struct Viewers {
 
 /// A viewer that joins.
 pub struct Joining {
+    /// Who it is.
+    pub viewer: ViewerId,
     /// Whether it may type.
     pub mode: TerminalMode,
     /// Its connection, where it came with its own.
@@ -58,17 +61,25 @@ struct Shared {
 impl Viewers {
     /// Adds a viewer, which gets what is printed from `offset` on. Fails with `RESOURCE_LIMIT`.
     pub fn join(&mut self, joining: Joining, offset: u64) -> Result<Feed, Problem> {
-        self.feeds.retain(|viewer| viewer.strong_count() > 0);
+        self.feeds.retain(|(_, feed)| feed.strong_count() > 0);
         if self.feeds.len() >= MAX_VIEWERS {
             return Err(Problem::new(Code::ResourceLimit, format!("{MAX_VIEWERS} viewers watch already")));
         }
+        let viewer = joining.viewer;
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue::new(joining, offset)),
             filled: Notify::new(),
             caught_up: self.caught_up.clone(),
         });
-        self.feeds.push(Arc::downgrade(&shared));
+        self.feeds.push((viewer, Arc::downgrade(&shared)));
         Ok(Feed(shared))
+    }
+
+    /// A viewer has typed.
+    pub fn typed(&mut self, viewer: ViewerId) {
+        if let Some(at) = self.feeds.iter().position(|(other, _)| *other == viewer) {
+            self.feeds[..=at].rotate_right(1);
+        }
     }
 
     /// Sends every viewer the output from `offset` on, or queues it; never waits.
@@ -97,7 +108,7 @@ impl Viewers {
         if !self.is_any_behind {
             return None;
         }
-        let holds = |viewer: &Weak<Shared>| viewer.upgrade()?.lock().held_until();
+        let holds = |(_, feed): &(ViewerId, Weak<Shared>)| feed.upgrade()?.lock().held_until();
         self.feeds.iter().filter_map(holds).max().filter(|until| *until > now)
     }
 
@@ -123,8 +134,8 @@ impl Viewers {
     /// Changes every queue. The tasks of viewers are woken for which `change` says that they have something to do.
     fn each(&mut self, change: impl Fn(&mut Queue) -> bool) {
         let (mut is_skipped, mut is_any_behind) = (false, false);
-        self.feeds.retain(|viewer| {
-            let Some(shared) = viewer.upgrade() else { return false };
+        self.feeds.retain(|(_, feed)| {
+            let Some(shared) = feed.upgrade() else { return false };
             let mut queue = shared.lock();
             let is_filled = change(&mut queue);
             let lagged = queue.lagged;

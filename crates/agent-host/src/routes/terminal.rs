@@ -192,7 +192,7 @@ impl Viewer {
     }
 
     fn joining(&self) -> Joining {
-        Joining { mode: self.mode, outlet: self.outlet.clone() }
+        Joining { viewer: self.viewer, mode: self.mode, outlet: self.outlet.clone() }
     }
 
     /// The screen as it is, or what came since the byte to resume at, when that is still kept.

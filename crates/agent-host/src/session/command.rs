@@ -46,6 +46,7 @@ pub(super) enum Command {
         reply: Reply<()>,
     },
     Type {
+        viewer: ViewerId,
         bytes: Bytes,
         taken: Reply<()>,
     },

@@ -182,6 +182,11 @@ impl Output {
         Ok(View { snapshot: self.screen().snapshot(), offset, size, holder, feed })
     }
 
+    /// A viewer has typed: it is the first to see what comes of it.
+    pub(super) fn typed(&mut self, viewer: ViewerId) {
+        self.viewers.typed(viewer);
+    }
+
     /// The program is interrupted: viewers that are behind get a fresh screen.
     pub(super) fn interrupted(&mut self) {
         self.viewers.interrupted();

@@ -10,7 +10,7 @@ use super::queue::{MAX_ITEM, MAX_QUEUED, MAX_STALE, RESUME, WINDOW};
 use super::*;
 
 fn join(viewers: &mut Viewers, mode: TerminalMode) -> Result<Feed, Problem> {
-    viewers.join(Joining { mode, outlet: None }, 0)
+    viewers.join(Joining { viewer: ViewerId(0), mode, outlet: None }, 0)
 }
 
 #[tokio::test]
@@ -109,8 +109,8 @@ async fn connect() -> (WebSocketStream<Wire>, WebSocketStream<TcpStream>) {
 }
 
 fn join_with(viewers: &mut Viewers, socket: &WebSocketStream<Wire>, v1: bool) -> Feed {
-    let outlet = Some(socket.get_ref().outlet(v1));
-    viewers.join(Joining { mode: TerminalMode::Interactive, outlet }, 0).unwrap()
+    let (mode, outlet) = (TerminalMode::Interactive, Some(socket.get_ref().outlet(v1)));
+    viewers.join(Joining { viewer: ViewerId(0), mode, outlet }, 0).unwrap()
 }
 
 macro_rules! assert_waits {
@@ -209,4 +209,23 @@ async fn what_the_task_has_begun_to_send_is_not_cut_in_two() {
     assert_waits!(feed, true);
     viewers.output(1, &Bytes::from_static(b"b"));
     assert_eq!(viewer.next().await.unwrap().unwrap(), Message::text("b"));
+}
+
+#[test]
+fn who_typed_last_is_first_and_others_stay_in_order() {
+    let mut viewers = Viewers::default();
+    let feeds = [1, 2, 3, 4].map(|id| {
+        let joining = Joining { viewer: ViewerId(id), mode: TerminalMode::Interactive, outlet: None };
+        viewers.join(joining, 0).unwrap()
+    });
+    let order = |viewers: &Viewers| viewers.feeds.iter().map(|(viewer, _)| viewer.0).collect::<Vec<_>>();
+    assert_eq!(order(&viewers), [1, 2, 3, 4]);
+    viewers.typed(ViewerId(3));
+    assert_eq!(order(&viewers), [3, 1, 2, 4]);
+    viewers.typed(ViewerId(3));
+    viewers.typed(ViewerId(9));
+    assert_eq!(order(&viewers), [3, 1, 2, 4]);
+    viewers.typed(ViewerId(2));
+    assert_eq!(order(&viewers), [2, 3, 1, 4]);
+    drop(feeds);
 }

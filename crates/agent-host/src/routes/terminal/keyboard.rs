@@ -30,7 +30,8 @@ impl Keyboard {
         mode: TerminalMode,
         refusals_tx: mpsc::Sender<Box<ServerFrame>>,
     ) -> Self {
-        Self { seat, typing: Typing::new(session), v1, mode, refusals_tx }
+        let typing = Typing::new(session, seat.viewer());
+        Self { seat, typing, v1, mode, refusals_tx }
     }
 
     /// Takes what comes until the viewer leaves, or sends what cannot be taken.

@@ -9,6 +9,7 @@ use parallax_screen::ViewerInput;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::lease::ViewerId;
 use crate::session::Session;
 
 /// Bytes that are handed on at once. The next ones wait until the program's terminal has taken them.
@@ -22,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Typed bytes that wait for the program to read.
 pub(super) struct Typing {
     session: Session,
+    viewer: ViewerId,
     input: ViewerInput,
     waiting: BytesMut,
     /// The piece that is on its way.
@@ -31,9 +33,9 @@ pub(super) struct Typing {
 }
 
 impl Typing {
-    pub(super) fn new(session: Session) -> Self {
+    pub(super) fn new(session: Session, viewer: ViewerId) -> Self {
         let (input, waiting) = (ViewerInput::new(), BytesMut::new());
-        Self { session, input, waiting, taken: None, moved_at: Instant::now() }
+        Self { session, viewer, input, waiting, taken: None, moved_at: Instant::now() }
     }
 
     /// Takes what the viewer sent, without what its terminal says by itself.
@@ -71,7 +73,7 @@ impl Typing {
         }
         let piece = Bytes::copy_from_slice(&self.waiting[..self.waiting.len().min(PIECE)]);
         let len = piece.len();
-        let taken = self.session.type_bytes(piece).await;
+        let taken = self.session.type_bytes(self.viewer, piece).await;
         // Nothing waits between these: the piece is handed on, and no longer waits.
         self.taken = Some(taken);
         bytes::Buf::advance(&mut self.waiting, len);

@@ -41,7 +41,7 @@ impl Runner {
                 drop(reply.send(withdrawn));
             }
             Command::Input { request, reply } => drop(reply.send(self.on_input(&request))),
-            Command::Type { bytes, taken } => self.on_type(bytes, taken),
+            Command::Type { viewer, bytes, taken } => self.on_type(viewer, bytes, taken),
             Command::Claim { viewer, claim, reply } => drop(reply.send(self.on_claim(viewer, claim))),
             Command::Answer { request, reply } => self.on_answer(request, reply),
             Command::Interrupt { reply } => self.on_interrupt(reply),
@@ -152,8 +152,9 @@ impl Runner {
         Ok(())
     }
 
-    fn on_type(&mut self, bytes: Bytes, taken: Reply<()>) {
+    fn on_type(&mut self, viewer: ViewerId, bytes: Bytes, taken: Reply<()>) {
         let now = Instant::now();
+        self.output.typed(viewer);
         self.input.person_typed(now);
         self.note_interrupt(&bytes);
         self.dialogs.person_typed(self.process.detector.observation());
