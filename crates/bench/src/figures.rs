@@ -19,6 +19,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::process;
 use crate::report::Report;
 use crate::subject::{Cao, Programs, Subject};
 
@@ -82,6 +83,11 @@ impl Figures {
     }
 
     async fn round(&self, subject: &Subject, report: &mut Report) -> anyhow::Result<()> {
+        if let Some(stack) = subject.stack() {
+            // Two subjects are this process: what it still does for the one before, such as an index of what that printed, is not for this
+            // one.
+            process::quiet(stack.pid()).await;
+        }
         if self.wants("echo") {
             echo::measure(subject, report).await?;
         }

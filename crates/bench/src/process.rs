@@ -2,6 +2,14 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::time::{Duration, Instant};
+
+/// A process is quiet when it has had no more than so much of a core for so long: longer than a control plane waits before it reads
+/// again what an agent printed.
+const QUIET_SHARE: f64 = 0.005;
+const QUIET: Duration = Duration::from_secs(6);
+/// A process that never is is not waited for longer.
+const QUIET_LIMIT: Duration = Duration::from_secs(60);
 
 /// CPU time of these processes so far, in seconds, by the scheduler's clock.
 pub(crate) fn cpu_seconds(pids: &[u32]) -> f64 {
@@ -35,6 +43,19 @@ impl Used {
         #[expect(clippy::cast_precision_loss, reason = "a measurement")]
         let nanos = nanos as f64;
         (nanos / 1e9, switches)
+    }
+}
+
+/// Waits until this process has ended what it does in the background.
+pub(crate) async fn quiet(pid: u32) {
+    let limit = Instant::now() + QUIET_LIMIT;
+    loop {
+        let before = cpu_seconds(&[pid]);
+        tokio::time::sleep(QUIET).await;
+        let used = cpu_seconds(&[pid]) - before;
+        if used <= QUIET_SHARE * QUIET.as_secs_f64() || Instant::now() >= limit {
+            return;
+        }
     }
 }
 
