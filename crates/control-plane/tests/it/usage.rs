@@ -113,6 +113,7 @@ async fn who_does_not_answer_leaves_a_gap() {
         }
         near.measures("a1", metrics(100, Some(10)));
         near.becomes("a1", AgentStatus::Ready).await;
+        until("the near one is known", async || plane.client.get(&"a1".parse().unwrap()).await.is_ok()).await;
         let of_a1 = async || points(&plane, Some("a1"), UsageSpan::Minutes).await;
         until("the near one is measured, twice", async || {
             of_a1().await.last().is_some_and(|point| point.cpu_percent.is_some())
