@@ -119,7 +119,8 @@ impl Turns {
         self.unread.insert(&id);
         self.failed.insert(id.clone());
         self.not_before.insert(id.clone(), again);
-        self.add(id, now);
+        // Behind those who had to wait for it: one that can never be read must not be what stops its runtime each time.
+        self.add(id, again);
     }
 
     /// Somebody asks for what could not be read: nobody waits longer than between two reads.
@@ -198,6 +199,35 @@ mod tests {
         assert!(turns.is_empty());
         turns.add(first, at);
         assert!(turns.round(at, here).is_empty(), "it was read a moment ago");
+    }
+
+    #[test]
+    fn who_is_never_answered_for_does_not_keep_the_others_of_its_runtime_waiting() {
+        let mut turns = Turns::new(Arc::default());
+        let mut now = Instant::now();
+        let [paused, well] = [0, 1].map(|_| AgentId::generate());
+        let silent = Problem::new(Code::RuntimeUnavailable, "its container is paused");
+        for id in [&paused, &well] {
+            turns.was_refused(id.clone(), "local".into(), &silent, now);
+            now += SECOND;
+        }
+        let mut read = false;
+        for _ in 0..3 {
+            now += RETRY_AFTER;
+            for (id, runtime) in turns.round(now, here) {
+                if turns.puts_off(&id, &runtime, now) {
+                    continue;
+                }
+                match id == paused {
+                    true => turns.was_refused(id, runtime, &silent, now),
+                    false => {
+                        turns.was_read(id, true, now);
+                        read = true;
+                    }
+                }
+            }
+        }
+        assert!(read, "the other one never came to its turn");
     }
 
     #[test]
