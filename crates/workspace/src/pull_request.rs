@@ -170,9 +170,10 @@ async fn said_by_commits(scratch: &Scratch, record: &Record, commit: &str) -> (O
 
 /// The subject of a commit, which an agent wrote, as a title may be.
 fn plain_title(subject: &str) -> String {
-    let mut plain = plain(subject).trim_start_matches(['-', ' ']).trim_end().to_owned();
-    plain.truncate(plain.floor_char_boundary(MAX_PULL_REQUEST_TITLE));
-    plain
+    let mut title = plain(subject).trim_start_matches(['-', ' ']).trim_end().to_owned();
+    title.truncate(title.floor_char_boundary(MAX_PULL_REQUEST_TITLE));
+    // A sign that was joined to another may have lost that.
+    plain(&title)
 }
 
 /// The URL without a name and password, which everybody who lists processes would see. Of ssh the user is part of the address.

@@ -139,7 +139,8 @@ impl ImageInput {
         // A name from anywhere may be a path, of whatever system.
         let name = self.name.as_deref().unwrap_or_default();
         let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
-        let name: String = plain(name).chars().take(MAX_NAME).collect();
+        // Plain after it was cut: a sign that was joined to another may have lost that.
+        let name = plain(&plain(name).chars().take(MAX_NAME).collect::<String>());
         let name = match name.trim() {
             "" | "." | ".." => format!("image-{number}.{}", self.media_type.extension()),
             name => name.to_owned(),

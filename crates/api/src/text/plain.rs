@@ -41,25 +41,30 @@ fn signs(text: &str) -> impl Iterator<Item = (char, bool)> {
 
 /// Whether a joiner joins: pictographs to one, or letters of a script that writes them joined or apart.
 fn joins(before: Option<char>, after: Option<char>) -> bool {
-    let both = |ranges| [before, after].iter().all(|sign| sign.is_some_and(|sign| is_in(sign, ranges)));
+    let both = |ranges: &[_]| {
+        [before, after].iter().all(|sign| sign.is_some_and(|sign| is_plain_char(sign) && is_in(sign, ranges)))
+    };
     both(&PICTOGRAPHS) || both(&JOINED_SCRIPTS)
 }
 
-/// Whether a selector has something to shape: a sign beyond ASCII, or the sign of a keycap.
+/// Whether a selector has something to shape: a keycap's sign or a pictograph as text or emoji, an ideograph, a Mongolian letter. With
+/// others it would hide in a name that looks like another one.
 fn shapes(before: Option<char>, selector: char, after: Option<char>) -> bool {
-    let is_keycap = || selector == '\u{fe0f}' && after == Some('\u{20e3}');
-    before.is_some_and(|sign| match sign {
-        '0'..='9' | '#' | '*' => is_keycap(),
-        _ => !sign.is_ascii() && is_plain_char(sign),
-    })
+    let Some(before) = before else { return false };
+    match selector {
+        '\u{fe0f}' if matches!(before, '0'..='9' | '#' | '*') => after == Some('\u{20e3}'),
+        '\u{fe0e}' | '\u{fe0f}' => is_in(before, &PICTOGRAPHS) || is_in(before, &SYMBOLS),
+        '\u{180b}'..='\u{180f}' => is_in(before, &MONGOLIAN),
+        _ => is_in(before, &IDEOGRAPHS),
+    }
 }
 
 fn is_in(c: char, ranges: &[(char, char)]) -> bool {
     ranges.iter().any(|(first, last)| (*first..=*last).contains(&c))
 }
 
-/// `Default_Ignorable_Code_Point` of Unicode: what shows nothing, or turns the direction of text; and the marks of annotations.
-const IGNORABLE: [(char, char); 18] = [
+/// `Default_Ignorable_Code_Point` of Unicode: what shows nothing, or turns the direction of text; the marks of annotations; Braille without a dot.
+const IGNORABLE: [(char, char); 19] = [
     ('\u{ad}', '\u{ad}'),
     ('\u{34f}', '\u{34f}'),
     ('\u{61c}', '\u{61c}'),
@@ -69,6 +74,7 @@ const IGNORABLE: [(char, char); 18] = [
     ('\u{200b}', '\u{200f}'),
     ('\u{202a}', '\u{202e}'),
     ('\u{2060}', '\u{206f}'),
+    ('\u{2800}', '\u{2800}'),
     ('\u{3164}', '\u{3164}'),
     ('\u{fe00}', '\u{fe0f}'),
     ('\u{feff}', '\u{feff}'),
@@ -92,6 +98,30 @@ const PICTOGRAPHS: [(char, char); 4] = [
     ('\u{2600}', '\u{27bf}'),
     ('\u{2b00}', '\u{2bff}'),
     ('\u{1f000}', '\u{1faff}'),
+];
+/// Other signs that are shown as text or as emoji (`emoji-variation-sequences.txt` of Unicode), with the blocks of most.
+const SYMBOLS: [(char, char); 12] = [
+    ('\u{a9}', '\u{a9}'),
+    ('\u{ae}', '\u{ae}'),
+    ('\u{203c}', '\u{203c}'),
+    ('\u{2049}', '\u{2049}'),
+    ('\u{2122}', '\u{2122}'),
+    ('\u{2139}', '\u{2139}'),
+    ('\u{2300}', '\u{23ff}'),
+    ('\u{24c2}', '\u{24c2}'),
+    ('\u{25a0}', '\u{25ff}'),
+    ('\u{3030}', '\u{303d}'),
+    ('\u{3297}', '\u{3297}'),
+    ('\u{3299}', '\u{3299}'),
+];
+/// Letters that `U+180B` to `U+180F` shape.
+const MONGOLIAN: [(char, char); 1] = [('\u{1820}', '\u{18af}')];
+/// Ideographs, of which there are registered variants, and those for compatibility.
+const IDEOGRAPHS: [(char, char); 4] = [
+    ('\u{3400}', '\u{4dbf}'),
+    ('\u{4e00}', '\u{9fff}'),
+    ('\u{f900}', '\u{faff}'),
+    ('\u{20000}', '\u{3ffff}'),
 ];
 /// From Arabic to Sinhala.
 const JOINED_SCRIPTS: [(char, char); 1] = [('\u{600}', '\u{dff}')];
