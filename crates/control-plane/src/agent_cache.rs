@@ -279,8 +279,11 @@ struct Upserted {
 fn upsert(agents: &mut HashMap<AgentId, Cached>, agent: Agent) -> Upserted {
     let heard_at = Some(Instant::now());
     match agents.get_mut(&agent.id) {
-        // A list and an event may overtake each other.
-        Some(old) if age(old.agent()) > age(&agent) => Upserted { known: old.known.clone(), is_news: false },
+        // A list and an event may overtake each other: what is known is newer than what was heard just now.
+        Some(old) if age(old.agent()) > age(&agent) => {
+            old.heard_at = heard_at;
+            Upserted { known: old.known.clone(), is_news: false }
+        }
         // Nothing new: what was written of it stays.
         Some(old) if *old.agent() == agent => {
             old.heard_at = heard_at;

@@ -7,7 +7,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use parallax_api::agent::{AgentList, StopRequest};
-use parallax_api::{Agent, Problem, SpawnRequest};
+use parallax_api::{Agent, Code, Problem, SpawnRequest};
 use parallax_service::extract::{Json, Query};
 use parallax_service::idempotency::{IdempotencyKey, StoredResponse};
 use parallax_service::known::Known;
@@ -64,26 +64,46 @@ pub async fn get(State(app): State<App>, Id(id): Id) -> Result<Response, Problem
     if let Some(known) = fresh() {
         return Ok(axum::Json(known.json()?).into_response());
     }
-    // Many who ask at once ask the runtime once.
+    let last_known = || app.cache.get(&id).map(|agent| app.locator.with_staleness(agent));
+    if let Some(agent) = last_known().filter(|agent| agent.stale) {
+        return Ok(Json(agent).into_response());
+    }
     let answer_by = Instant::now() + SHOW_TIMEOUT;
     let asking = app.cache.asking(&id);
-    let _asks = match &asking {
-        // After a timeout there is a last known state.
-        Some(asking) => tokio::time::timeout_at(answer_by, asking.lock()).await.ok(),
+    // Many who ask at once ask the runtime once. Who finds no answer after that asks for itself, and keeps nobody waiting.
+    let _asks = match asking.as_ref().map(|asking| (asking, asking.try_lock())) {
+        Some((_, Ok(asks))) => Some(asks),
+        Some((asking, Err(_))) => {
+            // After a timeout there is a last known state.
+            drop(tokio::time::timeout_at(answer_by, asking.lock()).await);
+            None
+        }
         None => None,
     };
     if let Some(known) = fresh() {
         return Ok(axum::Json(known.json()?).into_response());
     }
-    let last_known = app.cache.get(&id).map(|agent| app.locator.with_staleness(agent));
+    let last_known = last_known();
     if let Some(agent) = last_known.clone().filter(|agent| agent.stale) {
         return Ok(Json(agent).into_response());
     }
-    let runtime = app.locator.locate(&id).await?;
-    let left = answer_by.saturating_duration_since(Instant::now());
-    let answer = match Call::new(Method::GET, "").within(left).send(&runtime, &id).await {
-        Ok(answer) => relay::into_agent_response(answer, &runtime, &app.cache, &id).await,
-        Err(unanswered) => Err(unanswered.problem),
+    let answer = match last_known {
+        Some(_) if Instant::now() >= answer_by => Err(Problem::new(Code::Timeout, "nobody answered in time")),
+        _ => {
+            let runtime = app.locator.locate(&id).await?;
+            let asked = async {
+                let answer = Call::new(Method::GET, "").within(SHOW_TIMEOUT).send(&runtime, &id).await;
+                relay::into_agent_response(answer.map_err(|cause| cause.problem)?, &runtime, &app.cache, &id)
+                    .await
+            };
+            // With its body: one that comes slowly keeps others waiting, too.
+            tokio::time::timeout_at(answer_by, asked).await.unwrap_or_else(|_| {
+                Err(Problem::new(
+                    Code::RuntimeUnavailable,
+                    format!("the runtime `{}` did not answer in time", runtime.name()),
+                ))
+            })
+        }
     };
     match (answer, last_known) {
         (Err(_), Some(agent)) => Ok(Json(Agent { stale: true, ..agent }).into_response()),
