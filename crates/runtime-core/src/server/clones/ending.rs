@@ -130,6 +130,7 @@ impl RuntimeCore {
     async fn discard(&self, agent: &Agent, workspaces: &Workspaces, store: &Workspace, mut was_used: bool) {
         let id = workspace_of(agent);
         let mut backoff = Backoff::new(REMOVAL_PAUSE, LONGEST_PAUSE);
+        let mut has_answered = false;
         for attempt in 0..DISCARDS {
             if attempt > 0 {
                 backoff.wait().await;
@@ -139,6 +140,7 @@ impl RuntimeCore {
                 // Whoever of them goes last takes it.
                 Ok(true) => return,
                 Err(problem) => {
+                    has_answered |= problem.code != Code::RuntimeUnavailable;
                     tracing::warn!(agent.id = %id, %problem, "whether others use the volume of a workspace is not known now");
                     continue;
                 }
@@ -155,10 +157,15 @@ impl RuntimeCore {
                 }
                 Err(problem) => {
                     // Of an engine that does not answer nothing is known.
+                    has_answered |= problem.code != Code::RuntimeUnavailable;
                     was_used |= problem.code != Code::RuntimeUnavailable;
                     tracing::warn!(agent.id = %id, %problem, "the volume of a workspace could not be removed now");
                 }
             }
+        }
+        if !has_answered {
+            // It still goes: the next server and `gc` look whether somebody has worked in it since.
+            return;
         }
         // What its agent left was to go. What somebody else left since is another matter: nobody goes by what was decided now.
         let reason = match was_used {
