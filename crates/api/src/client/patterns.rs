@@ -121,6 +121,8 @@ pub struct ExecutionEvents {
 /// One answer whose body is read.
 struct Connection {
     since: Instant,
+    /// Something came on it: a server says now and then that it is there.
+    has_spoken: bool,
     body: BoxStream<'static, reqwest::Result<Bytes>>,
     parser: SseParser,
 }
@@ -156,7 +158,7 @@ impl ExecutionEvents {
     }
 
     fn lose(&mut self, problem: Problem) -> Result<ExecutionChange, Problem> {
-        if let Some(connection) = self.connection.take() {
+        if let Some(connection) = self.connection.take().filter(|connection| connection.has_spoken) {
             // A run that waits for somebody says nothing for hours, over connections that somebody cuts.
             self.reconnect.held(connection.since.elapsed());
         }
@@ -167,7 +169,7 @@ impl ExecutionEvents {
 
     async fn receive(&mut self) -> Result<(), Problem> {
         let base = self.client.url().to_owned();
-        let Connection { body, parser, .. } = match &mut self.connection {
+        let Connection { body, parser, has_spoken, .. } = match &mut self.connection {
             Some(connection) => connection,
             None => {
                 let query = ExecutionEventsQuery { since: self.last_id.clone(), ticket: None };
@@ -179,6 +181,7 @@ impl ExecutionEvents {
                 let body = response.bytes_stream().boxed();
                 self.connection.insert(Connection {
                     since: Instant::now(),
+                    has_spoken: false,
                     body,
                     parser: SseParser::default(),
                 })
@@ -188,6 +191,7 @@ impl ExecutionEvents {
         let part = part.map_err(|_| lost(&base, "nothing was heard for too long"))?;
         let part = part.ok_or_else(|| lost(&base, "the connection ended"))?;
         let part = part.map_err(|error| lost(&base, &super::answer::causes(&error)))?;
+        *has_spoken = true;
         let frames: Vec<String> = parser.feed(&part).into_iter().map(|message| message.data).collect();
         if !frames.is_empty() {
             self.reconnect.held(Duration::MAX);
