@@ -18,7 +18,7 @@ use super::{KEEP_BYTES, Published, Shared};
 /// Appends in one transaction at most.
 const MAX_BATCH: usize = 128;
 /// The least time between two transactions while several append at once: what comes meanwhile is in the next one, and pages that
-/// both change are written once. Who appends alone does not wait.
+/// both change are written once. Who appends alone, and not right after such a one, does not wait.
 const PACE: Duration = Duration::from_millis(5);
 /// Sources whose position is kept in memory; when there are more, all are read again.
 const MAX_POSITIONS: usize = 16_384;
@@ -63,14 +63,20 @@ pub(super) async fn write(shared: Arc<Shared>, mut commands_rx: mpsc::Receiver<C
     let mut commands = Vec::with_capacity(MAX_BATCH);
     // The end of the pause after the last batch, where several appended it.
     let mut paused_until = None;
+    // When it is tried again to write what is held in memory: however often somebody appends meanwhile.
+    let mut flush_at: Option<Instant> = None;
     loop {
         let is_volatile = !writer.shared.volatile().is_empty();
+        flush_at = is_volatile.then(|| flush_at.unwrap_or_else(|| Instant::now() + FLUSH_INTERVAL));
+        let due = flush_at.unwrap_or_else(Instant::now);
         let received = tokio::select! {
-            received = commands_rx.recv_many(&mut commands, MAX_BATCH) => received,
-            () = tokio::time::sleep(FLUSH_INTERVAL), if is_volatile => {
+            biased;
+            () = tokio::time::sleep_until(due), if is_volatile => {
                 writer.flush().await;
+                flush_at = None;
                 continue;
             }
+            received = commands_rx.recv_many(&mut commands, MAX_BATCH) => received,
         };
         if received == 0 {
             break;
@@ -310,9 +316,9 @@ mod tests {
     use super::super::EventLog;
     use super::*;
 
-    /// Counts transactions.
+    /// Counts transactions. Has no room for so many of them.
     #[derive(Debug, Default)]
-    struct Transactions(AtomicU64);
+    struct Transactions(AtomicU64, AtomicU64);
 
     #[async_trait]
     impl EventStore for Transactions {
@@ -321,6 +327,9 @@ mod tests {
         }
 
         async fn append(&self, _: EventBatch) -> Result<(), StoreError> {
+            if self.1.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full| full.checked_sub(1)).is_ok() {
+                return Err(StoreError::Full("no room".into()));
+            }
             self.0.fetch_add(1, Ordering::Relaxed);
             Ok(())
         }
@@ -356,6 +365,18 @@ mod tests {
         }))
         .await;
         (transactions.0.load(Ordering::Relaxed), start.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_held_in_memory_is_written_also_while_somebody_appends_all_the_time() {
+        let store = Arc::new(Transactions(AtomicU64::default(), AtomicU64::new(1)));
+        let log = EventLog::open(store.clone(), 100).await.unwrap();
+        for seq in 1..=15 {
+            let data = EventData::Reset { reason: String::new() };
+            log.append("a", seq, data, Time::from_millis(0)).await.unwrap();
+            tokio::time::sleep(FLUSH_INTERVAL / 5).await;
+        }
+        assert!(store.0.load(Ordering::Relaxed) > 1, "there is room again");
     }
 
     #[tokio::test(start_paused = true)]
