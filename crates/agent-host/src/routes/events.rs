@@ -67,12 +67,16 @@ impl Follower {
         })
     }
 
+    fn state(&mut self) -> Bytes {
+        let agent = Box::new(self.agent_rx.borrow_and_update().clone());
+        write(&HostLine::State { agent })
+    }
+
     /// Whole lines.
     async fn next(&mut self) -> Option<Bytes> {
         if !self.sent_state {
             self.sent_state = true;
-            let agent = Box::new(self.agent_rx.borrow_and_update().clone());
-            return Some(write(&HostLine::State { agent }));
+            return Some(self.state());
         }
         loop {
             // Marked as seen before the journal is read: an event appended in between wakes the loop again.
@@ -88,8 +92,14 @@ impl Follower {
                     .map(|at| at + PACE)
                     .filter(|due| lines.len() < BATCH && *due > Instant::now());
                 if let Some(due) = due {
-                    tokio::time::sleep_until(due).await;
-                    continue;
+                    tokio::select! {
+                        () = tokio::time::sleep_until(due) => continue,
+                        changed = self.agent_rx.changed() => {
+                            changed.ok()?;
+                            return Some(self.state());
+                        }
+                        () = self.released.cancelled() => return None,
+                    }
                 }
                 self.since = last.seq;
                 self.sent_at = Some(Instant::now());
@@ -99,8 +109,7 @@ impl Follower {
                 changed = self.head_rx.changed() => changed.ok()?,
                 changed = self.agent_rx.changed() => {
                     changed.ok()?;
-                    let agent = Box::new(self.agent_rx.borrow_and_update().clone());
-                    return Some(write(&HostLine::State { agent }));
+                    return Some(self.state());
                 }
                 () = self.released.cancelled() => return None,
                 () = tokio::time::sleep(ALIVE_INTERVAL) => {
