@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 /// A file of this size is set aside, and a new one begun.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
-/// A longer line is not one of ours: a message has at most one mebibyte, escaped.
-const MAX_LINE: usize = 32 * 1024 * 1024;
+/// A longer line is not one of ours: a message has at most one mebibyte, escaped. Servers read no longer ones either, and lines are sent to
+/// them as they stand.
+const MAX_LINE: usize = 16 * 1024 * 1024;
 
 /// The file that is written.
 pub struct NdjsonFile {
