@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::characters;
 use crate::log::IndexEntry;
@@ -129,14 +129,17 @@ impl Encoder {
         };
         self.told = self.at;
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of centuries fit into 53 bits")]
-        let event: Value = json!([millis as f64 / 1000.0, code, data]);
-        *lines += &format!("{event}\n");
+        let event = (millis as f64 / 1000.0, code, data);
+        // Not by way of a value: what is shown by one is written in small pieces, and a recording may have 64 MiB.
+        *lines += &serde_json::to_string(&event).expect("a number and text are JSON");
+        lines.push('\n');
     }
 }
 
 #[cfg(test)]
 mod tests {
     use parallax_api::{TerminalSize, Time};
+    use serde_json::Value;
 
     use super::*;
 
