@@ -54,7 +54,7 @@ pub enum HostLine {
         /// The oldest sequence number kept.
         oldest: u64,
     },
-    /// Nothing new; the connection lives. Every ten seconds.
+    /// Nothing new; the connection lives. Every twenty seconds.
     Alive {
         /// Always true.
         alive: bool,
