@@ -16,12 +16,18 @@ mod turns;
 mod viewers;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
 use crate::process;
 use crate::report::Report;
 use crate::subject::{Cao, Programs, Subject};
+
+/// For how long a server does nothing when what an agent printed is in the archive; and also in the index of the control plane, which waits
+/// up to 5 s before it reads again.
+const ARCHIVED: Duration = Duration::from_secs(2);
+const INDEXED: Duration = Duration::from_secs(6);
 
 /// What to measure, and how often.
 #[derive(Args)]
@@ -83,11 +89,8 @@ impl Figures {
     }
 
     async fn round(&self, subject: &Subject, report: &mut Report) -> anyhow::Result<()> {
-        if let Some(stack) = subject.stack() {
-            // Two subjects are this process: what it still does for the one before, such as an index of what that printed, is not for this
-            // one.
-            process::quiet(stack.pid()).await;
-        }
+        // Two subjects are this process: what it still does for the one before is not for this one.
+        rest(subject, INDEXED).await;
         if self.wants("echo") {
             echo::measure(subject, report).await?;
         }
@@ -96,19 +99,23 @@ impl Figures {
         }
         for viewers in if subject.has_viewers() { &[0, 1, 10][..] } else { &[1] } {
             if self.wants("lines") {
+                rest(subject, ARCHIVED).await;
                 delivery::lines(subject, *viewers, report).await?;
             }
             if self.wants("repaint") && *viewers < 10 {
+                rest(subject, ARCHIVED).await;
                 delivery::repaint(subject, *viewers, report).await?;
             }
         }
         if self.wants("spawn") {
+            rest(subject, ARCHIVED).await;
             spawn::measure(subject, report).await?;
         }
         if self.wants("rates") {
             rates::measure(subject, report).await?;
         }
         if self.wants("interrupt") {
+            rest(subject, ARCHIVED).await;
             interrupt::measure(subject, report).await?;
         }
         if self.wants("viewers") && subject.has_viewers() {
@@ -121,6 +128,7 @@ impl Figures {
             turns::measure(subject, report).await?;
         }
         if self.wants("events") {
+            rest(subject, ARCHIVED).await;
             events::measure(subject, report).await?;
         }
         if self.wants("logs") {
@@ -131,6 +139,13 @@ impl Figures {
 
     fn wants(&self, figure: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| only == figure)
+    }
+}
+
+/// Waits until our servers have done what is left of agents that have ended: a peer keeps nothing of theirs.
+async fn rest(subject: &Subject, quiet: Duration) {
+    if let Some(stack) = subject.stack() {
+        process::quiet(stack.pid(), quiet).await;
     }
 }
 

@@ -4,10 +4,8 @@ use std::collections::HashMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// A process is quiet when it has had no more than so much of a core for so long: longer than a control plane waits before it reads
-/// again what an agent printed.
+/// A process is quiet when it has had no more than so much of a core.
 const QUIET_SHARE: f64 = 0.005;
-const QUIET: Duration = Duration::from_secs(6);
 /// A process that never is is not waited for longer.
 const QUIET_LIMIT: Duration = Duration::from_secs(60);
 
@@ -46,14 +44,14 @@ impl Used {
     }
 }
 
-/// Waits until this process has ended what it does in the background.
-pub(crate) async fn quiet(pid: u32) {
+/// Waits until this process has done nothing in the background for so long.
+pub(crate) async fn quiet(pid: u32, for_so_long: Duration) {
     let limit = Instant::now() + QUIET_LIMIT;
     loop {
         let before = cpu_seconds(&[pid]);
-        tokio::time::sleep(QUIET).await;
+        tokio::time::sleep(for_so_long).await;
         let used = cpu_seconds(&[pid]) - before;
-        if used <= QUIET_SHARE * QUIET.as_secs_f64() || Instant::now() >= limit {
+        if used <= QUIET_SHARE * for_so_long.as_secs_f64() || Instant::now() >= limit {
             return;
         }
     }
