@@ -64,25 +64,6 @@ pub(super) async fn keys_of(viewer: &mut Viewer) -> anyhow::Result<Keys> {
     Ok(Keys { times: press(viewer, KEYS).await?, cpu: 0.0 })
 }
 
-/// Keys of one viewer, until another one of the same shell sees them.
-pub(super) async fn keys_seen_by(watcher: &mut Viewer, typist: &mut Viewer) -> anyhow::Result<Keys> {
-    let mut times = Vec::with_capacity(KEYS);
-    for (index, letter) in (b'a'..=b'z').cycle().take(KEYS).enumerate() {
-        let began = Instant::now();
-        typist.type_text(char::from(letter).encode_utf8(&mut [0; 4])).await?;
-        while !watcher.next().await?.contains(&letter) {}
-        times.push(began.elapsed().as_secs_f64());
-        while !typist.next().await?.contains(&letter) {}
-        if index % LINE == LINE - 1 {
-            typist.type_text("\r").await?;
-            let quiet = Duration::from_millis(30);
-            tokio::try_join!(typist.settle(quiet), watcher.settle(quiet))?;
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-    Ok(Keys { times, cpu: 0.0 })
-}
-
 /// From here on the shell is a program that gives back what it is given.
 pub(crate) async fn begin(viewer: &mut Viewer) -> anyhow::Result<()> {
     viewer.command("true").await?;
