@@ -124,9 +124,14 @@ impl Turn {
     }
 
     /// Whether this report of an interruption is of the turn before, which ended like that: this one runs, and nothing says that it was
-    /// interrupted. A source without the prompts may be behind those of another one.
+    /// interrupted. A source without the prompts may be behind those of another one. What the session file has before it was said there, too.
     pub fn take_interruption_as_of_before(&mut self) -> bool {
-        self.is_running() && self.untold.take_if(|outcome| *outcome == Outcome::Interrupted).is_some()
+        let is_of_before =
+            self.is_running() && self.untold.take_if(|outcome| *outcome == Outcome::Interrupted).is_some();
+        if is_of_before {
+            self.said.take_if(|said| said.source == Source::SessionFile);
+        }
+        is_of_before
     }
 
     /// The model said this; the same id again replaces. What it said before is an event once something follows it.

@@ -77,6 +77,18 @@ fn an_end_that_is_told_in_the_next_turn_is_not_its_end() {
 }
 
 #[test]
+fn what_is_told_before_a_late_interruption_was_said_in_that_turn() {
+    let mut turn = Turn::default();
+    turn.begin(Some("one".into()));
+    turn.close(Outcome::Interrupted, Duration::ZERO, NOW);
+    assert_eq!(turn.tick(NOW, None), [over(Outcome::Interrupted)]);
+    turn.begin(None);
+    turn.say("about one".into(), None, Source::SessionFile);
+    assert!(turn.take_interruption_as_of_before());
+    assert_eq!(turn.over(Outcome::Completed), [over(Outcome::Completed)], "it has said nothing");
+}
+
+#[test]
 fn each_queued_message_has_its_own_end() {
     let mut turn = Turn::default();
     turn.begin(Some("one".into()));
