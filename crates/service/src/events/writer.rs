@@ -15,8 +15,9 @@ use tokio::time::Instant;
 
 use super::{KEEP_BYTES, Published, Shared};
 
-/// Appends in one transaction at most.
+/// Appends in one transaction at most, and events, with those of one append more.
 const MAX_BATCH: usize = 128;
+const MAX_EVENTS: usize = 1024;
 /// The least time between two transactions while several append at once: what comes meanwhile is in the next one, and pages that
 /// both change are written once. Who appends alone, and not right after such a one, does not wait.
 const PACE: Duration = Duration::from_millis(5);
@@ -145,7 +146,12 @@ impl Writer {
         for command in commands.drain(..) {
             match command {
                 Command::Append(events, answer) => match self.number(events, &mut batch.events).await {
-                    Ok(seqs) => batch.answers.push(Waiting { seqs, answer }),
+                    Ok(seqs) => {
+                        batch.answers.push(Waiting { seqs, answer });
+                        if batch.events.len() >= MAX_EVENTS {
+                            self.commit(std::mem::take(&mut batch)).await;
+                        }
+                    }
                     Err(error) => {
                         // The caller may have stopped waiting.
                         let _ = answer.send(Err(error));
