@@ -20,6 +20,8 @@ use crate::tail_mark::TailMark;
 
 /// Events kept for a runtime server that was away. Older ones are dropped, which readers see as a gap.
 const MAX_EVENTS: usize = 10_000;
+/// A higher number is none of ours, and would leave no room for the next ones.
+const MAX_SEQ: u64 = 1 << 62;
 /// Bytes kept; a message may have a mebibyte.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// How often a write is tried again that the disk did not take.
@@ -68,7 +70,7 @@ impl Journal {
         let (file, is_cut) = NdjsonFile::open(path, |line| {
             let Ok(HostEvent { seq, data, .. }) = serde_json::from_slice(line) else { return false };
             // An earlier host may have given a number twice: the first event has it.
-            let rises = found.back().is_none_or(|last| last.seq < seq);
+            let rises = seq < MAX_SEQ && found.back().is_none_or(|last| last.seq < seq);
             if rises {
                 if found.len() == MAX_EVENTS {
                     found.pop_front();
@@ -287,6 +289,34 @@ mod tests {
             assert_eq!(seqs(&journal, 0), expected, "cut at {cut}");
             assert_eq!(seqs(&Journal::open(&path).unwrap(), 0), expected, "again, cut at {cut}");
         }
+    }
+
+    #[test]
+    fn what_no_host_wrote_is_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.ndjson");
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        assert!(Journal::open(&path).is_err(), "a device, which never ends");
+        fs::remove_file(&path).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert!(Journal::open(&path).is_err(), "a pipe, to which nobody writes");
+        fs::remove_file(&path).unwrap();
+        fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        assert!(Journal::open(&path).is_err(), "larger than a journal gets");
+    }
+
+    #[test]
+    fn a_number_without_a_next_one_is_damaged() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.ndjson");
+        say(&Journal::open(&path).unwrap());
+        let line = fs::read_to_string(&path).unwrap();
+        let last = line.replacen("\"seq\":1,", &format!("\"seq\":{},", u64::MAX), 1);
+        assert_ne!(last, line);
+        fs::write(&path, line + &last).unwrap();
+        let journal = Journal::open(&path).unwrap();
+        say(&journal);
+        assert_eq!(seqs(&journal, 0), [1, 2]);
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 /// A file of this size is set aside, and a new one begun.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -108,11 +111,18 @@ struct Found {
 }
 
 fn read(path: &Path, take: &mut impl FnMut(&[u8]) -> bool) -> io::Result<Found> {
-    let file = match File::open(path) {
+    // An agent can put anything here: a pipe would be waited for, a device never ends.
+    let at_once = OFlags::NONBLOCK.bits().cast_signed();
+    let file = match File::options().read(true).custom_flags(at_once).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::default()),
         Err(error) => return Err(error),
     };
+    let meta = file.metadata()?;
+    if !meta.is_file() || meta.len() > MAX_BYTES + MAX_LINE as u64 {
+        let found = format!("{} is not a file that a host wrote", path.display());
+        return Err(io::Error::new(io::ErrorKind::InvalidData, found));
+    }
     let mut reader = BufReader::new(file);
     let mut found = Found::default();
     let mut skipped = 0_u64;
