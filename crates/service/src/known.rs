@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use parallax_api::{Agent, Problem};
+use parallax_api::Agent;
 use serde_json::value::RawValue;
 
 /// A state of an agent. Shared by everybody who asks, and written as JSON once.
@@ -24,15 +24,9 @@ impl Known {
     }
 
     /// The agent as JSON.
-    ///
-    /// # Errors
-    /// `INTERNAL`; an agent can always be written.
-    pub fn json(&self) -> Result<&RawValue, Problem> {
-        if self.json.get().is_none() {
-            let written = serde_json::value::to_raw_value(&self.agent).map_err(Problem::internal)?;
-            // Somebody else may have been quicker, with the same.
-            drop(self.json.set(written));
-        }
-        self.json.get().map(Box::as_ref).ok_or_else(|| Problem::internal("an agent was not written"))
+    pub fn json(&self) -> &RawValue {
+        let write =
+            || serde_json::value::to_raw_value(&self.agent).expect("an agent is plain data with text keys");
+        self.json.get_or_init(write)
     }
 }

@@ -127,11 +127,8 @@ impl IntoResponse for Page {
             #[serde(skip_serializing_if = "Option::is_none")]
             next_cursor: Option<String>,
         }
-        let agents: Result<Vec<_>, Problem> = self.agents.iter().map(|known| known.json()).collect();
-        let next_cursor = self.next_cursor;
-        agents
-            .map(|agents| Json(Written { count: agents.len(), agents, next_cursor }).into_response())
-            .unwrap_or_else(IntoResponse::into_response)
+        let agents: Vec<_> = self.agents.iter().map(|known| known.json()).collect();
+        Json(Written { count: agents.len(), agents, next_cursor: self.next_cursor }).into_response()
     }
 }
 

@@ -62,7 +62,7 @@ pub async fn list(State(app): State<App>, Query(query): Query<AgentsQuery>) -> R
 pub async fn get(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
     let fresh = || app.cache.get_fresh(&id).filter(|known| app.locator.is_reachable(known.agent()));
     if let Some(known) = fresh() {
-        return Ok(axum::Json(known.json()?).into_response());
+        return Ok(axum::Json(known.json()).into_response());
     }
     let last_known = || app.cache.get(&id).map(|agent| app.locator.with_staleness(agent));
     if let Some(agent) = last_known().filter(|agent| agent.stale) {
@@ -71,40 +71,31 @@ pub async fn get(State(app): State<App>, Id(id): Id) -> Result<Response, Problem
     let answer_by = Instant::now() + SHOW_TIMEOUT;
     let asking = app.cache.asking(&id);
     // Many who ask at once ask the runtime once. Who finds no answer after that asks for itself, and keeps nobody waiting.
-    let _asks = match asking.as_ref().map(|asking| (asking, asking.try_lock())) {
-        Some((_, Ok(asks))) => Some(asks),
-        Some((asking, Err(_))) => {
+    let mut _asks = None;
+    if let Some(asking) = &asking {
+        _asks = asking.try_lock().ok();
+        if _asks.is_none() {
             // After a timeout there is a last known state.
             drop(tokio::time::timeout_at(answer_by, asking.lock()).await);
-            None
         }
-        None => None,
-    };
+    }
     if let Some(known) = fresh() {
-        return Ok(axum::Json(known.json()?).into_response());
+        return Ok(axum::Json(known.json()).into_response());
     }
     let last_known = last_known();
-    if let Some(agent) = last_known.clone().filter(|agent| agent.stale) {
-        return Ok(Json(agent).into_response());
+    if let Some(agent) = last_known.clone().filter(|agent| agent.stale || Instant::now() >= answer_by) {
+        return Ok(Json(Agent { stale: true, ..agent }).into_response());
     }
-    let answer = match last_known {
-        Some(_) if Instant::now() >= answer_by => Err(Problem::new(Code::Timeout, "nobody answered in time")),
-        _ => {
-            let runtime = app.locator.locate(&id).await?;
-            let asked = async {
-                let answer = Call::new(Method::GET, "").within(SHOW_TIMEOUT).send(&runtime, &id).await;
-                relay::into_agent_response(answer.map_err(|cause| cause.problem)?, &runtime, &app.cache, &id)
-                    .await
-            };
-            // With its body: one that comes slowly keeps others waiting, too.
-            tokio::time::timeout_at(answer_by, asked).await.unwrap_or_else(|_| {
-                Err(Problem::new(
-                    Code::RuntimeUnavailable,
-                    format!("the runtime `{}` did not answer in time", runtime.name()),
-                ))
-            })
-        }
+    let runtime = app.locator.locate(&id).await?;
+    let asked = async {
+        let answer = Call::new(Method::GET, "").within(SHOW_TIMEOUT).send(&runtime, &id).await;
+        relay::into_agent_response(answer.map_err(|cause| cause.problem)?, &runtime, &app.cache, &id).await
     };
+    // With its body: one that comes slowly keeps others waiting, too.
+    let answer = tokio::time::timeout_at(answer_by, asked).await.unwrap_or_else(|_| {
+        let detail = format!("the runtime `{}` did not answer in time", runtime.name());
+        Err(Problem::new(Code::RuntimeUnavailable, detail))
+    });
     match (answer, last_known) {
         (Err(_), Some(agent)) => Ok(Json(Agent { stale: true, ..agent }).into_response()),
         (answer, _) => answer,

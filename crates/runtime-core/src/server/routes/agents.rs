@@ -36,7 +36,7 @@ pub(super) async fn list(State(app): State<App>, Query(query): Query<AgentsQuery
 
 /// One agent.
 pub(super) async fn get(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
-    Ok(Json(app.core.get(&id)?.json()?).into_response())
+    Ok(Json(app.core.get(&id)?.json()).into_response())
 }
 
 /// Stop an agent: ask, wait `graceMs`, insist. Stopping one that has ended is no error.
