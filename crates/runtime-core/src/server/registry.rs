@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use parallax_api::terminal::MAX_VIEWERS;
-use parallax_api::workspace::ChangeCounts;
+use parallax_api::workspace::{AgentWorkspace, ChangeCounts};
 use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, Time};
 use parallax_service::known::Known;
 use parallax_service::listing::Place;
@@ -199,14 +199,14 @@ impl Entry {
     /// Notes how much is changed in its workspace.
     pub(super) fn set_changes(&self, counts: ChangeCounts) {
         self.agent_tx.send_if_modified(|known| {
-            let mut agent = known.agent().clone();
-            let Some(workspace) = agent.workspace.as_mut().filter(|known| known.changes != Some(counts))
+            let agent = known.agent();
+            let Some(workspace) = agent.workspace.as_ref().filter(|shown| shown.changes != Some(counts))
             else {
                 return false;
             };
-            workspace.changes = Some(counts);
-            agent.updated_at = Time::now().or_just_after(agent.updated_at);
-            *known = Arc::new(Known::new(agent));
+            let workspace = Some(AgentWorkspace { changes: Some(counts), ..workspace.clone() });
+            let updated_at = Time::now().or_just_after(agent.updated_at);
+            *known = Arc::new(Known::new(Agent { workspace, updated_at, ..agent.clone() }));
             true
         });
     }
