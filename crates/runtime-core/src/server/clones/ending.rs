@@ -8,6 +8,7 @@ use parallax_api::retry::Backoff;
 use parallax_api::workspace::{WorkspaceEnd, WorkspaceKeep};
 use parallax_api::{Agent, AgentId, Code, Problem};
 use parallax_workspace::{Outcome, Record, Unpublished, Workspace, Workspaces, cut_reason};
+use tokio::sync::Semaphore;
 
 use super::workspace_of;
 use crate::server::core::RuntimeCore;
@@ -36,6 +37,8 @@ const REMOVAL_PAUSE: Duration = Duration::from_millis(500);
 const DISCARDS: usize = 10;
 /// Between two of these, at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Clones that an earlier server left are looked at so many at the same time: each look may be a container.
+static LEFT_LOOKS: Semaphore = Semaphore::const_new(4);
 
 impl RuntimeCore {
     /// What becomes of the clone of an agent that has ended, and whose host may still be there. Asked again, it is the same.
@@ -90,7 +93,8 @@ impl RuntimeCore {
         }
     }
 
-    /// Removes the volume of a clone that goes, when nothing uses it any more. What does not work in a minute is left to a clean-up.
+    /// Removes the volume of a clone that goes, when nothing uses it any more. What does not work in a minute is left to
+    /// the next server, or a clean-up.
     pub(in crate::server) async fn discard_clone(&self, agent: &Agent) {
         if let Some((workspaces, store)) = self.clone_to_discard(agent) {
             // It was decided a moment ago. Where somebody else was in it, it is looked at again.
@@ -111,6 +115,7 @@ impl RuntimeCore {
             tracing::debug!(agent.id = %agent.id, %problem, "whether a workspace may be removed is not known yet");
             backoff.wait().await;
         }
+        let _look = LEFT_LOOKS.acquire().await.expect("it is never closed");
         if let Some((workspaces, store)) = self.clone_to_discard(agent) {
             self.discard(agent, workspaces, &store, true).await;
         }
@@ -127,6 +132,7 @@ impl RuntimeCore {
         goes.then_some((workspaces, store))
     }
 
+    /// Tries for about a minute. `was_used`: somebody may have worked in it since it was decided, so it is looked at again.
     async fn discard(&self, agent: &Agent, workspaces: &Workspaces, store: &Workspace, mut was_used: bool) {
         let id = workspace_of(agent);
         let mut backoff = Backoff::new(REMOVAL_PAUSE, LONGEST_PAUSE);
@@ -157,8 +163,9 @@ impl RuntimeCore {
                 }
                 Err(problem) => {
                     // Of an engine that does not answer nothing is known.
-                    has_answered |= problem.code != Code::RuntimeUnavailable;
-                    was_used |= problem.code != Code::RuntimeUnavailable;
+                    let is_answer = problem.code != Code::RuntimeUnavailable;
+                    has_answered |= is_answer;
+                    was_used |= is_answer;
                     tracing::warn!(agent.id = %id, %problem, "the volume of a workspace could not be removed now");
                 }
             }
