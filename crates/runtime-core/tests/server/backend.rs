@@ -26,8 +26,8 @@ pub struct ScriptedBackend {
     pub hangs: Mutex<bool>,
     /// Removing answers that the engine is away.
     pub keeps: Mutex<bool>,
-    /// What looks for one host answer instead of looking, one after another.
-    pub lookups: Mutex<VecDeque<Problem>>,
+    /// What looks for this host answer instead of looking, one after another.
+    pub lookups: Mutex<HashMap<AgentId, VecDeque<Problem>>>,
     /// Where the files of a dead host are.
     pub files: Mutex<HashMap<AgentId, PathBuf>>,
     /// What was launched, newest last.
@@ -142,7 +142,7 @@ impl AgentBackend for ScriptedBackend {
     }
 
     async fn find_host(&self, id: &AgentId) -> Result<Option<FoundHost>, Problem> {
-        if let Some(problem) = self.lookups.lock().unwrap().pop_front() {
+        if let Some(problem) = self.lookups.lock().unwrap().get_mut(id).and_then(VecDeque::pop_front) {
             return Err(problem);
         }
         Ok(self.list_hosts().await?.into_iter().find(|host| host.id == *id))

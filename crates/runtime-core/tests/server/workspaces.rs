@@ -175,10 +175,10 @@ async fn what_is_not_known_of_others_is_asked_again() {
     let second = server.client().spawn(&request).await.unwrap().id;
     assert!(end(&server, &second).await.kept, "the first one works in it");
     eventually("it is gone", || server.backend.count() == 1).await;
-    server.backend.lookups.lock().unwrap().extend([away(), away()]);
+    server.backend.lookups.lock().unwrap().insert(second.clone(), [away(), away()].into());
     assert!(!end(&server, &first).await.kept);
     goes(&server, &first).await;
-    assert!(server.backend.lookups.lock().unwrap().is_empty());
+    assert!(server.backend.lookups.lock().unwrap()[&second].is_empty());
 }
 
 /// The set-up of its first agent failed, and the engine was away when its workspace was to go.
