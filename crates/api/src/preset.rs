@@ -58,7 +58,7 @@ impl PresetRequest {
         let described = self.description.as_deref().unwrap_or_default();
         if described.len() > MAX_PRESET_DESCRIPTION || !is_plain(described) {
             let detail = format!(
-                "a description has at most {MAX_PRESET_DESCRIPTION} bytes, and none that control or turn the text"
+                "a description has at most {MAX_PRESET_DESCRIPTION} bytes, and none that control or turn the text or cannot be seen"
             );
             return Err(Problem::invalid("description", detail));
         }

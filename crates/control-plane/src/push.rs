@@ -124,8 +124,9 @@ impl Push {
     pub async fn put(&self, device: PushSubscription) -> Result<(bool, PushDevice), Problem> {
         let label = device.label.as_deref().unwrap_or_default();
         if label.len() > MAX_DEVICE_LABEL || !is_plain(label) {
-            let detail =
-                format!("a label has at most {MAX_DEVICE_LABEL} bytes, none that control or turn the text");
+            let detail = format!(
+                "a label has at most {MAX_DEVICE_LABEL} bytes, none that control or turn the text or cannot be seen"
+            );
             return Err(Problem::invalid("label", detail));
         }
         self.way_to(&device)?;

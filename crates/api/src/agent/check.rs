@@ -2,7 +2,7 @@
 
 use super::spawn::{Resources, SpawnRequest};
 use crate::ports::{MAX_PORTS, PORT_VARIABLE, PORTS_VARIABLE};
-use crate::text::{is_plain, plain};
+use crate::text::{is_plain, plain_start};
 use crate::workspace::WorkspaceRequest;
 use crate::{Code, Problem};
 
@@ -33,7 +33,7 @@ impl SpawnRequest {
         if blank || !(1..=MAX_NAME).contains(&chars) || !is_plain(&self.name) {
             return Err(Problem::invalid(
                 "name",
-                "a name has 1 to 63 characters, not all blank, and none that control or turn the text",
+                "a name has 1 to 63 characters, not all blank, and none that control or turn the text or cannot be seen",
             ));
         }
         if self.preset.is_some() {
@@ -133,7 +133,7 @@ impl SpawnRequest {
         for (key, value) in &self.env {
             let is_name = !key.is_empty() && key.len() <= MAX_KEY && !key.contains('=') && is_plain(key);
             if !is_name || value.expose().contains('\0') {
-                let key: String = plain(key).chars().take(80).collect();
+                let key = plain_start(key, 80);
                 return Err(Problem::invalid("env", format!("`{key}` cannot be an environment variable")));
             }
             if value.expose().len() > MAX_STRING {
@@ -191,7 +191,7 @@ fn short(field: &str, word: &str) -> Result<(), Problem> {
         return Err(Problem::new(
             Code::Validation,
             format!(
-                "an entry of `{field}` has at most {MAX_WORD} bytes, and none that control or turn the text"
+                "an entry of `{field}` has at most {MAX_WORD} bytes, and none that control or turn the text or cannot be seen"
             ),
         )
         .with("field", field));

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::Problem;
-use crate::text::plain;
+use crate::text::plain_start;
 
 /// Images of one message at most.
 pub const MAX_IMAGES: usize = 8;
@@ -139,8 +139,7 @@ impl ImageInput {
         // A name from anywhere may be a path, of whatever system.
         let name = self.name.as_deref().unwrap_or_default();
         let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
-        // Plain after it was cut: a sign that was joined to another may have lost that.
-        let name = plain(&plain(name).chars().take(MAX_NAME).collect::<String>());
+        let name = plain_start(name, MAX_NAME);
         let name = match name.trim() {
             "" | "." | ".." => format!("image-{number}.{}", self.media_type.extension()),
             name => name.to_owned(),

@@ -13,6 +13,11 @@ pub fn plain(text: &str) -> String {
     signs(text).filter(|(_, is_plain)| *is_plain).map(|(sign, _)| sign).collect()
 }
 
+/// As much of the beginning of the plain text as has at most so many characters. A sign that was joined to one behind loses that.
+pub fn plain_start(text: &str, most: usize) -> String {
+    plain(&plain(text).chars().take(most).collect::<String>())
+}
+
 /// Whether a character is plain wherever it stands.
 pub fn is_plain_char(c: char) -> bool {
     let breaks_line = matches!(c, '\u{2028}' | '\u{2029}');

@@ -140,8 +140,9 @@ fn message(text: &str) -> Result<(), Problem> {
 
 fn named(field: &str, text: &str, most: usize) -> Result<(), Problem> {
     if text.is_empty() || text.len() > most || text.starts_with('-') || !is_plain(text) {
-        let detail =
-            format!("1 to {most} bytes, not beginning with `-`, and none that control or turn the text");
+        let detail = format!(
+            "1 to {most} bytes, not beginning with `-`, and none that control or turn the text or cannot be seen"
+        );
         return Err(Problem::invalid(field, detail));
     }
     Ok(())
