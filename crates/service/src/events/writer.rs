@@ -322,9 +322,12 @@ mod tests {
     use super::super::EventLog;
     use super::*;
 
-    /// Counts transactions. Has no room for so many of them.
+    /// Counts transactions, after so many for which it has no room.
     #[derive(Debug, Default)]
-    struct Transactions(AtomicU64, AtomicU64);
+    struct Transactions {
+        written: AtomicU64,
+        refusals: AtomicU64,
+    }
 
     #[async_trait]
     impl EventStore for Transactions {
@@ -333,10 +336,14 @@ mod tests {
         }
 
         async fn append(&self, _: EventBatch) -> Result<(), StoreError> {
-            if self.1.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full| full.checked_sub(1)).is_ok() {
+            if self
+                .refusals
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full| full.checked_sub(1))
+                .is_ok()
+            {
                 return Err(StoreError::Full("no room".into()));
             }
-            self.0.fetch_add(1, Ordering::Relaxed);
+            self.written.fetch_add(1, Ordering::Relaxed);
             Ok(())
         }
 
@@ -370,19 +377,19 @@ mod tests {
             }
         }))
         .await;
-        (transactions.0.load(Ordering::Relaxed), start.elapsed())
+        (transactions.written.load(Ordering::Relaxed), start.elapsed())
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_was_held_in_memory_is_written_also_while_somebody_appends_all_the_time() {
-        let store = Arc::new(Transactions(AtomicU64::default(), AtomicU64::new(1)));
+        let store = Arc::new(Transactions { refusals: AtomicU64::new(1), ..Default::default() });
         let log = EventLog::open(store.clone(), 100).await.unwrap();
         for seq in 1..=15 {
             let data = EventData::Reset { reason: String::new() };
             log.append("a", seq, data, Time::from_millis(0)).await.unwrap();
             tokio::time::sleep(FLUSH_INTERVAL / 5).await;
         }
-        assert!(store.0.load(Ordering::Relaxed) > 1, "there is room again");
+        assert!(store.written.load(Ordering::Relaxed) > 1, "there is room again");
     }
 
     #[tokio::test(start_paused = true)]
