@@ -86,35 +86,26 @@ impl Follower {
                 self.since = oldest - 1;
                 return Some(write(&HostLine::Gap { oldest }));
             }
-            if let Some(last) = lines.last() {
-                let due = self
-                    .sent_at
-                    .map(|at| at + PACE)
-                    .filter(|due| lines.len() < BATCH && *due > Instant::now());
-                if let Some(due) = due {
-                    tokio::select! {
-                        () = tokio::time::sleep_until(due) => continue,
-                        changed = self.agent_rx.changed() => {
-                            changed.ok()?;
-                            return Some(self.state());
-                        }
-                        () = self.released.cancelled() => return None,
-                    }
-                }
+            let paced_until = self
+                .sent_at
+                .map(|at| at + PACE)
+                .filter(|until| !lines.is_empty() && lines.len() < BATCH && *until > Instant::now());
+            if let (Some(last), None) = (lines.last(), paced_until) {
                 self.since = last.seq;
                 self.sent_at = Some(Instant::now());
                 return Some(joined(lines));
             }
+            let wake = paced_until.unwrap_or_else(|| Instant::now() + ALIVE_INTERVAL);
             tokio::select! {
-                changed = self.head_rx.changed() => changed.ok()?,
+                changed = self.head_rx.changed(), if paced_until.is_none() => changed.ok()?,
                 changed = self.agent_rx.changed() => {
                     changed.ok()?;
                     return Some(self.state());
                 }
                 () = self.released.cancelled() => return None,
-                () = tokio::time::sleep(ALIVE_INTERVAL) => {
+                () = tokio::time::sleep_until(wake) => if paced_until.is_none() {
                     return Some(write(&HostLine::Alive { alive: true }));
-                }
+                },
             }
         }
     }
