@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use futures::{SinkExt, StreamExt};
 use parallax_api::terminal::SEND_BUFFER;
 use rustix::net::sockopt::set_socket_send_buffer_size;
@@ -95,6 +97,10 @@ async fn a_viewer_that_reads_nothing_is_told_the_last_state_only() {
     assert!(matches!(viewer.next(true).await, FeedItem::Resized(size) if size.cols == 80));
 }
 
+async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap_or_else(|_| panic!("in vain: {what}"))
+}
+
 /// A viewer's own connection, and its other end.
 async fn connect() -> (WebSocketStream<Wire>, WebSocketStream<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -131,7 +137,7 @@ async fn a_viewer_whose_task_waits_has_output_without_it() {
         viewers.output(1, &Bytes::from_static(b"\xff\xc3\xa9"));
         let expected =
             if v1 { Message::binary(with_offset(1, b"\xff\xc3\xa9")) } else { Message::text("\u{fffd}é") };
-        assert_eq!(viewer.next().await.unwrap().unwrap(), expected);
+        assert_eq!(within("a frame comes", viewer.next()).await.unwrap().unwrap(), expected);
         assert_waits!(feed, false);
         viewers.output(4, &Bytes::from_static(b"b"));
         assert!(matches!(feed.next(true).await, FeedItem::Output(4, _)), "its task has not sent all of it");
@@ -189,7 +195,7 @@ async fn a_viewer_that_reads_late_has_everything_in_order() {
     socket.flush().await.unwrap();
     let FeedItem::Output(_, rest) = feed.next(true).await else { panic!("there is more") };
     socket.send(Message::text(String::from_utf8(rest.to_vec()).unwrap())).await.unwrap();
-    assert_eq!(reading.await.unwrap(), printed);
+    assert_eq!(within("all was read", reading).await.unwrap(), printed);
 }
 
 #[tokio::test]
@@ -202,13 +208,13 @@ async fn what_the_task_has_begun_to_send_is_not_cut_in_two() {
     let mut sending = Box::pin(socket.send(long.clone()));
     assert!(futures::poll!(&mut sending).is_pending(), "nobody reads");
     viewers.output(0, &Bytes::from_static(b"a"));
-    let (sent, read) = tokio::join!(sending, viewer.next());
+    let (sent, read) = within("the long frame comes", async { tokio::join!(sending, viewer.next()) }).await;
     sent.unwrap();
     assert_eq!(read.unwrap().unwrap(), long);
     assert!(matches!(feed.next(true).await, FeedItem::Output(0, _)));
     assert_waits!(feed, true);
     viewers.output(1, &Bytes::from_static(b"b"));
-    assert_eq!(viewer.next().await.unwrap().unwrap(), Message::text("b"));
+    assert_eq!(within("a frame comes", viewer.next()).await.unwrap().unwrap(), Message::text("b"));
 }
 
 #[test]
