@@ -88,7 +88,7 @@ pub fn run(config: &ServeConfig) -> anyhow::Result<()> {
     let reaper = Reaper::start().context("becoming the reaper of the agent's processes")?;
     // One thread: what a key costs is mostly threads that wake each other.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let served = runtime.block_on(whole(config, launch, reaper));
+    let served = runtime.block_on(host_agent(config, launch, reaper));
     // A thread may still be busy with a file; the host does not wait for it.
     runtime.shutdown_background();
     served
@@ -96,7 +96,7 @@ pub fn run(config: &ServeConfig) -> anyhow::Result<()> {
 
 /// All that a host does, not on the stack: there it would lie twice, beneath everything, for as long as the agent lives.
 #[inline(never)]
-fn whole(
+fn host_agent(
     config: &ServeConfig,
     launch: Option<Box<Launch>>,
     reaper: Reaper,
@@ -115,7 +115,7 @@ fn whole(
     })
 }
 
-/// The launch, unless it comes over the network.
+/// The launch, unless it comes over the network. Not inlined: what reading takes of the stack is given back.
 #[inline(never)]
 fn read_given(source: &LaunchSource) -> anyhow::Result<Option<Box<Launch>>> {
     Ok(Some(Box::new(match source {

@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use crate::pty::{Pty, window};
 
 /// Bytes read from the PTY at once: what the kernel gives at most.
-const READ: usize = 4096;
+pub(crate) const READ: usize = 4096;
 /// Much output is handed on in pieces of so many bytes, so that there is less to do for each; with one read more they still fit
 /// into what the sockets of viewers hold at once.
 const CHUNK: usize = 28 * 1024;

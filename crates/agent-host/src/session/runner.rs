@@ -45,7 +45,7 @@ use crate::resume::ResumeState;
 /// Ctrl-C.
 const INTERRUPT: u8 = 0x03;
 /// After a piece of output of more bytes than the kernel gives at once, the next is there already, most probably.
-const MUCH: usize = 4096;
+const MUCH: usize = crate::terminal::READ;
 
 /// Owner of everything that belongs to one agent. Each part is an owner of its own state; what connects them is here.
 pub struct Runner {
