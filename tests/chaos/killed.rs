@@ -1,6 +1,5 @@
 //! Hosts are killed, and everything at once, as when a machine is started again.
 
-use std::fs;
 use std::path::Path;
 
 use parallax_api::AgentStatus;
@@ -15,9 +14,8 @@ use crate::seed::{Random, rounds};
 
 /// The process of an agent's host, as the runtime recorded it.
 fn host(backend: &LocalBackend, agent: &Spawned) -> u32 {
-    let file = backend.directory().join("state/agents").join(agent.id.as_str()).join("process");
-    let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    text.split(' ').next().and_then(|pid| pid.parse().ok()).expect("a process id")
+    processes::host_of(&backend.directory().join("state/agents").join(agent.id.as_str()))
+        .expect("a process id")
 }
 
 /// The end is published with its reason, and what was said and printed stays readable.

@@ -8,6 +8,11 @@ use std::path::Path;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+/// The process of an agent's host, as the local runtime wrote it down in the agent's directory.
+pub fn host_of(agent_dir: &Path) -> Option<u32> {
+    fs::read_to_string(agent_dir.join("process")).ok()?.split(' ').next()?.parse().ok()
+}
+
 /// One process.
 #[derive(Clone, Debug)]
 pub struct Process {

@@ -11,6 +11,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use parallax_testkit::parallax::{Run, parallax, program};
+use parallax_testkit::processes;
 use parallax_testkit::pty::Terminal;
 use parallax_testkit::server::reqwest_client;
 use parallax_testkit::wait::{PATIENCE, until};
@@ -71,11 +72,9 @@ impl TestHome {
     /// The process ids of the hosts that are left.
     fn hosts(&self) -> Vec<String> {
         let agents = std::fs::read_dir(self.path().join("state/runtime-local/agents"));
-        let pids = agents.into_iter().flatten().flatten().filter_map(|agent| {
-            let pid = std::fs::read_to_string(agent.path().join("process")).ok()?;
-            pid.split_whitespace().next().map(str::to_owned)
-        });
-        pids.filter(|pid| Path::new("/proc").join(pid).exists()).collect()
+        let pids =
+            agents.into_iter().flatten().flatten().filter_map(|agent| processes::host_of(&agent.path()));
+        pids.map(|pid| pid.to_string()).filter(|pid| Path::new("/proc").join(pid).exists()).collect()
     }
 }
 

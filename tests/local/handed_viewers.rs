@@ -87,8 +87,7 @@ async fn a_host_that_takes_no_viewers_has_them_relayed() {
     let mut up = Up::start(&directory, &[]).await;
     let agent = up.user().spawn_ready(fake("watched", &[])).await;
     let files = directory.path().join("state/runtime-local/agents").join(agent.id.as_str());
-    let process = std::fs::read_to_string(files.join("process")).expect("the host is written down");
-    let host = process.split(' ').next().and_then(|pid| pid.parse().ok()).expect("a process");
+    let host = processes::host_of(&files).expect("the host is written down");
     let mut viewers = Vec::new();
     for (is_handed, url) in
         [(true, up.server.url()), (false, up.server.url()), (false, up.runtime_url.clone())]

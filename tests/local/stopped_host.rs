@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use parallax_testkit::backend::{TestBackend, fake};
 use parallax_testkit::local::LocalBackend;
+use parallax_testkit::processes;
 use parallax_testkit::wait::{PATIENCE, until};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -23,8 +24,7 @@ async fn an_answer_that_came_meanwhile() {
         if is_over { Ok(()) } else { Err(screen) }
     })
     .await;
-    let host = fs::read_to_string(files.join("process")).expect("it is there");
-    let host = host.split(' ').next().and_then(|pid| Pid::from_raw(pid.parse().ok()?)).expect("it is a pid");
+    let host = processes::host_of(&files).and_then(|pid| Pid::from_raw(pid.cast_signed())).expect("a pid");
     kill_process(host, Signal::STOP).expect("it lives");
     fs::write(&may_write, "").expect("it can be written");
     // What this is about: longer than a turn of this profile waits for its answer, which is in the file after some milliseconds.

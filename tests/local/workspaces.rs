@@ -20,6 +20,7 @@ use parallax_api::{Code, EventData, SpawnRequest};
 use parallax_testkit::backend::TestBackend;
 use parallax_testkit::local::{Directory, LocalBackend};
 use parallax_testkit::parallax::parallax;
+use parallax_testkit::processes;
 use parallax_testkit::repository::{Repository, branch, committed, git, local, place, with_shell};
 use parallax_testkit::up::Up;
 use parallax_testkit::user::Spawned;
@@ -294,9 +295,7 @@ async fn kill_dash_nine() {
 }
 
 fn host_of(backend: &LocalBackend, agent: &Spawned) -> u32 {
-    let file = backend.directory().join("state/agents").join(agent.id.as_str()).join("process");
-    let process = fs::read_to_string(file).expect("it is there");
-    process.split(' ').next().and_then(|pid| pid.parse().ok()).expect("a pid")
+    processes::host_of(&backend.directory().join("state/agents").join(agent.id.as_str())).expect("a pid")
 }
 
 /// What is changed is told as it changes, counted in the agent, and can be had by hunks.
