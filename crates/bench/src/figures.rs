@@ -15,10 +15,11 @@ mod spawn;
 mod turns;
 mod viewers;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::process;
 use crate::report::Report;
@@ -41,13 +42,34 @@ pub(crate) struct Figures {
     /// Agents that idle
     #[arg(long, default_value_t = 100)]
     agents: usize,
-    /// Only these figures: echo, busy, lines, repaint, spawn, rates, interrupt, viewers, stalled, turns, events, logs, fresh, idle,
-    /// reads, restart [default: all]
-    #[arg(long, value_delimiter = ',')]
-    only: Vec<String>,
+    /// Only these figures [default: all]
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Figure>,
     /// The report; standard output otherwise
     #[arg(long)]
     out: Option<PathBuf>,
+}
+
+/// What is measured, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Figure {
+    Echo,
+    Busy,
+    Lines,
+    Repaint,
+    Spawn,
+    Rates,
+    Interrupt,
+    Viewers,
+    Stalled,
+    Turns,
+    Events,
+    Logs,
+    /// From here on, once, after all rounds.
+    Fresh,
+    Idle,
+    Reads,
+    Restart,
 }
 
 impl Figures {
@@ -62,83 +84,89 @@ impl Figures {
         let subjects = Subject::all(&programs, home.path()).await?;
         let cao = programs.cao.as_ref().map(|_| Cao::NAME);
         let mut report = Report::new(subjects.iter().map(Subject::name).chain(cao).collect(), self.rounds);
+        let wanted = Figure::value_variants().iter().copied().filter(|figure| self.wants(*figure));
+        let (once, each_round): (Vec<_>, Vec<_>) = wanted.partition(|figure| figure.is_once());
         for round in 1..=self.rounds {
             eprintln!("round {round} of {}", self.rounds);
             for subject in &subjects {
-                self.round(subject, &mut report).await?;
+                // Two subjects are this process: what it still does for the one before is not for this one.
+                rest(subject, INDEXED).await;
+                for figure in &each_round {
+                    let done = figure.measure(subject, &mut report).await;
+                    report.note(*figure, subject.name(), done);
+                }
             }
         }
-        if self.wants("fresh") {
-            fresh::measure(&programs, &subjects, &mut report).await?;
-        }
-        if self.wants("idle") {
-            idle::measure(&subjects, self.agents, &mut report).await?;
-        }
-        if self.wants("reads") {
-            reads::measure(&subjects, &mut report).await?;
-        }
-        if self.wants("restart") {
-            restart::measure(&programs, &subjects, &mut report).await?;
+        for figure in once {
+            match figure {
+                Figure::Fresh => fresh::measure(&programs, &subjects, &mut report).await,
+                Figure::Idle => idle::measure(&subjects, self.agents, &mut report).await,
+                Figure::Reads => reads::measure(&subjects, &mut report).await,
+                _ => restart::measure(&programs, &subjects, &mut report).await,
+            }
         }
         drop(subjects);
         match self.out {
             Some(file) => std::fs::write(file, report.document()?)?,
             None => println!("{}", report.document()?),
         }
-        Ok(())
+        report.is_complete()
     }
 
-    async fn round(&self, subject: &Subject, report: &mut Report) -> anyhow::Result<()> {
-        // Two subjects are this process: what it still does for the one before is not for this one.
-        rest(subject, INDEXED).await;
-        if self.wants("echo") {
-            echo::measure(subject, report).await?;
-        }
-        if self.wants("busy") {
-            busy::measure(subject, report).await?;
-        }
-        for viewers in if subject.has_viewers() { &[0, 1, 10][..] } else { &[1] } {
-            if self.wants("lines") {
-                rest(subject, ARCHIVED).await;
-                delivery::lines(subject, *viewers, report).await?;
-            }
-            if self.wants("repaint") && *viewers < 10 {
-                rest(subject, ARCHIVED).await;
-                delivery::repaint(subject, *viewers, report).await?;
-            }
-        }
-        if self.wants("spawn") {
-            rest(subject, ARCHIVED).await;
-            spawn::measure(subject, report).await?;
-        }
-        if self.wants("rates") {
-            rates::measure(subject, report).await?;
-        }
-        if self.wants("interrupt") {
-            rest(subject, ARCHIVED).await;
-            interrupt::measure(subject, report).await?;
-        }
-        if self.wants("viewers") && subject.has_viewers() {
-            viewers::many(subject, report).await?;
-        }
-        if self.wants("stalled") && subject.has_viewers() {
-            viewers::stalled(subject, report).await?;
-        }
-        if self.wants("turns") {
-            turns::measure(subject, report).await?;
-        }
-        if self.wants("events") {
-            rest(subject, ARCHIVED).await;
-            events::measure(subject, report).await?;
-        }
-        if self.wants("logs") {
-            logs::measure(subject, report).await?;
-        }
-        Ok(())
+    fn wants(&self, figure: Figure) -> bool {
+        self.only.is_empty() || self.only.contains(&figure)
+    }
+}
+
+impl Figure {
+    fn is_once(self) -> bool {
+        matches!(self, Self::Fresh | Self::Idle | Self::Reads | Self::Restart)
     }
 
-    fn wants(&self, figure: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| only == figure)
+    async fn measure(self, subject: &Subject, report: &mut Report) -> anyhow::Result<()> {
+        let watched = subject.has_viewers();
+        match self {
+            Self::Echo => echo::measure(subject, report).await,
+            Self::Busy => busy::measure(subject, report).await,
+            Self::Lines => {
+                for viewers in if watched { &[0, 1, 10][..] } else { &[1] } {
+                    rest(subject, ARCHIVED).await;
+                    delivery::lines(subject, *viewers, report).await?;
+                }
+                Ok(())
+            }
+            Self::Repaint => {
+                for viewers in if watched { &[0, 1][..] } else { &[1] } {
+                    rest(subject, ARCHIVED).await;
+                    delivery::repaint(subject, *viewers, report).await?;
+                }
+                Ok(())
+            }
+            Self::Spawn => {
+                rest(subject, ARCHIVED).await;
+                spawn::measure(subject, report).await
+            }
+            Self::Rates => rates::measure(subject, report).await,
+            Self::Interrupt => {
+                rest(subject, ARCHIVED).await;
+                interrupt::measure(subject, report).await
+            }
+            Self::Viewers if watched => viewers::many(subject, report).await,
+            Self::Stalled if watched => viewers::stalled(subject, report).await,
+            Self::Turns => turns::measure(subject, report).await,
+            Self::Events => {
+                rest(subject, ARCHIVED).await;
+                events::measure(subject, report).await
+            }
+            Self::Logs => logs::measure(subject, report).await,
+            Self::Viewers | Self::Stalled | Self::Fresh | Self::Idle | Self::Reads | Self::Restart => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_possible_value().iter().try_for_each(|value| f.write_str(value.get_name()))
     }
 }
 

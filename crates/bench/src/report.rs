@@ -1,7 +1,7 @@
 //! The report: a table of medians, with the machine and what was measured.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::process::Command;
 use std::time::Instant;
 
@@ -18,12 +18,15 @@ pub(crate) struct Report {
     rounds: usize,
     figures: Vec<String>,
     values: BTreeMap<(String, &'static str), Vec<f64>>,
+    /// What could not be measured, of which column.
+    failures: Vec<(&'static str, String)>,
 }
 
 impl Report {
     /// With these columns.
     pub(crate) fn new(columns: Vec<&'static str>, rounds: usize) -> Self {
-        Self { began: Instant::now(), columns, rounds, figures: Vec::new(), values: BTreeMap::new() }
+        let (figures, values, failures) = Default::default();
+        Self { began: Instant::now(), columns, rounds, figures, values, failures }
     }
 
     /// Adds one value of a subject.
@@ -42,6 +45,23 @@ impl Report {
             self.figures.push(figure.to_owned());
         }
         self.values.entry((figure.to_owned(), column)).or_default().push(value);
+    }
+
+    /// Notes what a figure of a column has failed with. It costs the report nothing else.
+    pub(crate) fn note(&mut self, figure: impl Display, column: &'static str, done: anyhow::Result<()>) {
+        if let Err(error) = done {
+            eprintln!("failed: {figure} of {column}: {error:#}");
+            self.failures.push((column, format!("{figure} of {column}: {error:#}")));
+        }
+    }
+
+    /// # Errors
+    /// Something of ours was not measured. A peer may fail.
+    pub(crate) fn is_complete(&self) -> anyhow::Result<()> {
+        let ours = self.failures.iter().filter(|(column, _)| OURS.contains(column));
+        let failed: Vec<_> = ours.map(|(_, what)| what.as_str()).collect();
+        anyhow::ensure!(failed.is_empty(), "not measured: {}", failed.join("; "));
+        Ok(())
     }
 
     /// Ours against each peer that has terminals, and the control plane against the runtime below it.
@@ -79,6 +99,12 @@ impl Report {
                 )?;
             }
             writeln!(text)?;
+        }
+        if !self.failures.is_empty() {
+            writeln!(text, "\nNot measured, or not in every round:\n")?;
+        }
+        for (_, what) in &self.failures {
+            writeln!(text, "- {}", what.replace('\n', " "))?;
         }
         Ok(text)
     }

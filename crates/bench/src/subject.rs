@@ -57,13 +57,17 @@ impl Subject {
     pub(crate) async fn all(programs: &Programs, home: &Path) -> anyhow::Result<Vec<Self>> {
         let mut all = vec![Self::Limit(Arc::new(limit::Server::start().await?))];
         match &programs.sandbox_agent {
-            Some(program) => {
-                all.push(Self::SandboxAgent(Arc::new(SandboxAgent::start(program, home).await?)));
-            }
+            Some(program) => match SandboxAgent::start(program, home).await {
+                Ok(server) => all.push(Self::SandboxAgent(Arc::new(server))),
+                Err(error) => eprintln!("skipped: sandbox-agent does not start: {error:#}"),
+            },
             None => eprintln!("skipped: sandbox-agent is not on the PATH (npm install @sandbox-agent/cli)"),
         }
         match &programs.ttyd {
-            Some(program) => all.push(Self::Ttyd(Arc::new(Ttyd::start(program, home).await?))),
+            Some(program) => match Ttyd::start(program, home).await {
+                Ok(server) => all.push(Self::Ttyd(Arc::new(server))),
+                Err(error) => eprintln!("skipped: ttyd does not start: {error:#}"),
+            },
             None => eprintln!("skipped: ttyd is not on the PATH"),
         }
         if programs.cao.is_none() {

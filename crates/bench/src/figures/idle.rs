@@ -16,15 +16,14 @@ const PRINTING: usize = 10;
 /// Viewers of each agent, so that no limit is met.
 const VIEWERS_EACH: usize = 10;
 
-pub(super) async fn measure(subjects: &[Subject], agents: usize, report: &mut Report) -> anyhow::Result<()> {
-    for subject in subjects.iter().filter(|subject| subject.has_viewers()) {
-        // The control plane is in the same process as the runtime.
-        if matches!(subject, Subject::ControlPlane(_)) {
-            continue;
-        }
-        one(subject, agents, report).await?;
+pub(super) async fn measure(subjects: &[Subject], agents: usize, report: &mut Report) {
+    // The control plane is in the same process as the runtime.
+    let own_server =
+        |subject: &&Subject| subject.has_viewers() && !matches!(subject, Subject::ControlPlane(_));
+    for subject in subjects.iter().filter(own_server) {
+        let done = one(subject, agents, report).await;
+        report.note("idle", subject.name(), done);
     }
-    Ok(())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "small numbers")]

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::median;
 use crate::report::Report;
-use crate::subject::Subject;
+use crate::subject::{Stack, Subject};
 
 /// Connections that ask for one agent at once, and for how long.
 const CONNECTIONS: usize = 50;
@@ -19,12 +19,18 @@ const ASKED_FOR: Duration = Duration::from_secs(3);
 const LISTS: usize = 100;
 const AGENTS: usize = 300;
 
-pub(super) async fn measure(subjects: &[Subject], report: &mut Report) -> anyhow::Result<()> {
+pub(super) async fn measure(subjects: &[Subject], report: &mut Report) {
     let stack = subjects.iter().find_map(|subject| match subject {
-        Subject::Runtime(stack) => Some(stack.clone()),
+        Subject::Runtime(stack) => Some((subject.name(), stack.clone())),
         _ => None,
     });
-    let Some(stack) = stack else { return Ok(()) };
+    if let Some((name, stack)) = stack {
+        let done = of(&stack, subjects, report).await;
+        report.note("reads", name, done);
+    }
+}
+
+async fn of(stack: &Stack, subjects: &[Subject], report: &mut Report) -> anyhow::Result<()> {
     let shells = stack.shells(false, AGENTS).await?;
     // Until they have settled, agents change.
     tokio::time::sleep(Duration::from_secs(3)).await;
