@@ -179,15 +179,14 @@ impl Spawned {
 
     /// Sends a message and gives its answer.
     pub async fn say(&self, message: impl Into<String>) -> String {
-        let message = message.into();
-        let excerpt: String = message.chars().take(60).collect();
-        let request = SendRequest {
-            message,
-            expect_response: true,
-            timeout_ms: Some(60_000),
-            on_question: parallax_api::message::OnQuestion::Wait,
-            ..SendRequest::default()
-        };
+        let on_question = parallax_api::message::OnQuestion::Wait;
+        self.answered(SendRequest { message: message.into(), on_question, ..SendRequest::default() }).await
+    }
+
+    /// The answer to this request. Without one it says what there is instead.
+    pub async fn answered(&self, request: SendRequest) -> String {
+        let excerpt: String = request.message.chars().take(60).collect();
+        let request = SendRequest { expect_response: true, timeout_ms: Some(60_000), ..request };
         let answer = within("an answer", Duration::from_secs(70), self.client.send(&self.id, &request)).await;
         match answer {
             Ok(answer) => answer.response.expect("a response was asked for").content,

@@ -104,15 +104,9 @@ pub async fn rejects_while_busy(backend: &impl TestBackend) {
 /// `whenBusy: interrupt`
 pub async fn interrupts_when_told(backend: &impl TestBackend) {
     let agent = busy_agent(backend).await;
-    let request = SendRequest {
-        message: "at once".into(),
-        when_busy: WhenBusy::Interrupt,
-        expect_response: true,
-        timeout_ms: Some(30_000),
-        ..SendRequest::default()
-    };
-    let sent = agent.client.send(&agent.id, &request).await.expect("an answer");
-    assert_eq!(sent.response.expect("a response").content, "echo: at once");
+    let request =
+        SendRequest { message: "at once".into(), when_busy: WhenBusy::Interrupt, ..SendRequest::default() };
+    assert_eq!(agent.answered(request).await, "echo: at once");
 }
 
 /// An interrupted turn is over, and what was said is kept.
