@@ -141,7 +141,7 @@ bench: ## Measure speed, memory and delivery, ours beside peers and the bare lim
 	$(CARGO) build --release --locked -p parallax-cli -p parallax-agent-host -p parallax-bench
 	$(TARGET)/release/parallax-bench figures --programs $(TARGET)/release --rounds $(ROUNDS) --out docs/benchmarks.md
 
-# A gigabyte or two is needed, and files and processes for a thousand agents; where they are not there it says so.
+# Five gigabytes are needed, and files and processes for a thousand agents; where they are not there it says so.
 .PHONY: bench-scale
 bench-scale: ## 300 and 1,000 agents and 500 viewers: what each costs, and how soon they are back after kill -9
 	$(CARGO) build --release --locked -p parallax-cli -p parallax-agent-host -p parallax-bench

@@ -12,10 +12,10 @@ use crate::{AgentId, Time};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum UsageSpan {
-    /// A point a minute, the newest 1,440: 24 hours, or more where there were gaps.
+    /// A point a minute, of the last 24 hours: 1,440 at most.
     #[default]
     Minutes,
-    /// A point an hour, the newest 720: 30 days, or more where there were gaps.
+    /// A point an hour, of the last 30 days: 720 at most.
     Hours,
 }
 

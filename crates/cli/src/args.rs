@@ -122,9 +122,9 @@ pub(crate) enum Command {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done · 1 failed · 2 wrong usage or request · 3 no such agent · 4 not in this state (busy, \
+Exit codes: 0 done · 1 failed · 2 wrong usage or request · 3 no such agent, run, pattern or preset · 4 not in this state (busy, \
 question, login, stopped) · 5 not allowed · 6 refused (limit, CLI not installed, workdir, spawn failed) · \
-7 server not reachable · 8 not in time · 130 interrupted";
+7 server not reachable or going away, or its disk is full · 8 not in time · 130 interrupted";
 
 impl Cli {
     /// The command line as it is parsed and documented.

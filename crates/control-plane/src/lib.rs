@@ -6,7 +6,8 @@
 //! - `spawn`: spawns an agent: `placement` (a pure function) orders the `runtimes`, and the request goes to one after
 //!   the other until one takes it
 //! - `locate`: finds the runtime that has an agent, in the `agent_cache` or by asking the runtimes
-//! - `relay`: proxies the call to that runtime and the response back as it is; terminals go frame by frame
+//! - `relay`: proxies the call to that runtime and the response back as it is; terminals go frame by frame,
+//!   unless the runtime is in this process and takes the viewer's connection
 //!
 //! - `ports`: proxies what agents serve, over a tunnel through the runtime
 //!

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 
 /// One address for every agent on every runtime.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, mut_arg("profiles", |arg| arg.hide(true)), mut_arg("max_agents", |arg| arg.hide(true)))]
 struct Args {
     #[command(flatten)]
     control_plane: ControlPlaneArgs,
@@ -29,6 +29,9 @@ async fn main() -> anyhow::Result<()> {
     telemetry::init(&log)?;
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
+    if args.control_plane.server.max_agents.is_some() || args.control_plane.server.profiles.is_some() {
+        tracing::warn!("profiles and the limit of agents are each runtime's own: not used here");
+    }
     if config.runtimes.is_empty() {
         tracing::warn!("no runtime is configured: set PARALLAX_LOCAL_RUNTIME_URL, or give --runtime");
     }

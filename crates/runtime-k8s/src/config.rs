@@ -60,10 +60,10 @@ pub struct KubernetesArgs {
     /// Who agents are, in numbers [default: 1000]
     #[arg(long, value_name = "UID")]
     pub user: Option<i64>,
-    /// What is set aside for an agent that names no resources, such as cpu=100m; repeatable [default: 20m, 128Mi]
+    /// What is set aside for an agent that names no resources, such as cpu=100m; repeatable [default: 20m, 128Mi, 64Mi of disk]
     #[arg(long, value_name = "WHAT=AMOUNT")]
     pub request: Vec<String>,
-    /// What such an agent may use, such as memory=4Gi; repeatable [default: cpu=2, memory=2Gi]
+    /// What such an agent may use, such as memory=4Gi; repeatable [default: cpu=2, memory=2Gi, 10Gi of disk]
     #[arg(long, value_name = "WHAT=AMOUNT")]
     pub limit: Vec<String>,
     /// Seconds that an agent of the API may wait for a node with room, such as one that an autoscaler adds [default: 5]

@@ -26,7 +26,7 @@ pub struct ServerArgs {
     /// Directory with agent profiles that add to or override the built-in ones
     #[arg(long, env = "PARALLAX_PROFILES", value_name = "DIR")]
     pub profiles: Option<PathBuf>,
-    /// Agents that may run at once
+    /// Agents that may run at once [default: 100]
     #[arg(long, env = "MAX_AGENTS", value_name = "N")]
     pub max_agents: Option<usize>,
     /// What to log: `error`, `warn`, `info`, `debug`, or a filter such as `info,parallax_service=debug`

@@ -16,7 +16,7 @@ use crate::server::viewing::Viewing;
 #[utoipa::path(
     get, path = "/ws/agents/{id}/terminal", tag = "streams", params(("id" = String, Path), TerminalQuery),
     responses(
-        (status = 101, description = "The terminal. Closed with 4404 (no such agent), 4000 (agent ended), 1001 (server goes away), 1013 (too many viewers)"),
+        (status = 101, description = "The terminal. Closed with 4404 (no such agent), 4000 (agent ended), 1001 (server goes away), 1013 (too many viewers), 4503 (its host does not answer)"),
         (status = "4XX", body = Problem),
     )
 )]
