@@ -20,7 +20,7 @@ use parallax_service::metrics::Metrics;
 use tokio::sync::mpsc;
 
 use crate::context::Context;
-use crate::{discovery, examine, host_files, launch, names, removal, suspension, workspace_claims};
+use crate::{discovery, examine, host_files, launch, moving, names, removal, suspension, workspace_claims};
 
 /// Runs each agent's host in a pod of its own.
 pub struct KubernetesBackend {
@@ -119,7 +119,7 @@ impl AgentBackend for KubernetesBackend {
     }
 
     fn may_return(&self, id: &AgentId) -> bool {
-        removal::may_return(&self.context, id)
+        moving::may_return(&self.context, id)
     }
 
     async fn holds_workspace(&self, id: &AgentId) -> Result<bool, Problem> {

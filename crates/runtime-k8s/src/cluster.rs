@@ -10,11 +10,11 @@ use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::client::ConfigExt as _;
 use kube::{Api, Client, Config, Error};
 use parallax_api::{Code, Problem};
-use serde_json::json;
+use serde_json::{Value, json};
 use tower::{BoxError, ServiceBuilder};
 
 use crate::request_metrics::{ApiRequests, CountingLayer};
-use crate::resource::{ParallaxAgent, ParallaxAgentClass, Phase};
+use crate::resource::{ExitState, ParallaxAgent, ParallaxAgentClass, Phase};
 
 /// How long connecting to the API server may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -82,7 +82,19 @@ impl Cluster {
 
     /// Moves a resource to a phase. Success when the resource is gone.
     pub(crate) async fn set_phase(&self, name: &str, phase: Phase) -> Result<(), Problem> {
-        let patch = json!({ "status": { "phase": phase } });
+        self.set_status(name, json!({"phase": phase})).await
+    }
+
+    /// Moves a resource to the phase in which its next pod is made, with how the agent ended in the last one. Success when the resource
+    /// is gone.
+    pub(crate) async fn set_moving(&self, name: &str, exit: &ExitState) -> Result<(), Problem> {
+        // What an earlier end had goes.
+        let exit = json!({"code": exit.code, "signal": exit.signal, "reason": exit.reason});
+        self.set_status(name, json!({"phase": Phase::Creating, "exit": exit})).await
+    }
+
+    async fn set_status(&self, name: &str, status: Value) -> Result<(), Problem> {
+        let patch = json!({ "status": status });
         let patched = self.agents().patch_status(name, &PatchParams::default(), &Patch::Merge(&patch)).await;
         missing_is_success(patched.map(drop)).map_err(|error| problem("note the agent's phase", &error))
     }

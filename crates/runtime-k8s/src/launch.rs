@@ -35,7 +35,7 @@ pub(crate) async fn launch(context: &Context, id: &AgentId, launch: &Launch) -> 
     context.launches.update(id, |state| {
         (state.launching, state.host_answered, state.waiting_for) = (true, false, None);
         (state.failure, state.is_transient, state.pod) = (None, false, None);
-        state.is_removed = false;
+        state.is_over = false;
     });
     let dropped = Dropped { context, id };
     let launched = launch_tracked(context, id, launch).await;

@@ -7,7 +7,7 @@ use parallax_api::{Agent, AgentId, Problem};
 
 use tokio::time::Instant;
 
-use crate::resource::ParallaxAgent;
+use crate::resource::{ExitState, ParallaxAgent};
 
 /// The launches of one server. Clones share one state.
 #[derive(Clone, Default)]
@@ -28,10 +28,10 @@ pub(crate) struct LaunchState {
     pub(crate) stop_requested: bool,
     /// The API was asked to stop the agent for good.
     pub(crate) is_stopping: bool,
-    /// Its pod went with a node, and the controller makes another one.
-    pub(crate) is_moving: bool,
-    /// It has ended for good, and all of it is removed: the cache may not say so yet.
-    pub(crate) is_removed: bool,
+    /// Its pod was taken away, and the controller makes another one: how the agent ended in the first.
+    pub(crate) moving: Option<ExitState>,
+    /// It has ended for good: what there is of it is being removed, or was. The cache may not say so yet.
+    pub(crate) is_over: bool,
     /// What the launch waits for, for people.
     pub(crate) waiting_for: Option<String>,
     /// Why the launch failed.

@@ -6,7 +6,7 @@
 //! - `server`: [`ConnectedCluster`] builds a [`RuntimeServer`] over this backend, with the configuration of `config`.
 //! - `context`: what the following parts share.
 //!   - `backend` implements the trait: `launch` makes the resource and a Secret with the launch and waits for the host,
-//!     `discovery` finds hosts, `removal` removes them.
+//!     `discovery` finds hosts, `removal` removes them, `moving` says which of them go on elsewhere.
 //!   - `controller` brings pods to what resources say. It makes the pod (`pod`: a pure function), suspends it, cleans up and
 //!     writes the status.
 //!   - `cache` mirrors the namespace by two watches and holds the controller's work queue; all reads go there.
@@ -42,6 +42,7 @@ mod launch;
 mod launch_tracker;
 mod leader;
 pub mod lease;
+mod moving;
 mod names;
 mod pod;
 mod pod_state;

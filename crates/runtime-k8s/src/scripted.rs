@@ -8,7 +8,7 @@ mod watching;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -16,6 +16,7 @@ use hyper::body::Frame;
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use crate::cluster::Cluster;
 use crate::request_metrics::ApiRequests;
@@ -26,11 +27,13 @@ pub(super) enum Answer {
     Json(u16, Value),
     /// The lines of a watch; then it is cut, or stays open.
     Watch { lines: Vec<Value>, cut: bool },
+    /// The lines of a watch as they come.
+    Lines(mpsc::UnboundedReceiver<Value>),
     /// Nothing.
     Never,
 }
 
-/// Requests as they came: `GET /path?query`.
+/// Requests as they came: `GET /path?query`, and what is to be changed: `PATCH /path?query {"status":…}`.
 pub(super) type Asked = Arc<Mutex<Vec<String>>>;
 
 /// A cluster that answers by `script`, which gets the method, and the path with its query.
@@ -41,13 +44,28 @@ pub(super) fn cluster(mut script: impl FnMut(&str, &str) -> Answer + Send + 'sta
     tokio::spawn(async move {
         let mut silent = Vec::new();
         while let Some((request, send)) = handle.next_request().await {
-            let (method, path) = (request.method().as_str(), request.uri().to_string());
-            seen.lock().unwrap().push(format!("{method} {path}"));
+            let (head, body) = request.into_parts();
+            let (method, path) = (head.method.as_str(), head.uri.to_string());
+            let body = body.collect().await.unwrap().to_bytes();
+            let body = String::from_utf8_lossy(&body);
+            seen.lock().unwrap().push(format!("{method} {path} {body}").trim_end().to_owned());
             match script(method, &path) {
                 Answer::Json(status, value) => {
                     send.send_response(Response::builder().status(status).body(whole(&value)).unwrap());
                 }
-                Answer::Watch { lines, cut } => send.send_response(Response::new(stream(lines, cut))),
+                Answer::Watch { lines, cut: true } => {
+                    send.send_response(Response::new(stream(futures::stream::iter(lines))));
+                }
+                Answer::Watch { lines, cut: false } => {
+                    let lines = futures::stream::iter(lines).chain(futures::stream::pending());
+                    send.send_response(Response::new(stream(lines)));
+                }
+                Answer::Lines(lines_rx) => {
+                    let lines = futures::stream::unfold(lines_rx, async |mut lines_rx| {
+                        Some((lines_rx.recv().await?, lines_rx))
+                    });
+                    send.send_response(Response::new(stream(lines)));
+                }
                 Answer::Never => silent.push(send),
             }
         }
@@ -70,13 +88,8 @@ fn whole(value: &Value) -> Said {
         .boxed_unsync()
 }
 
-fn stream(lines: Vec<Value>, cut: bool) -> Said {
-    let lines = lines.into_iter().map(|line| Ok(Frame::data(Bytes::from(format!("{line}\n")))));
-    let lines = futures::stream::iter(lines);
-    match cut {
-        true => StreamBody::new(lines).boxed_unsync(),
-        false => StreamBody::new(lines.chain(futures::stream::pending())).boxed_unsync(),
-    }
+fn stream(lines: impl Stream<Item = Value> + Send + 'static) -> Said {
+    StreamBody::new(lines.map(|line| Ok(Frame::data(Bytes::from(format!("{line}\n")))))).boxed_unsync()
 }
 
 /// A refusal as the API server has it.

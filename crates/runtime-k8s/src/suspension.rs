@@ -92,19 +92,19 @@ pub(crate) async fn holds(context: &Context, id: &AgentId) -> Result<bool, Probl
     Ok(resource.is_some_and(|resource| resource.meta().deletion_timestamp.is_none()))
 }
 
-/// Ends a suspended agent for good. A claim that was made for it goes with its resource, which a person made and deletes.
+/// Ends an agent for good that is suspended or being moved. A claim that was made for it goes with its resource, which a person
+/// made and deletes.
 pub(crate) async fn discard(context: &Context, id: &AgentId) -> Result<(), Problem> {
+    // First: a pod that is being made for it meanwhile is removed by who made it.
+    context.launches.update(id, |state| (state.moving, state.is_over) = (None, true));
     remove_pod(context, id).await?;
-    let is_removed = || context.launches.update(id, |state| state.is_removed = true);
     let Some(resource) = current_resource(context, id).await? else {
-        is_removed();
         return remove_launch(context, id).await;
     };
     let name = resource.name_any();
     if names::is_by_api(&resource) {
         let deleted = context.cluster.agents().delete(&name, &DeleteParams::background()).await.map(drop);
         return missing_is_success(deleted)
-            .map(|()| is_removed())
             .map_err(|error| cluster::problem("delete the agent's resource", &error));
     }
     context.cluster.set_phase(&name, Phase::Ended).await?;

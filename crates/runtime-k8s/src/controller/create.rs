@@ -12,6 +12,7 @@ use super::status::{StatusUpdate, Transition};
 use crate::context::Context;
 use crate::names::{self, MANAGER};
 use crate::pod;
+use crate::removal::remove_pod;
 use crate::resource::{ParallaxAgent, Phase};
 use crate::{claims, cluster};
 
@@ -33,6 +34,11 @@ pub(super) async fn create(context: &Context, resource: &ParallaxAgent, id: &Age
         return Ok((creating, Action::requeue(CACHE_DELAY)));
     }
     match apply(context, resource, id).await {
+        Ok(()) if context.launches.get(id).is_over => {
+            // Stopped at that moment: nobody else knows of this pod.
+            remove_pod(context, id).await?;
+            Ok((creating, Action::requeue(CACHE_DELAY)))
+        }
         Ok(()) => {
             let note = format!("made the pod {}", names::pod(id));
             context.recorder.emit_event(resource, EventType::Normal, "Created", note).await;

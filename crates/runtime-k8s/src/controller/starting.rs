@@ -33,7 +33,7 @@ pub(super) async fn starting(context: &Context, resource: &ParallaxAgent, id: &A
         return Ok((starting.with_message(waiting_for), Action::await_change()));
     }
     let Some(pod) = context.cache.pod(id) else {
-        if launch.is_moving {
+        if launch.moving.is_some() {
             // Deleted again, as with a second node that is drained.
             return Ok((StatusUpdate::phase(Phase::Creating), Action::await_change()));
         }
@@ -69,7 +69,7 @@ pub(super) async fn starting(context: &Context, resource: &ParallaxAgent, id: &A
             if context.events_tx.try_send(BackendEvent::HostRestarted(host)).is_err() {
                 return Ok((starting, Action::requeue(QUEUE_INTERVAL)));
             }
-            context.launches.update(id, |state| (state.host_answered, state.is_moving) = (true, false));
+            context.launches.update(id, |state| (state.host_answered, state.moving) = (true, None));
             Ok((StatusUpdate::phase(Phase::Running), Action::await_change()))
         }
     }

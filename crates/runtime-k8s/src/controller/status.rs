@@ -95,6 +95,10 @@ fn status(
         // A failure stays until the spec is changed.
         (status.code, status.message) = (before.code.clone(), before.message.clone());
     }
+    if matches!(update.phase, Phase::Creating | Phase::Starting) {
+        // One that comes back has its last end until it runs: by that the next server knows that it was launched.
+        status.exit = status.exit.or_else(|| resource.status.as_ref()?.exit.clone());
+    }
     status.phase = update.phase;
     status.pod = pod.as_ref().map(|pod| pod.name_any());
     // Also for a spec that the living pod cannot follow: the condition `Current` is about this generation.

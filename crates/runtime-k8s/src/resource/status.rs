@@ -1,8 +1,8 @@
 //! What is shown of an agent.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use parallax_api::Agent;
 use parallax_api::text::cut;
+use parallax_api::{Agent, AgentExit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -124,6 +124,12 @@ pub struct ExitState {
     pub reason: String,
 }
 
+impl From<&AgentExit> for ExitState {
+    fn from(exit: &AgentExit) -> Self {
+        Self { code: exit.code, signal: exit.signal.clone(), reason: exit.reason.clone() }
+    }
+}
+
 /// The longest text of an agent that its resource shows, in characters.
 const MAX_TEXT: usize = 1024;
 
@@ -137,11 +143,7 @@ impl ParallaxAgentStatus {
             text: cut(attention.text.clone(), MAX_TEXT),
             login_url: attention.login_url.clone(),
         });
-        self.exit = agent.exit.as_ref().map(|exit| ExitState {
-            code: exit.code,
-            signal: exit.signal.clone(),
-            reason: exit.reason.clone(),
-        });
+        self.exit = agent.exit.as_ref().map(ExitState::from);
         self.message = match (&agent.error, &agent.exit) {
             (_, Some(exit)) => Some(format!("the agent ended: {}", exit.reason)),
             (Some(error), None) => Some(cut(error.message.clone(), MAX_TEXT)),

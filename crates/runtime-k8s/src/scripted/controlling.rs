@@ -9,6 +9,7 @@ use super::{Answer, Asked, agent, cluster, list, refusal};
 use crate::config::KubernetesConfig;
 use crate::context::Context;
 use crate::controller::Controller;
+use crate::launch_tracker::LaunchState;
 
 const POD: &str = "reviewer-0f4e2d6b";
 
@@ -16,7 +17,7 @@ const POD: &str = "reviewer-0f4e2d6b";
 /// `pods` gets how many were asked for before.
 async fn creating(
     mut pods: impl FnMut(usize) -> Answer + Send + 'static,
-    launching: bool,
+    launch: LaunchState,
 ) -> (Arc<Context>, Asked, Shutdown) {
     let phase = Arc::new(Mutex::new("Creating".to_owned()));
     let mut made = 0;
@@ -47,7 +48,7 @@ async fn creating(
     let settings = KubernetesConfig::for_tests();
     let (context, _events_rx) = Context::open(cluster, &settings, &shutdown).await.unwrap();
     let id: AgentId = POD.parse().unwrap();
-    context.launches.update(&id, |state| state.launching = launching);
+    context.launches.update(&id, |state| *state = launch);
     context.cache.wait_until_ready().await.unwrap();
     tokio::spawn(run_until(Controller::new(context.clone()), shutdown.clone()));
     (context, asked, shutdown)
@@ -70,6 +71,10 @@ async fn settles(asked: &Asked, what: &str, mut holds: impl FnMut(&[String]) -> 
     panic!("waited in vain for {what}: {:#?}", asked.lock().unwrap());
 }
 
+fn launching() -> LaunchState {
+    LaunchState { launching: true, ..LaunchState::default() }
+}
+
 fn pods_made(asked: &[String]) -> usize {
     asked.iter().filter(|asked| asked.starts_with("PATCH") && asked.contains("/pods/")).count()
 }
@@ -83,7 +88,7 @@ async fn what_may_pass_is_tried_again() {
             2 => refusal(409, "Conflict", "it is being changed"),
             _ => Answer::Json(200, super::pod(POD)),
         },
-        true,
+        launching(),
     )
     .await;
     // A conflict would not pass by itself; the launch hears of it.
@@ -95,7 +100,7 @@ async fn what_may_pass_is_tried_again() {
 async fn a_quota_is_told_to_who_waits() {
     let quota =
         "pods \"a\" is forbidden: exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1";
-    let (context, asked, shutdown) = creating(move |_| refusal(403, "Forbidden", quota), true).await;
+    let (context, asked, shutdown) = creating(move |_| refusal(403, "Forbidden", quota), launching()).await;
     settles(&asked, "a try", |asked| pods_made(asked) == 1).await;
     let id: AgentId = POD.parse().unwrap();
     settles(&asked, "the refusal", |_| context.launches.get(&id).failure.is_some()).await;
@@ -107,7 +112,7 @@ async fn a_quota_is_told_to_who_waits() {
 
 #[tokio::test]
 async fn a_pod_is_made_once() {
-    let (context, asked, shutdown) = creating(|_| Answer::Json(200, super::pod(POD)), true).await;
+    let (context, asked, shutdown) = creating(|_| Answer::Json(200, super::pod(POD)), launching()).await;
     settles(&asked, "the phase", |asked| asked.iter().any(|asked| asked.contains("reviewer/status"))).await;
     // The cache is behind: it still says that the pod is to be made.
     for _ in 0..5 {
@@ -115,5 +120,16 @@ async fn a_pod_is_made_once() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(pods_made(&asked.lock().unwrap()), 1);
+    shutdown.begin();
+}
+
+#[tokio::test]
+async fn a_pod_that_is_made_for_an_agent_that_was_stopped_goes() {
+    let stopped = LaunchState { is_over: true, ..LaunchState::default() };
+    let (_context, asked, shutdown) = creating(|_| Answer::Json(200, super::pod(POD)), stopped).await;
+    settles(&asked, "its removal", |asked| {
+        asked.iter().any(|asked| asked.starts_with("DELETE") && asked.contains(POD))
+    })
+    .await;
     shutdown.begin();
 }
