@@ -108,7 +108,8 @@ pub trait AgentBackend: Send + Sync + 'static {
         Ok(false)
     }
 
-    /// Deletes what is kept of a suspended agent. Already gone is success.
+    /// Deletes what is kept of an agent that is suspended or [may return](Self::may_return), which ends it for good. Already gone is
+    /// success.
     async fn discard_suspended(&self, id: &AgentId) -> Result<(), Problem> {
         self.remove(id, Duration::ZERO).await
     }
@@ -145,7 +146,8 @@ pub trait AgentBackend: Send + Sync + 'static {
     }
 
     /// Whether an agent that has ended is about to run again by the backend's own doing, or may be brought back in the engine, so that
-    /// its workspace stays. False once [`remove`](Self::remove) has ended it for good. Must not wait.
+    /// its workspace stays. False once [`remove`](Self::remove) or [`discard_suspended`](Self::discard_suspended) has ended it for good. Must
+    /// not wait.
     fn may_return(&self, _id: &AgentId) -> bool {
         false
     }

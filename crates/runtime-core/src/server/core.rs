@@ -159,7 +159,10 @@ impl RuntimeCore {
             return self.discard_suspended(&entry).await;
         }
         if entry.agent().status == AgentStatus::Stopped {
-            return Ok(entry.agent());
+            return match self.backend.may_return(id) {
+                true => self.discard_returning(&entry).await,
+                false => Ok(entry.agent()),
+            };
         }
         self.backend.agent_stopping(id);
         if let HostState::Starting(launch) = entry.host_state() {
@@ -180,14 +183,8 @@ impl RuntimeCore {
                 let ended = tokio::time::timeout(KILL_TIMEOUT, entry.ended()).await;
                 ended.map(|()| entry.agent()).map_err(|_| problem)
             }
-            // It was being suspended at that moment, and is not to come back.
-            Ok(agent) if agent.is_suspended() => {
-                let archived = tokio::time::timeout(KILL_TIMEOUT, entry.archived()).await;
-                archived.map_err(|_| {
-                    Problem::new(Code::Conflict, "the agent is still being suspended; try again in a moment")
-                })?;
-                self.discard_suspended(&entry).await
-            }
+            // It was being suspended at that moment.
+            Ok(agent) if agent.is_suspended() => self.discard_returning(&entry).await,
             Ok(agent) if agent.workspace.is_some() => {
                 // Who stops it wants to know whether something stays. The event tells it in any case.
                 let _ = tokio::time::timeout(WORKSPACE_TIMEOUT, entry.workspace_ended()).await;
@@ -195,6 +192,16 @@ impl RuntimeCore {
             }
             answer => answer,
         }
+    }
+
+    /// Has an agent not come back that has ended and may: it was being suspended, or is moved.
+    async fn discard_returning(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<Agent, Problem> {
+        self.backend.agent_stopping(entry.id());
+        // It may have ended a moment ago.
+        let archived = tokio::time::timeout(KILL_TIMEOUT, entry.archived()).await;
+        archived
+            .map_err(|_| Problem::new(Code::Conflict, "the agent is still ending; try again in a moment"))?;
+        self.discard_suspended(entry).await
     }
 
     pub(super) async fn messages(&self, id: &AgentId, query: &MessagesQuery) -> Result<MessageList, Problem> {

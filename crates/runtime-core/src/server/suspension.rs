@@ -129,7 +129,7 @@ impl RuntimeCore {
         }
     }
 
-    /// Ends a suspended agent for good.
+    /// Ends an agent for good that is suspended, or has ended and may come back by the backend's own doing.
     pub(super) async fn discard_suspended(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<Agent, Problem> {
         let _lock = self.suspension_locks.lock(entry.id())?;
         self.backend.discard_suspended(entry.id()).await?;

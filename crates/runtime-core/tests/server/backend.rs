@@ -181,6 +181,13 @@ impl AgentBackend for ScriptedBackend {
         Ok(self.suspended.lock().unwrap().contains(id))
     }
 
+    async fn discard_suspended(&self, id: &AgentId) -> Result<(), Problem> {
+        self.remove(id, Duration::ZERO).await?;
+        self.returning.lock().unwrap().remove(id);
+        self.suspended.lock().unwrap().remove(id);
+        Ok(())
+    }
+
     fn workspace_volume(&self, id: &AgentId) -> Option<String> {
         self.volumes.there.lock().unwrap().is_some().then(|| format!("volume-{id}"))
     }

@@ -132,3 +132,24 @@ async fn an_agent_whose_host_is_dead_can_be_stopped() {
     let stopped = server.client().stop(&agent.id, &StopRequest::default()).await.unwrap();
     assert_eq!(stopped.status, AgentStatus::Stopped);
 }
+
+/// Its node was drained: it has ended for everybody who asks, and would come back.
+#[tokio::test]
+async fn an_agent_that_is_moved_can_be_stopped() {
+    let server = TestServer::new().await;
+    let agent = server.ready_agent().await;
+    *server.backend.moves.lock().unwrap() = true;
+    server.backend.host(&agent.id).die();
+    eventually("it is moved", || server.backend.returning.lock().unwrap().contains(&agent.id)).await;
+    server.until(&agent.id, "it has ended", |agent| agent.status == AgentStatus::Stopped).await;
+    let stopped = server.client().stop(&agent.id, &StopRequest::default()).await.unwrap();
+    assert_eq!(stopped.exit.unwrap().reason, "stopped");
+    assert!(server.backend.returning.lock().unwrap().is_empty(), "it does not come back");
+    let mut events = server.events("0").await;
+    loop {
+        let event = next(&mut events).await;
+        if matches!(&event.data, EventData::AgentStopped { reason, .. } if reason == "stopped") {
+            return;
+        }
+    }
+}
