@@ -305,7 +305,7 @@ impl Detector {
             self.only_background_works = false;
             events.extend(self.turn.begin(fields.prompt));
         }
-        if self.is_of_turn_before(source, end.map(|(outcome, _)| outcome)) {
+        if self.is_of_turn_before(now, source, end.map(|(outcome, _)| outcome)) {
             return events;
         }
         if let Some(said) = fields.said {
@@ -341,7 +341,7 @@ impl Detector {
     }
 
     /// Whether a report of this source is of the turn before, whose end this source may still tell. `end`: how it ends a turn.
-    fn is_of_turn_before(&mut self, source: Source, end: Option<Outcome>) -> bool {
+    fn is_of_turn_before(&mut self, now: Duration, source: Source, end: Option<Outcome>) -> bool {
         let may_tell = |outcome| self.profile.reports_ends_in(source, outcome);
         if !self.turn.untold().is_some_and(may_tell) {
             return false;
@@ -350,7 +350,7 @@ impl Detector {
             return self.turn.take_as_of_before(end.is_some());
         }
         let is_interruption = end == Some(Outcome::Interrupted) && self.profile.reports_prompts();
-        is_interruption && self.turn.take_interruption_as_of_before()
+        is_interruption && self.turn.take_interruption_as_of_before(now)
     }
 
     fn is_scan_due(&mut self, now: Duration, screen: &Screen, is_settled: bool) -> bool {

@@ -339,6 +339,14 @@ fn an_interruption_that_is_never_told_hides_no_other_end() {
 }
 
 #[test]
+fn an_interruption_that_is_never_told_delays_no_later_one() {
+    let (mut claude, line) = interrupted();
+    claude.passes(15_000).typed().hook("UserPromptSubmit", json!({"prompt": "two"}));
+    claude.reports("working").passes(500).record(line).passes(80);
+    assert_eq!(claude.facts(), [taken(None), taken(Some("two")), over(Outcome::Interrupted)]);
+}
+
+#[test]
 fn codex_tells_its_turns_in_its_session_file() {
     let mut codex = Session::ready("codex", CODEX_COMPOSER);
     codex.record(json!({"type": "session_meta", "payload": {"id": "t", "cli_version": "0.169.0"}}));

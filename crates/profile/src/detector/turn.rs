@@ -32,15 +32,24 @@ pub(super) struct Turn {
     /// The last turn was closed without waiting any longer: what ended it may still be reported.
     given_up: bool,
     /// How the last turn ended, if no report has said so: what it said and what ended it may be reported when this one has begun.
-    untold: Option<Outcome>,
+    untold: Option<Untold>,
     /// The last turn ended before its prompt was reported, so the report may still come.
     unprompted: bool,
+}
+
+/// An end that no report has told.
+#[derive(Clone, Copy, Debug)]
+struct Untold {
+    outcome: Outcome,
+    /// Since when it was waited for.
+    since: Duration,
 }
 
 /// A turn that ends when its answer comes, or at `due`.
 #[derive(Clone, Copy, Debug)]
 struct Closing {
     outcome: Outcome,
+    since: Duration,
     due: Duration,
     /// How long the answer is waited for.
     wait: Duration,
@@ -52,7 +61,7 @@ struct Closing {
 
 impl Closing {
     fn new(outcome: Outcome, now: Duration, wait: Duration) -> Self {
-        Self { outcome, due: now + wait, wait, stalled: Duration::ZERO, asked: false }
+        Self { outcome, since: now, due: now + wait, wait, stalled: Duration::ZERO, asked: false }
     }
 }
 
@@ -88,7 +97,7 @@ impl Turn {
         // A session file is read a moment later: the first prompt it has after the end is the one that has ended.
         let is_late = text.is_some() && !self.prompted;
         let mut events = match self.closing {
-            Some(closing) if !is_late => self.end_unasked(closing.outcome),
+            Some(closing) if !is_late => self.end_unasked(closing),
             _ => Vec::new(),
         };
         if !self.open {
@@ -110,7 +119,7 @@ impl Turn {
 
     /// How the turn before ended, if no report has said so yet.
     pub fn untold(&self) -> Option<Outcome> {
-        self.untold
+        self.untold.map(|untold| untold.outcome)
     }
 
     /// Whether what is reported now is of the turn before. Reports of a source that has the prompts as well are in order: the prompt of this
@@ -124,10 +133,13 @@ impl Turn {
     }
 
     /// Whether this report of an interruption is of the turn before, which ended like that: this one runs, and nothing says that it was
-    /// interrupted. A source without the prompts may be behind those of another one. What the session file has before it was said there, too.
-    pub fn take_interruption_as_of_before(&mut self) -> bool {
-        let is_of_before =
-            self.is_running() && self.untold.take_if(|outcome| *outcome == Outcome::Interrupted).is_some();
+    /// interrupted. A source without the prompts may be behind those of another one, but not for longer than it can stand still: some
+    /// interruptions are never reported. What the session file has before it was said there, too.
+    pub fn take_interruption_as_of_before(&mut self, now: Duration) -> bool {
+        let is_late = |untold: &mut Untold| {
+            untold.outcome == Outcome::Interrupted && now.saturating_sub(untold.since) <= MAX_STALL
+        };
+        let is_of_before = self.is_running() && self.untold.take_if(is_late).is_some();
         if is_of_before {
             self.said.take_if(|said| said.source == Source::SessionFile);
         }
@@ -251,11 +263,11 @@ impl Turn {
                 return Vec::new();
             }
         }
-        let (outcome, due) = (closing.outcome, closing.due);
-        if due.is_zero() {
-            return self.end(outcome);
+        let closing = *closing;
+        if closing.due.is_zero() {
+            return self.end(closing.outcome);
         }
-        let events = self.end_unasked(outcome);
+        let events = self.end_unasked(closing);
         self.given_up = true;
         events
     }
@@ -266,10 +278,10 @@ impl Turn {
     }
 
     /// Ends it though its end may still be reported.
-    fn end_unasked(&mut self, outcome: Outcome) -> Vec<DetectorEvent> {
+    fn end_unasked(&mut self, Closing { outcome, since, .. }: Closing) -> Vec<DetectorEvent> {
         let is_told = self.reported_end.is_some();
         let events = self.end(outcome);
-        self.untold = (!is_told).then_some(outcome);
+        self.untold = (!is_told).then_some(Untold { outcome, since });
         events
     }
 

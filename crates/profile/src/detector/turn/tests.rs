@@ -84,7 +84,7 @@ fn what_is_told_before_a_late_interruption_was_said_in_that_turn() {
     assert_eq!(turn.tick(NOW, None), [over(Outcome::Interrupted)]);
     turn.begin(None);
     turn.say("about one".into(), None, Source::SessionFile);
-    assert!(turn.take_interruption_as_of_before());
+    assert!(turn.take_interruption_as_of_before(NOW));
     assert_eq!(turn.over(Outcome::Completed), [over(Outcome::Completed)], "it has said nothing");
 }
 
