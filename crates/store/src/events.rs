@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use parallax_api::{AgentId, EventData, Time};
+use parallax_api::{Agent, AgentId, EventData, Time};
 
 use crate::StoreError;
 
@@ -47,6 +47,12 @@ impl WrittenEvent {
     /// `{"event", "data"}`.
     pub fn json(&self) -> &str {
         &self.json
+    }
+
+    /// Roughly how many bytes it takes in memory: the JSON, the same texts once more as data, and what holds these.
+    pub fn memory(&self) -> usize {
+        let agent = self.data.agent().map_or(0, |_| size_of::<Agent>());
+        size_of::<Self>() + agent + 2 * self.json.len()
     }
 }
 

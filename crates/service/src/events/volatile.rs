@@ -15,7 +15,7 @@ use super::id::{Epoch, Since};
 
 /// Events kept in memory at most; the oldest are dropped.
 const MAX_EVENTS: usize = 4096;
-/// Bytes of them, by their JSON.
+/// Bytes that they take in memory, roughly. The last state of each agent is held beside them: none of those may be dropped.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Events in one page.
 const PAGE_EVENTS: usize = 128;
@@ -61,7 +61,7 @@ impl Volatile {
         self.positions.insert(source, position);
         let agent = row.event.data().agent().filter(|_| projection != Projection::Nothing);
         self.agents.extend(agent.map(|agent| (agent.id.clone(), (projection, row.event.clone()))));
-        let size = row.event.json().len();
+        let size = size_of::<(EventRow, usize)>() + row.event.memory();
         self.bytes += size;
         self.rows.push_back((row, size));
         while self.rows.len() > 1 && (self.rows.len() > MAX_EVENTS || self.bytes > MAX_BYTES) {
@@ -164,5 +164,40 @@ fn concerns(agent: Option<&AgentId>, data: &EventData) -> bool {
     match (agent, data.agent_id()) {
         (Some(wanted), Some(agent)) => wanted == agent,
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parallax_api::Agent;
+
+    use super::*;
+
+    fn push(volatile: &mut Volatile, seq: u64, data: EventData) {
+        let row = EventRow { seq, event: WrittenEvent::new(data).into(), at: Time::now() };
+        volatile.push(row, "source".into(), SourcePosition::Seq(seq), Projection::AgentRow);
+    }
+
+    /// The text is there as data, and in the JSON.
+    #[test]
+    fn a_text_takes_its_place_twice() {
+        let mut volatile = Volatile::default();
+        for seq in 1..=20 {
+            push(&mut volatile, seq, EventData::Reset { reason: "x".repeat(1024 * 1024) });
+        }
+        assert_eq!(volatile.rows.len(), 7);
+        assert_eq!(volatile.dropped, 13);
+    }
+
+    #[test]
+    fn an_agent_takes_more_than_its_json() {
+        let mut volatile = Volatile::default();
+        let agent = Agent::new("a".parse().unwrap(), "a", "shell", "local", Time::now());
+        let held = size_of::<Agent>() + size_of::<EventData>();
+        push(&mut volatile, 1, EventData::AgentReady { agent: agent.into() });
+        let (row, size) = &volatile.rows[0];
+        assert!(*size > row.event.json().len() + held, "{size}");
+        volatile.written(1);
+        assert_eq!(volatile.bytes, 0);
     }
 }
