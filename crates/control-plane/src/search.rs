@@ -25,7 +25,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::agent_cache::AgentCache;
 use crate::locate::AgentLocator;
 use crate::relay::Call;
-use turns::Turns;
+use turns::{Refusal, Turns};
 use unread::Unread;
 
 /// Texts that are kept at most, of all agents.
@@ -150,13 +150,25 @@ impl Search {
                 continue;
             }
             match self.read_in_time(&id).await {
-                Ok(is_whole) => turns.was_read(id, is_whole, Instant::now()),
+                Ok(is_whole) => turns.was_read(id, &runtime, is_whole, Instant::now()),
                 Err(problem) => {
                     tracing::debug!(agent.id = %id, %problem, "what an agent said could not be indexed");
-                    turns.was_refused(id, runtime, &problem, Instant::now());
+                    let why = self.refusal(&runtime, &problem).await;
+                    turns.was_refused(id, runtime, why, Instant::now());
                 }
             }
         }
+    }
+
+    /// Who did not answer.
+    async fn refusal(&self, runtime: &str, problem: &Problem) -> Refusal {
+        if !matches!(problem.code, Code::RuntimeUnavailable | Code::Timeout) {
+            return Refusal::Told;
+        }
+        let Some(runtime) = self.locator.runtime(runtime) else { return Refusal::RuntimeSilence };
+        // A runtime says so in the same words of an agent's host that does not answer.
+        runtime.probe().await;
+        if runtime.is_reachable() { Refusal::Silence } else { Refusal::RuntimeSilence }
     }
 
     /// Deletes the texts of agents that no runtime has any more.

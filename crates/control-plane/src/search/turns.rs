@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parallax_api::{AgentId, Code, Problem};
+use parallax_api::AgentId;
 use tokio::time::Instant;
 
 use super::unread::Unread;
@@ -19,6 +19,20 @@ const ROUND: usize = 32;
 /// others there are.
 const RETRIED_IN_ROUND: usize = 2;
 
+/// Agents of a runtime that nobody answers for, one after the other, before the runtime rests: each took its time, and others wait.
+const SILENT_IN_A_ROW: usize = 3;
+
+/// Why an agent could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Its runtime answered.
+    Told,
+    /// There was no answer for it, though its runtime is there: its host may be held.
+    Silence,
+    /// Its runtime does not answer at all.
+    RuntimeSilence,
+}
+
 /// Who is to be read, and who not yet.
 #[derive(Debug)]
 pub(super) struct Turns {
@@ -28,6 +42,8 @@ pub(super) struct Turns {
     not_before: HashMap<AgentId, Instant>,
     /// Which runtime is not asked before.
     resting: HashMap<String, Instant>,
+    /// How many of its agents were silent, one after the other, for each runtime.
+    silent: HashMap<String, usize>,
     /// Who could not be read when it was last tried.
     failed: HashSet<AgentId>,
     unread: Arc<Unread>,
@@ -40,6 +56,7 @@ impl Turns {
             due: HashMap::new(),
             not_before: HashMap::new(),
             resting: HashMap::new(),
+            silent: HashMap::new(),
             failed: HashSet::new(),
             unread,
         }
@@ -102,7 +119,8 @@ impl Turns {
     }
 
     /// The agent was read; there is still more unless `is_whole`.
-    pub(super) fn was_read(&mut self, id: AgentId, is_whole: bool, now: Instant) {
+    pub(super) fn was_read(&mut self, id: AgentId, runtime: &str, is_whole: bool, now: Instant) {
+        self.silent.remove(runtime);
         self.failed.remove(&id);
         self.unread.remove(&id);
         if !is_whole {
@@ -111,10 +129,18 @@ impl Turns {
     }
 
     /// The agent could not be read.
-    pub(super) fn was_refused(&mut self, id: AgentId, runtime: String, problem: &Problem, now: Instant) {
+    pub(super) fn was_refused(&mut self, id: AgentId, runtime: String, why: Refusal, now: Instant) {
         let again = now + RETRY_AFTER;
-        if matches!(problem.code, Code::RuntimeUnavailable | Code::Timeout) {
+        let silent = match why {
+            Refusal::Told => 0,
+            Refusal::Silence => self.silent.get(&runtime).map_or(1, |before| before + 1),
+            Refusal::RuntimeSilence => SILENT_IN_A_ROW,
+        };
+        if silent >= SILENT_IN_A_ROW {
+            self.silent.remove(&runtime);
             self.resting.insert(runtime, again);
+        } else {
+            self.silent.insert(runtime, silent);
         }
         self.unread.insert(&id);
         self.failed.insert(id.clone());
@@ -146,9 +172,8 @@ mod tests {
         let mut turns = Turns::new(Arc::default());
         let mut now = Instant::now();
         let bad: Vec<AgentId> = (0..70).map(|_| AgentId::generate()).collect();
-        let refused = Problem::internal("it cannot be read");
         for id in &bad {
-            turns.was_refused(id.clone(), "local".into(), &refused, now);
+            turns.was_refused(id.clone(), "local".into(), Refusal::Told, now);
         }
         let mut tried = HashSet::new();
         now += RETRY_AFTER;
@@ -160,10 +185,10 @@ mod tests {
             for (index, (id, runtime)) in round.into_iter().enumerate() {
                 if bad.contains(&id) {
                     assert!(index >= ROUND - RETRIED_IN_ROUND, "the others come first");
-                    turns.was_refused(id.clone(), runtime, &refused, now);
+                    turns.was_refused(id.clone(), runtime, Refusal::Told, now);
                     tried.insert(id);
                 } else {
-                    turns.was_read(id, true, now);
+                    turns.was_read(id, "local", true, now);
                 }
             }
             now += SECOND;
@@ -177,7 +202,7 @@ mod tests {
         let mut turns = Turns::new(Arc::default());
         let now = Instant::now();
         for _ in 0..40 {
-            turns.was_refused(AgentId::generate(), "local".into(), &Problem::internal("no"), now);
+            turns.was_refused(AgentId::generate(), "local".into(), Refusal::Told, now);
         }
         assert!(turns.round(now, here).is_empty(), "not yet");
         turns.hasten(now);
@@ -206,9 +231,8 @@ mod tests {
         let mut turns = Turns::new(Arc::default());
         let mut now = Instant::now();
         let [paused, well] = [0, 1].map(|_| AgentId::generate());
-        let silent = Problem::new(Code::RuntimeUnavailable, "its container is paused");
         for id in [&paused, &well] {
-            turns.was_refused(id.clone(), "local".into(), &silent, now);
+            turns.was_refused(id.clone(), "local".into(), Refusal::RuntimeSilence, now);
             now += SECOND;
         }
         let mut read = false;
@@ -219,9 +243,9 @@ mod tests {
                     continue;
                 }
                 match id == paused {
-                    true => turns.was_refused(id, runtime, &silent, now),
+                    true => turns.was_refused(id, runtime, Refusal::RuntimeSilence, now),
                     false => {
-                        turns.was_read(id, true, now);
+                        turns.was_read(id, "local", true, now);
                         read = true;
                     }
                 }
@@ -236,8 +260,7 @@ mod tests {
         let mut turns = Turns::new(unread.clone());
         let now = Instant::now();
         let away: Vec<AgentId> = (0..100).map(|_| AgentId::generate()).collect();
-        let silent = Problem::new(Code::RuntimeUnavailable, "it is away");
-        turns.was_refused(away[0].clone(), "away".into(), &silent, now);
+        turns.was_refused(away[0].clone(), "away".into(), Refusal::RuntimeSilence, now);
         away.iter().for_each(|id| turns.add(id.clone(), now));
         let well = AgentId::generate();
         turns.add(well.clone(), now + SECOND);
@@ -245,5 +268,23 @@ mod tests {
         assert_eq!(turns.round(now + SECOND, at), [(well.clone(), "local".to_owned())]);
         assert_eq!(unread.request_retry().len(), away.len(), "each is told of");
         assert_eq!(turns.round(now + RETRY_AFTER, at).len(), ROUND, "it is asked again");
+    }
+
+    #[test]
+    fn an_agent_that_is_silent_rests_alone() {
+        let mut turns = Turns::new(Arc::default());
+        let now = Instant::now();
+        let agents: Vec<AgentId> = (0..5).map(|_| AgentId::generate()).collect();
+        let [held, well, ..] = &agents[..] else { panic!("five") };
+        turns.was_refused(held.clone(), "local".into(), Refusal::Silence, now);
+        assert!(!turns.puts_off(well, "local", now));
+        turns.was_read(well.clone(), "local", true, now);
+        // Nobody was read between these.
+        for id in &agents[2..] {
+            assert!(!turns.puts_off(id, "local", now));
+            turns.was_refused(id.clone(), "local".into(), Refusal::Silence, now);
+        }
+        assert!(turns.puts_off(well, "local", now));
+        assert!(!turns.puts_off(well, "another", now));
     }
 }

@@ -19,7 +19,7 @@ use parallax_api::observe::{Logs, Metrics};
 use parallax_api::runtime::{RuntimeKind, RuntimeStatus, TypeInfo};
 use parallax_api::terminal::{CLOSE_AGENT_ENDED, CLOSE_UNKNOWN_AGENT, TERMINAL_V1};
 use parallax_api::{
-    Agent, AgentId, AgentStatus, EventData, Message as Said, Problem, Role, SpawnRequest, Time,
+    Agent, AgentId, AgentStatus, Code, EventData, Message as Said, Problem, Role, SpawnRequest, Time,
 };
 use parallax_control_plane::RuntimeSpec;
 use parallax_service::events::{self, EventLog};
@@ -51,6 +51,8 @@ pub struct Script {
     pub dies_of_spawn: Mutex<bool>,
     /// What calls to agents are refused with.
     pub call_refusal: Mutex<Option<Problem>>,
+    /// The agent whose host does not answer.
+    pub held: Mutex<Option<String>>,
     /// What agents use, by their ids.
     pub metrics: Mutex<BTreeMap<String, Metrics>>,
     /// What agents were told and said, by their ids.
@@ -93,6 +95,7 @@ impl ScriptedRuntime {
             refusal: Mutex::default(),
             dies_of_spawn: Mutex::default(),
             call_refusal: Mutex::default(),
+            held: Mutex::default(),
             metrics: Mutex::default(),
             messages: Mutex::default(),
             log_refusal: Mutex::default(),
@@ -314,6 +317,9 @@ async fn echo(
 ) -> Result<Response, Problem> {
     if let Some(problem) = script.call_refusal.lock().unwrap().clone() {
         return Err(problem);
+    }
+    if script.held.lock().unwrap().as_ref() == Some(&id) {
+        return Err(Problem::new(Code::RuntimeUnavailable, "the agent's container is paused"));
     }
     if let Some(metrics) = script.metrics.lock().unwrap().get(&id).filter(|_| rest == "metrics") {
         return Ok(Json(metrics.clone()).into_response());

@@ -74,3 +74,18 @@ async fn an_agent_whose_log_is_refused_is_named_until_it_is_shown() {
     .await;
     plane.stop().await;
 }
+
+/// Its container is paused, say. The runtime is there, and so are the others.
+#[tokio::test]
+async fn an_agent_that_does_not_answer_keeps_no_other_waiting() {
+    let (_dir, runtime, plane) = one_runtime().await;
+    *runtime.script.held.lock().unwrap() = Some("a1".into());
+    runtime.becomes("a1", AgentStatus::Ready).await;
+    until("that it is missing", async || !found(&plane, "message").await.incomplete.is_empty()).await;
+    runtime.keeps("a2", &["a message".into()]);
+    runtime.shows(&["a line of the log"]);
+    runtime.becomes("a2", AgentStatus::Ready).await;
+    until("the message of another", async || found(&plane, "message").await.hits.len() == 1).await;
+    assert_eq!(found(&plane, "message").await.incomplete, ["a1".parse().unwrap()]);
+    plane.stop().await;
+}
