@@ -5,7 +5,7 @@
 //! the published agents; after a gap in a runtime's events the difference between the two is published ([`gap`]).
 //!
 //! What was heard of an agent, or of all agents of a runtime, within [`FRESH_FOR`] is answered from here. A call that may
-//! change an agent ends that ([`AgentCache::expire`]).
+//! change an agent ends that ([`AgentCache::expire`]); what was asked for before that call was answered does not begin it anew.
 //!
 //! [`sync()`] follows each runtime's events; [`AgentCache::resync`] asks a runtime for its list.
 
@@ -13,6 +13,7 @@ mod gap;
 mod parts;
 mod sync;
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -49,11 +50,26 @@ pub struct AgentCache {
     parts: Parts,
 }
 
+/// How something was heard of an agent.
+#[derive(Clone, Copy, Debug)]
+pub enum Heard {
+    /// As an event: it happened some time ago.
+    Told,
+    /// By asking its runtime at this moment.
+    Asked(Instant),
+    /// As the answer to a call that changed it, just now.
+    Changed,
+}
+
 /// An agent, and when its state was last heard of; never in this process when it was read from the database.
 #[derive(Debug)]
 struct Cached {
     known: Arc<Known>,
     heard_at: Option<Instant>,
+    /// The same, of what shows every change that this control plane has caused.
+    fresh_at: Option<Instant>,
+    /// When a call that may have changed it was last answered: what was asked for before does not show the change.
+    changed_at: Option<Instant>,
     /// Held by who asks its runtime for it.
     asking: Option<Asking>,
 }
@@ -62,12 +78,34 @@ struct Cached {
 pub type Asking = Arc<AsyncMutex<()>>;
 
 impl Cached {
-    fn new(agent: Agent, heard_at: Option<Instant>) -> Self {
-        Self { known: Arc::new(Known::new(agent)), heard_at, asking: None }
+    fn new(agent: Agent) -> Self {
+        let known = Arc::new(Known::new(agent));
+        Self { known, heard_at: None, fresh_at: None, changed_at: None, asking: None }
     }
 
     fn agent(&self) -> &Agent {
         self.known.agent()
+    }
+
+    /// Whether what was heard may be of a time before the last change.
+    fn is_outdated(&self, heard: Heard) -> bool {
+        match heard {
+            Heard::Asked(at) => self.changed_at.is_some_and(|changed_at| at < changed_at),
+            // Once somebody has asked since the change, what is told is no older than that answer, or is passed over.
+            Heard::Told => self.changed_at.is_some() && self.fresh_at.is_none(),
+            Heard::Changed => false,
+        }
+    }
+
+    fn was_heard(&mut self, heard: Heard) {
+        let now = Instant::now();
+        if let Heard::Changed = heard {
+            self.changed_at = Some(now);
+        }
+        self.heard_at = Some(now);
+        if !self.is_outdated(heard) {
+            self.fresh_at = Some(now);
+        }
     }
 }
 
@@ -78,7 +116,7 @@ impl AgentCache {
     /// When the store fails.
     pub async fn open(published: Arc<dyn PublishedAgents>, log: EventLog) -> Result<Self, StoreError> {
         let agents = published.all().await?.into_iter();
-        let agents = agents.map(|agent| (agent.id.clone(), Cached::new(agent, None))).collect();
+        let agents = agents.map(|agent| (agent.id.clone(), Cached::new(agent))).collect();
         Ok(Self {
             published,
             log,
@@ -103,7 +141,7 @@ impl AgentCache {
     pub fn get_fresh(&self, id: &AgentId) -> Option<Arc<Known>> {
         let agents = self.agents();
         let cached = agents.get(id)?;
-        cached.heard_at.is_some_and(|at| at.elapsed() < FRESH_FOR).then(|| cached.known.clone())
+        cached.fresh_at.is_some_and(|at| at.elapsed() < FRESH_FOR).then(|| cached.known.clone())
     }
 
     /// The lock of who asks for this agent; none for one that is not known here.
@@ -140,8 +178,8 @@ impl AgentCache {
     }
 
     /// Inserts or replaces an agent, unless a newer state is cached. `agent.runtime` is the runtime's name here.
-    pub fn upsert(&self, agent: Agent) {
-        let upserted = upsert(&mut self.agents(), agent);
+    pub fn upsert(&self, agent: Agent, heard: Heard) {
+        let upserted = upsert(&mut self.agents(), agent, heard);
         self.note(&upserted);
     }
 
@@ -167,7 +205,7 @@ impl AgentCache {
     /// The agent may have changed, by a call whose response does not show it: the next request asks its runtime.
     pub fn expire(&self, id: &AgentId) {
         let runtime = self.agents().get_mut(id).map(|cached| {
-            cached.heard_at = None;
+            (cached.fresh_at, cached.changed_at) = (None, Some(Instant::now()));
             // Who asks now does so before the change.
             cached.asking = None;
             cached.agent().runtime.clone()
@@ -204,15 +242,15 @@ impl AgentCache {
         let listed = list(runtime).await?;
         let on_it: HashSet<AgentId> = listed.iter().map(|agent| agent.id.clone()).collect();
         let gone: HashSet<AgentId> = before.into_iter().filter(|id| !on_it.contains(id)).collect();
-        self.upsert_all(listed);
+        self.upsert_all(listed, Heard::Asked(asked_at));
         self.forget(gone, asked_at).await?;
         Ok(on_it)
     }
 
-    fn upsert_all(&self, listed: Vec<Agent>) {
+    fn upsert_all(&self, listed: Vec<Agent>, heard: Heard) {
         let mut agents = self.agents();
         for agent in listed {
-            self.note(&upsert(&mut agents, agent));
+            self.note(&upsert(&mut agents, agent, heard));
         }
     }
 
@@ -276,26 +314,28 @@ struct Upserted {
 }
 
 /// Makes `agent` what is known, unless something newer is.
-fn upsert(agents: &mut HashMap<AgentId, Cached>, agent: Agent) -> Upserted {
-    let heard_at = Some(Instant::now());
-    match agents.get_mut(&agent.id) {
-        // A list and an event may overtake each other: what is known is newer than what was heard just now.
-        Some(old) if age(old.agent()) > age(&agent) => {
-            old.heard_at = heard_at;
-            Upserted { known: old.known.clone(), is_news: false }
-        }
-        // Nothing new: what was written of it stays.
-        Some(old) if *old.agent() == agent => {
-            old.heard_at = heard_at;
-            Upserted { known: old.known.clone(), is_news: false }
-        }
-        _ => {
-            let (id, cached) = (agent.id.clone(), Cached::new(agent, heard_at));
-            let known = cached.known.clone();
-            agents.insert(id, cached);
-            Upserted { known, is_news: true }
-        }
+fn upsert(agents: &mut HashMap<AgentId, Cached>, agent: Agent, heard: Heard) -> Upserted {
+    let Some(cached) = agents.get_mut(&agent.id) else {
+        let (id, mut cached) = (agent.id.clone(), Cached::new(agent));
+        cached.was_heard(heard);
+        let known = cached.known.clone();
+        agents.insert(id, cached);
+        return Upserted { known, is_news: true };
+    };
+    // A list and an event may overtake each other: what is known is newer than what was heard just now.
+    let is_older = match age(cached.agent()).cmp(&age(&agent)) {
+        Ordering::Less => false,
+        Ordering::Equal => matches!(heard, Heard::Asked(_)) && cached.is_outdated(heard),
+        Ordering::Greater => true,
+    };
+    // Where nothing is new, what was written of it stays.
+    let is_news = !is_older && *cached.agent() != agent;
+    if is_news {
+        cached.known = Arc::new(Known::new(agent));
+        cached.asking = None;
     }
+    cached.was_heard(heard);
+    Upserted { known: cached.known.clone(), is_news }
 }
 
 #[cfg(test)]

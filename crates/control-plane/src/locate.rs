@@ -10,8 +10,9 @@ use parallax_api::{Agent, AgentId, Code, Problem};
 use parallax_service::known::Known;
 use parallax_service::listing::{AgentsQuery, Place};
 use reqwest::Method;
+use tokio::time::Instant;
 
-use crate::agent_cache::{AgentCache, Part};
+use crate::agent_cache::{AgentCache, Heard, Part};
 use crate::relay::{self, Call};
 use crate::runtimes::{Runtime, Runtimes};
 
@@ -55,9 +56,10 @@ impl AgentLocator {
         let (reachable, away): (Vec<_>, Vec<_>) =
             self.runtimes.iter().partition(|runtime| runtime.is_reachable());
         let ask = async |runtime: &Arc<Runtime>| {
+            let heard = Heard::Asked(Instant::now());
             let response = Call::new(Method::GET, "").send(runtime, id).await.ok()?;
             let body = response.error_for_status().ok()?.bytes().await.ok()?;
-            relay::agent(&body, runtime, &self.cache).ok()
+            relay::agent(&body, runtime, &self.cache, heard).ok()
         };
         let asked = join_all(reachable.into_iter().map(ask));
         let found = tokio::time::timeout(FIND_TIMEOUT, asked).await.unwrap_or_default();

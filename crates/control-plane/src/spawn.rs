@@ -7,7 +7,7 @@ use parallax_api::{Agent, Code, Problem, SpawnRequest};
 use parallax_store::{SpawnAttempts, StoreError};
 use reqwest::{Method, StatusCode};
 
-use crate::agent_cache::AgentCache;
+use crate::agent_cache::{AgentCache, Heard};
 use crate::placement;
 use crate::presets::Presets;
 use crate::relay;
@@ -177,7 +177,7 @@ async fn ask(
         .await
         .map_err(|problem| SpawnError::Uncertain(maybe_spawned(problem)))?;
     if status.is_success() {
-        return relay::agent(&body, runtime, cache).map_err(SpawnError::Final);
+        return relay::agent(&body, runtime, cache, Heard::Changed).map_err(SpawnError::Final);
     }
     let problem = relay::problem(&body).unwrap_or_else(|| unexpected_response(runtime, status));
     Err(if problem.allows_other_runtime() {

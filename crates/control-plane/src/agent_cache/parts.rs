@@ -11,7 +11,7 @@ use parallax_service::listing::{AgentsQuery, Place};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
-use super::{AgentCache, Cached, FRESH_FOR, upsert};
+use super::{AgentCache, Cached, FRESH_FOR, Heard, upsert};
 use crate::runtimes::Runtime;
 
 /// Parts that are remembered at most; when there are more, all are asked for again.
@@ -71,17 +71,17 @@ impl AgentCache {
         };
         let list = runtime.client().list_page(&asked).await.inspect_err(|_| runtime.recheck())?;
         let more_after = list.agents.last().filter(|_| list.next_cursor.is_some()).map(Place::of);
-        let agents = self.upsert_page(runtime.name(), list.agents);
+        let agents = self.upsert_page(runtime.name(), list.agents, Heard::Asked(asked_at));
         let part = Part { agents, more_after };
         self.take_away(&part, before, asked_at).await;
         *last = Some((asked_at, part.clone()));
         Ok(part)
     }
 
-    fn upsert_page(&self, runtime: &str, listed: Vec<Agent>) -> Vec<Arc<Known>> {
+    fn upsert_page(&self, runtime: &str, listed: Vec<Agent>, heard: Heard) -> Vec<Arc<Known>> {
         let mut known = self.agents();
         let upserted = listed.into_iter().map(|agent| Agent { runtime: runtime.into(), ..agent });
-        upserted.map(|agent| upsert(&mut known, agent).known).collect()
+        upserted.map(|agent| upsert(&mut known, agent, heard).known).collect()
     }
 
     /// Where the agents of a runtime stand that come behind this place.

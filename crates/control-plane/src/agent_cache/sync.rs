@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{AgentCache, age, gap, list};
+use super::{AgentCache, Heard, age, gap, list};
 use crate::runtimes::Runtime;
 
 /// Delay before reconnecting, so that a runtime that accepts and drops at once is not hammered.
@@ -185,7 +185,7 @@ async fn append(cache: &AgentCache, events: Vec<NewEvent>) -> Result<(), Problem
         }
     }
     for agent in newest.into_values() {
-        cache.upsert(agent.clone());
+        cache.upsert(agent.clone(), Heard::Told);
     }
     cache.log.append_all(events).await?;
     Ok(())

@@ -9,7 +9,7 @@ use parallax_api::observe::{LOG_GAPS, LOG_OFFSET};
 use parallax_api::{Agent, AgentId, Code, Problem};
 use parallax_service::shutdown::Shutdown;
 
-use crate::agent_cache::AgentCache;
+use crate::agent_cache::{AgentCache, Heard};
 use crate::runtimes::Runtime;
 
 /// Headers of a response that go back to the caller.
@@ -45,11 +45,12 @@ pub async fn into_agent_response(
     runtime: &Runtime,
     cache: &AgentCache,
     id: &AgentId,
+    heard: Heard,
 ) -> Result<Response, Problem> {
     let (status, headers) = (response.status(), response_headers(response.headers()));
     let body = read(response, runtime).await?;
     if status.is_success() {
-        return Ok((status, axum::Json(agent(&body, runtime, cache)?)).into_response());
+        return Ok((status, axum::Json(agent(&body, runtime, cache, heard)?)).into_response());
     }
     if status == StatusCode::NOT_FOUND
         && problem(&body).is_some_and(|problem| problem.code == Code::AgentNotFound)
@@ -63,7 +64,7 @@ pub async fn into_agent_response(
 ///
 /// # Errors
 /// When the body is no agent.
-pub fn agent(body: &[u8], runtime: &Runtime, cache: &AgentCache) -> Result<Agent, Problem> {
+pub fn agent(body: &[u8], runtime: &Runtime, cache: &AgentCache, heard: Heard) -> Result<Agent, Problem> {
     let mut agent: Agent = serde_json::from_slice(body).map_err(|error| {
         Problem::internal(format!(
             "the runtime `{}` answered with something else than an agent: {error}",
@@ -71,7 +72,7 @@ pub fn agent(body: &[u8], runtime: &Runtime, cache: &AgentCache) -> Result<Agent
         ))
     })?;
     runtime.name().clone_into(&mut agent.runtime);
-    cache.upsert(agent.clone());
+    cache.upsert(agent.clone(), heard);
     Ok(agent)
 }
 

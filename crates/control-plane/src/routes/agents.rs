@@ -16,6 +16,7 @@ use reqwest::Method;
 use tokio::time::Instant;
 
 use super::extract::Id;
+use crate::agent_cache::Heard;
 use crate::app::App;
 use crate::relay::{self, Call};
 
@@ -87,9 +88,11 @@ pub async fn get(State(app): State<App>, Id(id): Id) -> Result<Response, Problem
         return Ok(Json(Agent { stale: true, ..agent }).into_response());
     }
     let runtime = app.locator.locate(&id).await?;
+    let heard = Heard::Asked(Instant::now());
     let asked = async {
         let answer = Call::new(Method::GET, "").within(SHOW_TIMEOUT).send(&runtime, &id).await;
-        relay::into_agent_response(answer.map_err(|cause| cause.problem)?, &runtime, &app.cache, &id).await
+        let answer = answer.map_err(|cause| cause.problem)?;
+        relay::into_agent_response(answer, &runtime, &app.cache, &id, heard).await
     };
     // With its body: one that comes slowly keeps others waiting, too.
     let answer = tokio::time::timeout_at(answer_by, asked).await.unwrap_or_else(|_| {
@@ -115,5 +118,5 @@ pub async fn stop(
     let call =
         Call::new(Method::DELETE, "").query(query.as_deref()).taking(Duration::from_millis(request.grace_ms));
     let answer = call.send(&runtime, &id).await.map_err(|unanswered| unanswered.problem)?;
-    relay::into_agent_response(answer, &runtime, &app.cache, &id).await
+    relay::into_agent_response(answer, &runtime, &app.cache, &id, Heard::Changed).await
 }

@@ -10,6 +10,7 @@ use parallax_service::extract::Query;
 use reqwest::Method;
 
 use super::extract::Forwarded;
+use crate::agent_cache::Heard;
 use crate::app::App;
 use crate::relay::{self, Call};
 
@@ -136,5 +137,5 @@ pub(super) async fn proxy(app: &App, id: &AgentId, call: Call) -> Result<Respons
 async fn proxy_agent(app: &App, id: &AgentId, call: Call) -> Result<Response, Problem> {
     let runtime = app.locator.locate(id).await?;
     let answer = call.send(&runtime, id).await.map_err(|unanswered| unanswered.problem)?;
-    relay::into_agent_response(answer, &runtime, &app.cache, id).await
+    relay::into_agent_response(answer, &runtime, &app.cache, id, Heard::Changed).await
 }

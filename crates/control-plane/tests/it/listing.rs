@@ -68,3 +68,24 @@ async fn who_was_spawned_before_and_is_not_on_a_list_is_gone() {
     assert_eq!(still_known(&mut runtime, &plane).await, ["worker"]);
     plane.stop().await;
 }
+
+#[tokio::test]
+async fn what_was_asked_for_before_a_call_was_answered_is_not_taken_for_what_is_so_after_it() {
+    let (_dir, runtime, plane) = one_runtime().await;
+    let id = runtime.has("a1", AgentStatus::Ready).id;
+    plane.client.list_all(&ListFilter::default()).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+    let gate = Arc::new(Semaphore::new(0));
+    *runtime.script.show_gate.lock().unwrap() = Some(gate.clone());
+    let (client, asked) = (plane.client.clone(), id.clone());
+    let showing = tokio::spawn(async move { client.get(&asked).await.unwrap() });
+    until("it is shown", async || runtime.script.shows_made.load(Ordering::Relaxed) == 1).await;
+    *runtime.script.show_gate.lock().unwrap() = None;
+    let input = reqwest::Client::new().post(plane.url("/api/managed-agents/a1/input")).body("{}");
+    assert!(input.send().await.unwrap().status().is_success());
+    runtime.has("a1", AgentStatus::Busy);
+    gate.add_permits(1);
+    assert_eq!(within("what was shown before", showing).await.unwrap().status, AgentStatus::Ready);
+    assert_eq!(plane.client.get(&id).await.unwrap().status, AgentStatus::Busy);
+    plane.stop().await;
+}

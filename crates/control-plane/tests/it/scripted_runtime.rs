@@ -65,6 +65,10 @@ pub struct Script {
     pub list_gate: Mutex<Option<Arc<Semaphore>>>,
     /// Lists that wait for it, or have.
     pub lists_made: AtomicUsize,
+    /// What an agent, once it is shown, waits for before it is told; each takes a permit. None: nothing.
+    pub show_gate: Mutex<Option<Arc<Semaphore>>>,
+    /// Agents that wait for it, or have.
+    pub shows_made: AtomicUsize,
     /// How often it was asked for an agent, or for its list.
     pub shown: AtomicUsize,
     /// Spawn requests that it took, with their keys.
@@ -102,6 +106,8 @@ impl ScriptedRuntime {
             lines: Mutex::default(),
             list_gate: Mutex::default(),
             lists_made: AtomicUsize::new(0),
+            show_gate: Mutex::default(),
+            shows_made: AtomicUsize::new(0),
             shown: AtomicUsize::new(0),
             spawned: Mutex::default(),
             log: Mutex::new(fresh_log().await),
@@ -296,7 +302,13 @@ async fn spawn(
 
 async fn show(State(script): Shared, Path(id): Path<String>) -> Result<Json<Agent>, Problem> {
     script.shown.fetch_add(1, Ordering::Relaxed);
-    script.agents.lock().unwrap().get(&id).cloned().map(Json).ok_or_else(|| Problem::no_agent(id))
+    let agent = script.agents.lock().unwrap().get(&id).cloned();
+    let gate = script.show_gate.lock().unwrap().clone();
+    if let Some(gate) = gate {
+        script.shows_made.fetch_add(1, Ordering::Relaxed);
+        gate.acquire().await.unwrap().forget();
+    }
+    agent.map(Json).ok_or_else(|| Problem::no_agent(id))
 }
 
 async fn stop(state: Shared, path: Path<String>, RawQuery(query): RawQuery) -> Result<Json<Agent>, Problem> {
