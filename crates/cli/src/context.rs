@@ -8,9 +8,13 @@ use secrecy::SecretString;
 use crate::error::CliError;
 use crate::output::Output;
 
-/// A server that comes back within about two minutes is followed further.
-pub(crate) const RETRY: Retry =
-    Retry { first: Duration::from_millis(100), longest: Duration::from_secs(3), attempts: Some(40) };
+/// A server that comes back within two minutes is followed further.
+pub(crate) const RETRY: Retry = Retry {
+    first: Duration::from_millis(100),
+    longest: Duration::from_secs(3),
+    attempts: None,
+    patience: Some(Duration::from_secs(120)),
+};
 
 /// The client and where output goes.
 pub(crate) struct Context {

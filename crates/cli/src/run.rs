@@ -249,8 +249,8 @@ mod tests {
     use super::*;
     use crate::problem_text;
 
-    /// A control plane that shows one event of a run, and whose proxy has only `after` to say from then on.
-    async fn gone(after: StatusCode) -> (Context, Arc<AtomicUsize>) {
+    /// A control plane that shows one event of a run, and whose proxy has only `after` to say from then on, or nothing.
+    async fn gone(after: Option<StatusCode>) -> (Context, Arc<AtomicUsize>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let count = asked.clone();
         let events = async move || -> Response {
@@ -260,7 +260,10 @@ mod tests {
                     ([("content-type", "text/event-stream")], format!("id: 1\ndata: {event}\n\n"))
                         .into_response()
                 }
-                _ => (after, "<html>nobody is here</html>").into_response(),
+                _ => match after {
+                    Some(after) => (after, "<html>nobody is here</html>").into_response(),
+                    None => std::future::pending().await,
+                },
             }
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -272,11 +275,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_does_not_come_back_is_given_up() {
-        assert!(RETRY.attempts.is_some(), "for ever is too long for who waits for a result");
+        assert!(RETRY.patience.is_some(), "for ever is too long for who waits for a result");
         let moment = std::time::Duration::from_millis(1);
-        let retry = Retry { first: moment, longest: moment, attempts: Some(5) };
+        let retry = Retry { first: moment, longest: moment, attempts: Some(5), ..RETRY };
         for after in [StatusCode::BAD_GATEWAY, StatusCode::NOT_FOUND] {
-            let (context, asked) = gone(after).await;
+            let (context, asked) = gone(Some(after)).await;
             let error = follow(&context, "r1", retry).await.expect_err("nobody is there");
             let CliError::Problem(problem) = lost_sight(error, "r1") else { panic!("no problem") };
             let text = problem_text::text(&problem);
@@ -284,5 +287,15 @@ mod tests {
             assert!(text.ends_with("`parallax runs r1` tells how the run goes on"), "{text}");
             assert_eq!(asked.load(Ordering::Relaxed), 6, "once, and then five attempts: {text}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_takes_connections_and_says_nothing_is_given_up_as_soon() {
+        let patience = std::time::Duration::from_millis(300);
+        let (context, _) = gone(None).await;
+        let following = follow(&context, "r1", Retry { patience: Some(patience), ..RETRY });
+        let given_up = tokio::time::timeout(patience * 100, following).await.expect("it is given up");
+        let CliError::Problem(problem) = given_up.expect_err("nobody answers") else { panic!("no problem") };
+        assert!(problem.detail.contains("did not answer in time"), "{problem}");
     }
 }

@@ -191,7 +191,7 @@ impl LogFollower {
 
     async fn ask(&self, query: &LogsQuery) -> Result<Response, Problem> {
         let answer = self.client.succeed(self.client.open_logs(&self.id, query));
-        let answer = tokio::time::timeout(ANSWER_TIMEOUT, answer).await;
+        let answer = tokio::time::timeout(self.reconnect.bound(ANSWER_TIMEOUT), answer).await;
         answer.unwrap_or_else(|_| Err(lost(self.client.url(), "it did not answer in time")))
     }
 }

@@ -176,7 +176,8 @@ impl ExecutionEvents {
                 let path = format!("/api/executions/{}/events", self.id);
                 let request = self.client.open(Method::GET, &path).query(&query);
                 let request = request.header(ACCEPT, "text/event-stream");
-                let answer = tokio::time::timeout(SILENCE, self.client.succeed(request)).await;
+                let answer =
+                    tokio::time::timeout(self.reconnect.bound(SILENCE), self.client.succeed(request)).await;
                 let response = answer.map_err(|_| lost(&base, "it did not answer in time"))??;
                 let body = response.bytes_stream().boxed();
                 self.connection.insert(Connection {

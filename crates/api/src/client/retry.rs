@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::Problem;
 use crate::problem::Recovery;
 use crate::retry::Backoff;
@@ -14,19 +16,28 @@ pub struct Retry {
     pub first: Duration,
     /// The longest delay.
     pub longest: Duration,
-    /// How many attempts in a row may fail. 0: a loss is the end; none: never give up.
+    /// How many attempts in a row may fail. 0: a loss is the end; none: any number.
     pub attempts: Option<u32>,
+    /// How long attempts in a row may take altogether, with the delays between them, whether they are refused or nobody answers. None: for
+    /// ever.
+    pub patience: Option<Duration>,
 }
 
 impl Retry {
     /// A loss is the end of the stream.
-    pub const NEVER: Retry = Retry { first: Duration::ZERO, longest: Duration::ZERO, attempts: Some(0) };
+    pub const NEVER: Retry =
+        Retry { first: Duration::ZERO, longest: Duration::ZERO, attempts: Some(0), patience: None };
 }
 
 impl Default for Retry {
     /// From 100 ms to 3 s, for ever.
     fn default() -> Self {
-        Self { first: Duration::from_millis(100), longest: Duration::from_secs(3), attempts: None }
+        Self {
+            first: Duration::from_millis(100),
+            longest: Duration::from_secs(3),
+            attempts: None,
+            patience: None,
+        }
     }
 }
 
@@ -35,6 +46,9 @@ pub(super) struct Reconnect {
     backoff: Backoff,
     attempts: Option<u32>,
     failed: u32,
+    patience: Option<Duration>,
+    /// When the first attempt of the row was to be made.
+    lost_at: Option<Instant>,
     /// There was a connection: the address is that of a server.
     has_held: bool,
 }
@@ -45,6 +59,8 @@ impl Reconnect {
             backoff: Backoff::new(retry.first, retry.longest),
             attempts: retry.attempts,
             failed: 0,
+            patience: retry.patience,
+            lost_at: None,
             has_held: false,
         }
     }
@@ -54,7 +70,7 @@ impl Reconnect {
         self.has_held = true;
         if how_long >= self.backoff.longest() {
             self.backoff.reset();
-            self.failed = 0;
+            (self.failed, self.lost_at) = (0, None);
         }
     }
 
@@ -67,8 +83,23 @@ impl Reconnect {
         {
             return None;
         }
+        self.lost_at.get_or_insert_with(Instant::now);
+        let delay = self.backoff.next_delay();
+        if delay >= self.left() {
+            return None;
+        }
         self.failed += 1;
-        Some(self.backoff.next_delay())
+        Some(delay)
+    }
+
+    /// How long an attempt may wait for an answer that may take `usual`.
+    pub(super) fn bound(&self, usual: Duration) -> Duration {
+        usual.min(self.left())
+    }
+
+    fn left(&self) -> Duration {
+        let (Some(patience), Some(lost_at)) = (self.patience, self.lost_at) else { return Duration::MAX };
+        patience.saturating_sub(lost_at.elapsed())
     }
 }
 
@@ -94,6 +125,25 @@ mod tests {
         assert_eq!(reconnect.delay_after(&lost), Some(Duration::from_secs(3)), "a short one changes nothing");
         reconnect.held(Duration::from_secs(4));
         assert_eq!(reconnect.delay_after(&lost), Some(Duration::from_millis(100)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_given_up_when_it_has_lasted_too_long() {
+        let lost = Problem::new(Code::RuntimeUnavailable, "gone");
+        let retry = Retry { patience: Some(Duration::from_secs(60)), ..Retry::default() };
+        let mut reconnect = Reconnect::new(retry);
+        let silence = Duration::from_secs(45);
+        let began = Instant::now();
+        while let Some(pause) = reconnect.delay_after(&lost) {
+            tokio::time::sleep(pause).await;
+            // It takes the connection, and says nothing.
+            tokio::time::sleep(reconnect.bound(silence)).await;
+        }
+        let took = began.elapsed();
+        assert!((Duration::from_secs(57)..=Duration::from_secs(61)).contains(&took), "{took:?}");
+        reconnect.held(Duration::MAX);
+        assert_eq!(reconnect.bound(silence), silence);
+        assert!(reconnect.delay_after(&lost).is_some(), "a new row of attempts");
     }
 
     #[test]
