@@ -79,7 +79,8 @@ fn nothing_is_lost_that_memory_holds() {
     assert_eq!(numbers(print(&host, 3001, 6000).as_bytes()), [(3001, 6000)], "answers go on from memory");
     assert_eq!(host.ask("echo full"), "full");
     assert_eq!(numbers(&raw(&host, 0)), [(1, 6000)], "and so does the log");
-    let (during, gap) = host.events(0);
+    let answers = |events: &[(u64, String)]| events.iter().filter(|(_, event)| event == "message").count();
+    let (during, gap) = host.events_when(0, "the answers", |events| answers(events) >= 3);
     assert!(!gap);
     disk.make_room();
     wait_for("the log on disk", || {
@@ -129,14 +130,16 @@ fn what_memory_does_not_hold_is_a_gap_and_no_number_is_given_twice() {
     // The host dies while events are published that the disk does not take.
     disk.fill();
     // More than what fits into the last page of the file.
+    let messages = |events: &[(u64, String)]| events.iter().filter(|(_, event)| event == "message").count();
+    let before = messages(&host.events_when(0, "the answers before", |events| messages(events) >= 3).0);
     (0..10).for_each(|_| drop(host.ask("echo published")));
-    let (published, _) = host.events(0);
+    let (published, _) = host.events_when(0, "the answers", |events| messages(events) >= before + 10);
     let last = published.last().unwrap().0;
     drop(host);
     disk.make_room();
     let host = Host::start_with_stderr(&dir, &launch, &["--contained"], Stdio::null());
     assert_eq!(host.ask("echo again"), "again");
-    let (again, gap) = host.events(last);
+    let (again, gap) = host.events_when(last, "an answer", |events| messages(events) > 0);
     assert!(gap, "what was only in memory is told as a gap");
     assert!(again.iter().all(|(seq, _)| *seq > last));
 }

@@ -91,10 +91,14 @@ impl Host {
     /// The numbers and types of the events after `since`, and whether a gap was reported.
     pub fn events(&self, since: u64) -> (Vec<(u64, String)>, bool) {
         let mut stream = UnixStream::connect(self.socket()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
         write!(stream, "GET /events?since={since} HTTP/1.0\r\nHost: host\r\n\r\n").unwrap();
-        let mut text = Vec::new();
+        // The state comes first, however long a busy machine takes.
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        let mut text = vec![0; 4096];
+        let read = stream.read(&mut text).unwrap();
+        text.truncate(read);
         // The stream stays open: what came until it falls silent is all there is.
+        stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
         drop(stream.read_to_end(&mut text));
         let (mut events, mut gap) = (Vec::new(), false);
         for line in String::from_utf8_lossy(&text).lines() {
@@ -105,6 +109,24 @@ impl Host {
             }
         }
         (events, gap)
+    }
+
+    /// The same, asked for until they are enough: the stream of a host that is kept waiting falls silent before it has told all.
+    pub fn events_when(
+        &self,
+        since: u64,
+        what: &str,
+        is_enough: impl Fn(&[(u64, String)]) -> bool,
+    ) -> (Vec<(u64, String)>, bool) {
+        let mut told = self.events(since);
+        wait_for(what, || {
+            let is_so = is_enough(&told.0);
+            if !is_so {
+                told = self.events(since);
+            }
+            is_so
+        });
+        told
     }
 }
 
