@@ -3,7 +3,7 @@
 //! | method, path | asks | answers |
 //! |---|---|---|
 //! | `GET /agent` | – | [`crate::Agent`] |
-//! | `GET /events?since=SEQ` | – | NDJSON of [`HostLine`], open until the host goes; every kept event after `SEQ` |
+//! | `GET /events?since=SEQ&quiet=BOOL` | – | NDJSON of [`HostLine`], open until the host goes; every kept event after `SEQ`; `quiet`: no [`HostLine::Alive`] |
 //! | `POST /send` | [`HostSend`] | [`crate::SendResponse`] |
 //! | `GET /messages` | `MessagesQuery` | `MessageList` |
 //! | `GET /screen`, `GET /status`, `GET /metrics` | – | `Screen`, `StatusReport`, `Metrics` |
@@ -54,7 +54,7 @@ pub enum HostLine {
         /// The oldest sequence number kept.
         oldest: u64,
     },
-    /// Nothing new; the connection lives. Every twenty seconds.
+    /// Nothing new; the connection lives. Every twenty seconds, unless the reader asked for silence.
     Alive {
         /// Always true.
         alive: bool,

@@ -23,25 +23,31 @@ const BATCH: usize = 256;
 /// The least time between two pieces of the journal: what comes in quick succession goes out together, and costs every server on the
 /// way one read, one transaction and one wake-up. An event after a pause is not held up.
 const PACE: Duration = Duration::from_millis(5);
-/// How often a silent stream sends `alive`: it is all that wakes an idle host. Servers wait 30 s for it, also older ones.
+/// How often a stream without news sends `alive` to a reader that did not ask for silence. Servers wait 30 s for it, also older ones.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 
-/// Where to resume.
+/// Where to resume, and how.
 #[derive(Deserialize)]
-pub struct Since {
+pub struct Following {
     /// The last sequence number that the reader has.
     #[serde(default)]
     since: u64,
+    /// Say nothing when there is nothing new: the reader is on this machine, where a connection ends with the process at its other end. An
+    /// idle host is woken by nothing then.
+    #[serde(default)]
+    quiet: bool,
 }
 
 /// Every kept event after `since`, then each as it comes; the agent as it is, first and whenever it changes.
-pub async fn events(State(host): State<Host>, Query(Since { since }): Query<Since>) -> Response {
+pub async fn events(State(host): State<Host>, Query(following): Query<Following>) -> Response {
+    let Following { since, quiet } = following;
     let follower = Follower {
         journal: host.session.journal().clone(),
         head_rx: host.session.journal().head(),
         agent_rx: host.session.agent_changes(),
         released: host.released.clone(),
         since,
+        alive_every: (!quiet).then_some(ALIVE_INTERVAL),
         sent_state: false,
         sent_at: None,
     };
@@ -54,6 +60,8 @@ struct Follower {
     agent_rx: watch::Receiver<Agent>,
     released: CancellationToken,
     since: u64,
+    /// How often a stream without news says that it lives.
+    alive_every: Option<Duration>,
     sent_state: bool,
     /// When a piece of the journal was sent last.
     sent_at: Option<Instant>,
@@ -95,7 +103,7 @@ impl Follower {
                 self.sent_at = Some(Instant::now());
                 return Some(joined(lines));
             }
-            let wake = paced_until.unwrap_or_else(|| Instant::now() + ALIVE_INTERVAL);
+            let wake = paced_until.or_else(|| Some(Instant::now() + self.alive_every?));
             tokio::select! {
                 changed = self.head_rx.changed(), if paced_until.is_none() => changed.ok()?,
                 changed = self.agent_rx.changed() => {
@@ -103,11 +111,19 @@ impl Follower {
                     return Some(self.state());
                 }
                 () = self.released.cancelled() => return None,
-                () = tokio::time::sleep_until(wake) => if paced_until.is_none() {
+                () = sleep_until(wake) => if paced_until.is_none() {
                     return Some(write(&HostLine::Alive { alive: true }));
                 },
             }
         }
+    }
+}
+
+/// Without a time there is nothing to wait for.
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -132,26 +148,49 @@ mod tests {
 
     use super::*;
 
+    /// An agent that does what the test says, and its stream after its state was told.
+    struct Agency {
+        journal: Journal,
+        agent_tx: watch::Sender<Agent>,
+        _dir: tempfile::TempDir,
+    }
+
+    impl Agency {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let journal = Journal::open(&dir.path().join("journal.ndjson")).unwrap();
+            let agent = Agent::new("a".parse().unwrap(), "a", "shell", "local", Time::from_millis(0));
+            Self { journal, agent_tx: watch::Sender::new(agent), _dir: dir }
+        }
+
+        fn follower(&self, alive_every: Option<Duration>) -> Follower {
+            Follower {
+                journal: self.journal.clone(),
+                head_rx: self.journal.head(),
+                agent_rx: self.agent_tx.subscribe(),
+                released: CancellationToken::new(),
+                since: 0,
+                alive_every,
+                sent_state: true,
+                sent_at: None,
+            }
+        }
+
+        fn happens(&self) {
+            let agent = Box::new(self.agent_tx.borrow().clone());
+            self.journal.append(
+                EventData::AgentReady { agent },
+                Time::from_millis(1),
+                std::time::Instant::now(),
+            );
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_comes_in_quick_succession_goes_out_together() {
-        let dir = tempfile::tempdir().unwrap();
-        let journal = Journal::open(&dir.path().join("journal.ndjson")).unwrap();
-        let agent = Agent::new("a".parse().unwrap(), "a", "shell", "local", Time::from_millis(0));
-        let (_agent_tx, agent_rx) = watch::channel(agent.clone());
-        let follower = Follower {
-            journal: journal.clone(),
-            head_rx: journal.head(),
-            agent_rx,
-            released: CancellationToken::new(),
-            since: 0,
-            sent_state: true,
-            sent_at: None,
-        };
-        let happens = || {
-            let agent = Box::new(agent.clone());
-            journal.append(EventData::AgentReady { agent }, Time::from_millis(1), std::time::Instant::now());
-        };
-        let mut pieces = Box::pin(follower.lines());
+        let agency = Agency::new();
+        let happens = || agency.happens();
+        let mut pieces = Box::pin(agency.follower(None).lines());
         let mut next = async || {
             let piece = pieces.next().await.unwrap().unwrap();
             piece.iter().filter(|byte| **byte == b'\n').count()
@@ -167,5 +206,20 @@ mod tests {
         assert_eq!((next().await, elapsed()), (1, pace * 2), "nor is one after a pause");
         (0..BATCH).for_each(|_| happens());
         assert_eq!((next().await, elapsed()), (BATCH, pace * 2), "nor is what fills a piece");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_for_silence_is_told_nothing_but_news() {
+        let agency = Agency::new();
+        let start = Instant::now();
+        let mut pieces = Box::pin(agency.follower(Some(ALIVE_INTERVAL)).lines());
+        let alive = pieces.next().await.unwrap().unwrap();
+        assert_eq!((&alive[..], start.elapsed()), (&b"{\"alive\":true}\n"[..], ALIVE_INTERVAL));
+
+        let mut quiet = Box::pin(agency.follower(None).lines());
+        let silence = tokio::time::timeout(ALIVE_INTERVAL * 1000, quiet.next()).await;
+        assert!(silence.is_err(), "{silence:?}");
+        agency.happens();
+        assert!(quiet.next().await.is_some());
     }
 }

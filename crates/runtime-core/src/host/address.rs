@@ -37,6 +37,13 @@ pub enum HostAddress {
     },
 }
 
+impl HostAddress {
+    /// Whether the host is a process of this machine, whose end the system tells to whoever is connected to it.
+    pub(super) fn is_local(&self) -> bool {
+        matches!(self, Self::Unix(_))
+    }
+}
+
 impl fmt::Debug for HostAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

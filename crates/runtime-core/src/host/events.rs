@@ -17,7 +17,7 @@ use tokio_util::io::StreamReader;
 use super::HostClient;
 use super::client::{QUICK, accepted, away};
 
-/// A host says something every twenty seconds; ten more without a word and the connection is dead.
+/// A host elsewhere says something every twenty seconds; ten more without a word and the connection is dead.
 const SILENCE: Duration = Duration::from_secs(30);
 /// The longest line, in bytes: an event with a 1 MiB message, every character of it escaped.
 const MAX_LINE: usize = 16 * 1024 * 1024;
@@ -40,18 +40,23 @@ pub enum ReceivedLine {
 /// A host's event stream: the agent's state first, then every event after the one asked for.
 pub struct HostEvents {
     lines: FramedRead<StreamReader<Bodies, Bytes>, LinesCodec>,
+    /// How long it may say nothing. `None`: the system tells of its end.
+    silence: Option<Duration>,
     /// How the stream broke behind the lines that were handed on last.
     broken: Option<Problem>,
 }
 
 impl HostClient {
-    /// Opens the event stream after sequence number `since`; 0 is from the start.
+    /// Opens the event stream after sequence number `since`; 0 is from the start. A host of this machine is asked to say nothing while
+    /// there is nothing new: its end ends the connection. One that is only stopped says nothing either way, and goes on later.
     pub async fn events(&self, since: u64) -> Result<HostEvents, Problem> {
-        let answer = self.call(Method::GET, &format!("/events?since={since}"), None, QUICK).await?;
+        let silence = (!self.address().is_local()).then_some(SILENCE);
+        let quiet = if silence.is_none() { "&quiet=true" } else { "" };
+        let answer = self.call(Method::GET, &format!("/events?since={since}{quiet}"), None, QUICK).await?;
         let body = accepted(answer).await?.into_body().into_data_stream().map_err(io::Error::other);
         let reader = StreamReader::new(Box::pin(body) as Bodies);
         let lines = FramedRead::new(reader, LinesCodec::new_with_max_length(MAX_LINE));
-        Ok(HostEvents { lines, broken: None })
+        Ok(HostEvents { lines, silence, broken: None })
     }
 }
 
@@ -62,8 +67,12 @@ impl HostEvents {
         if let Some(broken) = self.broken.take() {
             return Err(broken);
         }
-        let line =
-            tokio::time::timeout(SILENCE, self.lines.next()).await.map_err(|_| away("it fell silent"))?;
+        let line = match self.silence {
+            Some(silence) => {
+                tokio::time::timeout(silence, self.lines.next()).await.map_err(|_| away("it fell silent"))?
+            }
+            None => self.lines.next().await,
+        };
         let Some(line) = line.transpose().map_err(away)? else { return Ok(None) };
         let mut bytes = line.len();
         let mut lines = vec![received(&line)];
