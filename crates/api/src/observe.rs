@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{AgentStatus, Attention, Time};
+use crate::{AgentId, AgentStatus, Attention, Time};
 
 /// The header of raw output that names its gaps, as `FROM-TO, …` in offsets of the log: bytes that were lost.
 pub const LOG_GAPS: &str = "parallax-log-gaps";
@@ -120,6 +120,23 @@ pub struct Metrics {
     /// Cost in US dollars, where the CLI tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
+}
+
+/// The answer to `GET /api/metrics` of a runtime server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AgentMetricsList {
+    /// In no order. An agent that has ended, that has no host yet, or whose host does not answer, is not among them.
+    pub agents: Vec<AgentMetrics>,
+}
+
+/// What one of all agents uses and has done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentMetrics {
+    /// The agent.
+    pub agent_id: AgentId,
+    /// What it uses and has done.
+    pub metrics: Metrics,
 }
 
 /// Tokens as the CLI counts them.

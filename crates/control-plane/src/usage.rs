@@ -1,20 +1,20 @@
 //! What agents use over time: measured for as long as the server runs, and kept by the minute and by the hour.
 //!
-//! Each agent is asked for its metrics in intervals, and once more after it ended; `figures` makes figures of that, and never one that
-//! nobody told. The series are in a database of their own, so that they survive the server and hold nothing else up.
+//! Each runtime is asked in intervals for the metrics of its agents, and once more for those of each that ended (`rounds`); `figures` makes
+//! figures of that, and never one that nobody told. The series are in a database of their own, so that they survive the server and hold nothing else up.
 
 mod figures;
 mod known;
+mod rounds;
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures::{StreamExt, stream};
 use parallax_api::observe::Metrics;
 use parallax_api::usage::{AgentUsage, AgentUsageList, UsageQuery, UsageSeries};
-use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, Time};
+use parallax_api::{Agent, AgentId, AgentStatus, Problem, Time};
 use parallax_service::shutdown::Shutdown;
 use parallax_store::{MeasuredAgent, Measurement, StoreError, UsageStore, sqlite};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -22,13 +22,10 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::locate::AgentLocator;
 use figures::{Reading, Sum, Totals};
 use known::{Known, KnownAgents};
+use rounds::Answer;
 
 /// How often agents are measured, unless told otherwise.
 pub const DEFAULT_EVERY: Duration = Duration::from_secs(30);
-/// Agents that are asked at the same time.
-const AT_ONCE: usize = 4;
-/// How long one may take to answer.
-const TIMEOUT: Duration = Duration::from_secs(10);
 /// Agents that have ended and are measured for the last time in one round: of a server that starts, there may be many.
 const MAX_ENDED: usize = 100;
 /// Between two measurements that are further apart than so many intervals, the use of the CPU is not known.
@@ -41,17 +38,6 @@ pub struct Usage {
     locator: AgentLocator,
     every: Duration,
     known: Arc<Mutex<KnownAgents>>,
-}
-
-/// What became of asking an agent.
-enum Answer {
-    Metrics(Box<Metrics>, Instant),
-    /// It is gone, or has no host yet: there is nothing that could be measured.
-    Nothing,
-    /// It is there, and did not answer.
-    Missing,
-    /// The same, for as long as was waited.
-    Late,
 }
 
 impl Usage {
@@ -131,17 +117,7 @@ impl Usage {
         if due.is_empty() && unstored.is_empty() {
             return;
         }
-        // A runtime that does not answer in time keeps others waiting once in a round, not for each of its agents.
-        let silent: Mutex<HashSet<String>> = Mutex::default();
-        let asking = due.into_iter().map(async |agent| {
-            let is_silent = silent.lock().unwrap_or_else(PoisonError::into_inner).contains(&agent.runtime);
-            let answer = if is_silent { Answer::Missing } else { self.ask(&agent).await };
-            if let Answer::Late = answer {
-                silent.lock().unwrap_or_else(PoisonError::into_inner).insert(agent.runtime.clone());
-            }
-            (agent, answer)
-        });
-        let answers: Vec<(Agent, Answer)> = stream::iter(asking).buffer_unordered(AT_ONCE).collect().await;
+        let answers = rounds::ask(&self.locator, due).await;
         let mut sum = Sum::default();
         let mut agents = Vec::new();
         for (agent, answer) in answers {
@@ -154,8 +130,8 @@ impl Usage {
                     }
                     agents.push(measured);
                 }
-                Answer::Missing | Answer::Late if !has_ended => sum.miss(),
-                Answer::Missing | Answer::Late | Answer::Nothing => {}
+                Answer::Missing if !has_ended => sum.miss(),
+                Answer::Missing | Answer::Nothing => {}
             }
         }
         // What could not be stored before, of those who were not measured again: with the total that has it counted already.
@@ -188,23 +164,6 @@ impl Usage {
             .partition(|agent| agent.status == AgentStatus::Stopped);
         due.extend(ended.into_iter().take(MAX_ENDED));
         due
-    }
-
-    async fn ask(&self, agent: &Agent) -> Answer {
-        if !self.locator.is_reachable(agent) {
-            return Answer::Missing;
-        }
-        let Some(runtime) = self.locator.runtimes.get(&agent.runtime) else { return Answer::Missing };
-        match tokio::time::timeout(TIMEOUT, runtime.client().metrics(&agent.id)).await {
-            Ok(Ok(metrics)) => Answer::Metrics(Box::new(metrics), Instant::now()),
-            Ok(Err(problem)) if problem.code == Code::AgentNotFound => Answer::Nothing,
-            Ok(Err(_)) if agent.status == AgentStatus::Starting => Answer::Nothing,
-            Ok(Err(problem)) => {
-                tracing::debug!(agent.id = %agent.id, %problem, "an agent could not be measured");
-                Answer::Missing
-            }
-            Err(_) => Answer::Late,
-        }
     }
 
     /// Takes what an agent answered, and adds what it used more to what all did.

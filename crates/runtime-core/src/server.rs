@@ -19,6 +19,7 @@ mod environment;
 mod follower;
 mod health;
 mod kept_workspaces;
+mod measuring;
 mod metrics;
 mod ports;
 mod purge;

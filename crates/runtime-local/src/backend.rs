@@ -1,8 +1,8 @@
 //! The backend: processes of this machine.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use parallax_api::runtime::RuntimeKind;
@@ -11,15 +11,10 @@ use parallax_profile::{Launch, Profiles};
 use parallax_runtime_core::{AgentBackend, FoundHost, Health, HostAddress, Usage};
 
 use crate::agent_dir::{AgentDir, AgentDirs};
-use crate::os::{self, Process, Stat};
-use crate::process;
+use crate::look::Look;
+use crate::os::Process;
+use crate::process::{self, Children};
 use crate::{end, launch, types};
-
-/// How long one look at all processes is good for: a control plane measures its agents one after the other, and there may be hundreds.
-const LOOK_GOOD_FOR: Duration = Duration::from_millis(250);
-
-/// The last look at all processes, and when it was.
-type Look = Arc<Mutex<Option<(Instant, Arc<Vec<Stat>>)>>>;
 
 /// Runs each agent's host as a detached process with a directory of its own under the state directory.
 pub struct LocalBackend {
@@ -27,7 +22,7 @@ pub struct LocalBackend {
     program: PathBuf,
     profiles: Arc<Profiles>,
     path: String,
-    look: Look,
+    look: Arc<Look>,
 }
 
 impl LocalBackend {
@@ -42,7 +37,7 @@ impl LocalBackend {
         profiles: Arc<Profiles>,
         path: String,
     ) -> anyhow::Result<Self> {
-        Ok(Self { dirs: AgentDirs::open(state_dir)?, program, profiles, path, look: Look::default() })
+        Ok(Self { dirs: AgentDirs::open(state_dir)?, program, profiles, path, look: Arc::default() })
     }
 
     fn found(id: &AgentId, dir: &AgentDir, host: Option<Process>) -> Option<FoundHost> {
@@ -109,30 +104,18 @@ impl AgentBackend for LocalBackend {
 
     async fn usage(&self, id: &AgentId) -> Result<Option<Usage>, Problem> {
         let Some(host) = self.dirs.of(id).host() else { return Err(Problem::no_agent(id)) };
+        if let Some(children) = self.look.recent() {
+            return Ok(Some(usage(host, &children)));
+        }
         let look = self.look.clone();
-        tokio::task::spawn_blocking(move || Some(usage(host, &processes(&look))))
-            .await
-            .map_err(Problem::internal)
+        tokio::task::spawn_blocking(move || Some(usage(host, &look.now()))).await.map_err(Problem::internal)
     }
-}
-
-/// All processes, as they are or were a moment ago. Blocks.
-fn processes(look: &Look) -> Arc<Vec<Stat>> {
-    let mut look = look.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((at, all)) = &*look
-        && at.elapsed() < LOOK_GOOD_FOR
-    {
-        return all.clone();
-    }
-    let all = Arc::new(os::all());
-    *look = Some((Instant::now(), all.clone()));
-    all
 }
 
 /// What everything below the host uses. The host adopts whoever loses its parent, so nobody is left out.
 #[expect(clippy::cast_precision_loss, reason = "ticks of centuries fit into 53 bits")]
-fn usage(host: Process, all: &[Stat]) -> Usage {
-    let members = process::descendants(host, all);
+fn usage(host: Process, all: &Children) -> Usage {
+    let members = all.below(host);
     let ticks: u64 = members.iter().map(|stat| stat.cpu_ticks).sum();
     let pages: u64 = members.iter().map(|stat| stat.resident_pages).sum();
     Usage {

@@ -9,14 +9,14 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::launch::AGENT_ID;
-use crate::os::{self, Process, Stat, cgroup};
-use crate::process;
+use crate::os::{self, Process, cgroup};
+use crate::process::{self, Children};
 
 /// The processes at one moment.
 #[derive(Debug)]
 pub(crate) struct Census {
     /// Every one that can be seen.
-    pub(crate) all: Vec<Stat>,
+    pub(crate) all: Children,
     /// Those that run, but for this server and what it was started by.
     pub(crate) living: BTreeMap<Process, Marks>,
 }
@@ -57,7 +57,7 @@ fn take() -> Census {
     let spared = process::lineage();
     let living = all.iter().filter(|stat| !stat.zombie && !spared.contains(&stat.process.pid));
     let living = living.map(|stat| (stat.process, marks(stat.process))).collect();
-    Census { all, living }
+    Census { all: Children::among(&all), living }
 }
 
 fn marks(process: Process) -> Marks {

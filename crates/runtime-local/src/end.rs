@@ -10,7 +10,6 @@ use parallax_runtime_core::host::HostClient;
 use crate::agent_dir::AgentDir;
 use crate::census::{self, Census, Marks};
 use crate::os::{Process, cgroup};
-use crate::process;
 
 /// How long a host that was released may take to go.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -59,7 +58,7 @@ pub(crate) async fn kill(dir: &AgentDir, id: &AgentId) -> Result<(), Problem> {
 fn members(host: Option<Process>, id: &AgentId, census: &Census) -> Vec<Process> {
     let lives = |host: &Process| census.living.contains_key(host);
     let host = host.filter(lives);
-    let below = host.map(|host| process::descendants(host, &census.all)).unwrap_or_default();
+    let below = host.map(|host| census.all.below(host)).unwrap_or_default();
     let below: BTreeSet<Process> = below.into_iter().map(|stat| stat.process).chain(host).collect();
     let belongs = |(process, marks): &(&Process, &Marks)| below.contains(process) || marks.name(id);
     census.living.iter().filter(belongs).map(|(process, _)| *process).collect()

@@ -5,24 +5,35 @@ use std::path::{Path, PathBuf};
 
 use crate::os::{self, Process, Stat, all, stat};
 
-/// The processes below `root`, without it.
-pub(crate) fn descendants(root: Process, all: &[Stat]) -> Vec<Stat> {
-    let mut children: BTreeMap<u32, Vec<&Stat>> = BTreeMap::new();
-    for stat in all {
-        children.entry(stat.parent).or_default().push(stat);
+/// Processes by their parents.
+#[derive(Debug)]
+pub(crate) struct Children(BTreeMap<u32, Vec<Stat>>);
+
+impl Children {
+    /// These, by their parents.
+    pub(crate) fn among(all: &[Stat]) -> Self {
+        let mut children: BTreeMap<u32, Vec<Stat>> = BTreeMap::new();
+        for stat in all {
+            children.entry(stat.parent).or_default().push(*stat);
+        }
+        Self(children)
     }
-    let mut found = vec![];
-    let mut seen = BTreeSet::from([root.pid]);
-    let mut next = vec![root.pid];
-    while let Some(pid) = next.pop() {
-        for child in children.get(&pid).into_iter().flatten() {
-            if seen.insert(child.process.pid) {
-                next.push(child.process.pid);
-                found.push(**child);
+
+    /// The processes below `root`, without it.
+    pub(crate) fn below(&self, root: Process) -> Vec<Stat> {
+        let mut found = vec![];
+        let mut seen = BTreeSet::from([root.pid]);
+        let mut next = vec![root.pid];
+        while let Some(pid) = next.pop() {
+            for child in self.0.get(&pid).into_iter().flatten() {
+                if seen.insert(child.process.pid) {
+                    next.push(child.process.pid);
+                    found.push(*child);
+                }
             }
         }
+        found
     }
-    found
 }
 
 /// This process and those that it was started by, by their numbers.
@@ -81,7 +92,8 @@ mod tests {
         assert!(!stranger.lives() && process.lives());
         assert!(!process.ended(Duration::from_millis(1)).await);
         assert!(
-            descendants(Process::of(std::process::id()).unwrap(), &all())
+            Children::among(&all())
+                .below(Process::of(std::process::id()).unwrap())
                 .iter()
                 .any(|stat| stat.process == process)
         );

@@ -292,8 +292,13 @@ impl Runner {
             }
             DetectorEvent::Tokens { input, output } => {
                 self.usage.tokens = Some(parallax_api::observe::Tokens { input, output });
+                // Servers ask for what was used of agents that did something.
+                self.publisher.mark_active();
             }
-            DetectorEvent::Cost { usd } => self.usage.cost_usd = Some(usd),
+            DetectorEvent::Cost { usd } => {
+                self.usage.cost_usd = Some(usd);
+                self.publisher.mark_active();
+            }
             DetectorEvent::Version(version) => self.usage.cli_version = Some(version),
         }
     }

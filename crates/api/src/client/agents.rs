@@ -14,7 +14,7 @@ use crate::check::CheckList;
 use crate::message::{
     AnswerRequest, DEFAULT_TIMEOUT_MS, MessageList, MessageProgress, MessageQuery, MessagesQuery,
 };
-use crate::observe::{Logs, LogsQuery, Metrics, StatusReport};
+use crate::observe::{AgentMetricsList, Logs, LogsQuery, Metrics, StatusReport};
 use crate::ports::AgentPorts;
 use crate::runtime::{RuntimeList, RuntimeStatus, StorageStatus};
 use crate::terminal::{InputRequest, Screen};
@@ -142,6 +142,11 @@ impl Client {
     /// `GET …/:id/metrics`: what it uses and has done.
     pub async fn metrics(&self, id: &AgentId) -> Result<Metrics, Problem> {
         self.fetch(self.agent(Method::GET, id, "/metrics")).await
+    }
+
+    /// `GET /api/metrics` of a runtime server: the same of every agent that lives. A runtime of an earlier version does not know it.
+    pub async fn all_metrics(&self) -> Result<AgentMetricsList, Problem> {
+        self.fetch(self.request(Method::GET, "/api/metrics")).await
     }
 
     /// `GET …/:id/screen`: what a person would see now.

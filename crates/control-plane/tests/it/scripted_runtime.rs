@@ -15,7 +15,7 @@ use axum::{Json, Router};
 use parallax_api::agent::AgentList;
 use parallax_api::event::EventsQuery;
 use parallax_api::message::{MessageList, MessagesQuery};
-use parallax_api::observe::{Logs, Metrics};
+use parallax_api::observe::{AgentMetrics, AgentMetricsList, Logs, Metrics};
 use parallax_api::runtime::{RuntimeKind, RuntimeStatus, TypeInfo};
 use parallax_api::terminal::{CLOSE_AGENT_ENDED, CLOSE_UNKNOWN_AGENT, TERMINAL_V1};
 use parallax_api::{
@@ -55,6 +55,8 @@ pub struct Script {
     pub held: Mutex<Option<String>>,
     /// What agents use, by their ids.
     pub metrics: Mutex<BTreeMap<String, Metrics>>,
+    /// It is of a version that tells what one agent uses, and not what all do.
+    pub is_older: Mutex<bool>,
     /// What agents were told and said, by their ids.
     pub messages: Mutex<BTreeMap<String, Vec<Said>>>,
     /// What requests for logs are refused with.
@@ -101,6 +103,7 @@ impl ScriptedRuntime {
             call_refusal: Mutex::default(),
             held: Mutex::default(),
             metrics: Mutex::default(),
+            is_older: Mutex::default(),
             messages: Mutex::default(),
             log_refusal: Mutex::default(),
             lines: Mutex::default(),
@@ -242,6 +245,7 @@ fn router(script: Arc<Script>) -> Router {
     Router::new()
         .route("/ready", get(ready))
         .route("/api/events", get(follow))
+        .route("/api/metrics", get(all_metrics))
         .route("/api/agents", get(list).post(spawn))
         .route("/api/agents/{id}", get(show).delete(stop))
         .route("/api/agents/{id}/logs", get(logs))
@@ -316,6 +320,24 @@ async fn stop(state: Shared, path: Path<String>, RawQuery(query): RawQuery) -> R
     agent.status = AgentStatus::Stopped;
     agent.role = query;
     Ok(Json(agent))
+}
+
+async fn all_metrics(State(script): Shared) -> Result<Json<AgentMetricsList>, Problem> {
+    if *script.is_older.lock().unwrap() {
+        return Err(Problem::new(Code::NotFound, "no such route"));
+    }
+    if let Some(problem) = script.call_refusal.lock().unwrap().clone() {
+        return Err(problem);
+    }
+    let lives = |id: &str| {
+        script.agents.lock().unwrap().get(id).is_some_and(|agent| agent.status != AgentStatus::Stopped)
+    };
+    let metrics = script.metrics.lock().unwrap();
+    let of = |(id, metrics): (&String, &Metrics)| AgentMetrics {
+        agent_id: id.parse().unwrap(),
+        metrics: metrics.clone(),
+    };
+    Ok(Json(AgentMetricsList { agents: metrics.iter().filter(|(id, _)| lives(id)).map(of).collect() }))
 }
 
 /// Answers with what a test has said, or else with what was asked.

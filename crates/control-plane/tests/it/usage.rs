@@ -36,8 +36,18 @@ async fn points(plane: &Plane, id: Option<&str>, span: UsageSpan) -> Vec<UsagePo
 
 #[tokio::test]
 async fn measured_and_kept() {
+    measures_and_keeps(false).await;
+}
+
+#[tokio::test]
+async fn measured_and_kept_of_a_runtime_that_is_asked_for_one_after_the_other() {
+    measures_and_keeps(true).await;
+}
+
+async fn measures_and_keeps(is_older: bool) {
     let dir = TempDir::new().unwrap();
     let runtime = ScriptedRuntime::start(RuntimeKind::Local).await;
+    *runtime.script.is_older.lock().unwrap() = is_older;
     let spec = runtime.spec("local");
     runtime.measures("a1", metrics(100, Some(10)));
     runtime.measures("a2", metrics(20, None));

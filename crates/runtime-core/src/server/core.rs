@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::http::{HeaderValue, Method};
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use hyper::upgrade::Upgraded;
 use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::files::FileQuery;
 use parallax_api::message::{AnswerRequest, MessageList, MessageProgress, MessageQuery, MessagesQuery};
-use parallax_api::observe::{LogsQuery, Metrics, StatusReport};
+use parallax_api::observe::{LogsQuery, StatusReport};
 use parallax_api::ports::AgentPorts;
 use parallax_api::runtime::RuntimeStatus;
 use parallax_api::terminal::{InputRequest, Screen};
@@ -32,7 +32,7 @@ use super::registry::{Entry, HostState, Registry};
 use super::suspension::SuspensionLocks;
 use super::undoing::Undoing;
 use super::workspace_space::Space;
-use crate::backend::{AgentBackend, Usage};
+use crate::backend::AgentBackend;
 use crate::host::{HostAnswer, HostClient};
 
 /// How long a call waits for an agent that just ended to be in the archive, before its host counts as away.
@@ -236,23 +236,6 @@ impl RuntimeCore {
         self.read(id, async |host| host.status().await, ended).await
     }
 
-    /// What it uses and has done: as its host counts, and where the backend measures, as the backend does.
-    pub(super) async fn metrics(&self, id: &AgentId) -> Result<Metrics, Problem> {
-        let entry = self.registry.get(id)?;
-        let ended_id = id.clone();
-        let ended = move |archive: &Archive| archive.metrics(&ended_id);
-        let mut metrics = self.read(id, async |host| host.metrics().await, ended).await?;
-        if !matches!(entry.host_state(), HostState::Archived)
-            && let Ok(Some(usage)) = self.backend.usage(id).await
-        {
-            metrics.cpu_percent = cpu_percent(&entry, usage);
-            metrics.cpu_seconds = usage.cpu_seconds;
-            metrics.memory_bytes = usage.memory_bytes;
-            metrics.processes = usage.processes;
-        }
-        Ok(metrics)
-    }
-
     pub(super) async fn logs(&self, id: &AgentId, query: &LogsQuery) -> Result<LogSource, Problem> {
         let live = async |host: HostClient| host.logs(query).await.map(LogSource::Host);
         let (ended_id, ended_query) = (id.clone(), query.clone());
@@ -342,7 +325,7 @@ impl RuntimeCore {
     }
 
     /// Asks the host, or, when the agent has ended, the archive (off the async threads: it reads files).
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         id: &AgentId,
         live: impl AsyncFnOnce(HostClient) -> Result<T, Problem>,
@@ -402,15 +385,4 @@ pub(super) fn not_found_yet() -> Problem {
 
 fn lost_with_its_host(what: &str) -> Problem {
     Problem::new(Code::AgentStopped, format!("the agent's host was lost, and the {what} with it"))
-}
-
-/// CPU use since it was last asked for, 100 is one core.
-fn cpu_percent(entry: &Entry, usage: Usage) -> Option<f64> {
-    let now = Instant::now();
-    let before =
-        entry.cpu.lock().expect("nothing panics while it is locked").replace((now, usage.cpu_seconds));
-    let (then, seconds) = before?;
-    let elapsed = now.duration_since(then).as_secs_f64();
-    // Processes that ended took their time with them.
-    (elapsed > 0.0).then(|| ((usage.cpu_seconds - seconds).max(0.0) / elapsed * 1000.0).round() / 10.0)
 }

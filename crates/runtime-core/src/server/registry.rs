@@ -15,6 +15,7 @@ use parallax_service::listing::Place;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::measuring::Count;
 use crate::host::HostClient;
 
 /// How often is looked whether the last viewer has gone.
@@ -58,6 +59,10 @@ pub(super) struct Entry {
     pub(super) look_again: Notify,
     /// When CPU time was last asked for, and what it was: for the use since then.
     pub(super) cpu: Mutex<Option<(Instant, f64)>>,
+    /// What its host counted last.
+    pub(super) count: Mutex<Option<Count>>,
+    /// When something else than before was last known of the agent.
+    changed_at: Mutex<Instant>,
 }
 
 /// The connection to the host of an agent.
@@ -106,6 +111,8 @@ impl Registry {
             viewers: Arc::new(Semaphore::new(MAX_VIEWERS)),
             look_again: Notify::new(),
             cpu: Mutex::default(),
+            count: Mutex::default(),
+            changed_at: Mutex::new(Instant::now()),
         });
         entry.account(&agent);
         let mut entries = self.entries();
@@ -220,8 +227,14 @@ impl Entry {
             }
             self.account(&agent);
             *known = Arc::new(Known::new(agent));
+            *self.changed_at.lock().expect("nothing panics while it is locked") = Instant::now();
             true
         });
+    }
+
+    /// When something else than before was last known of it.
+    pub(super) fn changed_at(&self) -> Instant {
+        *self.changed_at.lock().expect("nothing panics while it is locked")
     }
 
     /// How it can be asked.

@@ -82,6 +82,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(ops::ready))
         .routes(routes!(ops::checks))
         .routes(routes!(ops::control_plane))
+        .routes(routes!(ops::metrics))
 }
 
 /// The routes of agents, which [`openapi::agents`] describes.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::Body;
 use axum::extract::ws::{CloseFrame, Message as Frame, WebSocket, WebSocketUpgrade};
@@ -29,6 +30,7 @@ pub struct Host {
     pub socket: PathBuf,
     state: watch::Sender<HostState>,
     death: CancellationToken,
+    counted: AtomicUsize,
 }
 
 #[derive(Clone)]
@@ -56,8 +58,12 @@ impl Host {
             failures: 0,
         };
         let death = CancellationToken::new();
-        let host =
-            Arc::new(Self { socket: socket.clone(), state: watch::Sender::new(state), death: death.clone() });
+        let host = Arc::new(Self {
+            socket: socket.clone(),
+            state: watch::Sender::new(state),
+            death: death.clone(),
+            counted: AtomicUsize::new(0),
+        });
         host.tell(|_| (), |agent| EventData::AgentStarted { agent });
         let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -83,6 +89,11 @@ impl Host {
     /// As `kill -9` does it.
     pub fn die(&self) {
         self.death.cancel();
+    }
+
+    /// How often it was asked for what it counts.
+    pub fn counted(&self) -> usize {
+        self.counted.load(Ordering::Relaxed)
     }
 
     pub fn released(&self) -> bool {
@@ -209,11 +220,13 @@ fn routes(host: Arc<Host>) -> Router {
 }
 
 #[derive(serde::Deserialize)]
-struct Since {
+struct Following {
     since: usize,
+    quiet: bool,
 }
 
-async fn events(State(host): Shared, Query(Since { since }): Query<Since>) -> Body {
+async fn events(State(host): Shared, Query(Following { since, quiet }): Query<Following>) -> Body {
+    assert!(quiet, "a host of the server's own machine says nothing without news");
     let mut changes = host.state.subscribe();
     let state = HostLine::State { agent: Box::new(changes.borrow_and_update().agent.clone()) };
     let (lines_tx, lines_rx) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(16);
@@ -305,6 +318,7 @@ async fn status(State(host): Shared) -> Json<StatusReport> {
 }
 
 async fn metrics(State(host): Shared) -> Json<Metrics> {
+    host.counted.fetch_add(1, Ordering::Relaxed);
     let output_bytes = host.state.borrow().output.len() as u64;
     Json(Metrics { output_bytes, messages_sent: 7, cpu_seconds: 99.0, ..Metrics::default() })
 }

@@ -11,6 +11,7 @@ mod damage;
 mod dead_hosts;
 mod ending;
 mod host;
+mod measuring;
 mod requests;
 mod server;
 mod terminal;

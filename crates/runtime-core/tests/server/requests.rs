@@ -143,6 +143,7 @@ async fn the_server_describes_itself() {
         ("/api/agents/{id}/pull-request", vec!["post"]),
         ("/api/agents/{id}/push", vec!["post"]),
         ("/api/agents/{id}/merge", vec!["post"]),
+        ("/api/metrics", vec!["get"]),
         ("/api/workspaces", vec!["get"]),
         ("/api/workspaces/gc", vec!["post"]),
         ("/api/events", vec!["get"]),

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use parallax_api::Problem;
 use parallax_api::check::CheckList;
+use parallax_api::observe::AgentMetricsList;
 use parallax_api::runtime::RuntimeStatus;
 use parallax_service::access::{Caller, Operator};
 use parallax_service::extract::Json;
@@ -25,6 +26,15 @@ pub(super) async fn ready(State(app): State<App>) -> (StatusCode, Json<RuntimeSt
     let status = app.core.readiness().await;
     let code = if status.healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(status))
+}
+
+/// What every agent that lives uses and has done. An idle agent's host is not asked for what it counted before.
+#[utoipa::path(
+    get, path = "/api/metrics", tag = "observation",
+    responses((status = 200, body = AgentMetricsList), (status = "4XX", body = Problem), (status = "5XX", body = Problem))
+)]
+pub(super) async fn metrics(State(app): State<App>) -> Json<AgentMetricsList> {
+    Json(AgentMetricsList { agents: app.core.all_metrics().await })
 }
 
 /// Look at what the backend needs: the engine or the cluster, images, rights, and from inside a container what it reaches.
