@@ -62,11 +62,15 @@ use args::Command;
 use context::Context;
 use error::CliError;
 use output::Output;
+use parallax_service::memory;
 use secrecy::SecretString;
 
 /// Runs one command line to its end; the result is the exit code.
 pub fn run(cli: Cli) -> ExitCode {
     let output = Output::new(cli.json);
+    if let Command::Up(_) = cli.command {
+        memory::set_up();
+    }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return CliError::from(error).report(&output),

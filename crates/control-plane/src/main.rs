@@ -3,6 +3,7 @@
 use anyhow::Context;
 use clap::Parser;
 use parallax_control_plane::{ControlPlane, ControlPlaneArgs};
+use parallax_service::memory;
 use parallax_service::shutdown::Shutdown;
 use parallax_service::telemetry;
 use tokio::net::TcpListener;
@@ -20,6 +21,7 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    memory::set_up();
     let args = Args::parse();
     if args.print_openapi {
         println!("{}", parallax_control_plane::openapi().to_pretty_json()?);

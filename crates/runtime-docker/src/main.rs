@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::Parser;
 use parallax_runtime_docker::{DockerArgs, DockerBackend, DockerConfig, gc};
 use parallax_service::args::ServerArgs;
+use parallax_service::memory;
 use parallax_service::shutdown::Shutdown;
 use parallax_service::telemetry;
 
@@ -27,6 +28,7 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    memory::set_up();
     let arguments = Arguments::parse();
     let (settings, file) = arguments.server.resolve_with::<DockerArgs>("runtime-docker", PORT)?;
     telemetry::init(&settings.log)?;

@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::Parser;
 use parallax_runtime_k8s::{ConnectedCluster, KubernetesArgs, KubernetesConfig, resource, standby};
 use parallax_service::args::ServerArgs;
+use parallax_service::memory;
 use parallax_service::serve::DEFAULT_GRACE;
 use parallax_service::shutdown::Shutdown;
 use parallax_service::telemetry;
@@ -28,6 +29,7 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    memory::set_up();
     let arguments = Arguments::parse();
     if arguments.print_crd {
         print!("{}", resource::yaml()?);

@@ -3,6 +3,7 @@
 use clap::Parser;
 use parallax_runtime_local::{LocalArgs, LocalConfig};
 use parallax_service::args::ServerArgs;
+use parallax_service::memory;
 use parallax_service::shutdown::Shutdown;
 use parallax_service::telemetry;
 
@@ -21,6 +22,7 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    memory::set_up();
     let arguments = Arguments::parse();
     let (settings, file) = arguments.server.resolve_with::<LocalArgs>("runtime-local", PORT)?;
     telemetry::init(&settings.log)?;

@@ -16,7 +16,7 @@
 //!    an agent written once ([`known`]).
 //! 6. Texts are compressed on the way out (`compression`).
 //!
-//! `os` is what is asked of the operating system.
+//! [`memory`] is what the allocator keeps; `os` is what is asked of the operating system.
 
 pub mod access;
 pub mod args;
@@ -27,6 +27,7 @@ pub mod fallback;
 pub mod idempotency;
 pub mod known;
 pub mod listing;
+pub mod memory;
 pub mod metrics;
 pub mod middleware;
 pub mod openapi;

@@ -41,18 +41,6 @@ pub fn restore_limits(child: u32) {
     }
 }
 
-/// Gives back what the allocator keeps of memory that only the start needed.
-pub(crate) fn trim() {
-    #[cfg(target_env = "gnu")]
-    {
-        // SAFETY: it may be called at any time, from any thread.
-        #[expect(unsafe_code, reason = "no safe interface exists")]
-        unsafe {
-            libc::malloc_trim(0);
-        }
-    }
-}
-
 /// How many connections a server may have so that the files suffice.
 pub fn max_connections() -> usize {
     connections_for(getrlimit(Resource::Nofile).current)

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tower_service::Service;
 
+use crate::memory;
 use crate::peer::Peer;
 use crate::process;
 use crate::shutdown::Shutdown;
@@ -49,7 +50,8 @@ pub async fn serve(
     grace: Duration,
 ) -> anyhow::Result<()> {
     process::prepare();
-    process::trim();
+    memory::trim();
+    shutdown.tracker().spawn(memory::tidy(shutdown.clone()));
     serve_at_most(process::max_connections(), listener, router, shutdown, grace).await
 }
 

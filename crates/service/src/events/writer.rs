@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::{KEEP_BYTES, Published, Shared};
+use crate::memory;
 
 /// Appends in one transaction at most, and events, with those of one append more.
 const MAX_BATCH: usize = 128;
@@ -275,6 +276,7 @@ impl Writer {
     /// In the order of the numbers. The head first: a subscriber that comes in between starts after this event and does
     /// not get it twice.
     fn publish(&self, events: Vec<Numbered>, answers: Vec<Waiting>) {
+        memory::worked();
         let first = events.first().map(|event| event.row.seq).unwrap_or_default();
         let mut published = Vec::with_capacity(events.len());
         for Numbered { row, .. } in events {
