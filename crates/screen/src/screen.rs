@@ -212,14 +212,19 @@ impl Screen {
         join(&self.read(line(rows.start)..line(rows.end))).join("\n")
     }
 
+    /// Whether something was heard that is not shown yet.
+    pub fn is_behind(&self) -> bool {
+        !self.behind.is_empty()
+    }
+
     /// Whether the program is known to be in the middle of a synchronised frame: not while the screen is behind.
     pub fn is_in_frame(&self) -> bool {
-        self.behind.is_empty() && self.terminal.emulator.in_frame()
+        !self.is_behind() && self.terminal.emulator.in_frame()
     }
 
     /// The terminal as it is now.
     pub(crate) fn terminal(&self) -> &Terminal {
-        debug_assert!(self.behind.is_empty(), "the screen is read before it has caught up");
+        debug_assert!(!self.is_behind(), "the screen is read before it has caught up");
         &self.terminal
     }
 

@@ -375,10 +375,43 @@ pub(super) fn auth_required(login_url: Option<&str>, text: &str) -> Problem {
 mod tests {
     use std::io::Write as _;
     use std::os::unix::net;
+    use std::path::Path;
 
+    use parallax_api::{AgentId, Time};
     use tokio::io::AsyncReadExt as _;
 
     use super::*;
+    use crate::reaper::Reaper;
+
+    /// An agent whose program waits, in this directory.
+    async fn runner(dir: &Path) -> Runner {
+        let profile = "name = \"cat\"\ntitle = \"cat\"\nstart = { program = \"cat\", install = \"\" }";
+        let agent = Agent::new(AgentId::generate(), "its own", "cat", "local", Time::now());
+        let mut launch = Launch::new(agent, Profile::parse(profile).unwrap(), dir.into());
+        launch.env.insert("PATH".into(), std::env::var("PATH").unwrap().as_str().into());
+        let context = SessionContext {
+            dir: dir.into(),
+            socket: dir.join("host.sock"),
+            binary: std::env::current_exe().unwrap(),
+            reaper: Reaper::start().unwrap(),
+            in_container: false,
+        };
+        let images = Images::at(dir.join("images"));
+        Runner::start(launch, context, images, mpsc::channel(1).1).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn output_waits_for_the_emulator_until_somebody_looks() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut runner = runner(dir.path()).await;
+        runner.on_output(&b"y\r\n".repeat(1000));
+        let now = runner.output.last_at();
+        runner.step(now);
+        assert!(runner.output.last_screen().is_behind(), "nothing was due");
+        runner.step(now + Duration::from_millis(80));
+        assert!(!runner.output.last_screen().is_behind(), "the detector has looked");
+        runner.process.terminal.write(b"\x04".as_slice()).unwrap();
+    }
 
     #[tokio::test]
     async fn after_much_output_there_is_a_look_at_what_has_come() {

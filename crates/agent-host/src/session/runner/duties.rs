@@ -229,7 +229,8 @@ impl Runner {
     }
 
     fn terminate(&mut self, now: Instant) {
-        if self.process.ended.is_some() {
+        // The exit command depends on what the screen shows: nobody looks at it who ends nothing.
+        if self.process.ended.is_some() || !self.lifecycle.is_terminating() {
             return;
         }
         let exit_command = self.exit_command();
