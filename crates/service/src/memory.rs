@@ -81,9 +81,9 @@ mod tests {
     const PIECES: usize = 64 * 1024;
 
     fn resident_bytes() -> usize {
-        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-        let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
-        pages * rustix::param::page_size()
+        let statm = std::fs::read_to_string("/proc/self/statm").expect("it can be read");
+        let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
+        pages.expect("a number") * rustix::param::page_size()
     }
 
     #[tokio::test(start_paused = true)]
