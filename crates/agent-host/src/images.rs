@@ -11,6 +11,8 @@ use parallax_api::message::image::decode_all;
 use parallax_api::message::{ImageInput, ImageType, MessageImage};
 use parallax_api::{Code, Problem};
 
+use crate::regular_file;
+
 /// Bytes of images that are kept. The oldest go first, but not those of messages that have not ended.
 const MAX_KEPT_BYTES: u64 = 64 * 1024 * 1024;
 /// The longest id of a message.
@@ -86,7 +88,9 @@ impl Images {
     fn write(&self, message: &str, number: usize, media_type: ImageType, bytes: &[u8]) -> io::Result<()> {
         let path = self.path(message, number, media_type);
         DirBuilder::new().recursive(true).mode(0o700).create(path.parent().unwrap_or(&self.dir))?;
-        File::options().write(true).create(true).truncate(true).mode(0o600).open(&path)?.write_all(bytes)
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        regular_file::open(&mut options, &path)?.write_all(bytes)
     }
 
     /// Removes the oldest images until so many bytes more may be kept, and says whether they may.

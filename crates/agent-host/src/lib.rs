@@ -16,7 +16,7 @@
 //! agents from driving hosts, [`files`] (archives by [`tar_stream`]) hands out what lies in the working directory, [`images`]
 //! keeps those of messages, [`ports`] connects to what the agent serves, [`workspace`] makes the clone that it works in and runs
 //! git there, `disk_watch` holds the agent to its disk space, `os` is what is asked of the operating system, [`diagnostics`] is
-//! the host's own log, [`allocator`] and `stack` give memory back.
+//! the host's own log, [`regular_file`] opens what agents may have replaced, [`allocator`] and `stack` give memory back.
 
 pub mod allocator;
 pub mod asciicast;
@@ -49,6 +49,7 @@ pub mod process_tree;
 mod pty;
 pub mod reach;
 pub mod reaper;
+pub mod regular_file;
 pub mod relay;
 pub mod resume;
 pub mod routes;

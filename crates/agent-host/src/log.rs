@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parallax_api::{TerminalSize, Time};
 
+use crate::regular_file;
 use crate::tail_mark::TailMark;
 use backlog::{Backlog, Chunk};
 pub use entry::IndexEntry;
@@ -180,8 +181,9 @@ impl OutputLog {
 
 impl Segment {
     fn create(reader: &LogReader, start: u64) -> io::Result<Self> {
-        let file = File::create(reader.segment_path(start))?;
-        let index = File::create(reader.index_path(start)).inspect_err(|_| reader.remove_segment(start))?;
+        let file = regular_file::create(&reader.segment_path(start))?;
+        let index =
+            regular_file::create(&reader.index_path(start)).inspect_err(|_| reader.remove_segment(start))?;
         Ok(Self { file, index, index_len: 0, start, len: 0, last_entry: None })
     }
 

@@ -2,10 +2,9 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use crate::regular_file;
 
 /// A file of this size is set aside, and a new one begun.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -29,7 +28,7 @@ impl NdjsonFile {
     pub fn open(path: &Path, mut take: impl FnMut(&[u8]) -> bool) -> io::Result<(Self, bool)> {
         read(&before(path), &mut take)?;
         let found = read(path, &mut take)?;
-        let file = match File::options().append(true).open(path) {
+        let file = match regular_file::open(File::options().append(true), path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             opened => Some(opened?),
         };
@@ -65,7 +64,7 @@ impl NdjsonFile {
         }
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(File::options().create(true).append(true).open(&self.path)?),
+            none => none.insert(regular_file::open(File::options().create(true).append(true), &self.path)?),
         };
         if let Err(error) = file.write_all(line) {
             // Part of it may have been written.
@@ -111,15 +110,12 @@ struct Found {
 }
 
 fn read(path: &Path, take: &mut impl FnMut(&[u8]) -> bool) -> io::Result<Found> {
-    // An agent can put anything here: a pipe would be waited for, a device never ends.
-    let at_once = OFlags::NONBLOCK.bits().cast_signed();
-    let file = match File::options().read(true).custom_flags(at_once).open(path) {
+    let file = match regular_file::open(File::options().read(true), path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::default()),
         Err(error) => return Err(error),
     };
-    let meta = file.metadata()?;
-    if !meta.is_file() || meta.len() > MAX_BYTES + MAX_LINE as u64 {
+    if file.metadata()?.len() > MAX_BYTES + MAX_LINE as u64 {
         let found = format!("{} is not a file that a host wrote", path.display());
         return Err(io::Error::new(io::ErrorKind::InvalidData, found));
     }

@@ -9,11 +9,14 @@ use parallax_api::observe::Tokens;
 use serde::{Deserialize, Serialize};
 
 use crate::inbox::KeptMessages;
+use crate::regular_file;
 
 /// The file in the host's directory.
 const FILE: &str = "resume.json";
 /// The name that earlier hosts gave it.
 const OLD_FILE: &str = "memory.json";
+/// A host keeps less of a conversation, every character escaped.
+const MAX_BYTES: u64 = 512 * 1024 * 1024;
 
 /// Written when a conversation begins and when the agent has ended, read when it comes back.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -34,7 +37,7 @@ impl ResumeState {
     /// What the last host in `dir` left; `None` when there was no host before.
     pub fn read(dir: &Path) -> io::Result<Option<Self>> {
         for name in [FILE, OLD_FILE] {
-            match fs::read(dir.join(name)) {
+            match regular_file::read(&dir.join(name), MAX_BYTES) {
                 Ok(bytes) => match serde_json::from_slice(&bytes) {
                     Ok(state) => return Ok(Some(state)),
                     Err(error) => set_aside(&dir.join(name), &error)?,
@@ -50,7 +53,7 @@ impl ResumeState {
     pub fn write(&self, dir: &Path) -> io::Result<()> {
         let path = dir.join(FILE);
         let partial = path.with_extension("partial");
-        fs::write(&partial, serde_json::to_vec(self)?)?;
+        regular_file::write(&partial, &serde_json::to_vec(self)?)?;
         fs::rename(partial, path)
     }
 }

@@ -13,7 +13,7 @@ use parallax_profile::SessionFileSource;
 use serde_json::Value;
 use watch::Watch;
 
-use crate::{os, process_tree};
+use crate::{os, process_tree, regular_file};
 
 /// Bytes read from a file in one poll; the rest waits for the next.
 const MAX_READ: u64 = 4 * 1024 * 1024;
@@ -190,7 +190,7 @@ fn first_line_matches(path: &Path, first: &BTreeMap<String, String>) -> bool {
     if first.is_empty() {
         return true;
     }
-    let Ok(file) = File::open(path) else { return false };
+    let Ok(file) = regular_file::open(File::options().read(true), path) else { return false };
     let mut line = String::new();
     if BufReader::new(file.take(MAX_READ)).read_line(&mut line).is_err() {
         return false;
@@ -209,7 +209,7 @@ impl Tail {
     /// Adds the lines that are complete. Says whether the file was read to its end; half a line at the end is none.
     fn read(&mut self, path: &Path, lines: &mut Vec<Value>) -> bool {
         let mut bytes = Vec::new();
-        let read = File::open(path).and_then(|mut file| {
+        let read = regular_file::open(File::options().read(true), path).and_then(|mut file| {
             file.seek(SeekFrom::Start(self.offset))?;
             file.take(MAX_READ).read_to_end(&mut bytes)
         });

@@ -7,10 +7,12 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::os;
+use crate::{os, regular_file};
 
 /// The content of a mark when the file was synced to the disk at its end.
 const SYNCED: &[u8] = b"synced";
+/// A mark is shorter, in bytes.
+const MAX_MARK: u64 = 1024;
 
 /// The mark of one file.
 #[derive(Debug)]
@@ -25,7 +27,8 @@ impl TailMark {
     pub fn open(path: PathBuf) -> Self {
         let mut mark = Self { path, is_complete: true, was_incomplete: false };
         let boot = os::boot_id();
-        let rebooted = fs::read(&mark.path).is_ok_and(|last| last != SYNCED && boot.as_ref() != Some(&last));
+        let last = regular_file::read(&mark.path, MAX_MARK);
+        let rebooted = last.is_ok_and(|last| last != SYNCED && boot.as_ref() != Some(&last));
         mark.was_incomplete = rebooted || mark.lost_path().exists();
         mark.is_complete = !mark.lost_path().exists();
         mark.complete();
@@ -58,10 +61,11 @@ impl TailMark {
     }
 
     fn renew(&mut self, content: &[u8]) {
-        let renewed = fs::write(&self.path, content).and_then(|()| match fs::remove_file(self.lost_path()) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        });
+        let renewed =
+            regular_file::write(&self.path, content).and_then(|()| match fs::remove_file(self.lost_path()) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            });
         self.is_complete = true;
         if let Err(error) = renewed {
             tracing::warn!(path = %self.path.display(), %error, "a tail mark cannot be written");

@@ -7,6 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::backlog::Backlog;
 use super::entry::IndexEntry;
+use crate::regular_file;
+
+/// The index of a segment is shorter: an entry for each of its bytes, in the least time.
+const MAX_INDEX: u64 = 128 * 1024 * 1024;
 
 /// The reading side: any number, anywhere.
 #[derive(Clone, Debug)]
@@ -144,7 +148,7 @@ impl LogReader {
         let waiting = self.backlog().snapshot();
         let mut index = Vec::new();
         for part in self.parts()? {
-            match fs::read(self.index_path(part.start)) {
+            match regular_file::read(&self.index_path(part.start), MAX_INDEX) {
                 Ok(bytes) => index.extend(bytes.chunks_exact(IndexEntry::LEN).map(IndexEntry::decode)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
@@ -195,7 +199,7 @@ impl LogReader {
     }
 
     fn read_part(&self, start: u64, position: u64, count: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
-        let mut file = File::open(self.segment_path(start))?;
+        let mut file = regular_file::open(File::options().read(true), &self.segment_path(start))?;
         file.seek(SeekFrom::Start(position - start))?;
         file.take(count as u64).read_to_end(bytes)?;
         Ok(())

@@ -16,6 +16,7 @@ use super::exec_limits;
 use crate::hook::{AGENT_ID, HOST_SOCKET};
 use crate::os::out_of_memory_kills;
 use crate::reaper::ProcessExit;
+use crate::regular_file;
 use crate::session_file::{SessionFile, SessionFileRead};
 use crate::terminal::Terminal;
 
@@ -193,7 +194,7 @@ pub(super) fn resolve(
 /// Whether a file of so many bytes can be written in `dir`.
 fn has_room(dir: &Path, bytes: usize) -> std::io::Result<()> {
     let probe = dir.join("room");
-    let written = std::fs::write(&probe, vec![b' '; bytes + 1]);
+    let written = regular_file::write(&probe, &vec![b' '; bytes + 1]);
     std::fs::remove_file(&probe).and(written)
 }
 
@@ -235,5 +236,5 @@ fn prepare(file: &PreparedFile) -> std::io::Result<()> {
     }
     let mut options = std::fs::File::options();
     options.write(true).create(true).truncate(true).mode(file.mode);
-    options.open(&file.path)?.write_all(file.contents.expose().as_bytes())
+    regular_file::open(&mut options, &file.path)?.write_all(file.contents.expose().as_bytes())
 }
