@@ -357,6 +357,11 @@ fn is_open(message: &Message) -> bool {
     matches!(message.state, Some(MessageState::Accepted | MessageState::Typed | MessageState::Taken))
 }
 
+/// What a message counts as, in bytes.
+fn size(message: &Message) -> usize {
+    message.content.len() + message.messages.iter().map(String::len).sum::<usize>()
+}
+
 impl KeptMessages {
     /// Adds what a host wrote that died before it could leave this: newer states, and newer messages.
     pub fn complete(&mut self, written: Vec<Message>) {
@@ -389,15 +394,16 @@ impl Conversation {
     }
 
     fn push(&mut self, message: Message) {
-        self.bytes += message.content.len();
+        self.bytes += size(&message);
         self.messages.push_back(message);
         while self.messages.len() > MAX_KEPT || self.bytes > MAX_KEPT_BYTES {
-            // What is not answered yet stays, and so does all that came after it.
-            if self.messages.len() <= 2 || self.messages.front().is_some_and(is_open) {
+            // What is not answered yet stays, and so do the newest: a question and its answer.
+            let older = self.messages.iter().take(self.messages.len().saturating_sub(2));
+            let Some(oldest) = older.enumerate().find_map(|(at, old)| (!is_open(old)).then_some(at)) else {
                 return;
-            }
-            if let Some(old) = self.messages.pop_front() {
-                self.bytes -= old.content.len();
+            };
+            if let Some(old) = self.messages.remove(oldest) {
+                self.bytes -= size(&old);
                 self.failures.remove(&old.id);
             }
         }
