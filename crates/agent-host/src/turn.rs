@@ -10,6 +10,8 @@ use crate::log::LogReader;
 
 /// Answers of one turn that are kept: the newest.
 const MAX_ANSWERS: usize = 64;
+/// Bytes of what was said before the answer, together.
+const MAX_SAID: usize = 256 * 1024;
 /// Output of one turn that is rendered as its answer, in bytes.
 const MAX_OUTPUT: u64 = 4 * 1024 * 1024;
 
@@ -60,7 +62,8 @@ impl TurnOutput {
     /// Notes what was said before the answer. False when it is known already.
     pub fn say(&mut self, text: &str) -> bool {
         let is_new = !text.trim().is_empty() && !self.said.iter().any(|known| known == text);
-        if is_new && self.said.len() < MAX_ANSWERS {
+        let bytes = self.said.iter().map(String::len).sum::<usize>() + text.len();
+        if is_new && self.said.len() < MAX_ANSWERS && bytes <= MAX_SAID {
             self.said.push(text.to_owned());
         }
         is_new

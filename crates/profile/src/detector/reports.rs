@@ -57,6 +57,13 @@ pub(super) fn title_claim(profile: &Profile, title: &str, now: Duration) -> Opti
     })
 }
 
+/// Bytes of one text of a report. An answer is written with its agent in one line, every character of it escaped perhaps.
+const MAX_TEXT: usize = 1024 * 1024;
+/// Bytes of a name or an id.
+const MAX_WORD: usize = 1024;
+/// Bytes of what a tool is called with, as JSON.
+const MAX_TOOL_INPUT: usize = 256 * 1024;
+
 /// What a report of a hook or a session file tells, read out of it.
 #[derive(Debug, Default)]
 pub(super) struct ReportFields {
@@ -80,15 +87,18 @@ impl ReportFields {
     pub fn read(reading: &ReportPointers, value: &Value) -> Self {
         let at =
             |pointer: &Option<String>| pointer.as_ref().and_then(|pointer| text(value.pointer(pointer)?));
+        let word = |pointer| at(pointer).filter(|word| word.len() <= MAX_WORD);
+        let answer = reading.answer.as_ref().and_then(|pointer| whole_text(value.pointer(pointer)?));
         Self {
-            session: at(&reading.session),
+            session: word(&reading.session),
+            // As it is: it proves that a message was taken.
             prompt: at(&reading.prompt),
-            answer: reading.answer.as_ref().and_then(|pointer| whole_text(value.pointer(pointer)?)),
-            said: at(&reading.said),
-            id: at(&reading.id),
-            failure: at(&reading.failure),
-            version: at(&reading.version),
-            tool: at(&reading.tool).map(|name| {
+            answer: answer.map(published),
+            said: at(&reading.said).map(published),
+            id: word(&reading.id),
+            failure: at(&reading.failure).map(published),
+            version: word(&reading.version),
+            tool: word(&reading.tool).map(|name| {
                 let input = reading.tool_input.as_ref().and_then(|pointer| value.pointer(pointer));
                 AttentionTool { name, input: input.map(structured).unwrap_or_default() }
             }),
@@ -103,8 +113,12 @@ impl ReportFields {
     }
 }
 
-/// What a tool is called with. Some CLIs have it as JSON in a text.
+/// What a tool is called with. Some CLIs have it as JSON in a text. Half of it would be a question that is not asked: of what is too
+/// long, there is nothing, and what the CLI shows of it is the question.
 fn structured(input: &Value) -> Value {
+    if input.to_string().len() > MAX_TOOL_INPUT {
+        return Value::Null;
+    }
     let parsed = input.as_str().and_then(|text| serde_json::from_str(text).ok());
     parsed.filter(Value::is_object).unwrap_or_else(|| input.clone())
 }
@@ -121,5 +135,58 @@ fn whole_text(value: &Value) -> Option<String> {
         Value::Null => Some(String::new()),
         Value::Array(parts) => Some(parts.iter().filter_map(|part| part.get("text")?.as_str()).collect()),
         _ => None,
+    }
+}
+
+/// As much of a text as is published; it says how much is missing.
+fn published(mut text: String) -> String {
+    let end = text.floor_char_boundary(MAX_TEXT);
+    let left_out = text.len() - end;
+    if left_out > 0 {
+        text.truncate(end);
+        text.push_str(&format!("\n[{left_out} bytes more are left out]"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn reading() -> ReportPointers {
+        let at = |name: &str| Some(format!("/{name}"));
+        ReportPointers {
+            answer: at("answer"),
+            prompt: at("prompt"),
+            id: at("id"),
+            tool: at("tool"),
+            tool_input: at("input"),
+            ..ReportPointers::default()
+        }
+    }
+
+    #[test]
+    fn what_is_published_of_a_report_is_bounded() {
+        let long = "é".repeat(MAX_TEXT);
+        let report = json!({
+            "answer": long, "prompt": long, "id": long, "tool": "Write", "input": {"content": long},
+        });
+        let fields = ReportFields::read(&reading(), &report);
+        let answer = fields.answer.unwrap();
+        assert!(
+            answer.starts_with("éé") && answer.ends_with(&format!("é\n[{MAX_TEXT} bytes more are left out]"))
+        );
+        assert_eq!((fields.prompt, fields.id), (Some(long), None));
+        assert_eq!(fields.tool.unwrap().input, Value::Null, "half of it would be another question");
+    }
+
+    #[test]
+    fn what_is_as_long_as_may_be_is_whole() {
+        let text = "x".repeat(MAX_TEXT);
+        let fields = ReportFields::read(&reading(), &json!({"answer": text, "input": {"a": 1}, "tool": "T"}));
+        assert_eq!(fields.answer, Some(text));
+        assert_eq!(fields.tool.unwrap().input, json!({"a": 1}));
     }
 }
