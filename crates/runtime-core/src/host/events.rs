@@ -5,13 +5,13 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use axum::http::Method;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use http_body_util::BodyExt;
 use parallax_api::Problem;
 use parallax_api::compat;
 use parallax_api::host::HostLine;
-use tokio_util::codec::{FramedRead, LinesCodec};
+use tokio_util::codec::{Decoder, FramedRead, LinesCodec, LinesCodecError};
 use tokio_util::io::StreamReader;
 
 use super::HostClient;
@@ -33,13 +33,39 @@ type Bodies = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 pub enum ReceivedLine {
     /// One that this version knows.
     Known(Box<HostLine>),
-    /// One that it does not: the host is of another version. The stream goes on.
+    /// One that it does not: the host is of another version, or the line is too long. The stream goes on.
     Unknown,
+}
+
+/// Lines, and `None` for one that is too long, of which only that is read.
+struct BoundedLines(LinesCodec);
+
+impl Decoder for BoundedLines {
+    type Item = Option<String>;
+    type Error = LinesCodecError;
+
+    fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Self::Item>, Self::Error> {
+        or_too_long(self.0.decode(bytes))
+    }
+
+    fn decode_eof(&mut self, bytes: &mut BytesMut) -> Result<Option<Self::Item>, Self::Error> {
+        or_too_long(self.0.decode_eof(bytes))
+    }
+}
+
+fn or_too_long(
+    decoded: Result<Option<String>, LinesCodecError>,
+) -> Result<Option<Option<String>>, LinesCodecError> {
+    match decoded {
+        // The codec leaves out what is left of it.
+        Err(LinesCodecError::MaxLineLengthExceeded) => Ok(Some(None)),
+        decoded => Ok(decoded?.map(Some)),
+    }
 }
 
 /// A host's event stream: the agent's state first, then every event after the one asked for.
 pub struct HostEvents {
-    lines: FramedRead<StreamReader<Bodies, Bytes>, LinesCodec>,
+    lines: FramedRead<StreamReader<Bodies, Bytes>, BoundedLines>,
     /// How long it may say nothing. `None`: the system tells of its end.
     silence: Option<Duration>,
     /// How the stream broke behind the lines that were handed on last.
@@ -55,7 +81,7 @@ impl HostClient {
         let answer = self.call(Method::GET, &format!("/events?since={since}{quiet}"), None, QUICK).await?;
         let body = accepted(answer).await?.into_body().into_data_stream().map_err(io::Error::other);
         let reader = StreamReader::new(Box::pin(body) as Bodies);
-        let lines = FramedRead::new(reader, LinesCodec::new_with_max_length(MAX_LINE));
+        let lines = FramedRead::new(reader, BoundedLines(LinesCodec::new_with_max_length(MAX_LINE)));
         Ok(HostEvents { lines, silence, broken: None })
     }
 }
@@ -74,13 +100,13 @@ impl HostEvents {
             None => self.lines.next().await,
         };
         let Some(line) = line.transpose().map_err(away)? else { return Ok(None) };
-        let mut bytes = line.len();
-        let mut lines = vec![received(&line)];
+        let mut bytes = line.as_ref().map_or(0, String::len);
+        let mut lines = vec![received(line.as_deref())];
         while lines.len() < MAX_LINES && bytes < MAX_BYTES {
             match self.lines.next().now_or_never() {
                 Some(Some(Ok(line))) => {
-                    bytes += line.len();
-                    lines.push(received(&line));
+                    bytes += line.as_ref().map_or(0, String::len);
+                    lines.push(received(line.as_deref()));
                 }
                 Some(Some(Err(error))) => {
                     self.broken = Some(away(error));
@@ -97,9 +123,23 @@ impl HostEvents {
     }
 }
 
-fn received(line: &str) -> ReceivedLine {
-    match compat::host_line(line) {
+fn received(line: Option<&str>) -> ReceivedLine {
+    match line.and_then(compat::host_line) {
         Some(line) => ReceivedLine::Known(Box::new(line)),
         None => ReceivedLine::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_that_is_too_long_is_passed_over() {
+        let text: &[u8] = b"one\nfar too long, and in more pieces than one\ntwo\n";
+        let reader = StreamReader::new(futures::stream::iter(text.chunks(7).map(io::Result::Ok)));
+        let lines = FramedRead::new(reader, BoundedLines(LinesCodec::new_with_max_length(8)));
+        let lines: Vec<Option<String>> = lines.try_collect().await.unwrap();
+        assert_eq!(lines, [Some("one".into()), None, Some("two".into())]);
     }
 }

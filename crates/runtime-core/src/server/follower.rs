@@ -3,7 +3,7 @@
 mod ending;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parallax_api::agent::AgentExit;
 use parallax_api::host::{HostEvent, HostLine};
@@ -24,6 +24,8 @@ const SETTLE: Duration = Duration::from_millis(100);
 const LAST_COLLECTING: Duration = Duration::from_secs(5);
 /// Pauses between attempts to reach a host.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
+/// A stream that has lived for so long did not break at its beginning.
+const STEADY: Duration = Duration::from_secs(2);
 
 /// What became of a host that stopped answering.
 enum Found {
@@ -108,10 +110,13 @@ impl Follower {
             return Err(Problem::internal("not found yet"));
         };
         let since = self.core.log.source_seq(self.entry.id().as_str()).await?;
-        let mut events = host.events(since).await?;
+        let (mut events, opened) = (host.events(since).await?, Instant::now());
         let mut unknown = 0u64;
         while let Some(lines) = self.next_lines(&mut events).await? {
-            self.backoff.reset();
+            // One that says how it is and breaks off, each time, is not asked all the time.
+            if opened.elapsed() >= STEADY {
+                self.backoff.reset();
+            }
             self.take(lines, &mut unknown).await?;
         }
         Ok(host)
@@ -215,6 +220,7 @@ impl Follower {
             }
         }
         self.core.record(&self.entry, events).await?;
+        self.backoff.reset();
         if published_exit.is_some() {
             self.published_exit = published_exit;
         }
