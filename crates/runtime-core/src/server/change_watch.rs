@@ -64,30 +64,25 @@ impl RuntimeCore {
     }
 
     async fn tell_changes(&self, entry: &Entry, counts: ChangeCounts) {
-        let mut agent = entry.agent();
-        let Some(workspace) = agent.workspace.as_mut().filter(|known| known.changes != Some(counts)) else {
-            return;
-        };
+        let known = entry.agent().workspace.map(|workspace| workspace.changes);
+        let Some(before) = known.filter(|before| *before != Some(counts)) else { return };
+        // Before it is told, so that what the host says meanwhile has them, too.
+        entry.set_changes(counts);
         // That there is nothing is no news.
-        let is_news = workspace.changes.unwrap_or_default() != counts;
-        workspace.changes = Some(counts);
-        if !is_news {
-            return entry.set_changes(counts);
+        if before.unwrap_or_default() == counts {
+            return;
         }
-        agent.updated_at = Time::now().or_just_after(agent.updated_at);
         let source = changes_source(entry.id());
         let told = async {
             // Of this server alone: the numbers of the host are the host's.
             let seq = self.log.source_seq(&source).await? + 1;
+            let agent = Box::new(entry.agent());
             // An agent that has ended meanwhile is shown as ended from there on.
-            if entry.agent().status == AgentStatus::Stopped {
+            if agent.status == AgentStatus::Stopped {
                 return Ok(None);
             }
-            self.log
-                .append(&source, seq, EventData::Changes { agent: Box::new(agent.clone()) }, agent.updated_at)
-                .await
+            self.log.append(&source, seq, EventData::Changes { agent }, Time::now()).await
         };
-        entry.set_changes(counts);
         let told: Result<_, StoreError> = told.await;
         if let Err(error) = told {
             tracing::warn!(agent.id = %entry.id(), %error, "failed to tell of an agent's changes");

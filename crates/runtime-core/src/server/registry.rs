@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use parallax_api::terminal::MAX_VIEWERS;
 use parallax_api::workspace::{AgentWorkspace, ChangeCounts};
-use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem, Time};
+use parallax_api::{Agent, AgentId, AgentStatus, Code, Problem};
 use parallax_service::known::Known;
 use parallax_service::listing::Place;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -203,7 +203,8 @@ impl Entry {
         self.replace(agent, |_, _| true);
     }
 
-    /// Notes how much is changed in its workspace.
+    /// Notes how much is changed in its workspace. When it was updated stays what its host says: by this server's clock, what the host has said
+    /// and is still on its way would seem to be older.
     pub(super) fn set_changes(&self, counts: ChangeCounts) {
         self.agent_tx.send_if_modified(|known| {
             let agent = known.agent();
@@ -212,8 +213,7 @@ impl Entry {
                 return false;
             };
             let workspace = Some(AgentWorkspace { changes: Some(counts), ..workspace.clone() });
-            let updated_at = Time::now().or_just_after(agent.updated_at);
-            *known = Arc::new(Known::new(Agent { workspace, updated_at, ..agent.clone() }));
+            *known = Arc::new(Known::new(Agent { workspace, ..agent.clone() }));
             true
         });
     }
