@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use parallax_api::{AgentError, AgentId, AgentStatus, EventData, Problem, Time};
-use parallax_store::{NewEvent, Projection, SourcePosition, WrittenEvent};
 
 use super::core::{PAUSED, RuntimeCore, is_paused};
 use super::registry::HostState;
@@ -76,15 +75,7 @@ impl RuntimeCore {
         };
         entry.set(agent.clone());
         let Some(data) = data else { return };
-        // No number of the host's journal: it goes on counting by itself.
-        let event = NewEvent {
-            source: engine_source(id),
-            position: SourcePosition::Cursor(AgentId::generate().to_string()),
-            event: WrittenEvent::new(data).into(),
-            at: agent.updated_at,
-            projection: Projection::AgentRow,
-        };
-        if let Err(error) = self.log.append_event(event).await {
+        if let Err(error) = self.record_without_host(&entry, data, agent.updated_at).await {
             tracing::error!(agent.id = %id, %error, "failed to publish that an agent is paused or goes on");
         }
     }
@@ -107,9 +98,4 @@ impl RuntimeCore {
         self.follow(entry, None);
         Ok(())
     }
-}
-
-/// What the event log calls the source of events that the engine tells of an agent.
-pub(super) fn engine_source(id: &AgentId) -> String {
-    format!("{id} as its engine says")
 }

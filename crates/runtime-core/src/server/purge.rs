@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use parallax_api::AgentId;
 
-use super::backend_events::engine_source;
 use super::change_watch::changes_source;
 use super::core::RuntimeCore;
+use super::record::engine_source;
 use super::registry::HostState;
 
 /// How often is looked.

@@ -67,9 +67,21 @@ impl Follower {
         let (core, agent, last_exit) = (self.core.clone(), self.entry.agent(), exit.clone());
         let mut saving = tokio::spawn(async move { core.save_dead_host(agent, last_exit, since).await });
         // The event comes when everything is saved and nothing of the host is left, but it does not wait for ever.
-        let saved = tokio::time::timeout(SAVE_FIRST, &mut saving).await;
-        let is_saved = saved.is_ok();
-        let saved = saved.ok().and_then(Result::ok).unwrap_or_default();
+        match tokio::time::timeout(SAVE_FIRST, &mut saving).await {
+            Ok(saved) => self.tell_saved(saved.unwrap_or_default(), exit).await,
+            Err(_) => {
+                // Until everything is saved, something of the agent may still write to its workspace.
+                self.tell_end(ended(self.entry.agent(), exit)).await;
+                match saving.await {
+                    Ok(saved) => self.tell_saved_late(saved).await,
+                    Err(error) => tracing::error!(%error, "failed to save what a dead host left"),
+                }
+            }
+        }
+        self.archived().await;
+    }
+
+    async fn tell_saved(&mut self, saved: SavedHost, exit: AgentExit) {
         for event in saved.events {
             self.publish_until_stored(event).await;
         }
@@ -77,18 +89,39 @@ impl Follower {
         if saved.is_lost {
             agent.error = Some(log_lost());
         }
-        // Until everything is saved, something of the agent may still write there.
-        if is_saved {
-            self.end_workspace(&mut agent).await;
+        self.end_workspace(&mut agent).await;
+        self.tell_end(agent).await;
+    }
+
+    /// What was saved after the end was told: what was said, and the end as the host had written it.
+    async fn tell_saved_late(&mut self, saved: SavedHost) {
+        let told = self.entry.agent();
+        let mut agent = told.clone();
+        for event in saved.events {
+            match event.data {
+                EventData::AgentStopped { agent: own, .. } => {
+                    agent = Agent { updated_at: own.updated_at.or_just_after(told.updated_at), ..*own };
+                }
+                // How it was before, it is no more.
+                data if data.agent().is_some() => {}
+                data => self.publish_until_stored(HostEvent { data, ..event }).await,
+            }
         }
+        if saved.is_lost {
+            agent.error = Some(log_lost());
+        }
+        self.end_workspace(&mut agent).await;
+        if agent != told {
+            self.entry.publish(agent.clone());
+            self.publish_exit(agent).await;
+        }
+    }
+
+    async fn tell_end(&self, agent: Agent) {
         self.entry.publish(agent.clone());
         if !self.has_published(agent.exit.as_ref()) {
             self.publish_exit(agent).await;
         }
-        if !is_saved && let Err(error) = saving.await {
-            tracing::error!(%error, "failed to save what a dead host left");
-        }
-        self.archived().await;
     }
 
     async fn publish_until_stored(&mut self, event: HostEvent) {
@@ -99,18 +132,14 @@ impl Follower {
         }
     }
 
-    /// Publishes an end that the host could not publish, however often it takes.
+    /// Publishes an end that the host could not publish, however often it takes. It has no number of the host's journal, in which there may be
+    /// more.
     async fn publish_exit(&self, agent: Agent) {
         let reason = agent.exit.as_ref().map(|exit| exit.reason.clone()).unwrap_or_default();
         let mut backoff = BACKOFF;
         loop {
-            let published = async {
-                let seq = self.core.log.source_seq(self.entry.id().as_str()).await? + 1;
-                let data = EventData::AgentStopped { agent: Box::new(agent.clone()), reason: reason.clone() };
-                let event = HostEvent { seq, data, timestamp: agent.updated_at };
-                self.core.record(&self.entry, vec![event]).await
-            };
-            match published.await {
+            let data = EventData::AgentStopped { agent: Box::new(agent.clone()), reason: reason.clone() };
+            match self.core.record_without_host(&self.entry, data, agent.updated_at).await {
                 Ok(()) => return,
                 Err(error) => tracing::error!(%error, "failed to publish an agent's end; trying again"),
             }
