@@ -61,7 +61,11 @@ impl RuntimeCore {
                     let kept = self.worth_keeping_there(&agent.id, store.record().keep).await;
                     match self.note_end(workspaces, store.record(), kept.clone()).await {
                         Ok(false) => Some(IN_USE.into()),
-                        _ => kept,
+                        // Where it is not noted that it goes, nobody removes it.
+                        Err(problem) if kept.is_none() && is_undecided(workspaces, id) => {
+                            Some(unseen(&problem.detail))
+                        }
+                        Ok(true) | Err(_) => kept,
                     }
                 }
             },
@@ -324,4 +328,9 @@ impl RuntimeCore {
         self.backend.remove_workspace(id).await?;
         Ok(workspaces.forget_store(id.as_str()).await?)
     }
+}
+
+/// Whether a workspace is there of which nothing is decided.
+fn is_undecided(workspaces: &Workspaces, id: &AgentId) -> bool {
+    workspaces.known(id.as_str()).is_ok_and(|store| store.record().ending.is_none())
 }
