@@ -35,8 +35,9 @@ impl RuntimeCore {
     }
 
     async fn suspend_now(self: &Arc<Self>, id: &AgentId) -> Result<Agent, Problem> {
-        let entry = self.registry.get(id)?;
         let _lock = self.suspension_locks.lock(id)?;
+        // Who had the lock before may have replaced it.
+        let entry = self.registry.get(id)?;
         if entry.agent().is_suspended() {
             return Ok(entry.agent());
         }
@@ -87,8 +88,8 @@ impl RuntimeCore {
     }
 
     async fn resume_now(self: &Arc<Self>, id: &AgentId) -> Result<Agent, Problem> {
-        let entry = self.registry.get(id)?;
         let _lock = self.suspension_locks.lock(id)?;
+        let entry = self.registry.get(id)?;
         if entry.agent().status != AgentStatus::Stopped {
             return Ok(entry.agent());
         }
@@ -132,6 +133,10 @@ impl RuntimeCore {
     /// Ends an agent for good that is suspended, or has ended and may come back by the backend's own doing.
     pub(super) async fn discard_suspended(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<Agent, Problem> {
         let _lock = self.suspension_locks.lock(entry.id())?;
+        let entry = &self.registry.get(entry.id())?;
+        if entry.agent().status != AgentStatus::Stopped {
+            return Err(Problem::new(Code::Conflict, "the agent has just come back; stop it again"));
+        }
         self.backend.discard_suspended(entry.id()).await?;
         self.end_suspended(entry, "stopped").await?;
         Ok(entry.agent())
