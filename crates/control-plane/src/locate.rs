@@ -4,7 +4,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
 use futures::future::join_all;
+use futures::stream::FuturesUnordered;
 use parallax_api::runtime::RuntimeKind;
 use parallax_api::{Agent, AgentId, Code, Problem};
 use parallax_service::known::Known;
@@ -20,6 +22,9 @@ use crate::runtimes::{Runtime, Runtimes};
 const LIST_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the runtimes may take to say whether an agent that is not cached here is theirs.
 const FIND_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A runtime did not say whether it has an agent.
+struct Silent;
 
 /// Finds agents. Clones share the cache.
 #[derive(Clone, Debug)]
@@ -56,18 +61,34 @@ impl AgentLocator {
         let (reachable, away): (Vec<_>, Vec<_>) =
             self.runtimes.iter().partition(|runtime| runtime.is_reachable());
         let ask = async |runtime: &Arc<Runtime>| {
-            let heard = Heard::Asked(Instant::now());
-            let response = Call::new(Method::GET, "").send(runtime, id).await.ok()?;
-            let body = response.error_for_status().ok()?.bytes().await.ok()?;
-            relay::agent(&body, runtime, &self.cache, heard).ok()
+            let asked = tokio::time::timeout(FIND_TIMEOUT, self.ask(runtime, id)).await;
+            asked.unwrap_or(Err(Silent)).map_err(|Silent| runtime.name().to_owned())
         };
-        let asked = join_all(reachable.into_iter().map(ask));
-        let found = tokio::time::timeout(FIND_TIMEOUT, asked).await.unwrap_or_default();
-        found.into_iter().flatten().next().ok_or_else(|| {
-            let away: Vec<&str> = away.iter().map(|runtime| runtime.name()).collect();
-            let problem = Problem::no_agent(id);
-            if away.is_empty() { problem } else { problem.with("runtimesAway", away) }
-        })
+        let mut asked: FuturesUnordered<_> = reachable.into_iter().map(ask).collect();
+        let mut silent: Vec<String> = away.iter().map(|runtime| runtime.name().to_owned()).collect();
+        while let Some(answer) = asked.next().await {
+            match answer {
+                // Whatever the others would say.
+                Ok(Some(agent)) => return Ok(agent),
+                Ok(None) => {}
+                Err(name) => silent.push(name),
+            }
+        }
+        let problem = Problem::no_agent(id);
+        Err(if silent.is_empty() { problem } else { problem.with("runtimesAway", silent) })
+    }
+
+    /// Whether a runtime has this agent. Only its own word says that it does not.
+    async fn ask(&self, runtime: &Arc<Runtime>, id: &AgentId) -> Result<Option<Agent>, Silent> {
+        let heard = Heard::Asked(Instant::now());
+        let response = Call::new(Method::GET, "").send(runtime, id).await.map_err(|_| Silent)?;
+        let is_agent = response.status().is_success();
+        let body = response.bytes().await.map_err(|_| Silent)?;
+        if is_agent {
+            return relay::agent(&body, runtime, &self.cache, heard).map(Some).map_err(|_| Silent);
+        }
+        let is_unknown = relay::problem(&body).is_some_and(|problem| problem.code == Code::AgentNotFound);
+        if is_unknown { Ok(None) } else { Err(Silent) }
     }
 
     /// The agent with `stale` set when its runtime is not reachable.
