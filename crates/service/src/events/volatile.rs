@@ -25,7 +25,7 @@ const FLUSH_EVENTS: usize = 256;
 /// The unwritten end of the log.
 #[derive(Debug, Default)]
 pub(super) struct Volatile {
-    rows: VecDeque<(EventRow, usize)>,
+    held: VecDeque<Held>,
     bytes: usize,
     /// The number of the last event that was dropped, 0 when none was.
     dropped: u64,
@@ -36,6 +36,18 @@ pub(super) struct Volatile {
     outage: Option<Outage>,
     /// Outages of this process that are over: their events were written under the numbers in their ids.
     written: Vec<Epoch>,
+}
+
+/// An event that is not written.
+#[derive(Debug)]
+struct Held {
+    row: EventRow,
+    /// Where it comes from, and how far that is taken with it.
+    source: String,
+    position: SourcePosition,
+    projection: Projection,
+    /// What it takes in memory, roughly.
+    size: usize,
 }
 
 #[derive(Debug)]
@@ -58,16 +70,16 @@ impl Volatile {
             epoch: Epoch::new(format!("outage{}", Uuid::new_v4().simple())),
             first,
         });
-        self.positions.insert(source, position);
+        self.positions.insert(source.clone(), position.clone());
         let agent = row.event.data().agent().filter(|_| projection != Projection::Nothing);
         self.agents.extend(agent.map(|agent| (agent.id.clone(), (projection, row.event.clone()))));
-        let size = size_of::<(EventRow, usize)>() + row.event.memory();
+        let size = size_of::<Held>() + source.len() + row.event.memory();
         self.bytes += size;
-        self.rows.push_back((row, size));
-        while self.rows.len() > 1 && (self.rows.len() > MAX_EVENTS || self.bytes > MAX_BYTES) {
-            if let Some((row, size)) = self.rows.pop_front() {
-                self.bytes -= size;
-                self.dropped = row.seq;
+        self.held.push_back(Held { row, source, position, projection, size });
+        while self.held.len() > 1 && (self.held.len() > MAX_EVENTS || self.bytes > MAX_BYTES) {
+            if let Some(oldest) = self.held.pop_front() {
+                self.bytes -= oldest.size;
+                self.dropped = oldest.row.seq;
             }
         }
     }
@@ -98,10 +110,10 @@ impl Volatile {
     pub fn page(&self, after: u64, agent: Option<&AgentId>) -> Option<EventPage> {
         let outage = self.outage.as_ref().filter(|outage| after + 1 >= outage.first)?;
         let floor = self.dropped.max(outage.first.saturating_sub(1));
-        let head = self.rows.back().map_or(floor, |(row, _)| row.seq);
+        let head = self.held.back().map_or(floor, |held| held.row.seq);
         let mut events: Vec<EventRow> = Vec::new();
         let mut reached = head;
-        for (row, _) in self.rows.iter().filter(|(row, _)| row.seq > after) {
+        for row in self.held.iter().map(|held| &held.row).filter(|row| row.seq > after) {
             if concerns(agent, row.event.data()) {
                 events.push(row.clone());
             }
@@ -118,35 +130,40 @@ impl Volatile {
         if self.is_empty() {
             return None;
         }
-        let mut rows: Vec<EventRow> =
-            self.rows.iter().take(FLUSH_EVENTS).map(|(row, _)| row.clone()).collect();
+        let first = || self.held.iter().take(FLUSH_EVENTS);
+        let mut rows: Vec<EventRow> = first().map(|held| held.row.clone()).collect();
         if self.dropped > 0 {
             let reason = "events were lost while the server's disk was full";
             let data = EventData::Reset { reason: reason.into() };
             let event = WrittenEvent::new(data).into();
             rows.insert(0, EventRow { seq: self.dropped, event, at: Time::now() });
         }
-        let is_last = self.rows.len() <= FLUSH_EVENTS;
-        // With the last events: before them the sources have not been taken so far.
-        let (positions, projections) = if is_last {
-            let positions =
-                self.positions.iter().map(|(source, position)| (source.clone(), position.clone()));
-            (positions.collect(), self.agents.values().cloned().collect())
+        // How far each source is taken with these events, and how each agent is after them: who comes after a server that dies before the rest is
+        // written goes on from there. The last ones also have those of which every event was dropped.
+        let (positions, agents) = if self.held.len() <= FLUSH_EVENTS {
+            (self.positions.clone(), self.agents.clone())
         } else {
-            (Vec::new(), Vec::new())
+            let positions = first().map(|held| (held.source.clone(), held.position.clone()));
+            let changed = first().filter(|held| held.projection != Projection::Nothing);
+            let agents = changed.filter_map(|held| {
+                let id = held.row.event.data().agent()?.id.clone();
+                Some((id, (held.projection, held.row.event.clone())))
+            });
+            (positions.collect(), agents.collect())
         };
+        let (positions, projections) = (positions.into_iter().collect(), agents.into_values().collect());
         Some(EventBatch { rows, positions, projections, keep_events, keep_bytes })
     }
 
     /// The events up to `seq` are written.
     pub fn written(&mut self, seq: u64) {
         self.dropped = 0;
-        while self.rows.front().is_some_and(|(row, _)| row.seq <= seq) {
-            if let Some((_, size)) = self.rows.pop_front() {
-                self.bytes -= size;
+        while self.held.front().is_some_and(|held| held.row.seq <= seq) {
+            if let Some(held) = self.held.pop_front() {
+                self.bytes -= held.size;
             }
         }
-        match (self.rows.is_empty(), self.outage.take()) {
+        match (self.held.is_empty(), self.outage.take()) {
             (true, Some(outage)) => {
                 self.written.push(outage.epoch);
                 self.positions.clear();
@@ -185,8 +202,29 @@ mod tests {
         for seq in 1..=20 {
             push(&mut volatile, seq, EventData::Reset { reason: "x".repeat(1024 * 1024) });
         }
-        assert_eq!(volatile.rows.len(), 7);
+        assert_eq!(volatile.held.len(), 7);
         assert_eq!(volatile.dropped, 13);
+    }
+
+    /// A server that dies between two pieces is followed by one that reads on behind the first.
+    #[test]
+    fn each_piece_says_how_far_it_comes() {
+        let mut volatile = Volatile::default();
+        let agent = Agent::new("a".parse().unwrap(), "a", "shell", "local", Time::now());
+        let pieces = [FLUSH_EVENTS as u64, 10];
+        for seq in 1..=pieces.iter().sum() {
+            push(&mut volatile, seq, EventData::AgentReady { agent: Box::new(agent.clone()) });
+        }
+        let mut last = 0;
+        for piece in pieces {
+            last += piece;
+            let batch = volatile.batch(100, 100).unwrap();
+            assert_eq!(batch.rows.last().unwrap().seq, last);
+            assert_eq!(batch.positions, [("source".to_owned(), SourcePosition::Seq(last))]);
+            assert_eq!(batch.projections.len(), 1);
+            volatile.written(last);
+        }
+        assert!(volatile.is_empty());
     }
 
     #[test]
@@ -195,7 +233,7 @@ mod tests {
         let agent = Agent::new("a".parse().unwrap(), "a", "shell", "local", Time::now());
         let held = size_of::<Agent>() + size_of::<EventData>();
         push(&mut volatile, 1, EventData::AgentReady { agent: agent.into() });
-        let (row, size) = &volatile.rows[0];
+        let Held { row, size, .. } = &volatile.held[0];
         assert!(*size > row.event.json().len() + held, "{size}");
         volatile.written(1);
         assert_eq!(volatile.bytes, 0);
