@@ -19,10 +19,10 @@ use tokio::sync::mpsc;
 
 use crate::context::{Context, RETRY};
 use crate::error::CliError;
-use crate::output::{Output, clean, one_line};
+use crate::output::{Output, Style, clean, one_line};
 use crate::spawn::is_loopback_url;
 use crate::values;
-use progress::Progress;
+use progress::{Progress, for_user};
 
 #[derive(Args, Debug)]
 pub(crate) struct RunArgs {
@@ -138,24 +138,31 @@ async fn follow(context: &Context, id: &str, retry: Retry) -> Result<Execution, 
             && output.may_ask()
         {
             asking = true;
+            output.note(&output.paint(&for_user(&question, "answer here"), Style::Wanted));
             ask(question, answered_tx.clone());
         }
         tokio::select! {
             change = events.next_change() => match change? {
                 Some(ExecutionChange::Event(event)) => {
                     is_lost = false;
+                    let mut is_gone = false;
                     match &event.data {
                         ExecutionEventData::QuestionRouted { id: question, to, .. } if to.iter().any(|to| to == USER) => {
                             waiting.extend(progress.question(question).cloned());
                         }
                         ExecutionEventData::QuestionAnswered { id: question, .. }
                         | ExecutionEventData::QuestionWithdrawn { id: question, .. } => {
+                            is_gone |= asking && waiting.first().is_some_and(|shown| shown.id == *question);
                             waiting.retain(|other| other.id != *question);
                         }
                         _ => {}
                     }
                     if let Some(line) = progress.line(&event, id, |text, style| output.paint(text, style)) {
                         output.note(&line);
+                    }
+                    // A line that is being typed may still be meant for the one that is gone.
+                    if is_gone && !waiting.is_empty() {
+                        output.note("press Enter for the next question");
                     }
                 }
                 // Told once, however often it is tried.
@@ -167,6 +174,11 @@ async fn follow(context: &Context, id: &str, retry: Retry) -> Result<Execution, 
             },
             Some((question, said)) = answered_rx.recv() => {
                 asking = false;
+                // What is typed is for the question that was shown, and for no other.
+                if waiting.first().is_none_or(|first| first.id != question.id) {
+                    output.note("not sent: that question has been answered meanwhile, or withdrawn");
+                    continue;
+                }
                 match client.answer_execution(id, &answer(&question, &said)).await {
                     Ok(_) => waiting.retain(|other| other.id != question.id),
                     // It stays, and is asked once more.

@@ -83,7 +83,20 @@ impl Progress {
                 (text, Style::Plain)
             }
             Data::QuestionRouted { id, to, why, .. } if to.iter().any(|to| to == USER) => {
-                (self.for_user(id, why, execution)?, Style::Wanted)
+                let question = self.questions.get(id)?;
+                match self.may_ask {
+                    // What it is stands where it can be answered, when it is its turn.
+                    true => (format!("… you are asked: {why}"), Style::Wanted),
+                    false => (
+                        for_user(
+                            question,
+                            &format!(
+                                "answer with: parallax runs {execution} --answer OPTION (or --text TEXT)"
+                            ),
+                        ),
+                        Style::Wanted,
+                    ),
+                }
             }
             Data::QuestionRouted { to, why, .. } => {
                 (format!("… {} is asked: {why}", to.join(", ")), Style::Plain)
@@ -110,19 +123,17 @@ impl Progress {
             _ => return None,
         })
     }
+}
 
-    /// What a person is asked, and how to answer from elsewhere.
-    fn for_user(&self, id: &str, why: &str, execution: &str) -> Option<String> {
-        let question = self.questions.get(id)?;
-        let mut text = format!("YOU are asked ({why}):\n{}", clean(question.text.trim()));
-        for option in &question.options {
-            text.push_str(&format!("\n  {}  {}", clean(&option.id), clean(&option.label)));
-        }
-        if let Some(url) = &question.login_url {
-            text.push_str(&format!("\n  log in at {}", clean(url)));
-        }
-        let here = if self.may_ask { "answer here, or with" } else { "answer with" };
-        text.push_str(&format!("\n  {here}: parallax runs {execution} --answer OPTION (or --text TEXT)"));
-        Some(text)
+/// What a person is asked, and how to answer.
+pub(super) fn for_user(question: &Question, how: &str) -> String {
+    let who = question.role.as_deref().unwrap_or("the run");
+    let mut text = format!("YOU are asked by {}:\n{}", one_line(who), clean(question.text.trim()));
+    for option in &question.options {
+        text.push_str(&format!("\n  {}  {}", clean(&option.id), clean(&option.label)));
     }
+    if let Some(url) = &question.login_url {
+        text.push_str(&format!("\n  log in at {}", clean(url)));
+    }
+    text + "\n  " + how
 }
