@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes};
 use parallax_api::{Code, Problem, TerminalSize};
@@ -21,10 +22,13 @@ use tokio::sync::oneshot;
 use crate::pty::{Pty, window};
 
 /// Bytes read from the PTY at once: what the kernel gives at most.
-pub(crate) const READ: usize = 4096;
+const READ: usize = 4096;
 /// Much output is handed on in pieces of so many bytes, so that there is less to do for each; with one read more they still fit
 /// into what the sockets of viewers hold at once.
 const CHUNK: usize = 28 * 1024;
+/// A piece that has taken so long is handed on as it is. A read waits for the kernel to pass on what the program wrote, which on a busy machine
+/// takes milliseconds, and meanwhile nobody looks at what viewers type.
+const PIECE_TIME: Duration = Duration::from_millis(1);
 /// A read of fewer bytes ends a piece. It has emptied the PTY: whatever comes later, the reactor hears of.
 const FEW: usize = READ / 4;
 /// Writes that may wait for the program to read. When it is full input is refused.
@@ -44,6 +48,15 @@ pub struct Terminal {
     is_silent: bool,
     /// Nothing that is written is read any more.
     is_deaf: bool,
+}
+
+/// What the program printed.
+#[derive(Default)]
+pub struct Printed {
+    /// A piece of it.
+    pub bytes: Bytes,
+    /// Whether the next piece is there already, most probably.
+    pub more: bool,
 }
 
 /// Bytes for the program, and who wants to know that its terminal has taken them.
@@ -78,7 +91,7 @@ impl Terminal {
 
     /// What the program prints next, if it is to be read; what waits for the program is written meanwhile. `None` once, at
     /// the end of output. Cancel-safe.
-    pub async fn next(&mut self, reads: bool) -> Option<Bytes> {
+    pub async fn next(&mut self, reads: bool) -> Option<Printed> {
         loop {
             let interest = match (reads && !self.is_silent, !self.input.is_empty()) {
                 (true, true) => Interest::READABLE | Interest::WRITABLE,
@@ -91,14 +104,14 @@ impl Terminal {
                 return std::future::pending().await;
             };
             let ready = guard.ready();
-            let (mut is_full, mut is_empty, mut printed) = (false, false, Vec::new());
+            let (mut is_full, mut is_empty, mut more, mut bytes) = (false, false, false, Vec::new());
             if interest.is_writable() && ready.is_writable() {
                 is_full =
                     write_input(guard.get_inner(), &mut self.input, &mut self.written, &mut self.is_deaf);
             }
             if interest.is_readable() && ready.is_readable() {
-                match read_some(guard.get_inner(), &mut printed) {
-                    Reading::More => {}
+                match read_some(guard.get_inner(), &mut bytes, Instant::now() + PIECE_TIME) {
+                    Reading::More => more = true,
                     Reading::Emptied => is_empty = true,
                     Reading::Ended => self.is_silent = true,
                 }
@@ -109,8 +122,8 @@ impl Terminal {
             if is_empty {
                 guard.clear_ready_matching(Ready::READABLE);
             }
-            if !printed.is_empty() {
-                return Some(printed.into());
+            if !bytes.is_empty() {
+                return Some(Printed { bytes: bytes.into(), more });
             }
             if self.is_silent && reads {
                 return None;
@@ -190,8 +203,8 @@ enum Reading {
     Ended,
 }
 
-/// Reads what there is, up to [`CHUNK`] bytes.
-fn read_some(pty: &OwnedFd, printed: &mut Vec<u8>) -> Reading {
+/// Reads what there is, up to [`CHUNK`] bytes, and no longer than `until`.
+fn read_some(pty: &OwnedFd, printed: &mut Vec<u8>, until: Instant) -> Reading {
     loop {
         let before = printed.len();
         // A key's echo needs little; whoever prints much goes on.
@@ -199,7 +212,7 @@ fn read_some(pty: &OwnedFd, printed: &mut Vec<u8>) -> Reading {
         match rustix::io::read(pty, spare_capacity(printed)) {
             Ok(0) => return Reading::Ended,
             Ok(count) if count < FEW => return Reading::Emptied,
-            Ok(_) if printed.len() >= CHUNK => return Reading::More,
+            Ok(_) if printed.len() >= CHUNK || Instant::now() >= until => return Reading::More,
             Ok(_) | Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => return Reading::Emptied,
             // The last holder has closed it.
@@ -238,4 +251,27 @@ fn write_input(pty: &OwnedFd, input: &mut VecDeque<Input>, written: &mut u64, is
 fn unread() -> Problem {
     let detail = "the program does not read its input; interrupt or stop it, or try again later";
     Problem::new(Code::ResourceLimit, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_piece_that_takes_long_is_handed_on() {
+        let (from, mut to) = io::pipe().unwrap();
+        let from = OwnedFd::from(from);
+        rustix::io::ioctl_fionbio(&from, true).unwrap();
+        let mut read = |until| {
+            to.write_all(&[b'x'; 2 * READ]).unwrap();
+            let mut printed = Vec::new();
+            let reading = read_some(&from, &mut printed, until);
+            (matches!(reading, Reading::More), printed.len())
+        };
+        let now = Instant::now();
+        assert_eq!(read(now + Duration::from_secs(60)), (false, 2 * READ), "all that there is");
+        assert_eq!(read(now), (true, READ), "the rest comes as the next piece");
+    }
 }

@@ -85,7 +85,10 @@ impl Viewers {
     /// Sends every viewer the output from `offset` on, or queues it; never waits.
     pub fn output(&mut self, offset: u64, bytes: &Bytes) {
         let (now, printed) = (Instant::now(), Printed::new(offset, bytes));
-        self.each(|queue| queue.output(&printed, now));
+        if self.each(|queue| queue.output(&printed, now)) {
+            // Up to a mebibyte waited for a viewer that reads nothing.
+            allocator::trim();
+        }
     }
 
     /// The program is interrupted: who has much waiting gets a fresh screen instead.
@@ -131,8 +134,9 @@ impl Viewers {
         });
     }
 
-    /// Changes every queue. The tasks of viewers are woken for which `change` says that they have something to do.
-    fn each(&mut self, change: impl Fn(&mut Queue) -> bool) {
+    /// Changes every queue. The tasks of viewers are woken for which `change` says that they have something to do. Answers whether a viewer
+    /// is skipped.
+    fn each(&mut self, change: impl Fn(&mut Queue) -> bool) -> bool {
         let (mut is_skipped, mut is_any_behind) = (false, false);
         self.feeds.retain(|(_, feed)| {
             let Some(shared) = feed.upgrade() else { return false };
@@ -148,10 +152,7 @@ impl Viewers {
             !lagged
         });
         self.is_any_behind = is_any_behind;
-        if is_skipped {
-            // Up to a mebibyte waited for a viewer that reads nothing.
-            allocator::trim();
-        }
+        is_skipped
     }
 }
 

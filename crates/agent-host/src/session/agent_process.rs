@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use parallax_api::agent::EnvValue;
 use parallax_api::{Code, Problem, TerminalSize};
 use parallax_profile::program::on_path;
@@ -18,7 +17,7 @@ use crate::os::out_of_memory_kills;
 use crate::reaper::ProcessExit;
 use crate::regular_file;
 use crate::session_file::{SessionFile, SessionFileRead};
-use crate::terminal::Terminal;
+use crate::terminal::{Printed, Terminal};
 
 /// The agent's program on its terminal.
 pub struct AgentProcess {
@@ -39,7 +38,7 @@ pub struct AgentProcess {
 /// An event of the program.
 pub enum ProcessEvent {
     /// The program printed.
-    Output(Bytes),
+    Output(Printed),
     /// The last process that held the terminal has closed it.
     OutputEnded,
     /// The program ended.

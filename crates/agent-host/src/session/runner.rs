@@ -44,8 +44,6 @@ use crate::resume::ResumeState;
 
 /// Ctrl-C.
 const INTERRUPT: u8 = 0x03;
-/// After a piece of output of more bytes than the kernel gives at once, the next is there already, most probably.
-const MUCH: usize = crate::terminal::READ;
 
 /// Owner of everything that belongs to one agent. Each part is an owner of its own state; what connects them is here.
 pub struct Runner {
@@ -185,13 +183,13 @@ impl Runner {
                     None => return,
                 },
                 event = self.process.next(held.is_none()), if !self.lifecycle.is_finished() => {
-                    let printed = match &event {
-                        ProcessEvent::Output(bytes) => bytes.len(),
-                        _ => 0,
+                    let more = match &event {
+                        ProcessEvent::Output(printed) => Some(printed.more),
+                        _ => None,
                     };
                     self.on_process_event(event);
-                    if printed > 0 {
-                        others_first(printed).await;
+                    if let Some(more) = more {
+                        others_first(more).await;
                         self.take_command();
                     }
                 }
@@ -220,7 +218,7 @@ impl Runner {
 
     fn on_process_event(&mut self, event: ProcessEvent) {
         match event {
-            ProcessEvent::Output(bytes) => self.on_output(&bytes),
+            ProcessEvent::Output(printed) => self.on_output(&printed.bytes),
             ProcessEvent::OutputEnded | ProcessEvent::Recorded => {}
             ProcessEvent::Exited(exit) => {
                 tracing::info!(code = exit.code, signal = exit.signal, "the program ended");
@@ -319,7 +317,7 @@ impl Runner {
         self.observation().status == AgentStatus::Busy || self.messaging.is_entered()
     }
 
-    /// What is typed may interrupt the program: then its viewers are to see the prompt at once.
+    /// What was typed may interrupt the program: then its viewers are to see the prompt at once.
     fn note_interrupt(&mut self, typed: &Bytes) {
         if typed.contains(&INTERRUPT) {
             self.output.interrupted();
@@ -328,16 +326,17 @@ impl Runner {
 
     fn write(&mut self, bytes: impl Into<Bytes>) -> Result<u64, Problem> {
         let bytes = bytes.into();
+        let target = self.input.write(&mut self.process.terminal, bytes.clone(), Instant::now())?;
         self.note_interrupt(&bytes);
-        let target = self.input.write(&mut self.process.terminal, bytes, Instant::now())?;
         self.publisher.mark_active();
         Ok(target)
     }
 }
 
-/// Lets the tasks run that have something to do: viewers have the `printed` bytes before this task draws conclusions from them.
-async fn others_first(printed: usize) {
-    if printed > MUCH {
+/// Lets the tasks run that have something to do: viewers have what was printed before this task draws conclusions from it. `more`: the next
+/// piece is there already.
+async fn others_first(more: bool) {
+    if more {
         // A program that prints without end keeps this task busy. So there is a look at what else has come, a viewer's Ctrl-C
         // above all, which the runtime by itself does once in some sixty turns of its tasks.
         return tokio::task::yield_now().await;
@@ -419,11 +418,11 @@ mod tests {
         socket.set_nonblocking(true).unwrap();
         let mut socket = tokio::net::UnixStream::from_std(socket).unwrap();
         let reader = tokio::spawn(async move { socket.read_u8().await.unwrap() });
-        others_first(1).await;
+        others_first(false).await;
         viewer.write_all(&[INTERRUPT]).unwrap();
-        others_first(1).await;
-        assert!(!reader.is_finished(), "after little the runtime waits soon, and looks then");
-        others_first(MUCH + 1).await;
+        others_first(false).await;
+        assert!(!reader.is_finished(), "after the last piece the runtime waits soon, and looks then");
+        others_first(true).await;
         assert!(reader.is_finished());
         assert_eq!(reader.await.unwrap(), INTERRUPT);
     }

@@ -35,7 +35,7 @@ pub(super) async fn run(
     let mut timeout = std::pin::pin!(timeout);
     let exit = loop {
         tokio::select! {
-            chunk = terminal.next(true) => print(output, &mut terminal, &chunk.unwrap_or_default()),
+            chunk = terminal.next(true) => print(output, &mut terminal, &chunk.unwrap_or_default().bytes),
             // The reaper outlives every process.
             exit = &mut ended_rx => break exit.unwrap_or(ProcessExit { code: None, signal: None }),
             () = &mut timeout => {
@@ -49,7 +49,7 @@ pub(super) async fn run(
     while !terminal.is_silent() {
         let drained_at = output.drained_at(ended);
         let Ok(chunk) = tokio::time::timeout_at(drained_at.into(), terminal.next(true)).await else { break };
-        print(output, &mut terminal, &chunk.unwrap_or_default());
+        print(output, &mut terminal, &chunk.unwrap_or_default().bytes);
     }
     output.flush();
     match exit {

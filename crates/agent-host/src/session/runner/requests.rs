@@ -156,9 +156,9 @@ impl Runner {
         let now = Instant::now();
         self.output.typed(viewer);
         self.input.person_typed(now);
-        self.note_interrupt(&bytes);
         self.dialogs.person_typed(self.process.detector.observation());
-        self.input.type_through(&mut self.process.terminal, bytes, taken, now);
+        self.input.type_through(&mut self.process.terminal, bytes.clone(), taken, now);
+        self.note_interrupt(&bytes);
         self.publisher.mark_active();
     }
 
