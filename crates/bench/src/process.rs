@@ -57,9 +57,14 @@ pub(crate) async fn quiet(pid: u32, for_so_long: Duration) {
     }
 }
 
-/// Memory that only this process has, in megabytes.
+/// Memory that only this process has, and that the system cannot take back, in megabytes. What it has read of a file, its own program above all,
+/// is not counted: that would be its own for as long as no other process of this program runs, and nobody's from then on.
 pub(crate) fn private_mb(pid: u32) -> f64 {
-    kilobytes(pid, |key| key.starts_with("Private_"))
+    kilobytes(pid, is_own)
+}
+
+fn is_own(key: &str) -> bool {
+    matches!(key, "Private_Dirty" | "Swap")
 }
 
 /// Memory of this process, with its share of what several have, in megabytes.
@@ -123,6 +128,16 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn what_was_read_of_a_file_is_no_memory_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("smaps_rollup");
+        let told =
+            ["Pss: 9000 kB", "Private_Clean: 8700 kB", "Private_Dirty: 500 kB", "Swap: 40 kB"].join("\n");
+        fs::write(&file, told).unwrap();
+        assert_eq!(sum_of(file.to_str().unwrap(), is_own), Some(540));
+    }
 
     #[test]
     fn a_thread_that_has_ended_takes_nothing_from_the_others() {
