@@ -249,3 +249,25 @@ async fn an_evicted_agent_with_a_claim_comes_back() {
     .await;
     backend.end_server().await;
 }
+
+/// For who asks it has ended, and it would be back a moment later.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a Kubernetes cluster: make test-k8s"]
+async fn an_evicted_agent_that_is_stopped_before_it_is_back_stays_away() {
+    let backend = KubernetesBackend::start().await;
+    let (namespace, user) = (backend.namespace(), backend.user());
+    workdir_claim(&backend, "work").await;
+    let asked = SpawnRequest { workdir: Some("work".into()), ..fake("mover", &[]) };
+    let mut agent = user.spawn_ready(asked).await;
+    namespace.evict(agent.id.as_str()).await;
+    agent.ends().await;
+    let stopped = user.client.stop(&agent.id, &StopRequest::default()).await.expect("it can be stopped");
+    assert_eq!(stopped.exit.expect("it has ended").reason, "stopped");
+    until("all but the claim to be gone", PATIENCE, async || {
+        let left = backend.leftovers().await;
+        if left == ["persistentvolumeclaim/work"] { Ok(()) } else { Err(left) }
+    })
+    .await;
+    assert_eq!(agent.agent().await.status, AgentStatus::Stopped);
+    backend.end_server().await;
+}

@@ -85,7 +85,7 @@ impl Cluster {
             ("GET", path) if path.contains("watch=true") => Answer::Watch { lines: vec![], cut: false },
             ("GET", path) if path.contains("/secrets/") => Answer::Json(200, secret()),
             ("GET", path) if path.contains("/parallaxagents/") => Answer::Json(200, resource.clone()),
-            ("GET", path) if path.contains("/pods") => list("10", &[its_pod.clone()]),
+            ("GET", path) if path.contains("/pods") => list("10", std::slice::from_ref(&its_pod)),
             ("GET", _) => list("10", &[resource.clone()]),
             _ if refusals.lock().unwrap().iter().any(|(m, p)| method == *m && path.contains(p)) => {
                 refusal(500, "InternalError", "etcdserver: request timed out")
@@ -117,7 +117,9 @@ impl Cluster {
         let mut pod = pod(ID);
         pod["metadata"]["deletionTimestamp"] = jiff::Timestamp::now().to_string().into();
         self.pods_tx.send(json!({"type": "MODIFIED", "object": pod})).unwrap();
-        while !self.context.cache.pod(&self.id).is_some_and(|pod| pod.metadata.deletion_timestamp.is_some()) {
+        let is_known =
+            || self.context.cache.pod(&self.id).is_some_and(|pod| pod.metadata.deletion_timestamp.is_some());
+        while !is_known() {
             tokio::time::timeout(Duration::from_secs(10), changes.changed()).await.unwrap().unwrap();
         }
     }
