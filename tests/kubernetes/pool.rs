@@ -241,7 +241,8 @@ async fn a_claim_is_quick() {
     };
     let (warm, cold) = (median(&mut warm), median(&mut cold));
     println!("from the request to the first output, p50 of {TIMES}: warm {warm:?}, cold {cold:?}");
-    assert!(warm < cold && warm < Duration::from_secs(1), "warm {warm:?}, cold {cold:?}");
+    // However busy the machine is, which both have to bear.
+    assert!(warm * 4 < cold, "warm {warm:?}, cold {cold:?}");
     backend.end_server().await;
     emptied(namespace).await;
     nothing_is_left(&backend).await;
