@@ -3,10 +3,12 @@
 pub mod engine;
 
 use std::fs;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
 
 use parallax_api::AgentId;
 use parallax_api::runtime::RuntimeKind;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::sync::Mutex;
@@ -91,7 +93,7 @@ impl DockerBackend {
 
     fn label(&self) -> Option<String> {
         let identity = fs::read(self.directory.path().join("state/docker-identity.json")).ok()?;
-        let identity: serde_json::Value = serde_json::from_slice(&identity).ok()?;
+        let identity: Value = serde_json::from_slice(&identity).ok()?;
         Some(format!("label={SERVER_LABEL}={}", identity["server"].as_str()?))
     }
 }
@@ -110,8 +112,24 @@ pub async fn docker(args: &[&str]) -> Option<String> {
 
 /// The address of this machine on a network of the engine.
 pub async fn gateway(network: &str) -> String {
-    let address = ["network", "inspect", network, "--format", "{{(index .IPAM.Config 0).Gateway}}"];
-    docker(&address).await.expect("the engine has this network")
+    let configured = ["network", "inspect", network, "--format", "{{json (index .IPAM.Config 0)}}"];
+    let configured = docker(&configured).await.expect("the engine has this network");
+    let configured: Value = serde_json::from_str(&configured).expect("JSON");
+    let named = configured["Gateway"].as_str().filter(|gateway| !gateway.is_empty());
+    match named {
+        Some(gateway) => gateway.to_owned(),
+        // A bridge that another program had made for the engine.
+        None => address_towards(configured["Subnet"].as_str().expect("a network has a subnet")),
+    }
+}
+
+/// The address by which this machine reaches others of `ADDRESS/BITS`. Nothing is sent.
+fn address_towards(subnet: &str) -> String {
+    let (address, _) = subnet.split_once('/').expect("an address and a number of bits");
+    let first = u32::from(address.parse::<Ipv4Addr>().expect("an address")) | 1;
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
+    socket.connect((Ipv4Addr::from(first), 9)).expect("there is a route");
+    socket.local_addr().expect("it is bound").ip().to_string()
 }
 
 /// Scripted models where containers reach them that have it as `--egress`: at the address of the engine's own bridge.
@@ -164,5 +182,13 @@ impl Drop for DockerBackend {
         for id in String::from_utf8_lossy(&left.stdout).lines() {
             drop(run(&["rm", "--force", "--volumes", id]));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn this_machine_has_an_address_in_a_network_of_its_own() {
+        assert_eq!(super::address_towards("127.0.0.0/8"), "127.0.0.1");
     }
 }
