@@ -15,8 +15,8 @@ use parallax_profile::Command;
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::termios::{tcgetpgrp, tcsetwinsize};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::io::{Interest, Ready};
 use tokio::sync::oneshot;
 
 use crate::pty::{Pty, window};
@@ -39,6 +39,8 @@ const INPUT_BYTES: u64 = 8 * 1024 * 1024;
 /// A program on a PTY. Dropping it closes the terminal; the process is ended by [`crate::process_tree`], not here.
 pub struct Terminal {
     pty: AsyncFd<OwnedFd>,
+    /// The same, watched for room to write. It is watched apart: an event of both kinds would tell after every read that there is room still.
+    room: AsyncFd<OwnedFd>,
     /// What the program has not read yet.
     input: VecDeque<Input>,
     queued: u64,
@@ -79,9 +81,12 @@ impl Terminal {
         let pty = Pty::open(size).map_err(|error| failed("a terminal", error))?;
         let pid = pty.start(program, command, workdir);
         let pid = pid.map_err(|error| failed(&program.display().to_string(), error))?;
-        let pty = watch(pty.master).map_err(|error| failed("a terminal", error))?;
+        let watched = pty.master.try_clone().and_then(|again| {
+            Ok((watch(pty.master, Interest::READABLE)?, watch(again, Interest::WRITABLE)?))
+        });
+        let (pty, room) = watched.map_err(|error| failed("a terminal", error))?;
         let input = VecDeque::new();
-        Ok(Self { pty, input, queued: 0, written: 0, pid, is_silent: false, is_deaf: false })
+        Ok(Self { pty, room, input, queued: 0, written: 0, pid, is_silent: false, is_deaf: false })
     }
 
     /// The process id of the program, which leads its own session and process group.
@@ -93,34 +98,28 @@ impl Terminal {
     /// the end of output. Cancel-safe.
     pub async fn next(&mut self, reads: bool) -> Option<Printed> {
         loop {
-            let interest = match (reads && !self.is_silent, !self.input.is_empty()) {
-                (true, true) => Interest::READABLE | Interest::WRITABLE,
-                (true, false) => Interest::READABLE,
-                (false, true) => Interest::WRITABLE,
-                (false, false) => return std::future::pending().await,
-            };
-            let Ok(mut guard) = self.pty.ready(interest).await else {
-                // The reactor is gone, and this process with it.
+            let (is_read, is_written) = (reads && !self.is_silent, !self.input.is_empty());
+            if !is_read && !is_written {
                 return std::future::pending().await;
-            };
-            let ready = guard.ready();
-            let (mut is_full, mut is_empty, mut more, mut bytes) = (false, false, false, Vec::new());
-            if interest.is_writable() && ready.is_writable() {
-                is_full =
-                    write_input(guard.get_inner(), &mut self.input, &mut self.written, &mut self.is_deaf);
             }
-            if interest.is_readable() && ready.is_readable() {
-                match read_some(guard.get_inner(), &mut bytes, Instant::now() + PIECE_TIME) {
-                    Reading::More => more = true,
-                    Reading::Emptied => is_empty = true,
-                    Reading::Ended => self.is_silent = true,
+            let (mut more, mut bytes) = (false, Vec::new());
+            tokio::select! {
+                biased;
+                Ok(mut guard) = self.room.writable(), if is_written => {
+                    let room = guard.get_inner();
+                    if write_input(room, &mut self.input, &mut self.written, &mut self.is_deaf) {
+                        guard.clear_ready();
+                    }
                 }
-            }
-            if is_full {
-                guard.clear_ready_matching(Ready::WRITABLE);
-            }
-            if is_empty {
-                guard.clear_ready_matching(Ready::READABLE);
+                Ok(mut guard) = self.pty.readable(), if is_read => {
+                    match read_some(guard.get_inner(), &mut bytes, Instant::now() + PIECE_TIME) {
+                        Reading::More => more = true,
+                        Reading::Emptied => guard.clear_ready(),
+                        Reading::Ended => self.is_silent = true,
+                    }
+                }
+                // The reactor is gone, and this process with it.
+                else => return std::future::pending().await,
             }
             if !bytes.is_empty() {
                 return Some(Printed { bytes: bytes.into(), more });
@@ -185,11 +184,11 @@ impl Terminal {
 }
 
 /// Has the reactor watch the PTY.
-fn watch(pty: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+fn watch(pty: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
     rustix::io::ioctl_fionbio(&pty, true)?;
     // SAFETY: an owned descriptor stays the same one until it is dropped, and it is dropped with what is made here.
     #[expect(unsafe_code, reason = "no safe interface exists")]
-    let watched = unsafe { AsyncFd::register(pty) };
+    let watched = unsafe { AsyncFd::register_with_interest(pty, interest) };
     Ok(watched?)
 }
 
