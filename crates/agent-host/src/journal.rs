@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parallax_api::host::HostEvent;
-use parallax_api::{EventData, Time};
+use parallax_api::{Agent, EventData, Time};
 use tokio::sync::watch;
 
 use crate::ndjson::NdjsonFile;
@@ -58,6 +58,7 @@ struct Kept {
     mark: TailMark,
     retry_at: Option<Instant>,
     last_update: Option<Time>,
+    shown: Option<(Time, Option<Time>)>,
 }
 
 impl Journal {
@@ -90,6 +91,7 @@ impl Journal {
             mark,
             retry_at: None,
             last_update,
+            shown: None,
         };
         for line in found {
             kept.keep(line);
@@ -111,6 +113,7 @@ impl Journal {
         let seq = kept.next;
         kept.next += 1;
         kept.last_update = kept.last_update.max(updated_at(&data));
+        kept.shown = shown(&data, kept.shown);
         let line = JournalLine::of(&HostEvent { seq, data, timestamp: at });
         kept.keep(line.clone());
         if kept.retry_at.is_none() {
@@ -148,6 +151,12 @@ impl Journal {
     /// When the newest copy of the agent was new that an event here held, by the clocks of all hosts that wrote here.
     pub fn last_update(&self) -> Option<Time> {
         self.lock().last_update
+    }
+
+    /// The age of the agent as the last event shows it, where who has read that knows all of it: not after a start or an end, by which
+    /// servers decide what becomes of the agent's workspace, nor what an earlier host wrote.
+    pub fn shown(&self) -> Option<(Time, Option<Time>)> {
+        self.lock().shown
     }
 
     /// What wakes when an event was appended: the newest sequence number.
@@ -218,6 +227,13 @@ impl Kept {
 
 fn updated_at(data: &EventData) -> Option<Time> {
     data.agent().map(|agent| agent.updated_at)
+}
+
+fn shown(data: &EventData, before: Option<(Time, Option<Time>)>) -> Option<(Time, Option<Time>)> {
+    match data {
+        EventData::AgentStarted { .. } | EventData::AgentStopped { .. } => None,
+        _ => data.agent().map(Agent::age).or(before),
+    }
 }
 
 impl JournalLine {

@@ -237,6 +237,11 @@ impl Agent {
 }
 
 impl Agent {
+    /// Of two copies of an agent, the one with more is newer. Copies with the same are equal.
+    pub fn age(&self) -> (Time, Option<Time>) {
+        (self.updated_at, self.last_activity_at)
+    }
+
     /// Whether it was suspended and can be resumed.
     pub fn is_suspended(&self) -> bool {
         self.status == AgentStatus::Stopped && self.exit.as_ref().is_some_and(AgentExit::is_suspended)

@@ -39,6 +39,7 @@ pub mod files;
 pub mod host;
 pub mod message;
 pub mod observe;
+pub mod pace;
 pub mod pattern;
 pub mod ports;
 pub mod preset;

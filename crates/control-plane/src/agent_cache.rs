@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use parallax_api::client::ListFilter;
-use parallax_api::{Agent, AgentId, AgentStatus, Problem, Time};
+use parallax_api::{Agent, AgentId, AgentStatus, Problem};
 use parallax_service::events::EventLog;
 use parallax_service::known::Known;
 use parallax_store::{PublishedAgents, StoreError};
@@ -302,11 +302,6 @@ async fn list(runtime: &Runtime) -> Result<Vec<Agent>, Problem> {
     Ok(agents)
 }
 
-/// Of two copies of an agent, the one with more is newer.
-fn age(agent: &Agent) -> (Time, Option<Time>) {
-    (agent.updated_at, agent.last_activity_at)
-}
-
 /// What is known of an agent after something was heard of it, and whether that is news.
 struct Upserted {
     known: Arc<Known>,
@@ -323,7 +318,7 @@ fn upsert(agents: &mut HashMap<AgentId, Cached>, agent: Agent, heard: Heard) -> 
         return Upserted { known, is_news: true };
     };
     // A list and an event may overtake each other: what is known is newer than what was heard just now.
-    let is_older = match age(cached.agent()).cmp(&age(&agent)) {
+    let is_older = match cached.agent().age().cmp(&agent.age()) {
         Ordering::Less => false,
         Ordering::Equal => matches!(heard, Heard::Asked(_)) && cached.is_outdated(heard),
         Ordering::Greater => true,

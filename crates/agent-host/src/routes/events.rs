@@ -8,8 +8,9 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::Stream;
-use parallax_api::Agent;
 use parallax_api::host::HostLine;
+use parallax_api::pace::Pace;
+use parallax_api::{Agent, Time};
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -20,9 +21,6 @@ use crate::journal::{Journal, JournalLine};
 
 /// Events read from the journal at once.
 const BATCH: usize = 256;
-/// The least time between two pieces of the journal: what comes in quick succession goes out together, and costs every server on the
-/// way one read, one transaction and one wake-up. An event after a pause is not held up.
-const PACE: Duration = Duration::from_millis(5);
 /// How often a stream without news sends `alive` to a reader that did not ask for silence. Servers wait 30 s for it, also older ones.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 
@@ -38,7 +36,7 @@ pub struct Following {
     quiet: bool,
 }
 
-/// Every kept event after `since`, then each as it comes; the agent as it is, first and whenever it changes.
+/// Every kept event after `since`, then each as it comes; the agent as it is, first and whenever it is not as the last event shows it.
 pub async fn events(State(host): State<Host>, Query(following): Query<Following>) -> Response {
     let Following { since, quiet } = following;
     let follower = Follower {
@@ -48,8 +46,8 @@ pub async fn events(State(host): State<Host>, Query(following): Query<Following>
         released: host.released.clone(),
         since,
         alive_every: (!quiet).then_some(ALIVE_INTERVAL),
-        sent_state: false,
-        sent_at: None,
+        told: None,
+        pace: Pace::default(),
     };
     ([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(follower.lines())).into_response()
 }
@@ -62,9 +60,10 @@ struct Follower {
     since: u64,
     /// How often a stream without news says that it lives.
     alive_every: Option<Duration>,
-    sent_state: bool,
-    /// When a piece of the journal was sent last.
-    sent_at: Option<Instant>,
+    /// The age of the state that was sent last.
+    told: Option<(Time, Option<Time>)>,
+    /// That of pieces of the journal: each costs every server on the way a read, a transaction and a wake-up.
+    pace: Pace,
 }
 
 impl Follower {
@@ -77,13 +76,19 @@ impl Follower {
 
     fn state(&mut self) -> Bytes {
         let agent = Box::new(self.agent_rx.borrow_and_update().clone());
+        self.told = Some(agent.age());
         write(&HostLine::State { agent })
+    }
+
+    /// Whether the agent is as the reader knows it, who has every event.
+    fn is_told(&mut self) -> bool {
+        let age = Some(self.agent_rx.borrow_and_update().age());
+        age == self.told || age == self.journal.shown()
     }
 
     /// Whole lines.
     async fn next(&mut self) -> Option<Bytes> {
-        if !self.sent_state {
-            self.sent_state = true;
+        if self.told.is_none() {
             return Some(self.state());
         }
         loop {
@@ -94,22 +99,20 @@ impl Follower {
                 self.since = oldest - 1;
                 return Some(write(&HostLine::Gap { oldest }));
             }
-            let paced_until = self
-                .sent_at
-                .map(|at| at + PACE)
-                .filter(|until| !lines.is_empty() && lines.len() < BATCH && *until > Instant::now());
+            let now = Instant::now();
+            let paced_until = self.pace.until(now).filter(|_| !lines.is_empty() && lines.len() < BATCH);
             if let (Some(last), None) = (lines.last(), paced_until) {
                 self.since = last.seq;
-                self.sent_at = Some(Instant::now());
+                self.pace.went(now);
                 return Some(joined(lines));
             }
-            let wake = paced_until.or_else(|| Some(Instant::now() + self.alive_every?));
+            if lines.is_empty() && !self.is_told() {
+                return Some(self.state());
+            }
+            let wake = paced_until.or_else(|| Some(now + self.alive_every?));
             tokio::select! {
                 changed = self.head_rx.changed(), if paced_until.is_none() => changed.ok()?,
-                changed = self.agent_rx.changed() => {
-                    changed.ok()?;
-                    return Some(self.state());
-                }
+                changed = self.agent_rx.changed(), if paced_until.is_none() => changed.ok()?,
                 () = self.released.cancelled() => return None,
                 () = sleep_until(wake) => if paced_until.is_none() {
                     return Some(write(&HostLine::Alive { alive: true }));
@@ -143,83 +146,155 @@ fn joined(mut lines: Vec<JournalLine>) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+
     use futures::StreamExt;
-    use parallax_api::{EventData, Time};
+    use parallax_api::EventData;
+    use tempfile::TempDir;
 
     use super::*;
 
-    /// An agent that does what the test says, and its stream after its state was told.
-    struct Agency {
+    /// The least time between two pieces.
+    const PACE: Duration = Duration::from_millis(5);
+
+    /// An agent and who follows it.
+    struct Followed {
         journal: Journal,
         agent_tx: watch::Sender<Agent>,
-        _dir: tempfile::TempDir,
+        pieces: Pin<Box<dyn Stream<Item = Result<Bytes, std::convert::Infallible>>>>,
+        start: Instant,
+        _dir: TempDir,
     }
 
-    impl Agency {
-        fn new() -> Self {
+    impl Followed {
+        /// One whose state has been told.
+        async fn new() -> Self {
+            Self::with_alive(Some(ALIVE_INTERVAL)).await
+        }
+
+        async fn with_alive(alive_every: Option<Duration>) -> Self {
             let dir = tempfile::tempdir().unwrap();
             let journal = Journal::open(&dir.path().join("journal.ndjson")).unwrap();
             let agent = Agent::new("a".parse().unwrap(), "a", "shell", "local", Time::from_millis(0));
-            Self { journal, agent_tx: watch::Sender::new(agent), _dir: dir }
-        }
-
-        fn follower(&self, alive_every: Option<Duration>) -> Follower {
-            Follower {
-                journal: self.journal.clone(),
-                head_rx: self.journal.head(),
-                agent_rx: self.agent_tx.subscribe(),
+            let (agent_tx, agent_rx) = watch::channel(agent);
+            let follower = Follower {
+                journal: journal.clone(),
+                head_rx: journal.head(),
+                agent_rx,
                 released: CancellationToken::new(),
                 since: 0,
                 alive_every,
-                sent_state: true,
-                sent_at: None,
+                told: None,
+                pace: Pace::default(),
+            };
+            let pieces = Box::pin(follower.lines());
+            let mut followed = Self { journal, agent_tx, pieces, start: Instant::now(), _dir: dir };
+            assert_eq!(followed.next().await, "state");
+            followed
+        }
+
+        /// The agent changes.
+        fn changes(&self, change: impl FnOnce(&mut Agent)) {
+            self.agent_tx.send_modify(|agent| {
+                agent.updated_at = Time::from_millis(agent.updated_at.as_millis() + 1);
+                change(agent);
+            });
+        }
+
+        /// It is as it is, and an event says so.
+        fn happens(&self, event: impl FnOnce(Box<Agent>) -> EventData) {
+            let agent = Box::new(self.agent_tx.borrow().clone());
+            self.journal.append(event(agent), Time::from_millis(1), std::time::Instant::now());
+        }
+
+        /// It becomes ready.
+        fn is_ready(&self) {
+            self.changes(|_| {});
+            self.happens(|agent| EventData::AgentReady { agent });
+        }
+
+        /// What the next piece has: `state`, or how many events.
+        async fn next(&mut self) -> String {
+            let piece = self.pieces.next().await.unwrap().unwrap();
+            let lines: Vec<_> = std::str::from_utf8(&piece)
+                .unwrap()
+                .lines()
+                .map(|line| HostLine::read(line).unwrap())
+                .collect();
+            match &lines[..] {
+                [HostLine::State { .. }] => "state".into(),
+                [HostLine::Alive { .. }] => "alive".into(),
+                lines => {
+                    assert!(lines.iter().all(|line| matches!(line, HostLine::Event(_))), "{lines:?}");
+                    lines.len().to_string()
+                }
             }
         }
 
-        fn happens(&self) {
-            let agent = Box::new(self.agent_tx.borrow().clone());
-            self.journal.append(
-                EventData::AgentReady { agent },
-                Time::from_millis(1),
-                std::time::Instant::now(),
-            );
+        fn elapsed(&self) -> Duration {
+            self.start.elapsed()
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_comes_in_quick_succession_goes_out_together() {
-        let agency = Agency::new();
-        let happens = || agency.happens();
-        let mut pieces = Box::pin(agency.follower(None).lines());
-        let mut next = async || {
-            let piece = pieces.next().await.unwrap().unwrap();
-            piece.iter().filter(|byte| **byte == b'\n').count()
-        };
-        let start = Instant::now();
-        let (pace, elapsed) = (PACE.as_millis(), || start.elapsed().as_millis());
-        happens();
-        assert_eq!((next().await, elapsed()), (1, 0), "the first is not held up");
-        (0..3).for_each(|_| happens());
-        assert_eq!((next().await, elapsed()), (3, pace));
+        let mut followed = Followed::new().await;
+        followed.is_ready();
+        assert_eq!(
+            (followed.next().await.as_str(), followed.elapsed()),
+            ("1", Duration::ZERO),
+            "not held up"
+        );
+        (0..3).for_each(|_| followed.is_ready());
+        assert_eq!((followed.next().await.as_str(), followed.elapsed()), ("3", PACE));
         tokio::time::sleep(PACE).await;
-        happens();
-        assert_eq!((next().await, elapsed()), (1, pace * 2), "nor is one after a pause");
-        (0..BATCH).for_each(|_| happens());
-        assert_eq!((next().await, elapsed()), (BATCH, pace * 2), "nor is what fills a piece");
+        followed.is_ready();
+        assert_eq!((followed.next().await.as_str(), followed.elapsed()), ("1", PACE * 2), "after a pause");
+        (0..BATCH).for_each(|_| followed.is_ready());
+        let full = BATCH.to_string();
+        assert_eq!(
+            (followed.next().await, followed.elapsed()),
+            (full, PACE * 2),
+            "nor is what fills a piece"
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_asks_for_silence_is_told_nothing_but_news() {
-        let agency = Agency::new();
-        let start = Instant::now();
-        let mut pieces = Box::pin(agency.follower(Some(ALIVE_INTERVAL)).lines());
-        let alive = pieces.next().await.unwrap().unwrap();
-        assert_eq!((&alive[..], start.elapsed()), (&b"{\"alive\":true}\n"[..], ALIVE_INTERVAL));
-
-        let mut quiet = Box::pin(agency.follower(None).lines());
+        let mut followed = Followed::new().await;
+        assert_eq!((followed.next().await.as_str(), followed.elapsed()), ("alive", ALIVE_INTERVAL));
+        let mut quiet = Followed::with_alive(None).await;
         let silence = tokio::time::timeout(ALIVE_INTERVAL * 1000, quiet.next()).await;
         assert!(silence.is_err(), "{silence:?}");
-        agency.happens();
-        assert!(quiet.next().await.is_some());
+        quiet.is_ready();
+        assert_eq!(quiet.next().await, "1");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_state_is_told_when_no_event_shows_it() {
+        let mut followed = Followed::new().await;
+        followed.is_ready();
+        assert_eq!(followed.next().await, "1");
+        assert_eq!(followed.next().await, "alive", "the event has shown it");
+        followed.changes(|agent| agent.queued = 1);
+        assert_eq!(followed.next().await, "state");
+        assert_eq!(followed.next().await, "alive");
+        followed.changes(|agent| agent.last_activity_at = Some(agent.updated_at));
+        assert_eq!(followed.next().await, "state");
+        // An event comes first, what has changed since then after it.
+        followed.is_ready();
+        followed.changes(|agent| agent.queued = 0);
+        assert_eq!(followed.next().await, "1");
+        assert_eq!(followed.next().await, "state");
+        // By these a server decides what becomes of the workspace, from the state.
+        for event in [
+            |agent| EventData::AgentStopped { agent, reason: "exited".into() },
+            |agent| EventData::AgentStarted { agent },
+        ] {
+            followed.changes(|_| {});
+            followed.happens(event);
+            assert_eq!(followed.next().await, "1");
+            assert_eq!(followed.next().await, "state");
+        }
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{AgentCache, Heard, age, gap, list};
+use super::{AgentCache, Heard, gap, list};
 use crate::runtimes::Runtime;
 
 /// Delay before reconnecting, so that a runtime that accepts and drops at once is not hammered.
@@ -180,7 +180,7 @@ async fn append(cache: &AgentCache, events: Vec<NewEvent>) -> Result<(), Problem
     let mut newest = HashMap::new();
     for agent in events.iter().filter_map(|event| event.event.data().agent()) {
         let known = newest.entry(&agent.id).or_insert(agent);
-        if age(known) <= age(agent) {
+        if known.age() <= agent.age() {
             *known = agent;
         }
     }
