@@ -1,9 +1,12 @@
 //! What is told about agents as it happens.
 
+use std::fmt;
+
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Agent, AgentError, AgentId, Message, Time};
+use crate::{Agent, AgentError, AgentId, Message, Time, beside};
 
 /// What happened. `event` and `data` on the wire.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -160,14 +163,34 @@ impl Event {
     /// # Errors
     /// When it is none that this version knows.
     pub fn read(text: &str) -> serde_json::Result<Self> {
-        #[derive(Deserialize)]
-        struct Envelope {
-            id: String,
-            timestamp: Time,
-        }
-        let Envelope { id, timestamp } = serde_json::from_str(text)?;
-        // Reads `event` and `data`, and passes over the others.
-        Ok(Self { id, data: serde_json::from_str(text)?, timestamp })
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let event = reader.deserialize_map(EventVisitor)?;
+        reader.end()?;
+        Ok(event)
+    }
+}
+
+struct EventVisitor;
+
+impl<'de> Visitor<'de> for EventVisitor {
+    type Value = Event;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Event, A::Error> {
+        let (mut id, mut timestamp) = (None, None);
+        let data = beside::read(object, |name, object| match name {
+            "id" => beside::once(&mut id, "id", object),
+            "timestamp" => beside::once(&mut timestamp, "timestamp", object),
+            _ => Ok(false),
+        })?;
+        Ok(Event {
+            id: id.ok_or_else(|| A::Error::missing_field("id"))?,
+            data,
+            timestamp: timestamp.ok_or_else(|| A::Error::missing_field("timestamp"))?,
+        })
     }
 }
 

@@ -30,12 +30,15 @@
 //! most significant first) together with the descriptor of the viewer's connection (`SCM_RIGHTS`), then the JSON, then what the viewer has
 //! sent already. The host ends the connection when the viewer has left, and lets the viewer go when the server ends it.
 
+use std::fmt;
+
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::terminal::TerminalQuery;
 use crate::workspace::{CommitRequest, DiffQuery, Pushed};
-use crate::{Agent, EventData, SendRequest, Time};
+use crate::{Agent, EventData, SendRequest, Time, beside};
 
 /// A line of a host's event stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,24 +70,40 @@ impl HostLine {
     /// # Errors
     /// When it is none that this version knows.
     pub fn read(text: &str) -> serde_json::Result<Self> {
-        #[derive(Deserialize)]
-        struct Fields {
-            seq: Option<u64>,
-            timestamp: Option<Time>,
-            agent: Option<Box<Agent>>,
-            oldest: Option<u64>,
-            alive: Option<bool>,
-        }
-        let Fields { seq, timestamp, agent, oldest, alive } = serde_json::from_str(text)?;
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let line = reader.deserialize_map(LineVisitor)?;
+        reader.end()?;
+        Ok(line)
+    }
+}
+
+struct LineVisitor;
+
+impl<'de> Visitor<'de> for LineVisitor {
+    type Value = HostLine;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a line of a host")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<HostLine, A::Error> {
+        let (mut seq, mut timestamp, mut agent, mut oldest, mut alive) = (None, None, None, None, None);
+        // Fails for the others, when it has read them.
+        let data = beside::read(object, |name, object| match name {
+            "seq" => beside::once(&mut seq, "seq", object),
+            "timestamp" => beside::once(&mut timestamp, "timestamp", object),
+            "agent" => beside::once(&mut agent, "agent", object),
+            "oldest" => beside::once(&mut oldest, "oldest", object),
+            "alive" => beside::once(&mut alive, "alive", object),
+            _ => Ok(false),
+        });
         if let (Some(seq), Some(timestamp)) = (seq, timestamp) {
-            // Reads `event` and `data`, and passes over the others.
-            let data = serde_json::from_str(text)?;
-            return Ok(Self::Event(HostEvent { seq, data, timestamp }));
+            return Ok(HostLine::Event(HostEvent { seq, data: data?, timestamp }));
         }
-        let state = agent.map(|agent| Self::State { agent });
-        let gap = || oldest.map(|oldest| Self::Gap { oldest });
-        let line = state.or_else(gap).or_else(|| alive.map(|alive| Self::Alive { alive }));
-        line.ok_or_else(|| serde::de::Error::custom("a line of a kind that is not known"))
+        let state = agent.map(|agent| HostLine::State { agent });
+        let gap = || oldest.map(|oldest| HostLine::Gap { oldest });
+        let line = state.or_else(gap).or_else(|| alive.map(|alive| HostLine::Alive { alive }));
+        line.ok_or_else(|| A::Error::custom("a line of a kind that is not known"))
     }
 }
 

@@ -29,6 +29,7 @@
 
 pub mod access;
 pub mod agent;
+mod beside;
 pub mod check;
 pub mod client;
 pub mod compat;
