@@ -108,7 +108,7 @@ impl Search {
 
     /// Reads what agents have more, after their events, until the shutdown begins.
     pub async fn follow(self, log: EventLog, shutdown: Shutdown) {
-        let mut events = Box::pin(log.subscribe(None, None));
+        let mut events = Box::pin(log.published());
         let mut departed = self.locator.cache.departures();
         departed.mark_changed();
         let mut turns = Turns::new(self.unread.clone());
@@ -122,10 +122,10 @@ impl Search {
             tokio::select! {
                 () = shutdown.begun() => return,
                 event = events.next() => match event {
-                    Some(event) => note(&mut turns, &event.data),
+                    Some(event) => note(&mut turns, event.data()),
                     None => {
                         tokio::time::sleep(FOLLOW_AGAIN).await;
-                        events = Box::pin(log.subscribe(None, None));
+                        events = Box::pin(log.published());
                     }
                 },
                 Ok(()) = departed.changed() => {

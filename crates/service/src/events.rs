@@ -34,7 +34,7 @@ use volatile::Volatile;
 pub const DEFAULT_KEEP: u64 = 100_000;
 /// Bytes of events kept: responses of a mebibyte are rare, a full disk is worse than a shorter memory.
 const KEEP_BYTES: u64 = 512 * 1024 * 1024;
-/// Events that wait in memory for live subscribers; one that is further behind reads from the store.
+/// Pieces of events that wait in memory for live subscribers; one that is further behind reads from the store.
 const LIVE: usize = 256;
 /// Subscribers over sockets at once; more are refused with `RESOURCE_LIMIT`.
 const MAX_SUBSCRIBERS: usize = 1024;
@@ -56,14 +56,17 @@ struct Shared {
     keep: u64,
     /// The number of the last event.
     head: AtomicU64,
-    live: broadcast::Sender<Arc<Published>>,
+    live: broadcast::Sender<Piece>,
     volatile: Mutex<Volatile>,
     subscribers: Arc<Semaphore>,
 }
 
+/// Events that live subscribers get together.
+type Piece = Arc<[Arc<Published>]>;
+
 /// An event as subscribers get it.
 #[derive(Debug)]
-struct Published {
+pub struct Published {
     id: String,
     row: EventRow,
     /// Put together by the first subscriber that sends it, for all who do.
@@ -76,7 +79,7 @@ impl Published {
     }
 
     /// What happened.
-    fn data(&self) -> &EventData {
+    pub fn data(&self) -> &EventData {
         self.row.event.data()
     }
 
@@ -196,6 +199,11 @@ impl EventLog {
         agent: Option<AgentId>,
     ) -> impl Stream<Item = Event> + Send + use<> {
         self.subscription(since.as_deref(), agent).into_stream().map(|published| published.event())
+    }
+
+    /// Follows the log from now on, as [`EventLog::subscribe`] does, with no copy of the events for this subscriber.
+    pub fn published(&self) -> impl Stream<Item = Arc<Published>> + Send + use<> {
+        self.subscription(None, None).into_stream()
     }
 
     fn subscription(&self, since: Option<&str>, agent: Option<AgentId>) -> Subscription {

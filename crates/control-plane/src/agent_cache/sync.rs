@@ -29,7 +29,7 @@ const RESYNC_INTERVAL: Duration = Duration::from_secs(60);
 /// How soon it is read again when somebody is not on it: an end that was told meanwhile has arrived by then.
 const CONFIRM_AFTER: Duration = Duration::from_secs(3);
 /// Events that are appended in one transaction at most.
-const MAX_BATCH: usize = 128;
+const MAX_BATCH: usize = 512;
 /// The event id that asks for every event that is kept.
 const OLDEST: &str = "0";
 

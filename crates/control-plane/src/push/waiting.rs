@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
 use parallax_service::events::EventLog;
 use parallax_service::shutdown::Shutdown;
 
@@ -23,28 +23,26 @@ pub async fn follow(push: Push, cache: Arc<AgentCache>, runs: Runs, log: EventLo
     let mut known = waiting(&cache, &runs);
     push.0.news.send_modify(|news| news.waiting = known.len());
     loop {
-        let mut events = Box::pin(log.subscribe(None, None));
-        loop {
-            tokio::select! {
-                () = shutdown.begun() => return,
-                event = events.next() => if event.is_none() { break },
-                () = tokio::time::sleep(RUNS_INTERVAL), if runs.any_active() => {}
-            }
-            tokio::select! {
-                () = shutdown.begun() => return,
-                () = tokio::time::sleep(GATHER) => {}
-            }
-            while let Some(Some(_)) = events.next().now_or_never() {}
-            let now = waiting(&cache, &runs);
-            let began = now.difference(&known).count() as u64;
-            push.0.news.send_if_modified(|news| {
-                let next = News { waiting: now.len(), began: news.began + began };
-                std::mem::replace(news, next) != next
-            });
-            known = now;
+        // From before the look on: what happens after it is heard. What happens while it is gathered, the next look sees.
+        let mut events = Box::pin(log.published());
+        let now = waiting(&cache, &runs);
+        let began = now.difference(&known).count() as u64;
+        push.0.news.send_if_modified(|news| {
+            let next = News { waiting: now.len(), began: news.began + began };
+            std::mem::replace(news, next) != next
+        });
+        known = now;
+        tokio::select! {
+            () = shutdown.begun() => return,
+            // None: the store failed; it is tried again.
+            _ = events.next() => {}
+            () = tokio::time::sleep(RUNS_INTERVAL), if runs.any_active() => {}
         }
-        // The store failed; it is tried again.
-        tokio::time::sleep(RUNS_INTERVAL).await;
+        drop(events);
+        tokio::select! {
+            () = shutdown.begun() => return,
+            () = tokio::time::sleep(GATHER) => {}
+        }
     }
 }
 

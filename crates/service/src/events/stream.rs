@@ -5,11 +5,12 @@
 use std::convert::Infallible;
 use std::str::FromStr;
 
+use axum::body::{Body, Bytes};
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::http::HeaderMap;
 use axum::response::sse::{self as axum_sse, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures::{Stream, StreamExt, stream};
+use futures::{FutureExt, Stream, StreamExt, stream};
 use parallax_api::event::EventsQuery;
 use parallax_api::{AgentId, Code, Problem};
 use tokio::sync::OwnedSemaphorePermit;
@@ -19,6 +20,9 @@ use super::{EventLog, MAX_SUBSCRIBERS, Subscription};
 use crate::extract::Upgrade;
 use crate::shutdown::Shutdown;
 use crate::websocket;
+
+/// Bytes of SSE after which no further event is added to a piece.
+const PIECE: usize = 32 * 1024;
 
 /// A subscription and its permit among those that may be.
 struct Seat {
@@ -56,7 +60,37 @@ pub fn sse(
         Err(problem) => return problem.into_response(),
     };
     let events = frames(seat).take_until(shutdown.token().clone().cancelled_owned());
-    Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE)).into_response()
+    let response = Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE)).into_response();
+    response.map(|body| Body::from_stream(together(body.into_data_stream())))
+}
+
+/// What is there already goes out as one piece: whoever reads pays for each.
+fn together<E: Send>(
+    frames: impl Stream<Item = Result<Bytes, E>> + Send,
+) -> impl Stream<Item = Result<Bytes, E>> + Send {
+    stream::unfold((Box::pin(frames), None), |(mut frames, failed)| async move {
+        if let Some(failed) = failed {
+            return Some((Err(failed), (frames, None)));
+        }
+        let first = match frames.next().await? {
+            Ok(frame) => frame,
+            Err(error) => return Some((Err(error), (frames, None))),
+        };
+        let (mut more, mut failed) = (Vec::new(), None);
+        while first.len() + more.len() < PIECE
+            && let Some(Some(frame)) = frames.next().now_or_never()
+        {
+            match frame {
+                Ok(frame) => more.extend_from_slice(&frame),
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        let piece = if more.is_empty() { first } else { [&first[..], &more].concat().into() };
+        Some((Ok(piece), (frames, failed)))
+    })
 }
 
 /// The stream as a WebSocket; closed with 1001 when the server goes.
@@ -101,4 +135,30 @@ async fn tell(socket: WebSocket, seat: Seat, shutdown: Shutdown) {
     let Seat { subscription, _permit } = seat;
     let texts = subscription.into_stream().map(|published| published.json());
     socket::tell(socket, texts, going_away(), shutdown).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_there_already_goes_out_as_one_piece() {
+        let at_once = ["a", "b", "c"].map(|frame| Ok(Bytes::from(frame)));
+        let later = stream::once(async {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            Ok(Bytes::from("d"))
+        });
+        let long = vec![b'e'; PIECE];
+        let rest = [Ok(Bytes::from(long.clone())), Ok("f".into()), Err("broken"), Ok("g".into())];
+        let frames = stream::iter(at_once).chain(later).chain(stream::iter(rest));
+        let pieces: Vec<_> = together(frames).collect().await;
+        let long = [b"d", &long[..]].concat();
+        assert_eq!(
+            pieces,
+            [Ok("abc".into()), Ok(long.into()), Ok("f".into()), Err("broken"), Ok("g".into())],
+            "each once, in order"
+        );
+    }
 }

@@ -9,17 +9,17 @@ use parallax_store::{EventPage, EventRow, StoreError, WrittenEvent};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::id::Since;
-use super::{EventLog, Published};
+use super::{EventLog, Piece, Published};
 
 #[derive(Debug)]
 pub(super) struct Subscription {
     log: EventLog,
     /// Subscribed before the store is read: what happens meanwhile waits here.
-    live: broadcast::Receiver<Arc<Published>>,
+    live: broadcast::Receiver<Piece>,
     agent: Option<AgentId>,
     /// Everything up to here has been sent, or is not for this subscriber.
     position: Since,
-    /// Read from the store, not yet sent.
+    /// Read from the store or told live, not yet sent.
     read: VecDeque<Arc<Published>>,
     /// The store may hold what the live channel no longer does.
     behind: bool,
@@ -28,7 +28,7 @@ pub(super) struct Subscription {
 impl Subscription {
     pub fn new(
         log: EventLog,
-        live: broadcast::Receiver<Arc<Published>>,
+        live: broadcast::Receiver<Piece>,
         position: Since,
         agent: Option<AgentId>,
     ) -> Self {
@@ -63,15 +63,21 @@ impl Subscription {
                 continue;
             }
             match self.live.recv().await {
-                Ok(published) if published.row.seq > self.position() => {
-                    self.position = Since::After(published.row.seq);
-                    if self.concerns(published.data()) {
-                        return Some(published);
-                    }
-                }
-                Ok(_read_before) => {}
+                Ok(piece) => self.take(&piece),
                 Err(RecvError::Lagged(_)) => self.behind = true,
                 Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    /// Takes what is told live and was not read before.
+    fn take(&mut self, piece: &[Arc<Published>]) {
+        for published in piece {
+            if published.row.seq > self.position() {
+                self.position = Since::After(published.row.seq);
+                if self.concerns(published.data()) {
+                    self.read.push_back(published.clone());
+                }
             }
         }
     }

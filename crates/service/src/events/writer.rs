@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parallax_api::Time;
+use parallax_api::pace::Pace;
 use parallax_store::{EventBatch, EventRow, NewEvent, Projection, SourcePosition, StoreError, WrittenEvent};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -19,9 +20,8 @@ use crate::memory;
 /// Appends in one transaction at most, and events, with those of one append more.
 const MAX_BATCH: usize = 128;
 const MAX_EVENTS: usize = 1024;
-/// The least time between two transactions while several append at once: what comes meanwhile is in the next one, and pages that
-/// both change are written once. Who appends alone, and not right after such a one, does not wait.
-const PACE: Duration = Duration::from_millis(5);
+/// Bytes of events after which none is added to what live subscribers get together.
+const PIECE_BYTES: usize = 16 * 1024;
 /// Sources whose position is kept in memory; when there are more, all are read again.
 const MAX_POSITIONS: usize = 16_384;
 /// How often it is tried to write what is held in memory.
@@ -35,6 +35,16 @@ pub(super) enum Command {
     /// These events, all of them or none.
     Append(Vec<NewEvent>, Answer<Vec<Option<Arc<Published>>>>),
     Forget(String, Answer<()>),
+}
+
+impl Command {
+    /// How many events it brings.
+    fn events(&self) -> usize {
+        match self {
+            Self::Append(events, _) => events.len(),
+            Self::Forget(..) => 0,
+        }
+    }
 }
 
 /// Asks the writer to append.
@@ -63,8 +73,9 @@ async fn ask<T>(
 pub(super) async fn write(shared: Arc<Shared>, mut commands_rx: mpsc::Receiver<Command>) {
     let mut writer = Writer { shared, positions: HashMap::new() };
     let mut commands = Vec::with_capacity(MAX_BATCH);
-    // The end of the pause after the last batch, where several appended it.
-    let mut paused_until = None;
+    // That of batches of several events: what comes meanwhile is in the next one, and pages that both change are written once. An
+    // event alone, and not right after such a batch, does not wait.
+    let mut pace = Pace::default();
     // When it is tried again to write what is held in memory: however often somebody appends meanwhile.
     let mut flush_at: Option<Instant> = None;
     loop {
@@ -83,7 +94,7 @@ pub(super) async fn write(shared: Arc<Shared>, mut commands_rx: mpsc::Receiver<C
         if received == 0 {
             break;
         }
-        if let Some(until) = paused_until
+        if let Some(until) = pace.until(Instant::now())
             && commands.len() < MAX_BATCH
         {
             tokio::time::sleep_until(until).await;
@@ -93,7 +104,12 @@ pub(super) async fn write(shared: Arc<Shared>, mut commands_rx: mpsc::Receiver<C
                 commands.push(command);
             }
         }
-        paused_until = (commands.len() > 1).then(|| Instant::now() + PACE);
+        let are_several = commands.iter().map(Command::events).sum::<usize>() > 1;
+        if are_several {
+            pace.went(Instant::now());
+        } else {
+            pace.rest();
+        }
         writer.handle(&mut commands).await;
     }
     // The last chance for what is held in memory.
@@ -112,6 +128,19 @@ fn last_projections(batch: &[Numbered]) -> Vec<(Projection, Arc<WrittenEvent>)> 
             is_last.then(|| (numbered.projection, event.clone()))
         })
         .collect()
+}
+
+/// The events of a batch in pieces for live subscribers, for whom so many may wait.
+fn pieces(events: &[Arc<Published>]) -> impl Iterator<Item = &[Arc<Published>]> {
+    let mut bytes = 0;
+    events.chunk_by(move |before, _| {
+        bytes += before.row.event.json().len();
+        let goes_on = bytes < PIECE_BYTES;
+        if !goes_on {
+            bytes = 0;
+        }
+        goes_on
+    })
 }
 
 struct Writer {
@@ -278,13 +307,14 @@ impl Writer {
     fn publish(&self, events: Vec<Numbered>, answers: Vec<Waiting>) {
         memory::worked();
         let first = events.first().map(|event| event.row.seq).unwrap_or_default();
-        let mut published = Vec::with_capacity(events.len());
-        for Numbered { row, .. } in events {
-            let event = Arc::new(self.shared.event(row));
-            self.shared.head.store(event.row.seq, Ordering::Release);
+        let published: Vec<_> =
+            events.into_iter().map(|event| Arc::new(self.shared.event(event.row))).collect();
+        for piece in pieces(&published) {
+            if let Some(last) = piece.last() {
+                self.shared.head.store(last.row.seq, Ordering::Release);
+            }
             // An error only means that there is no subscriber now.
-            let _ = self.shared.live.send(event.clone());
-            published.push(event);
+            let _ = self.shared.live.send(piece.into());
         }
         for Waiting { seqs, answer } in answers {
             let of = |seq: u64| {
@@ -362,6 +392,9 @@ mod tests {
         }
     }
 
+    /// The least time between two transactions.
+    const PACE: Duration = Duration::from_millis(5);
+
     /// So many sources append ten times each, the second a millisecond after the first and so on. Answers how many transactions that
     /// was, and how long it took.
     async fn appended(sources: u64) -> (u64, Duration) {
@@ -400,5 +433,44 @@ mod tests {
         let (transactions, took) = appended(4).await;
         assert!(transactions <= 11, "{transactions} transactions");
         assert!(took <= PACE * 11, "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_one_source_appends_several_at_a_time_is_paced_too() {
+        let transactions = Arc::new(Transactions::default());
+        let log = EventLog::open(transactions.clone(), 100).await.unwrap();
+        let start = Instant::now();
+        for (seqs, pause) in [(1..=1, 0), (2..=3, 0), (4..=5, 1), (6..=6, 2), (7..=7, 2)] {
+            log.append_all(seqs.map(happened).collect()).await.unwrap();
+            assert_eq!(start.elapsed(), PACE * pause, "one alone waits only right after several");
+        }
+        assert_eq!(transactions.written.load(Ordering::Relaxed), 5);
+    }
+
+    fn happened(seq: u64) -> NewEvent {
+        NewEvent {
+            source: "a".into(),
+            position: SourcePosition::Seq(seq),
+            event: WrittenEvent::new(EventData::Reset { reason: "x".repeat(PIECE_BYTES / 10) }).into(),
+            at: Time::from_millis(0),
+            projection: Projection::Nothing,
+        }
+    }
+
+    #[test]
+    fn pieces_are_all_there_is_in_its_order() {
+        let event = |seq| {
+            let NewEvent { event, at, .. } = happened(seq);
+            Arc::new(Published::new(seq.to_string(), EventRow { seq, event, at }))
+        };
+        for count in [0, 1, 9, 10, 11, 35] {
+            let events: Vec<_> = (1..=count).map(event).collect();
+            let pieces: Vec<_> = pieces(&events).collect();
+            let ids =
+                |events: &[Arc<Published>]| events.iter().map(|event| event.row.seq).collect::<Vec<_>>();
+            assert_eq!(ids(&pieces.concat()), ids(&events));
+            assert!(pieces.iter().all(|piece| (1..=10).contains(&piece.len())), "{count}");
+            assert_eq!(pieces.len() as u64, count.div_ceil(10), "{count}");
+        }
     }
 }
