@@ -145,9 +145,12 @@ impl Detector {
         let works = claim.is_some_and(|claim| claim.means == ReportedState::Working);
         let quiet = now.saturating_sub(self.changed_at);
         if works {
+            if quiet < self.stall_after {
+                return None;
+            }
             let busy = self.scan.busy.clone().unwrap_or_else(|| self.scan.last_rows.clone());
             let text = format!("nothing was seen of its work for {} s\n{busy}", self.stall_after.as_secs());
-            return (quiet >= self.stall_after).then(|| AttentionRequest::new(AttentionKind::Stalled, text));
+            return Some(AttentionRequest::new(AttentionKind::Stalled, text));
         }
         let is_gone = claim.is_some_and(|claim| claim.means == ReportedState::Gone);
         let is_expected = self.profile.composers.is_empty()
