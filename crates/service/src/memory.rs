@@ -14,7 +14,7 @@ use crate::shutdown::Shutdown;
 #[cfg(target_env = "gnu")]
 const OWN_PAGES: libc::c_int = 512 * 1024;
 /// How long after work what is free is given back; work that never pauses has it given back as often.
-const PAUSE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// Something was done since what is free was given back.
 static WORKED: AtomicBool = AtomicBool::new(false);
