@@ -1,6 +1,6 @@
 //! Containers that somebody pauses (`docker pause`): their hosts do not answer, and are not dead.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +21,10 @@ const RETRY: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_s
 /// Reports every pause and its end until the receiver is gone: those that stand at the beginning, or after the engine was away, too.
 pub(crate) async fn report(context: Arc<Context>, events_tx: mpsc::Sender<BackendEvent>) {
     let mut backoff = RETRY;
+    let mut paused = HashSet::new();
     while !events_tx.is_closed() {
         let followed = tokio::select! {
-            followed = follow(&context, &events_tx, &mut backoff) => followed,
+            followed = follow(&context, &events_tx, &mut paused, &mut backoff) => followed,
             () = events_tx.closed() => return,
         };
         if let Err(error) = followed {
@@ -33,10 +34,11 @@ pub(crate) async fn report(context: Arc<Context>, events_tx: mpsc::Sender<Backen
     }
 }
 
-/// Follows one connection to its end.
+/// Follows one connection to its end. `paused` are the agents that were told to be paused and not yet to go on.
 async fn follow(
     context: &Context,
     events_tx: &mpsc::Sender<BackendEvent>,
+    paused: &mut HashSet<AgentId>,
     backoff: &mut Backoff,
 ) -> Result<(), String> {
     let docker = context.docker().map_err(|problem| problem.detail)?;
@@ -51,6 +53,8 @@ async fn follow(
     // the first poll, which waits.
     let mut listed = std::pin::pin!(list(context, &ours));
     let mut is_listed = false;
+    // Of these an event is newer than the list.
+    let mut heard_of = HashSet::new();
     loop {
         tokio::select! {
             biased;
@@ -61,13 +65,20 @@ async fn follow(
                 let attributes = event.actor.and_then(|actor| actor.attributes).unwrap_or_default();
                 let id = agent_of(&attributes, attributes.get("name").map(String::as_str));
                 if let Some(id) = id {
-                    tell(events_tx, id, event.action.as_deref() == Some("pause")).await;
+                    if !is_listed {
+                        heard_of.insert(id.clone());
+                    }
+                    tell(events_tx, paused, id, event.action.as_deref() == Some("pause")).await;
                 }
             }
-            paused = &mut listed, if !is_listed => {
+            found = &mut listed, if !is_listed => {
                 is_listed = true;
-                for id in paused? {
-                    tell(events_tx, id, true).await;
+                let found = found?;
+                // Those that went on while nobody heard of it.
+                let gone_on: Vec<AgentId> = paused.difference(&found).cloned().collect();
+                let all = gone_on.into_iter().map(|id| (id, false)).chain(found.into_iter().map(|id| (id, true)));
+                for (id, is_paused) in all.filter(|(id, _)| !heard_of.contains(id)) {
+                    tell(events_tx, paused, id, is_paused).await;
                 }
             }
         }
@@ -75,7 +86,7 @@ async fn follow(
 }
 
 /// The agents whose containers are paused now.
-async fn list(context: &Context, ours: &str) -> Result<Vec<AgentId>, String> {
+async fn list(context: &Context, ours: &str) -> Result<HashSet<AgentId>, String> {
     let filters = HashMap::from([("label", vec![ours]), ("status", vec!["paused"])]);
     let options = ListContainersOptionsBuilder::default().filters(&filters).build();
     let docker = context.docker().map_err(|problem| problem.detail)?;
@@ -86,7 +97,17 @@ async fn list(context: &Context, ours: &str) -> Result<Vec<AgentId>, String> {
     Ok(ids.collect())
 }
 
-async fn tell(events_tx: &mpsc::Sender<BackendEvent>, id: AgentId, is_paused: bool) {
+async fn tell(
+    events_tx: &mpsc::Sender<BackendEvent>,
+    paused: &mut HashSet<AgentId>,
+    id: AgentId,
+    is_paused: bool,
+) {
+    if is_paused {
+        paused.insert(id.clone());
+    } else {
+        paused.remove(&id);
+    }
     let why = is_paused.then(|| {
         let container = container_name(&id);
         format!("the agent's container is paused; `docker unpause {container}` lets it go on")

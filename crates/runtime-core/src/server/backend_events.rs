@@ -4,15 +4,26 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use parallax_api::{AgentError, AgentId, AgentStatus, EventData, Problem, Time};
+use tokio::sync::mpsc;
 
 use super::core::{PAUSED, RuntimeCore, is_paused};
 use super::registry::HostState;
 use crate::backend::{BackendEvent, FoundHost};
 use crate::host::HostClient;
 
+/// Pauses and their ends that wait to be told.
+const MAX_PAUSES: usize = 256;
+
 impl RuntimeCore {
     /// Handles the backend's events until the server goes.
     pub(super) fn watch_backend(self: &Arc<Self>) {
+        let (pauses_tx, mut pauses_rx) = mpsc::channel(MAX_PAUSES);
+        let core = self.clone();
+        self.shutdown.tracker().spawn(async move {
+            while let Some((id, why)) = pauses_rx.recv().await {
+                core.paused(&id, why).await;
+            }
+        });
         let core = self.clone();
         let mut events = self.backend.events();
         self.shutdown.tracker().spawn(async move {
@@ -22,27 +33,28 @@ impl RuntimeCore {
                     () = core.shutdown.begun() => return,
                 };
                 let Some(event) = event else { return };
-                let core = core.clone();
-                // A spawn takes its time, and the next one need not wait for it. The slots of the registry bound them.
-                core.shutdown.tracker().clone().spawn(async move { core.on_backend_event(event).await });
+                let (core, tracker) = (core.clone(), core.shutdown.tracker().clone());
+                match event {
+                    // A spawn takes its time, and the next one need not wait for it. The slots of the registry bound them.
+                    BackendEvent::SpawnRequested { id, request, answer } => drop(tracker.spawn(async move {
+                        let spawned = core.spawn(id, *request).await.map(drop);
+                        // A backend that stopped waiting finds the agent among its hosts.
+                        drop(answer.send(spawned));
+                    })),
+                    BackendEvent::HostRestarted(host) => {
+                        drop(tracker.spawn(async move { core.host_restarted(host).await }));
+                    }
+                    // In their order: the last one is how it is.
+                    BackendEvent::HostPaused { id, why } => drop(pauses_tx.send((id, why)).await),
+                }
             }
         });
     }
 
-    async fn on_backend_event(self: &Arc<Self>, event: BackendEvent) {
-        match event {
-            BackendEvent::SpawnRequested { id, request, answer } => {
-                let spawned = self.spawn(id, *request).await.map(drop);
-                // A backend that stopped waiting finds the agent among its hosts.
-                drop(answer.send(spawned));
-            }
-            BackendEvent::HostRestarted(host) => {
-                let id = host.id.clone();
-                if let Err(error) = self.readopt(host).await {
-                    tracing::error!(agent.id = %id, %error, "a host that runs again does not answer");
-                }
-            }
-            BackendEvent::HostPaused { id, why } => self.paused(&id, why).await,
+    async fn host_restarted(self: &Arc<Self>, host: FoundHost) {
+        let id = host.id.clone();
+        if let Err(error) = self.readopt(host).await {
+            tracing::error!(agent.id = %id, %error, "a host that runs again does not answer");
         }
     }
 
