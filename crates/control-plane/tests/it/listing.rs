@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use parallax_api::client::ListFilter;
-use parallax_api::{AgentStatus, EventData};
+use parallax_api::runtime::RuntimeKind;
+use parallax_api::{AgentStatus, Code, EventData};
 use tokio::sync::Semaphore;
 
 use crate::plane::{Plane, ScriptedRuntime, one_runtime, take, until, within};
@@ -87,5 +88,28 @@ async fn what_was_asked_for_before_a_call_was_answered_is_not_taken_for_what_is_
     gate.add_permits(1);
     assert_eq!(within("what was shown before", showing).await.unwrap().status, AgentStatus::Ready);
     assert_eq!(plane.client.get(&id).await.unwrap().status, AgentStatus::Busy);
+    plane.stop().await;
+}
+
+/// One of two runtimes says nothing when it is asked for an agent of which no event has told.
+#[tokio::test]
+async fn a_silent_runtime_hides_no_agent_of_another_and_denies_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let local = ScriptedRuntime::start(RuntimeKind::Local).await;
+    let docker = ScriptedRuntime::start(RuntimeKind::Docker).await;
+    let plane = Plane::start(dir.path(), vec![local.spec("local"), docker.spec("docker")]).await;
+    plane.until_reachable("local", true).await;
+    plane.until_reachable("docker", true).await;
+    *docker.script.show_gate.lock().unwrap() = Some(Arc::new(Semaphore::new(0)));
+    let id = local.has("untold", AgentStatus::Ready).id;
+    let found = within("it is found", plane.client.get(&id)).await.unwrap();
+    assert_eq!((found.id, found.runtime.as_str()), (id, "local"));
+    let nobody = "nobody".parse().unwrap();
+    let problem = within("the others are given up", plane.client.get(&nobody)).await.unwrap_err();
+    assert_eq!(problem.code, Code::AgentNotFound);
+    assert_eq!(problem.more["runtimesAway"], serde_json::json!(["docker"]));
+    *docker.script.show_gate.lock().unwrap() = None;
+    let problem = plane.client.get(&nobody).await.unwrap_err();
+    assert!(!problem.more.contains_key("runtimesAway"), "both have said so: {problem:?}");
     plane.stop().await;
 }

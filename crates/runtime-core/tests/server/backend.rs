@@ -11,6 +11,7 @@ use parallax_api::{Agent, AgentId, Code, Problem};
 use parallax_profile::Launch;
 use parallax_runtime_core::{AgentBackend, FoundHost, Health, HostAddress, KeptWorkspace, Usage};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use crate::host::Host;
 
@@ -30,6 +31,8 @@ pub struct ScriptedBackend {
     pub lookups: Mutex<HashMap<AgentId, VecDeque<Problem>>>,
     /// Where the files of a dead host are.
     pub files: Mutex<HashMap<AgentId, PathBuf>>,
+    /// What handing them out waits for; each takes a permit. None: nothing.
+    pub files_gate: Mutex<Option<Arc<Semaphore>>>,
     /// What was launched, newest last.
     pub launches: Mutex<Vec<Launch>>,
     /// Agents that have ended and run again by the backend's own doing.
@@ -71,6 +74,7 @@ impl ScriptedBackend {
             keeps: Mutex::default(),
             lookups: Mutex::default(),
             files: Mutex::default(),
+            files_gate: Mutex::default(),
             launches: Mutex::default(),
             returning: Mutex::default(),
             moves: Mutex::default(),
@@ -150,6 +154,10 @@ impl AgentBackend for ScriptedBackend {
 
     async fn host_files(&self, id: &AgentId, _: &Path) -> Result<Option<PathBuf>, Problem> {
         assert!(!self.host(id).lives(), "only the files of a dead host are asked for");
+        let gate = self.files_gate.lock().unwrap().clone();
+        if let Some(gate) = gate {
+            gate.acquire().await.unwrap().forget();
+        }
         Ok(self.files.lock().unwrap().get(id).cloned())
     }
 

@@ -2,12 +2,14 @@
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::Arc;
 
 use futures::TryStreamExt;
 use parallax_api::host::HostEvent;
 use parallax_api::observe::{LogFormat, LogsQuery};
-use parallax_api::{Agent, AgentStatus, EventData, Message, Time};
+use parallax_api::{Agent, AgentExit, AgentStatus, EventData, Message, Time};
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use crate::server::{TestServer, eventually, next};
 
@@ -121,6 +123,45 @@ async fn what_lies_on_its_disk_stays_readable() {
             assert_eq!(client.metrics(&id).await.unwrap().output_bytes, 129);
         }
     }
+}
+
+/// Its files take longer than the event of its end waits.
+#[tokio::test]
+async fn what_is_saved_after_the_end_was_told_is_told_too() {
+    let server = TestServer::new().await;
+    let agent = server.ready_agent().await;
+    let files = tempfile::tempdir().unwrap();
+    let exit = AgentExit::for_reason("lifetime", Time::now());
+    let own = Agent { status: AgentStatus::Stopped, exit: Some(exit), ..agent.clone() };
+    let journal = [
+        line(3, EventData::AgentBusy { agent: Box::new(agent.clone()) }),
+        line(4, EventData::Message { message: message(&agent, "m1", "its last word") }),
+        line(5, EventData::AgentStopped { agent: Box::new(own), reason: "lifetime".into() }),
+    ];
+    std::fs::write(files.path().join("journal.ndjson"), journal.concat()).unwrap();
+    server.backend.files.lock().unwrap().insert(agent.id.clone(), files.path().into());
+    let gate = Arc::new(Semaphore::new(0));
+    *server.backend.files_gate.lock().unwrap() = Some(gate.clone());
+    let mut events = server.events("0").await;
+    for name in ["agent_started", "agent_ready"] {
+        assert_eq!(next(&mut events).await.data.name(), name);
+    }
+    server.backend.host(&agent.id).die();
+    let reason = |data: EventData| match data {
+        EventData::AgentStopped { reason, .. } => reason,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(reason(next(&mut events).await.data), "host_lost");
+    gate.add_permits(1);
+    let said = next(&mut events).await.data;
+    assert!(
+        matches!(&said, EventData::Message { message } if message.content == "its last word"),
+        "{said:?}"
+    );
+    assert_eq!(reason(next(&mut events).await.data), "lifetime");
+    eventually("its host is removed", || server.backend.count() == 0).await;
+    let ended = server.client().get(&agent.id).await.unwrap();
+    assert_eq!((ended.status, ended.exit.unwrap().reason.as_str()), (AgentStatus::Stopped, "lifetime"));
 }
 
 /// The database is gone, and the host died meanwhile: its journal says whose it was.
