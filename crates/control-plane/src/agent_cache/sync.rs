@@ -4,15 +4,15 @@
 //! server) continues after it.
 
 use std::collections::{HashMap, HashSet};
-use std::pin::pin;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{StreamExt, stream};
-use parallax_api::client::{Change, EventsOptions, Retry};
+use parallax_api::client::{Change, EventStream, EventsOptions, Retry};
 use parallax_api::{AgentId, AgentStatus, Event, EventData, Problem, Time};
 use parallax_service::shutdown::Shutdown;
 use parallax_store::{NewEvent, Projection, SourcePosition, WrittenEvent};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -61,39 +61,58 @@ async fn follow(cache: &AgentCache, runtime: &Runtime) -> Problem {
         };
         let options = EventsOptions { since: Some(since), retry: Retry::NEVER, ..EventsOptions::default() };
         let events = runtime.client().events(options).await?;
-        // Ends with the first error: the connection has nothing more then.
-        let changes = stream::unfold(Some(events), async |events| {
-            let mut events = events?;
-            let change = events.next_change().await;
-            let next = change.is_ok().then_some(events);
-            Some((change, next))
-        });
-        // What came together is appended together.
-        let mut changes = pin!(changes.ready_chunks(MAX_BATCH));
-        // The list is requested after the stream is open: whatever happens after the list is in the stream.
-        let mut resync_at = Instant::now();
-        let mut departed = cache.departures();
-        let mut missing = HashSet::new();
-        loop {
-            tokio::select! {
-                Some(changes) = changes.next() => ingest(cache, runtime, changes).await?,
-                Ok(()) = departed.changed() => {
-                    // Earlier, never later: there may be departures all the time.
-                    resync_at = resync_at.min(Instant::now() + CONFIRM_AFTER);
-                }
-                () = tokio::time::sleep_until(resync_at) => {
-                    missing = end_missing(cache, runtime, &missing).await?;
-                    departed.mark_unchanged();
-                    let next = if missing.is_empty() { RESYNC_INTERVAL } else { CONFIRM_AFTER };
-                    resync_at = Instant::now() + next;
-                }
-            }
+        let (changes_tx, changes_rx) = mpsc::channel(MAX_BATCH);
+        tokio::select! {
+            never = read(events, changes_tx) => match never {},
+            broken = take(cache, runtime, changes_rx) => broken,
         }
     };
-    let broken: Result<std::convert::Infallible, Problem> = following.await;
+    let broken: Result<Infallible, Problem> = following.await;
     match broken {
         Err(problem) => problem,
         Ok(never) => match never {},
+    }
+}
+
+/// Reads the stream to its end, also while what came before is appended: what comes meanwhile is appended together then.
+async fn read(mut events: EventStream, changes_tx: mpsc::Sender<Result<Change, Problem>>) -> Infallible {
+    loop {
+        let change = events.next_change().await;
+        let is_last = change.is_err();
+        // A receiver that is gone has ended what this is part of.
+        if changes_tx.send(change).await.is_err() || is_last {
+            return std::future::pending().await;
+        }
+    }
+}
+
+/// Takes what is read, and looks at the list now and then.
+async fn take(
+    cache: &AgentCache,
+    runtime: &Runtime,
+    mut changes_rx: mpsc::Receiver<Result<Change, Problem>>,
+) -> Result<Infallible, Problem> {
+    // The list is requested after the stream is open: whatever happens after the list is in the stream.
+    let mut resync_at = Instant::now();
+    let mut departed = cache.departures();
+    let mut missing = HashSet::new();
+    let mut changes = Vec::new();
+    loop {
+        tokio::select! {
+            1.. = changes_rx.recv_many(&mut changes, MAX_BATCH) => {
+                ingest(cache, runtime, std::mem::take(&mut changes)).await?;
+            }
+            Ok(()) = departed.changed() => {
+                // Earlier, never later: there may be departures all the time.
+                resync_at = resync_at.min(Instant::now() + CONFIRM_AFTER);
+            }
+            () = tokio::time::sleep_until(resync_at) => {
+                missing = end_missing(cache, runtime, &missing).await?;
+                departed.mark_unchanged();
+                let next = if missing.is_empty() { RESYNC_INTERVAL } else { CONFIRM_AFTER };
+                resync_at = Instant::now() + next;
+            }
+        }
     }
 }
 
