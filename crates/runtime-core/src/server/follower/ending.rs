@@ -93,7 +93,8 @@ impl Follower {
         self.tell_end(agent).await;
     }
 
-    /// What was saved after the end was told: what was said, and the end as the host had written it.
+    /// What was saved after the end was told: what was said, and the end as the host had written it. That is shown from now on, without an
+    /// event: an agent ends once.
     async fn tell_saved_late(&mut self, saved: SavedHost) {
         let told = self.entry.agent();
         let mut agent = told.clone();
@@ -113,7 +114,7 @@ impl Follower {
         self.end_workspace(&mut agent).await;
         if agent != told {
             self.entry.publish(agent.clone());
-            self.publish_exit(agent).await;
+            self.store_until_stored(&agent).await;
         }
     }
 
@@ -128,6 +129,14 @@ impl Follower {
         let mut backoff = BACKOFF;
         while let Err(error) = self.publish(vec![event.clone()]).await {
             tracing::error!(%error, "failed to publish an event of a dead host; trying again");
+            backoff.wait().await;
+        }
+    }
+
+    async fn store_until_stored(&self, agent: &Agent) {
+        let mut backoff = BACKOFF;
+        while let Err(error) = self.core.table.put(agent).await {
+            tracing::error!(%error, "failed to store how an agent ended; trying again");
             backoff.wait().await;
         }
     }
