@@ -29,5 +29,5 @@ pub(super) const STALL_AFTER: Duration = Duration::from_secs(900);
 /// An interrupted turn waits at most so long for what the model had said, a failed one for what it failed with.
 pub(super) const LAST_WORDS: Duration = Duration::from_millis(500);
 /// A CLI that is idle before it has taken its prompt comes to it within so long, unless it says that it was interrupted:
-/// fifteen that start at once on two cores need more than two seconds for it.
-pub(super) const UNPROMPTED: Duration = Duration::from_secs(10);
+/// fifteen that start at once on two cores need more than two seconds for it, and with other work beside them once more than ten.
+pub(super) const UNPROMPTED: Duration = Duration::from_secs(20);
