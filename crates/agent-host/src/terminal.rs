@@ -28,7 +28,7 @@ const READ: usize = 4096;
 const CHUNK: usize = 28 * 1024;
 /// A piece that has taken so long is handed on as it is. A read waits for the kernel to pass on what the program wrote, which on a busy machine
 /// takes milliseconds, and meanwhile nobody looks at what viewers type.
-const PIECE_TIME: Duration = Duration::from_millis(2);
+const PIECE_TIME: Duration = Duration::from_millis(1);
 /// A read of fewer bytes ends a piece. It has emptied the PTY: whatever comes later, the reactor hears of.
 const FEW: usize = READ / 4;
 /// Writes that may wait for the program to read. When it is full input is refused.
