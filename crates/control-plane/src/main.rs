@@ -19,9 +19,13 @@ struct Args {
     print_openapi: bool,
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
     memory::set_up();
+    run()
+}
+
+#[tokio::main]
+async fn run() -> anyhow::Result<()> {
     let args = Args::parse();
     if args.print_openapi {
         println!("{}", parallax_control_plane::openapi().to_pretty_json()?);

@@ -26,9 +26,13 @@ struct Arguments {
     gc: bool,
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
     memory::set_up();
+    run()
+}
+
+#[tokio::main]
+async fn run() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let (settings, file) = arguments.server.resolve_with::<DockerArgs>("runtime-docker", PORT)?;
     telemetry::init(&settings.log)?;

@@ -27,9 +27,13 @@ struct Arguments {
     print_crd: bool,
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
     memory::set_up();
+    run()
+}
+
+#[tokio::main]
+async fn run() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     if arguments.print_crd {
         print!("{}", resource::yaml()?);

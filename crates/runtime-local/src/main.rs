@@ -20,9 +20,13 @@ struct Arguments {
     local: LocalArgs,
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
     memory::set_up();
+    run()
+}
+
+#[tokio::main]
+async fn run() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let (settings, file) = arguments.server.resolve_with::<LocalArgs>("runtime-local", PORT)?;
     telemetry::init(&settings.log)?;

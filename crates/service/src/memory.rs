@@ -21,7 +21,7 @@ static WORKED: AtomicBool = AtomicBool::new(false);
 /// Wakes who gives it back.
 static NOTED: Notify = Notify::const_new();
 
-/// Sets how the allocator keeps memory. To be called first, by programs that serve.
+/// Sets how the allocator keeps memory. To be called before there is a second thread, by programs that serve.
 pub fn set_up() {
     #[cfg(target_env = "gnu")]
     {
