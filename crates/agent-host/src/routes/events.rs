@@ -99,34 +99,31 @@ impl Follower {
                 self.since = oldest - 1;
                 return Some(write(&HostLine::Gap { oldest }));
             }
-            let now = Instant::now();
-            let paced_until = self.pace.until(now).filter(|_| !lines.is_empty() && lines.len() < BATCH);
-            if let (Some(last), None) = (lines.last(), paced_until) {
+            if let Some(last) = lines.last() {
+                let now = Instant::now();
+                if let Some(until) = self.pace.until(now).filter(|_| lines.len() < BATCH) {
+                    tokio::select! {
+                        () = tokio::time::sleep_until(until) => continue,
+                        () = self.released.cancelled() => return None,
+                    }
+                }
                 self.since = last.seq;
                 self.pace.went(now);
                 return Some(joined(lines));
             }
-            if lines.is_empty() && !self.is_told() {
+            if !self.is_told() {
                 return Some(self.state());
             }
-            let wake = paced_until.or_else(|| Some(now + self.alive_every?));
+            let alive_every = self.alive_every;
             tokio::select! {
-                changed = self.head_rx.changed(), if paced_until.is_none() => changed.ok()?,
-                changed = self.agent_rx.changed(), if paced_until.is_none() => changed.ok()?,
+                changed = self.head_rx.changed() => changed.ok()?,
+                changed = self.agent_rx.changed() => changed.ok()?,
                 () = self.released.cancelled() => return None,
-                () = sleep_until(wake) => if paced_until.is_none() {
+                () = tokio::time::sleep(alive_every.unwrap_or_default()), if alive_every.is_some() => {
                     return Some(write(&HostLine::Alive { alive: true }));
-                },
+                }
             }
         }
-    }
-}
-
-/// Without a time there is nothing to wait for.
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 
