@@ -51,11 +51,6 @@ impl AgentLocator {
         })
     }
 
-    /// The runtime of this name.
-    pub fn runtime(&self, name: &str) -> Option<&Arc<Runtime>> {
-        self.runtimes.get(name)
-    }
-
     /// Asks every reachable runtime for an agent that is not cached: one may have just spawned it.
     async fn find(&self, id: &AgentId) -> Result<Agent, Problem> {
         let (reachable, away): (Vec<_>, Vec<_>) =

@@ -165,7 +165,7 @@ impl Search {
         if !matches!(problem.code, Code::RuntimeUnavailable | Code::Timeout) {
             return Refusal::Told;
         }
-        let Some(runtime) = self.locator.runtime(runtime) else { return Refusal::RuntimeSilence };
+        let Some(runtime) = self.locator.runtimes.get(runtime) else { return Refusal::RuntimeSilence };
         // A runtime says so in the same words of an agent's host that does not answer.
         runtime.probe().await;
         if runtime.is_reachable() { Refusal::Silence } else { Refusal::RuntimeSilence }
