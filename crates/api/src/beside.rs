@@ -4,9 +4,17 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
 use serde::de::value::{CowStrDeserializer, MapAccessDeserializer};
-use serde::de::{DeserializeSeed, Error, MapAccess};
+use serde::de::{DeserializeSeed, Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+/// Reads an object that is the whole of a text.
+pub(crate) fn from_str<'de, V: Visitor<'de>>(text: &'de str, visitor: V) -> serde_json::Result<V::Value> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = reader.deserialize_map(visitor)?;
+    reader.end()?;
+    Ok(value)
+}
 
 /// Reads a `T` from the object, without the fields that `own` takes. That answers whether it took the value of the field.
 pub(crate) fn read<'de, T, A>(

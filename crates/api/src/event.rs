@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -163,10 +163,7 @@ impl Event {
     /// # Errors
     /// When it is none that this version knows.
     pub fn read(text: &str) -> serde_json::Result<Self> {
-        let mut reader = serde_json::Deserializer::from_str(text);
-        let event = reader.deserialize_map(EventVisitor)?;
-        reader.end()?;
-        Ok(event)
+        beside::from_str(text, EventVisitor)
     }
 }
 

@@ -32,7 +32,7 @@
 
 use std::fmt;
 
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -70,10 +70,7 @@ impl HostLine {
     /// # Errors
     /// When it is none that this version knows.
     pub fn read(text: &str) -> serde_json::Result<Self> {
-        let mut reader = serde_json::Deserializer::from_str(text);
-        let line = reader.deserialize_map(LineVisitor)?;
-        reader.end()?;
-        Ok(line)
+        beside::from_str(text, LineVisitor)
     }
 }
 
