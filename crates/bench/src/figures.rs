@@ -84,25 +84,27 @@ impl Figures {
         let subjects = Subject::all(&programs, home.path()).await?;
         let cao = programs.cao.as_ref().map(|_| Cao::NAME);
         let mut report = Report::new(subjects.iter().map(Subject::name).chain(cao).collect(), self.rounds);
-        let wanted = Figure::value_variants().iter().copied().filter(|figure| self.wants(*figure));
-        let (once, each_round): (Vec<_>, Vec<_>) = wanted.partition(|figure| figure.is_once());
+        let all = Figure::value_variants().iter().copied();
+        let wanted: Vec<Figure> = all.filter(|figure| self.wants(*figure)).collect();
         for round in 1..=self.rounds {
             eprintln!("round {round} of {}", self.rounds);
             for subject in &subjects {
                 // Two subjects are this process: what it still does for the one before is not for this one.
                 rest(subject, INDEXED).await;
-                for figure in &each_round {
+                for figure in &wanted {
                     let done = figure.measure(subject, &mut report).await;
                     report.note(*figure, subject.name(), done);
                 }
             }
         }
-        for figure in once {
+        for figure in wanted {
             match figure {
                 Figure::Fresh => fresh::measure(&programs, &subjects, &mut report).await,
                 Figure::Idle => idle::measure(&subjects, self.agents, &mut report).await,
                 Figure::Reads => reads::measure(&subjects, &mut report).await,
-                _ => restart::measure(&programs, &subjects, &mut report).await,
+                Figure::Restart => restart::measure(&programs, &subjects, &mut report).await,
+                // In each round.
+                _ => {}
             }
         }
         drop(subjects);
@@ -119,10 +121,6 @@ impl Figures {
 }
 
 impl Figure {
-    fn is_once(self) -> bool {
-        matches!(self, Self::Fresh | Self::Idle | Self::Reads | Self::Restart)
-    }
-
     async fn measure(self, subject: &Subject, report: &mut Report) -> anyhow::Result<()> {
         let watched = subject.has_viewers();
         match self {
