@@ -130,14 +130,15 @@ async fn follow(context: &Context, id: &str, retry: Retry) -> Result<Execution, 
     let mut is_lost = false;
     let mut progress = Progress::new(output.may_ask());
     let (answered_tx, mut answered_rx) = mpsc::channel(1);
-    let mut asking = false;
+    // The question that is asked at the terminal.
+    let mut shown: Option<String> = None;
     let mut waiting: Vec<Question> = Vec::new();
     let mut cancelled = false;
     loop {
-        if let (false, Some(question)) = (asking, waiting.first().cloned())
+        if let (None, Some(question)) = (&shown, waiting.first().cloned())
             && output.may_ask()
         {
-            asking = true;
+            shown = Some(question.id.clone());
             output.note(&output.paint(&for_user(&question, "answer here"), Style::Wanted));
             ask(question, answered_tx.clone());
         }
@@ -152,7 +153,7 @@ async fn follow(context: &Context, id: &str, retry: Retry) -> Result<Execution, 
                         }
                         ExecutionEventData::QuestionAnswered { id: question, .. }
                         | ExecutionEventData::QuestionWithdrawn { id: question, .. } => {
-                            is_gone |= asking && waiting.first().is_some_and(|shown| shown.id == *question);
+                            is_gone = shown.as_ref() == Some(question);
                             waiting.retain(|other| other.id != *question);
                         }
                         _ => {}
@@ -173,9 +174,9 @@ async fn follow(context: &Context, id: &str, retry: Retry) -> Result<Execution, 
                 None => return Ok(client.execution(id).await?),
             },
             Some((question, said)) = answered_rx.recv() => {
-                asking = false;
+                shown = None;
                 // What is typed is for the question that was shown, and for no other.
-                if waiting.first().is_none_or(|first| first.id != question.id) {
+                if !waiting.iter().any(|other| other.id == question.id) {
                     output.note("not sent: that question has been answered meanwhile, or withdrawn");
                     continue;
                 }

@@ -84,19 +84,14 @@ impl Progress {
             }
             Data::QuestionRouted { id, to, why, .. } if to.iter().any(|to| to == USER) => {
                 let question = self.questions.get(id)?;
-                match self.may_ask {
+                let text = if self.may_ask {
                     // What it is stands where it can be answered, when it is its turn.
-                    true => (format!("… you are asked: {why}"), Style::Wanted),
-                    false => (
-                        for_user(
-                            question,
-                            &format!(
-                                "answer with: parallax runs {execution} --answer OPTION (or --text TEXT)"
-                            ),
-                        ),
-                        Style::Wanted,
-                    ),
-                }
+                    format!("… you are asked: {why}")
+                } else {
+                    let how = "answer with: parallax runs";
+                    for_user(question, &format!("{how} {execution} --answer OPTION (or --text TEXT)"))
+                };
+                (text, Style::Wanted)
             }
             Data::QuestionRouted { to, why, .. } => {
                 (format!("… {} is asked: {why}", to.join(", ")), Style::Plain)
