@@ -7,7 +7,7 @@ use parallax_api::AgentId;
 
 use super::change_watch::changes_source;
 use super::core::RuntimeCore;
-use super::record::engine_source;
+use super::record::source_without_host;
 use super::registry::HostState;
 
 /// How often is looked.
@@ -57,7 +57,7 @@ impl RuntimeCore {
         // First, so that nobody reads what is half gone; the row last, so that the next server tries again what fails.
         self.registry.remove(id);
         self.archive.purge(id)?;
-        for source in [id.to_string(), engine_source(id), changes_source(id)] {
+        for source in [id.to_string(), source_without_host(id), changes_source(id)] {
             self.log.forget_source(&source).await?;
         }
         Ok(self.table.delete(id).await?)

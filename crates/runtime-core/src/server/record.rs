@@ -30,7 +30,7 @@ impl RuntimeCore {
         at: Time,
     ) -> Result<(), Problem> {
         let event = NewEvent {
-            source: engine_source(entry.id()),
+            source: source_without_host(entry.id()),
             position: SourcePosition::Cursor(AgentId::generate().to_string()),
             event: WrittenEvent::new(data).into(),
             at,
@@ -50,6 +50,6 @@ impl RuntimeCore {
 }
 
 /// What the event log calls the source of events of an agent that its host did not write.
-pub(super) fn engine_source(id: &AgentId) -> String {
+pub(super) fn source_without_host(id: &AgentId) -> String {
     format!("{id} as its engine says")
 }
