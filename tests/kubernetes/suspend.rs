@@ -9,6 +9,7 @@ use parallax_api::client::{ListFilter, TerminalItem, TerminalOptions};
 use parallax_api::{AgentId, AgentStatus, Code, SpawnRequest};
 use parallax_testkit::backend::{TestBackend, fake};
 use parallax_testkit::k8s::{KubernetesBackend, kubectl};
+use parallax_testkit::user::Spawned;
 use parallax_testkit::wait::{PATIENCE, until, within};
 
 /// The claims of this cluster are directories of this machine that belong to root, whatever a pod says of its group.
@@ -148,6 +149,21 @@ async fn workdir_claim(backend: &KubernetesBackend, name: &str) {
     give_to_the_agent(backend, name).await;
 }
 
+/// An agent on a claim `work`, which is made for it.
+async fn on_a_claim(backend: &KubernetesBackend, name: &str) -> Spawned {
+    workdir_claim(backend, "work").await;
+    let asked = SpawnRequest { workdir: Some("work".into()), ..fake(name, &[]) };
+    backend.user().spawn_ready(asked).await
+}
+
+async fn only_the_claim_is_left(backend: &KubernetesBackend) {
+    until("all but the claim to be gone", PATIENCE, async || {
+        let left = backend.leftovers().await;
+        if left == ["persistentvolumeclaim/work"] { Ok(()) } else { Err(left) }
+    })
+    .await;
+}
+
 /// By the API alone: what cannot come back is refused and goes on, what can comes back twice, and is stopped for good while it is
 /// suspended.
 #[tokio::test(flavor = "multi_thread")]
@@ -187,11 +203,7 @@ async fn by_the_api() {
     user.client.suspend(&agent.id).await.expect("it can be suspended");
     let stopped = user.client.stop(&agent.id, &StopRequest::default()).await.expect("it can be stopped");
     assert_eq!(stopped.exit.expect("it has ended").reason, "stopped");
-    until("all but the claim to be gone", PATIENCE, async || {
-        let left = backend.leftovers().await;
-        if left == ["persistentvolumeclaim/work"] { Ok(()) } else { Err(left) }
-    })
-    .await;
+    only_the_claim_is_left(&backend).await;
     backend.end_server().await;
 }
 
@@ -201,9 +213,7 @@ async fn by_the_api() {
 async fn a_deleted_resource_does_not_come_back() {
     let backend = KubernetesBackend::start().await;
     let (namespace, user) = (backend.namespace(), backend.user());
-    workdir_claim(&backend, "work").await;
-    let asked = SpawnRequest { workdir: Some("work".into()), ..fake("sleeper", &[]) };
-    let agent = user.spawn_ready(asked).await;
+    let agent = on_a_claim(&backend, "sleeper").await;
     namespace.becomes(&format!("pa/{}", agent.id), "{.status.phase}", "Running").await;
     user.client.suspend(&agent.id).await.expect("it can be suspended");
     namespace.kubectl(&["delete", "pa", agent.id.as_str()]).await.expect("it can be deleted");
@@ -219,9 +229,7 @@ async fn a_deleted_resource_does_not_come_back() {
 async fn an_evicted_agent_with_a_claim_comes_back() {
     let backend = KubernetesBackend::start().await;
     let (namespace, user) = (backend.namespace(), backend.user());
-    workdir_claim(&backend, "work").await;
-    let asked = SpawnRequest { workdir: Some("work".into()), ..fake("mover", &[]) };
-    let mut agent = user.spawn_ready(asked).await;
+    let mut agent = on_a_claim(&backend, "mover").await;
     let mut homeless = user.spawn_ready(fake("homeless", &[])).await;
     assert_eq!(agent.say("one").await, "echo: one");
     let pod = format!("pod/{}", agent.id);
@@ -242,11 +250,7 @@ async fn an_evicted_agent_with_a_claim_comes_back() {
     assert_eq!(homeless.agent().await.status, AgentStatus::Stopped);
     // Stopped on request, it stays away.
     agent.stop().await;
-    until("all but the claim to be gone", PATIENCE, async || {
-        let left = backend.leftovers().await;
-        if left == ["persistentvolumeclaim/work"] { Ok(()) } else { Err(left) }
-    })
-    .await;
+    only_the_claim_is_left(&backend).await;
     backend.end_server().await;
 }
 
@@ -256,18 +260,12 @@ async fn an_evicted_agent_with_a_claim_comes_back() {
 async fn an_evicted_agent_that_is_stopped_before_it_is_back_stays_away() {
     let backend = KubernetesBackend::start().await;
     let (namespace, user) = (backend.namespace(), backend.user());
-    workdir_claim(&backend, "work").await;
-    let asked = SpawnRequest { workdir: Some("work".into()), ..fake("mover", &[]) };
-    let mut agent = user.spawn_ready(asked).await;
+    let mut agent = on_a_claim(&backend, "mover").await;
     namespace.evict(agent.id.as_str()).await;
     agent.ends().await;
     let stopped = user.client.stop(&agent.id, &StopRequest::default()).await.expect("it can be stopped");
     assert_eq!(stopped.exit.expect("it has ended").reason, "stopped");
-    until("all but the claim to be gone", PATIENCE, async || {
-        let left = backend.leftovers().await;
-        if left == ["persistentvolumeclaim/work"] { Ok(()) } else { Err(left) }
-    })
-    .await;
+    only_the_claim_is_left(&backend).await;
     assert_eq!(agent.agent().await.status, AgentStatus::Stopped);
     backend.end_server().await;
 }
