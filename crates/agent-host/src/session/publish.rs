@@ -324,7 +324,12 @@ fn is_same(shown: &Attention, needed: &AttentionRequest) -> bool {
     match needed.kind {
         kind if kind != shown.kind => false,
         AttentionKind::Login | AttentionKind::Stalled | AttentionKind::Unknown => true,
-        _ if needed.tool.is_some() && shown.tool.is_some() => needed.tool == shown.tool,
+        // An input that is too long is not published, and tells nothing.
+        _ if let (Some(needed), Some(shown)) = (&needed.tool, &shown.tool)
+            && !(needed.input.is_null() && shown.input.is_null()) =>
+        {
+            needed == shown
+        }
         _ => letters(&shown.text) == letters(&needed.text),
     }
 }

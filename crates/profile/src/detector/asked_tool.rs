@@ -4,6 +4,7 @@ use parallax_api::{AttentionKind, AttentionOption, AttentionQuestion, AttentionT
 use serde_json::Value;
 
 use super::option_rows::slug;
+use super::reports::shortened;
 use crate::observation::{AttentionRequest, DialogOption};
 
 /// Tools that are kept: several may be asked for at once.
@@ -12,6 +13,8 @@ pub(super) const MAX_ASKED: usize = 16;
 const KEY_CHARS: usize = 24;
 /// The shortest line of a dialog by which a program is known, in letters and digits.
 const LINE_CHARS: usize = 4;
+/// Bytes of an input, as JSON, of questions and of a plan that are published.
+const MAX_PUBLISHED: usize = 256 * 1024;
 /// How much of an input stands in a question that does not show it.
 const INPUT_CHARS: usize = 2000;
 
@@ -32,8 +35,15 @@ impl AskedTool {
         let questions =
             tool.input.get("questions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let mut ids: Vec<String> = Vec::new();
-        let questions = questions.iter().filter_map(|value| question(value, &mut ids)).collect();
-        let plan = tool.input.get("plan").and_then(Value::as_str).map(Into::into);
+        let mut bytes = 0;
+        let fits = |value: &&Value| {
+            bytes += value.to_string().len();
+            bytes <= MAX_PUBLISHED
+        };
+        let questions =
+            questions.iter().take_while(fits).filter_map(|value| question(value, &mut ids)).collect();
+        let plan = tool.input.get("plan").and_then(Value::as_str);
+        let plan = plan.map(|plan| shortened(plan.to_owned(), MAX_PUBLISHED));
         Self { tool, questions, plan, text: None, is_shown: false }
     }
 
@@ -84,7 +94,7 @@ impl AskedTool {
             needed.text = self.described(&needed.text);
             self.text = Some(needed.text.clone());
         }
-        needed.tool = Some(self.tool.clone());
+        needed.tool = Some(self.published());
         needed
     }
 
@@ -119,6 +129,13 @@ impl AskedTool {
             let hidden: Vec<DialogOption> = hidden.collect();
             needed.options.extend(hidden);
         }
+    }
+
+    /// The tool, without an input that is too long: half of it would be another question. What the dialog shows of it is the question then.
+    fn published(&self) -> AttentionTool {
+        let is_long = self.tool.input.to_string().len() > MAX_PUBLISHED;
+        let input = if is_long { Value::Null } else { self.tool.input.clone() };
+        AttentionTool { name: self.tool.name.clone(), input }
     }
 
     /// The text of a dialog, with the tool and its input where the dialog does not show them whole.

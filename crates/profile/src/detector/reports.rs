@@ -61,8 +61,6 @@ pub(super) fn title_claim(profile: &Profile, title: &str, now: Duration) -> Opti
 const MAX_TEXT: usize = 1024 * 1024;
 /// Bytes of a name or an id.
 const MAX_WORD: usize = 1024;
-/// Bytes of what a tool is called with, as JSON.
-const MAX_TOOL_INPUT: usize = 256 * 1024;
 
 /// What a report of a hook or a session file tells, read out of it.
 #[derive(Debug, Default)]
@@ -113,12 +111,8 @@ impl ReportFields {
     }
 }
 
-/// What a tool is called with. Some CLIs have it as JSON in a text. Half of it would be a question that is not asked: of what is too
-/// long, there is nothing, and what the CLI shows of it is the question.
+/// What a tool is called with. Some CLIs have it as JSON in a text.
 fn structured(input: &Value) -> Value {
-    if input.to_string().len() > MAX_TOOL_INPUT {
-        return Value::Null;
-    }
     let parsed = input.as_str().and_then(|text| serde_json::from_str(text).ok());
     parsed.filter(Value::is_object).unwrap_or_else(|| input.clone())
 }
@@ -139,8 +133,13 @@ fn whole_text(value: &Value) -> Option<String> {
 }
 
 /// As much of a text as is published; it says how much is missing.
-fn published(mut text: String) -> String {
-    let end = text.floor_char_boundary(MAX_TEXT);
+fn published(text: String) -> String {
+    shortened(text, MAX_TEXT)
+}
+
+/// At most so many bytes of a text, and how many more there are.
+pub(super) fn shortened(mut text: String, most: usize) -> String {
+    let end = text.floor_char_boundary(most);
     let left_out = text.len() - end;
     if left_out > 0 {
         text.truncate(end);
@@ -178,8 +177,8 @@ mod tests {
         assert!(
             answer.starts_with("éé") && answer.ends_with(&format!("é\n[{MAX_TEXT} bytes more are left out]"))
         );
+        assert_eq!(fields.tool.unwrap().input["content"], long, "by it the dialog is known");
         assert_eq!((fields.prompt, fields.id), (Some(long), None));
-        assert_eq!(fields.tool.unwrap().input, Value::Null, "half of it would be another question");
     }
 
     #[test]
