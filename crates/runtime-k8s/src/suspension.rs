@@ -95,8 +95,18 @@ pub(crate) async fn holds(context: &Context, id: &AgentId) -> Result<bool, Probl
 /// Ends an agent for good that is suspended or being moved. A claim that was made for it goes with its resource, which a person
 /// made and deletes.
 pub(crate) async fn discard(context: &Context, id: &AgentId) -> Result<(), Problem> {
+    let before = context.launches.get(id);
     // First: a pod that is being made for it meanwhile is removed by who made it.
     context.launches.update(id, |state| (state.moving, state.is_over) = (None, true));
+    let discarded = discard_all(context, id).await;
+    if discarded.is_err() {
+        // It may still come back, so the next try is one.
+        context.launches.update(id, |state| (state.moving, state.is_over) = (before.moving, before.is_over));
+    }
+    discarded
+}
+
+async fn discard_all(context: &Context, id: &AgentId) -> Result<(), Problem> {
     remove_pod(context, id).await?;
     let Some(resource) = current_resource(context, id).await? else {
         return remove_launch(context, id).await;

@@ -156,7 +156,7 @@ impl RuntimeCore {
     ) -> Result<Agent, Problem> {
         let entry = self.registry.get(id)?;
         if entry.agent().is_suspended() {
-            return self.discard_suspended(&entry).await;
+            return self.discard_suspended(id).await;
         }
         if entry.agent().status == AgentStatus::Stopped {
             return match self.backend.may_return(id) {
@@ -201,7 +201,7 @@ impl RuntimeCore {
         let archived = tokio::time::timeout(KILL_TIMEOUT, entry.archived()).await;
         archived
             .map_err(|_| Problem::new(Code::Conflict, "the agent is still ending; try again in a moment"))?;
-        self.discard_suspended(entry).await
+        self.discard_suspended(entry.id()).await
     }
 
     pub(super) async fn messages(&self, id: &AgentId, query: &MessagesQuery) -> Result<MessageList, Problem> {

@@ -131,9 +131,16 @@ impl RuntimeCore {
     }
 
     /// Ends an agent for good that is suspended, or has ended and may come back by the backend's own doing.
-    pub(super) async fn discard_suspended(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<Agent, Problem> {
-        let _lock = self.suspension_locks.lock(entry.id())?;
-        let entry = &self.registry.get(entry.id())?;
+    pub(super) async fn discard_suspended(self: &Arc<Self>, id: &AgentId) -> Result<Agent, Problem> {
+        let (core, id) = (self.clone(), id.clone());
+        // To its end, whatever becomes of the caller.
+        let discarding = self.shutdown.tracker().spawn(async move { core.discard_now(&id).await });
+        discarding.await.unwrap_or_else(|cause| Err(Problem::internal(cause)))
+    }
+
+    async fn discard_now(self: &Arc<Self>, id: &AgentId) -> Result<Agent, Problem> {
+        let _lock = self.suspension_locks.lock(id)?;
+        let entry = &self.registry.get(id)?;
         if entry.agent().status != AgentStatus::Stopped {
             return Err(Problem::new(Code::Conflict, "the agent has just come back; stop it again"));
         }
