@@ -67,16 +67,18 @@ impl RuntimeCore {
             Some(message) => {
                 let error = AgentError { since: Some(Time::now()), ..AgentError::new(PAUSED, message) };
                 agent.error = Some(error.clone());
-                agent.updated_at = Time::now().or_just_after(agent.updated_at);
+                // By the host's clock: what it says later would be older by one that is ahead.
+                agent.updated_at = agent.updated_at.or_just_after(agent.updated_at);
                 Some(EventData::AgentError { agent: Box::new(agent.clone()), error })
             }
             None if !is_paused(&agent) => return,
             None => {
+                let told_at = agent.updated_at;
                 agent.error = None;
                 if let Ok(now) = host.agent().await {
                     agent = now;
                 }
-                agent.updated_at = Time::now().or_just_after(agent.updated_at);
+                agent.updated_at = agent.updated_at.or_just_after(told_at);
                 let boxed = Box::new(agent.clone());
                 match agent.status {
                     AgentStatus::Ready => Some(EventData::AgentReady { agent: boxed }),
