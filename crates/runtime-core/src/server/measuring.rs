@@ -17,9 +17,11 @@ use crate::backend::Usage;
 /// A host tells of activity once a second at most: what it counted so long after the last thing that it told is all of it.
 const SETTLED: Duration = Duration::from_secs(5);
 /// Hosts that are asked at the same time.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 16;
 /// How long one of all hosts may take.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long all together may take, which is less than a control plane waits: who is not measured by then is left out.
+const ALL_PATIENCE: Duration = Duration::from_secs(8);
 
 /// What a host counted, and when it was asked.
 #[derive(Clone)]
@@ -48,7 +50,8 @@ impl RuntimeCore {
             let metrics = tokio::time::timeout(PATIENCE, self.known_metrics(&entry)).await.ok()?.ok()?;
             Some(AgentMetrics { agent_id: entry.id().clone(), metrics })
         });
-        stream::iter(measuring).buffer_unordered(AT_ONCE).filter_map(std::future::ready).collect().await
+        let measured = stream::iter(measuring).buffer_unordered(AT_ONCE).filter_map(std::future::ready);
+        measured.take_until(tokio::time::sleep(ALL_PATIENCE)).collect().await
     }
 
     /// What an agent uses, and what its host is known to count.
