@@ -128,6 +128,16 @@ async fn what_lies_on_its_disk_stays_readable() {
 /// Its files take longer than the event of its end waits.
 #[tokio::test]
 async fn what_is_saved_after_the_end_was_told_is_told_too() {
+    saved_late(false).await;
+}
+
+/// And the server that told it is killed meanwhile.
+#[tokio::test]
+async fn the_next_server_tells_no_second_end() {
+    saved_late(true).await;
+}
+
+async fn saved_late(is_killed: bool) {
     let mut server = TestServer::new().await;
     let agent = server.ready_agent().await;
     let files = tempfile::tempdir().unwrap();
@@ -152,6 +162,14 @@ async fn what_is_saved_after_the_end_was_told_is_told_too() {
         other => panic!("{other:?}"),
     };
     assert_eq!(reason(next(&mut events).await.data), "host_lost");
+    if is_killed {
+        server.kill();
+        server.start().await;
+        events = server.events("0").await;
+        for name in ["agent_started", "agent_ready", "agent_stopped"] {
+            assert_eq!(next(&mut events).await.data.name(), name);
+        }
+    }
     gate.add_permits(1);
     let said = next(&mut events).await.data;
     assert!(

@@ -66,8 +66,12 @@ impl Follower {
         let since = self.core.log.source_seq(self.entry.id().as_str()).await.unwrap_or(0);
         let (core, agent, last_exit) = (self.core.clone(), self.entry.agent(), exit.clone());
         let mut saving = tokio::spawn(async move { core.save_dead_host(agent, last_exit, since).await });
+        let known = self.entry.agent();
+        // By an earlier server, which did not come to the rest.
+        let was_told = known.status == AgentStatus::Stopped && self.has_published(known.exit.as_ref());
         // The event comes when everything is saved and nothing of the host is left, but it does not wait for ever.
         match tokio::time::timeout(SAVE_FIRST, &mut saving).await {
+            Ok(saved) if was_told => self.tell_saved_late(saved.unwrap_or_default()).await,
             Ok(saved) => self.tell_saved(saved.unwrap_or_default(), exit).await,
             Err(_) => {
                 // Until everything is saved, something of the agent may still write to its workspace.
@@ -103,6 +107,8 @@ impl Follower {
                 EventData::AgentStopped { agent: own, .. } => {
                     agent = Agent { updated_at: own.updated_at.or_just_after(told.updated_at), ..*own };
                 }
+                // An end before that was of an earlier run.
+                EventData::AgentStarted { .. } => agent = told.clone(),
                 // How it was before, it is no more.
                 data if data.agent().is_some() => {}
                 data => self.publish_until_stored(HostEvent { data, ..event }).await,
