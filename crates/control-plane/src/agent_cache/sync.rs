@@ -12,7 +12,7 @@ use parallax_api::client::{Change, EventStream, EventsOptions, Retry};
 use parallax_api::{AgentId, AgentStatus, Event, EventData, Problem, Time};
 use parallax_service::shutdown::Shutdown;
 use parallax_store::{NewEvent, Projection, SourcePosition, WrittenEvent};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -30,6 +30,9 @@ const RESYNC_INTERVAL: Duration = Duration::from_secs(60);
 const CONFIRM_AFTER: Duration = Duration::from_secs(3);
 /// Events that are appended in one transaction at most.
 const MAX_BATCH: usize = 512;
+/// Bytes of events that are read and not appended yet, roughly; and of one in which nobody says anything.
+const MAX_AHEAD: usize = 8 * 1024 * 1024;
+const SMALL: usize = 2 * 1024;
 /// The event id that asks for every event that is kept.
 const OLDEST: &str = "0";
 
@@ -62,8 +65,9 @@ async fn follow(cache: &AgentCache, runtime: &Runtime) -> Problem {
         let options = EventsOptions { since: Some(since), retry: Retry::NEVER, ..EventsOptions::default() };
         let events = runtime.client().events(options).await?;
         let (changes_tx, changes_rx) = mpsc::channel(MAX_BATCH);
+        let room = Arc::new(Semaphore::new(MAX_AHEAD));
         tokio::select! {
-            never = read(events, changes_tx) => match never {},
+            never = read(events, changes_tx, room) => match never {},
             broken = take(cache, runtime, changes_rx) => broken,
         }
     };
@@ -75,22 +79,41 @@ async fn follow(cache: &AgentCache, runtime: &Runtime) -> Problem {
 }
 
 /// Reads the stream to its end, also while what came before is appended: what comes meanwhile is appended together then.
-async fn read(mut events: EventStream, changes_tx: mpsc::Sender<Result<Change, Problem>>) -> Infallible {
+async fn read(
+    mut events: EventStream,
+    changes_tx: mpsc::Sender<ReadAhead>,
+    room: Arc<Semaphore>,
+) -> Infallible {
     loop {
         let change = events.next_change().await;
         let is_last = change.is_err();
+        let size = change.as_ref().map_or(SMALL, size).min(MAX_AHEAD);
+        let room = room.clone().acquire_many_owned(u32::try_from(size).unwrap_or(u32::MAX)).await;
+        let room = room.expect("it is never closed");
         // A receiver that is gone has ended what this is part of.
-        if changes_tx.send(change).await.is_err() || is_last {
+        if changes_tx.send(ReadAhead { change, room }).await.is_err() || is_last {
             return std::future::pending().await;
         }
     }
+}
+
+/// What was read and is not appended yet.
+struct ReadAhead {
+    change: Result<Change, Problem>,
+    room: OwnedSemaphorePermit,
+}
+
+/// What a change takes in memory, roughly: what is long in an event is what somebody said.
+fn size(change: &Change) -> usize {
+    let Change::Event(Event { data: EventData::Message { message }, .. }) = change else { return SMALL };
+    SMALL + message.content.len() + message.messages.iter().map(String::len).sum::<usize>()
 }
 
 /// Takes what is read, and looks at the list now and then.
 async fn take(
     cache: &AgentCache,
     runtime: &Runtime,
-    mut changes_rx: mpsc::Receiver<Result<Change, Problem>>,
+    mut changes_rx: mpsc::Receiver<ReadAhead>,
 ) -> Result<Infallible, Problem> {
     // The list is requested after the stream is open: whatever happens after the list is in the stream.
     let mut resync_at = Instant::now();
@@ -100,7 +123,10 @@ async fn take(
     loop {
         tokio::select! {
             1.. = changes_rx.recv_many(&mut changes, MAX_BATCH) => {
-                ingest(cache, runtime, std::mem::take(&mut changes)).await?;
+                // Their room is free when they are appended.
+                let (changes, _room): (Vec<_>, Vec<_>) =
+                    changes.drain(..).map(|ReadAhead { change, room }| (change, room)).unzip();
+                ingest(cache, runtime, changes).await?;
             }
             Ok(()) = departed.changed() => {
                 // Earlier, never later: there may be departures all the time.
