@@ -97,6 +97,8 @@ impl Follower {
             let (lines, gap) = self.journal.after(self.since, BATCH);
             if let Some(oldest) = gap {
                 self.since = oldest - 1;
+                // What was forgotten may have shown how the agent is.
+                self.told = None;
                 return Some(write(&HostLine::Gap { oldest }));
             }
             if let Some(last) = lines.last() {
@@ -221,6 +223,7 @@ mod tests {
             match &lines[..] {
                 [HostLine::State { .. }] => "state".into(),
                 [HostLine::Alive { .. }] => "alive".into(),
+                [HostLine::Gap { .. }] => "gap".into(),
                 lines => {
                     assert!(lines.iter().all(|line| matches!(line, HostLine::Event(_))), "{lines:?}");
                     lines.len().to_string()
@@ -293,5 +296,17 @@ mod tests {
             assert_eq!(followed.next().await, "1");
             assert_eq!(followed.next().await, "state");
         }
+    }
+
+    /// What showed how the agent is was forgotten before it was read.
+    #[tokio::test(start_paused = true)]
+    async fn after_a_gap_the_state_is_told() {
+        let mut followed = Followed::new().await;
+        followed.is_ready();
+        for _ in 0..=10_000 {
+            followed.happens(|_| EventData::Reset { reason: String::new() });
+        }
+        assert_eq!(followed.next().await, "gap");
+        assert_eq!(followed.next().await, "state");
     }
 }
