@@ -397,11 +397,10 @@ impl Conversation {
         self.bytes += size(&message);
         self.messages.push_back(message);
         while self.messages.len() > MAX_KEPT || self.bytes > MAX_KEPT_BYTES {
-            // What is not answered yet stays, and so do the newest: a question and its answer.
-            let older = self.messages.iter().take(self.messages.len().saturating_sub(2));
-            let Some(oldest) = older.enumerate().find_map(|(at, old)| (!is_open(old)).then_some(at)) else {
-                return;
-            };
+            // What is not answered yet stays, or not written yet, and so do the newest: a question and its answer.
+            let mut older = self.messages.iter().take(self.messages.len().saturating_sub(2));
+            let may_go = |old: &Message| !is_open(old) && !self.changed.contains(&old.id);
+            let Some(oldest) = older.position(may_go) else { return };
             if let Some(old) = self.messages.remove(oldest) {
                 self.bytes -= size(&old);
                 self.failures.remove(&old.id);

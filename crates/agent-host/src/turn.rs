@@ -1,5 +1,8 @@
 //! The output of one turn: the answers that were reported, and the range of the log that it printed.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use parallax_api::TerminalSize;
 use parallax_api::message::MessageSource;
 use parallax_screen::render;
@@ -12,6 +15,8 @@ use crate::log::LogReader;
 const MAX_ANSWERS: usize = 64;
 /// Bytes of what was said before the answer, together.
 const MAX_SAID: usize = 256 * 1024;
+/// Texts of one turn that are known again.
+const MAX_HEARD: usize = 16 * 1024;
 /// Output of one turn that is rendered as its answer, in bytes.
 const MAX_OUTPUT: u64 = 4 * 1024 * 1024;
 
@@ -21,6 +26,8 @@ pub struct TurnOutput {
     answers: Vec<Answered>,
     /// What the agent said before its answer, in order.
     said: Vec<String>,
+    /// The hashes of all that it said, also of what is not kept.
+    heard: HashSet<u64>,
     output_from: Option<u64>,
     output_to: Option<u64>,
 }
@@ -61,12 +68,18 @@ impl TurnOutput {
 
     /// Notes what was said before the answer. False when it is known already.
     pub fn say(&mut self, text: &str) -> bool {
-        let is_new = !text.trim().is_empty() && !self.said.iter().any(|known| known == text);
+        let is_new = !text.trim().is_empty() && self.is_new(text);
         let bytes = self.said.iter().map(String::len).sum::<usize>() + text.len();
         if is_new && self.said.len() < MAX_ANSWERS && bytes <= MAX_SAID {
             self.said.push(text.to_owned());
         }
         is_new
+    }
+
+    fn is_new(&mut self, text: &str) -> bool {
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        self.heard.len() >= MAX_HEARD || self.heard.insert(hasher.finish())
     }
 
     /// Takes the answer: the one that was reported last, with everything that was said before it.
