@@ -152,11 +152,10 @@ bench-simulation: ## Events of 10,000 and 100,000 agents, from runtimes without 
 	$(CARGO) build --release --locked -p parallax-control-plane -p parallax-bench
 	$(TARGET)/release/parallax-bench simulate --programs $(TARGET)/release
 
-# Built alone: with all of the workspace, dependencies have other features, and other counts. Hosts and servers are those of all tests.
+# The programs are those of all tests: built alone, their dependencies would have other features, and other counts.
 .PHONY: bench-instructions
 bench-instructions: debug ## Count the instructions of some work, and hold them against crates/bench/instructions.toml; WRITE=1 writes that
 	@if command -v valgrind >/dev/null; then \
-	  $(CARGO) build --locked -p parallax-bench && \
 	  $(TARGET)/debug/parallax-bench instructions --programs $(TARGET)/debug $(if $(WRITE),--write); \
 	else echo "SKIPPED: valgrind is not installed; the counts of instructions were not checked"; fi
 

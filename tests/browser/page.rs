@@ -5,6 +5,8 @@
 
 use std::path::PathBuf;
 
+use futures::StreamExt;
+use futures::stream::iter;
 use parallax_api::client::ListFilter;
 use parallax_testkit::local::{Directory, write_fake_as, write_profiles};
 use parallax_testkit::models::Models;
@@ -19,6 +21,9 @@ use crate::script;
 
 /// Variables with which a server wants a token.
 const TOKENS: [&str; 2] = ["PARALLAX_API_TOKEN", "PARALLAX_TOKEN_FILE"];
+
+/// Agents that are stopped at the same time.
+const AT_ONCE: usize = 10;
 
 /// Plays the script with a server of its own, and leaves no agent.
 async fn play(name: &str, env: &[(&str, String)]) {
@@ -45,9 +50,8 @@ async fn play_on(directory: &Directory, name: &str, more: &[&str], options: &[&s
     let user = up.user();
     // With tokens nobody here may ask; those scripts spawn nothing that outlives the servers.
     if env.iter().all(|(name, _)| !TOKENS.contains(name)) {
-        for agent in user.client.list_all(&ListFilter::default()).await.expect("a list") {
-            user.follow(agent.id).await.stop().await;
-        }
+        let left = iter(user.client.list_all(&ListFilter::default()).await.expect("a list"));
+        left.for_each_concurrent(AT_ONCE, async |agent| drop(user.follow(agent.id).await.stop().await)).await;
     }
     up.server.end().await;
 }
