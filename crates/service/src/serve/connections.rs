@@ -19,6 +19,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// they, not we, end an idle connection.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// A response of which the client takes nothing is given up after this time. It is that of terminals.
+const TAKING_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
@@ -39,6 +42,8 @@ enum Phase {
 pub(crate) struct Connection {
     number: u64,
     state: Mutex<(Phase, Instant)>,
+    /// Since when its client has taken nothing of what there is for it. `None`: it has it all, or takes it.
+    full_since: Mutex<Option<Instant>>,
     dropped: CancellationToken,
     until_closed: UntilClosed,
     all: Weak<Shared>,
@@ -71,6 +76,7 @@ impl Connections {
         let connection = Arc::new(Connection {
             number,
             state: Mutex::new((Phase::New, Instant::now())),
+            full_since: Mutex::default(),
             dropped: CancellationToken::new(),
             until_closed: UntilClosed::default(),
             all: Arc::downgrade(&self.0),
@@ -107,7 +113,7 @@ impl Connections {
         }
     }
 
-    /// Drops connections whose head takes too long, or that were idle for too long.
+    /// Drops connections whose head takes too long, that were idle for too long, or whose client takes nothing.
     pub(super) fn drop_late(&self) {
         let now = Instant::now();
         for connection in self.open() {
@@ -155,6 +161,16 @@ impl Connection {
         }
     }
 
+    /// The socket took bytes, or has no room for them.
+    pub(super) fn wrote(&self, taken: bool) {
+        let mut full_since = lock(&self.full_since);
+        if taken {
+            *full_since = None;
+        } else {
+            full_since.get_or_insert_with(Instant::now);
+        }
+    }
+
     /// A request has arrived.
     pub(super) fn begin_request(self: &Arc<Self>) -> Busy {
         self.enter(Phase::Busy);
@@ -173,13 +189,14 @@ impl Connection {
         }
     }
 
-    /// When it has to go unless it does something. Never while it works.
+    /// When it has to go unless it does something. While it works, only what its client leaves lying counts; a WebSocket looks for itself.
     fn late_at(&self) -> Option<Instant> {
         let (phase, since) = self.phase();
         match phase {
             Phase::New | Phase::Head => Some(since + HEAD_TIMEOUT),
             Phase::Idle => Some(since + IDLE_TIMEOUT),
-            Phase::Busy | Phase::Upgraded => None,
+            Phase::Busy => lock(&self.full_since).map(|since| since + TAKING_TIMEOUT),
+            Phase::Upgraded => None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! The socket of a connection: it notices when bytes arrive, and puts words into refusals of the HTTP library.
+//! The socket of a connection: it notices when bytes arrive and when none are taken, and puts words into refusals of the HTTP library.
 
 use std::io;
 use std::pin::Pin;
@@ -32,6 +32,13 @@ impl Socket {
     /// The socket itself, and what it counts as.
     pub(crate) fn into_parts(self) -> (TcpStream, Arc<Connection>) {
         (self.stream, self.connection)
+    }
+
+    /// Writes, and tells whether the client takes anything.
+    fn poll_stream(&mut self, cx: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.connection.wrote(written.is_ready());
+        written
     }
 
     /// Writes the refusal; ready when all of it is written.
@@ -74,7 +81,7 @@ impl AsyncWrite for Socket {
                 tracing::debug!(%error, "a socket keeps its large buffer");
             }
             match refusal_for(bytes) {
-                None => return Pin::new(&mut self.stream).poll_write(cx, bytes),
+                None => return self.poll_stream(cx, &[io::IoSlice::new(bytes)]),
                 Some(refusal) => self.refusal = Some((refusal, 0)),
             }
         }
@@ -102,7 +109,7 @@ impl AsyncWrite for Socket {
         match slices {
             // What has more than a head is a response of ours.
             [only] => self.poll_write(cx, only),
-            slices => Pin::new(&mut self.stream).poll_write_vectored(cx, slices),
+            slices => self.poll_stream(cx, slices),
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::response::sse::{Event, Sse};
 use axum::routing::{get, post};
+use futures::stream;
 use parallax_api::Code;
 use parallax_service::access::{Access, AccessConfig};
 use parallax_service::metrics::Metrics;
@@ -14,6 +15,7 @@ use parallax_service::serve::serve_at_most;
 use parallax_service::shutdown::Shutdown;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 
 use crate::server::{LIMIT, Server, refusal};
 
@@ -21,10 +23,7 @@ fn routes() -> Router {
     Router::new()
         .route("/health", get(|| async { "well" }))
         .route("/take", post(|body: Bytes| async move { body.len().to_string() }))
-        .route(
-            "/stream",
-            get(|| async { Sse::new(futures::stream::pending::<Result<Event, axum::Error>>()) }),
-        )
+        .route("/stream", get(|| async { Sse::new(stream::pending::<Result<Event, axum::Error>>()) }))
 }
 
 async fn send(socket: &mut TcpStream, text: &str) -> String {
@@ -102,6 +101,37 @@ async fn a_body_has_a_least_rate() {
     .await;
     assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+}
+
+/// Whoever reads at all may be as slow as it likes; whoever takes nothing is not kept.
+#[tokio::test(start_paused = true)]
+async fn a_response_that_nobody_takes_is_given_up() {
+    const PIECE: usize = 256 * 1024;
+    let given_up = CancellationToken::new();
+    let guard = given_up.clone();
+    let flood = move || {
+        let guard = guard.clone().drop_guard();
+        async move {
+            Body::from_stream(stream::repeat_with(move || {
+                let _until_dropped = &guard;
+                Ok::<_, axum::Error>(Bytes::from(vec![b'x'; PIECE]))
+            }))
+        }
+    };
+    let server = Server::start(AccessConfig::default(), |_| Router::new().route("/flood", get(flood))).await;
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    socket.write_all(b"GET /flood HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    // More than the system keeps for a reader, so that the server can write again.
+    let mut some = vec![0; 64 * PIECE];
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        socket.read_exact(&mut some).await.unwrap();
+    }
+    assert!(!given_up.is_cancelled(), "it was read");
+    let began = tokio::time::Instant::now();
+    given_up.cancelled().await;
+    let took = began.elapsed();
+    assert!((60..=70).contains(&took.as_secs()), "{took:?}");
 }
 
 #[tokio::test]
