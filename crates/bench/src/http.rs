@@ -30,6 +30,20 @@ pub(crate) async fn call(
     path: &str,
     body: Option<&Value>,
 ) -> anyhow::Result<Value> {
+    let body = text(address, method, path, body).await?;
+    serde_json::from_str(&body).with_context(|| body.clone())
+}
+
+/// Asks, and answers the body as it came.
+///
+/// # Errors
+/// With the answer, when it is a refusal.
+pub(crate) async fn text(
+    address: &str,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> anyhow::Result<String> {
     let body = body.map(Value::to_string).unwrap_or_default();
     let name = if address.starts_with('/') { "localhost" } else { address };
     let request = format!(
@@ -42,5 +56,5 @@ pub(crate) async fn call(
     stream.read_to_string(&mut answer).await?;
     let (head, body) = answer.split_once("\r\n\r\n").context("an answer of HTTP")?;
     ensure!(head.split(' ').nth(1).is_some_and(|status| status.starts_with('2')), "{answer}");
-    serde_json::from_str(body).with_context(|| answer.clone())
+    Ok(body.to_owned())
 }

@@ -1,4 +1,4 @@
-//! Reading agents: one over many connections, and the list. Ours only.
+//! Reading agents: one over many connections, and the list: as its bytes come, and as a client has it. Ours only.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use parallax_api::client::{Client, ListFilter};
 use parallax_api::{AgentId, AgentStatus};
+use serde_json::Value;
 use tokio::task::JoinSet;
 
+use crate::http;
 use crate::median;
 use crate::report::Report;
 use crate::subject::{Stack, Subject};
@@ -36,13 +38,19 @@ async fn of(stack: &Stack, subjects: &[Subject], report: &mut Report) -> anyhow:
     tokio::time::sleep(Duration::from_secs(3)).await;
     let id: AgentId = shells[0].id.parse()?;
     for subject in subjects {
-        let client = match subject {
-            Subject::Runtime(_) => &stack.runtime,
-            Subject::ControlPlane(_) => &stack.control_plane,
+        let control_plane = match subject {
+            Subject::Runtime(_) => false,
+            Subject::ControlPlane(_) => true,
             _ => continue,
         };
+        let client = stack.client(control_plane);
         report.add("GET one agent, 50 connections, 1/s", subject, one(client, &id).await?);
-        report.add(&format!("list of {AGENTS} agents, ms"), subject, list(client).await?);
+        report.add(
+            &format!("list of {AGENTS} agents, to its last byte, ms"),
+            subject,
+            bytes(stack, control_plane).await?,
+        );
+        report.add(&format!("list of {AGENTS} agents, parsed, ms"), subject, list(client).await?);
     }
     stack.end_all(&shells).await
 }
@@ -66,6 +74,22 @@ async fn one(client: &Client, id: &AgentId) -> anyhow::Result<f64> {
     #[expect(clippy::cast_precision_loss, reason = "a count")]
     let read = read.load(Ordering::Relaxed) as f64;
     Ok(read / ASKED_FOR.as_secs_f64())
+}
+
+/// The list on a connection of its own: what servers and sockets take.
+async fn bytes(stack: &Stack, control_plane: bool) -> anyhow::Result<f64> {
+    let agents = if control_plane { "managed-agents" } else { "agents" };
+    let path = format!("/api/{agents}?status=ready&limit={AGENTS}");
+    let mut times = Vec::with_capacity(LISTS);
+    for _ in 0..LISTS {
+        let began = Instant::now();
+        let listed = http::text(stack.address(control_plane), "GET", &path, None).await?;
+        times.push(began.elapsed().as_secs_f64() * 1000.0);
+        let listed: Value = serde_json::from_str(&listed)?;
+        let listed = listed["agents"].as_array().map_or(0, Vec::len);
+        anyhow::ensure!(listed == AGENTS, "{listed} agents were listed");
+    }
+    Ok(median(times))
 }
 
 async fn list(client: &Client) -> anyhow::Result<f64> {

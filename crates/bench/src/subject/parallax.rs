@@ -88,6 +88,11 @@ impl Stack {
         if control_plane { &self.control_plane } else { &self.runtime }
     }
 
+    /// Where one of the two servers is, as `HOST:PORT`.
+    pub(crate) fn address(&self, control_plane: bool) -> &str {
+        self.client(control_plane).url().trim_start_matches("http://").trim_end_matches('/')
+    }
+
     /// A shell, asked for and watched at one of the two servers.
     pub(crate) async fn shell(&self, control_plane: bool) -> anyhow::Result<Shell> {
         let client = self.client(control_plane);
@@ -105,7 +110,7 @@ impl Stack {
         } else {
             format!("/ws/agents/{id}/terminal")
         };
-        let address = client.url().trim_start_matches("http://").trim_end_matches('/').to_owned();
+        let address = self.address(control_plane).to_owned();
         Ok(Shell { id, place: Place { address, path, frames: Frames::Plain } })
     }
 
