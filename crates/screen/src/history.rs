@@ -155,6 +155,6 @@ impl Packed {
             width = 1;
         }
         cells.resize(usize::from(self.cols), Cell::NULL);
-        Line { cells, wrapped: self.wrapped, extra: self.extra.clone() }
+        Line { cells: cells.into(), wrapped: self.wrapped, extra: self.extra.clone() }
     }
 }

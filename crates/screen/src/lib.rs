@@ -21,6 +21,7 @@ mod attr;
 mod behind;
 mod buffer;
 mod c1;
+mod cells;
 mod charset;
 mod csi;
 mod emulator;

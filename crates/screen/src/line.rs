@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::attr::{Attr, Extended, bg};
+use crate::cells::Cells;
 use crate::frames::Painted;
 
 /// Code points in one cell; further ones are dropped, or a program could make one cell as large as it likes.
@@ -82,7 +83,7 @@ pub(crate) struct Extra {
 /// One row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Line {
-    pub(crate) cells: Vec<Cell>,
+    pub(crate) cells: Cells,
     /// It goes on where the row above ended.
     pub(crate) wrapped: bool,
     pub(crate) extra: Option<Box<Extra>>,
@@ -90,15 +91,14 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) fn blank(cols: usize, attr: &Attr) -> Self {
-        let mut line = Line { cells: Vec::new(), wrapped: false, extra: None };
+        let mut line = Line::default();
         line.reset(cols, attr);
         line
     }
 
     /// As a new row of `cols` empty cells.
     pub(crate) fn reset(&mut self, cols: usize, attr: &Attr) {
-        self.cells.clear();
-        self.cells.resize(cols, Cell::new(0, 1, attr));
+        self.cells.reset(cols, Cell::new(0, 1, attr));
         self.wrapped = false;
         self.extra = None;
         if attr.bg & bg::EXTENDED != 0 {
@@ -224,7 +224,7 @@ impl Line {
     /// The cells from `col` on, as a row of their own.
     pub(crate) fn clone_from_col(&self, col: usize) -> Line {
         let count = self.len().saturating_sub(col);
-        let mut line = Line { cells: vec![Cell::NULL; count], wrapped: false, extra: None };
+        let mut line = Line { cells: Cells::empty(count), ..Line::default() };
         line.copy(self, col, 0, count);
         line
     }
@@ -292,7 +292,7 @@ impl Line {
 
     /// A new number of columns; empty cells come in.
     pub(crate) fn resize(&mut self, cols: usize) {
-        self.cells.resize(cols, Cell::NULL);
+        self.cells.resize(cols);
     }
 
     /// The number of cells up to the last that was written to.
@@ -302,7 +302,11 @@ impl Line {
     }
 
     fn fill(&mut self, cols: std::ops::Range<usize>, attr: &Attr) {
-        self.cells[cols.clone()].fill(Cell::new(0, 1, attr));
+        let cell = Cell::new(0, 1, attr);
+        // A screen that is erased before anything was written to it stays as it is.
+        if cell != Cell::NULL || !self.cells.is_unwritten() {
+            self.cells[cols.clone()].fill(cell);
+        }
         if attr.bg & bg::EXTENDED != 0 {
             self.extend(cols, attr);
         }
