@@ -22,6 +22,7 @@ mod migrate;
 mod patterns;
 mod presets;
 mod published;
+mod resting;
 mod row;
 mod run_servers;
 mod runs;

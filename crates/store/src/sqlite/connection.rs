@@ -96,6 +96,8 @@ fn open_file(path: &Path, schema: &Schema, exclusive: bool) -> Result<Connection
     configure(&connection)?;
     check(&connection, path)?;
     migrate::migrate(&mut connection, schema)?;
+    // What was looked at to check it and to bring it up to date may not be needed again.
+    connection.release_memory()?;
     Ok(connection)
 }
 

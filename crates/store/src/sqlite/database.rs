@@ -4,15 +4,17 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::boot::BootMark;
 use super::connection::{self, Opened};
 use super::errors::{is_damaged, is_full};
 use super::lock::Lock;
+use super::resting::give_back_pages;
 use super::schema::Schema;
 use crate::{StorageHealth, StoreError};
 
@@ -21,7 +23,8 @@ const MAX_WAITING: usize = 256;
 /// How often a disk that takes no writes is tried again.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
-type Work = Box<dyn FnOnce(&mut Opened) + Send>;
+/// What the thread does.
+pub(super) type Work = Box<dyn FnOnce(&mut Opened) + Send>;
 
 /// The database. Clones share it; when the last is dropped, the state directory is free for another server.
 #[derive(Clone, Debug)]
@@ -29,6 +32,8 @@ pub(super) struct Database {
     work_tx: mpsc::Sender<Work>,
     schema: &'static Schema,
     health: StorageHealth,
+    /// Notified of every call.
+    worked: Arc<Notify>,
 }
 
 impl Database {
@@ -43,16 +48,24 @@ impl Database {
         let (opened_tx, opened_rx) = oneshot::channel();
         let thread = std::thread::Builder::new().name("store".into());
         let thread_health = health.clone();
-        let (ended_tx, ended_rx) = oneshot::channel();
+        let (ended_tx, ended_rx) = oneshot::channel::<()>();
         let work = move || {
             run(path, lock, schema, &thread_health, opened_tx, work_rx);
             drop(ended_tx);
         };
         thread.spawn(work).map_err(unusable)?;
         opened_rx.await.map_err(|_| StoreError::Stopped)??;
-        let database = Self { work_tx, schema, health: health.clone() };
-        tokio::spawn(probe_while_full(database.work_tx.downgrade(), ended_rx, schema, health));
-        Ok(database)
+        let worked = Arc::new(Notify::new());
+        let probing = probe_while_full(work_tx.downgrade(), schema, health.clone());
+        let resting = give_back_pages(work_tx.downgrade(), worked.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = ended_rx => {}
+                () = probing => {}
+                () = resting => {}
+            }
+        });
+        Ok(Self { work_tx, schema, health, worked })
     }
 
     /// How the storage is.
@@ -96,6 +109,7 @@ impl Database {
             let _ = answer_tx.send(result.map_err(StoreError::from));
         });
         self.work_tx.send(work).await.map_err(|_| StoreError::Stopped)?;
+        self.worked.notify_one();
         answer_rx.await.map_err(|_| StoreError::Stopped)?
     }
 }
@@ -145,22 +159,11 @@ fn repair(opened: &mut Opened, schema: &'static Schema, health: &StorageHealth) 
     }
 }
 
-/// Tries a small write in intervals while the disk takes none. Ends with the thread, which drops `ended_tx`.
-async fn probe_while_full(
-    work_tx: mpsc::WeakSender<Work>,
-    mut ended_rx: oneshot::Receiver<()>,
-    schema: &'static Schema,
-    health: StorageHealth,
-) {
+/// Tries a small write in intervals while the disk takes none.
+async fn probe_while_full(work_tx: mpsc::WeakSender<Work>, schema: &'static Schema, health: StorageHealth) {
     loop {
-        let due = async {
-            health.until_full().await;
-            tokio::time::sleep(PROBE_INTERVAL).await;
-        };
-        tokio::select! {
-            _ = &mut ended_rx => return,
-            () = due => {}
-        }
+        health.until_full().await;
+        tokio::time::sleep(PROBE_INTERVAL).await;
         // Not held while waiting: the database ends with its last user.
         let Some(sender) = work_tx.upgrade() else { return };
         let health = health.clone();
