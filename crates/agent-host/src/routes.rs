@@ -8,14 +8,16 @@ mod ports;
 mod terminal;
 mod workspace;
 
+use std::convert::Infallible;
+
 use axum::body::Bytes;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-pub use host::Host;
+pub use host::{Host, Parts};
 use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::host::{HookReport, HostSend};
 use parallax_api::message::{AnswerRequest, MessageList, MessageProgress, MessageQuery, MessagesQuery};
@@ -24,6 +26,7 @@ use parallax_api::terminal::{InputRequest, Screen};
 use parallax_api::{Agent, AgentStatus, Code, Problem, SendResponse};
 use parallax_profile::Launch;
 pub use terminal::serve_handed;
+use tower::{Layer as _, Service};
 
 /// A hook's report may carry a whole message and a whole tool input.
 const MAX_BODY: usize = 32 * 1024 * 1024;
@@ -33,7 +36,7 @@ type Body<T> = Result<Json<T>, JsonRejection>;
 
 /// The routes of a host.
 pub fn router(host: Host) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/agent", get(agent))
         .route("/events", get(events::events))
         .route("/send", post(send))
@@ -57,8 +60,17 @@ pub fn router(host: Host) -> Router {
         .route("/terminal", get(terminal::terminal))
         .route("/report", post(report))
         .route("/release", post(release))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .with_state(host)
+        .with_state(host);
+    around(DefaultBodyLimit::max(MAX_BODY).layer(routes))
+}
+
+/// Everything goes to this service. A layer of a router's own is made anew for each route, and kept beside every agent.
+pub(crate) fn around<S>(service: S) -> Router
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+{
+    Router::new().fallback_service(service)
 }
 
 async fn agent(State(host): State<Host>) -> Json<Agent> {

@@ -9,8 +9,9 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::Router;
+use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::{Router, ServiceExt};
 use parallax_api::agent::{EnvValue, StopRequest};
 use parallax_api::host::{HostStarted, VIEWER_SOCKET};
 use parallax_api::{AgentStatus, Code, Problem};
@@ -20,13 +21,14 @@ use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tower::Layer as _;
 
 use crate::contacts::{self, Contacts};
 use crate::container;
 use crate::peer::{self, Peer};
 use crate::peer_listener::PeerListener;
 use crate::reaper::Reaper;
-use crate::routes::{Host, router, serve_handed};
+use crate::routes::{Host, Parts, around, router, serve_handed};
 use crate::session::{Session, SessionContext};
 use crate::tcp::TokenListener;
 use crate::waiting::{self, Caller};
@@ -42,6 +44,9 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(600);
 const UNASKED_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long open streams may take to close when the host ends.
 const CLOSE_GRACE: Duration = Duration::from_millis(500);
+
+/// What the system tells at once. There are a few descriptors and those of viewers, and room is kept for as many.
+const MAX_EVENTS: usize = 64;
 
 /// The host's socket, in its directory.
 pub const SOCKET: &str = "host.sock";
@@ -87,7 +92,10 @@ pub fn run(config: &ServeConfig) -> anyhow::Result<()> {
     let launch = read_given(&config.launch)?;
     let reaper = Reaper::start().context("becoming the reaper of the agent's processes")?;
     // One thread: what a key costs is mostly threads that wake each other.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_io_events_per_tick(MAX_EVENTS)
+        .build()?;
     let served = runtime.block_on(host_agent(config, launch, reaper));
     // A thread may still be busy with a file; the host does not wait for it.
     runtime.shutdown_background();
@@ -120,7 +128,12 @@ fn host_agent(
 fn read_given(source: &LaunchSource) -> anyhow::Result<Option<Box<Launch>>> {
     Ok(Some(Box::new(match source {
         LaunchSource::StandardInput => {
-            read_launch(std::io::stdin().lock()).context("the launch on standard input")?
+            // The standard library's reader would keep its buffer beside the agent.
+            let read = rustix::stdio::stdin()
+                .try_clone_to_owned()
+                .map_err(anyhow::Error::from)
+                .and_then(|input| read_launch(BufReader::new(File::from(input))));
+            read.context("the launch on standard input")?
         }
         LaunchSource::File(file) => {
             let read = File::open(file)
@@ -220,12 +233,11 @@ async fn start(launch: Launch, context: SessionContext, listeners: Listeners) ->
         let home = launch.env.get("HOME").map(EnvValue::expose);
         Workspace::new(checkout, &context.binary, &context.dir, home, &context.reaper)
     });
-    let host = |session: &Session, workspace: Option<Workspace>| Host {
-        session: session.clone(),
-        workspace,
-        released: released.clone(),
+    let host = |session: &Session, workspace: Option<Workspace>| {
+        Host::new(Parts { session: session.clone(), workspace, released: released.clone() })
     };
-    let routes = |host: Host| router(host).layer(from_fn_with_state(contacts.clone(), contacts::count));
+    let counting = from_fn_with_state(contacts.clone(), contacts::count);
+    let routes = |host: Host| around(counting.layer(router(host)));
     let Some(missing) = workspace.clone().filter(|workspace| !workspace.is_made()) else {
         let session = Session::start(launch, context).await?;
         let host = host(&session, workspace);
@@ -259,7 +271,8 @@ fn listen(
         servers.spawn(tcp.serve(app.clone(), released.clone()));
     }
     let closing = released.clone().cancelled_owned();
-    let app = app.clone().layer(from_fn(peer::authorize)).into_make_service_with_connect_info::<Peer>();
+    let app = from_fn(peer::authorize).layer(app.clone());
+    let app = ServiceExt::<Request>::into_make_service_with_connect_info::<Peer>(app);
     let listener = PeerListener::new(listener);
     servers.spawn(axum::serve(listener, app).with_graceful_shutdown(closing).into_future());
     servers

@@ -98,7 +98,7 @@ impl Session {
             epoch: runner.agent_rx().borrow().id.to_string(),
         };
         let (started_tx, started_rx) = oneshot::channel();
-        tokio::spawn(runner.run(started_tx));
+        tokio::spawn(Box::new(runner).run(started_tx));
         started_rx.await.map_err(|_| Problem::internal("the session ended before it began"))??;
         if let Some(disk) = disk {
             session.hold_to(disk);

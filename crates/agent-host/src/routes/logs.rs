@@ -42,7 +42,7 @@ pub async fn logs(
     query: Result<Query<LogsQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|error| Problem::invalid("query", error.body_text()))?;
-    let session = host.session;
+    let session = host.session.clone();
     let log = session.log().clone();
     let end = session.screen().await?.offset;
     let index = log.index().map_err(Problem::internal)?;

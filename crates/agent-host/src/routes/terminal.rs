@@ -60,7 +60,8 @@ pub async fn terminal(
     let released = host.released.clone();
     upgrade
         .on_upgrade(async move |socket| {
-            let served = serve(Socket::Relayed(socket), host.session, v1, query, std::future::pending());
+            let served =
+                serve(Socket::Relayed(socket), host.session.clone(), v1, query, std::future::pending());
             tokio::select! {
                 () = async { served.await.finish().await } => {}
                 () = released.cancelled() => {}

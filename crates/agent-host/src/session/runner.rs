@@ -169,7 +169,9 @@ impl Runner {
     }
 
     /// Runs until every handle is dropped; the agent may end before. `started_tx` hears whether the program started.
-    pub async fn run(mut self, started_tx: oneshot::Sender<Result<(), Problem>>) {
+    ///
+    /// Boxed: the task would have room for it twice.
+    pub async fn run(mut self: Box<Self>, started_tx: oneshot::Sender<Result<(), Problem>>) {
         self.lifecycle.notify_started(started_tx);
         let mut alarm = Alarm::new();
         loop {

@@ -64,7 +64,7 @@ async fn take(mut control: UnixStream, host: Host) {
         Closing::new(CLOSE_GOING_AWAY, "the server is going away")
     };
     let HandedViewer { query, v1, .. } = viewer;
-    let served = serve_viewer(Socket::Handed(socket), host.session, v1, query, let_go);
+    let served = serve_viewer(Socket::Handed(socket), host.session.clone(), v1, query, let_go);
     let typing = tokio::select! {
         typing = served => typing,
         () = gone(&host.released) => return,
