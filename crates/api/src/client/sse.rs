@@ -1,5 +1,7 @@
 //! Server-sent events, as far as the event streams use them.
 
+use memchr::memchr2;
+
 /// One message of a stream: its `id` (when the stream has set one) and its `data`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct SseMessage {
@@ -35,7 +37,7 @@ impl SseParser {
                 rest = &rest[1..];
                 continue;
             }
-            let Some(end) = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')) else {
+            let Some(end) = memchr2(b'\r', b'\n', rest) else {
                 self.begin_line(rest);
                 break;
             };
