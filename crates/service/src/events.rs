@@ -18,6 +18,7 @@ mod writer;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use axum::body::Bytes;
 use axum::extract::ws::Utf8Bytes;
 use futures::{Stream, StreamExt};
 use parallax_api::{AgentId, Event, EventData, Time};
@@ -71,11 +72,13 @@ pub struct Published {
     row: EventRow,
     /// Put together by the first subscriber that sends it, for all who do.
     json: OnceLock<Utf8Bytes>,
+    /// The same for those who send it as SSE.
+    sse: OnceLock<Bytes>,
 }
 
 impl Published {
     fn new(id: String, row: EventRow) -> Self {
-        Self { id, row, json: OnceLock::new() }
+        Self { id, row, json: OnceLock::new(), sse: OnceLock::new() }
     }
 
     /// What happened.
@@ -91,6 +94,16 @@ impl Published {
     /// The event as the wire has it. Clones share the text.
     fn json(&self) -> Utf8Bytes {
         self.json.get_or_init(|| wire_json(&self.id, &self.row).into()).clone()
+    }
+
+    /// The event as a frame of SSE. Clones share the text.
+    fn sse(&self) -> Bytes {
+        // JSON has no end of a line outside its texts, and none as it is inside.
+        let frame = || {
+            let (id, name, json) = (&self.id, self.data().name(), wire_json(&self.id, &self.row));
+            format!("id: {id}\nevent: {name}\ndata: {json}\n\n").into()
+        };
+        self.sse.get_or_init(frame).clone()
     }
 }
 
@@ -274,6 +287,10 @@ mod tests {
             let expected = published.event();
             assert_eq!(published.json().as_str(), serde_json::to_string(&expected).unwrap());
             assert_eq!(Event::read(&published.json()).unwrap(), expected);
+            let frame = String::from_utf8(published.sse().into()).unwrap();
+            let (id, name, json) = (&expected.id, expected.data.name(), published.json());
+            assert_eq!(frame, format!("id: {id}\nevent: {name}\ndata: {json}\n\n"));
+            assert_eq!(frame.matches(['\r', '\n']).count(), 4);
         }
     }
 }

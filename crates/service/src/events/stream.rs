@@ -8,7 +8,7 @@ use std::str::FromStr;
 use axum::body::{Body, Bytes};
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::http::HeaderMap;
-use axum::response::sse::{self as axum_sse, KeepAlive, Sse};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures::{FutureExt, Stream, StreamExt, stream};
 use parallax_api::event::EventsQuery;
@@ -59,9 +59,18 @@ pub fn sse(
         Ok(seat) => seat,
         Err(problem) => return problem.into_response(),
     };
-    let events = frames(seat).take_until(shutdown.token().clone().cancelled_owned());
-    let response = Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE)).into_response();
-    response.map(|body| Body::from_stream(together(body.into_data_stream())))
+    let frames = frames(seat).take_until(shutdown.token().clone().cancelled_owned());
+    let frames = with_signs_of_life(frames).map(Ok::<_, Infallible>);
+    let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-cache")];
+    (headers, Body::from_stream(together(frames))).into_response()
+}
+
+/// A comment whenever nothing was sent for [`ALIVE`].
+fn with_signs_of_life(frames: impl Stream<Item = Bytes> + Send) -> impl Stream<Item = Bytes> + Send {
+    stream::unfold(Box::pin(frames), |mut frames| async move {
+        let next = tokio::time::timeout(ALIVE, frames.next()).await;
+        Some((next.unwrap_or(Some(Bytes::from_static(b":\n\n")))?, frames))
+    })
 }
 
 /// What is there already goes out as one piece: whoever reads pays for each.
@@ -119,16 +128,16 @@ fn seat(log: &EventLog, query: &EventsQuery) -> Result<Seat, Problem> {
     Ok(Seat { subscription: log.subscription(query.since.as_deref(), agent), _permit: permit })
 }
 
-fn frames(seat: Seat) -> impl Stream<Item = Result<axum_sse::Event, Infallible>> + Send {
+/// What a client of SSE gets.
+fn frames(seat: Seat) -> impl Stream<Item = Bytes> + Send {
     let Seat { subscription, _permit: permit } = seat;
     // An id without data sets what the client resumes from, though nothing happened yet.
-    let start = subscription.id().map(|id| axum_sse::Event::default().id(id));
+    let start = subscription.id().map(|id| Bytes::from(format!("id: {id}\n\n")));
     let events = subscription.into_stream().map(move |published| {
         let _held_while_streaming = &permit;
-        let event = axum_sse::Event::default().id(&published.id).event(published.data().name());
-        event.data(published.json().as_str())
+        published.sse()
     });
-    stream::iter(start).chain(events).map(Ok)
+    stream::iter(start).chain(events)
 }
 
 async fn tell(socket: WebSocket, seat: Seat, shutdown: Shutdown) {
@@ -142,6 +151,21 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_with_nothing_to_tell_says_that_it_lives() {
+        let start = tokio::time::Instant::now();
+        let events = stream::iter([Duration::ZERO, ALIVE * 5 / 2, Duration::ZERO]).then(|pause| async move {
+            tokio::time::sleep(pause).await;
+            Bytes::from("event")
+        });
+        let sent = with_signs_of_life(events).map(|frame| (frame, start.elapsed()));
+        let sent: Vec<_> = sent.collect().await;
+        let life = |alive: u32| (Bytes::from(":\n\n"), ALIVE * alive);
+        let event = |at| (Bytes::from("event"), at);
+        let expected = [event(Duration::ZERO), life(1), life(2), event(ALIVE * 5 / 2), event(ALIVE * 5 / 2)];
+        assert_eq!(sent, expected);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_there_already_goes_out_as_one_piece() {
