@@ -59,6 +59,8 @@ struct Kept {
     retry_at: Option<Instant>,
     last_update: Option<Time>,
     shown: Option<(Time, Option<Time>)>,
+    /// What is appended waits for what is appended together with it.
+    is_open: bool,
 }
 
 impl Journal {
@@ -92,6 +94,7 @@ impl Journal {
             retry_at: None,
             last_update,
             shown: None,
+            is_open: false,
         };
         for line in found {
             kept.keep(line);
@@ -116,12 +119,38 @@ impl Journal {
         kept.shown = shown(&data, kept.shown);
         let line = JournalLine::of(&HostEvent { seq, data, timestamp: at });
         kept.keep(line.clone());
+        if kept.is_open {
+            return;
+        }
         if kept.retry_at.is_none() {
-            kept.write(&line, now);
+            kept.write(&line.json, seq, now);
         }
         // Sent under the lock: a reader that saw the number finds the event. Sent after the write: what was published is
         // on disk, or the mark says that it may not be.
         self.0.head_tx.send_replace(seq);
+    }
+
+    /// Writes what `work` appends as one piece, and wakes the streams once.
+    pub fn together<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.lock().is_open = true;
+        let _closed = Closing(self);
+        work()
+    }
+
+    fn close_piece(&self) {
+        let mut kept = self.lock();
+        kept.is_open = false;
+        let last = kept.next - 1;
+        if last == *self.0.head_tx.borrow() {
+            return;
+        }
+        if kept.retry_at.is_none() {
+            let first = kept.lines.partition_point(|line| line.seq <= kept.written);
+            let piece: Vec<&[u8]> = kept.lines.range(first..).map(|line| &line.json[..]).collect();
+            let piece = piece.concat();
+            kept.write(&piece, last, Instant::now());
+        }
+        self.0.head_tx.send_replace(last);
     }
 
     /// When a write is tried again.
@@ -169,8 +198,10 @@ impl Journal {
     pub fn after(&self, since: u64, limit: usize) -> (Vec<JournalLine>, Option<u64>) {
         let kept = self.lock();
         let skip = kept.lines.partition_point(|line| line.seq <= since);
+        let head = *self.0.head_tx.borrow();
+        let published = kept.lines.iter().skip(skip).take_while(|line| line.seq <= head);
         let mut lines = Vec::new();
-        for (expected, line) in (since + 1..).zip(kept.lines.iter().skip(skip).take(limit)) {
+        for (expected, line) in (since + 1..).zip(published.take(limit)) {
             if line.seq != expected {
                 if lines.is_empty() {
                     return (lines, Some(line.seq));
@@ -197,10 +228,10 @@ impl Kept {
         }
     }
 
-    /// Writes an event, or plans a retry.
-    fn write(&mut self, line: &JournalLine, now: Instant) {
-        match self.file.append(&line.json) {
-            Ok(()) => self.written = line.seq,
+    /// Writes whole lines, up to the event `last`, or plans a retry.
+    fn write(&mut self, lines: &[u8], last: u64, now: Instant) {
+        match self.file.append(lines) {
+            Ok(()) => self.written = last,
             Err(error) => {
                 if self.mark.incomplete() {
                     tracing::error!(%error, "the journal cannot be written; events are kept in memory");
@@ -215,13 +246,22 @@ impl Kept {
         let first = self.lines.partition_point(|line| line.seq <= self.written);
         let waiting: Vec<JournalLine> = self.lines.iter().skip(first).cloned().collect();
         for line in waiting {
-            self.write(&line, now);
+            self.write(&line.json, line.seq, now);
             if self.retry_at.is_some() {
                 return;
             }
         }
         self.mark.complete();
         tracing::info!("the journal is written again");
+    }
+}
+
+/// Ends a piece, also when the work on it panics.
+struct Closing<'a>(&'a Journal);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close_piece();
     }
 }
 
@@ -286,6 +326,31 @@ mod tests {
         say(&journal);
         assert_eq!(seqs(&journal, 0), [1, 2, 3, 4]);
         assert_eq!(seqs(&Journal::open(&path).unwrap(), 2), [3, 4]);
+    }
+
+    #[test]
+    fn what_is_appended_together_is_published_when_it_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.ndjson");
+        let journal = Journal::open(&path).unwrap();
+        say(&journal);
+        let mut head_rx = journal.head();
+        journal.together(|| {
+            (0..3).for_each(|_| say(&journal));
+            assert_eq!(seqs(&journal, 0), [1], "what is not on disk yet is not told");
+        });
+        assert!(head_rx.has_changed().unwrap());
+        assert_eq!(*head_rx.borrow_and_update(), 4);
+        assert_eq!(seqs(&journal, 0), [1, 2, 3, 4]);
+        assert_eq!(seqs(&Journal::open(&path).unwrap(), 0), [1, 2, 3, 4]);
+        journal.together(|| ());
+        assert!(!head_rx.has_changed().unwrap(), "nothing was appended");
+        journal.lock().file.fail_writes(true);
+        journal.together(|| (0..2).for_each(|_| say(&journal)));
+        assert_eq!(seqs(&journal, 4), [5, 6], "published all the same");
+        journal.lock().file.fail_writes(false);
+        journal.step(journal.deadline().expect("a retry"));
+        assert_eq!(seqs(&Journal::open(&path).unwrap(), 0), [1, 2, 3, 4, 5, 6]);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use parallax_api::{Agent, AgentStatus, Code, Problem};
 use parallax_profile::{
     Conversation, DetectorEvent, DetectorInput, Launch, Observation, Profile, Source, Tokens,
 };
+use parallax_screen::TerminalReport;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use alarm::Alarm;
@@ -234,14 +235,23 @@ impl Runner {
             // A program that does not read its input does not miss the reply either.
             drop(self.process.terminal.write(fed.replies));
         }
-        for (report, offset) in &fed.reports {
-            // The output of a turn begins and ends where it was reported, also in the middle of a chunk.
-            self.messaging.set_offset(*offset);
-            self.observe(DetectorInput::Terminal(report));
+        if !fed.reports.is_empty() {
+            self.journal.clone().together(|| self.on_reports(&fed.reports));
         }
         self.messaging.set_offset(self.output.end());
         self.tidying.printed(self.output.end(), Instant::now());
         self.publisher.mark_active();
+    }
+
+    /// Takes what the program reported, each with the offset of the output that it stands at. Whatever was printed at once, each state
+    /// is published.
+    fn on_reports(&mut self, reports: &[(TerminalReport, u64)]) {
+        for (report, offset) in reports {
+            // The output of a turn begins and ends where it was reported, also in the middle of a chunk.
+            self.messaging.set_offset(*offset);
+            self.observe(DetectorInput::Terminal(report));
+            self.publish(Instant::now());
+        }
     }
 
     fn observe(&mut self, input: DetectorInput<'_>) {
@@ -387,6 +397,10 @@ mod tests {
     /// An agent whose program waits, in this directory.
     async fn runner(dir: &Path) -> Runner {
         let profile = "name = \"cat\"\ntitle = \"cat\"\nstart = { program = \"cat\", install = \"\" }";
+        runner_of(dir, profile).await
+    }
+
+    async fn runner_of(dir: &Path, profile: &str) -> Runner {
         let agent = Agent::new(AgentId::generate(), "its own", "cat", "local", Time::now());
         let mut launch = Launch::new(agent, Profile::parse(profile).unwrap(), dir.into());
         launch.env.insert("PATH".into(), std::env::var("PATH").unwrap().as_str().into());
@@ -411,6 +425,30 @@ mod tests {
         assert!(runner.output.last_screen().is_behind(), "nothing was due");
         runner.step(now + Duration::from_millis(80));
         assert!(!runner.output.last_screen().is_behind(), "the detector has looked");
+        runner.process.terminal.write(b"\x04".as_slice()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn every_state_that_is_reported_is_published_whatever_was_printed_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let profile = "name = \"cat\"\ntitle = \"cat\"\nstatus = { app = \"cat\" }\n\
+                       start = { program = \"cat\", install = \"\" }\n\
+                       [[composers]]\nprompt = '^\\$( |$)'\nflush = true\n";
+        let mut runner = runner_of(dir.path(), profile).await;
+        let report = |state: &str| format!("\r\x1b[K$ \x1b]7501;state={state}:app=cat\x07");
+        runner.on_output(report("done").as_bytes());
+        let now = runner.output.last_at() + Duration::from_millis(80);
+        runner.step(now);
+        let before = *runner.journal.head().borrow();
+        runner.on_output([report("working"), report("done")].concat().repeat(2).as_bytes());
+        runner.step(runner.output.last_at());
+        let (events, _) = runner.journal.after(before, 10);
+        let names = events.iter().map(|line| {
+            let event: parallax_api::host::HostEvent = serde_json::from_slice(&line.json).unwrap();
+            event.data.name()
+        });
+        let turn = ["agent_busy", "agent_ready"];
+        assert_eq!(names.collect::<Vec<_>>(), [turn, turn].concat());
         runner.process.terminal.write(b"\x04".as_slice()).unwrap();
     }
 

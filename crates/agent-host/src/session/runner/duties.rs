@@ -243,7 +243,7 @@ impl Runner {
         self.publisher.deadline().filter(|_| !self.lifecycle.is_terminating())
     }
 
-    fn publish(&mut self, now: Instant) {
+    pub(super) fn publish(&mut self, now: Instant) {
         let observation = self.process.detector.observation();
         // Until its answer is there, a turn is not over for anyone.
         let awaits_answer = self.messaging.is_taken() && observation.status == AgentStatus::Ready;
