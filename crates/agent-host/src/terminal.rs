@@ -3,6 +3,8 @@
 //! The session's task reads and writes it itself, when the kernel says that it can, and never waits for the one to do the
 //! other: what the program does not read yet waits in a bounded queue. Exits are reported by [`crate::reaper`].
 
+mod rhythm;
+
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -16,10 +18,11 @@ use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::termios::{tcgetpgrp, tcsetwinsize};
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::sync::oneshot;
 
 use crate::pty::{Pty, window};
+use rhythm::{PAUSE, Rhythm};
 
 /// Bytes read from the PTY at once: what the kernel gives at most.
 const READ: usize = 4096;
@@ -38,7 +41,8 @@ const INPUT_BYTES: u64 = 8 * 1024 * 1024;
 
 /// A program on a PTY. Dropping it closes the terminal; the process is ended by [`crate::process_tree`], not here.
 pub struct Terminal {
-    pty: AsyncFd<OwnedFd>,
+    /// Watched for output. `None` while it is looked at by the clock: the kernel would tell of each piece.
+    pty: Option<AsyncFd<OwnedFd>>,
     /// The same, watched for room to write. It is watched apart: an event of both kinds would tell after every read that there is room still.
     room: AsyncFd<OwnedFd>,
     /// What the program has not read yet.
@@ -50,6 +54,7 @@ pub struct Terminal {
     is_silent: bool,
     /// Nothing that is written is read any more.
     is_deaf: bool,
+    rhythm: Rhythm,
 }
 
 /// What the program printed.
@@ -81,12 +86,19 @@ impl Terminal {
         let pty = Pty::open(size).map_err(|error| failed("a terminal", error))?;
         let pid = pty.start(program, command, workdir);
         let pid = pid.map_err(|error| failed(&program.display().to_string(), error))?;
-        let watched = pty.master.try_clone().and_then(|again| {
-            Ok((watch(pty.master, Interest::READABLE)?, watch(again, Interest::WRITABLE)?))
-        });
+        let watched = watch(pty.master, Interest::WRITABLE).and_then(|room| Ok((listen(&room)?, room)));
         let (pty, room) = watched.map_err(|error| failed("a terminal", error))?;
-        let input = VecDeque::new();
-        Ok(Self { pty, room, input, queued: 0, written: 0, pid, is_silent: false, is_deaf: false })
+        Ok(Self {
+            pty: Some(pty),
+            room,
+            input: VecDeque::new(),
+            queued: 0,
+            written: 0,
+            pid,
+            is_silent: false,
+            is_deaf: false,
+            rhythm: Rhythm::default(),
+        })
     }
 
     /// The process id of the program, which leads its own session and process group.
@@ -103,6 +115,7 @@ impl Terminal {
                 return std::future::pending().await;
             }
             let (mut more, mut bytes) = (false, Vec::new());
+            let look_at = self.watch();
             tokio::select! {
                 biased;
                 Ok(mut guard) = self.room.writable(), if is_written => {
@@ -111,12 +124,23 @@ impl Terminal {
                         guard.clear_ready();
                     }
                 }
-                Ok(mut guard) = self.pty.readable(), if is_read => {
-                    match read_some(guard.get_inner(), &mut bytes, Instant::now() + PIECE_TIME) {
+                Ok(mut guard) = readable(self.pty.as_ref()), if is_read => {
+                    let now = Instant::now();
+                    match read_some(guard.get_inner(), &mut bytes, now + PIECE_TIME) {
                         Reading::More => more = true,
                         Reading::Emptied => guard.clear_ready(),
                         Reading::Ended => self.is_silent = true,
                     }
+                    self.rhythm.read(bytes.len(), now);
+                }
+                () = clock(look_at), if is_read && look_at.is_some() => {
+                    let now = Instant::now();
+                    match read_some(self.room.get_ref(), &mut bytes, now + PIECE_TIME) {
+                        Reading::More => more = true,
+                        Reading::Emptied => {}
+                        Reading::Ended => self.is_silent = true,
+                    }
+                    self.rhythm.read(bytes.len(), now);
                 }
                 // The reactor is gone, and this process with it.
                 else => return std::future::pending().await,
@@ -128,6 +152,18 @@ impl Terminal {
                 return None;
             }
         }
+    }
+
+    /// Has the reactor watch the PTY, or not, as the rhythm of the output wants it. Answers when it is to be looked at, where the clock says so.
+    fn watch(&mut self) -> Option<Instant> {
+        let look_at = self.rhythm.next_look();
+        if look_at.is_some() {
+            self.pty = None;
+        } else if self.pty.is_none() {
+            // Without a free descriptor the clock goes on.
+            self.pty = listen(&self.room).ok();
+        }
+        look_at.or_else(|| self.pty.is_none().then(|| Instant::now() + PAUSE))
     }
 
     /// Whether the end of output was reached.
@@ -158,10 +194,11 @@ impl Terminal {
             return Err(input);
         }
         self.queued += len;
+        self.rhythm.rest();
         let is_first = self.input.is_empty();
         self.input.push_back(input);
         if is_first {
-            write_input(self.pty.get_ref(), &mut self.input, &mut self.written, &mut self.is_deaf);
+            write_input(self.room.get_ref(), &mut self.input, &mut self.written, &mut self.is_deaf);
         }
         Ok(self.queued)
     }
@@ -173,12 +210,12 @@ impl Terminal {
 
     /// Tells the program its terminal's new size.
     pub fn resize(&self, size: TerminalSize) -> Result<(), Problem> {
-        tcsetwinsize(self.pty.get_ref(), window(size)).map_err(Problem::internal)
+        tcsetwinsize(self.room.get_ref(), window(size)).map_err(Problem::internal)
     }
 
     /// The process group in the foreground of the terminal, which a key like Ctrl-C would reach.
     pub fn foreground(&self) -> Option<u32> {
-        let group = tcgetpgrp(self.pty.get_ref()).ok()?;
+        let group = tcgetpgrp(self.room.get_ref()).ok()?;
         u32::try_from(group.as_raw_nonzero().get()).ok()
     }
 }
@@ -190,6 +227,24 @@ fn watch(pty: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
     #[expect(unsafe_code, reason = "no safe interface exists")]
     let watched = unsafe { AsyncFd::register_with_interest(pty, interest) };
     Ok(watched?)
+}
+
+/// Has the reactor watch the PTY for output, too.
+fn listen(pty: &AsyncFd<OwnedFd>) -> io::Result<AsyncFd<OwnedFd>> {
+    watch(pty.get_ref().try_clone()?, Interest::READABLE)
+}
+
+async fn readable(pty: Option<&AsyncFd<OwnedFd>>) -> io::Result<AsyncFdReadyGuard<'_, OwnedFd>> {
+    match pty {
+        Some(pty) => pty.readable().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn clock(at: Option<Instant>) {
+    if let Some(at) = at {
+        tokio::time::sleep_until(at.into()).await;
+    }
 }
 
 /// How a read of the PTY ended.
@@ -254,9 +309,41 @@ fn unread() -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::io::Write as _;
 
     use super::*;
+
+    /// A shell that prints a little all the time.
+    fn ticking() -> Terminal {
+        let script = "while :; do echo tick; read -t 0.002 key && echo \"key $key\"; done";
+        let args = ["--norc", "--noprofile", "-c", script].map(Into::into).into();
+        let (env, files) = (BTreeMap::new(), Vec::new());
+        let command = Command { program: "bash".into(), args, env, files, record: None };
+        Terminal::spawn(Path::new("/bin/bash"), &command, Path::new("/"), TerminalSize::default()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_prints_a_little_all_the_time_is_read_by_the_clock_until_somebody_types() {
+        let mut terminal = ticking();
+        let (now, ms) = (Instant::now(), Duration::from_millis);
+        (0..200).for_each(|before| terminal.rhythm.read(1, now - ms(200 - before)));
+        let mut printed = next(&mut terminal).await;
+        assert!(terminal.pty.is_none(), "the reactor does not watch it");
+        terminal.write(b"typed\n".as_slice()).unwrap();
+        printed += &next(&mut terminal).await;
+        assert!(terminal.pty.is_some(), "what comes of a key is seen at once");
+        while !printed.contains("key typed") {
+            printed += &next(&mut terminal).await;
+        }
+        let is_other = |word: &&str| !["tick", "key", "typed"].contains(word);
+        assert_eq!(printed.split_whitespace().find(is_other), None, "nothing is lost or torn: {printed}");
+    }
+
+    async fn next(terminal: &mut Terminal) -> String {
+        let piece = tokio::time::timeout(Duration::from_secs(60), terminal.next(true)).await;
+        String::from_utf8(piece.expect("in time").expect("the shell runs").bytes.into()).unwrap()
+    }
 
     #[test]
     fn a_piece_that_takes_long_is_handed_on() {

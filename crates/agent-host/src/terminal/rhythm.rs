@@ -1,0 +1,104 @@
+//! How often a terminal is read whose program prints a little all the time, as a build does or a log that is followed.
+//!
+//! Each piece of output costs a wake-up, writes to the log and to viewers' connections, and conclusions. What comes in quick succession is
+//! read together: the terminal is then looked at by the clock, for as long as there is something new, but not so much that the program
+//! might have to wait, and until somebody types.
+
+use std::time::{Duration, Instant};
+
+/// How long what is printed may wait: not to be seen by who looks on.
+pub(super) const PAUSE: Duration = Duration::from_millis(10);
+/// A program that has printed for so long with no longer pause goes on.
+const GOES_ON: Duration = Duration::from_millis(100);
+/// Who prints more than this meanwhile prints much, and is read as fast as it prints.
+const MUCH: usize = 16 * 1024;
+/// So much within one pause may be all that the kernel keeps.
+const FULL: usize = 4095;
+
+/// What a program has printed in quick succession.
+#[derive(Debug, Default)]
+pub(super) struct Rhythm {
+    /// The first piece.
+    since: Option<Instant>,
+    /// The last one.
+    last: Option<Instant>,
+    bytes: usize,
+    goes_on: bool,
+}
+
+impl Rhythm {
+    /// When the terminal is looked at next, where the clock says so, and not the system when there is something new.
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        self.last.filter(|_| self.goes_on).map(|last| last + PAUSE)
+    }
+
+    /// So many bytes were read.
+    pub(super) fn read(&mut self, bytes: usize, now: Instant) {
+        if self.goes_on {
+            self.goes_on = (1..FULL).contains(&bytes);
+            self.since = None;
+        }
+        let follows = self.last.is_some_and(|last| now <= last + PAUSE);
+        let since = self.since.filter(|_| follows && self.bytes + bytes <= MUCH);
+        self.bytes = since.map_or(0, |_| self.bytes) + bytes;
+        self.goes_on |= since.is_some_and(|since| now >= since + GOES_ON);
+        (self.since, self.last) = (since.or(Some(now)), Some(now));
+    }
+
+    /// Somebody types, and is to see at once what comes of it.
+    pub(super) fn rest(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads pieces of so many bytes, so long after one another, for so long. Answers whether the clock rules then.
+    fn goes_on(rhythm: &mut Rhythm, now: &mut Instant, bytes: usize, gap: Duration, long: Duration) -> bool {
+        let end = *now + long;
+        while *now < end {
+            *now += gap;
+            rhythm.read(bytes, *now);
+        }
+        rhythm.next_look().is_some()
+    }
+
+    #[test]
+    fn who_prints_a_little_all_the_time_is_read_by_the_clock() {
+        let ms = Duration::from_millis;
+        let table = [
+            ("reports", 40, ms(1), ms(150), true),
+            ("not for long", 40, ms(1), ms(50), false),
+            ("with pauses", 40, ms(12), ms(1000), false),
+            ("a spinner", 500, ms(50), ms(1000), false),
+            ("much, in small pieces", 900, ms(1), ms(1000), false),
+            ("much", 28 * 1024, ms(1), ms(1000), false),
+        ];
+        for (name, bytes, gap, long, expected) in table {
+            let (mut rhythm, mut now) = (Rhythm::default(), Instant::now());
+            assert_eq!(goes_on(&mut rhythm, &mut now, bytes, gap, long), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_clock_rules_until_there_is_nothing_or_much_or_somebody_types() {
+        let ms = Duration::from_millis;
+        let ends: [(&str, fn(&mut Rhythm, Instant)); 3] = [
+            ("nothing new", |rhythm, now| rhythm.read(0, now)),
+            ("much", |rhythm, now| rhythm.read(FULL, now)),
+            ("a key", |rhythm, _| rhythm.rest()),
+        ];
+        for (name, end) in ends {
+            let (mut rhythm, mut now) = (Rhythm::default(), Instant::now());
+            assert!(goes_on(&mut rhythm, &mut now, 40, ms(1), ms(150)), "{name}");
+            assert_eq!(rhythm.next_look(), Some(now + PAUSE));
+            // Late, as on a busy machine.
+            assert!(goes_on(&mut rhythm, &mut now, 400, ms(35), ms(1000)), "{name}");
+            end(&mut rhythm, now + PAUSE);
+            assert_eq!(rhythm.next_look(), None, "{name}");
+            assert!(!goes_on(&mut rhythm, &mut now, 40, ms(1), ms(50)), "{name}: anew");
+        }
+    }
+}
