@@ -23,6 +23,8 @@ const MAX_SCAN_DELAY: Duration = Duration::from_millis(80);
 const REST: Duration = Duration::from_millis(200);
 /// It does after so many scans with no longer pause between them.
 const RESTLESS: u32 = 5;
+/// A program with more reports between two scans reports all the time: no state of it stands for as long as a scan would be sooner.
+const MANY_REPORTS: usize = 8;
 /// A synchronised frame that has not ended by then never will.
 const FRAME_TIMEOUT: Duration = Duration::from_millis(500);
 /// After the process ended: output may follow until none came for this long …
@@ -44,6 +46,10 @@ pub(super) struct Output {
     scanned_at: Option<Instant>,
     /// Scans with no pause between them.
     restless: u32,
+    /// Reports of a status since the last scan.
+    reports: usize,
+    /// Whether there were many between the last two scans.
+    reports_often: bool,
     last_at: Instant,
 }
 
@@ -67,6 +73,8 @@ impl Output {
             unscanned_since: None,
             scanned_at: None,
             restless: 0,
+            reports: 0,
+            reports_often: false,
             last_at: now,
         }
     }
@@ -113,7 +121,10 @@ impl Output {
         self.emit(fed.output);
         self.unscanned_since.get_or_insert(now);
         self.last_at = now;
-        if fed.reports.iter().any(|report| matches!(report, TerminalReport::Status(_))) {
+        let is_status = |report: &&TerminalReport| matches!(report, TerminalReport::Status(_));
+        let reports = fed.reports.iter().filter(is_status).count();
+        self.reports += reports;
+        if reports > 0 && !self.reports_often {
             // Something has begun or ended.
             self.restless = 0;
         }
@@ -245,6 +256,7 @@ impl Output {
         if due && let Some(since) = self.unscanned_since.take() {
             let has_paused = self.scanned_at.is_none_or(|at| since > at + REST);
             self.restless = if has_paused { 0 } else { self.restless.saturating_add(1) };
+            self.reports_often = std::mem::take(&mut self.reports) > MANY_REPORTS;
             self.scanned_at = Some(now);
         }
         due

@@ -452,6 +452,45 @@ mod tests {
         runner.process.terminal.write(b"\x04".as_slice()).unwrap();
     }
 
+    /// When the screen is looked at next after as much as this was printed for two seconds, every ten milliseconds.
+    async fn scanned_after(reports: &str) -> Duration {
+        let dir = tempfile::tempdir().unwrap();
+        let mut runner = runner(dir.path()).await;
+        let mut now = runner.output.last_at();
+        for _ in 0..200 {
+            now += Duration::from_millis(10);
+            runner.output.feed(reports.as_bytes(), now);
+            runner.output.step(false, now);
+        }
+        runner.process.terminal.write(b"\x04".as_slice()).unwrap();
+        // Its last scan, and the one that is due after what is printed now.
+        now = runner.output.deadline(false).map_or(now, |due| due.max(now));
+        runner.output.step(false, now);
+        runner.output.feed(reports.as_bytes(), now);
+        runner.output.deadline(false).unwrap() - now
+    }
+
+    #[tokio::test]
+    async fn a_report_is_looked_at_soon_but_not_each_of_many() {
+        let report = "\x1b]7501;state=done:app=cat\x07";
+        assert!(scanned_after("x").await > Duration::from_millis(80), "it paints all the time");
+        assert!(
+            scanned_after(&report.repeat(3)).await > Duration::from_millis(80),
+            "it reports all the time"
+        );
+        let dir = tempfile::tempdir().unwrap();
+        let mut runner = runner(dir.path()).await;
+        let start = runner.output.last_at();
+        for turn in 1..=20 {
+            let now = start + turn * Duration::from_millis(100);
+            runner.output.feed(report.as_bytes(), now);
+            let due = runner.output.deadline(false).unwrap();
+            assert!(due <= now + Duration::from_millis(80), "turn {turn}: {:?}", due - now);
+            runner.output.step(false, due);
+        }
+        runner.process.terminal.write(b"\x04".as_slice()).unwrap();
+    }
+
     #[tokio::test]
     async fn after_much_output_there_is_a_look_at_what_has_come() {
         let (mut viewer, socket) = net::UnixStream::pair().unwrap();
