@@ -4,6 +4,7 @@ mod alarm;
 mod duties;
 mod ending;
 mod messages;
+mod reports;
 mod requests;
 mod tidying;
 
@@ -17,10 +18,10 @@ use parallax_api::{Agent, AgentStatus, Code, Problem};
 use parallax_profile::{
     Conversation, DetectorEvent, DetectorInput, Launch, Observation, Profile, Source, Tokens,
 };
-use parallax_screen::TerminalReport;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use alarm::Alarm;
+use reports::ReportBudget;
 use tidying::Tidying;
 
 use super::agent_process::{AgentProcess, ProcessEvent};
@@ -68,6 +69,7 @@ pub struct Runner {
     lifecycle: Lifecycle,
     usage: Usage,
     tidying: Tidying,
+    report_budget: ReportBudget,
 }
 
 impl Runner {
@@ -145,6 +147,7 @@ impl Runner {
             lifecycle: Lifecycle::new(window),
             usage,
             tidying,
+            report_budget: ReportBudget::new(now),
             launch,
         })
     }
@@ -236,22 +239,11 @@ impl Runner {
             drop(self.process.terminal.write(fed.replies));
         }
         if !fed.reports.is_empty() {
-            self.journal.clone().together(|| self.on_reports(&fed.reports));
+            self.on_reports(&fed.reports);
         }
         self.messaging.set_offset(self.output.end());
         self.tidying.printed(self.output.end(), Instant::now());
         self.publisher.mark_active();
-    }
-
-    /// Takes what the program reported, each with the offset of the output that it stands at. Whatever was printed at once, each state
-    /// is published.
-    fn on_reports(&mut self, reports: &[(TerminalReport, u64)]) {
-        for (report, offset) in reports {
-            // The output of a turn begins and ends where it was reported, also in the middle of a chunk.
-            self.messaging.set_offset(*offset);
-            self.observe(DetectorInput::Terminal(report));
-            self.publish(Instant::now());
-        }
     }
 
     fn observe(&mut self, input: DetectorInput<'_>) {
