@@ -2,6 +2,7 @@
 
 mod resize;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::attr::Attr;
@@ -89,11 +90,9 @@ impl Buffer {
     }
 
     /// The rows as far as they are on the screen: the alternate one keeps what a smaller width cut off.
-    pub(crate) fn shown(&self) -> impl Iterator<Item = Line> + '_ {
+    pub(crate) fn shown(&self) -> impl Iterator<Item = Cow<'_, Line>> {
         self.lines.iter().map(|line| {
-            let mut line = line.clone();
-            line.cells.truncate(self.cols);
-            line
+            if line.len() > self.cols { Cow::Owned(line.head(self.cols)) } else { Cow::Borrowed(line) }
         })
     }
 

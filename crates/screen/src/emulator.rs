@@ -10,6 +10,7 @@ mod mode;
 mod print;
 mod style;
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -310,14 +311,19 @@ impl Emulator {
     /// Rows: 0 is the first on the screen, the scrollback counts down from there; there are no others, whatever `rows`
     /// says.
     pub(crate) fn lines(&self, rows: Range<isize>) -> Vec<Line> {
+        self.rows(rows).map(Cow::into_owned).collect()
+    }
+
+    /// The same, to look at.
+    pub(crate) fn rows(&self, rows: Range<isize>) -> impl Iterator<Item = Cow<'_, Line>> {
         let buffer = self.buffer();
         let above = buffer.history.len() as isize;
         let rows = rows.start.max(-above)..rows.end.min(buffer.lines.len() as isize);
         let (from, to) = (rows.start.clamp(-above, 0), rows.end.min(0));
-        let history = (from..to).filter_map(|row| buffer.history.line((above + row) as usize));
+        let history = (from..to).filter_map(move |row| buffer.history.line((above + row) as usize));
         let start = usize::try_from(rows.start).unwrap_or(0);
         let count = usize::try_from(rows.end).unwrap_or(0).saturating_sub(start);
-        history.chain(buffer.shown().skip(start).take(count)).collect()
+        history.map(Cow::Owned).chain(buffer.shown().skip(start).take(count))
     }
 
     fn count_frame(&mut self, bytes: usize) {

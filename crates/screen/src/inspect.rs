@@ -1,5 +1,6 @@
 //! All that there is to know of a terminal, as text: for tests that hold it against another.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::attr::{bg, color};
@@ -60,7 +61,9 @@ fn describe(out: &mut String, name: &str, buffer: &Buffer) {
         out,
         format_args!("{name} margins={}..{} tabs={tabs:?} above={above}\n", buffer.top, buffer.bottom),
     );
-    for row in (0..above).filter_map(|index| buffer.history.line(index)).chain(buffer.shown()) {
+    for row in
+        (0..above).filter_map(|index| buffer.history.line(index)).chain(buffer.shown().map(Cow::into_owned))
+    {
         describe_row(out, &row);
     }
 }

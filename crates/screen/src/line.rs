@@ -110,6 +110,12 @@ impl Line {
         self.cells.len()
     }
 
+    /// A copy with no more than so many cells.
+    pub(crate) fn head(&self, length: usize) -> Line {
+        let cells = self.cells[..length.min(self.cells.len())].to_vec().into();
+        Line { cells, wrapped: self.wrapped, extra: self.extra.clone() }
+    }
+
     pub(crate) fn width(&self, col: usize) -> u8 {
         self.cells.get(col).map_or(0, |cell| cell.width())
     }

@@ -1,9 +1,10 @@
 //! Rows of the screen, as the detector and logs read them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::attr::{bg, color, fg};
-use crate::line::Line;
+use crate::line::{self, Line};
 use crate::sgr::Look;
 
 /// One row of the screen or of the scrollback.
@@ -56,8 +57,16 @@ pub enum Color {
 
 impl Row {
     /// Reads a row; `next` is the one below.
-    pub(crate) fn new(mut line: Line, next: Option<&Line>) -> Self {
-        line.cells.truncate(length(&line, next));
+    pub(crate) fn new(line: Cow<'_, Line>, next: Option<&Line>) -> Self {
+        let length = length(&line, next);
+        let line = match line {
+            // Most rows of a screen are short, or blank.
+            Cow::Borrowed(line) => line.head(length),
+            Cow::Owned(mut line) => {
+                line.cells.truncate(length);
+                line
+            }
+        };
         let wrapped = goes_on(next);
         let text = text_of(&line);
         Row { text: if wrapped { text } else { trimmed(text) }, wrapped, line }
@@ -232,7 +241,11 @@ pub(crate) fn length(line: &Line, next: Option<&Line>) -> usize {
                 && next.width(0) == 2;
             line.len() - usize::from(is_left_out)
         }
-        _ => (0..line.len()).rposition(|col| !is_blank(line, col)).map_or(0, |last| last + 1),
+        _ => {
+            let written = line.cells.iter().rposition(|cell| *cell != line::Cell::NULL);
+            let drawn = (0..written.map_or(0, |last| last + 1)).rposition(|col| !is_blank(line, col));
+            drawn.map_or(0, |last| last + 1)
+        }
     }
 }
 

@@ -229,18 +229,18 @@ impl Screen {
     }
 
     fn read(&self, rows: Range<isize>) -> Vec<Row> {
-        let lines = self.terminal().emulator.lines(rows.start..rows.end.saturating_add(1));
+        let lines = self.terminal().emulator.rows(rows.start..rows.end.saturating_add(1));
         let count = usize::try_from(
             rows.end.min(self.size().rows.cast_signed().into())
                 - rows.start.max(-(self.terminal().emulator.history_len() as isize)),
         )
         .unwrap_or(0);
-        let mut lines = lines.into_iter().peekable();
+        let mut lines = lines.peekable();
         let mut rows = Vec::with_capacity(count);
         while rows.len() < count
             && let Some(line) = lines.next()
         {
-            rows.push(Row::new(line, lines.peek()));
+            rows.push(Row::new(line, lines.peek().map(|next| &**next)));
         }
         rows
     }

@@ -1,5 +1,6 @@
 //! The whole terminal as bytes that paint it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::attr::{Attr, Link, bg, fg};
@@ -116,8 +117,10 @@ fn buffer(painter: &mut Painter, buffer: &Buffer, history: usize) {
     let above = buffer.history.len();
     let first = above.saturating_sub(history);
     saved_cursor(painter, buffer, first);
-    let mut rows =
-        (first..above).filter_map(|index| buffer.history.line(index)).chain(buffer.shown()).peekable();
+    let mut rows = (first..above)
+        .filter_map(|index| buffer.history.line(index))
+        .chain(buffer.shown().map(Cow::into_owned))
+        .peekable();
     if rows.peek().is_some_and(|row| row.wrapped) {
         go_on_from_nowhere(painter, buffer.cols);
     }
