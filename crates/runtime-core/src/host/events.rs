@@ -4,7 +4,6 @@ use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
-use axum::http::Method;
 use bytes::{Bytes, BytesMut};
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use http_body_util::BodyExt;
@@ -15,12 +14,16 @@ use tokio_util::codec::{Decoder, FramedRead, LinesCodec, LinesCodecError};
 use tokio_util::io::StreamReader;
 
 use super::HostClient;
-use super::client::{QUICK, accepted, away};
+use super::client::{accepted, away};
 
 /// A host elsewhere says something every twenty seconds; ten more without a word and the connection is dead.
 const SILENCE: Duration = Duration::from_secs(30);
 /// The longest line, in bytes: an event with a 1 MiB message, every character of it escaped.
 const MAX_LINE: usize = 16 * 1024 * 1024;
+/// Bytes read at once: each agent has such a stream for as long as it lives, and most of the time nothing comes.
+const READ: usize = 4 * 1024;
+/// Room for a line at first: most are shorter.
+const LINE: usize = 1024;
 /// Lines that are handed on together at most.
 const MAX_LINES: usize = 256;
 /// Bytes after which no further line is added to those.
@@ -78,10 +81,11 @@ impl HostClient {
     pub async fn events(&self, since: u64) -> Result<HostEvents, Problem> {
         let silence = (!self.address().is_local()).then_some(SILENCE);
         let quiet = if silence.is_none() { "&quiet=true" } else { "" };
-        let answer = self.call(Method::GET, &format!("/events?since={since}{quiet}"), None, QUICK).await?;
+        let answer = self.open(&format!("/events?since={since}{quiet}"), READ).await?;
         let body = accepted(answer).await?.into_body().into_data_stream().map_err(io::Error::other);
         let reader = StreamReader::new(Box::pin(body) as Bodies);
-        let lines = FramedRead::new(reader, BoundedLines(LinesCodec::new_with_max_length(MAX_LINE)));
+        let decoder = BoundedLines(LinesCodec::new_with_max_length(MAX_LINE));
+        let lines = FramedRead::with_capacity(reader, decoder, LINE);
         Ok(HostEvents { lines, silence, broken: None })
     }
 }

@@ -89,14 +89,15 @@ impl Follower {
     async fn run(mut self) {
         loop {
             match self.pull().await {
-                Ok(host) => match self.retire(&host).await {
+                // What only its end needs is not beside every agent.
+                Ok(host) => match Box::pin(self.retire(&host)).await {
                     Retired::Archived => return,
                     Retired::NotYet => {}
                 },
                 Err(cause) => {
                     tracing::debug!(%cause, "the host's event stream ended");
                     if let Found::Dead(exit) = self.find_again().await {
-                        return self.bury(exit).await;
+                        return Box::pin(self.bury(exit)).await;
                     }
                 }
             }
@@ -110,7 +111,7 @@ impl Follower {
             return Err(Problem::internal("not found yet"));
         };
         let since = self.core.log.source_seq(self.entry.id().as_str()).await?;
-        let (mut events, opened) = (host.events(since).await?, Instant::now());
+        let (mut events, opened) = (Box::pin(host.events(since)).await?, Instant::now());
         let mut unknown = 0u64;
         while let Some(lines) = self.next_lines(&mut events).await? {
             // One that says how it is and breaks off, each time, is not asked all the time.
@@ -154,7 +155,7 @@ impl Follower {
                     // It may have ended before: the node of its pod was drained, or somebody has brought it back.
                     if runs && (self.workspace_end.take().is_some() || !self.goes_on) {
                         self.goes_on = true;
-                        self.core.goes_on(&self.entry.agent()).await;
+                        Box::pin(self.core.goes_on(&self.entry.agent())).await;
                     }
                 }
                 // An agent is the same user as its host, and may have taken its place.
@@ -254,7 +255,7 @@ impl Follower {
             return;
         }
         if self.workspace_end.is_none() {
-            self.workspace_end = self.core.end_workspace(agent).await;
+            self.workspace_end = Box::pin(self.core.end_workspace(agent)).await;
         }
         if let (Some(exit), Some(_)) = (&mut agent.exit, &self.workspace_end) {
             exit.workspace.clone_from(&self.workspace_end);
