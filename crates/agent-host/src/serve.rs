@@ -114,7 +114,7 @@ fn host_agent(
             (Some(launch), _) => serve(config, launch, None, reaper).await,
             (None, LaunchSource::Network { address, verifier }) => {
                 match Box::pin(waiting::wait(*address, verifier.clone())).await? {
-                    Some((launch, caller)) => serve(config, Box::new(launch), Some(caller), reaper).await,
+                    Some((launch, caller)) => serve(config, launch, Some(caller), reaper).await,
                     None => Ok(()),
                 }
             }

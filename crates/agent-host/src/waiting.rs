@@ -69,12 +69,12 @@ struct Waiting {
 ///
 /// # Errors
 /// When the address is not available.
-pub async fn wait(address: SocketAddr, verifier: EnvValue) -> anyhow::Result<Option<(Launch, Caller)>> {
+pub async fn wait(address: SocketAddr, verifier: EnvValue) -> anyhow::Result<Option<(Box<Launch>, Caller)>> {
     let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
     wait_on(listener, verifier).await
 }
 
-async fn wait_on(listener: TcpListener, verifier: EnvValue) -> anyhow::Result<Option<(Launch, Caller)>> {
+async fn wait_on(listener: TcpListener, verifier: EnvValue) -> anyhow::Result<Option<(Box<Launch>, Caller)>> {
     let (given_tx, mut given_rx) = oneshot::channel();
     let waiting = Arc::new(Waiting { given_tx: Mutex::new(Some(given_tx)), visited: Notify::new() });
     let limit = usize::try_from(MAX_LAUNCH).unwrap_or(usize::MAX);
@@ -108,7 +108,7 @@ async fn wait_on(listener: TcpListener, verifier: EnvValue) -> anyhow::Result<Op
     };
     // The caller's connection stays for its answer; the others end.
     closing.cancel();
-    Ok(Some((launch, Caller { listener: Some(listener), started_tx, connections })))
+    Ok(Some((Box::new(launch), Caller { listener: Some(listener), started_tx, connections })))
 }
 
 async fn visit(State(waiting): State<Arc<Waiting>>) -> StatusCode {
