@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Host, command, shell_launch, wait_for};
 
-const ROUTES: [(&str, &str); 14] = [
+const ROUTES: [(&str, &str); 15] = [
     ("GET", "/agent"),
     ("GET", "/events"),
     ("POST", "/send"),
@@ -22,6 +22,7 @@ const ROUTES: [(&str, &str); 14] = [
     ("POST", "/restart"),
     ("POST", "/stop"),
     ("POST", "/release"),
+    ("GET", "/nothing"),
 ];
 
 /// The status codes that a process of `from`'s agent gets from the host of `to`.
@@ -102,6 +103,15 @@ fn the_hook_program_reports() {
     let host = Host::start(&dir.path().join("a"), &shell_launch(dir.path()), &[]);
     let hook = env!("CARGO_BIN_EXE_parallax-agent-host");
     assert_eq!(host.ask(&format!("echo '{{}}' | {hook} hook Stop; echo $?")), "0");
+}
+
+/// A whole message and a whole tool input, more than a request may otherwise have.
+#[test]
+fn a_report_may_be_large() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start(&dir.path().join("a"), &shell_launch(dir.path()), &[]);
+    let report = json!({"hook": "none", "payload": "x".repeat(3 * 1024 * 1024)});
+    assert_eq!(host.call("POST", "/report", Some(&report)).0, 204);
 }
 
 /// An agent may start a server of its own, which drives its own hosts.
