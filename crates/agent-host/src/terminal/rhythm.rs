@@ -85,18 +85,17 @@ mod tests {
     #[test]
     fn the_clock_rules_until_there_is_nothing_or_much_or_somebody_types() {
         let ms = Duration::from_millis;
-        let ends: [(&str, fn(&mut Rhythm, Instant)); 3] = [
-            ("nothing new", |rhythm, now| rhythm.read(0, now)),
-            ("much", |rhythm, now| rhythm.read(FULL, now)),
-            ("a key", |rhythm, _| rhythm.rest()),
-        ];
-        for (name, end) in ends {
+        // So many bytes that are read; or none, because somebody types.
+        for (name, end) in [("nothing new", Some(0)), ("much", Some(FULL)), ("a key", None)] {
             let (mut rhythm, mut now) = (Rhythm::default(), Instant::now());
             assert!(goes_on(&mut rhythm, &mut now, 40, ms(1), ms(150)), "{name}");
             assert_eq!(rhythm.next_look(), Some(now + PAUSE));
             // Late, as on a busy machine.
             assert!(goes_on(&mut rhythm, &mut now, 400, ms(35), ms(1000)), "{name}");
-            end(&mut rhythm, now + PAUSE);
+            match end {
+                Some(bytes) => rhythm.read(bytes, now + PAUSE),
+                None => rhythm.rest(),
+            }
             assert_eq!(rhythm.next_look(), None, "{name}");
             assert!(!goes_on(&mut rhythm, &mut now, 40, ms(1), ms(50)), "{name}: anew");
         }
