@@ -59,10 +59,16 @@ impl Cells {
     /// All of them, in memory of their own.
     fn write(&mut self) -> &mut Vec<Cell> {
         if self.empty > 0 {
-            self.written.resize(self.empty, Cell::NULL);
-            self.empty = 0;
+            self.fill();
         }
         &mut self.written
+    }
+
+    /// Once for each row; what writes cells does not carry it along.
+    #[cold]
+    fn fill(&mut self) {
+        self.written.resize(self.empty, Cell::NULL);
+        self.empty = 0;
     }
 }
 
