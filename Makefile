@@ -213,15 +213,18 @@ test-images: debug host ## The images that the Docker and Kubernetes suites use:
 	  -C "$(abspath $(TARGET))/$(HOST_TARGET)/host" parallax-agent-host \
 	  | docker build --quiet --tag parallax-test-host -
 
+# Tests of engines wait most of their time, for containers and pods to start.
+ENGINE_THREADS ?= 4
+
 .PHONY: test-docker
 test-docker: debug host test-images ## The suites that need a Docker engine (DOCKER_HOST, or the local one)
-	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(docker)'
+	$(CARGO) nextest run --workspace --locked --run-ignored only --test-threads $(ENGINE_THREADS) -E 'binary(docker)'
 
 .PHONY: test-k8s
 test-k8s: debug host test-images ## The suites that need a Kubernetes cluster (KUBECONFIG) whose node is this machine
 	kubectl apply -f deploy/kubernetes/definition/crd.yaml
 	kubectl wait --for=condition=Established --timeout=30s crd/parallaxagents.parallax.io crd/parallaxagentclasses.parallax.io
-	$(CARGO) nextest run --workspace --locked --run-ignored only -E 'binary(kubernetes)'
+	$(CARGO) nextest run --workspace --locked --run-ignored only --test-threads $(ENGINE_THREADS) -E 'binary(kubernetes)'
 
 .PHONY: test-k8s-clis
 test-k8s-clis: debug host test-images images-agents ## The real CLIs in pods, against scripted models
