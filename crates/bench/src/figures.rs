@@ -144,7 +144,10 @@ impl Figure {
                 rest(subject, ARCHIVED).await;
                 spawn::measure(subject, report).await
             }
-            Self::Rates => rates::measure(subject, report).await,
+            Self::Rates => {
+                rest(subject, ARCHIVED).await;
+                rates::measure(subject, report).await
+            }
             Self::Interrupt => {
                 rest(subject, ARCHIVED).await;
                 interrupt::measure(subject, report).await
