@@ -2,6 +2,7 @@
 
 mod connections;
 mod socket;
+mod taking;
 
 use std::sync::Arc;
 use std::time::Duration;

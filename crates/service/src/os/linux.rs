@@ -5,6 +5,7 @@ mod sock_diag;
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, prlimit, set_dumpable_behavior};
 
@@ -28,6 +29,15 @@ pub(crate) fn socket_owner(socket: SocketAddr, remote: SocketAddr) -> Option<u32
             proc_net::owner(socket, remote)
         }
     }
+}
+
+/// Bytes that were written to a connection and that its other end has not confirmed (`SIOCOUTQ`, tcp(7)). `None`: the system does not say.
+pub(crate) fn unsent(socket: BorrowedFd<'_>) -> Option<u32> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the descriptor is open as long as it is borrowed, and the kernel writes one `int`.
+    #[expect(unsafe_code, reason = "no safe interface exists")]
+    let asked = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    (asked == 0).then(|| u32::try_from(bytes).ok()).flatten()
 }
 
 #[cfg(test)]

@@ -19,9 +19,6 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// they, not we, end an idle connection.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A response of which the client takes nothing is given up after this time. It is that of terminals.
-const TAKING_TIMEOUT: Duration = Duration::from_secs(60);
-
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
@@ -42,8 +39,6 @@ enum Phase {
 pub(crate) struct Connection {
     number: u64,
     state: Mutex<(Phase, Instant)>,
-    /// Since when its client has taken nothing of what there is for it. `None`: it has it all, or takes it.
-    full_since: Mutex<Option<Instant>>,
     dropped: CancellationToken,
     until_closed: UntilClosed,
     all: Weak<Shared>,
@@ -76,7 +71,6 @@ impl Connections {
         let connection = Arc::new(Connection {
             number,
             state: Mutex::new((Phase::New, Instant::now())),
-            full_since: Mutex::default(),
             dropped: CancellationToken::new(),
             until_closed: UntilClosed::default(),
             all: Arc::downgrade(&self.0),
@@ -113,7 +107,7 @@ impl Connections {
         }
     }
 
-    /// Drops connections whose head takes too long, that were idle for too long, or whose client takes nothing.
+    /// Drops connections whose head takes too long, or that were idle for too long.
     pub(super) fn drop_late(&self) {
         let now = Instant::now();
         for connection in self.open() {
@@ -161,16 +155,6 @@ impl Connection {
         }
     }
 
-    /// The socket took bytes, or has no room for them.
-    pub(super) fn wrote(&self, taken: bool) {
-        let mut full_since = lock(&self.full_since);
-        if taken {
-            *full_since = None;
-        } else {
-            full_since.get_or_insert_with(Instant::now);
-        }
-    }
-
     /// A request has arrived.
     pub(super) fn begin_request(self: &Arc<Self>) -> Busy {
         self.enter(Phase::Busy);
@@ -182,6 +166,11 @@ impl Connection {
         self.enter(Phase::Upgraded);
     }
 
+    /// Whether it is a WebSocket.
+    pub(super) fn is_upgraded(&self) -> bool {
+        self.phase().0 == Phase::Upgraded
+    }
+
     fn enter(&self, phase: Phase) {
         let mut state = lock(&self.state);
         if state.0 != Phase::Upgraded {
@@ -189,14 +178,13 @@ impl Connection {
         }
     }
 
-    /// When it has to go unless it does something. While it works, only what its client leaves lying counts; a WebSocket looks for itself.
+    /// When it has to go unless it does something. Never while it works.
     fn late_at(&self) -> Option<Instant> {
         let (phase, since) = self.phase();
         match phase {
             Phase::New | Phase::Head => Some(since + HEAD_TIMEOUT),
             Phase::Idle => Some(since + IDLE_TIMEOUT),
-            Phase::Busy => lock(&self.full_since).map(|since| since + TAKING_TIMEOUT),
-            Phase::Upgraded => None,
+            Phase::Busy | Phase::Upgraded => None,
         }
     }
 

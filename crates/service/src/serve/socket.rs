@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::connections::Connection;
+use super::taking::Taking;
 
 /// How the answer begins that makes a connection a WebSocket: what is behind on it is to be with its reader, not here.
 const SWITCHING: &[u8] = b"HTTP/1.1 101 ";
@@ -22,11 +23,12 @@ pub(crate) struct Socket {
     connection: Arc<Connection>,
     /// A refusal that is being sent in place of the library's, and how much of it has been.
     refusal: Option<(Vec<u8>, usize)>,
+    taking: Taking,
 }
 
 impl Socket {
     pub(super) fn new(stream: TcpStream, connection: Arc<Connection>) -> Self {
-        Self { stream, connection, refusal: None }
+        Self { stream, connection, refusal: None, taking: Taking::default() }
     }
 
     /// The socket itself, and what it counts as.
@@ -34,11 +36,17 @@ impl Socket {
         (self.stream, self.connection)
     }
 
-    /// Writes, and tells whether the client takes anything.
+    /// Writes; fails when the client has taken nothing for too long. Whoever upgraded the connection looks for itself.
     fn poll_stream(&mut self, cx: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.connection.wrote(written.is_ready());
-        written
+        match Pin::new(&mut self.stream).poll_write_vectored(cx, slices) {
+            Poll::Pending if !self.connection.is_upgraded() => {
+                self.taking.poll_stuck(&self.stream, cx).map(Err)
+            }
+            written => {
+                self.taking = Taking::default();
+                written
+            }
+        }
     }
 
     /// Writes the refusal; ready when all of it is written.
