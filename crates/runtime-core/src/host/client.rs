@@ -12,7 +12,6 @@ use axum::http::{HeaderValue, Method, Request, Response, StatusCode, request};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::compat::{self, AnyVersion};
@@ -304,14 +303,6 @@ impl HostClient {
         self.exchange(request, Bytes::from(body.unwrap_or_default()), wait).await
     }
 
-    /// A stream that is read in small pieces, for it may be open for days.
-    pub(super) async fn open(&self, path: &str, read: usize) -> Result<Response<Incoming>, Problem> {
-        let mut connecting = http1::Builder::new();
-        connecting.read_buf_exact_size(Some(read));
-        let request = Request::builder().method(Method::GET).uri(path);
-        self.exchange_over(&connecting, request, Body::empty(), QUICK).await
-    }
-
     async fn exchange(
         &self,
         request: request::Builder,
@@ -327,16 +318,6 @@ impl HostClient {
         body: Body,
         wait: Duration,
     ) -> Result<Response<Incoming>, Problem> {
-        self.exchange_over(&http1::Builder::new(), request, body, wait).await
-    }
-
-    async fn exchange_over(
-        &self,
-        connecting: &http1::Builder,
-        request: request::Builder,
-        body: Body,
-        wait: Duration,
-    ) -> Result<Response<Incoming>, Problem> {
         let mut request = request.header(HOST, "host").header(ACCEPT, "*/*");
         if let Some(value) = self.authorization() {
             request = request.header(AUTHORIZATION, value);
@@ -344,7 +325,8 @@ impl HostClient {
         let request = request.body(body).map_err(Problem::internal)?;
         let exchange = async {
             let stream = self.address.dial().await.map_err(away)?;
-            let (mut sender, connection) = connecting.handshake(TokioIo::new(stream)).await.map_err(away)?;
+            let (mut sender, connection) =
+                hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(away)?;
             // Ends by itself when the answer is read or dropped, or the host goes.
             tokio::spawn(connection.with_upgrades());
             sender.send_request(request).await.map_err(away)

@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
+use axum::http::Method;
 use bytes::{Bytes, BytesMut};
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use http_body_util::BodyExt;
@@ -14,15 +15,13 @@ use tokio_util::codec::{Decoder, FramedRead, LinesCodec, LinesCodecError};
 use tokio_util::io::StreamReader;
 
 use super::HostClient;
-use super::client::{accepted, away};
+use super::client::{QUICK, accepted, away};
 
 /// A host elsewhere says something every twenty seconds; ten more without a word and the connection is dead.
 const SILENCE: Duration = Duration::from_secs(30);
 /// The longest line, in bytes: an event with a 1 MiB message, every character of it escaped.
 const MAX_LINE: usize = 16 * 1024 * 1024;
-/// Bytes read at once: each agent has such a stream for as long as it lives, and most of the time nothing comes.
-const READ: usize = 4 * 1024;
-/// Room for a line at first: most are shorter.
+/// Room for a line at first: most are shorter, and each agent has such a stream for as long as it lives.
 const LINE: usize = 1024;
 /// Lines that are handed on together at most.
 const MAX_LINES: usize = 256;
@@ -73,6 +72,9 @@ pub struct HostEvents {
     silence: Option<Duration>,
     /// How the stream broke behind the lines that were handed on last.
     broken: Option<Problem>,
+    /// Lines that are not handed on yet, and their length.
+    gathered: Vec<ReceivedLine>,
+    bytes: usize,
 }
 
 impl HostClient {
@@ -81,12 +83,12 @@ impl HostClient {
     pub async fn events(&self, since: u64) -> Result<HostEvents, Problem> {
         let silence = (!self.address().is_local()).then_some(SILENCE);
         let quiet = if silence.is_none() { "&quiet=true" } else { "" };
-        let answer = self.open(&format!("/events?since={since}{quiet}"), READ).await?;
+        let answer = self.call(Method::GET, &format!("/events?since={since}{quiet}"), None, QUICK).await?;
         let body = accepted(answer).await?.into_body().into_data_stream().map_err(io::Error::other);
         let reader = StreamReader::new(Box::pin(body) as Bodies);
         let decoder = BoundedLines(LinesCodec::new_with_max_length(MAX_LINE));
         let lines = FramedRead::with_capacity(reader, decoder, LINE);
-        Ok(HostEvents { lines, silence, broken: None })
+        Ok(HostEvents { lines, silence, broken: None, gathered: Vec::new(), bytes: 0 })
     }
 }
 
@@ -94,6 +96,10 @@ impl HostEvents {
     /// The next lines: those that have come already, at least one. `None`: the host closed the stream. Fails when the
     /// connection breaks or falls silent. A caller that stops waiting loses nothing.
     pub async fn next(&mut self) -> Result<Option<Vec<ReceivedLine>>, Problem> {
+        if !self.gathered.is_empty() {
+            // A caller stopped waiting for what might have come with them.
+            return Ok(Some(self.take_gathered()));
+        }
         if let Some(broken) = self.broken.take() {
             return Err(broken);
         }
@@ -104,14 +110,16 @@ impl HostEvents {
             None => self.lines.next().await,
         };
         let Some(line) = line.transpose().map_err(away)? else { return Ok(None) };
-        let mut bytes = line.as_ref().map_or(0, String::len);
-        let mut lines = vec![received(line.as_deref())];
-        while lines.len() < MAX_LINES && bytes < MAX_BYTES {
-            match self.lines.next().now_or_never() {
-                Some(Some(Ok(line))) => {
-                    bytes += line.as_ref().map_or(0, String::len);
-                    lines.push(received(line.as_deref()));
-                }
+        self.gather(line.as_deref());
+        while self.gathered.len() < MAX_LINES && self.bytes < MAX_BYTES {
+            let mut next = self.lines.next().now_or_never();
+            if next.is_none() {
+                // The connection hands on one frame, and is asked for the next one by whoever takes it.
+                tokio::task::yield_now().await;
+                next = self.lines.next().now_or_never();
+            }
+            match next {
+                Some(Some(Ok(line))) => self.gather(line.as_deref()),
                 Some(Some(Err(error))) => {
                     self.broken = Some(away(error));
                     break;
@@ -123,7 +131,17 @@ impl HostEvents {
                 None => break,
             }
         }
-        Ok(Some(lines))
+        Ok(Some(self.take_gathered()))
+    }
+
+    fn gather(&mut self, line: Option<&str>) {
+        self.bytes += line.map_or(0, str::len);
+        self.gathered.push(received(line));
+    }
+
+    fn take_gathered(&mut self) -> Vec<ReceivedLine> {
+        self.bytes = 0;
+        std::mem::take(&mut self.gathered)
     }
 }
 
@@ -136,7 +154,12 @@ fn received(line: Option<&str>) -> ReceivedLine {
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::routing::get;
+
     use super::*;
+    use crate::host::HostAddress;
 
     #[tokio::test]
     async fn a_line_that_is_too_long_is_passed_over() {
@@ -145,5 +168,34 @@ mod tests {
         let lines = FramedRead::new(reader, BoundedLines(LinesCodec::new_with_max_length(8)));
         let lines: Vec<Option<String>> = lines.try_collect().await.unwrap();
         assert_eq!(lines, [Some("one".into()), None, Some("two".into())]);
+    }
+
+    /// Whoever writes a batch to disk falls behind a host that tells much, unless what came meanwhile is the next one.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_has_come_meanwhile_comes_together() {
+        const LINES: usize = 5000;
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("host.sock");
+        let line = Bytes::from(format!("{}\n", "x".repeat(399)));
+        let tell = async move || {
+            let lines = futures::stream::iter(std::iter::repeat_n(line.clone(), LINES));
+            Body::from_stream(lines.map(Ok::<_, io::Error>))
+        };
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let host = Router::new().route("/events", get(tell));
+        tokio::spawn(async move { axum::serve(listener, host).await });
+        let mut events = HostClient::new(HostAddress::Unix(socket)).events(0).await.unwrap();
+        // As a follower, which is a task.
+        let following = tokio::spawn(async move {
+            let (mut lines, mut batches) = (0, 0);
+            while lines < LINES {
+                lines += events.next().await.unwrap().expect("more lines").len();
+                batches += 1;
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            batches
+        });
+        let batches = following.await.unwrap();
+        assert!(batches < LINES / 50, "{batches} batches");
     }
 }
