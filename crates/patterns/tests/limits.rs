@@ -9,8 +9,8 @@ use parallax_patterns::check::read;
 use parallax_patterns::pattern::Pattern;
 use proptest::prelude::*;
 
-/// The stack of a thread that checks a file: a quarter of tokio's, for a build that is not optimised.
-const STACK: usize = 512 * 1024;
+/// The stack of a thread that checks a file: half of tokio's, for a build that is not optimised.
+const STACK: usize = 1024 * 1024;
 /// No file takes longer: a hundred times what the slowest takes here, and a hundredth of what squares would take.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
@@ -149,6 +149,16 @@ fn charts_may_be_large() {
     }
     writeln!(rules, "    - {{from: [{0}], to: [{0}]}}", all.join(", ")).expect("text");
     check(with_roles(&(roles + &rules))).expect("it is a chart");
+}
+
+/// Lists in mappings in lists, as deep as a file may be: each has the most of the stack.
+#[test]
+fn the_deepest_file_is_read() {
+    for piece in ["a: [", "a: {", "[", "{a: ", "? [", "- "] {
+        check(piece.repeat(60_000 / piece.len())).expect_err("it has no end");
+    }
+    let deepest = format!("name: {}x{}\n", "[{a: ".repeat(31), "}]".repeat(31));
+    assert!(!first(deepest).contains("within each other"));
 }
 
 #[test]
