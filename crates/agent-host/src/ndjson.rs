@@ -52,13 +52,13 @@ impl NdjsonFile {
         Ok((file, found.is_cut))
     }
 
-    /// Appends a whole line, or nothing.
-    pub fn append(&mut self, line: &[u8]) -> io::Result<()> {
+    /// Appends whole lines, or nothing.
+    pub fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         #[cfg(test)]
         if self.is_full {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        if self.len > 0 && self.len + line.len() as u64 > MAX_BYTES {
+        if self.len > 0 && self.len + lines.len() as u64 > MAX_BYTES {
             fs::rename(&self.path, before(&self.path))?;
             (self.file, self.len) = (None, 0);
         }
@@ -66,12 +66,12 @@ impl NdjsonFile {
             Some(file) => file,
             none => none.insert(regular_file::open(File::options().create(true).append(true), &self.path)?),
         };
-        if let Err(error) = file.write_all(line) {
+        if let Err(error) = file.write_all(lines) {
             // Part of it may have been written.
             self.cut()?;
             return Err(error);
         }
-        self.len += line.len() as u64;
+        self.len += lines.len() as u64;
         Ok(())
     }
 

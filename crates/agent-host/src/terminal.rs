@@ -22,7 +22,7 @@ use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::sync::oneshot;
 
 use crate::pty::{Pty, window};
-use rhythm::{PAUSE, Rhythm};
+use rhythm::Rhythm;
 
 /// Bytes read from the PTY at once: what the kernel gives at most.
 const READ: usize = 4096;
@@ -32,7 +32,7 @@ const CHUNK: usize = 28 * 1024;
 /// A piece that has taken so long is handed on as it is. A read waits for the kernel to pass on what the program wrote, which on a busy machine
 /// takes milliseconds, and meanwhile nobody looks at what viewers type.
 const PIECE_TIME: Duration = Duration::from_millis(1);
-/// A read of fewer bytes ends a piece. It has emptied the PTY: whatever comes later, the reactor hears of.
+/// A read of fewer bytes ends a piece. It has emptied the PTY: whatever comes later, the reactor hears of, or the next look by the clock finds.
 const FEW: usize = READ / 4;
 /// Writes that may wait for the program to read. When it is full input is refused.
 const INPUT_WRITES: usize = 1024;
@@ -156,14 +156,16 @@ impl Terminal {
 
     /// Has the reactor watch the PTY, or not, as the rhythm of the output wants it. Answers when it is to be looked at, where the clock says so.
     fn watch(&mut self) -> Option<Instant> {
-        let look_at = self.rhythm.next_look();
-        if look_at.is_some() {
+        if self.rhythm.next_look().is_some() {
             self.pty = None;
         } else if self.pty.is_none() {
-            // Without a free descriptor the clock goes on.
             self.pty = listen(&self.room).ok();
+            if self.pty.is_none() {
+                // Without a free descriptor the clock goes on.
+                self.rhythm.go_on(Instant::now());
+            }
         }
-        look_at.or_else(|| self.pty.is_none().then(|| Instant::now() + PAUSE))
+        self.rhythm.next_look()
     }
 
     /// Whether the end of output was reached.
@@ -316,8 +318,8 @@ mod tests {
 
     /// A shell that prints a little all the time.
     fn ticking() -> Terminal {
-        // What is open for reading and writing never ends, so that a read of it takes its time.
-        let script = "exec 3<> <(:); while :; do echo tick; read -t 0.002 <&3; done & read key; echo \"key $key\"; wait";
+        // What is open for reading and writing never ends, so that a read of it takes its time. An echo might come within a line.
+        let script = "stty -echo; exec 3<> <(:); while :; do echo tick; read -t 0.002 <&3; done & read key; echo \"key $key\"; wait";
         let args = ["--norc", "--noprofile", "-c", script].map(Into::into).into();
         let (env, files) = (BTreeMap::new(), Vec::new());
         let command = Command { program: "bash".into(), args, env, files, record: None };

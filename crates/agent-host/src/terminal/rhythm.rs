@@ -2,7 +2,7 @@
 //!
 //! Each piece of output costs a wake-up, writes to the log and to viewers' connections, and conclusions. What comes in quick succession is
 //! read together: the terminal is then looked at by the clock, for as long as there is something new, but not so much that the program
-//! might have to wait, and until somebody types.
+//! might have to wait, and until something is written to the program: what somebody types, or the terminal's reply to a query.
 
 use std::time::{Duration, Instant};
 
@@ -45,9 +45,15 @@ impl Rhythm {
         (self.since, self.last) = (since.or(Some(now)), Some(now));
     }
 
-    /// Somebody types, and is to see at once what comes of it.
+    /// The clock rules although it need not: nothing else can.
+    pub(super) fn go_on(&mut self, now: Instant) {
+        self.last.get_or_insert(now);
+        self.goes_on = true;
+    }
+
+    /// Something is written to the program; what comes of it is to be seen at once.
     pub(super) fn rest(&mut self) {
-        *self = Self::default();
+        (self.since, self.bytes, self.goes_on) = (None, 0, false);
     }
 }
 
@@ -98,6 +104,16 @@ mod tests {
             }
             assert_eq!(rhythm.next_look(), None, "{name}");
             assert!(!goes_on(&mut rhythm, &mut now, 40, ms(1), ms(50)), "{name}: anew");
+        }
+    }
+
+    #[test]
+    fn where_only_the_clock_is_left_whoever_writes_does_not_put_it_off() {
+        let (mut rhythm, now) = (Rhythm::default(), Instant::now());
+        for later in 0..5 {
+            rhythm.rest();
+            rhythm.go_on(now + PAUSE * later / 2);
+            assert_eq!(rhythm.next_look(), Some(now + PAUSE));
         }
     }
 }
