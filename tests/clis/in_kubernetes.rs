@@ -96,7 +96,7 @@ async fn works_in_a_workspace(cli: RealCli) {
     let pod = format!("pod/{}", agent.id);
     let first = namespace.field(&pod, "{.metadata.uid}").await;
     namespace.evict(agent.id.as_str()).await;
-    assert!(agent.ends().await.workspace.expect("told").kept);
+    assert!(agent.ends_its_workspace().await.kept);
     until("another pod", PATIENCE * 2, async || {
         let uid = namespace.field(&pod, "{.metadata.uid}").await;
         if uid.is_empty() || uid == first { Err(uid) } else { Ok(()) }

@@ -244,7 +244,7 @@ async fn refused() {
     agent.say("echo kept > kept").await;
     docker(&["kill", &parallax_testkit::docker::container(&agent.id)]).await.expect("killed");
     let mut agent = agent;
-    let end = agent.ends().await.workspace.expect("told");
+    let end = agent.ends_its_workspace().await;
     assert!(end.kept, "{end:?}");
     let image = [&*format!("{}:/v", volume(&agent.id)), "debian:bookworm-slim", "cat"];
     let path = format!("/v/{}/kept", agent.id);

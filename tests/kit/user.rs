@@ -6,6 +6,7 @@ use parallax_api::agent::{RestartRequest, StopRequest};
 use parallax_api::client::{Client, EventStream, EventsOptions, Transport};
 use parallax_api::message::{AnswerRequest, MessageState, MessagesQuery};
 use parallax_api::terminal::InputRequest;
+use parallax_api::workspace::WorkspaceEnd;
 use parallax_api::{
     Agent, AgentExit, AgentId, AgentStatus, Attention, AttentionKind, Event, EventData, Message, Problem,
     SendRequest, SpawnRequest,
@@ -175,6 +176,15 @@ impl Spawned {
     /// Waits until it has ended.
     pub async fn ends(&mut self) -> AgentExit {
         self.is("stopped", |agent| agent.exit.clone().filter(|_| agent.status == AgentStatus::Stopped)).await
+    }
+
+    /// Waits until the agent has stopped and gives what became of its workspace, which is told later where saving what a dead host left
+    /// takes long.
+    pub async fn ends_its_workspace(&mut self) -> WorkspaceEnd {
+        self.is("stopped, with its workspace's end", |agent| {
+            agent.exit.as_ref().filter(|_| agent.status == AgentStatus::Stopped)?.workspace.clone()
+        })
+        .await
     }
 
     /// Sends a message and gives its answer.

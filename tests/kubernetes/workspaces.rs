@@ -294,13 +294,13 @@ async fn what_nobody_looked_at_stays() {
         agent.say("echo kept > kept").await;
     }
     backend.kill_process(&killed.id, 1).await;
-    let ended = killed.ends().await.workspace.expect("told");
+    let ended = killed.ends_its_workspace().await;
     assert!(ended.kept, "{ended:?}");
     namespace
         .kubectl(&["delete", "pod", deleted.id.as_str(), "--wait=false"])
         .await
         .expect("it can be deleted");
-    let ended = deleted.ends().await.workspace.expect("told");
+    let ended = deleted.ends_its_workspace().await;
     assert!(ended.kept, "{ended:?}");
     // One more type of agents, that comes back.
     let comes_back = include_str!("../../examples/profiles/shell.toml")
@@ -310,7 +310,7 @@ async fn what_nobody_looked_at_stays() {
     backend.kill_server().await;
     backend.kill_process(&unseen.id, 1).await;
     backend.start_server(Default::default()).await;
-    let ended = unseen.ends().await.workspace.expect("told");
+    let ended = unseen.ends_its_workspace().await;
     assert!(ended.kept, "{ended:?}");
     let mut all = [&killed, &deleted, &unseen].map(|agent| claim(&agent.id));
     all.sort();
