@@ -75,11 +75,18 @@ async fn what_was_asked_for_before_a_call_was_answered_is_not_taken_for_what_is_
     let (_dir, runtime, plane) = one_runtime().await;
     let id = runtime.has("a1", AgentStatus::Ready).id;
     plane.client.list_all(&ListFilter::default()).await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(250)).await;
     let gate = Arc::new(Semaphore::new(0));
     *runtime.script.show_gate.lock().unwrap() = Some(gate.clone());
-    let (client, asked) = (plane.client.clone(), id.clone());
-    let showing = tokio::spawn(async move { client.get(&asked).await.unwrap() });
+    let (client, asked, script) = (plane.client.clone(), id.clone(), runtime.script.clone());
+    // At first what was listed answers, which is new enough.
+    let showing = tokio::spawn(async move {
+        loop {
+            let shown = client.get(&asked).await.unwrap();
+            if script.shows_made.load(Ordering::Relaxed) > 0 {
+                return shown;
+            }
+        }
+    });
     until("it is shown", async || runtime.script.shows_made.load(Ordering::Relaxed) == 1).await;
     *runtime.script.show_gate.lock().unwrap() = None;
     let input = reqwest::Client::new().post(plane.url("/api/managed-agents/a1/input")).body("{}");
