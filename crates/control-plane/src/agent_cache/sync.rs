@@ -12,6 +12,7 @@ use parallax_api::client::{Change, EventStream, EventsOptions, Retry};
 use parallax_api::{AgentId, AgentStatus, Event, EventData, Problem, Time};
 use parallax_service::shutdown::Shutdown;
 use parallax_store::{NewEvent, Projection, SourcePosition, WrittenEvent};
+use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -103,10 +104,25 @@ struct ReadAhead {
     room: OwnedSemaphorePermit,
 }
 
-/// What a change takes in memory, roughly: what is long in an event is what somebody said.
+/// What a change takes in memory, roughly: long in an event is what somebody says, asks (again in the event itself) or has written on the agent.
 fn size(change: &Change) -> usize {
-    let Change::Event(Event { data: EventData::Message { message }, .. }) = change else { return SMALL };
-    SMALL + message.content.len() + message.messages.iter().map(String::len).sum::<usize>()
+    let Change::Event(Event { data, .. }) = change else { return SMALL };
+    let said = match data {
+        EventData::Message { message } => message.content.len() + lengths(&message.messages),
+        _ => 0,
+    };
+    let on_agent = data.agent().map_or(0, |agent| {
+        let asked = agent.attention.as_ref().map_or(0, |asked| json!(asked).to_string().len());
+        2 * asked
+            + lengths(&agent.capabilities)
+            + lengths(agent.labels.keys())
+            + lengths(agent.labels.values())
+    });
+    SMALL + said + on_agent
+}
+
+fn lengths<'a>(texts: impl IntoIterator<Item = &'a String>) -> usize {
+    texts.into_iter().map(String::len).sum()
 }
 
 /// Takes what is read, and looks at the list now and then.
