@@ -27,7 +27,7 @@ use serde_json::Value;
 use crate::observation::{Composer, DetectorEvent, Observation, Outcome, Source};
 use crate::profile::Profile;
 use crate::profile::report::{ReportPointers, ReportedState};
-use asked_tool::{AskedTool, MAX_ASKED};
+use asked_tool::AskedTool;
 use claims::{Claim, Claims};
 use reports::{ReportFields, status_claim, title_claim};
 use screen_scan::ScreenScan;
@@ -289,11 +289,7 @@ impl Detector {
         let mut events = Vec::new();
         self.changed_at = now;
         if let Some(tool) = fields.tool {
-            self.asked.retain(|asked| asked.tool != tool);
-            self.asked.push(AskedTool::new(tool));
-            if self.asked.len() > MAX_ASKED {
-                self.asked.remove(0);
-            }
+            asked_tool::keep(&mut self.asked, tool);
         }
         let version = fields.version.filter(|_| !self.is_version_reported);
         self.is_version_reported |= version.is_some();

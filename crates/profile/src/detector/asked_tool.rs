@@ -8,7 +8,9 @@ use super::reports::shortened;
 use crate::observation::{AttentionRequest, DialogOption};
 
 /// Tools that are kept: several may be asked for at once.
-pub(super) const MAX_ASKED: usize = 16;
+const MAX_ASKED: usize = 16;
+/// What they may take together, in bytes; the newest is kept in any case, which is as long as a report may be.
+const MAX_ASKED_BYTES: usize = 32 * 1024 * 1024;
 /// A text of a tool's input by which its dialog is known, in characters.
 const KEY_CHARS: usize = 24;
 /// The shortest line of a dialog by which a program is known, in letters and digits.
@@ -22,6 +24,10 @@ const INPUT_CHARS: usize = 2000;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct AskedTool {
     pub tool: AttentionTool,
+    /// The same without an input that is too long to be published.
+    published: AttentionTool,
+    /// What it takes in memory, roughly, in bytes.
+    pub size: usize,
     questions: Vec<AttentionQuestion>,
     plan: Option<String>,
     /// The text under which its dialog was published first: the screen may become narrower.
@@ -44,7 +50,11 @@ impl AskedTool {
             questions.iter().take_while(fits).filter_map(|value| question(value, &mut ids)).collect();
         let plan = tool.input.get("plan").and_then(Value::as_str);
         let plan = plan.map(|plan| shortened(plan.to_owned(), MAX_PUBLISHED));
-        Self { tool, questions, plan, text: None, is_shown: false }
+        let size = tool.input.to_string().len();
+        // Half of it would be another question. What the dialog shows of it is the question then.
+        let input = if size > MAX_PUBLISHED { Value::Null } else { tool.input.clone() };
+        let published = AttentionTool { name: tool.name.clone(), input };
+        Self { tool, published, size, questions, plan, text: None, is_shown: false }
     }
 
     /// Whether a dialog with this text is about it.
@@ -94,7 +104,7 @@ impl AskedTool {
             needed.text = self.described(&needed.text);
             self.text = Some(needed.text.clone());
         }
-        needed.tool = Some(self.published());
+        needed.tool = Some(self.published.clone());
         needed
     }
 
@@ -131,13 +141,6 @@ impl AskedTool {
         }
     }
 
-    /// The tool, without an input that is too long: half of it would be another question. What the dialog shows of it is the question then.
-    fn published(&self) -> AttentionTool {
-        let is_long = self.tool.input.to_string().len() > MAX_PUBLISHED;
-        let input = if is_long { Value::Null } else { self.tool.input.clone() };
-        AttentionTool { name: self.tool.name.clone(), input }
-    }
-
     /// The text of a dialog, with the tool and its input where the dialog does not show them whole.
     fn described(&self, text: &str) -> String {
         let shown = squeezed(text);
@@ -158,6 +161,18 @@ impl AskedTool {
         };
         let input: String = input.join("\n").chars().take(INPUT_CHARS).collect();
         format!("{}\n{input}\n{text}", self.tool.name)
+    }
+}
+
+/// Keeps this one as the newest, within bounds.
+pub(super) fn keep(asked: &mut Vec<AskedTool>, tool: AttentionTool) {
+    asked.retain(|asked| asked.tool != tool);
+    asked.push(AskedTool::new(tool));
+    let is_much = |asked: &[AskedTool]| {
+        asked.len() > MAX_ASKED || asked.iter().map(|tool| tool.size).sum::<usize>() > MAX_ASKED_BYTES
+    };
+    while asked.len() > 1 && is_much(asked) {
+        asked.remove(0);
     }
 }
 
@@ -261,4 +276,31 @@ fn plain(value: &Value) -> String {
 
 fn squeezed(text: &str) -> String {
     text.chars().filter(|char| char.is_alphanumeric()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn tools_are_kept_up_to_a_number_and_a_size() {
+        let tool = |name: usize, size| AttentionTool {
+            name: name.to_string(),
+            input: json!({"text": "x".repeat(size)}),
+        };
+        let names =
+            |asked: &[AskedTool]| asked.iter().map(|asked| asked.tool.name.clone()).collect::<Vec<_>>();
+        let mut asked = Vec::new();
+        (0..20).for_each(|name| keep(&mut asked, tool(name, 1)));
+        assert_eq!((asked.len(), &names(&asked)[15][..]), (MAX_ASKED, "19"));
+        keep(&mut asked, tool(19, 1));
+        assert_eq!(asked.len(), MAX_ASKED, "the same one again");
+        (20..23).for_each(|name| keep(&mut asked, tool(name, 12 * 1024 * 1024)));
+        assert_eq!(names(&asked), ["21", "22"]);
+        keep(&mut asked, tool(23, MAX_ASKED_BYTES));
+        assert_eq!(names(&asked), ["23"], "the newest in any case");
+        assert_eq!(asked[0].published.input, Value::Null);
+    }
 }
