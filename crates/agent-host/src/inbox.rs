@@ -3,7 +3,7 @@
 //! A message goes `accepted → typed → taken → answered`, or `failed` with a reason. The session moves it; everyone else
 //! reads, or waits for a message's end.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use parallax_api::message::{MessageImage, MessageProgress, MessageSource, MessageState, MessagesQuery};
@@ -397,10 +397,15 @@ impl Conversation {
         self.bytes += size(&message);
         self.messages.push_back(message);
         while self.messages.len() > MAX_KEPT || self.bytes > MAX_KEPT_BYTES {
-            // What is not answered yet stays, or not written yet, and so do the newest: a question and its answer.
-            let mut older = self.messages.iter().take(self.messages.len().saturating_sub(2));
-            let may_go = |old: &Message| !is_open(old) && !self.changed.contains(&old.id);
-            let Some(oldest) = older.position(may_go) else { return };
+            // What is not answered yet stays, and so do the newest: a question and its answer. What is not written yet stays, too, unless the
+            // disk takes nothing for so long that there is twice as much.
+            let older = self.messages.len().saturating_sub(2);
+            let changed: HashSet<&str> = self.changed.iter().map(String::as_str).collect();
+            let is_written = |old: &Message| !is_open(old) && !changed.contains(old.id.as_str());
+            let is_much = self.messages.len() > 2 * MAX_KEPT || self.bytes > 2 * MAX_KEPT_BYTES;
+            let closed = || self.messages.iter().take(older).position(|old| !is_open(old));
+            let written = self.messages.iter().take(older).position(is_written);
+            let Some(oldest) = written.or_else(|| is_much.then(closed).flatten()) else { return };
             if let Some(old) = self.messages.remove(oldest) {
                 self.bytes -= size(&old);
                 self.failures.remove(&old.id);
@@ -424,5 +429,27 @@ impl Conversation {
             Some(_) => None,
             None => Some(MessageOutcome::Failed(Problem::internal("the message is no longer kept"))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// While the disk takes nothing, what is not written stays, but not without an end.
+    #[test]
+    fn what_is_not_written_is_kept_up_to_twice_the_bound() {
+        let inbox = Inbox::new("a".parse().unwrap());
+        let say = |number: usize| {
+            drop(inbox.said(None, Answer { content: number.to_string(), ..Default::default() }, false));
+        };
+        (0..=MAX_KEPT).for_each(say);
+        assert_eq!(inbox.keep().messages.len(), MAX_KEPT + 1, "nothing of it is written");
+        (MAX_KEPT + 1..2 * MAX_KEPT + 100).for_each(say);
+        assert_eq!(inbox.keep().messages.len(), 2 * MAX_KEPT);
+        assert_eq!(inbox.keep().messages[0].content, "100", "the oldest went");
+        inbox.take_changed();
+        say(0);
+        assert_eq!(inbox.keep().messages.len(), MAX_KEPT);
     }
 }
