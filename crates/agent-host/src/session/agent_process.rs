@@ -145,6 +145,12 @@ impl AgentProcess {
         self.spawned.elapsed()
     }
 
+    /// As if it had been started earlier.
+    #[cfg(test)]
+    pub fn is_older_by(&mut self, time: Duration) {
+        self.spawned -= time;
+    }
+
     /// When the session file is polled next, while the agent is `busy` or not.
     pub fn session_file_deadline(&self, busy: bool) -> Option<Instant> {
         self.session_file.as_ref().and_then(|file| file.deadline(busy))

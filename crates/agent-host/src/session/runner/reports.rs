@@ -7,7 +7,7 @@ use parallax_screen::TerminalReport;
 
 use super::Runner;
 
-/// Reports of a second of which each has its state published, whatever was printed at once. Of more, a piece of output has its last state, and
+/// Reports of a second, of any kind, of which each has its state published, whatever was printed at once. Of more, a piece of output has its last state, and
 /// what is printed at once is one piece: a program must not fill journals and databases as fast as it can print reports.
 const MAX_REPORTS: u32 = 2000;
 const SECOND: Duration = Duration::from_secs(1);
@@ -39,14 +39,14 @@ impl Runner {
     /// Takes what the program reported, each with the offset of the output that it stands at. The state of each is published, within
     /// the budget.
     pub(super) fn on_reports(&mut self, reports: &[(TerminalReport, u64)]) {
+        // With a look at the screen a dialog may show that is answered, in the next step, before anybody is told of it.
+        let has_seen_screen = self.process.detector.has_seen_screen();
         self.journal.clone().together(|| {
             for (report, offset) in reports {
                 // The output of a turn begins and ends where it was reported, also in the middle of a chunk.
                 self.messaging.set_offset(*offset);
-                let has_seen_screen = self.process.detector.has_seen_screen();
                 self.observe(DetectorInput::Terminal(report));
                 let now = Instant::now();
-                // With a look at the screen a dialog may show that is answered before anybody is told of it.
                 if has_seen_screen && self.report_budget.take(now) {
                     self.publish(now);
                 }
