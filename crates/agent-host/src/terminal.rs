@@ -114,7 +114,7 @@ impl Terminal {
             if !is_read && !is_written {
                 return std::future::pending().await;
             }
-            let (mut more, mut bytes) = (false, Vec::new());
+            let (mut reading, mut bytes) = (Reading::Emptied, Vec::new());
             let look_at = self.watch();
             tokio::select! {
                 biased;
@@ -125,28 +125,20 @@ impl Terminal {
                     }
                 }
                 Ok(mut guard) = readable(self.pty.as_ref()), if is_read => {
-                    let now = Instant::now();
-                    match read_some(guard.get_inner(), &mut bytes, now + PIECE_TIME) {
-                        Reading::More => more = true,
-                        Reading::Emptied => guard.clear_ready(),
-                        Reading::Ended => self.is_silent = true,
+                    reading = read_in(&mut self.rhythm, guard.get_inner(), &mut bytes);
+                    if matches!(reading, Reading::Emptied) {
+                        guard.clear_ready();
                     }
-                    self.rhythm.read(bytes.len(), now);
                 }
                 () = clock(look_at), if is_read && look_at.is_some() => {
-                    let now = Instant::now();
-                    match read_some(self.room.get_ref(), &mut bytes, now + PIECE_TIME) {
-                        Reading::More => more = true,
-                        Reading::Emptied => {}
-                        Reading::Ended => self.is_silent = true,
-                    }
-                    self.rhythm.read(bytes.len(), now);
+                    reading = read_in(&mut self.rhythm, self.room.get_ref(), &mut bytes);
                 }
                 // The reactor is gone, and this process with it.
                 else => return std::future::pending().await,
             }
+            self.is_silent |= matches!(reading, Reading::Ended);
             if !bytes.is_empty() {
-                return Some(Printed { bytes: bytes.into(), more });
+                return Some(Printed { bytes: bytes.into(), more: matches!(reading, Reading::More) });
             }
             if self.is_silent && reads {
                 return None;
@@ -162,7 +154,7 @@ impl Terminal {
             self.pty = listen(&self.room).ok();
             if self.pty.is_none() {
                 // Without a free descriptor the clock goes on.
-                self.rhythm.go_on(Instant::now());
+                self.rhythm.without_reactor(Instant::now());
             }
         }
         self.rhythm.next_look()
@@ -196,7 +188,7 @@ impl Terminal {
             return Err(input);
         }
         self.queued += len;
-        self.rhythm.rest();
+        self.rhythm.written();
         let is_first = self.input.is_empty();
         self.input.push_back(input);
         if is_first {
@@ -247,6 +239,14 @@ async fn clock(at: Option<Instant>) {
     if let Some(at) = at {
         tokio::time::sleep_until(at.into()).await;
     }
+}
+
+/// Reads what there is now.
+fn read_in(rhythm: &mut Rhythm, pty: &OwnedFd, bytes: &mut Vec<u8>) -> Reading {
+    let now = Instant::now();
+    let reading = read_some(pty, bytes, now + PIECE_TIME);
+    rhythm.read(bytes.len(), now);
+    reading
 }
 
 /// How a read of the PTY ended.

@@ -46,13 +46,13 @@ impl Rhythm {
     }
 
     /// The clock rules although it need not: nothing else can.
-    pub(super) fn go_on(&mut self, now: Instant) {
+    pub(super) fn without_reactor(&mut self, now: Instant) {
         self.last.get_or_insert(now);
         self.goes_on = true;
     }
 
     /// Something is written to the program; what comes of it is to be seen at once.
-    pub(super) fn rest(&mut self) {
+    pub(super) fn written(&mut self) {
         (self.since, self.bytes, self.goes_on) = (None, 0, false);
     }
 }
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_rules_until_there_is_nothing_or_much_or_somebody_types() {
+    fn the_clock_rules_until_there_is_nothing_or_much_or_something_is_written() {
         let ms = Duration::from_millis;
         // So many bytes that are read; or none, because somebody types.
         for (name, end) in [("nothing new", Some(0)), ("much", Some(FULL)), ("a key", None)] {
@@ -100,7 +100,7 @@ mod tests {
             assert!(goes_on(&mut rhythm, &mut now, 400, ms(35), ms(1000)), "{name}");
             match end {
                 Some(bytes) => rhythm.read(bytes, now + PAUSE),
-                None => rhythm.rest(),
+                None => rhythm.written(),
             }
             assert_eq!(rhythm.next_look(), None, "{name}");
             assert!(!goes_on(&mut rhythm, &mut now, 40, ms(1), ms(50)), "{name}: anew");
@@ -111,8 +111,8 @@ mod tests {
     fn where_only_the_clock_is_left_whoever_writes_does_not_put_it_off() {
         let (mut rhythm, now) = (Rhythm::default(), Instant::now());
         for later in 0..5 {
-            rhythm.rest();
-            rhythm.go_on(now + PAUSE * later / 2);
+            rhythm.written();
+            rhythm.without_reactor(now + PAUSE * later / 2);
             assert_eq!(rhythm.next_look(), Some(now + PAUSE));
         }
     }
