@@ -27,7 +27,12 @@ impl Time {
     /// This point, or the millisecond after `earlier` where it is not later than that: a coarse clock shows two changes at
     /// once, and one that was set back shows the second before the first.
     pub fn or_just_after(self, earlier: Time) -> Self {
-        self.max(Self::from_millis(earlier.as_millis().saturating_add(1)))
+        self.max(earlier.next())
+    }
+
+    /// The millisecond after this point.
+    pub fn next(self) -> Self {
+        Self::from_millis(self.as_millis().saturating_add(1))
     }
 
     /// Milliseconds since the Unix epoch.
@@ -52,7 +57,7 @@ impl FromStr for Time {
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3}", self.0)
+        f.write_str(&PRINTER.timestamp_to_string(&self.0))
     }
 }
 

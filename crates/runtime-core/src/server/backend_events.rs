@@ -68,7 +68,7 @@ impl RuntimeCore {
                 let error = AgentError { since: Some(Time::now()), ..AgentError::new(PAUSED, message) };
                 agent.error = Some(error.clone());
                 // By the host's clock: what it says later would be older by one that is ahead.
-                agent.updated_at = agent.updated_at.or_just_after(agent.updated_at);
+                agent.updated_at = agent.updated_at.next();
                 Some(EventData::AgentError { agent: Box::new(agent.clone()), error })
             }
             None if !is_paused(&agent) => return,
