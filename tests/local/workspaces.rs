@@ -284,7 +284,7 @@ async fn kill_dash_nine() {
     // It can still be looked at, and committed.
     committed(&user.client, &dirty, "saved").await;
     clean.press(&["ctrl-d"]).await;
-    assert!(!clean.ends_its_workspace().await.kept);
+    assert!(!clean.ends().await.workspace.expect("told").kept);
     let end = always.stop_with(StopRequest { force: true, ..Default::default() }).await;
     assert!(end.exit.and_then(|exit| exit.workspace).expect("told").kept);
     assert_eq!(repository.worktrees().len(), 2);
