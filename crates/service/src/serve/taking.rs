@@ -11,7 +11,8 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::os;
 
-/// A response of which a client takes nothing for this long is given up. It is the time that a viewer of a terminal has.
+/// A response of which a client takes nothing from one look to the next is given up: after as long as a viewer of a terminal has, or twice
+/// as long.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A socket that is full, or one that is not.
