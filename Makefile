@@ -133,18 +133,22 @@ FUZZ_SECONDS ?= 8
 fuzz: debug ## Mutated input for everything that reads what others wrote: FUZZ_SECONDS a target, FUZZ_SEED
 	$(TARGET)/debug/parallax-fuzz --seconds $(FUZZ_SECONDS) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
+# What is measured is what people install: the programs of `make build`, with the host as one static file.
+.PHONY: bench-programs
+bench-programs: host
+	$(CARGO) build --release --locked -p parallax-cli -p parallax-bench
+	install -m 755 $(STATIC_HOST) $(TARGET)/release/parallax-agent-host
+
 # On a quiet machine: a round takes about four minutes, most of it 15 s of a stalled viewer, repaints and floods of each subject; what is
 # measured once takes a few more. Of peers it measures those that are on the PATH.
 ROUNDS ?= 5
 .PHONY: bench
-bench: ## Measure speed, memory and delivery, ours beside peers and the bare limit: writes docs/benchmarks.md; ROUNDS
-	$(CARGO) build --release --locked -p parallax-cli -p parallax-agent-host -p parallax-bench
+bench: bench-programs ## Measure speed, memory and delivery, ours beside peers and the bare limit: writes docs/benchmarks.md; ROUNDS
 	$(TARGET)/release/parallax-bench figures --programs $(TARGET)/release --rounds $(ROUNDS) --out docs/benchmarks.md
 
 # Five gigabytes are needed, and files and processes for a thousand agents; where they are not there it says so.
 .PHONY: bench-scale
-bench-scale: ## 300 and 1,000 agents and 500 viewers: what each costs, and how soon they are back after kill -9
-	$(CARGO) build --release --locked -p parallax-cli -p parallax-agent-host -p parallax-bench
+bench-scale: bench-programs ## 300 and 1,000 agents and 500 viewers: what each costs, and how soon they are back after kill -9
 	$(TARGET)/release/parallax-bench scale --programs $(TARGET)/release
 
 .PHONY: bench-simulation
