@@ -13,8 +13,9 @@ use super::announce::{count, running_agents};
 use crate::error::CliError;
 use crate::output::{Output, one_line};
 
-/// Agents that are stopped at the same time.
-const AT_ONCE: usize = 16;
+/// Agents that are stopped at the same time. One that does not listen takes all the time that it is given, and nobody is to wait for that
+/// again and again.
+const AT_ONCE: usize = 256;
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +100,7 @@ async fn ask(agents: &[Agent]) -> bool {
 }
 
 async fn stop_all(output: &Output, runtime: &Client, agents: Vec<Agent>) {
-    output.note(&format!("stopping {}", count(agents.len())));
+    output.note(&format!("stopping {}; Ctrl-C leaves those that still run", count(agents.len())));
     stream::iter(agents)
         .for_each_concurrent(AT_ONCE, |agent| async move {
             if let Err(problem) = runtime.stop(&agent.id, &StopRequest::default()).await {
