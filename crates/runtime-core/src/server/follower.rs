@@ -259,8 +259,9 @@ impl Follower {
         }
         if let (Some(exit), Some(_)) = (&mut agent.exit, &self.workspace_end) {
             exit.workspace.clone_from(&self.workspace_end);
-            // Newer than what the host said of the end.
-            agent.updated_at = Time::now().or_just_after(agent.updated_at);
+            // Newer than what the host said of the end, and by its clock: what it says when the agent runs again would be older by one that is
+            // ahead.
+            agent.updated_at = agent.updated_at.next();
         }
     }
 
