@@ -1,18 +1,22 @@
 //! What happens in the backend without the server's API: spawn requests, and hosts that run again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use parallax_api::{AgentError, AgentId, AgentStatus, EventData, Problem, Time};
 use tokio::sync::mpsc;
 
 use super::core::{PAUSED, RuntimeCore, is_paused};
-use super::registry::HostState;
+use super::registry::{Entry, HostState};
 use crate::backend::{BackendEvent, FoundHost};
 use crate::host::HostClient;
 
 /// Pauses and their ends that wait to be told.
 const MAX_PAUSES: usize = 256;
+/// How long an agent whose host runs again may take to be in the archive as it had ended: more than what its first host left may take to
+/// be saved.
+const OLD_END_TIMEOUT: Duration = Duration::from_mins(5);
 
 impl RuntimeCore {
     /// Handles the backend's events until the server goes.
@@ -53,9 +57,36 @@ impl RuntimeCore {
 
     async fn host_restarted(self: &Arc<Self>, host: FoundHost) {
         let id = host.id.clone();
+        let host = match self.registry.get(&id) {
+            Ok(known) if !matches!(known.host_state(), HostState::Archived) => {
+                tokio::select! {
+                    host = self.found_after_its_end(&known) => host,
+                    () = self.shutdown.begun() => return,
+                }
+            }
+            _ => Some(host),
+        };
+        let Some(host) = host else { return };
         if let Err(error) = self.readopt(host).await {
             tracing::error!(agent.id = %id, %error, "a host that runs again does not answer");
         }
+    }
+
+    /// The host of an agent that is not in the archive yet, once it is: who follows the agent may be about to end it, and looks for no host
+    /// any more. `None`: it is followed still, or no host runs.
+    async fn found_after_its_end(&self, known: &Entry) -> Option<FoundHost> {
+        tokio::time::timeout(OLD_END_TIMEOUT, known.archived()).await.ok()?;
+        // The one that was told of may be the one that has ended by now, and is about to go.
+        let found = match self.backend.find_host(known.id()).await {
+            Ok(found) => found?,
+            Err(error) => {
+                tracing::error!(agent.id = %known.id(), %error, "failed to look for a host that runs again");
+                return None;
+            }
+        };
+        let host = HostClient::new(found.address.clone()?);
+        let runs = host.agent().await.is_ok_and(|agent| agent.status != AgentStatus::Stopped);
+        runs.then_some(found)
     }
 
     /// Tells that an agent's processes are held, or go on: its host cannot.
