@@ -19,7 +19,9 @@ await inBrowser(async (browser) => {
   await name.fill("code-review");
   await form.getByRole("button", { name: "Keep as preset" }).click();
   await page.getByText("Kept as the preset code-review.").first().waitFor();
+  // What was said of it is above the form, and Escape is for the form.
   await page.keyboard.press("Escape");
+  await form.waitFor({ state: "hidden" });
 
   // Chosen in the form, it fills the form; what is changed there counts.
   await page.getByRole("button", { name: "Spawn" }).click();

@@ -2,7 +2,7 @@
 
 import * as AlertDialog from "@radix-ui/react-alert-dialog";
 import * as Dialog from "@radix-ui/react-dialog";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 
 export function Modal(props: {
   open: boolean;
@@ -12,8 +12,18 @@ export function Modal(props: {
   wide?: boolean;
   children: ReactNode;
 }) {
+  const { open, onOpenChange } = props;
+  // Of the layers of the page Escape reaches the uppermost only. A toast is one, and does not say that the key is taken.
+  useEffect(() => {
+    if (!open) return;
+    const onKey = (event: KeyboardEvent): void => {
+      if (event.key === "Escape" && !event.defaultPrevented) onOpenChange(false);
+    };
+    window.addEventListener("keydown", onKey);
+    return () => window.removeEventListener("keydown", onKey);
+  }, [open, onOpenChange]);
   return (
-    <Dialog.Root open={props.open} onOpenChange={props.onOpenChange}>
+    <Dialog.Root open={open} onOpenChange={onOpenChange}>
       <Dialog.Portal>
         <Dialog.Overlay className="overlay" />
         <Dialog.Content className={props.wide ? "dialog is-wide" : "dialog"} aria-describedby={undefined}>
