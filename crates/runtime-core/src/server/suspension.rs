@@ -122,7 +122,8 @@ impl RuntimeCore {
                 tracing::warn!(agent.id = %id, %problem, "an agent did not come back");
                 let mut agent = entry.agent();
                 agent.error = Some(AgentError::new("resume_failed", problem.detail.clone()));
-                agent.updated_at = Time::now().or_just_after(agent.updated_at);
+                // By its host's clock, which says how new it is when it comes back the next time.
+                agent.updated_at = agent.updated_at.next();
                 self.table.put(&agent).await?;
                 entry.publish(agent);
                 Err(problem)
