@@ -1,17 +1,17 @@
 //! One agent's directory: its host's socket, log and journal, and which process its host is.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
-use parallax_api::AgentId;
+use parallax_api::{AgentId, Problem};
 use parallax_runtime_core::files::UntrustedDir;
 use parallax_runtime_core::handshake::LAST_WORDS;
 use parallax_runtime_core::os::boot_id;
 use parallax_service::private_dir;
 
+use crate::census;
 use crate::os::{self, Process};
 use crate::process;
 
@@ -122,17 +122,17 @@ impl AgentDir {
     }
 
     /// The living host. The file only says where to look first: an agent may have written it, and it may be damaged.
-    pub(crate) fn host(&self) -> Option<Process> {
+    ///
+    /// # Errors
+    /// As [`census::now`].
+    pub(crate) async fn host(&self) -> Result<Option<Process>, Problem> {
+        let written = self.written().filter(|written| written.boot_id == boot_id());
         let written =
-            self.written().filter(|written| written.boot_id == boot_id()).map(|written| written.process);
-        written
-            .filter(|process| process::is_host(*process, &self.0))
-            .or_else(|| if self.exists() { process::hosts().remove(&self.0) } else { None })
-    }
-
-    /// The same with the hosts of this machine at hand.
-    pub(crate) fn host_among(&self, hosts: &BTreeMap<PathBuf, Process>) -> Option<Process> {
-        hosts.get(&self.0).copied().filter(|process| process.lives())
+            written.map(|written| written.process).filter(|process| process::is_host(*process, &self.0));
+        if written.is_some() || !self.exists() {
+            return Ok(written);
+        }
+        Ok(census::now().await?.host_of(&self.0))
     }
 
     /// Whether the host was started before the machine was.
@@ -164,13 +164,13 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn what_is_written_counts_only_when_it_is_true() {
+    #[tokio::test]
+    async fn what_is_written_counts_only_when_it_is_true() {
         let state = tempfile::tempdir().unwrap();
         let dirs = AgentDirs::open(state.path()).unwrap();
         let id = AgentId::generate();
         let dir = dirs.of(&id);
-        assert_eq!(dir.host(), None);
+        assert_eq!(dir.host().await.unwrap(), None);
         dir.create().unwrap();
         // A program that ignores its arguments and waits: it stands for a host.
         let program = state.path().join("host");
@@ -186,7 +186,7 @@ mod tests {
         let init = Process::of(1).unwrap();
         for forged in [ourselves, init, process(&stranger)] {
             dir.set_host(forged).unwrap();
-            assert_eq!(dir.host(), None, "{forged:?}");
+            assert_eq!(dir.host().await.unwrap(), None, "{forged:?}");
         }
         // A script's command line has its interpreter first, as no host's has.
         stranger.kill().unwrap();

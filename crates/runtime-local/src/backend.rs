@@ -11,9 +11,10 @@ use parallax_profile::{Launch, Profiles};
 use parallax_runtime_core::{AgentBackend, FoundHost, Health, HostAddress, Usage};
 
 use crate::agent_dir::{AgentDir, AgentDirs};
+use crate::census;
 use crate::look::Look;
 use crate::os::Process;
-use crate::process::{self, Children};
+use crate::process::Children;
 use crate::{end, launch, types};
 
 /// Runs each agent's host as a detached process with a directory of its own under the state directory.
@@ -66,13 +67,13 @@ impl AgentBackend for LocalBackend {
     }
 
     async fn list_hosts(&self) -> Result<Vec<FoundHost>, Problem> {
+        let census = census::now().await?;
         let dirs = self.dirs.clone();
         let listing = move || {
-            let hosts = process::hosts();
             let ids = dirs.ids().map_err(Problem::internal)?;
             let found = |id: &AgentId| {
                 let dir = dirs.of(id);
-                let host = dir.host_among(&hosts);
+                let host = census.host_of(dir.path());
                 Self::found(id, &dir, host)
             };
             Ok(ids.iter().filter_map(found).collect())
@@ -82,7 +83,8 @@ impl AgentBackend for LocalBackend {
 
     async fn find_host(&self, id: &AgentId) -> Result<Option<FoundHost>, Problem> {
         let dir = self.dirs.of(id);
-        Ok(Self::found(id, &dir, dir.host()))
+        let host = dir.host().await?;
+        Ok(Self::found(id, &dir, host))
     }
 
     async fn host_files(&self, id: &AgentId, _scratch: &Path) -> Result<Option<PathBuf>, Problem> {
@@ -103,7 +105,7 @@ impl AgentBackend for LocalBackend {
     }
 
     async fn usage(&self, id: &AgentId) -> Result<Option<Usage>, Problem> {
-        let Some(host) = self.dirs.of(id).host() else { return Err(Problem::no_agent(id)) };
+        let Some(host) = self.dirs.of(id).host().await? else { return Err(Problem::no_agent(id)) };
         if let Some(children) = self.look.recent() {
             return Ok(Some(usage(host, &children)));
         }

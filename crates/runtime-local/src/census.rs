@@ -1,16 +1,20 @@
-//! Every process of this machine, with the agents that it says it belongs to. To look is the most expensive part of taking an
+//! Every process of this machine, with the agents that it says it belongs to and the directory that it serves as a host. To look is the most expensive part of taking an
 //! agent away, so those who ask at once share one look.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parallax_api::{AgentId, Problem};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::launch::AGENT_ID;
-use crate::os::{self, Process, cgroup};
+use crate::os::{self, Image, Process, Stat, cgroup};
 use crate::process::{self, Children};
+
+/// Marks every process of an agent, its host's included.
+pub(crate) const AGENT_ID: &str = "PARALLAX_AGENT_ID";
 
 /// The processes at one moment.
 #[derive(Debug)]
@@ -18,17 +22,39 @@ pub(crate) struct Census {
     /// Every one that can be seen.
     pub(crate) all: Children,
     /// Those that run, but for this server and what it was started by.
-    pub(crate) living: BTreeMap<Process, Marks>,
+    pub(crate) living: BTreeMap<Process, Arc<Marks>>,
+    /// The hosts among these, by the directories that they serve.
+    hosts: BTreeMap<OsString, Process>,
 }
 
-/// The agents that a process carries the mark of.
-#[derive(Debug, Default)]
-pub(crate) struct Marks(Vec<String>);
+impl Census {
+    /// The living host that serves the directory.
+    pub(crate) fn host_of(&self, dir: &Path) -> Option<Process> {
+        self.hosts.get(dir.as_os_str()).copied()
+    }
+}
+
+/// What a process says of itself: read when it is seen first, and again when it has executed another program.
+#[derive(Debug)]
+pub(crate) struct Marks {
+    /// The agents that it belongs to, by its group and its environment.
+    agents: Vec<String>,
+    /// The directory that it serves: it is a host.
+    serves: Option<PathBuf>,
+    /// The program that was asked.
+    image: Image,
+}
 
 impl Marks {
-    /// Whether it carries this one's.
+    /// Whether it belongs to this agent.
     pub(crate) fn name(&self, id: &AgentId) -> bool {
-        self.0.iter().any(|mark| mark == id.as_str())
+        self.agents.iter().any(|agent| agent == id.as_str())
+    }
+
+    fn of(stat: &Stat) -> Self {
+        let mut agents = cgroup::members_of(stat.process);
+        agents.extend(os::variable(stat.process, AGENT_ID));
+        Self { agents, serves: process::served_dir(stat.process), image: stat.image }
     }
 }
 
@@ -46,22 +72,62 @@ pub(crate) async fn now() -> Result<Arc<Census>, Problem> {
         return Ok(census.clone());
     }
     let began_at = Instant::now();
-    let census = tokio::task::spawn_blocking(take).await.map_err(Problem::internal)?;
+    let before = last.take().map(|(_, census)| census);
+    let census =
+        tokio::task::spawn_blocking(move || take(before.as_deref())).await.map_err(Problem::internal)?;
     let census = Arc::new(census);
     *last = Some((began_at, census.clone()));
     Ok(census)
 }
 
-fn take() -> Census {
+/// Looks at every process. Of those that were there `before`, with the program that they have now, the marks are known: to read them anew
+/// is most of the work, and with a thousand agents would be done for thousands of processes whenever one agent is taken away.
+fn take(before: Option<&Census>) -> Census {
     let all = os::all();
     let spared = process::lineage();
     let living = all.iter().filter(|stat| !stat.zombie && !spared.contains(&stat.process.pid));
-    let living = living.map(|stat| (stat.process, marks(stat.process))).collect();
-    Census { all: Children::among(&all), living }
+    let known = |stat: &Stat| {
+        let marks = before?.living.get(&stat.process)?;
+        (marks.image == stat.image).then(|| marks.clone())
+    };
+    let marks = |stat: &Stat| known(stat).unwrap_or_else(|| Arc::new(Marks::of(stat)));
+    let living: BTreeMap<_, _> = living.map(|stat| (stat.process, marks(stat))).collect();
+    let host = |(process, marks): (&Process, &Arc<Marks>)| Some((marks.serves.clone()?.into(), *process));
+    let hosts = living.iter().filter_map(host).collect();
+    Census { all: Children::among(&all), living, hosts }
 }
 
-fn marks(process: Process) -> Marks {
-    let mut marks = cgroup::members_of(process);
-    marks.extend(os::variable(process, AGENT_ID));
-    Marks(marks)
+#[cfg(test)]
+mod tests {
+    use std::process::Stdio;
+    use std::time::Duration;
+
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::process::Command;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn marks_are_read_once_for_each_program() {
+        let (first, second) = (AgentId::generate(), AgentId::generate());
+        let executes = format!("read line; exec env {AGENT_ID}={second} sleep 1000");
+        let mut child = Command::new("sh")
+            .args(["-c", &executes])
+            .env(AGENT_ID, first.as_str())
+            .stdin(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let process = Process::of(child.id().unwrap()).unwrap();
+        let mut census = take(None);
+        assert!(census.living[&process].name(&first) && !census.living[&process].name(&second));
+        let next = take(Some(&census));
+        assert!(Arc::ptr_eq(&census.living[&process], &next.living[&process]));
+        child.stdin.take().unwrap().write_all(b"\n").await.unwrap();
+        while !census.living[&process].name(&second) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            census = take(Some(&census));
+        }
+        assert!(!census.living[&process].name(&first));
+    }
 }

@@ -1,6 +1,7 @@
 //! Taking an agent away: its host, its processes wherever they went, its directory.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_api::{AgentId, Problem};
@@ -23,7 +24,7 @@ pub(crate) async fn remove(dir: &AgentDir, id: &AgentId, grace: Duration) -> Res
     if !dir.exists() {
         return Ok(());
     }
-    if let Some(host) = dir.host() {
+    if let Some(host) = dir.host().await? {
         HostClient::new(HostAddress::Unix(dir.socket())).leave(grace).await;
         host.ended(LEAVE_TIMEOUT).await;
     }
@@ -34,10 +35,9 @@ pub(crate) async fn remove(dir: &AgentDir, id: &AgentId, grace: Duration) -> Res
 
 /// Kills the host, if it lives, and everything its agent started.
 pub(crate) async fn kill(dir: &AgentDir, id: &AgentId) -> Result<(), Problem> {
-    let host = dir.host();
     for _ in 0..ROUNDS {
         let census = census::now().await?;
-        let left = members(host, id, &census);
+        let left = members(dir, id, &census);
         if left.is_empty() {
             return Ok(());
         }
@@ -55,11 +55,10 @@ pub(crate) async fn kill(dir: &AgentDir, id: &AgentId) -> Result<(), Problem> {
 /// The living processes of an agent: its host and what is below it, what is in its control group, and what carries its mark: a
 /// process that was orphaned, or moved to a session of its own, still has the environment it began with. Never this
 /// server or what it was started by, whatever marks they carry.
-fn members(host: Option<Process>, id: &AgentId, census: &Census) -> Vec<Process> {
-    let lives = |host: &Process| census.living.contains_key(host);
-    let host = host.filter(lives);
+fn members(dir: &AgentDir, id: &AgentId, census: &Census) -> Vec<Process> {
+    let host = census.host_of(dir.path());
     let below = host.map(|host| census.all.below(host)).unwrap_or_default();
     let below: BTreeSet<Process> = below.into_iter().map(|stat| stat.process).chain(host).collect();
-    let belongs = |(process, marks): &(&Process, &Marks)| below.contains(process) || marks.name(id);
+    let belongs = |(process, marks): &(&Process, &Arc<Marks>)| below.contains(process) || marks.name(id);
     census.living.iter().filter(belongs).map(|(process, _)| *process).collect()
 }

@@ -20,11 +20,10 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interes
 use tokio::net::unix::pipe;
 
 use crate::agent_dir::AgentDir;
+use crate::census::AGENT_ID;
 use crate::os::cgroup::Group;
 use crate::os::{self, Files, Process, Started};
 
-/// Marks every process of an agent, its host's included.
-pub(crate) const AGENT_ID: &str = "PARALLAX_AGENT_ID";
 /// What a host needs of the agent's environment. The rest is not its business, the server's even less.
 const HOST_ENVIRONMENT: [&str; 6] = ["HOME", "LANG", "LC_ALL", "PATH", "TMPDIR", "TZ"];
 
@@ -168,7 +167,7 @@ async fn converse(host: Host, dir: &AgentDir, line: &[u8]) -> anyhow::Result<Hos
     if let HostStarted::Ready { pid } = started
         && pid != started_pid
         && let Some(process) = Process::of(pid)
-        && dir.host() != Some(process)
+        && dir.host().await? != Some(process)
     {
         dir.set_host(process)?;
     }

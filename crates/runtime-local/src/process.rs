@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::os::{self, Process, Stat, all, stat};
+use crate::os::{self, Process, Stat, stat};
 
 /// Processes by their parents.
 #[derive(Debug)]
@@ -46,16 +46,6 @@ pub(crate) fn lineage() -> BTreeSet<u32> {
     lineage
 }
 
-/// The hosts among the processes, by the directories they serve.
-pub(crate) fn hosts() -> BTreeMap<PathBuf, Process> {
-    let all = all();
-    let spared = lineage();
-    all.iter()
-        .filter(|stat| !stat.zombie && !spared.contains(&stat.process.pid))
-        .filter_map(|stat| Some((served_dir(stat.process)?, stat.process)))
-        .collect()
-}
-
 /// Whether the process is the living host that serves this directory: its command line says so, it is this user's, and it is
 /// neither this server nor what this server was started by. What a file says of it does not count.
 pub(crate) fn is_host(process: Process, dir: &Path) -> bool {
@@ -67,7 +57,7 @@ pub(crate) fn is_host(process: Process, dir: &Path) -> bool {
 }
 
 /// The directory that a host of this user serves, as its command line says: `PROGRAM serve --dir DIR`. `None`: it is no host.
-fn served_dir(process: Process) -> Option<PathBuf> {
+pub(crate) fn served_dir(process: Process) -> Option<PathBuf> {
     let arguments = os::arguments(process)?;
     let mut arguments = arguments.iter().skip(1);
     if arguments.next()? != "serve" || arguments.next()? != "--dir" {
@@ -92,7 +82,7 @@ mod tests {
         assert!(!stranger.lives() && process.lives());
         assert!(!process.ended(Duration::from_millis(1)).await);
         assert!(
-            Children::among(&all())
+            Children::among(&os::all())
                 .below(Process::of(std::process::id()).unwrap())
                 .iter()
                 .any(|stat| stat.process == process)

@@ -5,6 +5,6 @@ mod process;
 mod spread;
 mod start;
 
-pub(crate) use process::{Process, Stat, all, arguments, owner, stat, variable};
+pub(crate) use process::{Image, Process, Stat, all, arguments, owner, stat, variable};
 pub(crate) use spread::spread;
 pub(crate) use start::{Files, Started, reap, start, wait_for};

@@ -30,6 +30,16 @@ pub(crate) struct Stat {
     pub(crate) zombie: bool,
     pub(crate) cpu_ticks: u64,
     pub(crate) resident_pages: u64,
+    pub(crate) image: Image,
+}
+
+/// Where the arguments and the environment of a process lie: all zero of one that may not be looked into. A program that it executes has
+/// them elsewhere, because the system puts the stack at a random place; without that, where they are of another length.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Image {
+    arguments: u64,
+    environment: u64,
+    environment_end: u64,
 }
 
 impl Process {
@@ -126,6 +136,11 @@ fn parse(pid: u32, text: &str) -> Option<Stat> {
         zombie: matches!(*fields.first()?, "Z" | "X" | "x"),
         cpu_ticks: number(14)? + number(15)?,
         resident_pages: number(24)?,
+        image: Image {
+            arguments: number(48).unwrap_or_default(),
+            environment: number(50).unwrap_or_default(),
+            environment_end: number(51).unwrap_or_default(),
+        },
     })
 }
 
@@ -139,6 +154,7 @@ mod tests {
         let stat = parse(42, line).unwrap();
         assert_eq!(stat.process, Process { pid: 42, start: 9876 });
         assert_eq!((stat.parent, stat.zombie, stat.cpu_ticks, stat.resident_pages), (7, false, 33, 55));
+        assert_eq!(stat.image, Image::default());
         assert_eq!(parse(42, "42 (x"), None);
     }
 }
