@@ -330,7 +330,7 @@ impl Detector {
             } else {
                 events.extend(self.turn.over(outcome));
             }
-        } else if self.turn.has_words() && !self.tells_whole_answers() {
+        } else if self.turn.has_words(now) && !self.tells_whole_answers() {
             self.turn.wait_no_longer();
         }
         events

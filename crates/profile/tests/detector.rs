@@ -325,6 +325,24 @@ fn an_interruption_that_is_told_late_does_not_end_the_next_turn() {
 }
 
 #[test]
+fn what_an_interrupted_turn_said_is_not_the_answer_of_the_next_one() {
+    let said = json!({"type": "assistant", "isSidechain": false,
+        "message": {"id": "m", "content": [{"type": "text", "text": "about one"}]}});
+    // The session file is read when the next turn has been interrupted, too: with both interruptions, with one, with none.
+    for interruptions in [2, 1, 0] {
+        let (mut claude, line) = interrupted();
+        claude.typed().hook("UserPromptSubmit", json!({"prompt": "two"})).reports("working").passes(500);
+        claude.record(said.clone()).reports("idle").passes(20);
+        for _ in 0..interruptions {
+            claude.record(line.clone());
+        }
+        claude.passes(5000);
+        let two = [taken(None), taken(Some("two")), over(Outcome::Interrupted)];
+        assert_eq!(claude.facts(), two, "{interruptions} interruptions");
+    }
+}
+
+#[test]
 fn an_interruption_that_is_never_told_hides_no_other_end() {
     let (mut claude, _) = interrupted();
     // It goes on by itself, which is no prompt.

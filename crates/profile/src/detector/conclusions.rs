@@ -231,7 +231,7 @@ impl Detector {
             _ if reported.is_some() && self.turn.is_held() => LAST_WORDS,
             _ if reported.is_some() => Duration::ZERO,
             _ if answer.source == AnswerSource::Output => Duration::ZERO,
-            _ if self.turn.has_words()
+            _ if self.turn.has_words(now)
                 && (outcome == Outcome::Interrupted || !self.tells_whole_answers()) =>
             {
                 Duration::ZERO

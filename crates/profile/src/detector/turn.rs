@@ -45,6 +45,13 @@ struct Untold {
     since: Duration,
 }
 
+impl Untold {
+    /// Whether it is an interruption that may still be reported.
+    fn is_late_interruption(&self, now: Duration) -> bool {
+        self.outcome == Outcome::Interrupted && now.saturating_sub(self.since) <= MAX_STALL
+    }
+}
+
 /// A turn that ends when its answer comes, or at `due`.
 #[derive(Clone, Copy, Debug)]
 struct Closing {
@@ -78,9 +85,16 @@ impl Turn {
         self.open && self.closing.is_none()
     }
 
-    /// Whether the model said something in it.
-    pub fn has_words(&self) -> bool {
-        self.said.is_some() || self.answered.is_some()
+    /// Whether the model said something in it, and not perhaps in the turn before.
+    pub fn has_words(&self, now: Duration) -> bool {
+        self.answered.is_some() || self.said.is_some() && !self.is_doubtful(now)
+    }
+
+    /// Whether what was said last may be of the turn before: that was interrupted, and the session file, which has what was said, has yet to
+    /// say so. Not for longer than it can be behind: some interruptions are never reported.
+    fn is_doubtful(&self, now: Duration) -> bool {
+        self.said.as_ref().is_some_and(|said| said.source == Source::SessionFile)
+            && self.untold.is_some_and(|untold| untold.is_late_interruption(now))
     }
 
     /// The end that the CLI reported and may take back, and when.
@@ -133,13 +147,11 @@ impl Turn {
     }
 
     /// Whether this report of an interruption is of the turn before, which ended like that: this one runs, and nothing says that it was
-    /// interrupted. A source without the prompts may be behind those of another one, but not for longer than it can stand still: some
-    /// interruptions are never reported. What the session file has before it was said there, too.
+    /// interrupted, or it was as well, after words that may be of either. A source without the prompts may be behind those of another one, but not
+    /// for longer than it can stand still: some interruptions are never reported. What the session file has before it was said there, too.
     pub fn take_interruption_as_of_before(&mut self, now: Duration) -> bool {
-        let is_late = |untold: &mut Untold| {
-            untold.outcome == Outcome::Interrupted && now.saturating_sub(untold.since) <= MAX_STALL
-        };
-        let is_of_before = self.is_running() && self.untold.take_if(is_late).is_some();
+        let may_be = self.is_running() || self.is_doubtful(now);
+        let is_of_before = may_be && self.untold.take_if(|untold| untold.is_late_interruption(now)).is_some();
         if is_of_before {
             self.said.take_if(|said| said.source == Source::SessionFile);
         }
@@ -265,6 +277,7 @@ impl Turn {
         }
         let closing = *closing;
         if closing.due.is_zero() {
+            self.forget_doubtful_words(closing);
             return self.end(closing.outcome);
         }
         let events = self.end_unasked(closing);
@@ -277,8 +290,17 @@ impl Turn {
         self.held.is_some() && self.said.is_none()
     }
 
+    /// Of two interrupted turns the first may have said it: then it is the answer of neither.
+    fn forget_doubtful_words(&mut self, Closing { outcome, since, .. }: Closing) {
+        if outcome == Outcome::Interrupted && self.is_doubtful(since) {
+            self.said = None;
+        }
+    }
+
     /// Ends it though its end may still be reported.
-    fn end_unasked(&mut self, Closing { outcome, since, .. }: Closing) -> Vec<DetectorEvent> {
+    fn end_unasked(&mut self, closing: Closing) -> Vec<DetectorEvent> {
+        self.forget_doubtful_words(closing);
+        let Closing { outcome, since, .. } = closing;
         let is_told = self.reported_end.is_some();
         let events = self.end(outcome);
         self.untold = (!is_told).then_some(Untold { outcome, since });
