@@ -11,10 +11,9 @@ use parallax_profile::{Launch, Profiles};
 use parallax_runtime_core::{AgentBackend, FoundHost, Health, HostAddress, Usage};
 
 use crate::agent_dir::{AgentDir, AgentDirs};
-use crate::census;
 use crate::look::Look;
 use crate::os::Process;
-use crate::process::Children;
+use crate::process::{self, Children};
 use crate::{end, launch, types};
 
 /// Runs each agent's host as a detached process with a directory of its own under the state directory.
@@ -67,13 +66,13 @@ impl AgentBackend for LocalBackend {
     }
 
     async fn list_hosts(&self) -> Result<Vec<FoundHost>, Problem> {
-        let census = census::now().await?;
         let dirs = self.dirs.clone();
         let listing = move || {
+            let hosts = process::hosts();
             let ids = dirs.ids().map_err(Problem::internal)?;
             let found = |id: &AgentId| {
                 let dir = dirs.of(id);
-                let host = census.host_of(dir.path());
+                let host = hosts.get(dir.path()).copied().filter(|process| process.lives());
                 Self::found(id, &dir, host)
             };
             Ok(ids.iter().filter_map(found).collect())

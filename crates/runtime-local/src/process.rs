@@ -46,6 +46,17 @@ pub(crate) fn lineage() -> BTreeSet<u32> {
     lineage
 }
 
+/// The hosts among all processes, by the directories they serve. Nothing else is read of a process: a server that starts has
+/// thousands of them to look at.
+pub(crate) fn hosts() -> BTreeMap<PathBuf, Process> {
+    let all = os::all();
+    let spared = lineage();
+    all.iter()
+        .filter(|stat| !stat.zombie && !spared.contains(&stat.process.pid))
+        .filter_map(|stat| Some((served_dir(stat.process)?, stat.process)))
+        .collect()
+}
+
 /// Whether the process is the living host that serves this directory: its command line says so, it is this user's, and it is
 /// neither this server nor what this server was started by. What a file says of it does not count.
 pub(crate) fn is_host(process: Process, dir: &Path) -> bool {
