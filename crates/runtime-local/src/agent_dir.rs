@@ -132,7 +132,7 @@ impl AgentDir {
         if written.is_some() || !self.exists() {
             return Ok(written);
         }
-        Ok(census::now().await?.host_of(&self.0))
+        Ok(census::now().await?.hosts_of(&self.0).last().copied())
     }
 
     /// Whether the host was started before the machine was.

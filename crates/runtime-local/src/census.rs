@@ -1,5 +1,5 @@
-//! Every process of this machine, with the agents that it says it belongs to and the directory that it serves as a host. To look is the most expensive part of taking an
-//! agent away, so those who ask at once share one look.
+//! Every process of this machine, with the agents that it says it belongs to and the directory that it serves as a host. To look is
+//! the most expensive part of taking an agent away, so those who ask at once share one look.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -24,13 +24,13 @@ pub(crate) struct Census {
     /// Those that run, but for this server and what it was started by.
     pub(crate) living: BTreeMap<Process, Arc<Marks>>,
     /// The hosts among these, by the directories that they serve.
-    hosts: BTreeMap<OsString, Process>,
+    hosts: BTreeMap<OsString, Vec<Process>>,
 }
 
 impl Census {
-    /// The living host that serves the directory.
-    pub(crate) fn host_of(&self, dir: &Path) -> Option<Process> {
-        self.hosts.get(dir.as_os_str()).copied()
+    /// The living hosts that serve the directory: one, unless a process has the command line of a host and is none.
+    pub(crate) fn hosts_of(&self, dir: &Path) -> &[Process] {
+        self.hosts.get(dir.as_os_str()).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -92,8 +92,12 @@ fn take(before: Option<&Census>) -> Census {
     };
     let marks = |stat: &Stat| known(stat).unwrap_or_else(|| Arc::new(Marks::of(stat)));
     let living: BTreeMap<_, _> = living.map(|stat| (stat.process, marks(stat))).collect();
-    let host = |(process, marks): (&Process, &Arc<Marks>)| Some((marks.serves.clone()?.into(), *process));
-    let hosts = living.iter().filter_map(host).collect();
+    let mut hosts: BTreeMap<OsString, Vec<Process>> = BTreeMap::new();
+    for (process, marks) in &living {
+        if let Some(dir) = &marks.serves {
+            hosts.entry(dir.clone().into()).or_default().push(*process);
+        }
+    }
     Census { all: Children::among(&all), living, hosts }
 }
 

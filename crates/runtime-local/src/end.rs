@@ -52,13 +52,52 @@ pub(crate) async fn kill(dir: &AgentDir, id: &AgentId) -> Result<(), Problem> {
     Err(Problem::internal(format!("processes of the agent {id} do not die")))
 }
 
-/// The living processes of an agent: its host and what is below it, what is in its control group, and what carries its mark: a
+/// The living processes of an agent: whoever has its host's command line and what is below them, what is in its control group, and what carries its mark: a
 /// process that was orphaned, or moved to a session of its own, still has the environment it began with. Never this
 /// server or what it was started by, whatever marks they carry.
 fn members(dir: &AgentDir, id: &AgentId, census: &Census) -> Vec<Process> {
-    let host = census.host_of(dir.path());
-    let below = host.map(|host| census.all.below(host)).unwrap_or_default();
-    let below: BTreeSet<Process> = below.into_iter().map(|stat| stat.process).chain(host).collect();
+    let with_below =
+        |host: &Process| census.all.below(*host).into_iter().map(|stat| stat.process).chain([*host]);
+    let below: BTreeSet<Process> = census.hosts_of(dir.path()).iter().flat_map(with_below).collect();
     let belongs = |(process, marks): &(&Process, &Arc<Marks>)| below.contains(process) || marks.name(id);
     census.living.iter().filter(belongs).map(|(process, _)| *process).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::process::Stdio;
+
+    use tokio::io::{AsyncBufReadExt as _, BufReader};
+    use tokio::process::{Child, Command};
+
+    use super::*;
+    use crate::agent_dir::AgentDirs;
+    use crate::census::AGENT_ID;
+
+    /// A program with the command line of a host and its mark, and a process below it that has no mark.
+    async fn host(program: &Path, dir: &AgentDir, id: &AgentId) -> (Child, Process) {
+        let mut command = Command::new("sh");
+        command.arg("serve").arg("--dir").arg(dir.path()).current_dir(program);
+        command.env(AGENT_ID, id.as_str()).kill_on_drop(true);
+        let mut host = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut told = BufReader::new(host.stdout.take().unwrap()).lines();
+        let below = told.next_line().await.unwrap().unwrap().parse().unwrap();
+        (host, Process::of(below).unwrap())
+    }
+
+    #[tokio::test]
+    async fn who_says_to_be_the_host_hides_nobody() {
+        let state = tempfile::tempdir().unwrap();
+        let id = AgentId::generate();
+        let dir = AgentDirs::open(state.path()).unwrap().of(&id);
+        fs::write(state.path().join("serve"), "env -i sleep 1000 & echo $!; wait").unwrap();
+        let (mut first, below_first) = host(state.path(), &dir, &id).await;
+        let (mut second, below_second) = host(state.path(), &dir, &id).await;
+        kill(&dir, &id).await.unwrap();
+        assert!(!below_first.lives() && !below_second.lives());
+        first.wait().await.unwrap();
+        second.wait().await.unwrap();
+    }
 }
