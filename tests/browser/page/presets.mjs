@@ -19,7 +19,8 @@ await inBrowser(async (browser) => {
   await name.fill("code-review");
   await form.getByRole("button", { name: "Keep as preset" }).click();
   await page.getByText("Kept as the preset code-review.").first().waitFor();
-  // What was said of it is above the form, and Escape is for the form.
+  // What was said of it is above the form, once it is painted, and Escape is for the form.
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
   await page.keyboard.press("Escape");
   await form.waitFor({ state: "hidden" });
 
