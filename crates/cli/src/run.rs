@@ -38,7 +38,7 @@ pub(crate) struct RunArgs {
     /// Do not follow the run; print its id
     #[arg(long)]
     no_wait: bool,
-    /// Only say what is wrong with the file
+    /// Only say what is wrong with the pattern: nothing is run
     #[arg(long, conflicts_with_all = ["no_wait", "inputs", "workdir"])]
     check: bool,
 }
@@ -61,6 +61,12 @@ impl RunArgs {
             (pattern.name.clone(), check::inputs(&pattern))
         } else {
             let stored = client.pattern(&self.pattern).await?;
+            if self.check {
+                let name = &stored.info.name;
+                check::read(&stored.source).map_err(|findings| wrong(Path::new(name), &findings, output))?;
+                output.note(&format!("{} is in order", clean(name)));
+                return Ok(());
+            }
             (stored.info.name, stored.info.inputs)
         };
         let workdir = match self.workdir {

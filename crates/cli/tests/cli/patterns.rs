@@ -64,13 +64,14 @@ async fn losing_plane(status: &'static str, is_lost: bool) -> String {
         "output": {"text": "hello \u{1b}[31myou"}, "steps": [], "questions": [], "agents": [],
         "metrics": {"durationMs": 1, "engineMs": 1, "messages": 1, "questions": 0, "agents": 1, "agentsAtOnce": 1}});
     let stored = json!({"name": "greet", "inputs": {}, "createdAt": at, "updatedAt": at, "source": FILE});
+    let reply = async move || axum::Json(stored.clone());
     let execute = async move |axum::Json(body): axum::Json<Value>| {
         assert_eq!(body["input"], json!({"who": "you", "times": 2}));
         (StatusCode::ACCEPTED, axum::Json(json!({"executionId": "r1"})))
     };
     serve(
         Router::new()
-            .route("/api/patterns/greet", put(async move || axum::Json(stored.clone())))
+            .route("/api/patterns/greet", put(reply.clone()).get(reply))
             .route("/api/patterns/greet/execute", post(execute))
             .route("/api/executions/r1/events", get(stream))
             .route("/api/executions/r1", get(async move || axum::Json(execution.clone()))),
@@ -119,6 +120,9 @@ async fn what_is_wrong_is_said_before_a_server_is_asked() {
     let (_dir, path) = file(FILE);
     let run = parallax("http://127.0.0.1:9", &["run", &path, "--check"]).await.succeeded();
     assert!(run.err.contains("in order"), "{}", run.err);
+    // One of the library, too, and it isn't run.
+    let library = parallax(&plane("completed").await, &["run", "greet", "--check"]).await.succeeded();
+    assert_eq!((library.out.as_str(), library.err.as_str()), ("", "greet is in order\n"));
     let odd = parallax("http://127.0.0.1:9", &["run", "nothing.yaml"]).await;
     assert_eq!(odd.code, 1);
 }
