@@ -2,7 +2,8 @@
 
 import * as AlertDialog from "@radix-ui/react-alert-dialog";
 import * as Dialog from "@radix-ui/react-dialog";
-import { type ReactNode, useEffect, useState } from "react";
+import { type ReactNode, useCallback, useState } from "react";
+import { useEscape } from "./escape";
 
 export function Modal(props: {
   open: boolean;
@@ -13,15 +14,8 @@ export function Modal(props: {
   children: ReactNode;
 }) {
   const { open, onOpenChange } = props;
-  // Of the layers of the page Escape reaches the uppermost only. A toast is one, and does not say that the key is taken.
-  useEffect(() => {
-    if (!open) return;
-    const onKey = (event: KeyboardEvent): void => {
-      if (event.key === "Escape" && !event.defaultPrevented) onOpenChange(false);
-    };
-    window.addEventListener("keydown", onKey);
-    return () => window.removeEventListener("keydown", onKey);
-  }, [open, onOpenChange]);
+  const close = useCallback(() => onOpenChange(false), [onOpenChange]);
+  useEscape(open, close);
   return (
     <Dialog.Root open={open} onOpenChange={onOpenChange}>
       <Dialog.Portal>
@@ -46,13 +40,16 @@ export function ConfirmButton(props: {
   action: () => Promise<unknown>;
 }) {
   const [busy, setBusy] = useState(false);
+  const [open, setOpen] = useState(false);
+  const close = useCallback(() => setOpen(false), []);
+  useEscape(open, close);
   const act = async (): Promise<void> => {
     setBusy(true);
     await props.action();
     setBusy(false);
   };
   return (
-    <AlertDialog.Root>
+    <AlertDialog.Root open={open} onOpenChange={setOpen}>
       <AlertDialog.Trigger className={props.danger ? "danger" : undefined} title={props.title} disabled={props.disabled || busy}>
         {props.label}
       </AlertDialog.Trigger>
