@@ -21,8 +21,14 @@ export const execute = (
   name: string,
   request: { input: Record<string, unknown>; workdir?: string },
 ): Promise<{ executionId: string }> => call("POST", pattern(name, "/execute"), request);
-export const listRuns = async (): Promise<RunSummary[]> =>
-  (await call<{ executions: RunSummary[] }>("GET", "/api/executions?limit=200")).executions;
+const runsOf = async (query: string): Promise<RunSummary[]> =>
+  (await call<{ executions: RunSummary[] }>("GET", `/api/executions?${query}`)).executions;
+/** The newest, and every one at work: one that waits for a person may have any age. */
+export async function listRuns(): Promise<RunSummary[]> {
+  const [newest, running] = await Promise.all([runsOf("limit=200"), runsOf("status=running&limit=1000")]);
+  const known = new Set(newest.map(({ id }) => id));
+  return [...newest, ...running.filter(({ id }) => !known.has(id))];
+}
 export const getRun = (id: string): Promise<Run> => call("GET", run(id));
 export const getRunChart = (id: string): Promise<Chart> => call("GET", run(id, "/chart"));
 
