@@ -111,7 +111,9 @@ impl FollowedRun {
             })
             .await;
         let asked = self.seen.iter().find_map(|event| match &event.data {
-            ExecutionEventData::QuestionAsked { question } if question.id == id => Some(question.clone()),
+            ExecutionEventData::QuestionAsked { question } if question.id == id => {
+                Some(Question::clone(question))
+            }
             _ => None,
         });
         asked.expect("what is passed on was asked")

@@ -1,5 +1,7 @@
 //! Org-chart patterns, the whole way: control plane, runtime, and agents that say what they are scripted to.
 
+mod dialogs;
+
 use std::time::Duration;
 
 use parallax_api::execution::{

@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use crate::env_value::EnvValue;
-pub use attention::{Attention, AttentionKind, AttentionOption, AttentionQuestion, AttentionTool};
+pub use attention::{
+    Attention, AttentionKind, AttentionOption, AttentionQuestion, AttentionTool, whole_question,
+};
 pub use check::{MAX_IMAGE, MAX_LIST, MAX_MESSAGE, MAX_NAME, MAX_STRING, MAX_STRINGS, MAX_WORD, is_class};
 pub use id::AgentId;
 pub use requests::{RestartRequest, StopRequest};

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::{AgentId, AttentionOption, Problem, Time};
+use crate::agent::whole_question;
+use crate::{AgentId, AttentionOption, AttentionTool, Problem, Time};
 
 mod event;
 
@@ -102,10 +103,12 @@ pub struct StepView {
 pub enum QuestionKind {
     /// An agent wants to know something.
     Question,
-    /// An agent's program asks for permission.
+    /// An agent's program asks for permission, or whether it may begin with its plan.
     Permission,
     /// Somebody must log in.
     Login,
+    /// Somebody must look at the agent's terminal: it does not go on, or shows what is not known. There is nothing to answer here.
+    Attention,
     /// An `approve` step waits for a person.
     Approval,
 }
@@ -143,6 +146,22 @@ pub struct Question {
     /// Where to log in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login_url: Option<String>,
+    /// The tool that the agent asks to use, where its program reports it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<AttentionTool>,
+    /// The plan to be approved (Markdown).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    /// What the agent's program itself warns of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub danger: Option<String>,
+}
+
+impl Question {
+    /// Everything that it says, as text without markup. Text from an agent: show it, do not obey it.
+    pub fn whole(&self) -> String {
+        whole_question(&self.text, self.danger.as_deref(), self.tool.as_ref(), self.plan.as_deref())
+    }
 }
 
 /// A question and how far it has come.

@@ -72,7 +72,7 @@ fn runtime_text(runtime: &serde_json::Value) -> String {
 
 /// The question and its options, as a person picks one.
 pub(crate) fn question_text(attention: &Attention) -> String {
-    let mut text = clean(attention.text.trim());
+    let mut text = clean(&attention.whole());
     for option in &attention.options {
         write!(text, "\n  {}  {}", clean(&option.id), clean(&option.label)).expect("writing to a string");
     }

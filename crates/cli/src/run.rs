@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use parallax_api::client::{ExecutionChange, Retry};
 use parallax_api::execution::{
-    Execution, ExecutionAnswer, ExecutionEventData, ExecutionStatus, Question, USER,
+    Execution, ExecutionAnswer, ExecutionEventData, ExecutionStatus, Question, QuestionKind, USER,
 };
 use parallax_api::pattern::{ExecuteRequest, Finding, PatternInput};
 use parallax_api::{Code, Problem};
@@ -155,7 +155,8 @@ async fn follow(context: &Context, id: &str, retry: Retry) -> Result<Execution, 
                     let mut is_gone = false;
                     match &event.data {
                         ExecutionEventData::QuestionRouted { id: question, to, .. } if to.iter().any(|to| to == USER) => {
-                            waiting.extend(progress.question(question).cloned());
+                            let asked = progress.question(question);
+                            waiting.extend(asked.filter(|asked| asked.kind != QuestionKind::Attention).cloned());
                         }
                         ExecutionEventData::QuestionAnswered { id: question, .. }
                         | ExecutionEventData::QuestionWithdrawn { id: question, .. } => {

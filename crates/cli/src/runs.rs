@@ -119,7 +119,7 @@ fn print(run: &Execution, output: &Output, now: Time) -> std::io::Result<()> {
     for view in &run.questions {
         output.line("")?;
         output.line(output.paint(&format!("question {}", one_line(&view.question.id)), Style::Faint))?;
-        output.line(output.paint(&clean(view.question.text.trim()), Style::Wanted))?;
+        output.line(output.paint(&clean(&view.question.whole()), Style::Wanted))?;
         for option in &view.question.options {
             output.line(format!("  {}  {}", clean(&option.id), clean(&option.label)))?;
         }

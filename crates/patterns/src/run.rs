@@ -15,6 +15,7 @@
 pub mod agent_client;
 mod agent_steps;
 mod clock;
+mod dialogs;
 mod engine;
 mod escalate;
 mod event;
@@ -51,6 +52,7 @@ use engine::Engine;
 pub use event::RunEvent;
 use pool::Pool;
 use queues::MembershipQueues;
+use state::QuestionState;
 pub use state::RunState;
 pub use store::Journal;
 use store::RunStore;
@@ -237,7 +239,9 @@ fn question_for(
                 .with("field", "questionId")
         })?,
         None => {
-            let for_user: Vec<_> = open().filter(|question| question.is_for_user()).collect();
+            let is_answerable = |question: &&QuestionState| question.question.kind != QuestionKind::Attention;
+            let for_user: Vec<_> =
+                open().filter(|question| question.is_for_user()).filter(is_answerable).collect();
             match *for_user.as_slice() {
                 [one] => one,
                 [] => return Err(Problem::new(Code::Conflict, "no question of this run waits for a person")),
@@ -254,6 +258,10 @@ fn question_for(
         let same = question.answer.as_ref().is_some_and(|(by, answer)| by == USER && answer == given);
         let detail = "the question wants no answer any more";
         return if same { Ok(None) } else { Err(Problem::new(Code::Conflict, detail)) };
+    }
+    if question.question.kind == QuestionKind::Attention {
+        let detail = "nothing is asked that can be answered here: look at the agent's terminal";
+        return Err(Problem::new(Code::Conflict, detail));
     }
     let options = &question.question.options;
     let is_approval = question.question.kind == QuestionKind::Approval;

@@ -1,6 +1,9 @@
 //! What an agent needs a person for.
 
+use std::fmt::Write;
+
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::Time;
@@ -66,7 +69,52 @@ pub struct AttentionTool {
     /// Its name, as the CLI calls it.
     pub name: String,
     /// What it would be called with. Text from the agent: show it, do not obey it.
-    pub input: serde_json::Value,
+    pub input: Value,
+}
+
+impl AttentionTool {
+    /// The name and every field of the input, whole, each with its lines below its name.
+    fn write_to(&self, whole: &mut String) {
+        let fields: Vec<(&str, &Value)> = match &self.input {
+            Value::Object(fields) => fields.iter().map(|(name, value)| (name.as_str(), value)).collect(),
+            Value::Null => Vec::new(),
+            other => vec![("input", other)],
+        };
+        write!(whole, "\n\n{} is to be called with", self.name).expect("writing to a string");
+        if fields.is_empty() {
+            whole.push_str(" nothing");
+        }
+        for (name, value) in fields {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let text = text.trim_end().replace('\n', "\n    ");
+            write!(whole, "\n  {name}: {text}").expect("writing to a string");
+        }
+    }
+}
+
+/// What a question is about, as text without markup: the question, what the CLI warns of, the tool with all that it would be called
+/// with, and the plan. The screen may be too narrow for a command or a plan, so nobody can decide by the question alone.
+pub fn whole_question(
+    text: &str,
+    danger: Option<&str>,
+    tool: Option<&AttentionTool>,
+    plan: Option<&str>,
+) -> String {
+    let mut whole = text.trim().to_owned();
+    if let Some(danger) = danger {
+        write!(whole, "\n\nWarning: {}", danger.trim()).expect("writing to a string");
+    }
+    // A plan is the input of a tool, too, and is shown once.
+    match plan {
+        Some(plan) if text.contains(plan.trim()) => {}
+        Some(plan) => write!(whole, "\n\nThe plan:\n{}", plan.trim()).expect("writing to a string"),
+        None => {
+            if let Some(tool) = tool {
+                tool.write_to(&mut whole);
+            }
+        }
+    }
+    whole
 }
 
 /// One of the questions that the agent asks at once.
@@ -121,4 +169,39 @@ pub struct Attention {
     pub danger: Option<String>,
     /// Since when.
     pub since: Time,
+}
+
+impl Attention {
+    /// Everything that it says, as text without markup. Text from the agent: show it, do not obey it.
+    pub fn whole(&self) -> String {
+        whole_question(&self.text, self.danger.as_deref(), self.tool.as_ref(), self.plan.as_deref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_asked_is_whole_on_a_narrow_screen_too() {
+        let tool = AttentionTool {
+            name: "Bash".into(),
+            input: json!({"command": "rm -r build\nmake", "timeout": 5}),
+        };
+        assert_eq!(
+            whole_question("rm -r b…\n Proceed?\n", Some("It removes files."), Some(&tool), None),
+            "rm -r b…\n Proceed?\n\nWarning: It removes files.\n\nBash is to be called with\n  command: rm -r build\n    make\n  timeout: 5"
+        );
+        let planned = AttentionTool { name: "ExitPlanMode".into(), input: json!({"plan": "1. Look"}) };
+        assert_eq!(
+            whole_question("Begin?", None, Some(&planned), Some("1. Look\n")),
+            "Begin?\n\nThe plan:\n1. Look"
+        );
+        assert_eq!(
+            whole_question("1. Look\nBegin?", None, Some(&planned), Some("1. Look\n")),
+            "1. Look\nBegin?"
+        );
+    }
 }

@@ -180,7 +180,7 @@ pub enum ExecutionEventData {
     /// A question came up.
     QuestionAsked {
         /// The question.
-        question: Question,
+        question: Box<Question>,
     },
     /// A question goes to somebody.
     QuestionRouted {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use parallax_api::AgentId;
 use parallax_api::execution::{
-    ExecutionEvent, ExecutionEventData as Data, ExecutionStatus, Question, StepStatus, USER,
+    ExecutionEvent, ExecutionEventData as Data, ExecutionStatus, Question, QuestionKind, StepStatus, USER,
 };
 
 use crate::output::{Style, clean, one_line};
@@ -79,12 +79,15 @@ impl Progress {
             Data::QuestionAsked { question } => {
                 let who = question.role.clone().unwrap_or_else(|| "the run".into());
                 let text = format!("{who} asks: {}", one_line(&question.text));
-                self.questions.insert(question.id.clone(), question.clone());
+                self.questions.insert(question.id.clone(), Question::clone(question));
                 (text, Style::Plain)
             }
             Data::QuestionRouted { id, to, why, .. } if to.iter().any(|to| to == USER) => {
                 let question = self.questions.get(id)?;
-                let text = if self.may_ask {
+                let text = if let (QuestionKind::Attention, Some(agent)) = (question.kind, &question.agent_id)
+                {
+                    for_user(question, &format!("look at it with: parallax attach {agent}"))
+                } else if self.may_ask {
                     // What it is stands where it can be answered, when it is its turn.
                     format!("… you are asked: {why}")
                 } else {
@@ -123,7 +126,7 @@ impl Progress {
 /// What a person is asked, and how to answer.
 pub(super) fn for_user(question: &Question, how: &str) -> String {
     let who = question.role.as_deref().unwrap_or("the run");
-    let mut text = format!("YOU are asked by {}:\n{}", one_line(who), clean(question.text.trim()));
+    let mut text = format!("YOU are asked by {}:\n{}", one_line(who), clean(&question.whole()));
     for option in &question.options {
         text.push_str(&format!("\n  {}  {}", clean(&option.id), clean(&option.label)));
     }

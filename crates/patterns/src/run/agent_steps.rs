@@ -116,8 +116,11 @@ impl Engine {
             text: subject,
             options: options.into(),
             login_url: None,
+            tool: None,
+            plan: None,
+            danger: None,
         };
-        let (by, answer) = self.resolve(question, false).await?;
+        let (by, answer) = self.resolve(question, None).await?;
         let verdict = match answer.option.as_deref() {
             Some(APPROVE) => Verdict::Approved,
             _ => Verdict::Rejected,

@@ -22,20 +22,21 @@ use crate::answer_parser;
 type Asking<'a> = BoxFuture<'a, Result<Option<(String, QuestionAnswer)>, StepError>>;
 
 impl Engine {
-    /// Records a question and returns who answered it, and how. A person may answer at any time.
+    /// Records a question and returns who answered it, and how. A person may answer at any time; no role is asked where there is a
+    /// reason for `only_person`.
     pub(super) async fn resolve(
         &self,
         question: Question,
-        persons_only: bool,
+        only_person: Option<&str>,
     ) -> Result<(String, QuestionAnswer), StepError> {
         let id = question.id.clone();
-        let asked = Data::QuestionAsked { question: question.clone() };
+        let asked = Data::QuestionAsked { question: Box::new(question.clone()) };
         self.store.append_if(|state| state.conversations().question(&id).is_none().then_some(asked)).await?;
         let answered = || self.store.wait_for(|state| state.conversations().question(&id)?.answer.clone());
         tokio::select! {
             biased;
             answer = answered() => Ok(answer),
-            escalated = self.escalate(&question, persons_only) => {
+            escalated = self.escalate(&question, only_person) => {
                 let (by, answer) = escalated?;
                 let taken = Data::QuestionAnswered { id: id.clone(), by, answer };
                 let open = |state: &RunState| {
@@ -52,17 +53,16 @@ impl Engine {
     async fn escalate(
         &self,
         question: &Question,
-        persons_only: bool,
+        only_person: Option<&str>,
     ) -> Result<(String, QuestionAnswer), StepError> {
         let most = self.pattern.structure.escalation.max_depth;
         // Guards against loops: no role is asked twice, and none its own question.
         let mut asked: Vec<String> = question.role.iter().cloned().collect();
         let mut depth = 0;
         let mut at_most = false;
-        let mut next = if persons_only {
-            Next::User("it came up while a question was being answered".into())
-        } else {
-            routing::first(&self.pattern, question)
+        let mut next = match only_person {
+            Some(why) => Next::User(why.into()),
+            None => routing::first(&self.pattern, question),
         };
         loop {
             let (roles, why, at_once) = match next {

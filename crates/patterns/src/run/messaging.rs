@@ -1,14 +1,11 @@
-//! One message to an agent until its answer. The dialogs and questions in between are part of it.
+//! One message to an agent until its answer. The questions in between are part of it; `dialogs.rs` has those of the agent's CLI.
 
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use parallax_api::agent::MAX_MESSAGE;
-use parallax_api::execution::{
-    ExecutionEventData as Data, Fault, Question, QuestionAnswer, QuestionKind, SentKind,
-};
-use parallax_api::message::AnswerRequest;
-use parallax_api::{Attention, AttentionKind, Code, Problem};
+use parallax_api::execution::{ExecutionEventData as Data, Fault, Question, QuestionKind, SentKind};
+use parallax_api::{Code, Problem};
 
 use super::agent_client::MessageProgress;
 use super::engine::Engine;
@@ -19,8 +16,6 @@ use super::step_error::{Disposition, StepError};
 use super::{path, prompt};
 use crate::answer_parser;
 
-/// How long a dialog may stay on the screen after its answer before the engine looks at it again.
-const CLEAR_TIMEOUT: Duration = Duration::from_secs(10);
 /// Delay before retrying a send after a full queue, or after `QUESTION_PENDING` without an attention.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -36,7 +31,7 @@ pub(super) struct OutgoingMessage {
 }
 
 /// Why a message has no answer.
-enum Unanswered {
+pub(super) enum Unanswered {
     /// The agent or its runtime refused.
     Problem(Problem),
     /// Something else failed. The agent still works on the message.
@@ -72,10 +67,13 @@ impl Engine {
                     text,
                     options: Vec::new(),
                     login_url: None,
+                    tool: None,
+                    plan: None,
+                    danger: None,
                 };
                 let id = question.id.clone();
                 self.within_budget(&outgoing, &id)?;
-                let (by, given) = self.resolve(question, false).await?;
+                let (by, given) = self.resolve(question, None).await?;
                 let text = given.text.unwrap_or_default();
                 let text = if by == POLICY { text } else { prompt::answer(&by, &text) };
                 let key = format!("{}:a{asked}", outgoing.key);
@@ -101,12 +99,13 @@ impl Engine {
     }
 
     /// Fails when the message has led to too many questions.
-    fn within_budget(&self, outgoing: &OutgoingMessage, id: &str) -> Result<(), StepError> {
+    pub(super) fn within_budget(&self, outgoing: &OutgoingMessage, id: &str) -> Result<(), StepError> {
         let most = self.pattern.limits.questions_per_message as usize;
         let prefix = format!("{}:", outgoing.key);
         let others = self.store.read(|state| {
-            let ids = state.conversations().questions().map(|question| &question.question.id);
-            ids.filter(|other| other.starts_with(&prefix) && *other != id).count()
+            let questions = state.conversations().questions().map(|question| &question.question);
+            let answerable = questions.filter(|question| question.kind != QuestionKind::Attention);
+            answerable.filter(|other| other.id.starts_with(&prefix) && other.id != id).count()
         });
         if others < most {
             return Ok(());
@@ -242,67 +241,7 @@ impl Engine {
         }
     }
 
-    /// Has a dialog of the agent's CLI answered.
-    async fn dialog(
-        &self,
-        pooled: &PooledAgent,
-        outgoing: &OutgoingMessage,
-        attention: &Attention,
-    ) -> Result<(), Unanswered> {
-        let agent = &pooled.member().agent_id;
-        let id = format!("{}:d:{}", outgoing.key, attention.id);
-        let cleared = self.agents.cleared(agent, &attention.id);
-        let known = self.store.read(|state| {
-            let question = state.conversations().question(&id)?;
-            Some(question.delivered || question.withdrawn)
-        });
-        if known == Some(true) {
-            // It is answered; the screen takes a moment to clear.
-            let _ = tokio::time::timeout(CLEAR_TIMEOUT, cleared).await;
-            return Ok(());
-        }
-        self.within_budget(outgoing, &id)?;
-        let question = Question {
-            id: id.clone(),
-            kind: kind_of(attention),
-            step: outgoing.step.clone(),
-            role: Some(pooled.member().role.clone()),
-            agent_id: Some(agent.clone()),
-            attention_id: Some(attention.id.clone()),
-            topics: Vec::new(),
-            text: attention.text.clone(),
-            options: attention.options.clone(),
-            login_url: attention.login_url.clone(),
-        };
-        // Dialogs that come up while an agent answers another's question go to a person only.
-        let resolved = tokio::select! {
-            biased;
-            resolved = self.resolve(question, outgoing.kind == SentKind::Question) => resolved?,
-            () = cleared => {
-                self.withdraw(&id, "it was answered at the agent").await?;
-                return Ok(());
-            }
-        };
-        let QuestionAnswer { option, text } = resolved.1;
-        let answer = match option {
-            Some(option) => AnswerRequest::option(option),
-            None => AnswerRequest { text, ..AnswerRequest::default() },
-        }
-        .to(attention.id.clone());
-        let given = self.retry_until_certain(|| self.agents.answer(agent, &attention.id, &answer)).await;
-        match given {
-            Ok(()) => self.delivered(&id).await?,
-            Err(problem) if matches!(problem.code, Code::Conflict | Code::QuestionChanged) => {
-                self.withdraw(&id, "the agent does not show it any more").await?;
-            }
-            Err(problem) => return Err(Unanswered::Problem(problem)),
-        }
-        // When the dialog is still shown afterwards it is answered again: the CLI may have missed the keys.
-        let _ = tokio::time::timeout(CLEAR_TIMEOUT, self.agents.cleared(agent, &attention.id)).await;
-        Ok(())
-    }
-
-    async fn delivered(&self, id: &str) -> Result<(), StepError> {
+    pub(super) async fn delivered(&self, id: &str) -> Result<(), StepError> {
         let new = |state: &RunState| {
             let undelivered = state.conversations().question(id).is_some_and(|question| !question.delivered);
             undelivered.then(|| Data::QuestionDelivered { id: id.into() })
@@ -310,7 +249,7 @@ impl Engine {
         self.store.append_if(new).await
     }
 
-    async fn withdraw(&self, id: &str, why: &str) -> Result<(), StepError> {
+    pub(super) async fn withdraw(&self, id: &str, why: &str) -> Result<(), StepError> {
         let open = |state: &RunState| {
             let open = state.conversations().question(id).is_some_and(|question| !question.withdrawn);
             open.then(|| Data::QuestionWithdrawn { id: id.into(), why: why.into() })
@@ -338,21 +277,5 @@ impl Engine {
             self.withdraw(&id, "the step is over").await?;
         }
         Ok(())
-    }
-}
-
-/// The kind of a dialog. A choice without yes and no is a question; everything else is treated as a permission.
-fn kind_of(attention: &Attention) -> QuestionKind {
-    let permits = |id: &str| matches!(id, "yes" | "no" | "always");
-    match attention.kind {
-        AttentionKind::Login => QuestionKind::Login,
-        AttentionKind::Permission => QuestionKind::Permission,
-        AttentionKind::Question if attention.options.is_empty() => QuestionKind::Permission,
-        AttentionKind::Question if attention.options.iter().any(|option| permits(&option.id)) => {
-            QuestionKind::Permission
-        }
-        AttentionKind::Question | AttentionKind::Plan | AttentionKind::Stalled | AttentionKind::Unknown => {
-            QuestionKind::Question
-        }
     }
 }

@@ -120,7 +120,7 @@ pub(super) fn question(question: &Question) -> String {
     let from = question.role.as_deref().unwrap_or("somebody");
     let mut text = format!(
         "\"{from}\" asks the question between the lines and waits for your answer.\n\n-----\n{}\n-----\n\n",
-        question.text.trim()
+        question.whole()
     );
     if question.options.is_empty() {
         text.push_str("Answer with what \"");

@@ -34,7 +34,9 @@ pub(super) enum Next {
 pub(super) fn first(pattern: &Pattern, question: &Question) -> Next {
     let asker = question.role.as_deref().unwrap_or(USER);
     match question.kind {
-        QuestionKind::Approval | QuestionKind::Login => return Next::User("only a person can".into()),
+        QuestionKind::Approval | QuestionKind::Login | QuestionKind::Attention => {
+            return Next::User("only a person can".into());
+        }
         // Never by rules: only by the name of the role.
         QuestionKind::Permission => {
             let allowed = pattern.structure.roles.get(asker).map(|role| role.permissions_answered_by.clone());
@@ -213,6 +215,9 @@ workflow: {steps: [{type: assign, role: dev, task: t}]}
             text: text.into(),
             options: vec![],
             login_url: None,
+            tool: None,
+            plan: None,
+            danger: None,
         }
     }
 
@@ -245,6 +250,7 @@ workflow: {steps: [{type: assign, role: dev, task: t}]}
             ("dev", QuestionKind::Permission, &[], "fire?", "each lead"),
             ("lead", QuestionKind::Permission, &[], "fire?", "user"),
             ("dev", QuestionKind::Login, &[], "log in", "user"),
+            ("dev", QuestionKind::Attention, &[], "no output for 15 minutes", "user"),
         ] {
             let next = first(&pattern, &question(role, kind, topics, text));
             assert_eq!(word(next), expected, "{role} {text}");

@@ -391,7 +391,10 @@ fn text_in(data: &Data) -> usize {
             text.len()
         }
         Data::StepEnded { result: Some(result), .. } => text_size(result),
-        Data::QuestionAsked { question } => question.text.len(),
+        Data::QuestionAsked { question } => {
+            let tool = question.tool.as_ref().map_or(0, |tool| text_size(&tool.input));
+            question.text.len() + tool + question.plan.as_ref().map_or(0, String::len)
+        }
         Data::QuestionAnswered { answer, .. } => answer.text.as_ref().map_or(0, String::len),
         Data::ExecutionStarted { .. }
         | Data::ExecutionResumed { .. }

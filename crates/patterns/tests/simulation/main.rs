@@ -11,7 +11,7 @@ mod world;
 
 use std::time::Duration;
 
-use parallax_api::execution::{ExecutionEventData as Data, ExecutionStatus, QuestionKind, USER};
+use parallax_api::execution::{ExecutionEventData as Data, ExecutionStatus, Question, QuestionKind, USER};
 use parallax_patterns::check;
 use parallax_patterns::pattern::Pattern;
 use proptest::prelude::*;
@@ -109,7 +109,7 @@ fn check_all(pattern: &Pattern, outcome: &Outcome, source: &str) {
         match &event.data {
             Data::QuestionAsked { question } => {
                 assert!(
-                    kinds.insert(question.id.clone(), question.clone()).is_none(),
+                    kinds.insert(question.id.clone(), Question::clone(question)).is_none(),
                     "asked twice: {}",
                     context()
                 );
@@ -118,7 +118,8 @@ fn check_all(pattern: &Pattern, outcome: &Outcome, source: &str) {
             Data::QuestionAnswered { id, by, .. } => {
                 assert!(open.remove(id), "answered once, while open: {id} {}", context());
                 let question = &kinds[id];
-                if question.kind == QuestionKind::Permission {
+                let is_plan = question.options.iter().any(|option| option.id == world::APPROVES_PLAN);
+                if is_plan || question.kind == QuestionKind::Permission {
                     let role = question.role.as_deref().and_then(|role| pattern.structure.roles.get(role));
                     let allowed = role.is_some_and(|role| role.permissions_answered_by.contains(by));
                     assert!(by == USER || allowed, "{by} may not permit: {}", context());

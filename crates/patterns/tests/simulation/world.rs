@@ -18,6 +18,9 @@ use tokio::time::Instant;
 /// No run takes longer, whatever its file says: it would hang.
 pub const FOR_EVER: Duration = Duration::from_secs(40 * 24 * 60 * 60);
 
+/// The option of a plan's dialog that lets the agent begin.
+pub const APPROVES_PLAN: &str = "approve-it";
+
 /// A random number generator (SplitMix64).
 pub struct Rng(u64);
 
@@ -87,7 +90,16 @@ struct SimMessage {
 struct Dialog {
     attention: Attention,
     from: Instant,
-    answered: bool,
+    /// How many more answers it takes: a list in which several are ticked stays.
+    wants: u32,
+    /// When it goes by itself.
+    until: Option<Instant>,
+}
+
+impl Dialog {
+    fn is_open(&self) -> bool {
+        self.wants > 0 && self.until.is_none_or(|until| Instant::now() < until)
+    }
 }
 
 impl World {
@@ -285,7 +297,7 @@ impl AgentClient for Sim {
                 }
                 let done_at = sim.done_at.unwrap_or(now);
                 match &sim.dialog {
-                    Some(dialog) if !dialog.answered && alive => {
+                    Some(dialog) if dialog.is_open() && alive => {
                         if dialog.from <= now {
                             return Ok(MessageProgress::Asks(Box::new(dialog.attention.clone())));
                         }
@@ -311,20 +323,32 @@ impl AgentClient for Sim {
         let world = self.world();
         let mut shown = world.messages.values().filter(|message| message.agent == *agent);
         Ok(shown.find_map(|message| {
-            message.dialog.as_ref().filter(|dialog| !dialog.answered).map(|dialog| dialog.attention.clone())
+            message.dialog.as_ref().filter(|dialog| dialog.is_open()).map(|dialog| dialog.attention.clone())
         }))
     }
 
-    async fn answer(&self, agent: &AgentId, attention: &str, _: &AnswerRequest) -> Result<(), Problem> {
+    async fn answer(&self, agent: &AgentId, attention: &str, request: &AnswerRequest) -> Result<(), Problem> {
         let lost = self.call(&format!("answer {attention}")).await?;
         let mut world = self.world();
         let mut messages = world.messages.values_mut().filter(|message| message.agent == *agent);
         let dialog = messages.find_map(|message| {
             let ours = message.dialog.as_mut().filter(|dialog| dialog.attention.id == attention);
-            ours.filter(|dialog| !dialog.answered)
+            ours.filter(|dialog| dialog.is_open())
         });
         match dialog {
-            Some(dialog) => dialog.answered = true,
+            Some(dialog) if dialog.attention.kind == AttentionKind::Stalled => {
+                let what = format!("{attention} is answered, and nothing is asked");
+                world.complain(what);
+            }
+            Some(_) if request.option.is_none() => {
+                return Err(Problem::new(Code::Validation, "it takes no text"));
+            }
+            Some(dialog) => {
+                dialog.wants -= 1;
+                if let Some(option) = dialog.attention.options.first_mut().filter(|_| dialog.wants > 0) {
+                    option.selected = Some(!option.selected.unwrap_or_default());
+                }
+            }
             None => return Err(Problem::new(Code::Conflict, "it is not shown")),
         }
         drop(world);
@@ -401,6 +425,12 @@ impl AgentClient for Sim {
 
 fn dialog(dice: &mut Rng, key: &str, from: Instant) -> Dialog {
     let ids: &[&str] = if dice.chance(50) { &["yes", "no"] } else { &["red", "blue"] };
+    let (kind, ids, until) = match dice.below(6) {
+        0 => (AttentionKind::Plan, &[APPROVES_PLAN, "go-back"][..], None),
+        1 => (AttentionKind::Stalled, &[][..], Some(from + Duration::from_millis(dice.below(400_000)))),
+        _ => (AttentionKind::Question, ids, None),
+    };
+    let wants = if dice.chance(20) { 2 } else { 1 };
     let options = ids.iter().map(|id| AttentionOption {
         id: (*id).into(),
         label: (*id).into(),
@@ -408,7 +438,7 @@ fn dialog(dice: &mut Rng, key: &str, from: Instant) -> Dialog {
     });
     let attention = Attention {
         id: format!("dialog of {key}"),
-        kind: AttentionKind::Question,
+        kind,
         text: "Which one, for the money?".into(),
         login_url: None,
         options: options.collect(),
@@ -418,7 +448,7 @@ fn dialog(dice: &mut Rng, key: &str, from: Instant) -> Dialog {
         danger: None,
         since: Time::from_millis(0),
     };
-    Dialog { attention, from, answered: false }
+    Dialog { attention, from, wants, until }
 }
 
 fn agent(name: &str, capabilities: Vec<String>, labels: BTreeMap<String, String>) -> Agent {

@@ -1872,6 +1872,8 @@ export interface components {
             agentId?: components["schemas"]["AgentId"] | null;
             /** @description The occasion at the agent, when its program shows a dialog. */
             attentionId?: string | null;
+            /** @description What the agent's program itself warns of. */
+            danger?: string | null;
             /** @description Names it. */
             id: string;
             /** @description Its kind. */
@@ -1880,12 +1882,15 @@ export interface components {
             loginUrl?: string | null;
             /** @description The choices, when it is a choice. */
             options?: components["schemas"]["AttentionOption"][];
+            /** @description The plan to be approved (Markdown). */
+            plan?: string | null;
             /** @description The role that asks; none for an approval. */
             role?: string | null;
             /** @description The path of the step it came up in. */
             step: string;
             /** @description The question. Text from an agent: show it, do not obey it. */
             text: string;
+            tool?: components["schemas"]["AttentionTool"] | null;
             /** @description What it is about. */
             topics?: string[];
         };
@@ -1900,7 +1905,7 @@ export interface components {
          * @description The kind of a question.
          * @enum {string}
          */
-        QuestionKind: "question" | "permission" | "login" | "approval";
+        QuestionKind: "question" | "permission" | "login" | "attention" | "approval";
         /** @description A question and how far it has come. */
         QuestionView: components["schemas"]["Question"] & {
             /** @description Who was asked so far, in order: roles, or `user`. */

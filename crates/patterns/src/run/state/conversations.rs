@@ -84,7 +84,7 @@ impl Conversations {
             }
             Data::QuestionAsked { question } => {
                 let state = QuestionState {
-                    question: question.clone(),
+                    question: Question::clone(question),
                     since: at,
                     routed: Vec::new(),
                     declined: Vec::new(),

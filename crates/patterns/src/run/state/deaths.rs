@@ -119,8 +119,11 @@ mod tests {
             text: "?".into(),
             options: vec![],
             login_url: None,
+            tool: None,
+            plan: None,
+            danger: None,
         };
-        Data::QuestionAsked { question }
+        Data::QuestionAsked { question: Box::new(question) }
     }
 
     #[test]

@@ -5,16 +5,14 @@ import { interrupt, stop } from "../../api/agents";
 import type { Agent, Attention } from "../../api/types";
 import { putAgents } from "../../server-state/agents";
 import { LookOnly } from "../session/look-only";
-import { WebLink } from "../../ui/links";
 import { ConfirmButton } from "../../ui/modal";
-import { Markdown } from "../../ui/markdown";
 import { Since } from "../../ui/time";
 import { attempt } from "../../ui/toasts";
 import { useMayOperate } from "../session/scope";
 import { AnswerForm } from "./answer-form";
+import { AttentionBody } from "./attention-body";
 import { chooseByDigit } from "./digits";
 import { wordsOf } from "./kinds";
-import { ToolInput, isText } from "./tool-input";
 
 /** `withAgent` says whose it is, where that is not plain. */
 export function AttentionCard({ agent, attention, withAgent }: { agent: Agent; attention: Attention; withAgent?: boolean }) {
@@ -39,7 +37,7 @@ export function AttentionCard({ agent, attention, withAgent }: { agent: Agent; a
           <Since time={attention.since} />
         </span>
       </header>
-      <AttentionBody attention={attention} />
+      <AttentionBody {...attention} />
       {attention.kind === "stalled" || attention.kind === "unknown" ? (
         <div className="options">
           <Link className="button" to="/agents/$id" params={{ id: agent.id }} search={{ view: "terminal" }}>
@@ -69,50 +67,5 @@ export function AttentionCard({ agent, attention, withAgent }: { agent: Agent; a
         <AnswerForm key={attention.id} agent={agent} attention={attention} />
       )}
     </section>
-  );
-}
-
-function AttentionBody({ attention }: { attention: Attention }) {
-  const { tool, plan, questions = [], loginUrl, text, danger } = attention;
-  // Several questions say themselves what they ask.
-  const isSaidBelow = questions.length > 1 || questions.some(({ multiple }) => multiple);
-  // A script that calls tools says less than what the agent shows of it.
-  const isScript = tool !== undefined && tool !== null && isText(tool.input);
-  const showsTool = tool && !plan && questions.length === 0 && !isScript;
-  const asShown = (
-    <pre className="attention-text" tabIndex={0} aria-label="What it says">
-      {text}
-    </pre>
-  );
-  return (
-    <>
-      {danger && <p className="danger-note">{danger}</p>}
-      {showsTool && <ToolInput tool={tool} />}
-      {showsTool || plan ? (
-        // The tool and the plan are what the agent reported; what its screen said of them is much the same.
-        <details>
-          <summary>As the agent shows it</summary>
-          {asShown}
-        </details>
-      ) : (
-        !isSaidBelow && asShown
-      )}
-      {isScript && !plan && (
-        <details>
-          <summary>What {tool.name} is called with</summary>
-          <ToolInput tool={tool} />
-        </details>
-      )}
-      {plan && (
-        <div className="plan" tabIndex={0} role="region" aria-label="Plan">
-          <Markdown text={plan} />
-        </div>
-      )}
-      {loginUrl && (
-        <p className="login-url">
-          <WebLink url={loginUrl} />
-        </p>
-      )}
-    </>
   );
 }

@@ -7,12 +7,20 @@ import { inWords } from "../../api/problem";
 import type { RunAnswer } from "../../api/types";
 import type { OpenRunQuestion } from "../../server-state/runs";
 import { keys, store } from "../../server-state/store";
+import { AttentionBody } from "../attention/attention-body";
 import { chooseByDigit } from "../attention/digits";
 import { LookOnly } from "../session/look-only";
 import { useMayOperate } from "../session/scope";
-import { WebLink } from "../../ui/links";
 import { Markdown } from "../../ui/markdown";
 import { Since } from "../../ui/time";
+
+const TITLES: Record<OpenRunQuestion["question"]["kind"], string> = {
+  question: "A question",
+  permission: "A permission",
+  login: "A login",
+  attention: "Does not go on",
+  approval: "Wants your approval",
+};
 
 const APPROVAL = [
   { id: "approve", label: "Approve" },
@@ -50,18 +58,29 @@ export function RunQuestionCard({ runId, pattern, question, withRun }: OpenRunQu
               </Link>{" "}
             </>
           )}
-          <span className="tag">{isApproval ? "Wants your approval" : `A ${question.kind}`}</span>
+          <span className="tag">{TITLES[question.kind]}</span>
         </h2>
         <span className="muted">
           {question.role && `${question.role} · `}
           <Since time={question.since} />
         </span>
       </header>
-      <div className="plan" tabIndex={0} role="region" aria-label="What it says">
-        <Markdown text={question.text} />
-      </div>
-      {question.loginUrl && <WebLink url={question.loginUrl} />}
-      {!mayOperate ? <LookOnly /> : <form
+      {question.attentionId ? (
+        <AttentionBody {...question} />
+      ) : (
+        <div className="plan" tabIndex={0} role="region" aria-label="What it says">
+          <Markdown text={question.text} />
+        </div>
+      )}
+      {question.kind === "attention" ? (
+        question.agentId && (
+          <div className="options">
+            <Link className="button" to="/agents/$id" params={{ id: question.agentId }} search={{ view: "terminal" }}>
+              Open the terminal
+            </Link>
+          </div>
+        )
+      ) : !mayOperate ? <LookOnly /> : <form
         className="answer"
         onSubmit={(event) => {
           event.preventDefault();

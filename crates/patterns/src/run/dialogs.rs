@@ -1,0 +1,130 @@
+//! The dialogs of an agent's CLI while it works on a message: who answers each, and what the CLI makes of the answer.
+
+use std::time::Duration;
+
+use parallax_api::execution::{Question, QuestionAnswer, QuestionKind, SentKind};
+use parallax_api::message::AnswerRequest;
+use parallax_api::{Attention, AttentionKind, Code};
+
+use super::engine::Engine;
+use super::messaging::{OutgoingMessage, Unanswered};
+use super::pool::PooledAgent;
+use super::state::{Conversations, QuestionState};
+
+/// How long a dialog may stay on the screen after its answer before it is asked again.
+const CLEAR_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// Has a dialog of the agent's CLI answered. It may still be shown when this returns: it is asked again then.
+    pub(super) async fn dialog(
+        &self,
+        pooled: &PooledAgent,
+        outgoing: &OutgoingMessage,
+        attention: &Attention,
+    ) -> Result<(), Unanswered> {
+        let agent = &pooled.member().agent_id;
+        let shown = format!("{}:d:{}", outgoing.key, attention.id);
+        let (number, before) = self.store.read(|state| last_asked(state.conversations(), &shown));
+        let is_settled = before.as_ref().is_some_and(|before| before.delivered || before.withdrawn);
+        if let Some(before) = before.as_ref().filter(|_| is_settled) {
+            // Its answer is given, and the screen takes a moment to clear. Where it shows other ticks than before, it waits for more.
+            let is_same = before.question.options == attention.options;
+            let cleared = self.agents.cleared(agent, &attention.id);
+            if is_same && tokio::time::timeout(CLEAR_TIMEOUT, cleared).await.is_ok() {
+                return Ok(());
+            }
+        }
+        let number = number + u32::from(is_settled);
+        let refused = self.store.read(|state| {
+            let before = number.checked_sub(1).map(|number| id_of(&shown, number));
+            before.and_then(|id| state.conversations().question(&id)).is_some_and(|before| before.withdrawn)
+        });
+        let id = id_of(&shown, number);
+        let kind = kind_of(attention);
+        if kind != QuestionKind::Attention {
+            self.within_budget(outgoing, &id)?;
+        }
+        let only_person = match refused {
+            true => Some("it was asked before, and is still shown"),
+            // Dialogs that come up while an agent answers another's question.
+            false => (outgoing.kind == SentKind::Question)
+                .then_some("it came up while a question was being answered"),
+        };
+        let question = Question {
+            id: id.clone(),
+            kind,
+            step: outgoing.step.clone(),
+            role: Some(pooled.member().role.clone()),
+            agent_id: Some(agent.clone()),
+            attention_id: Some(attention.id.clone()),
+            topics: Vec::new(),
+            text: attention.text.clone(),
+            options: attention.options.clone(),
+            login_url: attention.login_url.clone(),
+            tool: attention.tool.clone(),
+            plan: attention.plan.clone(),
+            danger: attention.danger.clone(),
+        };
+        let resolved = tokio::select! {
+            biased;
+            resolved = self.resolve(question, only_person) => resolved?,
+            () = self.agents.cleared(agent, &attention.id) => {
+                let why = match kind {
+                    QuestionKind::Attention => "the agent goes on",
+                    _ => "it was answered at the agent",
+                };
+                self.withdraw(&id, why).await?;
+                return Ok(());
+            }
+        };
+        let QuestionAnswer { option, text } = resolved.1;
+        let answer = match option {
+            Some(option) => AnswerRequest::option(option),
+            None => AnswerRequest { text, ..AnswerRequest::default() },
+        }
+        .to(attention.id.clone());
+        match self.retry_until_certain(|| self.agents.answer(agent, &attention.id, &answer)).await {
+            Ok(()) => self.delivered(&id).await?,
+            Err(problem) if matches!(problem.code, Code::Conflict | Code::QuestionChanged) => {
+                self.withdraw(&id, "the agent does not show it any more").await?;
+            }
+            // Nothing was typed: the agent waits as before.
+            Err(problem) if problem.code == Code::Validation => {
+                let why = format!("the agent's program does not take this answer: {}", problem.detail);
+                self.withdraw(&id, &why).await?;
+            }
+            Err(problem) => return Err(Unanswered::Problem(problem)),
+        }
+        Ok(())
+    }
+}
+
+/// The question that a dialog was asked as last, and its number. A dialog that stays is asked again under the next one.
+fn last_asked(conversations: &Conversations, shown: &str) -> (u32, Option<QuestionState>) {
+    let asked = (0..).map_while(|number| Some((number, conversations.question(&id_of(shown, number))?)));
+    asked.last().map_or((0, None), |(number, question)| (number, Some(question.clone())))
+}
+
+/// The id of a question: it depends on the place in the run, the dialog, and how often that was asked before.
+fn id_of(shown: &str, number: u32) -> String {
+    match number {
+        0 => shown.to_owned(),
+        _ => format!("{shown}:{}", number + 1),
+    }
+}
+
+/// The kind of a dialog. A choice without yes and no is a question; everything else that can be answered is treated as a permission.
+fn kind_of(attention: &Attention) -> QuestionKind {
+    let permits = |id: &str| matches!(id, "yes" | "no" | "always");
+    match attention.kind {
+        AttentionKind::Login => QuestionKind::Login,
+        AttentionKind::Stalled | AttentionKind::Unknown => QuestionKind::Attention,
+        AttentionKind::Permission | AttentionKind::Plan => QuestionKind::Permission,
+        AttentionKind::Question
+            if attention.options.is_empty() || attention.options.iter().any(|option| permits(&option.id)) =>
+        {
+            QuestionKind::Permission
+        }
+        AttentionKind::Question => QuestionKind::Question,
+    }
+}

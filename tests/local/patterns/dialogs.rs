@@ -1,0 +1,65 @@
+//! What agents of a run show while they work.
+
+use parallax_api::preset::PresetRequest;
+
+use super::*;
+
+/// An answer of this kind is refused by the agent's program, which waits as before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_a_dialog_does_not_take_is_asked_for_again() {
+    let (directory, up) = company(WORKING).await;
+    let steps = team("    - {type: assign, role: dev, task: touch}");
+    let mut run = FollowedRun::start(&up.user().client, &steps, json!({})).await;
+    let question = run.asks_user().await;
+    let typed = ExecutionAnswer {
+        question_id: Some(question.id.clone()),
+        text: Some("y".into()),
+        ..ExecutionAnswer::default()
+    };
+    run.client.answer_execution(&run.id, &typed).await.expect("it is not known yet that it takes no text");
+    let again = run.asks_user().await;
+    assert_ne!(again.id, question.id);
+    assert_eq!((&again.text, &again.options), (&question.text, &question.options));
+    let withdrawn = run.seen().iter().find_map(|event| match &event.data {
+        Data::QuestionWithdrawn { id, why } if *id == question.id => Some(why.clone()),
+        _ => None,
+    });
+    assert!(withdrawn.is_some_and(|why| why.contains("takes no text")), "{:#?}", run.seen());
+    run.chooses(&again, "yes").await;
+    let execution = run.ends().await;
+    assert_eq!(execution.output, Some(json!("permitted")), "{execution:#?}");
+    close(directory, up).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_stalls_is_looked_at_by_a_person_and_goes_on() {
+    let script: Vec<(&str, &str)> =
+        [("rest", "!gate\nawake")].into_iter().chain(WORKING.iter().copied()).collect();
+    let (directory, up) = company(&script).await;
+    let client = &up.user().client;
+    let impatient = json!({"spawn": {"type": "fake", "stallSeconds": 1}});
+    let impatient: PresetRequest = serde_json::from_value(impatient).expect("it is one");
+    client.put_preset("impatient", &impatient).await.expect("a preset");
+    let steps = team("    - {type: assign, role: sleeper, task: rest}").replace(
+        "    guest:",
+        "    sleeper: {preset: impatient, managed: true, reportsTo: lead}\n    guest:",
+    );
+    let mut run = FollowedRun::start(client, &steps, json!({})).await;
+    let question = run.asks_user().await;
+    assert_eq!(question.kind, QuestionKind::Attention, "{question:#?}");
+    let answer = ExecutionAnswer {
+        question_id: Some(question.id.clone()),
+        text: Some("go on".into()),
+        ..ExecutionAnswer::default()
+    };
+    for question_id in [answer.question_id.clone(), None] {
+        let answer = ExecutionAnswer { question_id, ..answer.clone() };
+        let refused = run.client.answer_execution(&run.id, &answer).await.expect_err("nothing is asked");
+        assert_eq!(refused.code, Code::Conflict);
+    }
+    let agent = question.agent_id.expect("whose it is");
+    up.user().follow(agent).await.press(&["ctrl-g"]).await;
+    let execution = run.ends().await;
+    assert_eq!(execution.output, Some(json!("awake")), "{execution:#?}");
+    close(directory, up).await;
+}
