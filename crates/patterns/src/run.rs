@@ -12,6 +12,7 @@
 //! - `team`: spawning and adopting agents; `pool`: the agents of one role; `membership`: joins and departures
 //! - `store`: the write-ahead log; `state`: its projection; `clock`: time, which a simulation can control
 
+mod abandon;
 pub mod agent_client;
 mod agent_steps;
 mod clock;
@@ -46,6 +47,7 @@ use parallax_api::{Code, Problem, Time};
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::pattern::Pattern;
+use abandon::AcceptedMessages;
 use agent_client::AgentClient;
 use clock::Clock;
 use engine::Engine;
@@ -127,6 +129,7 @@ impl Run {
             crashed,
             join_tx,
             membership: tokio::sync::Mutex::new(MembershipQueues { join_rx, departure_rx }),
+            accepted: AcceptedMessages::default(),
             sharing: tokio::sync::Mutex::default(),
         }))
     }

@@ -1,5 +1,6 @@
-//! What agents of a run show while they work.
+//! What agents of a run show while they work, and messages that nobody waits for any more.
 
+use parallax_api::message::MessageState;
 use parallax_api::preset::PresetRequest;
 
 use super::*;
@@ -61,5 +62,35 @@ async fn an_agent_that_stalls_is_looked_at_by_a_person_and_goes_on() {
     up.user().follow(agent).await.press(&["ctrl-g"]).await;
     let execution = run.ends().await;
     assert_eq!(execution.output, Some(json!("awake")), "{execution:#?}");
+    close(directory, up).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_run_leaves_nothing_to_do_for_an_agent_of_others() {
+    let (directory, up) = company(WORKING).await;
+    let visitor = SpawnRequest { capabilities: vec!["visiting".into()], ..fake("visitor", &[]) };
+    let mut visitor = up.user().spawn_ready(visitor).await;
+    let own = visitor.tell("do gate && say my own").await;
+    visitor.becomes(AgentStatus::Busy).await;
+    let steps = team("    - {type: assign, role: guest, task: greet}");
+    let mut run = FollowedRun::start(&up.user().client, &steps, json!({})).await;
+    run.event("the task to be sent", |data| matches!(data, Data::MessageSent { .. }).then_some(())).await;
+    let message = until("the task to wait behind the other message", PATIENCE, async || {
+        let messages = visitor.messages().await;
+        let task = messages.iter().find(|message| message.content.contains("greet"));
+        task.map(|task| task.id.clone()).ok_or(messages)
+    })
+    .await;
+    run.client.cancel_execution(&run.id).await.expect("a run can be cancelled");
+    run.ends().await;
+    let messages = visitor.messages().await;
+    let task = messages.iter().find(|sent| sent.id == message).expect("it stays in the conversation");
+    assert_eq!(task.state, Some(MessageState::Failed), "{task:#?}");
+    visitor.press(&["ctrl-g"]).await;
+    assert_eq!(visitor.answer_to(&own).await.content, "my own");
+    assert_eq!(visitor.say("greet me").await, "hello");
+    let answers = visitor.messages().await.iter().filter(|said| said.in_reply_to.is_some()).count();
+    assert_eq!(answers, 2, "and nothing for the run");
+    visitor.stop().await;
     close(directory, up).await;
 }

@@ -115,6 +115,11 @@ impl Client {
         self.fetch(call.timeout(limit)).await
     }
 
+    /// `DELETE …/:id/messages/:messageId`: withdraws a message that waits; `CONFLICT` once it was typed.
+    pub async fn withdraw(&self, id: &AgentId, message: &str) -> Result<(), Problem> {
+        self.succeed(self.agent(Method::DELETE, id, &format!("/messages/{message}"))).await.map(drop)
+    }
+
     /// `GET …/:id/messages`: the conversation, oldest first.
     pub async fn messages(&self, id: &AgentId, query: &MessagesQuery) -> Result<Vec<Message>, Problem> {
         let list: MessageList = self.fetch(self.agent(Method::GET, id, "/messages").query(query)).await?;

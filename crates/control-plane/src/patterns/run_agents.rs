@@ -120,6 +120,10 @@ impl AgentClient for RunAgents {
         Ok(runtime.client().send_once(key, agent, &message).await?.message_id)
     }
 
+    async fn withdraw(&self, agent: &AgentId, message: &str) -> Result<(), Problem> {
+        self.locate(agent).await?.client().withdraw(agent, message).await
+    }
+
     async fn turn(&self, agent: &AgentId, message: &str) -> Result<MessageProgress, Problem> {
         // Before the first request: whatever happens after it is an event.
         let mut events = Box::pin(self.services.log.subscribe(None, Some(agent.clone())));

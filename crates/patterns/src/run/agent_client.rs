@@ -29,6 +29,9 @@ pub trait AgentClient: Send + Sync + 'static {
     /// Sends a message; with the same key it is the same message. Returns its id.
     async fn send(&self, key: &str, agent: &AgentId, text: &str) -> Result<String, Problem>;
 
+    /// Withdraws a message that waits at the agent. `CONFLICT` when the agent has it already.
+    async fn withdraw(&self, agent: &AgentId, message: &str) -> Result<(), Problem>;
+
     /// Waits until the message has its answer, or the agent shows a dialog. Fails when it will have none.
     async fn turn(&self, agent: &AgentId, message: &str) -> Result<MessageProgress, Problem>;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::abandon::AcceptedMessages;
 use super::agent_client::AgentClient;
 use super::pool::Pool;
 use super::queues::{JoinRequest, MembershipQueues};
@@ -23,6 +24,8 @@ pub(super) struct Engine {
     pub crashed: bool,
     pub join_tx: UnboundedSender<JoinRequest>,
     pub membership: tokio::sync::Mutex<MembershipQueues>,
+    /// Messages that agents may still work on.
+    pub accepted: AcceptedMessages,
     /// Held while an agent is spawned that shares a workspace.
     pub sharing: tokio::sync::Mutex<()>,
 }

@@ -106,7 +106,10 @@ impl Engine {
             self.store.append(ended).await?;
         }
         self.withdraw_all().await?;
-        let stopping = self.retry_until_certain(|| self.agents.stop_all());
+        let stopping = async {
+            let stopping = self.retry_until_certain(|| self.agents.stop_all());
+            futures::join!(stopping, self.withdraw_messages()).0
+        };
         let stopped = tokio::time::timeout(STOP_TIMEOUT, stopping).await;
         let reason = match stopped {
             Ok(Ok(())) => "the run is over".to_owned(),

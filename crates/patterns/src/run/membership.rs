@@ -45,8 +45,7 @@ impl Engine {
             DepartureReason::Dead(reason) => reason.clone(),
             DepartureReason::Abandoned(key) => {
                 let key = key.clone();
-                // An unmanaged agent also works for others, so it is not interrupted: its answer is ignored.
-                let free = !departure.member.managed || self.agents.interrupt(&agent).await.is_ok();
+                let free = self.take_back(&departure.member, &key).await;
                 self.store.append(Data::MessageAbandoned { key }).await?;
                 if free {
                     departure.keep();

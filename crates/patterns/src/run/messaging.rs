@@ -137,7 +137,11 @@ impl Engine {
             None => self.persist(pooled, outgoing).await?,
         };
         pooled.start(key);
-        match self.deliver(pooled, outgoing, &text).await {
+        let delivered = self.deliver(pooled, outgoing, &text).await;
+        if !matches!(delivered, Err(Unanswered::Step(_))) {
+            self.accepted.remove(key);
+        }
+        match delivered {
             Ok(answer) if answer.len() > MAX_MESSAGE => {
                 pooled.finish();
                 let message = format!("the agent answered with more than {MAX_MESSAGE} bytes");
@@ -218,7 +222,10 @@ impl Engine {
         let key = format!("{}/{}", self.id, outgoing.key);
         let message = loop {
             match self.retry_until_certain(|| self.agents.send(&key, agent, text)).await {
-                Ok(message) => break message,
+                Ok(message) => {
+                    self.accepted.add(&outgoing.key, agent, &message);
+                    break message;
+                }
                 Err(problem) if matches!(problem.code, Code::QuestionPending | Code::AuthRequired) => {
                     let shown = self.retry_until_certain(|| self.agents.attention(agent)).await;
                     match shown.map_err(Unanswered::Problem)? {

@@ -284,6 +284,24 @@ impl AgentClient for Sim {
         self.after(lost, key.to_owned())
     }
 
+    async fn withdraw(&self, agent: &AgentId, message: &str) -> Result<(), Problem> {
+        let lost = self.call(&format!("withdraw {message}")).await?;
+        let mut dice = self.dice(&("waits", message));
+        let mut world = self.world();
+        let known = world.messages.get_mut(message).filter(|message| message.agent == *agent);
+        let Some(known) = known else { return Err(Problem::new(Code::NotFound, "no such message")) };
+        // Agents of runs have one message at a time, which they begin at once or not yet.
+        if known.dropped || !dice.chance(30) {
+            return Err(Problem::new(Code::Conflict, "it was typed"));
+        }
+        (known.dropped, known.dialog) = (true, None);
+        let sim = world.agents.get_mut(agent).expect("it has a message");
+        sim.at_work = None;
+        sim.free_at = Instant::now();
+        drop(world);
+        self.after(lost, ())
+    }
+
     async fn turn(&self, agent: &AgentId, message: &str) -> Result<MessageProgress, Problem> {
         self.call(&format!("turn {message}")).await?;
         loop {
