@@ -269,3 +269,48 @@ async fn an_evicted_agent_that_is_stopped_before_it_is_back_stays_away() {
     assert_eq!(agent.agent().await.status, AgentStatus::Stopped);
     backend.end_server().await;
 }
+
+/// Its pod goes while no server looks, and it is suspended and wanted back before what the pod left is saved: what saves it must not take
+/// the new pod for the old one.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a Kubernetes cluster: make test-k8s"]
+async fn wanted_back_before_its_end_is_settled() {
+    let backend = KubernetesBackend::start().await;
+    let (namespace, user) = (backend.namespace(), backend.user());
+    workdir_claim(&backend, "work").await;
+    let manifest = "{apiVersion: parallax.io/v1alpha1, kind: ParallaxAgent, metadata: {name: sleeper}, spec: \
+                    {type: fake, workspace: {existingClaim: {name: work}}}}";
+    namespace.apply(manifest).await.expect("the resource is taken");
+    let id: AgentId = until("the agent to be listed", PATIENCE, async || {
+        let agents = user.client.list_all(&ListFilter::default()).await.expect("a list");
+        agents.into_iter().map(|agent| agent.id).next().ok_or(())
+    })
+    .await;
+    let mut agent = user.follow(id.clone()).await;
+    agent.becomes(AgentStatus::Ready).await;
+    assert_eq!(agent.say("one").await, "echo: one");
+    let suspend = |yes| format!("{{\"spec\":{{\"suspended\":{yes}}}}}");
+    let pod = namespace.field("pa/sleeper", "{.status.pod}").await;
+    backend.kill_server().await;
+    let deleted = ["delete", "pod", &pod, "--force", "--grace-period=0"];
+    namespace.kubectl(&deleted).await.expect("it can be deleted");
+    namespace
+        .kubectl(&["patch", "pa", "sleeper", "--type", "merge", "-p", &suspend(true)])
+        .await
+        .expect("so");
+    backend.start_server(Default::default()).await;
+    namespace.becomes("pa/sleeper", "{.status.phase}", "Suspended").await;
+    namespace
+        .kubectl(&["patch", "pa", "sleeper", "--type", "merge", "-p", &suspend(false)])
+        .await
+        .expect("so");
+    agent.ends().await;
+    agent.is("ready", |agent| (agent.status == AgentStatus::Ready).then_some(())).await;
+    let recalled = agent.say("do recall").await;
+    assert!(recalled.starts_with("1 before"), "the CLI remembers: {recalled}");
+    let agents = user.client.list_all(&ListFilter::default()).await.expect("a list");
+    assert_eq!(agents.iter().map(|agent| &agent.id).collect::<Vec<_>>(), [&id], "it is the same");
+    namespace.kubectl(&["delete", "pa", "sleeper"]).await.expect("it can be deleted");
+    only_the_claim_is_left(&backend).await;
+    backend.end_server().await;
+}

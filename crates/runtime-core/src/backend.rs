@@ -206,6 +206,15 @@ pub enum BackendEvent {
     },
     /// The host of an agent that had ended runs again and continues the agent.
     HostRestarted(FoundHost),
+    /// Asks whether the last end of an agent is settled: it is in the archive, and [`remove`](AgentBackend::remove) or
+    /// [`settle_suspended`](AgentBackend::settle_suspended) has done its work. Before that they would take away what a backend makes to
+    /// bring the agent back.
+    EndSettled {
+        /// The agent.
+        id: AgentId,
+        /// Receives the answer: true also for an agent that is not known.
+        answer: oneshot::Sender<bool>,
+    },
     /// The engine holds an agent's processes, so that its host does not answer; or lets them go on.
     HostPaused {
         /// The agent.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use parallax_api::{AgentError, AgentId, AgentStatus, EventData, Problem, Time};
+use parallax_api::{AgentError, AgentId, AgentStatus, Code, EventData, Problem, Time};
 use tokio::sync::mpsc;
 
 use super::core::{PAUSED, RuntimeCore, is_paused};
@@ -47,6 +47,11 @@ impl RuntimeCore {
                     })),
                     BackendEvent::HostRestarted(host) => {
                         drop(tracker.spawn(async move { core.host_restarted(host).await }));
+                    }
+                    BackendEvent::EndSettled { id, answer } => {
+                        let is_settled = core.registry.get(&id).map_or(true, |entry| entry.is_settled());
+                        // Who asked may not wait any more.
+                        let _ = answer.send(is_settled);
                     }
                     // In their order: the last one is how it is.
                     BackendEvent::HostPaused { id, why } => drop(pauses_tx.send((id, why)).await),
@@ -137,6 +142,11 @@ impl RuntimeCore {
         }
         let host = HostClient::new(address);
         let agent = host.agent().await?;
+        // A host speaks of its own agent and of no other.
+        if agent.id != found.id {
+            let detail = format!("the host of the agent {} says that it is the one of another", found.id);
+            return Err(Problem::new(Code::Internal, detail));
+        }
         tracing::info!(agent.id = %agent.id, "an agent that had ended runs again");
         self.goes_on(&agent).await;
         let entry = self.registry.insert(agent, HostState::Connected(host), None);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Bound;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -53,6 +53,8 @@ pub(super) struct Entry {
     slots: Arc<Slots>,
     /// Since when the agent is in the archive, and how long it was there before.
     archived_at: Mutex<Option<(Instant, Duration)>>,
+    /// Its host is being removed, though the archive holds the agent.
+    is_being_removed: AtomicBool,
     /// One permit a viewer.
     pub(super) viewers: Arc<Semaphore>,
     /// Its workspace is to be looked at: this server has changed it.
@@ -108,6 +110,7 @@ impl Registry {
             agent_tx: watch::Sender::new(Arc::new(Known::new(agent.clone()))),
             host_state_tx: watch::Sender::new(host_state),
             archived_at: Mutex::default(),
+            is_being_removed: AtomicBool::new(false),
             viewers: Arc::new(Semaphore::new(MAX_VIEWERS)),
             look_again: Notify::new(),
             cpu: Mutex::default(),
@@ -255,6 +258,16 @@ impl Entry {
     pub(super) fn set_archived(&self, age: Duration) {
         *self.archived_at.lock().expect("nothing panics while it is locked") = Some((Instant::now(), age));
         self.set_host_state(HostState::Archived);
+    }
+
+    /// Its host is going to be removed, or is gone.
+    pub(super) fn set_being_removed(&self, is_being_removed: bool) {
+        self.is_being_removed.store(is_being_removed, Ordering::Release);
+    }
+
+    /// Whether it has ended, and nothing is taken away any more that was its host's.
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(self.host_state(), HostState::Archived) && !self.is_being_removed.load(Ordering::Acquire)
     }
 
     /// How long the agent has been in the archive; `None`: it is not.

@@ -10,7 +10,6 @@ use parallax_api::{AgentId, Problem};
 use super::status::{self, StatusUpdate, Transition};
 use super::{cleanup, create, pending, starting, suspend};
 use crate::context::Context;
-use crate::launch_tracker::LaunchState;
 use crate::names::{self, FINALIZER};
 use crate::resource::{ParallaxAgent, Phase};
 
@@ -56,11 +55,7 @@ async fn transition(context: &Arc<Context>, resource: &Arc<ParallaxAgent>, id: &
             to(Phase::Suspending)
         }
         Phase::Suspending => suspend::suspending(context, id).await,
-        Phase::Suspended if !resource.spec.suspended => {
-            // The published agent is the one that ended with the suspension.
-            context.launches.update(id, |state| *state = LaunchState::default());
-            to(Phase::Creating)
-        }
+        Phase::Suspended if !resource.spec.suspended => suspend::resuming(context, id).await,
         // It was suspended, and could not come back: its launch and its claim are still there.
         Phase::Failed if is_edited(resource) && has_run(resource) => to(Phase::Suspended),
         Phase::Failed if is_edited(resource) => {

@@ -9,6 +9,7 @@ use parallax_runtime_core::host::HostClient;
 use parallax_runtime_core::{BackendEvent, FoundHost};
 
 use super::status::{StatusUpdate, Transition};
+use super::suspend;
 use crate::context::Context;
 use crate::launch::wait::start_failure;
 use crate::pod_state::{self, PodState};
@@ -63,6 +64,10 @@ pub(super) async fn starting(context: &Context, resource: &ParallaxAgent, id: &A
         PodState::Running(_) => {
             let address = context.connector.address(id, &pod).await;
             if HostClient::new(address.clone()).agent().await.is_err() {
+                return Ok((starting, Action::requeue(POLL_INTERVAL)));
+            }
+            // Until then, only that it is on its way keeps the settling of its first end from taking this pod.
+            if launch.moving.is_some() && !suspend::end_is_settled(context, id).await {
                 return Ok((starting, Action::requeue(POLL_INTERVAL)));
             }
             let host = FoundHost { id: id.clone(), address: Some(address), ended: None };

@@ -2,8 +2,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use parallax_api::{AgentId, Code};
+use parallax_runtime_core::BackendEvent;
 use parallax_service::shutdown::Shutdown;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Answer, Asked, agent, cluster, list, refusal};
 use crate::config::KubernetesConfig;
@@ -25,11 +26,7 @@ async fn creating(
         let resource = || agent("reviewer", &phase.lock().unwrap());
         match (method, path) {
             ("GET", path) if path.contains("watch=true") => Answer::Watch { lines: vec![], cut: false },
-            ("GET", path) if path.contains("/secrets/") => Answer::Json(
-                200,
-                json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"},
-                    "data": {"key": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}}),
-            ),
+            ("GET", path) if path.contains("/secrets/") => Answer::Json(200, key()),
             ("GET", path) if path.contains("/parallaxagents/") => Answer::Json(200, resource()),
             ("GET", path) if path.contains("/pods") => list("10", &[]),
             ("GET", _) => list("10", &[resource()]),
@@ -52,6 +49,12 @@ async fn creating(
     context.cache.wait_until_ready().await.unwrap();
     tokio::spawn(run_until(Controller::new(context.clone()), shutdown.clone()));
     (context, asked, shutdown)
+}
+
+/// The Secret that tokens of hosts are signed with.
+fn key() -> Value {
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"},
+        "data": {"key": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}})
 }
 
 async fn run_until(controller: Controller, shutdown: Shutdown) {
@@ -131,5 +134,33 @@ async fn a_pod_that_is_made_for_an_agent_that_was_stopped_goes() {
         asked.iter().any(|asked| asked.starts_with("DELETE") && asked.contains(POD))
     })
     .await;
+    shutdown.begin();
+}
+
+/// What settles the end of a suspended agent takes away what has the agent's name.
+#[tokio::test]
+async fn a_suspended_agent_comes_back_once_its_end_is_settled() {
+    let (cluster, asked) = cluster(move |method, path| match (method, path) {
+        ("GET", path) if path.contains("watch=true") => Answer::Watch { lines: vec![], cut: false },
+        ("GET", path) if path.contains("/secrets/") => Answer::Json(200, key()),
+        ("GET", path) if path.contains("/pods") => list("10", &[]),
+        ("GET", _) => list("10", &[agent("reviewer", "Suspended")]),
+        _ => Answer::Json(200, agent("reviewer", "Suspended")),
+    });
+    let shutdown = Shutdown::new();
+    let (context, mut events_rx) =
+        Context::open(cluster, &KubernetesConfig::for_tests(), &shutdown).await.unwrap();
+    context.cache.wait_until_ready().await.unwrap();
+    tokio::spawn(run_until(Controller::new(context.clone()), shutdown.clone()));
+    let is_back = |asked: &[String]| asked.iter().any(|asked| asked.contains(r#""phase":"Creating""#));
+    for is_settled in [false, false, true] {
+        let Some(BackendEvent::EndSettled { id, answer }) = events_rx.recv().await else {
+            panic!("it is to be asked")
+        };
+        assert_eq!(id.as_str(), POD);
+        assert!(!is_back(&asked.lock().unwrap()));
+        answer.send(is_settled).unwrap();
+    }
+    settles(&asked, "the next phase", is_back).await;
     shutdown.begin();
 }

@@ -169,8 +169,10 @@ impl Follower {
             self.remove_host().await;
             self.entry.set_archived(Duration::ZERO);
         } else {
+            self.entry.set_being_removed(true);
             self.entry.set_archived(Duration::ZERO);
             self.remove_host().await;
+            self.entry.set_being_removed(false);
             self.core.discard_clone(&self.entry.agent()).await;
         }
         self.core.purge().await;
