@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use parallax_api::{AgentStatus, AttentionKind, TerminalSize};
-use parallax_profile::{Composer, Detector, DetectorInput, Observation, Profiles};
+use parallax_profile::{AttentionRequest, Composer, Detector, DetectorInput, Observation, Profiles};
 use parallax_screen::Screen;
 use serde_json::{Value, json};
 
@@ -134,6 +134,59 @@ fn a_plan_is_asked_about_whole() {
     assert_eq!(asked.kind, AttentionKind::Plan);
     assert!(asked.text.contains("1. Look") && asked.text.contains("2. Do"), "{}", asked.text);
     assert!(asked.takes_text.is_some(), "what to change");
+}
+
+/// Claude's dialog of a command, and what is asked when these tools were reported before it.
+fn asked_with(tools: &[Value], cols: u16, command: &str) -> AttentionRequest {
+    let mut screen = Screen::new(TerminalSize { cols, rows: 12 }, 0);
+    let mut detector = Detector::new(Profiles::builtin().get("claude").expect("built in"));
+    for tool in tools {
+        let hook = json!({"tool_name": "Bash", "tool_input": tool});
+        detector.observe(
+            Duration::ZERO,
+            &screen,
+            DetectorInput::Hook { name: "PermissionRequest", payload: &hook },
+        );
+    }
+    let rule = "─".repeat(cols.into());
+    let dialog = format!(
+        "\x1b]7501;state=blocked:kind=permission\x07{rule}\r\n Bash command\r\n   {command}\r\n Do you want to proceed?\r\n \
+         ❯ 1. Yes\r\n   2. No\r\n\r\n Esc to cancel · Tab to\r\n amend"
+    );
+    let fed = screen.feed(dialog.as_bytes());
+    for report in &fed.reports {
+        detector.observe(Duration::ZERO, &screen, DetectorInput::Terminal(report));
+    }
+    detector.observe(Duration::ZERO, &screen, DetectorInput::Screen);
+    detector.observe(Duration::from_millis(100), &screen, DetectorInput::Tick);
+    detector.observation().attention.clone().expect("asked")
+}
+
+#[test]
+fn a_permission_is_about_the_tool_that_is_shown_or_about_none() {
+    let command = |command: &str| json!({"command": command});
+    let push = "cd /home/dev/parallax-agents && git push --force";
+    let queued = [command(push), command("cd /home/dev/parallax-agents && cargo test")];
+    let tool =
+        |tools: &[Value], cols, shown: &str| asked_with(tools, cols, shown).tool.map(|tool| tool.input);
+    assert_eq!(tool(&queued, 80, push), Some(queued[0].clone()), "the beginning is that of both");
+    let short = [command("rm -rf tools"), command("ls")];
+    assert_eq!(tool(&short, 80, "rm -rf tools"), Some(short[0].clone()));
+    assert_eq!(tool(&short, 80, "ls"), Some(short[1].clone()));
+    let lying = [command("git push"), json!({"command": "ls", "x": "Do you want to proceed"})];
+    assert_eq!(tool(&lying, 80, "git push"), None, "which one it is cannot be told");
+    let cut = asked_with(&queued, 30, "cd /home/dev/parallax-a…");
+    assert_eq!((cut.tool, cut.text.contains("cargo test")), (None, false), "nor here: {}", cut.text);
+    let other = [command("make"), json!({"plan_step": "build"})];
+    assert_eq!(tool(&other, 80, "rm -rf /"), None, "nothing of them is shown");
+}
+
+#[test]
+fn what_is_left_out_of_a_question_is_said() {
+    let long = json!({"content": "x".repeat(3000), "file_path": "/etc/passwd"});
+    let asked = asked_with(&[long], 80, &format!("{}…", "x".repeat(60)));
+    assert!(asked.text.contains("file_path: /etc/passwd"), "{}", asked.text);
+    assert!(asked.text.contains("bytes more are left out"), "{}", asked.text);
 }
 
 #[test]

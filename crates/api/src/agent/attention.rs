@@ -77,13 +77,11 @@ impl AttentionTool {
     fn write_to(&self, whole: &mut String) {
         let fields: Vec<(&str, &Value)> = match &self.input {
             Value::Object(fields) => fields.iter().map(|(name, value)| (name.as_str(), value)).collect(),
-            Value::Null => Vec::new(),
+            // There is none, or it is too long to be published.
+            Value::Null => return,
             other => vec![("input", other)],
         };
         write!(whole, "\n\n{} is to be called with", self.name).expect("writing to a string");
-        if fields.is_empty() {
-            whole.push_str(" nothing");
-        }
         for (name, value) in fields {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             let text = text.trim_end().replace('\n', "\n    ");

@@ -17,8 +17,8 @@ const KEY_CHARS: usize = 24;
 const LINE_CHARS: usize = 4;
 /// Bytes of an input, as JSON, of questions and of a plan that are published.
 const MAX_PUBLISHED: usize = 256 * 1024;
-/// How much of an input stands in a question that does not show it.
-const INPUT_CHARS: usize = 2000;
+/// How many bytes of an input stand in a question that does not show it. That more is left out is said.
+const INPUT_BYTES: usize = 2000;
 
 /// A tool that the agent asks to use.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,20 +57,25 @@ impl AskedTool {
         Self { tool, published, size, questions, plan, text: None, is_shown: false }
     }
 
-    /// Whether a dialog with this text is about it.
-    fn is_shown_in(&self, text: &str) -> bool {
+    /// What of its input stands in a dialog with this text, in letters and digits.
+    fn shown_in(&self, text: &str) -> Vec<String> {
         if let Value::String(program) = &self.tool.input {
             // A program in which the dialog's command stands somewhere, or the file that it would edit.
             let program = squeezed(program);
             let values = text.lines().filter_map(|line| line.split_once(": ").map(|(_, value)| value));
-            let mut lines = text.lines().chain(values).map(squeezed);
-            return lines.any(|line| line.chars().count() >= LINE_CHARS && program.contains(&line));
+            let lines = text.lines().chain(values).map(squeezed);
+            return lines
+                .filter(|line| line.chars().count() >= LINE_CHARS && program.contains(line))
+                .collect();
         }
         let shown = squeezed(text);
-        texts(&self.tool.input).iter().any(|text| {
-            let key: String = squeezed(text).chars().take(KEY_CHARS).collect();
-            key.chars().count() >= 2 && shown.contains(&key)
-        })
+        let cut: Vec<String> =
+            text.lines().filter(|line| line.trim_end().ends_with('…')).map(squeezed).collect();
+        // More of a text than the dialog has cannot stand in it.
+        let most = shown.chars().count() + 1;
+        let part =
+            |text: &str| text.chars().filter(|char| char.is_alphanumeric()).take(most).collect::<String>();
+        texts(&self.tool.input).into_iter().filter_map(|text| beginning(&part(text), &shown, &cut)).collect()
     }
 
     /// Whether a dialog of this kind can be about it, though nothing of it is shown.
@@ -153,14 +158,15 @@ impl AskedTool {
         if is_whole || self.tool.input.is_string() {
             return text.to_owned();
         }
-        let input: Vec<String> = match &self.tool.input {
+        let mut input: Vec<String> = match &self.tool.input {
             Value::Object(fields) => {
                 fields.iter().map(|(name, value)| format!("{name}: {}", plain(value))).collect()
             }
             other => vec![plain(other)],
         };
-        let input: String = input.join("\n").chars().take(INPUT_CHARS).collect();
-        format!("{}\n{input}\n{text}", self.tool.name)
+        // What is too long is cut at its end: a file's content, and not the file.
+        input.sort_by_key(String::len);
+        format!("{}\n{}\n{text}", self.tool.name, shortened(input.join("\n"), INPUT_BYTES))
     }
 }
 
@@ -176,7 +182,43 @@ pub(super) fn keep(asked: &mut Vec<AskedTool>, tool: AttentionTool) {
     }
 }
 
-/// The tool that this dialog is about: the one whose input it shows, else the newest of its kind.
+/// How much of a text stands in what a dialog shows; none where that is too little to know it by. `cut` are lines that a narrow screen has
+/// cut off.
+fn beginning(text: &str, shown: &str, cut: &[String]) -> Option<String> {
+    let ends = text.char_indices().map(|(at, char)| at + char.len_utf8());
+    let ends: Vec<usize> = ends.collect();
+    // Whatever is shown, every beginning of it is.
+    let count = ends.partition_point(|end| shown.contains(&text[..*end]));
+    let is_enough = count >= 2 && count >= ends.len().min(KEY_CHARS);
+    let is_cut =
+        || cut.iter().any(|line| line.chars().count() >= LINE_CHARS && text.starts_with(line.as_str()));
+    (is_enough || is_cut()).then(|| text[..ends[count - 1]].to_owned())
+}
+
+/// Whether everything that a dialog shows of the one tool is a part of what it shows of the other.
+fn is_part(one: &[String], other: &[String]) -> bool {
+    one.iter().all(|text| other.iter().any(|whole| whole.contains(text)))
+}
+
+/// The tool of whose input a dialog shows the most. Where it does not tell two of them apart, it is the one that has been taken for it
+/// before, or none: who permits another one than is shown permits what nobody knows.
+fn most_shown(asked: &[AskedTool], shown: &[Vec<String>]) -> Option<usize> {
+    let candidates = || (0..asked.len()).filter(|at| !shown[*at].is_empty());
+    let is_behind = |at: usize| {
+        candidates().any(|other| is_part(&shown[at], &shown[other]) && !is_part(&shown[other], &shown[at]))
+    };
+    let best: Vec<usize> = candidates().filter(|at| !is_behind(*at)).collect();
+    // Programs run one after the other.
+    let is_program = |at: &usize| asked[*at].tool.input.is_string();
+    match *best.as_slice() {
+        [] => None,
+        [one] => Some(one),
+        _ if best.iter().all(is_program) => best.last().copied(),
+        _ => best.into_iter().find(|at| asked[*at].is_shown),
+    }
+}
+
+/// The tool that this dialog is about: the one whose input it shows, else the only one that it can be about.
 pub(super) fn of_dialog<'a>(
     asked: &'a mut [AskedTool],
     needed: &AttentionRequest,
@@ -187,9 +229,20 @@ pub(super) fn of_dialog<'a>(
     if needed.kind == AttentionKind::Plan {
         return of_plan(asked, &needed.text);
     }
-    let shown = asked.iter().rposition(|tool| tool.is_shown_in(&needed.text));
-    let at = shown.or_else(|| asked.iter().rposition(|tool| tool.fits(needed)))?;
+    let shown: Vec<Vec<String>> = asked.iter().map(|tool| tool.shown_in(&needed.text)).collect();
+    let at = match shown.iter().all(Vec::is_empty) {
+        false => most_shown(asked, &shown)?,
+        true => newest_fitting(asked, needed)?,
+    };
     asked.get_mut(at)
+}
+
+/// The tool that a dialog can be about which shows nothing of any. One that is on the screen is about the newest, if about any.
+fn newest_fitting(asked: &[AskedTool], needed: &AttentionRequest) -> Option<usize> {
+    let newest = asked.iter().rposition(|tool| tool.fits(needed))?;
+    let fitting = asked.iter().filter(|tool| tool.fits(needed)).count();
+    let is_certain = fitting == 1 && newest + 1 == asked.len();
+    (is_certain || !needed.on_screen || needed.kind == AttentionKind::Question).then_some(newest)
 }
 
 /// The tool that asks for leave to begin: the newest. Where it does not bring the plan, another tool has written that before.

@@ -12,7 +12,8 @@ export function AttentionBody(attention: Pick<Attention, "text" | "tool" | "plan
   const isSaidBelow = questions.length > 1 || questions.some(({ multiple }) => multiple);
   // A script that calls tools says less than what the agent shows of it.
   const isScript = tool !== undefined && tool !== null && isText(tool.input);
-  const showsTool = tool && !plan && questions.length === 0 && !isScript;
+  // Without its input, which may be too long to be published, it says nothing.
+  const showsTool = tool && tool.input !== null && tool.input !== undefined && !plan && questions.length === 0 && !isScript;
   const asShown = (
     <pre className="attention-text" tabIndex={0} aria-label="What it says">
       {text}
