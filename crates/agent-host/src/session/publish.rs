@@ -153,6 +153,11 @@ impl Publisher {
             AgentStatus::Ready if before.status != AgentStatus::Ready => {
                 self.emit(|agent| EventData::AgentReady { agent });
             }
+            // What the last turn failed with is known better now, or is over.
+            AgentStatus::Ready => match self.agent().error {
+                Some(error) => self.emit(|agent| EventData::AgentError { agent, error }),
+                None => self.emit(|agent| EventData::AgentReady { agent }),
+            },
             AgentStatus::Busy if before.status != AgentStatus::Busy => {
                 self.emit(|agent| EventData::AgentBusy { agent });
             }
@@ -458,6 +463,33 @@ mod tests {
             }
             assert_eq!(publisher.is_unmistakable(at(asked)), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn an_error_that_comes_or_goes_while_an_agent_is_ready_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut publisher = Publisher::new(agent(), Journal::open(&dir.path().join("journal")).unwrap());
+        let [unknown, limit] = ["cli_error", "rate_limit"].map(|code| AgentError::new(code, "it failed"));
+        let mut told = Vec::new();
+        for error in [None, Some(&unknown), Some(&unknown), Some(&limit), None, None] {
+            let (status, source, rule) = (AgentStatus::Ready, "hook", "failed");
+            let before = publisher.journal.after(0, 100).0.len();
+            publisher.apply(&Desired { status, needed: None, error, source, rule }, Instant::now());
+            told.push((
+                publisher.journal.after(0, 100).0.len() - before,
+                publisher.agent().error.map(|error| error.code),
+            ));
+        }
+        let code = |code: &str| Some(code.to_owned());
+        let expected = [
+            (1, None),
+            (1, code("cli_error")),
+            (0, code("cli_error")),
+            (1, code("rate_limit")),
+            (1, None),
+            (0, None),
+        ];
+        assert_eq!(told, expected);
     }
 
     fn agent() -> Agent {
