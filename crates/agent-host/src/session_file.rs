@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use glob::Pattern;
 use parallax_profile::SessionFileSource;
@@ -22,8 +22,6 @@ const BUSY_INTERVAL: Duration = Duration::from_millis(50);
 /// How often the files are polled while the agent works though the system tells when one grows, and while it does not work
 /// though the system does not tell. When it neither works nor can write unnoticed, nobody looks.
 const SLOW_INTERVAL: Duration = Duration::from_millis(500);
-/// The clock of a file system goes in steps: a file may seem to be older than it is by one of them.
-const CLOCK_STEP: Duration = Duration::from_millis(20);
 /// A longer line is skipped.
 const MAX_LINE: usize = 16 * 1024 * 1024;
 
@@ -40,7 +38,6 @@ pub struct SessionFileRead {
 pub struct SessionFile {
     source: SessionFileSource,
     conversation: String,
-    since: SystemTime,
     files: HashMap<PathBuf, Tail>,
     /// The globs, read.
     patterns: Vec<Pattern>,
@@ -55,6 +52,8 @@ pub struct SessionFile {
 struct Tail {
     offset: u64,
     partial: Vec<u8>,
+    /// It has become shorter, so that something may be missing.
+    is_cut: bool,
     /// The file belongs to this agent. Files of other agents may match and be written at the same time.
     is_own: bool,
 }
@@ -66,7 +65,6 @@ impl SessionFile {
             patterns: patterns(&source),
             source,
             conversation: conversation.to_owned(),
-            since: SystemTime::now(),
             files: HashMap::new(),
             watch: Watch::new(),
             polled_at: Instant::now(),
@@ -143,9 +141,10 @@ impl SessionFile {
     /// Reads what was written since the last poll.
     fn poll(&mut self) -> SessionFileRead {
         self.watch_own();
-        let grown: Vec<PathBuf> = self.matching().into_iter().filter(|path| self.has_grown(path)).collect();
+        let changed: Vec<PathBuf> =
+            self.matching().into_iter().filter(|path| self.has_changed(path)).collect();
         let mut read = SessionFileRead { lines: Vec::new(), is_complete: true };
-        for path in &grown {
+        for path in &changed {
             let tail = self.files.entry(path.clone()).or_default();
             if !tail.is_own {
                 let is_proved = || self.source.names(&self.conversation) || is_written(path);
@@ -167,13 +166,10 @@ impl SessionFile {
         watch.follow(&self.source.globs, &own);
     }
 
-    /// Whether a file was written to since the program was started and since it was last read.
-    fn has_grown(&self, path: &Path) -> bool {
+    /// Whether a file was written to since it was last read. One that was not there at first is new, whatever its time: clocks are set back.
+    fn has_changed(&self, path: &Path) -> bool {
         let Ok(meta) = path.metadata() else { return false };
-        match self.files.get(path) {
-            Some(tail) => meta.len() > tail.offset,
-            None => meta.modified().is_ok_and(|at| at + CLOCK_STEP >= self.since),
-        }
+        self.files.get(path).is_none_or(|tail| meta.len() != tail.offset)
     }
 
     fn matching(&self) -> Vec<PathBuf> {
@@ -210,6 +206,12 @@ impl Tail {
     fn read(&mut self, path: &Path, lines: &mut Vec<Value>) -> bool {
         let mut bytes = Vec::new();
         let read = regular_file::open(File::options().read(true), path).and_then(|mut file| {
+            let length = file.metadata()?.len();
+            if length < self.offset {
+                // It was written anew, or cut: what stands in it was told before, or is not known. What follows is told.
+                (self.offset, self.is_cut) = (length, true);
+                self.partial.clear();
+            }
             file.seek(SeekFrom::Start(self.offset))?;
             file.take(MAX_READ).read_to_end(&mut bytes)
         });
@@ -225,13 +227,14 @@ impl Tail {
         if self.partial.len() > MAX_LINE {
             self.partial.clear();
         }
-        (read as u64) < MAX_READ && self.partial.is_empty()
+        (read as u64) < MAX_READ && self.partial.is_empty() && !std::mem::take(&mut self.is_cut)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::time::SystemTime;
 
     use super::*;
     use crate::os::writes;
@@ -265,5 +268,35 @@ mod tests {
         file.follow_conversation("second");
         fs::write(glob("second"), "3\n").unwrap();
         assert_eq!(file.poll().lines, [3]);
+    }
+    #[tokio::test]
+    async fn a_clock_that_was_set_back_hides_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.jsonl");
+        let source =
+            SessionFileSource { globs: vec![path.display().to_string()], ..SessionFileSource::default() };
+        let mut file = SessionFile::follow(source, "a");
+        fs::write(&path, "1\n").unwrap();
+        let hour_ago = SystemTime::now() - Duration::from_secs(3600);
+        File::options().write(true).open(&path).unwrap().set_modified(hour_ago).unwrap();
+        assert_eq!(file.poll().lines, [1]);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_becomes_shorter_is_read_on_from_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("first.jsonl");
+        let source =
+            SessionFileSource { globs: vec![path.display().to_string()], ..SessionFileSource::default() };
+        let mut file = SessionFile::follow(source, "first");
+        fs::write(&path, "1\n2\n3\n").unwrap();
+        assert_eq!(file.poll().lines, [1, 2, 3]);
+        fs::write(&path, "1\n").unwrap();
+        let read = file.poll();
+        assert!(read.lines.is_empty() && !read.is_complete, "something may be missing");
+        let mut appended = File::options().append(true).open(&path).unwrap();
+        std::io::Write::write_all(&mut appended, b"4\n").unwrap();
+        let read = file.poll();
+        assert!(read.lines == [4] && read.is_complete, "{read:?}");
     }
 }
