@@ -10,12 +10,14 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use parallax_api::message::AnswerRequest;
-use parallax_api::{Code, Problem};
+use parallax_api::{AttentionKind, Code, Problem};
 use parallax_profile::AttentionRequest;
 use parallax_screen::Screen;
 use tokio::sync::oneshot;
 
 use self::entry::{Entry, EntryStep};
+use crate::same_question::is_same;
+
 use self::press::{REVIEW, SUBMIT, check, find, is_among, press, submit, text_of};
 
 /// How long the dialog may take to appear on the screen and, after each key, to change.
@@ -40,6 +42,8 @@ pub struct DialogAnswer {
     scrolls: u32,
     /// The dialog was on the screen when it was looked at last: otherwise nothing is pressed before it comes.
     is_on_screen: bool,
+    /// It has left the screen since a key was pressed.
+    has_left: bool,
     until: Instant,
 }
 
@@ -79,6 +83,7 @@ impl DialogAnswer {
                     ticked: HashSet::new(),
                     scrolls: 0,
                     is_on_screen: needed.on_screen,
+                    has_left: false,
                     until,
                 })
             }
@@ -133,7 +138,18 @@ impl DialogAnswer {
             return Err(Err(Problem::new(Code::Timeout, why)));
         }
         if !self.is_on_screen {
+            self.has_left = self.pressed.is_some();
             return Ok(Vec::new());
+        }
+        if self.pressed.is_none() && !self.is_begun_with(needed) {
+            let detail =
+                "another question came before this one was answered; `attention` has the one that stands now";
+            return Err(Err(Problem::new(Code::QuestionChanged, detail)));
+        }
+        // What comes after a permission was given may ask for the same again, and nobody has given that.
+        let permits = matches!(needed.kind, AttentionKind::Permission | AttentionKind::Plan);
+        if self.has_left && permits {
+            return Err(Ok(()));
         }
         // A choice of own words has them as its label once they stand there: it is not looked for again.
         let is_typed = |pressed: &&mut Pressed| pressed.is_text && pressed.what == text_of(needed);
@@ -172,6 +188,12 @@ impl DialogAnswer {
             .filter(|text| !text.enter.is_empty())
             .map(|text| Entry::begin(text, needed, screen, now));
         Ok(press.writes)
+    }
+
+    /// Whether the dialog is the one that the answer began with, or another pane of it.
+    fn is_begun_with(&self, needed: &AttentionRequest) -> bool {
+        let is_pane = !self.request.answers.is_empty() && needed.questions == self.question.questions;
+        is_pane || is_same(&self.question, needed)
     }
 
     /// Notes which options of the question on the screen are ticked as the answer wants them.

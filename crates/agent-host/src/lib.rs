@@ -53,6 +53,7 @@ pub mod regular_file;
 pub mod relay;
 pub mod resume;
 pub mod routes;
+pub mod same_question;
 pub mod serve;
 pub mod session;
 pub mod session_file;

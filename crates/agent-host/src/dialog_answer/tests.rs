@@ -266,3 +266,23 @@ fn the_host_sleeps_while_a_dialog_is_off_the_screen() {
     assert_eq!(step(&mut answer, &asked, now).as_deref(), Some("1"));
     assert_eq!(step(&mut answer, &hidden, now + RETRY_INTERVAL * 2).as_deref(), Some(""));
 }
+
+#[test]
+fn an_answer_is_not_pressed_into_another_question() {
+    let now = Instant::now();
+    let ask = |text: &str| AttentionRequest {
+        options: vec![option("yes", "1", None), option("no", "2", None)],
+        ..AttentionRequest::new(AttentionKind::Permission, text)
+    };
+    let hidden = |text| AttentionRequest { on_screen: false, ..ask(text) };
+    let screen = Screen::new(TerminalSize { cols: 40, rows: 6 }, 0);
+    let mut answer = begin(AnswerRequest::option("yes"), &hidden("rm a?"), now);
+    assert_eq!(step(&mut answer, &hidden("rm a?"), now).as_deref(), Some(""));
+    let refused = answer.step(Some(&ask("rm b?")), &screen, now).expect_err("it is over");
+    assert_eq!(refused.expect_err("refused").code, Code::QuestionChanged);
+    let mut answer = begin(AnswerRequest::option("yes"), &hidden("rm a?"), now);
+    assert_eq!(step(&mut answer, &ask("rm a?"), now).as_deref(), Some("1"), "as it was published");
+    assert_eq!(step(&mut answer, &hidden("rm a?"), now).as_deref(), Some(""));
+    let again = answer.step(Some(&ask("rm a?")), &screen, now + RETRY_INTERVAL * 2);
+    assert!(matches!(again, Err(Ok(()))), "the same once more is another one: {again:?}");
+}

@@ -10,6 +10,7 @@ use parallax_profile::{AttentionRequest, Composer, Observation};
 use tokio::sync::watch;
 
 use crate::journal::Journal;
+use crate::same_question::is_same;
 
 /// Changes of status that `status` returns.
 const MAX_HISTORY: usize = 32;
@@ -254,7 +255,7 @@ impl Publisher {
         }
         self.held_since = None;
         let shown = before.attention.as_ref();
-        let same = shown.filter(|shown| is_same(shown, needed));
+        let same = shown.filter(|shown| is_same(*shown, needed));
         let attention = Attention {
             id: same.map_or_else(|| uuid::Uuid::now_v7().to_string(), |same| same.id.clone()),
             kind: needed.kind,
@@ -320,22 +321,6 @@ impl Publisher {
 
     fn append(&mut self, data: EventData) {
         self.journal.append(data, Time::now(), Instant::now());
-    }
-}
-
-/// Whether a request is the published one. A question that was painted anew in another width is the same.
-fn is_same(shown: &Attention, needed: &AttentionRequest) -> bool {
-    let letters = |text: &str| text.chars().filter(|char| char.is_alphanumeric()).collect::<String>();
-    match needed.kind {
-        kind if kind != shown.kind => false,
-        AttentionKind::Login | AttentionKind::Stalled | AttentionKind::Unknown => true,
-        // An input that is too long is not published, and tells nothing.
-        _ if let (Some(needed), Some(shown)) = (&needed.tool, &shown.tool)
-            && !(needed.input.is_null() && shown.input.is_null()) =>
-        {
-            needed == shown
-        }
-        _ => letters(&shown.text) == letters(&needed.text),
     }
 }
 

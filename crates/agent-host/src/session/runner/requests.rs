@@ -9,7 +9,7 @@ use parallax_api::message::{AnswerRequest, MessageImage};
 use parallax_api::observe::{Metrics, StatusReport};
 use parallax_api::terminal::InputRequest;
 use parallax_api::{AgentStatus, Attention, AttentionKind, Code, Problem, WhenBusy};
-use parallax_profile::{Conversation, DetectorInput};
+use parallax_profile::{AttentionRequest, Conversation, DetectorInput};
 use parallax_screen::keys;
 
 use super::super::agent_process::AgentProcess;
@@ -17,6 +17,7 @@ use super::super::command::{Command, Reply, View};
 use super::{Runner, agent_stopped, auth_required};
 use crate::lease::{Claim, ViewerId};
 use crate::process_tree;
+use crate::same_question::is_same;
 use crate::viewers::Joining;
 
 /// Input in one request, in bytes, and keys.
@@ -182,6 +183,17 @@ impl Runner {
             return drop(reply.send(Err(problem)));
         }
         let needed = self.process.detector.observation().attention.as_ref();
+        let published = self.publisher.agent().attention;
+        let is_pane = |published: &Attention, needed: &AttentionRequest| {
+            !request.answers.is_empty() && published.questions == needed.questions
+        };
+        if let (Some(published), Some(needed)) = (&published, needed)
+            && !is_same(published, needed)
+            && !is_pane(published, needed)
+        {
+            let detail = "another question has just come; `attention` has the one that stands, in a moment";
+            return drop(reply.send(Err(Problem::new(Code::QuestionChanged, detail))));
+        }
         self.dialogs.answer(request, needed, reply, Instant::now());
     }
 
