@@ -295,6 +295,9 @@ impl Detector {
         self.is_version_reported |= version.is_some();
         events.extend(version.map(DetectorEvent::Version));
         events.extend(fields.cost.map(|usd| DetectorEvent::Cost { usd }));
+        if let Some(id) = &fields.session {
+            self.tokens.of_conversation(id);
+        }
         events.extend(fields.session.map(|id| DetectorEvent::Session { id }));
         events.extend(self.tokens.add(pointers, value, fields.id.as_deref()));
         if fields.prompt.is_some() {

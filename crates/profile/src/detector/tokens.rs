@@ -5,6 +5,9 @@ use serde_json::Value;
 use crate::observation::DetectorEvent;
 use crate::profile::report::ReportPointers;
 
+/// Conversations that are told apart. Of more, each counts as going on.
+const MAX_CONVERSATIONS: usize = 256;
+
 /// Tokens of one agent over all its conversations. The sums never go down: a CLI that resumes a conversation may count
 /// from zero or go on counting, and a new conversation adds to the ones before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +16,8 @@ pub struct Tokens {
     output: u64,
     /// What the conversations before the current one used: a reported total is about one conversation.
     earlier: (u64, u64),
+    /// The conversations that were reported, each with what had been used before it.
+    conversations: Vec<(String, (u64, u64))>,
     /// The answer whose tokens were added last: the same id again replaces them.
     last: Option<(String, u64, u64)>,
 }
@@ -29,7 +34,20 @@ impl Tokens {
             self.earlier = (self.input, self.output);
         }
         self.last = None;
+        self.conversations.clear();
         self
+    }
+
+    /// Another conversation of the same process (`/new`) counts from zero. One that was there before goes on from where it began.
+    pub(super) fn of_conversation(&mut self, id: &str) {
+        if let Some((_, earlier)) = self.conversations.iter().find(|(known, _)| known == id) {
+            self.earlier = *earlier;
+        } else if self.conversations.len() < MAX_CONVERSATIONS {
+            if !self.conversations.is_empty() {
+                (self.earlier, self.last) = ((self.input, self.output), None);
+            }
+            self.conversations.push((id.to_owned(), self.earlier));
+        }
     }
 
     /// Adds what a report says; an event when a sum changed.
