@@ -39,6 +39,8 @@ use turn::Turn;
 const QUIET: Duration = Duration::from_millis(20);
 /// … or so long after it changed, however much goes on.
 const MAX_SCAN_DELAY: Duration = Duration::from_millis(100);
+/// A program that stands still in the middle of a frame for so long is not coming to its end. On a busy machine one stands for seconds.
+const FRAME_GIVEN_UP: Duration = Duration::from_secs(10);
 
 /// One thing that a session saw.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +88,8 @@ pub struct Detector {
     dialog_gone: Option<Duration>,
     /// The first and the last change of the screen that has not been looked at.
     unseen: Option<(Duration, Duration)>,
+    /// Since when nothing has come into the frame that is open.
+    frame_quiet_since: Option<Duration>,
     /// It has been ready, or something was entered: work that is reported is work on a prompt.
     has_begun: bool,
     /// A message was entered, and nothing has been heard of it.
@@ -140,6 +144,7 @@ impl Detector {
             composer_since: None,
             dialog_gone: None,
             unseen: None,
+            frame_quiet_since: None,
             has_begun: false,
             is_entered: false,
             failed_at: None,
@@ -174,6 +179,7 @@ impl Detector {
         match input {
             DetectorInput::Screen | DetectorInput::Settled => {
                 self.unseen = Some((self.unseen.map_or(now, |(first, _)| first), now));
+                self.frame_quiet_since = None;
             }
             DetectorInput::Terminal(TerminalReport::Status(status)) => {
                 if let Some(claim) = profile.status.as_ref().and_then(|rule| status_claim(rule, status, now))
@@ -355,9 +361,13 @@ impl Detector {
     fn is_scan_due(&mut self, now: Duration, screen: &Screen, is_settled: bool) -> bool {
         let Some((first, last)) = self.unseen else { return false };
         if screen.modes().in_frame {
-            // Half a frame shows what never was; its end is the next change.
-            self.unseen = Some((first, now));
-            return false;
+            // Half a frame shows what never was; its end is the next change, unless its program died in it.
+            let since = *self.frame_quiet_since.get_or_insert(now);
+            if now < since + FRAME_GIVEN_UP {
+                return false;
+            }
+        } else {
+            self.frame_quiet_since = None;
         }
         is_settled || now >= last + self.quiet() || now >= first + MAX_SCAN_DELAY
     }
@@ -406,8 +416,10 @@ impl Detector {
     /// The next moment at which a conclusion may change by itself.
     fn next_due(&self, now: Duration) -> Option<Duration> {
         let quiet = self.quiet();
-        let looked =
-            self.unseen.map(|(first, last)| (last + quiet).min(first + MAX_SCAN_DELAY).max(now + quiet / 2));
+        let looked = self.unseen.map(|(first, last)| match self.frame_quiet_since {
+            Some(since) => since + FRAME_GIVEN_UP,
+            None => (last + quiet).min(first + MAX_SCAN_DELAY).max(now + quiet / 2),
+        });
         let claim = self.claims.best(now);
         let settled = claim.map(|claim| match claim.means {
             ReportedState::Working => claim.at + START_UP,

@@ -506,6 +506,39 @@ fn half_a_frame_is_not_looked_at() {
 }
 
 #[test]
+fn a_frame_that_never_ends_is_looked_at_all_the_same() {
+    let mut codex = Session::ready("codex", CODEX_COMPOSER);
+    codex.prints("\x1b[?2026h\x1b[2J\x1b[H");
+    codex.signal(DetectorInput::Settled);
+    codex.passes(2000);
+    let due = codex.detector.deadline();
+    assert!(due.is_none_or(|due| due > codex.now + Duration::from_millis(100)), "it wakes the host: {due:?}");
+    codex.passes(7900);
+    assert_eq!(codex.seen().composer, Composer::Empty, "the machine may be busy");
+    codex.passes(200);
+    assert_eq!(codex.seen().composer, Composer::Absent);
+    assert!(codex.detector.has_seen_screen());
+}
+
+#[test]
+fn a_new_conversation_adds_to_the_tokens_of_before() {
+    let mut codex = Session::ready("codex", CODEX_COMPOSER);
+    let meta = |id: &str| json!({"type": "session_meta", "payload": {"id": id}});
+    let used = |input: u64| {
+        json!({"type": "event_msg", "payload": {"type": "token_count",
+            "info": {"total_token_usage": {"input_tokens": input, "output_tokens": 0}}}})
+    };
+    for record in [meta("t"), used(500), meta("u"), used(100), meta("t"), used(500)] {
+        codex.record(record);
+    }
+    let told = codex.facts().into_iter().filter_map(|fact| match fact {
+        DetectorEvent::Tokens { input, .. } => Some(input),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [500, 600], "and nothing twice");
+}
+
+#[test]
 fn a_shell_ends_a_turn_in_which_nothing_ran() {
     let shell = Profile::parse(include_str!("../../../examples/profiles/shell.toml")).expect("valid");
     let mut shell = Session::of(&Arc::new(shell));
