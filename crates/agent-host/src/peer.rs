@@ -13,7 +13,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use parallax_api::{Code, Problem};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, getpid, getppid, pidfd_open};
 use tokio::net::UnixStream;
 
 use crate::process_tree::{Ancestor, ancestors};
@@ -42,6 +42,10 @@ impl Peer {
 
     /// Classifies a process that is connected. The handle keeps its number from being given to another meanwhile.
     fn of(pid: Pid) -> Self {
+        // What it is below, this host is below, too. It lived when it connected, and an ancestor of this process is no agent's.
+        if is_parent(pid) {
+            return Self::Trusted;
+        }
         // A process that is gone already cannot be identified: what it left to its children is not trusted.
         let _handle = match pidfd_open(pid, PidfdFlags::empty()) {
             Err(Errno::SRCH) => return Self::Stranger,
@@ -49,17 +53,19 @@ impl Peer {
             handle => handle,
         };
         let own = getpid().as_raw_pid();
-        match (ancestors(pid.as_raw_pid()), ancestors(own)) {
-            (Some(peer), Some(host)) => Self::classify(&peer, own, &host),
-            _ => Self::Stranger,
+        let Some(peer) = ancestors(pid.as_raw_pid()) else { return Self::Stranger };
+        // Below no host at all, whatever this one is below.
+        if !peer.iter().any(|ancestor| is_host(ancestor, own)) {
+            return Self::Trusted;
         }
+        ancestors(own).map_or(Self::Stranger, |host| Self::classify(&peer, own, &host))
     }
 
     /// `peer` are the ancestors of the peer, nearest first, `host` those of this host, whose number is `own`.
     fn classify(peer: &[Ancestor], own: i32, host: &[Ancestor]) -> Self {
         let above: BTreeSet<i32> = host.iter().map(|ancestor| ancestor.pid).collect();
-        let is_host = |ancestor: &&Ancestor| ancestor.pid == own || ancestor.name == HOST_NAME;
-        match peer.iter().filter(is_host).find(|ancestor| !above.contains(&ancestor.pid)) {
+        let mut hosts = peer.iter().filter(|ancestor| is_host(ancestor, own));
+        match hosts.find(|ancestor| !above.contains(&ancestor.pid)) {
             None => Self::Trusted,
             Some(nearest) if nearest.pid == own => Self::OwnAgent,
             Some(_) => Self::Stranger,
@@ -73,6 +79,15 @@ impl Peer {
             Self::Stranger => false,
         }
     }
+}
+
+/// Whether this process was started by the one with this number, or has been left to it.
+fn is_parent(pid: Pid) -> bool {
+    getppid() == Some(pid)
+}
+
+fn is_host(ancestor: &Ancestor, own: i32) -> bool {
+    ancestor.pid == own || ancestor.name == HOST_NAME
 }
 
 /// Lets a request pass when its peer may make it.

@@ -135,12 +135,12 @@ impl ControlPlane {
             shutdown: shutdown.clone(),
         };
         let library = Library::new(stores.patterns);
-        let search = Search::open(&config.state_dir, locator.clone())
-            .await
-            .context("failed to open the index of texts")?;
-        let usage = Usage::open(&config.state_dir, locator.clone(), config.usage_interval)
-            .await
-            .context("failed to open the database of what agents use")?;
+        let (search, usage) = tokio::join!(
+            Search::open(&config.state_dir, locator.clone()),
+            Usage::open(&config.state_dir, locator.clone(), config.usage_interval),
+        );
+        let search = search.context("failed to open the index of texts")?;
+        let usage = usage.context("failed to open the database of what agents use")?;
         let push = Push::new(stores.devices, config.push, config.state_dir, shutdown.clone());
         let runs = Runs::new(stores.runs, stores.health.clone(), services);
         let access = Access::new(config.access.open(&web_ui::OPEN_PATHS));

@@ -17,14 +17,14 @@ pub(super) async fn announce(
     url: &str,
     settings: &Settings,
 ) -> Result<(), CliError> {
-    let types = runtime.runtime_status().await?.types;
-    let agents = running_agents(runtime).await?;
+    let status = runtime.runtime_status().await?;
+    let (types, agents) = (status.types, status.agents);
     if output.json() {
         output.json_line(&json!({
-            "url": url, "runtimeUrl": runtime.url(), "stateDir": settings.state_dir, "types": types, "agents": agents.len(),
+            "url": url, "runtimeUrl": runtime.url(), "stateDir": settings.state_dir, "types": types, "agents": agents,
         }))?;
     } else {
-        output.line(as_text(runtime.url(), url, &types, agents.len(), !settings.tokens.is_empty()))?;
+        output.line(as_text(runtime.url(), url, &types, agents, !settings.tokens.is_empty()))?;
     }
     Ok(())
 }

@@ -27,9 +27,8 @@ impl RuntimeCore {
     /// Puts every agent of the table into the registry and follows those that are not in the archive. Hosts and archives
     /// without a row are adopted too: the database was lost or damaged, and what lies on the disk stays readable.
     pub(super) async fn adopt(self: &Arc<Self>) -> anyhow::Result<()> {
-        let mut found = self.list_hosts().await;
-        let rows: Vec<_> =
-            self.table.all().await?.into_iter().map(|row| (found.remove(&row.agent.id), row)).collect();
+        let (mut found, rows) = tokio::join!(self.list_hosts(), self.table.all());
+        let rows: Vec<_> = rows?.into_iter().map(|row| (found.remove(&row.agent.id), row)).collect();
         // At once: a host whose agent is still being set up answers late, and nothing is served before.
         let asked = stream::iter(rows)
             .map(async |(host, AgentRow { agent, launched })| {

@@ -23,8 +23,10 @@ impl BootMark {
         let path = database.with_extension("boot");
         let Ok(boot) = os::boot_id() else { return Self { path, was_lost: false } };
         let last = fs::read_to_string(&path).ok();
-        let was_lost = last.is_some_and(|last| last != boot);
-        if let Err(error) = write(&path, &boot) {
+        let was_lost = last.as_ref().is_some_and(|last| *last != boot);
+        // The server that was killed has written the same.
+        let is_set = last.as_ref() == Some(&boot);
+        if let Err(error) = if is_set { Ok(()) } else { write(&path, &boot) } {
             // A full disk. Should the machine go down as well, the next server may not find out.
             tracing::debug!(%error, "failed to note the boot of this server");
         }
