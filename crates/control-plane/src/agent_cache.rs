@@ -15,7 +15,7 @@ mod sync;
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
 use parallax_api::client::ListFilter;
@@ -44,6 +44,8 @@ pub struct AgentCache {
     published: Arc<dyn PublishedAgents>,
     log: EventLog,
     agents: Mutex<HashMap<AgentId, Cached>>,
+    /// The names of the runtimes that there are. An agent belongs to the one that had it first, as long as that has it.
+    runtimes: HashSet<String>,
     /// When the list of a runtime, by its name, was last read. Held while it is read: those who wait use the same one.
     lists: Mutex<HashMap<String, Arc<AsyncMutex<Option<Instant>>>>>,
     departed_tx: watch::Sender<()>,
@@ -114,13 +116,18 @@ impl AgentCache {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn open(published: Arc<dyn PublishedAgents>, log: EventLog) -> Result<Self, StoreError> {
+    pub async fn open(
+        published: Arc<dyn PublishedAgents>,
+        log: EventLog,
+        runtimes: HashSet<String>,
+    ) -> Result<Self, StoreError> {
         let agents = published.all().await?.into_iter();
         let agents = agents.map(|agent| (agent.id.clone(), Cached::new(agent))).collect();
         Ok(Self {
             published,
             log,
             agents: Mutex::new(agents),
+            runtimes,
             lists: Mutex::default(),
             departed_tx: watch::Sender::new(()),
             parts: Parts::default(),
@@ -179,8 +186,29 @@ impl AgentCache {
 
     /// Inserts or replaces an agent, unless a newer state is cached. `agent.runtime` is the runtime's name here.
     pub fn upsert(&self, agent: Agent, heard: Heard) {
-        let upserted = upsert(&mut self.agents(), agent, heard);
-        self.note(&upserted);
+        let mut agents = self.agents();
+        if !self.is_anothers(&agents, &agent.id, &agent.runtime) {
+            let upserted = upsert(&mut agents, agent, heard);
+            self.note(&upserted);
+        }
+    }
+
+    /// Whether another runtime has this agent: one may not take it over by speaking of it, nor answer for it.
+    fn belongs_to_another(&self, id: &AgentId, runtime: &str) -> bool {
+        self.is_anothers(&self.agents(), id, runtime)
+    }
+
+    fn is_anothers(&self, agents: &HashMap<AgentId, Cached>, id: &AgentId, runtime: &str) -> bool {
+        let owner = agents.get(id).map(|cached| cached.agent().runtime.as_str());
+        let other = owner.filter(|owner| *owner != runtime && self.runtimes.contains(*owner));
+        if let Some(owner) = other {
+            static WARNED: Once = Once::new();
+            // Once: a runtime must not be able to fill the log.
+            WARNED.call_once(|| {
+                tracing::warn!(agent.id = %id, runtime, owner, "a runtime speaks of another one's agent, and is not heard");
+            });
+        }
+        other.is_some()
     }
 
     /// What is on which page may be another after a change.
@@ -250,7 +278,9 @@ impl AgentCache {
     fn upsert_all(&self, listed: Vec<Agent>, heard: Heard) {
         let mut agents = self.agents();
         for agent in listed {
-            self.note(&upsert(&mut agents, agent, heard));
+            if !self.is_anothers(&agents, &agent.id, &agent.runtime) {
+                self.note(&upsert(&mut agents, agent, heard));
+            }
         }
     }
 

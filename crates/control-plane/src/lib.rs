@@ -117,7 +117,8 @@ impl ControlPlane {
             .context("failed to open the control plane's database")?;
         let log = EventLog::open(stores.events, DEFAULT_KEEP).await?;
         let runtimes = Arc::new(Runtimes::new(config.runtimes, &identity::of(&config.state_dir))?);
-        let cache = Arc::new(AgentCache::open(stores.published, log.clone()).await?);
+        let names = runtimes.iter().map(|runtime| runtime.name().to_owned()).collect();
+        let cache = Arc::new(AgentCache::open(stores.published, log.clone(), names).await?);
         let idempotency = Idempotency::new(stores.idempotency);
         let locator = AgentLocator { runtimes: runtimes.clone(), cache: cache.clone() };
         let presets = Presets::new(stores.presets);

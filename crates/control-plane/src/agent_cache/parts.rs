@@ -80,8 +80,14 @@ impl AgentCache {
 
     fn upsert_page(&self, runtime: &str, listed: Vec<Agent>, heard: Heard) -> Vec<Arc<Known>> {
         let mut known = self.agents();
-        let upserted = listed.into_iter().map(|agent| Agent { runtime: runtime.into(), ..agent });
-        upserted.map(|agent| upsert(&mut known, agent, heard).known).collect()
+        let listed = listed.into_iter().map(|agent| Agent { runtime: runtime.into(), ..agent });
+        let mut own = Vec::new();
+        for agent in listed {
+            if !self.is_anothers(&known, &agent.id, runtime) {
+                own.push(upsert(&mut known, agent, heard).known);
+            }
+        }
+        own
     }
 
     /// Where the agents of a runtime stand that come behind this place.

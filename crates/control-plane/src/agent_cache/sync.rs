@@ -184,6 +184,9 @@ async fn ingest(
             emit_missed(cache, runtime).await?;
             *reason = format!("events of the runtime `{}` are lost: {reason}", runtime.name());
         }
+        if data.agent_id().is_some_and(|id| cache.belongs_to_another(id, runtime.name())) {
+            continue;
+        }
         if let Some(agent) = data.agent_mut() {
             runtime.name().clone_into(&mut agent.runtime);
         }

@@ -266,3 +266,40 @@ async fn a_runtime_that_is_away_is_named_and_slows_nothing() {
     assert!(!plane.client.get(&away).await.unwrap().stale);
     drop(silent);
 }
+
+#[tokio::test]
+async fn a_runtime_cannot_take_over_an_agent_of_another() {
+    let dir = TempDir::new().unwrap();
+    let local = ScriptedRuntime::start(RuntimeKind::Local).await;
+    let hostile = ScriptedRuntime::start(RuntimeKind::Docker).await;
+    let plane = Plane::start(dir.path(), vec![local.spec("local"), hostile.spec("hostile")]).await;
+    let mut events = plane.events(Some("0")).await;
+    local.becomes("victim", AgentStatus::Ready).await;
+    let victim = local.has("victim", AgentStatus::Ready).id;
+    take(&mut events, 1).await;
+    // It says that the agent is its own, and newer than anything that may come.
+    let later = parallax_api::Time::from_millis(parallax_api::Time::now().as_millis() + 3_600_000_000);
+    let mut forged = scripted_runtime::agent("victim", "victim");
+    forged.updated_at = later;
+    hostile.script.agents.lock().unwrap().insert("victim".into(), forged);
+    hostile.becomes("victim", AgentStatus::Stopped).await;
+    hostile.becomes("own", AgentStatus::Ready).await;
+    let told = take(&mut events, 1).await;
+    assert_eq!(told[0].data.agent().unwrap().name, "own", "the end of the other's is passed over");
+    for _ in 0..2 {
+        let listed = plane.client.list_all(&ListFilter::default()).await.unwrap();
+        let of_victim: Vec<_> = listed.iter().filter(|agent| agent.id == victim).collect();
+        assert_eq!(of_victim.len(), 1);
+        assert_eq!((of_victim[0].runtime.as_str(), of_victim[0].status), ("local", AgentStatus::Ready));
+        assert_eq!(plane.client.get(&victim).await.unwrap().runtime, "local");
+    }
+    // Its own runtime does not have it any more: another may.
+    local.script.agents.lock().unwrap().remove("victim");
+    within("the other's to be shown", async {
+        while !plane.client.get(&victim).await.is_ok_and(|agent| agent.runtime == "hostile") {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    plane.stop().await;
+}
