@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// A process is quiet when it has had no more than so much of a core.
@@ -67,9 +68,26 @@ fn is_own(key: &str) -> bool {
     matches!(key, "Private_Dirty" | "Swap")
 }
 
-/// Memory of this process, with its share of what several have, in megabytes.
+/// Memory of this process, with its share of what several programs have, in megabytes: as it would be if it ran alone. Another process of the
+/// same program, which stands here for what is measured before, would have half of the program's own pages.
 pub(crate) fn proportional_mb(pid: u32) -> f64 {
-    kilobytes(pid, |key| key == "Pss")
+    let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+    let maps = fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap_or_default();
+    let mut is_program = false;
+    let mut kilobytes = 0u32;
+    for line in maps.lines() {
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next()) {
+            (Some("Rss:"), Some(number)) if is_program => kilobytes += number.parse().unwrap_or(0),
+            (Some("Pss:"), Some(number)) if !is_program => kilobytes += number.parse().unwrap_or(0),
+            // Where a mapping begins: its addresses, and behind its inode the file.
+            (Some(first), _) if !first.ends_with(':') => {
+                is_program = words.nth(3).is_some_and(|file| Path::new(file) == program);
+            }
+            _ => {}
+        }
+    }
+    f64::from(kilobytes) / 1024.0
 }
 
 /// Memory of this machine that programs could have, in megabytes.
