@@ -86,7 +86,7 @@ await inBrowser(async (browser) => {
   assert.notEqual((await agent(id)).status, "stopped");
   await page.getByRole("alertdialog").getByRole("button", { name: "Stop" }).click();
   await page.locator(".badge.stopped").waitFor();
-  await page.getByText("Ended: stopped").waitFor();
+  await page.getByText(/^Ended: stopped/).waitFor();
   assert.equal(await page.getByRole("button", { name: "Restart" }).count(), 0, "what has ended cannot be restarted");
   await page.getByRole("button", { name: /ended 1/ }).waitFor();
 
