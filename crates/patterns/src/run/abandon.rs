@@ -15,6 +15,7 @@ use super::engine::Engine;
 #[derive(Default)]
 pub(super) struct AcceptedMessages(Mutex<HashMap<String, Accepted>>);
 
+#[derive(Clone)]
 struct Accepted {
     agent: AgentId,
     message: String,
@@ -31,8 +32,8 @@ impl AcceptedMessages {
         self.lock().remove(key);
     }
 
-    fn take(&self, key: &str) -> Option<Accepted> {
-        self.lock().remove(key)
+    fn get(&self, key: &str) -> Option<Accepted> {
+        self.lock().get(key).cloned()
     }
 
     fn take_of(&self, agent: &AgentId) -> Vec<Accepted> {
@@ -47,10 +48,13 @@ impl AcceptedMessages {
 impl Engine {
     /// Has the agent not do this message, or not go on with it. Returns whether it can take another one.
     pub(super) async fn take_back(&self, member: &TeamMember, key: &str) -> bool {
-        if let Some(waiting) = self.accepted.take(key)
-            && self.withdraw_message(&waiting).await
-        {
-            return true;
+        if let Some(waiting) = self.accepted.get(key) {
+            let has_waited = self.withdraw_message(&waiting).await;
+            // Only now: the run may end while this is on its way, and does it then.
+            self.accepted.remove(key);
+            if has_waited {
+                return true;
+            }
         }
         // An unmanaged agent also works for others, so it is not interrupted: its answer is ignored.
         !member.managed || self.agents.interrupt(&member.agent_id).await.is_ok()

@@ -24,9 +24,11 @@ impl Engine {
     ) -> Result<(), Unanswered> {
         let agent = &pooled.member().agent_id;
         let shown = format!("{}:d:{}", outgoing.key, attention.id);
-        let (number, before) = self.store.read(|state| last_asked(state.conversations(), &shown));
-        let is_settled = before.as_ref().is_some_and(|before| before.delivered || before.withdrawn);
-        if let Some(before) = before.as_ref().filter(|_| is_settled) {
+        let asked = self.store.read(|state| asked_as(state.conversations(), &shown));
+        // Only the last one may be open still.
+        let settled = asked.iter().filter(|asked| asked.delivered || asked.withdrawn).count();
+        let before = settled.checked_sub(1).and_then(|last| asked.get(last));
+        if let Some(before) = before.filter(|_| settled == asked.len()) {
             // Its answer is given, and the screen takes a moment to clear. Where it shows other ticks than before, it waits for more.
             let is_same = before.question.options == attention.options;
             let cleared = self.agents.cleared(agent, &attention.id);
@@ -34,17 +36,12 @@ impl Engine {
                 return Ok(());
             }
         }
-        let number = number + u32::from(is_settled);
-        let refused = self.store.read(|state| {
-            let before = number.checked_sub(1).map(|number| id_of(&shown, number));
-            before.and_then(|id| state.conversations().question(&id)).is_some_and(|before| before.withdrawn)
-        });
-        let id = id_of(&shown, number);
+        let id = id_of(&shown, settled);
         let kind = kind_of(attention);
         if kind != QuestionKind::Attention {
             self.within_budget(outgoing, &id)?;
         }
-        let only_person = match refused {
+        let only_person = match before.is_some_and(|before| before.withdrawn) {
             true => Some("it was asked before, and is still shown"),
             // Dialogs that come up while an agent answers another's question.
             false => (outgoing.kind == SentKind::Question)
@@ -99,17 +96,16 @@ impl Engine {
     }
 }
 
-/// The question that a dialog was asked as last, and its number. A dialog that stays is asked again under the next one.
-fn last_asked(conversations: &Conversations, shown: &str) -> (u32, Option<QuestionState>) {
-    let asked = (0..).map_while(|number| Some((number, conversations.question(&id_of(shown, number))?)));
-    asked.last().map_or((0, None), |(number, question)| (number, Some(question.clone())))
+/// The questions that a dialog was asked as, in order.
+fn asked_as(conversations: &Conversations, shown: &str) -> Vec<QuestionState> {
+    (0..).map_while(|times| conversations.question(&id_of(shown, times)).cloned()).collect()
 }
 
-/// The id of a question: it depends on the place in the run, the dialog, and how often that was asked before.
-fn id_of(shown: &str, number: u32) -> String {
-    match number {
+/// The id of a question: it depends on the place in the run, the dialog, and how many `times` that was asked before.
+fn id_of(shown: &str, times: usize) -> String {
+    match times {
         0 => shown.to_owned(),
-        _ => format!("{shown}:{}", number + 1),
+        _ => format!("{shown}:{}", times + 1),
     }
 }
 

@@ -106,11 +106,12 @@ impl Engine {
             self.store.append(ended).await?;
         }
         self.withdraw_all().await?;
-        let stopping = async {
-            let stopping = self.retry_until_certain(|| self.agents.stop_all());
-            futures::join!(stopping, self.withdraw_messages()).0
-        };
-        let stopped = tokio::time::timeout(STOP_TIMEOUT, stopping).await;
+        let stopping = self.retry_until_certain(|| self.agents.stop_all());
+        let (stopped, _) = tokio::join!(
+            tokio::time::timeout(STOP_TIMEOUT, stopping),
+            // A message that could not be withdrawn in time stays with its agent, which is another's.
+            tokio::time::timeout(STOP_TIMEOUT, self.withdraw_messages()),
+        );
         let reason = match stopped {
             Ok(Ok(())) => "the run is over".to_owned(),
             Ok(Err(problem)) => format!("it could not be stopped: {}", problem.detail),
