@@ -269,13 +269,18 @@ mod tests {
         fs::write(glob("second"), "3\n").unwrap();
         assert_eq!(file.poll().lines, [3]);
     }
+    /// The session file of a conversation, which is not there yet.
+    fn followed(dir: &Path) -> (PathBuf, SessionFile) {
+        let path = dir.join("first.jsonl");
+        let globs = vec![path.display().to_string()];
+        let source = SessionFileSource { globs, ..SessionFileSource::default() };
+        (path, SessionFile::follow(source, "first"))
+    }
+
     #[tokio::test]
     async fn a_clock_that_was_set_back_hides_no_file() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.jsonl");
-        let source =
-            SessionFileSource { globs: vec![path.display().to_string()], ..SessionFileSource::default() };
-        let mut file = SessionFile::follow(source, "a");
+        let (path, mut file) = followed(dir.path());
         fs::write(&path, "1\n").unwrap();
         let hour_ago = SystemTime::now() - Duration::from_secs(3600);
         File::options().write(true).open(&path).unwrap().set_modified(hour_ago).unwrap();
@@ -285,10 +290,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_becomes_shorter_is_read_on_from_its_end() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("first.jsonl");
-        let source =
-            SessionFileSource { globs: vec![path.display().to_string()], ..SessionFileSource::default() };
-        let mut file = SessionFile::follow(source, "first");
+        let (path, mut file) = followed(dir.path());
         fs::write(&path, "1\n2\n3\n").unwrap();
         assert_eq!(file.poll().lines, [1, 2, 3]);
         fs::write(&path, "1\n").unwrap();
