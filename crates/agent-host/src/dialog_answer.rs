@@ -16,9 +16,8 @@ use parallax_screen::Screen;
 use tokio::sync::oneshot;
 
 use self::entry::{Entry, EntryStep};
-use crate::same_question::is_same;
-
 use self::press::{REVIEW, SUBMIT, check, find, is_among, press, submit, text_of};
+use crate::same_question::answers_both;
 
 /// How long the dialog may take to appear on the screen and, after each key, to change.
 const DIALOG_TIMEOUT: Duration = Duration::from_secs(8);
@@ -141,7 +140,7 @@ impl DialogAnswer {
             self.has_left = self.pressed.is_some();
             return Ok(Vec::new());
         }
-        if self.pressed.is_none() && !self.is_begun_with(needed) {
+        if self.pressed.is_none() && !answers_both(&self.request, &self.question, needed) {
             let detail =
                 "another question came before this one was answered; `attention` has the one that stands now";
             return Err(Err(Problem::new(Code::QuestionChanged, detail)));
@@ -188,12 +187,6 @@ impl DialogAnswer {
             .filter(|text| !text.enter.is_empty())
             .map(|text| Entry::begin(text, needed, screen, now));
         Ok(press.writes)
-    }
-
-    /// Whether the dialog is the one that the answer began with, or another pane of it.
-    fn is_begun_with(&self, needed: &AttentionRequest) -> bool {
-        let is_pane = !self.request.answers.is_empty() && needed.questions == self.question.questions;
-        is_pane || is_same(&self.question, needed)
     }
 
     /// Notes which options of the question on the screen are ticked as the answer wants them.

@@ -17,7 +17,7 @@ use super::super::command::{Command, Reply, View};
 use super::{Runner, agent_stopped, auth_required};
 use crate::lease::{Claim, ViewerId};
 use crate::process_tree;
-use crate::same_question::is_same;
+use crate::same_question::answers_both;
 use crate::viewers::Joining;
 
 /// Input in one request, in bytes, and keys.
@@ -179,35 +179,33 @@ impl Runner {
         if self.lifecycle.is_finished() {
             return drop(reply.send(Err(agent_stopped())));
         }
-        if let Err(problem) = self.names_question(&request) {
-            return drop(reply.send(Err(problem)));
-        }
         let needed = self.process.detector.observation().attention.as_ref();
-        let published = self.publisher.agent().attention;
-        let is_pane = |published: &Attention, needed: &AttentionRequest| {
-            !request.answers.is_empty() && published.questions == needed.questions
-        };
-        if let (Some(published), Some(needed)) = (&published, needed)
-            && !is_same(published, needed)
-            && !is_pane(published, needed)
-        {
-            let detail = "another question has just come; `attention` has the one that stands, in a moment";
-            return drop(reply.send(Err(Problem::new(Code::QuestionChanged, detail))));
+        if let Err(problem) = self.names_question(&request, needed) {
+            return drop(reply.send(Err(problem)));
         }
         self.dialogs.answer(request, needed, reply, Instant::now());
     }
 
-    /// Whether the answer is for the question that stands now.
-    fn names_question(&self, request: &AnswerRequest) -> Result<(), Problem> {
+    /// Whether the answer is for the question that stands now, `needed`, and that was published: nobody answers what nobody was told of.
+    fn names_question(
+        &self,
+        request: &AnswerRequest,
+        needed: Option<&AttentionRequest>,
+    ) -> Result<(), Problem> {
         let attention = self.publisher.agent().attention;
         let detail = match (&request.attention_id, &attention) {
-            (Some(id), Some(attention)) if attention.id == *id => return Ok(()),
-            (None, None) => return Ok(()),
-            (None, Some(_)) if self.publisher.is_unmistakable(Instant::now()) => return Ok(()),
-            (Some(_), _) => "that question is over; `attention` has the one that stands now, if any",
-            (None, Some(_)) => {
+            (None, None) if needed.is_none() => return Ok(()),
+            (None, None) => "a question is just coming; `attention` has it in a moment",
+            (Some(id), published) if published.as_ref().is_none_or(|published| published.id != *id) => {
+                "that question is over; `attention` has the one that stands now, if any"
+            }
+            (None, Some(_)) if !self.publisher.is_unmistakable(Instant::now()) => {
                 "this question has just come; say with `attentionId` that it is the one you have seen"
             }
+            (_, Some(published)) if needed.is_none_or(|needed| answers_both(request, published, needed)) => {
+                return Ok(());
+            }
+            (_, _) => "another question has just come; `attention` has it in a moment",
         };
         let problem = Problem::new(Code::QuestionChanged, detail);
         Err(problem.with("attention", serde_json::to_value(attention).unwrap_or_default()))
