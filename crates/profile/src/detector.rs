@@ -9,6 +9,7 @@ mod claims;
 mod composer;
 mod conclusions;
 mod dialog_match;
+mod dialog_tool;
 mod link;
 mod option_rows;
 mod reports;

@@ -12,7 +12,7 @@ const MAX_ASKED: usize = 16;
 /// What they may take together, in bytes; the newest is kept in any case, which is as long as a report may be.
 const MAX_ASKED_BYTES: usize = 32 * 1024 * 1024;
 /// A text of a tool's input by which its dialog is known, in characters.
-const KEY_CHARS: usize = 24;
+pub(super) const KEY_CHARS: usize = 24;
 /// The shortest line of a dialog by which a program is known, in letters and digits.
 const LINE_CHARS: usize = 4;
 /// Bytes of an input, as JSON, of questions and of a plan that are published.
@@ -29,7 +29,7 @@ pub(super) struct AskedTool {
     /// What it takes in memory, roughly, in bytes.
     pub size: usize,
     questions: Vec<AttentionQuestion>,
-    plan: Option<String>,
+    pub plan: Option<String>,
     /// The text under which its dialog was published first: the screen may become narrower.
     text: Option<String>,
     /// Its dialog was on the screen.
@@ -58,7 +58,7 @@ impl AskedTool {
     }
 
     /// What of its input stands in a dialog with this text, in letters and digits.
-    fn shown_in(&self, text: &str) -> Vec<String> {
+    pub fn shown_in(&self, text: &str) -> Vec<String> {
         if let Value::String(program) = &self.tool.input {
             // A program in which the dialog's command stands somewhere, or the file that it would edit.
             let program = squeezed(program);
@@ -79,7 +79,7 @@ impl AskedTool {
     }
 
     /// Whether a dialog of this kind can be about it, though nothing of it is shown.
-    fn fits(&self, needed: &AttentionRequest) -> bool {
+    pub fn fits(&self, needed: &AttentionRequest) -> bool {
         let is_program = self.tool.input.is_string();
         match needed.kind {
             _ if !needed.on_screen => !is_program,
@@ -195,70 +195,6 @@ fn beginning(text: &str, shown: &str, cut: &[String]) -> Option<String> {
     (is_enough || is_cut()).then(|| text[..ends[count - 1]].to_owned())
 }
 
-/// Whether everything that a dialog shows of the one tool is a part of what it shows of the other.
-fn is_part(one: &[String], other: &[String]) -> bool {
-    one.iter().all(|text| other.iter().any(|whole| whole.contains(text)))
-}
-
-/// The tool of whose input a dialog shows the most. Where it does not tell two of them apart, it is the one that has been taken for it
-/// before, or none: who permits another one than is shown permits what nobody knows.
-fn most_shown(asked: &[AskedTool], shown: &[Vec<String>]) -> Option<usize> {
-    let candidates = || (0..asked.len()).filter(|at| !shown[*at].is_empty());
-    let is_behind = |at: usize| {
-        candidates().any(|other| is_part(&shown[at], &shown[other]) && !is_part(&shown[other], &shown[at]))
-    };
-    let best: Vec<usize> = candidates().filter(|at| !is_behind(*at)).collect();
-    // Programs run one after the other.
-    let is_program = |at: &usize| asked[*at].tool.input.is_string();
-    match *best.as_slice() {
-        [] => None,
-        [one] => Some(one),
-        _ if best.iter().all(is_program) => best.last().copied(),
-        _ => best.into_iter().find(|at| asked[*at].is_shown),
-    }
-}
-
-/// The tool that this dialog is about: the one whose input it shows, else the only one that it can be about.
-pub(super) fn of_dialog<'a>(
-    asked: &'a mut [AskedTool],
-    needed: &AttentionRequest,
-) -> Option<&'a mut AskedTool> {
-    if !needed.kind.is_question() {
-        return None;
-    }
-    if needed.kind == AttentionKind::Plan {
-        return of_plan(asked, &needed.text);
-    }
-    let shown: Vec<Vec<String>> = asked.iter().map(|tool| tool.shown_in(&needed.text)).collect();
-    let at = match shown.iter().all(Vec::is_empty) {
-        false => most_shown(asked, &shown)?,
-        true => newest_fitting(asked, needed)?,
-    };
-    asked.get_mut(at)
-}
-
-/// The tool that a dialog can be about which shows nothing of any. One that is on the screen is about the newest, if about any.
-fn newest_fitting(asked: &[AskedTool], needed: &AttentionRequest) -> Option<usize> {
-    let newest = asked.iter().rposition(|tool| tool.fits(needed))?;
-    let fitting = asked.iter().filter(|tool| tool.fits(needed)).count();
-    let is_certain = fitting == 1 && newest + 1 == asked.len();
-    (is_certain || !needed.on_screen || needed.kind == AttentionKind::Question).then_some(newest)
-}
-
-/// The tool that asks for leave to begin: the newest. Where it does not bring the plan, another tool has written that before.
-fn of_plan<'a>(asked: &'a mut [AskedTool], shown: &str) -> Option<&'a mut AskedTool> {
-    let shown = squeezed(shown);
-    let is_shown = |text: &&str| {
-        let key: String = squeezed(text).chars().take(KEY_CHARS).collect();
-        !key.is_empty() && shown.contains(&key)
-    };
-    let written = asked.iter().rev().flat_map(|tool| texts(&tool.tool.input)).filter(is_shown);
-    let written = written.max_by_key(|text| text.len()).map(str::to_owned);
-    let newest = asked.last_mut()?;
-    newest.plan = newest.plan.take().or(written);
-    Some(newest)
-}
-
 fn question(value: &Value, ids: &mut Vec<String>) -> Option<AttentionQuestion> {
     let text = value.get("question")?.as_str()?.to_owned();
     let header = value.get("header").and_then(Value::as_str).map(String::from);
@@ -314,7 +250,7 @@ impl From<&AttentionOption> for DialogOption {
 }
 
 /// All texts in a value.
-fn texts(value: &Value) -> Vec<&str> {
+pub(super) fn texts(value: &Value) -> Vec<&str> {
     match value {
         Value::String(text) => vec![text],
         Value::Array(items) => items.iter().flat_map(texts).collect(),
@@ -327,7 +263,7 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), String::from)
 }
 
-fn squeezed(text: &str) -> String {
+pub(super) fn squeezed(text: &str) -> String {
     text.chars().filter(|char| char.is_alphanumeric()).collect()
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use parallax_api::{AgentError, AgentStatus, AttentionKind};
 
 use super::Detector;
-use super::asked_tool;
 use super::claims::Claim;
+use super::dialog_tool;
 use super::timing::{
     BACKGROUND_ALONE, BEFORE_VERSION, DIALOG_WAIT, FIRST_COMPOSER, LAST_WORDS, SCREEN_ALONE, SETTLE,
     START_UP, UNKNOWN_START, UNKNOWN_WAIT, UNPROMPTED,
@@ -128,7 +128,7 @@ impl Detector {
 
     /// Adds what a hook reported of the tool that the dialog on the screen is about.
     fn with_tool(&mut self, needed: AttentionRequest) -> AttentionRequest {
-        match asked_tool::of_dialog(&mut self.asked, &needed) {
+        match dialog_tool::of_dialog(&mut self.asked, &needed) {
             Some(asked) => asked.complete(needed),
             None => needed,
         }
