@@ -186,11 +186,12 @@ impl AgentCache {
 
     /// Inserts or replaces an agent, unless a newer state is cached. `agent.runtime` is the runtime's name here.
     pub fn upsert(&self, agent: Agent, heard: Heard) {
-        let mut agents = self.agents();
-        if !self.is_anothers(&agents, &agent.id, &agent.runtime) {
-            let upserted = upsert(&mut agents, agent, heard);
-            self.note(&upserted);
-        }
+        self.upsert_all([agent], heard);
+    }
+
+    /// What is known of an agent after something was heard of it; none when another runtime has it.
+    fn hear(&self, agents: &mut HashMap<AgentId, Cached>, agent: Agent, heard: Heard) -> Option<Upserted> {
+        (!self.is_anothers(agents, &agent.id, &agent.runtime)).then(|| upsert(agents, agent, heard))
     }
 
     /// Whether another runtime has this agent: one may not take it over by speaking of it, nor answer for it.
@@ -275,11 +276,11 @@ impl AgentCache {
         Ok(on_it)
     }
 
-    fn upsert_all(&self, listed: Vec<Agent>, heard: Heard) {
+    fn upsert_all(&self, listed: impl IntoIterator<Item = Agent>, heard: Heard) {
         let mut agents = self.agents();
         for agent in listed {
-            if !self.is_anothers(&agents, &agent.id, &agent.runtime) {
-                self.note(&upsert(&mut agents, agent, heard));
+            if let Some(upserted) = self.hear(&mut agents, agent, heard) {
+                self.note(&upserted);
             }
         }
     }

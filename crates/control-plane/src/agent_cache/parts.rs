@@ -11,7 +11,7 @@ use parallax_service::listing::{AgentsQuery, Place};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
-use super::{AgentCache, Cached, FRESH_FOR, Heard, upsert};
+use super::{AgentCache, Cached, FRESH_FOR, Heard};
 use crate::runtimes::Runtime;
 
 /// Parts that are remembered at most; when there are more, all are asked for again.
@@ -81,13 +81,7 @@ impl AgentCache {
     fn upsert_page(&self, runtime: &str, listed: Vec<Agent>, heard: Heard) -> Vec<Arc<Known>> {
         let mut known = self.agents();
         let listed = listed.into_iter().map(|agent| Agent { runtime: runtime.into(), ..agent });
-        let mut own = Vec::new();
-        for agent in listed {
-            if !self.is_anothers(&known, &agent.id, runtime) {
-                own.push(upsert(&mut known, agent, heard).known);
-            }
-        }
-        own
+        listed.filter_map(|agent| Some(self.hear(&mut known, agent, heard)?.known)).collect()
     }
 
     /// Where the agents of a runtime stand that come behind this place.

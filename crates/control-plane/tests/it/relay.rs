@@ -1,6 +1,6 @@
 //! Calls to agents: passed on as they are, answered as they are.
 
-use crate::plane::{PATIENCE, Plane, ScriptedRuntime, one_runtime, take, within};
+use crate::plane::{PATIENCE, Plane, ScriptedRuntime, one_runtime, take, until, within};
 use crate::scripted_runtime;
 use futures::StreamExt;
 use parallax_api::client::ListFilter;
@@ -295,10 +295,8 @@ async fn a_runtime_cannot_take_over_an_agent_of_another() {
     }
     // Its own runtime does not have it any more: another may.
     local.script.agents.lock().unwrap().remove("victim");
-    within("the other's to be shown", async {
-        while !plane.client.get(&victim).await.is_ok_and(|agent| agent.runtime == "hostile") {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+    until("the other's is shown", async || {
+        plane.client.get(&victim).await.is_ok_and(|agent| agent.runtime == "hostile")
     })
     .await;
     plane.stop().await;
