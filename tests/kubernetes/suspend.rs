@@ -9,7 +9,7 @@ use parallax_api::client::{ListFilter, TerminalItem, TerminalOptions};
 use parallax_api::{AgentId, AgentStatus, Code, SpawnRequest};
 use parallax_testkit::backend::{TestBackend, fake};
 use parallax_testkit::k8s::{KubernetesBackend, kubectl};
-use parallax_testkit::user::Spawned;
+use parallax_testkit::user::{Spawned, User};
 use parallax_testkit::wait::{PATIENCE, until, within};
 
 /// The claims of this cluster are directories of this machine that belong to root, whatever a pod says of its group.
@@ -26,6 +26,15 @@ pub(super) async fn give_to_the_agent(backend: &KubernetesBackend, claim: &str) 
     chown(&path, Some(1000), Some(1000)).expect("it is this machine's");
 }
 
+/// The agent of the only resource, once it is listed.
+async fn only_agent(user: &User) -> AgentId {
+    until("the agent to be listed", PATIENCE, async || {
+        let agents = user.client.list_all(&ListFilter::default()).await.expect("a list");
+        agents.into_iter().map(|agent| agent.id).next().ok_or(())
+    })
+    .await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a Kubernetes cluster: make test-k8s"]
 async fn the_conversation_goes_on() {
@@ -39,11 +48,7 @@ async fn the_conversation_goes_on() {
                  {type: fake, prompt: first, workspace: {existingClaim: {name: work}}}}";
     namespace.apply(agent).await.expect("the resource is taken");
     let user = backend.user();
-    let id: AgentId = until("the agent to be listed", PATIENCE, async || {
-        let agents = user.client.list_all(&ListFilter::default()).await.expect("a list");
-        agents.into_iter().map(|agent| agent.id).next().ok_or(())
-    })
-    .await;
+    let id = only_agent(&user).await;
     let mut agent = user.follow(id.clone()).await;
     agent.becomes(AgentStatus::Ready).await;
     until("the prompt to be answered", PATIENCE, async || {
@@ -281,11 +286,7 @@ async fn wanted_back_before_its_end_is_settled() {
     let manifest = "{apiVersion: parallax.io/v1alpha1, kind: ParallaxAgent, metadata: {name: sleeper}, spec: \
                     {type: fake, workspace: {existingClaim: {name: work}}}}";
     namespace.apply(manifest).await.expect("the resource is taken");
-    let id: AgentId = until("the agent to be listed", PATIENCE, async || {
-        let agents = user.client.list_all(&ListFilter::default()).await.expect("a list");
-        agents.into_iter().map(|agent| agent.id).next().ok_or(())
-    })
-    .await;
+    let id = only_agent(&user).await;
     let mut agent = user.follow(id.clone()).await;
     agent.becomes(AgentStatus::Ready).await;
     assert_eq!(agent.say("one").await, "echo: one");

@@ -17,6 +17,7 @@ use parallax_testkit::pattern_run::teams::{
 use parallax_testkit::pattern_run::{FollowedRun, cost, write_lines};
 use parallax_testkit::processes;
 use parallax_testkit::up::Up;
+use parallax_testkit::user::Spawned;
 use parallax_testkit::wait::{PATIENCE, until};
 use serde_json::json;
 
@@ -29,6 +30,12 @@ async fn company(script: &[(&str, &str)]) -> (Directory, Up) {
     let lines = write_lines(directory.path(), script);
     let up = Up::start(&directory, &[("FAKE_AGENT_LINES", lines)]).await;
     (directory, up)
+}
+
+/// An agent that the role `guest` takes.
+async fn visitor(up: &Up) -> Spawned {
+    let visitor = SpawnRequest { capabilities: vec!["visiting".into()], ..fake("visitor", &[]) };
+    up.user().spawn_ready(visitor).await
 }
 
 /// Ends it, and looks for what is left.
@@ -235,8 +242,7 @@ async fn instances_grow_with_the_work_and_shrink_after() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn running_agents_are_taken_by_capability_and_left_alone() {
     let (directory, up) = company(WORKING).await;
-    let visitor = SpawnRequest { capabilities: vec!["visiting".into()], ..fake("visitor", &[]) };
-    let mut visitor = up.user().spawn_ready(visitor).await;
+    let mut visitor = visitor(&up).await;
     let steps = team("    - {type: assign, role: guest, task: greet}");
     let mut run = FollowedRun::start(&up.user().client, &steps, json!({})).await;
     let execution = run.ends().await;

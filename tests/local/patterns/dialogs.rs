@@ -68,8 +68,7 @@ async fn an_agent_that_stalls_is_looked_at_by_a_person_and_goes_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancelled_run_leaves_nothing_to_do_for_an_agent_of_others() {
     let (directory, up) = company(WORKING).await;
-    let visitor = SpawnRequest { capabilities: vec!["visiting".into()], ..fake("visitor", &[]) };
-    let mut visitor = up.user().spawn_ready(visitor).await;
+    let mut visitor = visitor(&up).await;
     let own = visitor.tell("do gate && say my own").await;
     visitor.becomes(AgentStatus::Busy).await;
     let steps = team("    - {type: assign, role: guest, task: greet}");
