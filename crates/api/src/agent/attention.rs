@@ -73,7 +73,8 @@ pub struct AttentionTool {
 }
 
 impl AttentionTool {
-    /// The name and every field of the input, whole, each with its lines below its name.
+    /// The name and every field of the input, whole, each with its lines below its name. They are marked, so that none can pass for an
+    /// option, which stand below.
     fn write_to(&self, whole: &mut String) {
         let fields: Vec<(&str, &Value)> = match &self.input {
             Value::Object(fields) => fields.iter().map(|(name, value)| (name.as_str(), value)).collect(),
@@ -84,8 +85,8 @@ impl AttentionTool {
         write!(whole, "\n\n{} is to be called with", self.name).expect("writing to a string");
         for (name, value) in fields {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let text = text.trim_end().replace('\n', "\n    ");
-            write!(whole, "\n  {name}: {text}").expect("writing to a string");
+            let text = text.trim_end().replace('\n', "\n  |   ");
+            write!(whole, "\n  | {name}: {text}").expect("writing to a string");
         }
     }
 }
@@ -190,7 +191,7 @@ mod tests {
         };
         assert_eq!(
             whole_question("rm -r b…\n Proceed?\n", Some("It removes files."), Some(&tool), None),
-            "rm -r b…\n Proceed?\n\nWarning: It removes files.\n\nBash is to be called with\n  command: rm -r build\n    make\n  timeout: 5"
+            "rm -r b…\n Proceed?\n\nWarning: It removes files.\n\nBash is to be called with\n  | command: rm -r build\n  |   make\n  | timeout: 5"
         );
         let planned = AttentionTool { name: "ExitPlanMode".into(), input: json!({"plan": "1. Look"}) };
         assert_eq!(
