@@ -40,18 +40,17 @@ impl Engine {
 
     async fn handle_departure(&self, departure: Departure) -> Result<(), StepError> {
         let agent = departure.member.agent_id.clone();
-        let reason = match &departure.reason {
-            DepartureReason::Spare => "there is nothing more for it to do".to_owned(),
-            DepartureReason::Dead(reason) => reason.clone(),
+        let (reason, at_work) = match &departure.reason {
+            DepartureReason::Spare => ("there is nothing more for it to do".to_owned(), None),
+            DepartureReason::Dead(reason) => (reason.clone(), None),
             DepartureReason::Abandoned(key) => {
                 let key = key.clone();
-                let free = self.take_back(&departure.member, &key).await;
-                self.store.append(Data::MessageAbandoned { key }).await?;
-                if free {
+                if self.take_back(&departure.member, &key).await {
+                    self.store.append(Data::MessageAbandoned { key }).await?;
                     departure.keep();
                     return Ok(());
                 }
-                "it did not stop what nobody waits for".to_owned()
+                ("it did not stop what nobody waits for".to_owned(), Some(key))
             }
         };
         if departure.member.managed
@@ -64,6 +63,10 @@ impl Engine {
         }
         let role = departure.member.role.clone();
         self.store.append(Data::AgentLeft { agent_id: agent, role, reason }).await?;
+        // Not before: a server that dies in between would take the agent for a free one.
+        if let Some(key) = at_work {
+            self.store.append(Data::MessageAbandoned { key }).await?;
+        }
         departure.complete();
         Ok(())
     }
