@@ -36,12 +36,30 @@ impl Engine {
                 return Ok(());
             }
         }
-        let id = id_of(&shown, settled);
+        let (mut times, mut is_again) = (settled, before.is_some_and(|before| before.withdrawn));
+        while !self.ask_dialog(pooled, outgoing, attention, id_of(&shown, times), is_again).await? {
+            // Nothing was typed, so there is nothing to wait for.
+            (times, is_again) = (times + 1, true);
+        }
+        Ok(())
+    }
+
+    /// Has a dialog answered under this id, by a person only where that `is_again`. Returns whether the agent's program takes the answer, or
+    /// wants none any more.
+    async fn ask_dialog(
+        &self,
+        pooled: &PooledAgent,
+        outgoing: &OutgoingMessage,
+        attention: &Attention,
+        id: String,
+        is_again: bool,
+    ) -> Result<bool, Unanswered> {
+        let agent = &pooled.member().agent_id;
         let kind = kind_of(attention);
         if kind != QuestionKind::Attention {
             self.within_budget(outgoing, &id)?;
         }
-        let only_person = match before.is_some_and(|before| before.withdrawn) {
+        let only_person = match is_again {
             true => Some("it was asked before, and is still shown"),
             // Dialogs that come up while an agent answers another's question.
             false => (outgoing.kind == SentKind::Question)
@@ -71,7 +89,7 @@ impl Engine {
                     _ => "it was answered at the agent",
                 };
                 self.withdraw(&id, why).await?;
-                return Ok(());
+                return Ok(true);
             }
         };
         let QuestionAnswer { option, text } = resolved.1;
@@ -85,14 +103,14 @@ impl Engine {
             Err(problem) if matches!(problem.code, Code::Conflict | Code::QuestionChanged) => {
                 self.withdraw(&id, "the agent does not show it any more").await?;
             }
-            // Nothing was typed: the agent waits as before.
             Err(problem) if problem.code == Code::Validation => {
                 let why = format!("the agent's program does not take this answer: {}", problem.detail);
                 self.withdraw(&id, &why).await?;
+                return Ok(false);
             }
             Err(problem) => return Err(Unanswered::Problem(problem)),
         }
-        Ok(())
+        Ok(true)
     }
 }
 
