@@ -60,6 +60,7 @@ use self::core::RuntimeCore;
 use crate::backend::AgentBackend;
 use archive::Archive;
 use control_plane_lease::ControlPlaneLease;
+use follower::StartupGate;
 use health::HealthCache;
 use metrics::RuntimeMetrics;
 use ports::PortClaims;
@@ -69,8 +70,9 @@ use suspension::SuspensionLocks;
 use undoing::Undoing;
 use workspace_space::Space;
 
-/// A runtime server that is ready to serve: its agents are adopted and followed.
+/// A runtime server that is ready to serve: the agents of the last one are known. They are followed once it serves.
 pub struct RuntimeServer {
+    core: Arc<RuntimeCore>,
     router: Router,
     viewers: Arc<dyn TakeViewers>,
     shutdown: Shutdown,
@@ -111,6 +113,7 @@ impl RuntimeServer {
             suspension_locks: SuspensionLocks::default(),
             undoing: Undoing::default(),
             port_claims: PortClaims::default(),
+            startup_gate: StartupGate::new(),
             examining: tokio::sync::Mutex::default(),
         });
         metrics::register_collector(&metrics, core.registry.clone());
@@ -123,9 +126,9 @@ impl RuntimeServer {
         core.watch_suspended();
         core.watch_space();
         let viewers = Arc::new(viewing::Viewers(core.clone()));
-        let router = routes::router(App { core, idempotency });
+        let router = routes::router(App { core: core.clone(), idempotency });
         let router = ControlPlaneLease::default().guard(router);
-        Ok(Self { router: middleware::with_middleware(router, access, &metrics), viewers, shutdown })
+        Ok(Self { core, router: middleware::with_middleware(router, access, &metrics), viewers, shutdown })
     }
 
     /// The viewers of its agents, for a control plane in the same process.
@@ -133,16 +136,13 @@ impl RuntimeServer {
         self.viewers.clone()
     }
 
-    /// The routes, access and all, for whoever serves them otherwise.
-    pub fn router(&self) -> Router {
-        self.router.clone()
-    }
-
     /// Serves on `listener` until the shutdown begins; then gives requests and sockets `grace` to end.
     ///
     /// # Errors
     /// When the listener is gone for good.
     pub async fn serve(self, listener: TcpListener, grace: Duration) -> anyhow::Result<()> {
+        self.core.startup_gate.open();
+        drop(self.core);
         serve(listener, self.router, self.shutdown, grace).await
     }
 }

@@ -62,6 +62,11 @@ impl HostClient {
         Self { address }
     }
 
+    /// Whether the host is a process of this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        self.address.is_local()
+    }
+
     /// The agent as it is now.
     pub async fn agent(&self) -> Result<Agent, Problem> {
         self.get("/agent").await.map(|AnyVersion(agent)| agent)

@@ -38,6 +38,7 @@ impl RuntimeCore {
             })
             .buffered(ASKED_AT_ONCE);
         let mut asked = std::pin::pin!(asked);
+        let mut adopted = Vec::new();
         while let Some((agent, host, address, has_started)) = asked.next().await {
             let exit = (agent.status == AgentStatus::Stopped).then(|| agent.exit.clone()).flatten();
             if !has_started {
@@ -52,9 +53,13 @@ impl RuntimeCore {
                     Some(address) => HostState::Connected(HostClient::new(address)),
                     None => HostState::Unreachable,
                 };
-                let entry = self.registry.insert(agent, host_state, None);
-                self.follow(entry, exit);
+                adopted.push((self.registry.insert(agent, host_state, None), exit));
             }
+        }
+        // Of those that did nothing, nothing new is expected.
+        adopted.sort_by_key(|(entry, _)| entry.agent().status == AgentStatus::Ready);
+        for (entry, exit) in adopted {
+            self.follow_adopted(entry, exit);
         }
         self.adopt_unknown(found).await;
         self.adopt_archives().await?;
@@ -121,7 +126,7 @@ impl RuntimeCore {
                 Ok(agent) => {
                     tracing::info!(agent.id = %agent.id, "adopting an agent without a row");
                     let entry = self.registry.insert(agent, HostState::Connected(host), None);
-                    self.follow(entry, None);
+                    self.follow_adopted(entry, None);
                 }
                 Err(error) => {
                     tracing::error!(?host, %error, "an unknown host does not answer; leaving it alone");
@@ -144,7 +149,7 @@ impl RuntimeCore {
             Ok(Some(agent)) => {
                 tracing::info!(agent.id = %id, "adopting an agent without a row whose host is dead");
                 let entry = self.registry.insert(agent, HostState::Unreachable, None);
-                self.follow(entry, None);
+                self.follow_adopted(entry, None);
             }
             Ok(None) => self.spawn_removal(id),
             Err(error) => {

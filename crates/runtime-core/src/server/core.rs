@@ -25,6 +25,7 @@ use parallax_workspace::Workspaces;
 
 use super::archive::{Archive, LogAnswer};
 use super::config::RuntimeConfig;
+use super::follower::StartupGate;
 use super::health::HealthCache;
 use super::metrics::RuntimeMetrics;
 use super::ports::PortClaims;
@@ -68,6 +69,8 @@ pub(super) struct RuntimeCore {
     pub(super) undoing: Undoing,
     /// Ports of agents that are being started.
     pub(super) port_claims: PortClaims,
+    /// Where agents of the last server wait to be followed.
+    pub(super) startup_gate: StartupGate,
     /// Held while the backend looks at what it needs.
     pub(super) examining: tokio::sync::Mutex<()>,
 }

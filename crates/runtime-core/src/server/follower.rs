@@ -1,6 +1,7 @@
 //! Following one host: its journal into the event log, each event once, until its agent has ended or it is dead.
 
 mod ending;
+mod startup_gate;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +14,8 @@ use parallax_api::{Agent, AgentId, AgentStatus, EventData, Problem, Time};
 use tracing::Instrument;
 
 use self::ending::Retired;
+pub(super) use self::startup_gate::StartupGate;
+use self::startup_gate::Turn;
 use super::core::RuntimeCore;
 use super::registry::{Entry, HostState, keep_changes};
 use crate::backend::FoundHost;
@@ -50,12 +53,28 @@ struct Follower {
     /// Since when the agent has been starting.
     starting_since: Option<Time>,
     backoff: Backoff,
+    /// It is one of the last server's, and was not connected to yet.
+    waits_for_turn: bool,
 }
 
 impl RuntimeCore {
     /// Follows the agent's host until the agent is in the archive or the server goes. `published_exit`: the agent's end,
     /// when the event log has it already.
     pub(super) fn follow(self: &Arc<Self>, entry: Arc<Entry>, published_exit: Option<AgentExit>) {
+        self.begin_following(entry, published_exit, false);
+    }
+
+    /// The same of an agent of the last server, when it is its turn.
+    pub(super) fn follow_adopted(self: &Arc<Self>, entry: Arc<Entry>, published_exit: Option<AgentExit>) {
+        self.begin_following(entry, published_exit, true);
+    }
+
+    fn begin_following(
+        self: &Arc<Self>,
+        entry: Arc<Entry>,
+        published_exit: Option<AgentExit>,
+        waits_for_turn: bool,
+    ) {
         let span = tracing::info_span!("follow", agent.id = %entry.id());
         let watched = entry.clone();
         let shutdown = self.shutdown.clone();
@@ -68,6 +87,7 @@ impl RuntimeCore {
             workspace_end: None,
             starting_since: None,
             backoff: BACKOFF,
+            waits_for_turn,
         };
         let following = async move {
             let mut following = std::pin::pin!(follower.run());
@@ -110,17 +130,36 @@ impl Follower {
         let HostState::Connected(host) = self.entry.host_state() else {
             return Err(Problem::internal("not found yet"));
         };
-        let since = self.core.log.source_seq(self.entry.id().as_str()).await?;
-        let (mut events, opened) = (Box::pin(host.events(since)).await?, Instant::now());
+        let turn = self.turn(&host).await;
+        let (mut events, mut next) = turn.hold(Box::pin(self.connect(&host))).await?;
+        let opened = Instant::now();
         let mut unknown = 0u64;
-        while let Some(lines) = self.next_lines(&mut events).await? {
+        while let Some(lines) = next {
             // One that says how it is and breaks off, each time, is not asked all the time.
             if opened.elapsed() >= STEADY {
                 self.backoff.reset();
             }
             self.take(lines, &mut unknown).await?;
+            next = self.next_lines(&mut events).await?;
         }
         Ok(host)
+    }
+
+    /// Hosts elsewhere do not share this machine's cores.
+    async fn turn(&mut self, host: &HostClient) -> Turn {
+        if std::mem::take(&mut self.waits_for_turn) && host.is_local() {
+            self.core.startup_gate.wait(&self.core.shutdown).await
+        } else {
+            Turn::none()
+        }
+    }
+
+    /// What the host says that the event log has not, and how its agent is: its first lines.
+    async fn connect(&self, host: &HostClient) -> Result<(HostEvents, Option<Vec<ReceivedLine>>), Problem> {
+        let since = self.core.log.source_seq(self.entry.id().as_str()).await?;
+        let mut events = host.events(since).await?;
+        let first = self.next_lines(&mut events).await?;
+        Ok((events, first))
     }
 
     /// Takes lines in their order. Events that follow one another are published in one transaction.
