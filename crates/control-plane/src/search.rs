@@ -116,7 +116,8 @@ impl Search {
             turns.add(known.agent().id.clone(), Instant::now());
         }
         // Not a sleep beside the events: where something happens all the time it would never end.
-        let mut gathered = tokio::time::interval(GATHER);
+        // Not at once: a server that starts has its agents to find.
+        let mut gathered = tokio::time::interval_at(Instant::now() + GATHER, GATHER);
         gathered.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {

@@ -28,6 +28,8 @@ use rounds::Answer;
 pub const DEFAULT_EVERY: Duration = Duration::from_secs(30);
 /// Agents that have ended and are measured for the last time in one round: of a server that starts, there may be many.
 const MAX_ENDED: usize = 100;
+/// How long after the start the first round is, where that is not later than the second.
+const FIRST: Duration = Duration::from_secs(2);
 /// Between two measurements that are further apart than so many intervals, the use of the CPU is not known.
 const APART: u32 = 3;
 
@@ -100,7 +102,8 @@ impl Usage {
             }
         };
         let mut unstored = HashMap::new();
-        let mut round = tokio::time::interval(self.every);
+        // Not at once: a server that starts has its agents to find.
+        let mut round = tokio::time::interval_at(Instant::now() + self.every.min(FIRST), self.every);
         round.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
