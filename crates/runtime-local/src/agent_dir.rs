@@ -1,5 +1,6 @@
 //! One agent's directory: its host's socket, log and journal, and which process its host is.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -126,13 +127,17 @@ impl AgentDir {
     /// # Errors
     /// As [`census::now`].
     pub(crate) async fn host(&self) -> Result<Option<Process>, Problem> {
-        let written = self.written().filter(|written| written.boot_id == boot_id());
-        let written =
-            written.map(|written| written.process).filter(|process| process::is_host(*process, &self.0));
+        let written = self.written_host(&process::lineage());
         if written.is_some() || !self.exists() {
             return Ok(written);
         }
         Ok(census::now().await?.hosts_of(&self.0).last().copied())
+    }
+
+    /// The living host, where the file says which process that is. `spared`: as [`process::is_host`] has it.
+    pub(crate) fn written_host(&self, spared: &BTreeSet<u32>) -> Option<Process> {
+        let written = self.written().filter(|written| written.boot_id == boot_id())?.process;
+        process::is_host(written, &self.0, spared).then_some(written)
     }
 
     /// Whether the host was started before the machine was.

@@ -1,5 +1,6 @@
 //! The backend: processes of this machine.
 
+use std::cell::LazyCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,11 +69,14 @@ impl AgentBackend for LocalBackend {
     async fn list_hosts(&self) -> Result<Vec<FoundHost>, Problem> {
         let dirs = self.dirs.clone();
         let listing = move || {
-            let hosts = process::hosts();
             let ids = dirs.ids().map_err(Problem::internal)?;
+            let spared = process::lineage();
+            // Only where a directory does not tell: a machine has thousands of other processes.
+            let hosts = LazyCell::new(process::hosts);
             let found = |id: &AgentId| {
                 let dir = dirs.of(id);
-                let host = hosts.get(dir.path()).copied().filter(|process| process.lives());
+                let searched = || hosts.get(dir.path()).copied().filter(|process| process.lives());
+                let host = dir.written_host(&spared).or_else(searched);
                 Self::found(id, &dir, host)
             };
             Ok(ids.iter().filter_map(found).collect())

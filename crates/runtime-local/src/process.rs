@@ -58,11 +58,10 @@ pub(crate) fn hosts() -> BTreeMap<PathBuf, Process> {
 }
 
 /// Whether the process is the living host that serves this directory: its command line says so, it is this user's, and it is
-/// neither this server nor what this server was started by. What a file says of it does not count.
-pub(crate) fn is_host(process: Process, dir: &Path) -> bool {
-    process.lives()
+/// not among the `spared`, which are this server and what it was started by. What a file says of it does not count.
+pub(crate) fn is_host(process: Process, dir: &Path, spared: &BTreeSet<u32>) -> bool {
+    !spared.contains(&process.pid)
         && served_dir(process).is_some_and(|served| served == dir)
-        && !lineage().contains(&process.pid)
         // Looked at last: it is still the same process.
         && process.lives()
 }

@@ -13,6 +13,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 /// More than the line has that the kernel says of a process: fifty numbers.
 const MAX_STAT: usize = 2048;
+/// More than most processes have of arguments, or the kernel says of their state, in bytes.
+const MOST: usize = 4096;
 
 /// A process that cannot be taken for another: its number and when it started, in clock ticks since the boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,16 +97,28 @@ pub(crate) fn all() -> Vec<Stat> {
 
 /// The arguments that the process was started with, the program's name first. None: it is gone, or may not be looked into.
 pub(crate) fn arguments(process: Process) -> Option<Vec<OsString>> {
-    let line = fs::read(format!("/proc/{}/cmdline", process.pid)).ok()?;
+    let line = read(process, "cmdline")?;
     Some(line.split(|byte| *byte == 0).map(|argument| OsStr::from_bytes(argument).to_owned()).collect())
+}
+
+/// A file of the process in `/proc`, most often in one read: what follows a short one is the end.
+fn read(process: Process, file: &str) -> Option<Vec<u8>> {
+    let mut open = File::open(format!("/proc/{}/{file}", process.pid)).ok()?;
+    let mut content = vec![0; MOST];
+    let len = open.read(&mut content).ok()?;
+    content.truncate(len);
+    if len == MOST {
+        open.read_to_end(&mut content).ok()?;
+    }
+    Some(content)
 }
 
 /// The user that the process runs as. The owner of its directory in `/proc` may be another: root, for a process that others may
 /// not look into.
 pub(crate) fn owner(process: Process) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{}/status", process.pid)).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    line.split_ascii_whitespace().nth(1)?.parse().ok()
+    let status = read(process, "status")?;
+    let line = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"Uid:"))?;
+    str::from_utf8(line).ok()?.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 /// The values that an environment variable of the process began with: more than one where it stands there more than once.
