@@ -122,6 +122,9 @@ pub trait AgentBackend: Send + Sync + 'static {
     /// Called before the host of an agent is asked to stop it for good, or its launch is dropped. Must not wait.
     fn agent_stopping(&self, _id: &AgentId) {}
 
+    /// Called when a stop was refused that [`agent_stopping`](Self::agent_stopping) told of: nothing holds of that. Must not wait.
+    fn agent_goes_on(&self, _id: &AgentId) {}
+
     /// The name of the volume that the workspace of this agent is on: made with its first launch, and kept until
     /// [`remove_workspace`](Self::remove_workspace). `None`: agents here have no workspaces, or have them in directories of this
     /// machine.

@@ -102,6 +102,10 @@ impl AgentBackend for KubernetesBackend {
         self.context.launches.update(id, |state| state.is_stopping = true);
     }
 
+    fn agent_goes_on(&self, id: &AgentId) {
+        self.context.launches.update(id, |state| state.is_stopping = state.is_over);
+    }
+
     fn workspace_volume(&self, id: &AgentId) -> Option<String> {
         Some(names::claim(id))
     }

@@ -151,12 +151,25 @@ impl RuntimeCore {
         self.changed(id, async |host| host.restart(request).await).await
     }
 
-    /// Ends an agent. One that has ended is no error; one whose host does not answer is taken away with its host.
+    /// Ends an agent. One that has ended is no error; one whose host does not answer is taken away with its host. Goes on to its end
+    /// when nobody waits for it any more.
     pub(super) async fn stop(
         self: &Arc<Self>,
         id: &AgentId,
         request: &StopRequest,
     ) -> Result<Agent, Problem> {
+        let (core, id, request) = (self.clone(), id.clone(), *request);
+        let stopping = self.shutdown.tracker().spawn(async move {
+            let stopped = core.stop_now(&id, &request).await;
+            if stopped.is_err() && core.registry.get(&id).is_ok() {
+                core.backend.agent_goes_on(&id);
+            }
+            stopped
+        });
+        stopping.await.unwrap_or_else(|cause| Err(Problem::internal(cause)))
+    }
+
+    async fn stop_now(self: &Arc<Self>, id: &AgentId, request: &StopRequest) -> Result<Agent, Problem> {
         let entry = self.registry.get(id)?;
         if entry.agent().is_suspended() {
             return self.discard_suspended(id).await;
