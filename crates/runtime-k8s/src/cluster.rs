@@ -85,12 +85,12 @@ impl Cluster {
         self.set_status(name, json!({"phase": phase})).await
     }
 
-    /// Moves a resource to the phase in which its next pod is made, with how the agent ended in the last one. Success when the resource
-    /// is gone.
-    pub(crate) async fn set_moving(&self, name: &str, exit: &ExitState) -> Result<(), Problem> {
+    /// Moves a resource to the phase in which its next pod is made, or to be `Suspended` until then, with how the agent ended in the last
+    /// one. Success when the resource is gone.
+    pub(crate) async fn set_moving(&self, name: &str, exit: &ExitState, next: Phase) -> Result<(), Problem> {
         // What an earlier end had goes.
         let exit = json!({"code": exit.code, "signal": exit.signal, "reason": exit.reason});
-        self.set_status(name, json!({"phase": Phase::Creating, "exit": exit})).await
+        self.set_status(name, json!({"phase": next, "exit": exit})).await
     }
 
     async fn set_status(&self, name: &str, status: Value) -> Result<(), Problem> {

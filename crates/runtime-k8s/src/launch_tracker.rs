@@ -57,6 +57,23 @@ impl LaunchTracker {
         change(self.lock().entry(id.clone()).or_default());
     }
 
+    /// Begins anew with `next`, unless `is_ending`; says whether it did.
+    pub(crate) fn begin_anew(
+        &self,
+        id: &AgentId,
+        next: LaunchState,
+        is_ending: impl FnOnce(&LaunchState) -> bool,
+    ) -> bool {
+        let mut begins = false;
+        self.update(id, |state| {
+            begins = !is_ending(state);
+            if begins {
+                *state = next;
+            }
+        });
+        begins
+    }
+
     /// Drops the state of an agent whose resource is gone.
     pub(crate) fn remove(&self, id: &AgentId) {
         self.lock().remove(id);

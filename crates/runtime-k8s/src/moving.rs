@@ -2,7 +2,7 @@
 
 use kube::runtime::events::EventType;
 use kube::{Resource as _, ResourceExt as _};
-use parallax_api::{AgentExit, AgentId, Problem, Time};
+use parallax_api::{AgentExit, AgentId, Code, Problem, Time};
 
 use crate::context::Context;
 use crate::discovery::node_is_lost;
@@ -22,21 +22,26 @@ pub(crate) async fn begin(context: &Context, id: &AgentId, resource: &ParallaxAg
     // What is tried again after this sees a pod that is being deleted, and comes here once more.
     remove_pod(context, id).await?;
     let moving = LaunchState { moving: Some(exit), ..LaunchState::default() };
-    context.launches.update(id, |state| *state = moving);
+    if !context.launches.begin_anew(id, moving, |state| state.is_stopping || state.is_over) {
+        // The next try ends it for good.
+        return Err(Problem::new(Code::Conflict, "the agent was stopped while it was being moved"));
+    }
     note(context, id).await?;
     let note = "its pod was taken away; another one is made on the same claim";
     context.recorder.emit_event(resource, EventType::Normal, "Moving", note.into()).await;
     Ok(())
 }
 
-/// Notes in the resource of an agent that is being moved that another pod is to be made, unless it says so. In one change with how
+/// Notes in the resource of an agent that is being moved that another pod is to be made, now or when it is wanted back, unless it says so. In one change with how
 /// the agent ended: by that the next server tells it from one that was never launched.
 pub(crate) async fn note(context: &Context, id: &AgentId) -> Result<(), Problem> {
     let Some(resource) = current_resource(context, id).await? else { return Ok(()) };
     let name = resource.name_any();
     // It may have been deleted or suspended, or run again, since.
     if let Some(exit) = context.launches.get(id).moving.filter(|_| may_move(context, &resource)) {
-        context.cluster.set_moving(&name, &exit).await?;
+        // It may be suspended by an edit that its old pod has not heard of.
+        let next = if resource.spec.suspended { Phase::Suspended } else { Phase::Creating };
+        context.cluster.set_moving(&name, &exit, next).await?;
     }
     context.cache.enqueue(&name);
     Ok(())
@@ -76,7 +81,6 @@ pub(crate) fn may_move(context: &Context, resource: &ParallaxAgent) -> bool {
         && resource.meta().deletion_timestamp.is_none()
         && resource.spec.keeps_workspace()
         && context.can_resume(&resource.spec.r#type)
-        && !resource.spec.suspended
 }
 
 /// Whether an agent that has ended goes on in another pod, will as soon as this one is removed, or does when its resource is

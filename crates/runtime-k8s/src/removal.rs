@@ -51,7 +51,10 @@ pub(crate) async fn remove(context: &Context, id: &AgentId, grace: Duration) -> 
     }
     let phase = resource.as_ref().and_then(|resource| resource.status.as_ref());
     let phase = phase.map(|status| status.phase).unwrap_or_default();
-    let is_suspended = matches!(phase, Phase::Suspending | Phase::Suspended);
+    // Stopped by the API before its host had suspended it, it has ended for good.
+    let is_stopped =
+        launch.is_stopping && launch.published.as_ref().is_none_or(|agent| !agent.is_suspended());
+    let is_suspended = matches!(phase, Phase::Suspending | Phase::Suspended) && !is_stopped;
     context.launches.update(id, |state| state.is_over |= !is_suspended);
     remove_pod(context, id).await?;
     let Some(resource) = resource else {

@@ -12,6 +12,7 @@ use super::status::{StatusUpdate, Transition};
 use super::suspend;
 use crate::context::Context;
 use crate::launch::wait::start_failure;
+use crate::moving;
 use crate::pod_state::{self, PodState};
 use crate::removal::{remove_launch, remove_pod};
 use crate::resource::{ParallaxAgent, Phase};
@@ -34,8 +35,8 @@ pub(super) async fn starting(context: &Context, resource: &ParallaxAgent, id: &A
         return Ok((starting.with_message(waiting_for), Action::await_change()));
     }
     let Some(pod) = context.cache.pod(id) else {
-        if launch.moving.is_some() {
-            // Deleted again, as with a second node that is drained.
+        if launch.moving.is_some() || moving::is_on_its_way_back(resource) {
+            // Deleted again, as with a second node that is drained, or not seen yet.
             return Ok((StatusUpdate::phase(Phase::Creating), Action::await_change()));
         }
         return mark_ended(context, resource, id, "its pod was deleted while it started").await;

@@ -49,8 +49,10 @@ pub(super) async fn resuming(context: &Context, id: &AgentId) -> Transition {
             StatusUpdate::phase(Phase::Suspended).with_message("what its last pod left is being saved");
         return Ok((suspended, Action::requeue(SETTLE_INTERVAL)));
     }
-    // The published agent is the one that ended with the suspension.
-    context.launches.update(id, |state| *state = LaunchState::default());
+    // The published agent is the one that ended with the suspension. One that is being ended for good at this moment does not come back.
+    if !context.launches.begin_anew(id, LaunchState::default(), |state| state.is_over) {
+        return Ok((StatusUpdate::phase(Phase::Suspended), Action::requeue(SETTLE_INTERVAL)));
+    }
     Ok((StatusUpdate::phase(Phase::Creating), Action::await_change()))
 }
 
