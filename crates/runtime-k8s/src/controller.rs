@@ -20,6 +20,7 @@
 mod cleanup;
 mod conditions;
 mod create;
+mod lost;
 mod pending;
 mod reconcile;
 mod starting;

@@ -46,6 +46,13 @@ pub(crate) struct LaunchState {
     pub(crate) published: Option<Agent>,
 }
 
+impl LaunchState {
+    /// Whether this server has to do with the agent.
+    pub(crate) fn is_known(&self) -> bool {
+        self.launching || self.host_answered || self.moving.is_some() || self.published.is_some()
+    }
+}
+
 impl LaunchTracker {
     /// The state of an agent's launch; the default state for an agent that is not tracked.
     pub(crate) fn get(&self, id: &AgentId) -> LaunchState {

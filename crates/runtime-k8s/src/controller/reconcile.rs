@@ -8,7 +8,7 @@ use kube::{Resource as _, ResourceExt as _};
 use parallax_api::{AgentId, Problem};
 
 use super::status::{self, StatusUpdate, Transition};
-use super::{cleanup, create, pending, starting, suspend};
+use super::{cleanup, create, lost, pending, starting, suspend};
 use crate::context::Context;
 use crate::names::{self, FINALIZER};
 use crate::resource::{ParallaxAgent, Phase};
@@ -54,6 +54,9 @@ async fn transition(context: &Arc<Context>, resource: &Arc<ParallaxAgent>, id: &
         {
             to(Phase::Suspending)
         }
+        Phase::Running if context.cache.pod(id).is_none() && !context.launches.get(id).is_known() => {
+            lost::running(context, id).await
+        }
         Phase::Suspending => suspend::suspending(context, id).await,
         Phase::Suspended if !resource.spec.suspended => suspend::resuming(context, id).await,
         // It was suspended, and could not come back: its launch and its claim are still there.
@@ -62,6 +65,7 @@ async fn transition(context: &Arc<Context>, resource: &Arc<ParallaxAgent>, id: &
             context.launches.update(id, |state| state.failure = None);
             to(Phase::Pending)
         }
+        Phase::Ended if lost::has_pod(context, id) => lost::ended(context, id).await,
         Phase::Running | Phase::Suspended | Phase::Ended | Phase::Failed => to(phase),
     }
 }

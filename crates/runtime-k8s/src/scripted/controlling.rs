@@ -164,3 +164,88 @@ async fn a_suspended_agent_comes_back_once_its_end_is_settled() {
     settles(&asked, "the next phase", is_back).await;
     shutdown.begin();
 }
+
+/// It was made at the moment in which its agent was stopped.
+#[tokio::test]
+async fn the_pod_of_an_agent_that_has_ended_goes_once_its_end_is_settled() {
+    let (cluster, asked) = cluster(move |method, path| match (method, path) {
+        ("GET", path) if path.contains("watch=true") => Answer::Watch { lines: vec![], cut: false },
+        ("GET", path) if path.contains("/secrets/") => Answer::Json(200, key()),
+        ("GET", path) if path.contains("/pods") => list("10", &[super::pod(POD)]),
+        ("GET", _) => list("10", &[agent("reviewer", "Ended")]),
+        _ => Answer::Json(200, agent("reviewer", "Ended")),
+    });
+    let shutdown = Shutdown::new();
+    let (context, mut events_rx) =
+        Context::open(cluster, &KubernetesConfig::for_tests(), &shutdown).await.unwrap();
+    context.cache.wait_until_ready().await.unwrap();
+    tokio::spawn(run_until(Controller::new(context.clone()), shutdown.clone()));
+    let is_removed =
+        |asked: &[String]| asked.iter().any(|asked| asked.starts_with("DELETE") && asked.contains("/pods/"));
+    for is_settled in [false, true] {
+        let Some(BackendEvent::EndSettled { answer, .. }) = events_rx.recv().await else {
+            panic!("it is to be asked")
+        };
+        assert!(!is_removed(&asked.lock().unwrap()));
+        answer.send(is_settled).unwrap();
+    }
+    settles(&asked, "its removal", is_removed).await;
+    shutdown.begin();
+}
+
+/// An edit that wants it back comes at the moment in which it is stopped.
+#[tokio::test]
+async fn an_agent_that_is_being_ended_for_good_is_not_brought_back() {
+    let (cluster, asked) = cluster(move |method, path| match (method, path) {
+        ("GET", path) if path.contains("watch=true") => Answer::Watch { lines: vec![], cut: false },
+        ("GET", path) if path.contains("/secrets/") => Answer::Json(200, key()),
+        ("GET", path) if path.contains("/pods") => list("10", &[]),
+        ("GET", _) => list("10", &[agent("reviewer", "Suspended")]),
+        _ => Answer::Json(200, agent("reviewer", "Suspended")),
+    });
+    let shutdown = Shutdown::new();
+    let (context, mut events_rx) =
+        Context::open(cluster, &KubernetesConfig::for_tests(), &shutdown).await.unwrap();
+    let id: AgentId = POD.parse().unwrap();
+    context.launches.update(&id, |state| state.is_over = true);
+    context.cache.wait_until_ready().await.unwrap();
+    tokio::spawn(run_until(Controller::new(context.clone()), shutdown.clone()));
+    for _ in 0..3 {
+        let Some(BackendEvent::EndSettled { answer, .. }) = events_rx.recv().await else {
+            panic!("it is to be asked")
+        };
+        answer.send(true).unwrap();
+    }
+    assert!(context.launches.get(&id).is_over);
+    assert!(!asked.lock().unwrap().iter().any(|asked| asked.contains(r#""phase":"Creating""#)));
+    shutdown.begin();
+}
+
+/// A pod that went while nobody led is nobody's end.
+#[tokio::test]
+async fn an_agent_that_runs_without_a_pod_and_that_nobody_knows_ends() {
+    let (cluster, asked) = cluster(move |method, path| match (method, path) {
+        ("GET", path) if path.contains("watch=true") => Answer::Watch { lines: vec![], cut: false },
+        ("GET", path) if path.contains("/secrets/") => Answer::Json(200, key()),
+        ("GET", path) if path.contains("/pods") => list("10", &[]),
+        ("GET", path) if path.contains("/parallaxagents/reviewer") => {
+            Answer::Json(200, agent("reviewer", "Running"))
+        }
+        ("GET", _) => list("10", &[agent("reviewer", "Running")]),
+        ("DELETE", _) => {
+            Answer::Json(200, json!({"kind": "Status", "apiVersion": "v1", "status": "Success"}))
+        }
+        _ => Answer::Json(200, agent("reviewer", "Running")),
+    });
+    let shutdown = Shutdown::new();
+    let (context, mut events_rx) =
+        Context::open(cluster, &KubernetesConfig::for_tests(), &shutdown).await.unwrap();
+    context.cache.wait_until_ready().await.unwrap();
+    tokio::spawn(run_until(Controller::new(context.clone()), shutdown.clone()));
+    let Some(BackendEvent::EndSettled { answer, .. }) = events_rx.recv().await else {
+        panic!("it is to be asked")
+    };
+    answer.send(true).unwrap();
+    settles(&asked, "its end", |asked| asked.iter().any(|asked| asked.contains(r#""phase":"Ended""#))).await;
+    shutdown.begin();
+}
