@@ -72,6 +72,8 @@ pages! {
     an_agent_from_the_form_to_its_end: "agent.mjs";
     /// Many events a second: no click on the list is lost, and no row moves under the pointer.
     no_click_is_lost: "clicks.mjs";
+    /// A click is for the question that it was aimed at, whatever slides there meanwhile.
+    a_click_is_for_what_was_aimed_at: "aim.mjs";
     /// Answers each kind of question in the inbox; is told when somebody else was quicker.
     answers_in_the_inbox: "inbox.mjs";
     /// A terminal is searched, copied, only watched, restarted; the list is as its address says.

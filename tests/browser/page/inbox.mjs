@@ -1,6 +1,6 @@
 // Questions in the inbox: who waits longest is first, each is answered in its way, and for this one occasion.
 import assert from "node:assert/strict";
-import { DESK, agent, api, inBrowser, is, open, spawnFake, tell, until } from "./kit.mjs";
+import { DESK, agent, api, inBrowser, is, open, press, spawnFake, tell, until } from "./kit.mjs";
 
 await inBrowser(async (browser) => {
   const [asker, chooser] = [await spawnFake("asker"), await spawnFake("chooser")];
@@ -32,7 +32,7 @@ await inBrowser(async (browser) => {
     await route.continue();
   });
   const yes = cards.filter({ hasText: "rm -rf build" }).getByRole("button", { name: "Yes", exact: false }).first();
-  await yes.click();
+  await press(yes);
   await until("the buttons to be off", async () => is(await cards.first().locator("button:not(:disabled)").count(), 0));
   await page.unroute("**/answer", { behavior: "default" }).catch(() => undefined);
   release();
@@ -49,7 +49,7 @@ await inBrowser(async (browser) => {
     await until("the question to be over", async () => is((await agent(asker)).attention, undefined) === "nothing" || is((await agent(asker)).attention, undefined));
     await route.continue();
   });
-  await second.getByRole("button", { name: "Yes", exact: false }).first().click();
+  await press(second.getByRole("button", { name: "Yes", exact: false }).first());
   await page.getByText("answered by somebody else").first().waitFor();
   await page.unroute("**/answer");
   assert.equal(sent[1].attentionId, standing);
@@ -57,6 +57,7 @@ await inBrowser(async (browser) => {
   // A digit chooses; own words go out as text.
   const choice = cards.filter({ hasText: "chooser" });
   await choice.focus();
+  await choice.locator("[data-option='2']:not([aria-disabled])").waitFor();
   await page.keyboard.press("2");
   await until("the choice to be made", async () => is((await api("GET", `/managed-agents/${chooser}/messages`)).messages.at(-1).content, "chose Green"));
   const login = cards.filter({ hasText: "newcomer" });

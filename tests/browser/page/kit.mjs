@@ -105,6 +105,13 @@ export async function pressRow(page, x, y, heldMs) {
   return name;
 }
 
+/** Presses a button that does nothing until it has stood still for a while: as a person does, who has scrolled to it and read. */
+export async function press(button, how = "click") {
+  await button.scrollIntoViewIfNeeded();
+  await button.and(button.page().locator(":not([aria-disabled])")).waitFor();
+  await button[how]();
+}
+
 /** Pastes or drops files onto an element. */
 export const giveFiles = (element, kind, files) =>
   element.evaluate(

@@ -1,6 +1,6 @@
 // A phone: one pane at a time, answers in three taps, keys that it lacks, and a terminal that keeps its size.
 import assert from "node:assert/strict";
-import { DESK, PHONE, agent, api, inBrowser, is, open, screenOf, spawnFake, tell, until } from "./kit.mjs";
+import { DESK, PHONE, agent, api, inBrowser, is, open, press, screenOf, spawnFake, tell, until } from "./kit.mjs";
 
 /** The first line of those that are seen whole that says `line N` or `N`: which one. */
 const topLine = (page) =>
@@ -34,7 +34,7 @@ await inBrowser(async (browser) => {
   await page.locator(".agent-row").waitFor();
   await bar.getByRole("link", { name: "Inbox" }).tap();
   assert.equal(await page.locator(".sidebar").isVisible(), false, "one pane at a time");
-  await page.locator(".attention").getByRole("button", { name: "Yes", exact: false }).first().tap();
+  await press(page.locator(".attention").getByRole("button", { name: "Yes", exact: false }).first(), "tap");
   await page.getByText("Nobody waits for you.").waitFor();
 
   await bar.getByRole("link", { name: "Agents" }).tap();
@@ -194,7 +194,7 @@ async function withAShell(browser, page) {
     await until("a question", async () => is((await agent(asker)).attention !== undefined, true));
     const bar = page.getByRole("navigation", { name: "Panes" });
     await bar.getByRole("link", { name: "Inbox" }).tap();
-    await page.locator(".attention").getByRole("button", { name: "Yes", exact: false }).first().tap();
+    await press(page.locator(".attention").getByRole("button", { name: "Yes", exact: false }).first(), "tap");
     await page.getByText("Nobody waits for you.").waitFor();
     await until("it to be done", async () => is((await agent(asker)).status, "ready"));
     await page.goto(new URL(`#/agents/${id}?view=terminal`, page.url()).href);

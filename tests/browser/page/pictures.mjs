@@ -203,6 +203,7 @@ await inBrowser(async (browser) => {
           console.log(`${view} ${screen}: ${String(error).split("\n")[0]}`); // on its side there is no room for all of it
         });
         await page.waitForTimeout(700); // what is drawn when there is time for it
+        await until("options to take clicks", async () => is(await page.locator("main .attention [aria-disabled=true]").count(), 0));
         await page.locator(".xterm .scrollbar.visible").first().waitFor({ state: "detached" }); // it goes when it was not used for a moment
         const shot = await page.screenshot();
         if (takesAll) writeFileSync(join(directory, "all", `${view}-${screen}-${colorScheme}.png`), shot);

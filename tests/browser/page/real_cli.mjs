@@ -3,7 +3,7 @@
 //   node real_cli.mjs MODULES URL TYPE
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { DESK, api, giveFiles, inBrowser, open, screenOf, until, url } from "./kit.mjs";
+import { DESK, api, giveFiles, inBrowser, open, press, screenOf, until, url } from "./kit.mjs";
 
 const type = process.argv[4];
 
@@ -36,7 +36,7 @@ await inBrowser(async (browser) => {
   await card.locator(".tool:visible, .attention-text:visible").filter({ hasText: "touch made.txt" }).first().waitFor();
   await until("the title to count", async () => ((await page.title()).startsWith("(1) ") ? true : page.title()));
   const { attention } = await api("GET", `/managed-agents/${id}`);
-  await card.locator(".option.primary").click();
+  await press(card.locator(".option.primary"));
   assert.deepEqual((await sent).postDataJSON(), { attentionId: attention.id, option: "yes" });
   await page.getByText("Nobody waits for you.").waitFor();
 

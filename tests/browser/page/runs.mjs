@@ -48,6 +48,7 @@ await inBrowser(async (browser) => {
   await waiting.getByRole("button", { name: "Approve" }).waitFor();
   // In one key.
   await waiting.focus();
+  await waiting.getByRole("button", { name: "Approve" }).and(inbox.locator(":not([aria-disabled])")).waitFor();
   await inbox.keyboard.press("1");
   await page.locator(".page-head .badge", { hasText: "completed" }).waitFor();
   await page.locator(".card", { hasText: "hello from the team" }).waitFor();

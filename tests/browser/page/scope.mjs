@@ -1,6 +1,6 @@
 // A token that may only look: nothing is offered that would be refused, and terminals are watched.
 import assert from "node:assert/strict";
-import { DESK, PHONE, api, giveFiles, inBrowser, is, open, until, url } from "./kit.mjs";
+import { DESK, PHONE, api, giveFiles, inBrowser, is, open, press, until, url } from "./kit.mjs";
 import { repositoryIn } from "./repository.mjs";
 
 const WORKS = "let-me-work-with-this-server";
@@ -91,8 +91,8 @@ await inBrowser(async (browser) => {
 
     // Who may, is offered all of it.
     const operator = await signedIn(PHONE, WORKS, "/inbox");
-    await operator.locator(".attention").getByRole("button", { name: "Yes", exact: false }).first().tap();
-    await operator.getByRole("region", { name: "Run of asks: approval" }).getByRole("button", { name: "Approve" }).tap();
+    await press(operator.locator(".attention").getByRole("button", { name: "Yes", exact: false }).first(), "tap");
+    await press(operator.getByRole("region", { name: "Run of asks: approval" }).getByRole("button", { name: "Approve" }), "tap");
     await operator.getByText("Nobody waits for you.").waitFor();
   } finally {
     for (const id of spawned) await api("DELETE", `/managed-agents/${id}`, undefined, WORKS);

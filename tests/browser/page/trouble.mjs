@@ -1,7 +1,7 @@
 // The inbox beyond questions: who is out of quota, who seems to be stalled, a run that has sent most of its messages, and a runtime whose
 // workspaces run out of room. Each says since when, and what can be done.
 import assert from "node:assert/strict";
-import { DESK, agent, api, inBrowser, is, open, spawnFake, tell, until, url } from "./kit.mjs";
+import { DESK, agent, api, inBrowser, is, open, press, spawnFake, tell, until, url } from "./kit.mjs";
 import { repositoryIn } from "./repository.mjs";
 
 await inBrowser(async (browser) => {
@@ -23,7 +23,7 @@ await inBrowser(async (browser) => {
   assert.equal(await quota.getByRole("link", { name: "Open the terminal" }).count(), 1);
   assert.equal(await quota.getByRole("button", { name: "Stop" }).count(), 1);
   await quota.getByLabel("Message").fill("do say better");
-  await quota.getByRole("button", { name: "Send" }).click();
+  await press(quota.getByRole("button", { name: "Send" }));
   await quota.waitFor({ state: "detached" });
   await until("the turn to be over", async () => is((await agent(poor)).status, "ready"));
   assert.equal((await agent(poor)).error, undefined, "the next turn forgets it");
@@ -73,10 +73,10 @@ workflow:
   }
   await atItsMaximum(page);
   await messages.fill("10001");
-  await budget.getByRole("button", { name: "Raise the budget" }).click();
+  await press(budget.getByRole("button", { name: "Raise the budget" }));
   assert.deepEqual((({ sent, most }) => ({ sent, most }))((await run()).budget), { sent: 1, most: 2 });
   await messages.fill("5");
-  await budget.getByRole("button", { name: "Raise the budget" }).click();
+  await press(budget.getByRole("button", { name: "Raise the budget" }));
   await budget.waitFor({ state: "detached" });
   assert.deepEqual((await run()).budget, { sent: 1, most: 5 });
   const [{ agentId }] = (await run()).agents;

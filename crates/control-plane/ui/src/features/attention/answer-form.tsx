@@ -1,12 +1,14 @@
 // The ways to answer: options, several questions at once, own words.
 
 import { type FormEvent, useId, useState } from "react";
-import type { Agent, Attention, AttentionOption, AttentionQuestion } from "../../api/types";
+import type { Agent, Attention, AttentionQuestion } from "../../api/types";
 import { Markdown } from "../../ui/markdown";
+import { Options } from "./options";
 import { useReply } from "./reply";
 
 /** Ids that mean the same with every CLI. */
 const LOOKS: Record<string, string> = { yes: "primary", always: "always", no: "refuse" };
+/** Where the CLI warns, nothing is recommended. */
 const DANGEROUS: Record<string, string> = { yes: "danger", always: "danger always" };
 
 export function AnswerForm({ agent, attention }: { agent: Agent; attention: Attention }) {
@@ -19,7 +21,7 @@ export function AnswerForm({ agent, attention }: { agent: Agent; attention: Atte
         <Questionnaire questions={questions} disabled={sending} send={(answers) => void reply({ answers })} />
       ) : (
         <>
-          <Options options={attention.options ?? []} isDangerous={attention.danger != null} disabled={sending} choose={(option) => void reply({ option })} />
+          <Options options={attention.options ?? []} looks={attention.danger != null ? DANGEROUS : LOOKS} disabled={sending} choose={(option) => void reply({ option })} />
           <OwnWords
             label={attention.kind === "login" ? "Code" : "An answer of your own"}
             action={attention.kind === "login" ? "Send code" : "Answer"}
@@ -39,33 +41,6 @@ export function AnswerForm({ agent, attention }: { agent: Agent; attention: Atte
         </p>
       )}
     </div>
-  );
-}
-
-/** Where the CLI warns, nothing is recommended. */
-function Options(props: { options: AttentionOption[]; isDangerous: boolean; disabled: boolean; choose: (id: string) => void }) {
-  if (props.options.length === 0) return null;
-  return (
-    <ul className="options">
-      {props.options.map((option, index) => (
-        <li key={option.id}>
-          <button
-            type="button"
-            className={`option ${(props.isDangerous ? DANGEROUS : LOOKS)[option.id] ?? ""}`}
-            data-option={index + 1}
-            disabled={props.disabled}
-            onClick={() => props.choose(option.id)}
-          >
-            <kbd aria-hidden="true">{index + 1}</kbd>
-            <span>
-              {option.label}
-              {option.description && <small>{option.description}</small>}
-            </span>
-          </button>
-          {option.preview && <Markdown text={option.preview} />}
-        </li>
-      ))}
-    </ul>
   );
 }
 

@@ -6,6 +6,7 @@ import type { Agent, Attention } from "../../api/types";
 import { putAgents } from "../../server-state/agents";
 import { LookOnly } from "../session/look-only";
 import { ConfirmButton } from "../../ui/modal";
+import { SettledButton } from "../../ui/settled-button";
 import { Since } from "../../ui/time";
 import { attempt } from "../../ui/toasts";
 import { useMayOperate } from "../session/scope";
@@ -45,9 +46,7 @@ export function AttentionCard({ agent, attention, withAgent }: { agent: Agent; a
           </Link>
           {mayOperate && (
             <>
-              <button type="button" onClick={() => void attempt(async () => putAgents([await interrupt(agent.id)]))}>
-                Interrupt
-              </button>
+              <SettledButton onClick={() => void attempt(async () => putAgents([await interrupt(agent.id)]))}>Interrupt</SettledButton>
               <ConfirmButton
                 label="Stop"
                 title="End the agent"

@@ -6,6 +6,7 @@ import { cancelRun, raiseBudget } from "../../api/runs";
 import type { MessageBudget, RunSummary } from "../../api/types";
 import { keys, store } from "../../server-state/store";
 import { ConfirmButton } from "../../ui/modal";
+import { SettledButton } from "../../ui/settled-button";
 import { Since } from "../../ui/time";
 import { attempt } from "../../ui/toasts";
 import { LookOnly } from "../session/look-only";
@@ -52,9 +53,9 @@ export function BudgetCard({ run, budget }: { run: RunSummary; budget: MessageBu
           ) : (
             <form className="inline-form" onSubmit={(event) => void submit(event)}>
               <input type="number" min={budget.most + 1} max={MOST} step={1} required value={messages} onChange={(event) => setMessages(event.target.value)} aria-label="Messages that it may send in all" disabled={sending} />
-              <button type="submit" disabled={sending}>
+              <SettledButton type="submit" disabled={sending}>
                 Raise the budget
-              </button>
+              </SettledButton>
             </form>
           )}
           <div className="options">

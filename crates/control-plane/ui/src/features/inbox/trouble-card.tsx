@@ -6,6 +6,7 @@ import { restart, send, stop } from "../../api/agents";
 import type { Agent, AgentError } from "../../api/types";
 import { putAgents } from "../../server-state/agents";
 import { ConfirmButton } from "../../ui/modal";
+import { SettledButton } from "../../ui/settled-button";
 import { Since } from "../../ui/time";
 import { attempt } from "../../ui/toasts";
 import { troubleWords } from "../attention/trouble";
@@ -51,9 +52,9 @@ export function TroubleCard({ agent, error, since }: { agent: Agent; error: Agen
         <>
           <form className="inline-form" onSubmit={(event) => void submit(event)}>
             <input value={text} onChange={(event) => setText(event.target.value)} aria-label="Message" disabled={sending} autoComplete="off" />
-            <button type="submit" disabled={sending || text.trim() === ""}>
+            <SettledButton type="submit" disabled={sending || text.trim() === ""}>
               Send
-            </button>
+            </SettledButton>
           </form>
           <div className="options">
             <Link className="button" to="/agents/$id" params={{ id: agent.id }} search={{ view: "terminal" }}>

@@ -9,6 +9,7 @@ import type { OpenRunQuestion } from "../../server-state/runs";
 import { keys, store } from "../../server-state/store";
 import { AttentionBody } from "../attention/attention-body";
 import { chooseByDigit } from "../attention/digits";
+import { Options } from "../attention/options";
 import { LookOnly } from "../session/look-only";
 import { useMayOperate } from "../session/scope";
 import { Markdown } from "../../ui/markdown";
@@ -26,6 +27,8 @@ const APPROVAL = [
   { id: "approve", label: "Approve" },
   { id: "reject", label: "Reject" },
 ];
+
+const LOOKS: Record<string, string> = { approve: "primary", yes: "primary", reject: "refuse", no: "refuse" };
 
 export function RunQuestionCard({ runId, pattern, question, withRun }: OpenRunQuestion & { withRun?: boolean }) {
   const [sending, setSending] = useState(false);
@@ -102,22 +105,7 @@ export function RunQuestionCard({ runId, pattern, question, withRun }: OpenRunQu
             </button>
           )}
         </div>
-        <ul className="options">
-          {options.map(({ id, label }, index) => (
-            <li key={id}>
-              <button
-                type="button"
-                className={`option ${id === "approve" || id === "yes" ? "primary" : id === "reject" || id === "no" ? "refuse" : ""}`}
-                data-option={index + 1}
-                disabled={sending}
-                onClick={() => void reply({ option: id })}
-              >
-                <kbd aria-hidden="true">{index + 1}</kbd>
-                <span>{label}</span>
-              </button>
-            </li>
-          ))}
-        </ul>
+        <Options key={question.id} options={options} looks={LOOKS} disabled={sending} choose={(option) => void reply({ option })} />
         {refusal && (
           <p className="form-error" role="alert">
             {refusal}
