@@ -76,6 +76,8 @@ pages! {
     a_click_is_for_what_was_aimed_at: "aim.mjs";
     /// Answers each kind of question in the inbox; is told when somebody else was quicker.
     answers_in_the_inbox: "inbox.mjs";
+    /// What is approved or reviewed hides nothing.
+    nothing_hides_in_what_is_approved: "hidden.mjs";
     /// A terminal is searched, copied, only watched, restarted; the list is as its address says.
     a_terminal_and_its_list: "terminal.mjs";
     /// The sides of boxes around emoji stand below each other, on a phone.

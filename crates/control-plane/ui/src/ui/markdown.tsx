@@ -4,12 +4,13 @@
 import { type ComponentProps, Suspense, lazy, useRef, useState } from "react";
 import type { Components } from "react-markdown";
 import { copyText } from "./clipboard";
+import { visible } from "./visible";
 
 const Renderer = lazy(async () => {
   const [{ default: ReactMarkdown }, { default: gfm }, { default: highlight }] = await Promise.all([import("react-markdown"), import("remark-gfm"), import("rehype-highlight")]);
   return {
-    default: ({ text }: { text: string }) => (
-      <ReactMarkdown remarkPlugins={[gfm]} rehypePlugins={[highlight]} components={components}>
+    default: ({ text, isReviewed }: MarkdownProps) => (
+      <ReactMarkdown remarkPlugins={[gfm]} rehypePlugins={isReviewed ? [allVisible, highlight] : [highlight]} components={components}>
         {text}
       </ReactMarkdown>
     ),
@@ -19,17 +20,37 @@ const Renderer = lazy(async () => {
 /** Longer text is shown as it is: drawing it would take too long. */
 const MAX_RENDERED = 200_000;
 
-export function Markdown({ text }: { text: string }) {
-  const plain = <div className="plain">{text}</div>;
+interface MarkdownProps {
+  text: string;
+  /** Somebody approves it: nothing in it hides. */
+  isReviewed?: boolean;
+}
+
+export function Markdown({ text, isReviewed = false }: MarkdownProps) {
+  const plain = <div className="plain">{isReviewed ? visible(text) : text}</div>;
   if (text.length > MAX_RENDERED) return plain;
   return (
     <div className="markdown">
       <Suspense fallback={plain}>
-        <Renderer text={text} />
+        <Renderer text={text} isReviewed={isReviewed} />
       </Suspense>
     </div>
   );
 }
+
+/** A part of what is drawn, as far as it matters here. */
+interface Part {
+  value?: string;
+  properties?: Record<string, unknown>;
+  children?: Part[];
+}
+
+/** Makes the texts visible when Markdown has been read: signs may be written as entities there. */
+const allVisible = () => function see(part: Part): void {
+  if (part.value !== undefined) part.value = visible(part.value);
+  if (typeof part.properties?.["alt"] === "string") part.properties["alt"] = visible(part.properties["alt"]);
+  part.children?.forEach(see);
+};
 
 const components: Components = {
   a: ({ href, children }) => (

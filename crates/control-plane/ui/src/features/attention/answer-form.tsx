@@ -3,6 +3,7 @@
 import { type FormEvent, useId, useState } from "react";
 import type { Agent, Attention, AttentionQuestion } from "../../api/types";
 import { Markdown } from "../../ui/markdown";
+import { visible } from "../../ui/visible";
 import { Options } from "./options";
 import { useReply } from "./reply";
 
@@ -128,7 +129,7 @@ function QuestionPart(props: {
   return (
     <fieldset disabled={disabled}>
       <legend>
-        {question.header && <span className="tag">{question.header}</span>} {question.text}
+        {question.header && <span className="tag">{visible(question.header)}</span>} {visible(question.text)}
       </legend>
       {(question.options ?? []).map((option) => (
         <label key={option.id} className="choice">
@@ -139,9 +140,9 @@ function QuestionPart(props: {
             onChange={(event) => toggle(option.id, event.target.checked)}
           />
           <span>
-            {option.label}
-            {option.description && <small>{option.description}</small>}
-            {option.preview && <Markdown text={option.preview} />}
+            {visible(option.label)}
+            {option.description && <small>{visible(option.description)}</small>}
+            {option.preview && <Markdown text={option.preview} isReviewed />}
           </span>
         </label>
       ))}
@@ -150,7 +151,7 @@ function QuestionPart(props: {
           value={choice.text}
           onChange={(event) => onChange({ ...choice, text: event.target.value })}
           placeholder="In your own words"
-          aria-label={`${question.text}: in your own words`}
+          aria-label={`${visible(question.text)}: in your own words`}
           autoComplete="off"
         />
       )}

@@ -3,9 +3,10 @@
 import type { Attention } from "../../api/types";
 import { WebLink } from "../../ui/links";
 import { Markdown } from "../../ui/markdown";
+import { visible } from "../../ui/visible";
 import { ToolInput, isText } from "./tool-input";
 
-/** Whole: what is not shown may not be approved. A run's question has the same parts as the agent's. */
+/** Whole, and all of it visible: what is not shown may not be approved. A run's question has the same parts as the agent's. */
 export function AttentionBody(attention: Pick<Attention, "text" | "tool" | "plan" | "questions" | "loginUrl" | "danger">) {
   const { tool, plan, questions = [], loginUrl, text, danger } = attention;
   // Several questions say themselves what they ask.
@@ -16,12 +17,12 @@ export function AttentionBody(attention: Pick<Attention, "text" | "tool" | "plan
   const showsTool = tool && tool.input !== null && tool.input !== undefined && !plan && questions.length === 0 && !isScript;
   const asShown = (
     <pre className="attention-text" tabIndex={0} aria-label="What it says">
-      {text}
+      {visible(text)}
     </pre>
   );
   return (
     <>
-      {danger && <p className="danger-note">{danger}</p>}
+      {danger && <p className="danger-note">{visible(danger)}</p>}
       {showsTool && <ToolInput tool={tool} />}
       {showsTool || plan ? (
         // The tool and the plan are what the agent reported; what its screen said of them is much the same.
@@ -34,13 +35,13 @@ export function AttentionBody(attention: Pick<Attention, "text" | "tool" | "plan
       )}
       {isScript && !plan && (
         <details>
-          <summary>What {tool.name} is called with</summary>
+          <summary>What {visible(tool.name)} is called with</summary>
           <ToolInput tool={tool} />
         </details>
       )}
       {plan && (
         <div className="plan" tabIndex={0} role="region" aria-label="Plan">
-          <Markdown text={plan} />
+          <Markdown text={plan} isReviewed />
         </div>
       )}
       {loginUrl && (

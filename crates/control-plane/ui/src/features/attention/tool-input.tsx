@@ -1,6 +1,7 @@
 // What the tool that an agent asks to use would be called with. All of it is text of the agent.
 
 import type { AttentionTool } from "../../api/types";
+import { visible } from "../../ui/visible";
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
@@ -32,12 +33,12 @@ export function ToolInput({ tool }: { tool: AttentionTool }) {
   return (
     <div className="tool">
       <p className="tool-head">
-        <span className="tool-name">{tool.name}</span>
-        {path !== undefined && <code>{path}</code>}
+        <span className="tool-name">{visible(tool.name)}</span>
+        {path !== undefined && <code>{visible(path)}</code>}
       </p>
       {command !== undefined && (
         <pre className="tool-text" tabIndex={0} aria-label="Command">
-          {command}
+          {visible(command)}
         </pre>
       )}
       {(before !== undefined || after !== undefined) && (
@@ -50,8 +51,8 @@ export function ToolInput({ tool }: { tool: AttentionTool }) {
         <dl className="facts">
           {others.map(([name, value]) => (
             <div key={name}>
-              <dt>{name}</dt>
-              <dd>{typeof value === "string" ? value : <code>{JSON.stringify(value, null, 1)}</code>}</dd>
+              <dt>{visible(name)}</dt>
+              <dd>{typeof value === "string" ? visible(value) : <code>{visible(JSON.stringify(value, null, 1))}</code>}</dd>
             </div>
           ))}
         </dl>
@@ -63,7 +64,7 @@ export function ToolInput({ tool }: { tool: AttentionTool }) {
 function Lines({ text, sign }: { text: string; sign: "+" | "-" }) {
   return text.replace(/\n$/, "").split("\n").map((line, index) => (
     <span key={index} className={sign === "+" ? "added" : "removed"}>
-      {`${sign} ${line}\n`}
+      {`${sign} ${visible(line)}\n`}
     </span>
   ));
 }

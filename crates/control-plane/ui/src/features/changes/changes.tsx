@@ -7,6 +7,7 @@ import type { Agent, Changes as ChangesOf } from "../../api/types";
 import { keys, store } from "../../server-state/store";
 import { Empty, Failed, Loading } from "../../ui/states";
 import { attempt, toast } from "../../ui/toasts";
+import { visible } from "../../ui/visible";
 import { useMayOperate } from "../session/scope";
 import { MAX_LINES, linesOf } from "./diff";
 
@@ -37,7 +38,7 @@ export function Changes({ agent }: { agent: Agent }) {
             <li key={path}>
               <button type="button" className="file" aria-expanded={file === path} onClick={() => setFile(file === path ? undefined : path)}>
                 <span className={`file-status is-${status}`}>{status}</span>
-                <span className="file-path mono">{path}</span>
+                <span className="file-path mono">{visible(path)}</span>
                 {added != null && <span className="added">+{added}</span>}
                 {removed != null && <span className="removed">−{removed}</span>}
               </button>
@@ -59,7 +60,7 @@ function Diff({ agentId, file, changes }: { agentId: string; file: string; chang
   const lines = linesOf(data.text);
   const isCut = data.isCut || lines.length >= MAX_LINES;
   return (
-    <div className="diff mono" tabIndex={0} role="region" aria-label={`Diff of ${file}`}>
+    <div className="diff mono" tabIndex={0} role="region" aria-label={`Diff of ${visible(file)}`}>
       <table>
         <tbody>
           {lines
@@ -75,7 +76,7 @@ function Diff({ agentId, file, changes }: { agentId: string; file: string; chang
                 <td className="diff-text">
                   {kind === "added" && <span className="only-read">added </span>}
                   {kind === "removed" && <span className="only-read">removed </span>}
-                  {text}
+                  {visible(text)}
                 </td>
               </tr>
             ))}

@@ -72,7 +72,7 @@ export function RunQuestionCard({ runId, pattern, question, withRun }: OpenRunQu
         <AttentionBody {...question} />
       ) : (
         <div className="plan" tabIndex={0} role="region" aria-label="What it says">
-          <Markdown text={question.text} />
+          <Markdown text={question.text} isReviewed />
         </div>
       )}
       {question.kind === "attention" ? (
