@@ -78,6 +78,8 @@ pages! {
     answers_in_the_inbox: "inbox.mjs";
     /// What is approved or reviewed hides nothing.
     nothing_hides_in_what_is_approved: "hidden.mjs";
+    /// A message is gone from the box once it is sent, and nothing else is.
+    what_is_sent_is_gone: "sending.mjs";
     /// A terminal is searched, copied, only watched, restarted; the list is as its address says.
     a_terminal_and_its_list: "terminal.mjs";
     /// The sides of boxes around emoji stand below each other, on a phone.

@@ -14,7 +14,7 @@ import { Markdown } from "../../ui/markdown";
 import { Empty, Failed, Loading } from "../../ui/states";
 import { Clock } from "../../ui/time";
 import { attempt, toast } from "../../ui/toasts";
-import { draftOf, keepDraft } from "./drafts";
+import { sendDraft, useDraft, write } from "./drafts";
 import { type PendingImage, asInput, excess, isImage, readImage } from "./images";
 
 /** Nearer to the end than this, in pixels, the list follows what is new. */
@@ -122,11 +122,9 @@ function Bubble({ message, withdrawIt }: { message: Message; withdrawIt: (() => 
 
 /** `taker` is told who takes files that are dropped beside the form. */
 function SendForm({ agent, taker }: { agent: Agent; taker: RefObject<((files: File[]) => void) | undefined> }) {
-  const [text, setText] = useState(() => draftOf(agent.id));
-  const [sending, setSending] = useState(false);
+  const { text, isSending } = useDraft(agent.id);
   const form = useRef<HTMLFormElement>(null);
   const ended = agent.status === "stopped" || agent.stale === true;
-  useEffect(() => keepDraft(agent.id, text), [agent.id, text]);
 
   const [attaching, setAttaching] = useState(false);
   const [images, setImages] = useState<readonly PendingImage[]>([]);
@@ -150,29 +148,29 @@ function SendForm({ agent, taker }: { agent: Agent; taker: RefObject<((files: Fi
   });
   const put = async (files: readonly File[]): Promise<void> => {
     setAttaching(true);
-    await attachAll(agent, files, (path) => setText((before) => `${before}${before === "" || /\s$/.test(before) ? "" : " "}${path} `));
+    await attachAll(agent, files, (path) => write(agent.id, (before) => `${before}${before === "" || /\s$/.test(before) ? "" : " "}${path} `));
     setAttaching(false);
   };
 
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
-    if (text.trim() === "" || sending) return;
-    setSending(true);
-    const sent = await attempt(async () => {
-      await send(agent.id, text, images.map(asInput)).catch(async (error: unknown) => {
-        if (images.length === 0 || !(error instanceof Problem) || error.code !== "UNSUPPORTED") throw error;
-        // As files they are of use all the same.
-        await put(images.map(({ file }) => file));
-        setImages([]);
-        throw new Error("This agent takes no images: they were put into its working directory, and the message names them.");
+    if (text.trim() === "" || isSending) return;
+    const given = images;
+    // Others may have been added meanwhile.
+    const removeGiven = (): void => setImages((now) => now.filter((image) => !given.includes(image)));
+    const sendIt = (message: string) =>
+      attempt(async () => {
+        await send(agent.id, message, given.map(asInput)).catch(async (error: unknown) => {
+          if (given.length === 0 || !(error instanceof Problem) || error.code !== "UNSUPPORTED") throw error;
+          // As files they are of use all the same.
+          await put(given.map(({ file }) => file));
+          removeGiven();
+          throw new Error("This agent takes no images: they were put into its working directory, and the message names them.");
+        });
       });
-      await refreshMessages(agent.id);
-    });
-    if (sent) {
-      setText("");
-      setImages([]);
-    }
-    setSending(false);
+    if (!(await sendDraft(agent.id, sendIt))) return;
+    removeGiven();
+    await refreshMessages(agent.id);
   };
   const onKeyDown = (event: KeyboardEvent): void => {
     // While a word is being composed (Japanese, Chinese, …) Enter belongs to that.
@@ -189,7 +187,7 @@ function SendForm({ agent, taker }: { agent: Agent; taker: RefObject<((files: Fi
       <textarea
         rows={3}
         value={text}
-        onChange={(event) => setText(event.target.value)}
+        onChange={(event) => write(agent.id, () => event.target.value)}
         onKeyDown={onKeyDown}
         disabled={ended}
         placeholder={ended ? "The agent cannot take messages now" : "Message the agent"}
@@ -218,7 +216,7 @@ function SendForm({ agent, taker }: { agent: Agent; taker: RefObject<((files: Fi
         <span className="hint" title="Shift+Enter breaks the line">
           Enter sends
         </span>
-        <button type="submit" className="primary" disabled={ended || sending || text.trim() === ""}>
+        <button type="submit" className="primary" disabled={ended || isSending || text.trim() === ""}>
           Send
         </button>
       </div>

@@ -1,10 +1,44 @@
-// What was written and not sent yet, by agent: it stays when another agent is looked at.
+// What was written and not sent yet, by agent. It is kept outside of the form: it stays when something else is looked at, and goes when it was
+// sent, whatever is looked at then.
 
-const drafts = new Map<string, string>();
+import { useSyncExternalStore } from "react";
 
-export const draftOf = (agentId: string): string => drafts.get(agentId) ?? "";
+interface Draft {
+  text: string;
+  /** On its way: it is not sent a second time meanwhile. */
+  isSending: boolean;
+}
 
-export function keepDraft(agentId: string, text: string): void {
-  if (text === "") drafts.delete(agentId);
-  else drafts.set(agentId, text);
+const EMPTY: Draft = { text: "", isSending: false };
+const drafts = new Map<string, Draft>();
+const listeners = new Set<() => void>();
+
+const draftOf = (agentId: string): Draft => drafts.get(agentId) ?? EMPTY;
+
+function keep(agentId: string, draft: Draft): void {
+  if (draft.text === "" && !draft.isSending) drafts.delete(agentId);
+  else drafts.set(agentId, draft);
+  for (const listener of listeners) listener();
+}
+
+export const write = (agentId: string, next: (now: string) => string): void => keep(agentId, { ...draftOf(agentId), text: next(draftOf(agentId).text) });
+
+/** Sends it. What was written meanwhile is no part of it, and stays. */
+export async function sendDraft(agentId: string, send: (text: string) => Promise<boolean>): Promise<boolean> {
+  const { text } = draftOf(agentId);
+  keep(agentId, { text, isSending: true });
+  const isSent = await send(text);
+  const now = draftOf(agentId).text;
+  keep(agentId, { text: isSent && now === text ? "" : now, isSending: false });
+  return isSent;
+}
+
+export function useDraft(agentId: string): Draft {
+  return useSyncExternalStore(
+    (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    () => draftOf(agentId),
+  );
 }
