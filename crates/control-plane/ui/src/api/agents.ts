@@ -1,5 +1,6 @@
 // What can be asked of agents and runtimes.
 
+import type { Attempt } from "./attempt";
 import { call, callForText } from "./client";
 import type { Agent, AnswerRequest, ImageInput, Message, Metrics, Runtime, SpawnRequest } from "./types";
 
@@ -20,7 +21,7 @@ export async function listAgents(): Promise<Agent[]> {
 
 export const listRuntimes = async (): Promise<Runtime[]> =>
   (await call<{ runtimes: Runtime[] }>("GET", "/api/runtimes")).runtimes;
-export const spawn = (request: SpawnRequest): Promise<Agent> => call("POST", AGENTS, request);
+export const spawn = (request: SpawnRequest, attempt: Attempt): Promise<Agent> => attempt.make(JSON.stringify(request), (key) => call("POST", AGENTS, request, { key }));
 export const getAgent = (id: string): Promise<Agent> => call("GET", at(id));
 export const getMetrics = (id: string): Promise<Metrics> => call("GET", at(id, "/metrics"));
 export const stop = (id: string): Promise<Agent> => call("DELETE", at(id));
@@ -29,8 +30,10 @@ export const restart = (id: string): Promise<Agent> => call("POST", at(id, "/res
 export const suspend = (id: string): Promise<Agent> => call("POST", at(id, "/suspend"));
 export const resume = (id: string): Promise<Agent> => call("POST", at(id, "/resume"));
 export const answer = (id: string, request: AnswerRequest): Promise<Agent> => call("POST", at(id, "/answer"), request);
-export const send = (id: string, message: string, images: ImageInput[] = []): Promise<{ messageId: string }> =>
-  call("POST", at(id, "/send"), { message, ...(images.length === 0 ? {} : { images }) });
+export function send(id: string, message: string, attempt: Attempt, images: ImageInput[] = []): Promise<{ messageId: string }> {
+  const request = { message, ...(images.length === 0 ? {} : { images }) };
+  return attempt.make(JSON.stringify([id, request]), (key) => call("POST", at(id, "/send"), request, { key }));
+}
 /** Takes back a message that waits. */
 export const withdraw = (id: string, message: string): Promise<void> => call("DELETE", at(id, `/messages/${encodeURIComponent(message)}`));
 

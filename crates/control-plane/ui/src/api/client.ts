@@ -12,9 +12,16 @@ export function onTokenNeeded(ask: (wrong: boolean) => Promise<string>): void {
   askForToken = ask;
 }
 
+interface How {
+  /** What the body is, when it is no JSON. */
+  type?: string;
+  /** The name of the attempt: the same one is made once, however often it is asked for. */
+  key?: string;
+}
+
 /** Asks the API. A body is sent as JSON; text as what `type` says. A token is asked for when one is wanted. */
-export async function call<T>(method: string, path: string, body?: unknown, type = "application/json"): Promise<T> {
-  const response = await ask(method, path, body, type);
+export async function call<T>(method: string, path: string, body?: unknown, how?: How): Promise<T> {
+  const response = await ask(method, path, body, how);
   return (response.status === 204 ? undefined : await response.json()) as T;
 }
 
@@ -38,12 +45,13 @@ export async function callForText(path: string, most: number): Promise<{ text: s
 }
 
 /** The answer, when it is none that refuses. */
-export async function ask(method: string, path: string, body?: unknown, type = "application/json"): Promise<Response> {
+export async function ask(method: string, path: string, body?: unknown, { type = "application/json", key }: How = {}): Promise<Response> {
   for (;;) {
     const used = token();
     const headers: Record<string, string> = {};
     if (used) headers["authorization"] = `Bearer ${used}`;
     if (body !== undefined) headers["content-type"] = type;
+    if (key !== undefined) headers["idempotency-key"] = key;
     const sent = body === undefined ? null : typeof body === "string" || body instanceof Blob ? body : JSON.stringify(body);
     let response: Response;
     try {

@@ -1,5 +1,6 @@
 // What can be asked of patterns and their runs.
 
+import type { Attempt } from "./attempt";
 import { call } from "./client";
 import type { Chart, Pattern, Run, RunAnswer, RunSummary, StoredPattern, Validation } from "./types";
 
@@ -9,18 +10,19 @@ const run = (id: string, rest = ""): string => `/api/executions/${encodeURICompo
 export const listPatterns = async (): Promise<Pattern[]> =>
   (await call<{ patterns: Pattern[] }>("GET", "/api/patterns")).patterns;
 export const getPattern = (name: string): Promise<StoredPattern> => call("GET", pattern(name));
-export const addPattern = (source: string): Promise<Pattern> => call("POST", "/api/patterns", source, "application/yaml");
-export const replacePattern = (name: string, source: string): Promise<Pattern> => call("PUT", pattern(name), source, "application/yaml");
+export const addPattern = (source: string): Promise<Pattern> => call("POST", "/api/patterns", source, { type: "application/yaml" });
+export const replacePattern = (name: string, source: string): Promise<Pattern> => call("PUT", pattern(name), source, { type: "application/yaml" });
 
 export const deletePattern = (name: string): Promise<void> => call("DELETE", pattern(name));
 
 /** What is wrong with a file; its org chart when nothing is. */
-export const validatePattern = (source: string): Promise<Validation> => call("POST", "/api/patterns/validate", source, "application/yaml");
+export const validatePattern = (source: string): Promise<Validation> => call("POST", "/api/patterns/validate", source, { type: "application/yaml" });
 
 export const execute = (
   name: string,
   request: { input: Record<string, unknown>; workdir?: string },
-): Promise<{ executionId: string }> => call("POST", pattern(name, "/execute"), request);
+  attempt: Attempt,
+): Promise<{ executionId: string }> => attempt.make(JSON.stringify([name, request]), (key) => call("POST", pattern(name, "/execute"), request, { key }));
 const runsOf = async (query: string): Promise<RunSummary[]> =>
   (await call<{ executions: RunSummary[] }>("GET", `/api/executions?${query}`)).executions;
 /** The newest, and every one at work: one that waits for a person may have any age. */

@@ -2,6 +2,7 @@
 
 import { useState } from "react";
 import { interrupt, send, stop } from "../../api/agents";
+import { Attempt } from "../../api/attempt";
 import { inWords } from "../../api/problem";
 import type { Agent } from "../../api/types";
 import { putAgents, useAgents } from "../../server-state/agents";
@@ -29,6 +30,13 @@ function Bulk({ filter, close }: { filter: string; close: () => void }) {
   const [message, setMessage] = useState("");
   const [busy, setBusy] = useState(false);
   const [refusals, setRefusals] = useState<string[]>([]);
+  // Sent again after an answer that got lost, nobody gets it twice.
+  const [attempts] = useState(() => new Map<string, Attempt>());
+  const attemptOf = (id: string): Attempt => {
+    const attempt = attempts.get(id) ?? new Attempt();
+    attempts.set(id, attempt);
+    return attempt;
+  };
   const chosen = offered.filter(({ id }) => ticked.has(id));
   const tick = (id: string, on: boolean): void => {
     const next = new Set(ticked);
@@ -38,7 +46,11 @@ function Bulk({ filter, close }: { filter: string; close: () => void }) {
   };
   const does = async (action: (agent: Agent) => Promise<unknown>): Promise<void> => {
     setBusy(true);
-    const failed = await forEach(chosen, action);
+    const failed = await forEach(chosen, async (agent) => {
+      await action(agent);
+      // Pressed again, it is for those with whom it failed.
+      setTicked((now) => new Set([...now].filter((id) => id !== agent.id)));
+    });
     setBusy(false);
     setRefusals(failed);
     if (failed.length === 0) close();
@@ -89,7 +101,7 @@ function Bulk({ filter, close }: { filter: string; close: () => void }) {
         <button type="button" disabled={busy || working.length === 0} onClick={() => void does(async (agent) => agent.status === "busy" && putAgents([await interrupt(agent.id)]))}>
           {`Interrupt${working.length > 0 ? ` ${working.length}` : ""}`}
         </button>
-        <button type="button" className="primary" disabled={busy || chosen.length === 0 || message.trim() === ""} onClick={() => void does(({ id }) => send(id, message))}>
+        <button type="button" className="primary" disabled={busy || chosen.length === 0 || message.trim() === ""} onClick={() => void does(({ id }) => send(id, message, attemptOf(id)))}>
           {`Send${chosen.length > 0 ? ` to ${chosen.length}` : ""}`}
         </button>
       </div>

@@ -26,7 +26,7 @@ export async function attach(agent: Agent, file: File): Promise<string> {
   const name = nameFor(file, new Date());
   // First: what is sent can be named.
   const runtimes = await store.ensureQueryData({ queryKey: keys.runtimes, queryFn: askForRuntimes });
-  await ask("PUT", `/api/managed-agents/${encodeURIComponent(agent.id)}/files/${encodeURIComponent(name)}`, file, "application/octet-stream");
+  await ask("PUT", `/api/managed-agents/${encodeURIComponent(agent.id)}/files/${encodeURIComponent(name)}`, file, { type: "application/octet-stream" });
   return pathOf(agent, runtimes.find((runtime) => runtime.name === agent.runtime)?.kind, name);
 }
 

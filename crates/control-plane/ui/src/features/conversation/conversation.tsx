@@ -2,6 +2,7 @@
 
 import { type FormEvent, type KeyboardEvent, type RefObject, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { send, withdraw } from "../../api/agents";
+import type { Attempt } from "../../api/attempt";
 import { Problem } from "../../api/problem";
 import type { Agent, Message } from "../../api/types";
 import { refreshMessages, useMessages } from "../../server-state/messages";
@@ -158,9 +159,9 @@ function SendForm({ agent, taker }: { agent: Agent; taker: RefObject<((files: Fi
     const given = images;
     // Others may have been added meanwhile.
     const removeGiven = (): void => setImages((now) => now.filter((image) => !given.includes(image)));
-    const sendIt = (message: string) =>
+    const sendIt = (message: string, once: Attempt) =>
       attempt(async () => {
-        await send(agent.id, message, given.map(asInput)).catch(async (error: unknown) => {
+        await send(agent.id, message, once, given.map(asInput)).catch(async (error: unknown) => {
           if (given.length === 0 || !(error instanceof Problem) || error.code !== "UNSUPPORTED") throw error;
           // As files they are of use all the same.
           await put(given.map(({ file }) => file));

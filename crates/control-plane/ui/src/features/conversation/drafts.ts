@@ -2,11 +2,14 @@
 // sent, whatever is looked at then.
 
 import { useSyncExternalStore } from "react";
+import { Attempt } from "../../api/attempt";
 
 interface Draft {
   text: string;
   /** On its way: it is not sent a second time meanwhile. */
   isSending: boolean;
+  /** Of sending this text; another text is another one. */
+  attempt?: Attempt;
 }
 
 const EMPTY: Draft = { text: "", isSending: false };
@@ -21,15 +24,18 @@ function keep(agentId: string, draft: Draft): void {
   for (const listener of listeners) listener();
 }
 
-export const write = (agentId: string, next: (now: string) => string): void => keep(agentId, { ...draftOf(agentId), text: next(draftOf(agentId).text) });
+export function write(agentId: string, next: (now: string) => string): void {
+  const { text, isSending } = draftOf(agentId);
+  keep(agentId, { text: next(text), isSending });
+}
 
 /** Sends it. What was written meanwhile is no part of it, and stays. */
-export async function sendDraft(agentId: string, send: (text: string) => Promise<boolean>): Promise<boolean> {
-  const { text } = draftOf(agentId);
-  keep(agentId, { text, isSending: true });
-  const isSent = await send(text);
-  const now = draftOf(agentId).text;
-  keep(agentId, { text: isSent && now === text ? "" : now, isSending: false });
+export async function sendDraft(agentId: string, send: (text: string, attempt: Attempt) => Promise<boolean>): Promise<boolean> {
+  const { text, attempt = new Attempt() } = draftOf(agentId);
+  keep(agentId, { text, isSending: true, attempt });
+  const isSent = await send(text, attempt);
+  const now = draftOf(agentId);
+  keep(agentId, isSent && now.text === text ? EMPTY : { ...now, isSending: false });
   return isSent;
 }
 

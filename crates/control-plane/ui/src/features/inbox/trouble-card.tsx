@@ -3,6 +3,7 @@
 import { Link } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
 import { restart, send, stop } from "../../api/agents";
+import { Attempt } from "../../api/attempt";
 import type { Agent, AgentError } from "../../api/types";
 import { putAgents } from "../../server-state/agents";
 import { ConfirmButton } from "../../ui/modal";
@@ -16,13 +17,14 @@ import { useMayOperate } from "../session/scope";
 export function TroubleCard({ agent, error, since }: { agent: Agent; error: AgentError; since: string }) {
   const [text, setText] = useState("Go on, please.");
   const [sending, setSending] = useState(false);
+  const [message] = useState(() => new Attempt());
   const mayOperate = useMayOperate();
   const { title, hint } = troubleWords(error);
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     if (text.trim() === "") return;
     setSending(true);
-    await attempt(async () => void (await send(agent.id, text)));
+    await attempt(async () => void (await send(agent.id, text, message)));
     setSending(false);
   };
   const does = (action: (id: string) => Promise<Agent>) => () => attempt(async () => putAgents([await action(agent.id)]));

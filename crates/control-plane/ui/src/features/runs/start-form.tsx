@@ -2,6 +2,7 @@
 
 import { useNavigate } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
+import { Attempt } from "../../api/attempt";
 import { inWords } from "../../api/problem";
 import { execute } from "../../api/runs";
 import type { Pattern, PatternInput } from "../../api/types";
@@ -11,6 +12,7 @@ export function StartForm({ pattern, close }: { pattern: Pattern; close: () => v
   const navigate = useNavigate();
   const [busy, setBusy] = useState(false);
   const [refusal, setRefusal] = useState<string>();
+  const [attempt] = useState(() => new Attempt());
   const inputs = Object.entries(pattern.inputs);
   const submit = async (event: FormEvent<HTMLFormElement>): Promise<void> => {
     event.preventDefault();
@@ -25,7 +27,7 @@ export function StartForm({ pattern, close }: { pattern: Pattern; close: () => v
     setRefusal(undefined);
     try {
       const request = { input: Object.fromEntries(given), ...(workdir === "" ? {} : { workdir }) };
-      const { executionId } = await execute(pattern.name, request);
+      const { executionId } = await execute(pattern.name, request, attempt);
       void store.invalidateQueries({ queryKey: keys.runs });
       close();
       await navigate({ to: "/runs/$id", params: { id: executionId } });

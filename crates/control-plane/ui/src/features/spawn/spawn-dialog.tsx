@@ -3,6 +3,7 @@
 import { useNavigate } from "@tanstack/react-router";
 import { type FormEvent, type ReactNode, useRef, useState } from "react";
 import { spawn } from "../../api/agents";
+import { Attempt } from "../../api/attempt";
 import { inWords } from "../../api/problem";
 import { useAgents, putAgents } from "../../server-state/agents";
 import { usePresets } from "../../server-state/presets";
@@ -61,6 +62,7 @@ function SpawnForm({ close, preset, presetName }: { close: () => void; preset: P
   const [place, setPlace] = useState<Place>(placeOf(preset));
   const [busy, setBusy] = useState(false);
   const [refusal, setRefusal] = useState<string>();
+  const [attempt] = useState(() => new Attempt());
 
   const submit = async (event: FormEvent<HTMLFormElement>): Promise<void> => {
     event.preventDefault();
@@ -68,7 +70,7 @@ function SpawnForm({ close, preset, presetName }: { close: () => void; preset: P
     setBusy(true);
     setRefusal(undefined);
     try {
-      const agent = await spawn(request);
+      const agent = await spawn(request, attempt);
       if (request.workdir) keepWorkdir(request.workdir);
       putAgents([agent]);
       close();
