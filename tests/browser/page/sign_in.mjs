@@ -25,11 +25,25 @@ await inBrowser(async (browser) => {
   await page.locator(".connection.live").waitFor();
   await page.locator("main .card", { hasText: "local" }).waitFor();
 
-  // Another tab has it from this one, and after leaving it is gone.
+  // Another tab has it from this one, and after leaving it is gone from both: neither gives it back to the other.
   const other = await open(context);
   await other.locator(".connection.live").waitFor();
   assert.equal(await other.getByRole("dialog").count(), 0);
-  await other.close();
+  const asked = (tab) => tab.getByRole("dialog", { name: "This server wants a token" });
   await page.getByRole("button", { name: "Sign out" }).click();
-  await dialog.waitFor();
+  await asked(page).waitFor();
+  await asked(other).waitFor();
+  for (const tab of [page, other]) assert.equal(await tab.evaluate(() => sessionStorage.getItem("parallax.token")), null);
+
+  // Signed in again in one, the other has it when it is loaded again; by the palette it is the same.
+  await asked(page).getByLabel("Token").fill(TOKEN);
+  await asked(page).getByRole("button", { name: "Continue" }).click();
+  await page.locator(".connection.live").waitFor();
+  await other.reload();
+  await other.locator(".connection.live").waitFor();
+  await other.keyboard.press("Control+k");
+  await other.getByPlaceholder("Go to an agent").fill("sign out");
+  await other.keyboard.press("Enter");
+  await asked(other).waitFor();
+  await asked(page).waitFor();
 });

@@ -4,7 +4,7 @@ import { useNavigate, useParams } from "@tanstack/react-router";
 import { Command } from "cmdk";
 import { useState } from "react";
 import { interrupt } from "../../api/agents";
-import { keepToken, token } from "../../api/token";
+import { signOut, token } from "../../api/token";
 import type { Agent } from "../../api/types";
 import { putAgents, useAgents } from "../../server-state/agents";
 import { usePresets } from "../../server-state/presets";
@@ -182,14 +182,7 @@ function Deeds({ then, onSpawn, onBulk }: { then: Then } & Does) {
       ))}
       {canNotify && <Command.Item onSelect={then(() => setNotifies(!notifies))}>{notifies ? "Do not notify me in this browser" : "Notify me in this browser"}</Command.Item>}
       {token() !== undefined && (
-        <Command.Item
-          onSelect={then(() => {
-            keepToken(undefined);
-            location.reload();
-          })}
-        >
-          Sign out
-        </Command.Item>
+        <Command.Item onSelect={then(signOut)}>Sign out</Command.Item>
       )}
     </Command.Group>
   );

@@ -2,7 +2,7 @@
 
 import { Link } from "@tanstack/react-router";
 import { useSyncExternalStore } from "react";
-import { keepToken, onToken, token } from "../../api/token";
+import { onToken, signOut, token } from "../../api/token";
 import { canNotify, setNotifies, useNotifies } from "../inbox/notify";
 import { Devices } from "../push/devices";
 import { Runtimes } from "../runtimes/runtimes";
@@ -52,13 +52,7 @@ export function More() {
       )}
       {isSignedIn && (
         <p>
-          <button
-            type="button"
-            onClick={() => {
-              keepToken(undefined);
-              location.reload();
-            }}
-          >
+          <button type="button" onClick={signOut}>
             Sign out
           </button>
         </p>
