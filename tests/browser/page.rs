@@ -80,6 +80,8 @@ pages! {
     nothing_hides_in_what_is_approved: "hidden.mjs";
     /// A message is gone from the box once it is sent, and nothing else is.
     what_is_sent_is_gone: "sending.mjs";
+    /// Commands do what stood in the row that was chosen, or nothing.
+    commands_stay_in_their_rows: "palette.mjs";
     /// A terminal is searched, copied, only watched, restarted; the list is as its address says.
     a_terminal_and_its_list: "terminal.mjs";
     /// The sides of boxes around emoji stand below each other, on a phone.

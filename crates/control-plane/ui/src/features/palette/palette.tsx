@@ -6,16 +6,18 @@ import { useState } from "react";
 import { interrupt } from "../../api/agents";
 import { signOut, token } from "../../api/token";
 import type { Agent } from "../../api/types";
-import { putAgents, useAgents } from "../../server-state/agents";
+import { knownAgents, putAgents, useAgents } from "../../server-state/agents";
 import { usePresets } from "../../server-state/presets";
 import { usePatterns, useRuns } from "../../server-state/runs";
-import { attempt } from "../../ui/toasts";
+import { attempt, toast } from "../../ui/toasts";
 import { VIEWS, type View } from "../agent/views";
 import { GROUPINGS, SORTS, SORT_WORDS } from "../agents/order";
 import { statusText } from "../agents/status";
 import { canNotify, setNotifies, useNotifies } from "../inbox/notify";
 import { useMayOperate } from "../session/scope";
 import { THEMES, setTheme } from "../theme/theme";
+import { useHeld } from "./held";
+import { Pressable, type Then } from "./pressable";
 
 const PAGES = [
   ["/", "Overview"],
@@ -58,7 +60,6 @@ export function Palette({ open, onOpenChange, ...does }: { open: boolean; onOpen
   );
 }
 
-type Then = (action: () => unknown) => () => void;
 
 function Pages({ then }: { then: Then }) {
   const navigate = useNavigate();
@@ -78,39 +79,6 @@ function Pages({ then }: { then: Then }) {
 const focusOldest = (): unknown => requestAnimationFrame(() => document.querySelector<HTMLElement>("main .attention[tabindex]")?.focus());
 
 const VIEW_WORDS: Record<View, string> = { terminal: "its terminal", conversation: "its conversation", changes: "its changes", activity: "its activity", usage: "what it uses", details: "its details" };
-
-/** What has a button where the agent or the run stands, by the button's name; what the palette calls it. */
-const BUTTONS: Record<string, string> = {
-  Interrupt: "Interrupt it",
-  Restart: "Restart it …",
-  Suspend: "Suspend it …",
-  Resume: "Resume it",
-  Stop: "Stop it …",
-  Cancel: "Cancel the run …",
-  "Replay the run": "Replay the run",
-  "Fit to my window": "Fit its terminal to my window",
-  "Give the size back": "Give its terminal the size back",
-  "Watch only": "Watch its terminal only, or type again",
-  "Search in the terminal": "Search in its terminal",
-  Copy: "Copy what its terminal shows and keeps",
-  "Files for the terminal": "Put files into its directory, and type where they are",
-  Live: "Leave the recording",
-  "Copy link": "Copy the link to this moment",
-};
-
-/** What stands on the page and can be pressed: pressed from here, it asks first where it asks first. */
-function Pressable({ then }: { then: Then }) {
-  const found = [...document.querySelectorAll<HTMLButtonElement | HTMLInputElement>(".detail :is(.actions, .terminal-bar) :is(button, input), .page-head button, .replay button")].flatMap((element) => {
-    const name = element.ariaLabel ?? (element.textContent || element.parentElement?.textContent || "");
-    const words = BUTTONS[name.trim()];
-    return words === undefined || element.disabled ? [] : [{ element, words }];
-  });
-  return found.map(({ element, words }) => (
-    <Command.Item key={words} onSelect={then(() => element.click())}>
-      {words}
-    </Command.Item>
-  ));
-}
 
 /** What can be done with the agent that is looked at. */
 function CurrentAgent({ then }: { then: Then }) {
@@ -143,8 +111,8 @@ function Deeds({ then, onSpawn, onBulk }: { then: Then } & Does) {
   const navigate = useNavigate();
   const mayOperate = useMayOperate();
   const notifies = useNotifies();
-  const { data: presets = [] } = usePresets();
-  const { data: patterns = [] } = usePatterns();
+  const presets = useHeld(usePresets().data) ?? [];
+  const patterns = useHeld(usePatterns().data) ?? [];
   return (
     <Command.Group heading="Do">
       {mayOperate && (
@@ -188,32 +156,35 @@ function Deeds({ then, onSpawn, onBulk }: { then: Then } & Does) {
   );
 }
 
+/** An agent whose turn ended meanwhile keeps its row, and another is not interrupted in its place. */
+const isAtWork = (agent: Agent | undefined): boolean => agent?.status === "busy" && !agent.stale;
+
 function Agents({ then }: { then: Then }) {
   const navigate = useNavigate();
   const mayOperate = useMayOperate();
-  const agents = [...(useAgents().data?.values() ?? [])];
-  const isAtWork = ({ status, stale }: Agent): boolean => mayOperate && status === "busy" && !stale;
+  const known = useAgents().data;
+  const held = [...(useHeld(known)?.values() ?? [])];
+  const interruptIt = async ({ id, name }: Agent): Promise<void> => {
+    if (!isAtWork(knownAgents().get(id))) return toast(`${name} is not at work any more.`);
+    await attempt(async () => putAgents([await interrupt(id)]));
+  };
   return (
     <>
       <Command.Group heading="Agents">
-        {agents.map((agent) => (
+        {held.map((agent) => (
           <Command.Item
             key={agent.id}
             value={`${agent.name} ${agent.id}`}
             keywords={[agent.type, agent.role ?? "", agent.status]}
             onSelect={then(() => navigate({ to: "/agents/$id", params: { id: agent.id } }))}
           >
-            {agent.name} <span className="muted">{`${agent.type} · ${statusText(agent)}`}</span>
+            {agent.name} <span className="muted">{`${agent.type} · ${statusText(known?.get(agent.id) ?? agent)}`}</span>
           </Command.Item>
         ))}
       </Command.Group>
       <Command.Group heading="Interrupt">
-        {agents.filter(isAtWork).map((agent) => (
-          <Command.Item
-            key={agent.id}
-            value={`interrupt ${agent.name} ${agent.id}`}
-            onSelect={then(() => attempt(async () => putAgents([await interrupt(agent.id)])))}
-          >
+        {(mayOperate ? held : []).filter(isAtWork).map((agent) => (
+          <Command.Item key={agent.id} value={`interrupt ${agent.name} ${agent.id}`} disabled={!isAtWork(known?.get(agent.id))} onSelect={then(() => interruptIt(agent))}>
             Interrupt {agent.name}
           </Command.Item>
         ))}
@@ -224,7 +195,7 @@ function Agents({ then }: { then: Then }) {
 
 function Runs({ then }: { then: Then }) {
   const navigate = useNavigate();
-  const { data: runs = [] } = useRuns();
+  const runs = useHeld(useRuns().data) ?? [];
   return (
     <Command.Group heading="Runs">
       {runs.slice(0, MAX_RUNS).map(({ id, pattern, status, createdAt }) => (
