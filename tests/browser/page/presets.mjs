@@ -75,6 +75,10 @@ workflow:
     await page.goto(new URL(`#/agents/${worker}?view=changes`, page.url()).href);
     await page.getByRole("button", { name: /new\.txt/ }).click();
     await page.locator(".diff .is-added", { hasText: "two" }).waitFor();
+    // It changes while it is looked at, by as many lines as before: what is committed is what is shown.
+    await fetch(`${url}/api/managed-agents/${worker}/files/new.txt`, { method: "PUT", headers: { "content-type": "application/octet-stream" }, body: "one\nother\n" });
+    await page.locator(".diff .is-added", { hasText: "other" }).waitFor();
+    assert.equal(await page.locator(".diff .is-added", { hasText: "two" }).count(), 0);
     await page.getByLabel("Commit message").fill("Add a file");
     await page.getByRole("button", { name: "Commit" }).click();
     await page.getByText(/Committed as/).first().waitFor();

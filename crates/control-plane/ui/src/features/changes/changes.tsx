@@ -42,7 +42,7 @@ export function Changes({ agent }: { agent: Agent }) {
                 {added != null && <span className="added">+{added}</span>}
                 {removed != null && <span className="removed">−{removed}</span>}
               </button>
-              {file === path && <Diff agentId={agent.id} file={path} changes={changes} />}
+              {file === path && <Diff agentId={agent.id} file={path} changes={changes} ended={ended} />}
             </li>
           ))}
         </ul>
@@ -53,14 +53,17 @@ export function Changes({ agent }: { agent: Agent }) {
   );
 }
 
-function Diff({ agentId, file, changes }: { agentId: string; file: string; changes: ChangesOf }) {
+/** Asked for again and again: a file may change and differ by as many lines as before. */
+function Diff({ agentId, file, changes, ended }: { agentId: string; file: string; changes: ChangesOf; ended: boolean }) {
   const of = changes.files.find(({ path }) => path === file);
-  const { data, error, refetch } = useQuery({ queryKey: [...keys.changes(agentId), file, changes.head, of?.added, of?.removed], queryFn: () => getDiff(agentId, file), retry: false, placeholderData: (before) => before });
+  const { data, error, refetch } = useQuery({ queryKey: [...keys.changes(agentId), file, changes.head, of?.added, of?.removed], queryFn: () => getDiff(agentId, file), staleTime: 0, retry: false, refetchInterval: ended ? false : ASK_MS, placeholderData: (before) => before });
   if (!data) return error ? <Failed error={error} retry={refetch} /> : <Loading what="the diff" />;
   const lines = linesOf(data.text);
   const isCut = data.isCut || lines.length >= MAX_LINES;
   return (
     <div className="diff mono" tabIndex={0} role="region" aria-label={`Diff of ${visible(file)}`}>
+      {error && <Failed error={error} retry={refetch} />}
+      {error && <p className="hint">What is shown is from before.</p>}
       <table>
         <tbody>
           {lines

@@ -60,7 +60,6 @@ export function Palette({ open, onOpenChange, ...does }: { open: boolean; onOpen
   );
 }
 
-
 function Pages({ then }: { then: Then }) {
   const navigate = useNavigate();
   return (
