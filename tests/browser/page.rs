@@ -82,6 +82,8 @@ pages! {
     what_is_sent_is_gone: "sending.mjs";
     /// Commands do what stood in the row that was chosen, or nothing.
     commands_stay_in_their_rows: "palette.mjs";
+    /// A part of the page that does not come leaves the rest, and can be asked for again.
+    a_part_that_does_not_come: "parts.mjs";
     /// A terminal is searched, copied, only watched, restarted; the list is as its address says.
     a_terminal_and_its_list: "terminal.mjs";
     /// The sides of boxes around emoji stand below each other, on a phone.

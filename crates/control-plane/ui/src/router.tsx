@@ -1,6 +1,6 @@
 // The addresses of the page. They stand behind the #: the server has one page.
 
-import { createHashHistory, createRootRoute, createRoute, createRouter, redirect, retainSearchParams } from "@tanstack/react-router";
+import { type ErrorComponentProps, createHashHistory, createRootRoute, createRoute, createRouter, redirect, retainSearchParams } from "@tanstack/react-router";
 import { Activity } from "./features/activity/activity";
 import { columnsAsText, columnsOf } from "./features/agents/columns";
 import { GROUPINGS, type Grouping, SORTS, type Sort } from "./features/agents/order";
@@ -28,6 +28,10 @@ interface ListSearch {
   cols?: string | undefined;
 }
 
+function WentWrong({ error, reset }: ErrorComponentProps) {
+  return <Failed error={error} retry={reset} reload />;
+}
+
 const root = createRootRoute({
   component: Shell,
   validateSearch: ({ q, by, sort, ended, cols }: Record<string, unknown>): ListSearch => ({
@@ -39,7 +43,7 @@ const root = createRootRoute({
   }),
   search: { middlewares: [retainSearchParams<ListSearch>(["q", "by", "sort", "ended", "cols"])] },
   notFoundComponent: () => <Empty>There is nothing at this address.</Empty>,
-  errorComponent: ({ error }) => <Failed error={error} />,
+  errorComponent: WentWrong,
 });
 
 const routes = [
@@ -93,6 +97,8 @@ const routes = [
 export const router = createRouter({
   routeTree: root.addChildren(routes),
   history: createHashHistory(),
+  // Of one view: the frame stays, and what else it leads to.
+  defaultErrorComponent: WentWrong,
   scrollRestoration: false,
 });
 

@@ -1,24 +1,11 @@
 // Markdown as agents write it. HTML in it stays text, addresses other than of the web are dropped, pictures become links:
 // nothing is loaded because an agent wrote so.
 
-import { type ComponentProps, Suspense, lazy, useRef, useState } from "react";
+import { type ComponentProps, useRef, useState } from "react";
 import type { Components } from "react-markdown";
 import { copyText } from "./clipboard";
+import { lazyPart } from "./lazy-part";
 import { visible } from "./visible";
-
-const Renderer = lazy(async () => {
-  const [{ default: ReactMarkdown }, { default: gfm }, { default: highlight }] = await Promise.all([import("react-markdown"), import("remark-gfm"), import("rehype-highlight")]);
-  return {
-    default: ({ text, isReviewed }: MarkdownProps) => (
-      <ReactMarkdown remarkPlugins={[gfm]} rehypePlugins={isReviewed ? [allVisible, highlight] : [highlight]} components={components}>
-        {text}
-      </ReactMarkdown>
-    ),
-  };
-});
-
-/** Longer text is shown as it is: drawing it would take too long. */
-const MAX_RENDERED = 200_000;
 
 interface MarkdownProps {
   text: string;
@@ -26,14 +13,28 @@ interface MarkdownProps {
   isReviewed?: boolean;
 }
 
-export function Markdown({ text, isReviewed = false }: MarkdownProps) {
-  const plain = <div className="plain">{isReviewed ? visible(text) : text}</div>;
-  if (text.length > MAX_RENDERED) return plain;
+/** As it was written: it can be read all the same. */
+const Plain = ({ text, isReviewed }: MarkdownProps) => <div className="plain">{isReviewed ? visible(text) : text}</div>;
+
+const load = async () => {
+  const [{ default: ReactMarkdown }, { default: gfm }, { default: highlight }] = await Promise.all([import("react-markdown"), import("remark-gfm"), import("rehype-highlight")]);
+  return ({ text, isReviewed }: MarkdownProps) => (
+    <ReactMarkdown remarkPlugins={[gfm]} rehypePlugins={isReviewed ? [allVisible, highlight] : [highlight]} components={components}>
+      {text}
+    </ReactMarkdown>
+  );
+};
+
+const Renderer = lazyPart(load, { loading: Plain, failed: Plain });
+
+/** Longer text is shown as it is: drawing it would take too long. */
+const MAX_RENDERED = 200_000;
+
+export function Markdown(props: MarkdownProps) {
+  if (props.text.length > MAX_RENDERED) return <Plain {...props} />;
   return (
     <div className="markdown">
-      <Suspense fallback={plain}>
-        <Renderer text={text} isReviewed={isReviewed} />
-      </Suspense>
+      <Renderer {...props} />
     </div>
   );
 }

@@ -15,13 +15,19 @@ export function Loading({ what }: { what: string }) {
   );
 }
 
-export function Failed({ error, retry }: { error: unknown; retry?: () => unknown }) {
+/** `reload`: to ask again may not be enough. */
+export function Failed({ error, retry, reload = false }: { error: unknown; retry?: () => unknown; reload?: boolean }) {
   return (
     <div className="failed-box" role="alert">
       <p>{inWords(error)}</p>
       {retry && (
         <button type="button" onClick={() => void retry()}>
           Try again
+        </button>
+      )}
+      {reload && (
+        <button type="button" onClick={() => location.reload()}>
+          Reload the page
         </button>
       )}
     </div>

@@ -2,11 +2,12 @@
 
 import * as Tabs from "@radix-ui/react-tabs";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { Suspense, lazy, useEffect, useRef } from "react";
+import { useEffect, useRef } from "react";
 import { getAgent } from "../../api/agents";
 import type { Agent } from "../../api/types";
 import { putAgents, useAgent } from "../../server-state/agents";
 import { useIsOld } from "../../server-state/connection";
+import { lazyPart } from "../../ui/lazy-part";
 import { useNarrow } from "../../ui/media";
 import { Empty, Failed, Loading } from "../../ui/states";
 import { Activity } from "../activity/activity";
@@ -21,9 +22,9 @@ import { Facts } from "./facts";
 import { VIEWS, type View } from "./views";
 
 // xterm.js is larger than the rest of the page.
-const TerminalPane = lazy(async () => ({ default: (await import("../terminal/terminal-pane")).TerminalPane }));
-
-const Player = lazy(async () => ({ default: (await import("../recording/player")).Player }));
+const loading = () => <Loading what="the terminal" />;
+const TerminalPane = lazyPart(async () => (await import("../terminal/terminal-pane")).TerminalPane, { loading });
+const Player = lazyPart(async () => (await import("../recording/player")).Player, { loading });
 
 const TITLES: Record<View, string> = { terminal: "Terminal", conversation: "Conversation", changes: "Changes", activity: "Activity", usage: "Usage", details: "Details" };
 
@@ -69,15 +70,12 @@ function AgentView({ agent }: { agent: Agent }) {
     // In some browsers it gives something, which is not to be called.
     tabs.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }, [current]);
-  const terminal = (
-    <Suspense fallback={<Loading what="the terminal" />}>
-      {moment === undefined ? (
-        <TerminalPane agent={agent} showRecording={() => showMoment(0)} />
-      ) : (
-        <Player agent={agent} moment={moment} close={() => showMoment(undefined)} />
-      )}
-    </Suspense>
-  );
+  const terminal =
+    moment === undefined ? (
+      <TerminalPane agent={agent} showRecording={() => showMoment(0)} />
+    ) : (
+      <Player agent={agent} moment={moment} close={() => showMoment(undefined)} />
+    );
   return (
     <article className="detail" aria-label={agent.name}>
       <AgentHeader agent={agent} />

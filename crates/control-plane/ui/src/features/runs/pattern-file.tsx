@@ -1,12 +1,13 @@
 // A pattern file that is written or read: checked while one writes, what is wrong stands at its line, what is right is drawn.
 
 import { useQuery } from "@tanstack/react-query";
-import { Suspense, lazy, useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { validatePattern } from "../../api/runs";
 import type { Finding } from "../../api/types";
+import { lazyPart } from "../../ui/lazy-part";
 import { Failed, Loading } from "../../ui/states";
 
-const OrgChart = lazy(async () => ({ default: (await import("./chart/org-chart")).OrgChart }));
+const OrgChart = lazyPart(async () => (await import("./chart/org-chart")).OrgChart, { loading: () => <Loading what="the chart" /> });
 
 /** How long nobody writes before the file is checked, in milliseconds. */
 const PAUSE_MS = 400;
@@ -49,9 +50,7 @@ export function PatternFile({ source, onChange }: { source: string; onChange: (s
         </ol>
       )}
       {data?.chart && findings.length === 0 && source.trim() !== "" && (
-        <Suspense fallback={<Loading what="the chart" />}>
-          <OrgChart roles={data.chart.roles} />
-        </Suspense>
+        <OrgChart roles={data.chart.roles} />
       )}
     </>
   );

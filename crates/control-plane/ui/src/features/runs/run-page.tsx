@@ -1,13 +1,14 @@
 // One run: its questions, its team as a chart, its steps over time, what came out; and all of it as it stood at any moment before.
 
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { Suspense, lazy, useMemo } from "react";
+import { useMemo } from "react";
 import { cancelRun } from "../../api/runs";
 import type { Run } from "../../api/types";
 import { useAgents } from "../../server-state/agents";
 import { MAX_RUN_EVENTS, useRunEvents } from "../../server-state/run-events";
 import { useRun, useRunChart } from "../../server-state/runs";
 import { keys, store } from "../../server-state/store";
+import { lazyPart } from "../../ui/lazy-part";
 import { Markdown } from "../../ui/markdown";
 import { ConfirmButton } from "../../ui/modal";
 import { Failed, Loading } from "../../ui/states";
@@ -25,7 +26,7 @@ import { RunUsage } from "./run-usage";
 import { Steps } from "./steps";
 
 // React Flow and elk are larger than the rest of the page.
-const OrgChart = lazy(async () => ({ default: (await import("./chart/org-chart")).OrgChart }));
+const OrgChart = lazyPart(async () => (await import("./chart/org-chart")).OrgChart, { loading: () => <Loading what="the chart" /> });
 
 export function RunPage() {
   const { id } = useParams({ from: "/runs/$id" });
@@ -58,9 +59,7 @@ function RunView({ run }: { run: Run }) {
       {chart.error ? (
         <Failed error={chart.error} retry={chart.refetch} />
       ) : chart.data ? (
-        <Suspense fallback={<Loading what="the chart" />}>
-          <OrgChart roles={chart.data.roles} moment={log.isWhole ? moment : undefined} />
-        </Suspense>
+        <OrgChart roles={chart.data.roles} moment={log.isWhole ? moment : undefined} />
       ) : (
         <Loading what="the chart" />
       )}

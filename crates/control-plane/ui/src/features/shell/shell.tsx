@@ -1,10 +1,12 @@
 // The frame of the page: head, list of agents, what is looked at; on a phone one of them at a time, and a bar at the bottom.
 
 import { Link, Outlet, useParams, useRouterState, useSearch } from "@tanstack/react-router";
-import { Suspense, lazy, useEffect, useState } from "react";
+import { useEffect, useState } from "react";
 import { useAgent } from "../../server-state/agents";
 import { connectionSince, useConnection } from "../../server-state/connection";
+import { lazyPart } from "../../ui/lazy-part";
 import { useNarrow } from "../../ui/media";
+import { Modal } from "../../ui/modal";
 import { Toasts } from "../../ui/toasts";
 import { AgentList } from "../agents/agent-list";
 import { BulkDialog } from "../agents/bulk-dialog";
@@ -16,7 +18,14 @@ import { RuntimePills } from "../runtimes/runtimes";
 import { SignIn } from "../session/sign-in";
 import { SpawnDialog } from "../spawn/spawn-dialog";
 
-const Palette = lazy(async () => ({ default: (await import("../palette/palette")).Palette }));
+const Palette = lazyPart(async () => (await import("../palette/palette")).Palette, {
+  loading: () => null,
+  failed: ({ open, onOpenChange }, why) => (
+    <Modal open={open} onOpenChange={onOpenChange} title="Commands">
+      {why}
+    </Modal>
+  ),
+});
 
 export function Shell() {
   const [spawning, setSpawning] = useState(false);
@@ -83,11 +92,7 @@ export function Shell() {
       <BottomBar waiting={waiting} path={path} agentId={id} />
       <SpawnDialog open={spawning} onOpenChange={setSpawning} preset={preset} />
       <BulkDialog open={several} onOpenChange={setSeveral} filter={filter} />
-      {commanding && (
-        <Suspense>
-          <Palette open onOpenChange={setCommanding} onSpawn={spawn} onBulk={() => setSeveral(true)} />
-        </Suspense>
-      )}
+      {commanding && <Palette open onOpenChange={setCommanding} onSpawn={spawn} onBulk={() => setSeveral(true)} />}
       <SignIn />
       <Toasts />
     </div>

@@ -1,13 +1,13 @@
 // Several terminals at once, each live, each in the size that it has.
 
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { Suspense, lazy } from "react";
 import type { Agent } from "../../api/types";
 import { useAgents } from "../../server-state/agents";
+import { lazyPart } from "../../ui/lazy-part";
 import { Empty, Failed, Loading } from "../../ui/states";
 import { Needs, StatusDot } from "../agents/status";
 
-const TerminalPane = lazy(async () => ({ default: (await import("../terminal/terminal-pane")).TerminalPane }));
+const TerminalPane = lazyPart(async () => (await import("../terminal/terminal-pane")).TerminalPane, { loading: () => <Loading what="the terminal" /> });
 
 /** Terminals at once at most: a browser draws no more of them quickly. */
 export const MAX_SHOWN = 9;
@@ -54,9 +54,7 @@ export function TerminalsPage() {
                   ×
                 </button>
               </div>
-              <Suspense fallback={<Loading what="the terminal" />}>
-                <TerminalPane agent={agent} isSmall />
-              </Suspense>
+              <TerminalPane agent={agent} isSmall />
             </li>
           ))}
         </ul>

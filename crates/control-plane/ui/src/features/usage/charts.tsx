@@ -1,13 +1,14 @@
 // The four charts of what is used: of one agent, or of all.
 
-import { Suspense, lazy, useMemo } from "react";
+import { useMemo } from "react";
+import { lazyPart } from "../../ui/lazy-part";
 import type { ChartProps, Line } from "./chart";
 import { FIGURES, type Figure, RANGE_SECONDS, RANGE_WORDS, type Range, type Series } from "./series";
 import { UNKNOWN, inFigures } from "./words";
 import "./usage.css";
 
 // What draws them is loaded when there is something to draw.
-const Chart = lazy(() => import("./chart"));
+const Chart = lazyPart(async () => (await import("./chart")).default, { loading: () => <p className="muted usage-nothing">Loading the chart …</p> });
 
 interface Part {
   title: string;
@@ -55,11 +56,7 @@ export function Charts({ series, range, told }: { series: Series; range: Range; 
 
 function Drawn({ label, series, range, lines }: { label: string; series: Series; range: Range; lines: Part["lines"] }) {
   const drawn = useMemo((): Omit<ChartProps, "label" | "hasDates" | "seconds"> => ({ times: series.times, lines: lines.map((line): Line => ({ ...line, values: series[line.figure] })) }), [series, lines]);
-  return (
-    <Suspense fallback={<p className="muted usage-nothing">Loading the chart …</p>}>
-      <Chart label={label} hasDates={range === "month"} seconds={RANGE_SECONDS[range]} {...drawn} />
-    </Suspense>
-  );
+  return <Chart label={label} hasDates={range === "month"} seconds={RANGE_SECONDS[range]} {...drawn} />;
 }
 
 const lastOf = (values: readonly (number | null)[]): number | null => values.findLast((value) => value !== null) ?? null;
