@@ -59,6 +59,9 @@ await inBrowser(async (browser) => {
   await page.keyboard.type("typed into beta");
   await until("beta to have it", async () => ((await screenOf(two)).lines.some((line) => line.includes("typed into beta")) ? true : (await screenOf(two)).lines));
   assert.ok((await screenOf(one)).lines.every((line) => !line.includes("typed into beta")));
+  // A key leads out of it, to its own head.
+  await page.keyboard.press("Control+F6");
+  await until("the focus to leave", async () => is(await page.evaluate(() => document.activeElement.ariaLabel), "Close the terminal of beta"));
   await page.getByRole("button", { name: "Close the terminal of alpha" }).click();
   await until("two terminals", async () => is(await page.locator(".terminal-cell .xterm").count(), 2));
   for (const id of [one, two, three]) assert.deepEqual((await screenOf(id)).size, { cols: 120, rows: 40 });

@@ -254,10 +254,13 @@ async function copyAll(emulator: Emulator | undefined): Promise<void> {
   else toast(selected ? "What is selected is in the clipboard." : "What the terminal shows and keeps is in the clipboard.");
 }
 
-/** Out of the terminal by keyboard: to what comes behind it. */
+/** Out of the terminal by keyboard: to what is done with it, of several to the head of its cell. Where there is neither, to the page. */
 function leave(element: HTMLElement): void {
-  const pane = element.closest(".terminal");
-  pane?.querySelector<HTMLElement>(".terminal-bar input, .terminal-bar button")?.focus();
+  const bar = element.closest(".terminal")?.querySelectorAll<HTMLElement>(".terminal-bar :is(input, button):enabled") ?? [];
+  const head = element.closest(".terminal-cell")?.querySelectorAll<HTMLElement>(".cell-head button") ?? [];
+  // On a phone on its side the bar is hidden.
+  const next = [...bar, ...head].find((control) => control.checkVisibility());
+  (next ?? document.querySelector<HTMLElement>("#main"))?.focus();
 }
 
 function bytesOf(key: Key, emulator: Emulator): string {
