@@ -90,6 +90,8 @@ pages! {
     columns_are_aligned: "columns.mjs";
     /// The servers are killed and come back: the page says so, and shows what is.
     the_server_goes_and_comes_back: "server_away.mjs";
+    /// A connection that is dead without a word is given up, and resumed.
+    a_dead_connection: "dead_connection.mjs";
     /// Every view says that it loads, why it failed, and comes back; what is old is said to be.
     states_are_told: "states.mjs";
     /// A preset is kept, chosen and deleted; a directory or a checkout.

@@ -19,8 +19,11 @@ export async function listAgents(): Promise<Agent[]> {
   return all;
 }
 
+/** How long they may take to come, in milliseconds: a connection that is dead does not say so. */
+const RUNTIMES_WITHIN_MS = 10_000;
+
 export const listRuntimes = async (): Promise<Runtime[]> =>
-  (await call<{ runtimes: Runtime[] }>("GET", "/api/runtimes")).runtimes;
+  (await call<{ runtimes: Runtime[] }>("GET", "/api/runtimes", undefined, { within: RUNTIMES_WITHIN_MS })).runtimes;
 export const spawn = (request: SpawnRequest, attempt: Attempt): Promise<Agent> => attempt.make(JSON.stringify(request), (key) => call("POST", AGENTS, request, { key }));
 export const getAgent = (id: string): Promise<Agent> => call("GET", at(id));
 export const getMetrics = (id: string): Promise<Metrics> => call("GET", at(id, "/metrics"));

@@ -17,6 +17,8 @@ interface How {
   type?: string;
   /** The name of the attempt: the same one is made once, however often it is asked for. */
   key?: string;
+  /** How long the server may take to answer, in milliseconds. */
+  within?: number;
 }
 
 /** Asks the API. A body is sent as JSON; text as what `type` says. A token is asked for when one is wanted. */
@@ -45,7 +47,7 @@ export async function callForText(path: string, most: number): Promise<{ text: s
 }
 
 /** The answer, when it is none that refuses. */
-export async function ask(method: string, path: string, body?: unknown, { type = "application/json", key }: How = {}): Promise<Response> {
+export async function ask(method: string, path: string, body?: unknown, { type = "application/json", key, within }: How = {}): Promise<Response> {
   for (;;) {
     const used = token();
     const headers: Record<string, string> = {};
@@ -55,7 +57,7 @@ export async function ask(method: string, path: string, body?: unknown, { type =
     const sent = body === undefined ? null : typeof body === "string" || body instanceof Blob ? body : JSON.stringify(body);
     let response: Response;
     try {
-      response = await fetch(path, { method, headers, body: sent });
+      response = await fetch(path, { method, headers, body: sent, signal: within === undefined ? null : AbortSignal.timeout(within) });
     } catch {
       throw new Problem(0, "UNREACHABLE", "The server does not answer.");
     }

@@ -6,6 +6,7 @@ import { type AgentEvent, agentIdOf } from "../api/types";
 import { putActivity } from "./activity";
 import { putAgents, recheckStarting } from "./agents";
 import { setConnection } from "./connection";
+import { onDoubt } from "./doubt";
 import { refreshMessages } from "./messages";
 import { askForRuntimes } from "./runtimes";
 import { keys, store } from "./store";
@@ -22,13 +23,24 @@ let gathered: AgentEvent[] = [];
 export async function followEvents(): Promise<never> {
   let since: string | undefined;
   let wait = FIRST_WAIT_MS;
+  let giveUp: (() => void) | undefined;
+  let isGivenUp = false;
   recheckStarting();
+  // Another connection resumes where this one was, whether it was dead or not.
+  onDoubt(() => giveUp?.());
   for (;;) {
     try {
       // A refused socket does not say why; a refused call does, and asks for the token.
       store.setQueryData(keys.runtimes, await askForRuntimes());
       const socket = new WebSocket(await socketUrl(eventsPath, { since }));
       await new Promise<void>((ended) => {
+        giveUp = () => {
+          isGivenUp = socket.readyState === WebSocket.OPEN;
+          // Closing takes long where nobody answers; what comes meanwhile comes again.
+          socket.onmessage = null;
+          socket.close();
+          ended();
+        };
         socket.onopen = () => {
           wait = FIRST_WAIT_MS;
           // The stream stands, so nothing that happens after this list can be missed. What is shown is old until it is there.
@@ -45,6 +57,13 @@ export async function followEvents(): Promise<never> {
       });
     } catch {
       // No ticket, no server: the next round tries again.
+    }
+    giveUp = undefined;
+    if (isGivenUp) {
+      // It may have been well: that it is lost is said when the next one does not come.
+      isGivenUp = false;
+      setConnection("connecting");
+      continue;
     }
     setConnection("lost");
     await new Promise((done) => setTimeout(done, wait));
