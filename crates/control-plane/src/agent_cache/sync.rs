@@ -174,25 +174,22 @@ async fn ingest(
             }
             Ok(Change::Lost(_) | Change::Resumed) => continue,
             Err(problem) => {
-                append(cache, batch).await?;
+                append(cache, runtime, batch).await?;
                 return Err(problem);
             }
         };
         if let EventData::Reset { reason } = &mut data {
             tracing::warn!(reason, "events of the runtime are lost; reading its agents");
-            append(cache, std::mem::take(&mut batch)).await?;
+            append(cache, runtime, std::mem::take(&mut batch)).await?;
             emit_missed(cache, runtime).await?;
             *reason = format!("events of the runtime `{}` are lost: {reason}", runtime.name());
-        }
-        if data.agent_id().is_some_and(|id| cache.belongs_to_another(id, runtime.name())) {
-            continue;
         }
         if let Some(agent) = data.agent_mut() {
             runtime.name().clone_into(&mut agent.runtime);
         }
         batch.push(new_event(runtime.name(), id, data, timestamp));
     }
-    append(cache, batch).await
+    append(cache, runtime, batch).await
 }
 
 /// Publishes what the runtime's list shows and no event did. The position moves with the `reset` that is appended
@@ -203,7 +200,7 @@ async fn emit_missed(cache: &AgentCache, runtime: &Runtime) -> Result<(), Proble
     let source = format!("{} after a gap", runtime.name());
     let missed = gap::missed(published, listed, Time::now()).into_iter();
     let missed = missed.map(|data| new_event(&source, Uuid::new_v4().to_string(), data, Time::now()));
-    append(cache, missed.collect()).await
+    append(cache, runtime, missed.collect()).await
 }
 
 /// Reads the list. An agent that was published as starting, is not on it, and was not the last time (`before`) has ended without an
@@ -222,7 +219,7 @@ async fn end_missing(
     let ended = ended.into_iter().map(|agent| {
         new_event(&source, Uuid::new_v4().to_string(), gap::lost(agent, Time::now()), Time::now())
     });
-    append(cache, ended.collect()).await?;
+    append(cache, runtime, ended.collect()).await?;
     Ok(missing.into_iter().map(|agent| agent.id).collect())
 }
 
@@ -236,7 +233,13 @@ fn new_event(source: &str, id: String, data: EventData, at: Time) -> NewEvent {
     }
 }
 
-async fn append(cache: &AgentCache, events: Vec<NewEvent>) -> Result<(), Problem> {
+/// Appends what a runtime told, or its list shows. Of another one's agents it can tell nothing: neither is an event, which the next
+/// server would take for what its agents are.
+async fn append(cache: &AgentCache, runtime: &Runtime, mut events: Vec<NewEvent>) -> Result<(), Problem> {
+    let is_anothers = |event: &NewEvent| {
+        event.event.data().agent_id().is_some_and(|id| cache.belongs_to_another(id, runtime.name()))
+    };
+    events.retain(|event| !is_anothers(event));
     if events.is_empty() {
         return Ok(());
     }

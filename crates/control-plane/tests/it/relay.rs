@@ -271,8 +271,9 @@ async fn a_runtime_that_is_away_is_named_and_slows_nothing() {
 async fn a_runtime_cannot_take_over_an_agent_of_another() {
     let dir = TempDir::new().unwrap();
     let local = ScriptedRuntime::start(RuntimeKind::Local).await;
-    let hostile = ScriptedRuntime::start(RuntimeKind::Docker).await;
-    let plane = Plane::start(dir.path(), vec![local.spec("local"), hostile.spec("hostile")]).await;
+    let mut hostile = ScriptedRuntime::start(RuntimeKind::Docker).await;
+    let specs = vec![local.spec("local"), hostile.spec("hostile")];
+    let plane = Plane::start(dir.path(), specs.clone()).await;
     let mut events = plane.events(Some("0")).await;
     local.becomes("victim", AgentStatus::Ready).await;
     let victim = local.has("victim", AgentStatus::Ready).id;
@@ -286,13 +287,28 @@ async fn a_runtime_cannot_take_over_an_agent_of_another() {
     hostile.becomes("own", AgentStatus::Ready).await;
     let told = take(&mut events, 1).await;
     assert_eq!(told[0].data.agent().unwrap().name, "own", "the end of the other's is passed over");
-    for _ in 0..2 {
+    let stays = async |plane: &Plane| {
         let listed = plane.client.list_all(&ListFilter::default()).await.unwrap();
         let of_victim: Vec<_> = listed.iter().filter(|agent| agent.id == victim).collect();
         assert_eq!(of_victim.len(), 1);
         assert_eq!((of_victim[0].runtime.as_str(), of_victim[0].status), ("local", AgentStatus::Ready));
         assert_eq!(plane.client.get(&victim).await.unwrap().runtime, "local");
-    }
+    };
+    stays(&plane).await;
+    stays(&plane).await;
+    // Nor by its list, which is told after a gap.
+    hostile.kill().await;
+    hostile.lose_events().await;
+    hostile.has("other", AgentStatus::Ready);
+    hostile.revive().await;
+    let told = take(&mut events, 3).await;
+    let told: Vec<_> = told.iter().map(|event| (event.data.name(), event.data.agent_id())).collect();
+    let other = hostile.has("other", AgentStatus::Ready).id;
+    assert_eq!(told, [("agent_started", Some(&other)), ("agent_ready", Some(&other)), ("reset", None)]);
+    stays(&plane).await;
+    plane.stop().await;
+    let plane = Plane::start(dir.path(), specs).await;
+    stays(&plane).await;
     // Its own runtime does not have it any more: another may.
     local.script.agents.lock().unwrap().remove("victim");
     until("the other's is shown", async || {
