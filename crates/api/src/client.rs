@@ -75,6 +75,8 @@ pub struct Client {
     http: reqwest::Client,
     /// Without a slash at the end.
     base: String,
+    /// The same as everybody may read it: without a name and a password in it.
+    shown: String,
     api: Api,
     token: Option<SecretString>,
     /// The control plane that asks, for its runtimes.
@@ -99,9 +101,9 @@ impl Client {
         Ok(Self { control_plane: Some(value), ..self })
     }
 
-    /// Where the server is, without a slash at the end.
+    /// Where the server is, without a slash at the end, and without the name and password that the address may have been given with.
     pub fn url(&self) -> &str {
-        &self.base
+        &self.shown
     }
 
     fn new(url: &str, token: Option<SecretString>, api: Api) -> Result<Self, Problem> {
@@ -131,7 +133,9 @@ impl Client {
             http = http.no_proxy();
         }
         let http = http.build().map_err(|error| Problem::internal(answer::causes(&error)))?;
-        Ok(Self { http, base: text.trim_end_matches('/').to_owned(), api, token, control_plane: None })
+        let base = text.trim_end_matches('/').to_owned();
+        let shown = without_password(&base, parsed);
+        Ok(Self { http, base, shown, api, token, control_plane: None })
     }
 
     /// The route of the collection with `rest` after it (`""` or `"/…"`).
@@ -169,11 +173,23 @@ impl Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("base", &self.base).field("api", &self.api).finish_non_exhaustive()
+        f.debug_struct("Client").field("url", &self.shown).field("api", &self.api).finish_non_exhaustive()
     }
 }
 
+/// The address without a name and a password in it.
+fn without_password(text: &str, mut parsed: Url) -> String {
+    if parsed.username().is_empty() && parsed.password().is_none() {
+        return text.to_owned();
+    }
+    // They fail for addresses that can have neither.
+    let removed = parsed.set_password(None).and_then(|()| parsed.set_username(""));
+    removed.map_or_else(|()| String::new(), |()| parsed.as_str().trim_end_matches('/').to_owned())
+}
+
 fn bad_url(url: &str, why: &str) -> Problem {
+    // Where a password begins in what is no address nobody can say.
+    let url = url.rsplit('@').next().unwrap_or_default();
     Problem::invalid("url", format!("`{url}` is no address of a server: {why}"))
 }
 
@@ -216,6 +232,28 @@ mod tests {
                 (problem.code, problem.more["field"].as_str()),
                 (crate::Code::Validation, Some("url"))
             );
+        }
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_never_shown() {
+        for (given, shown) in [
+            ("http://ann:s3cret@localhost:3100/px/", "http://localhost:3100/px"),
+            ("ann:s3cret@localhost:3100", "http://localhost:3100"),
+            ("https://:s3cret@runtime.example", "https://runtime.example"),
+            ("http://ann:s3c%40ret@localhost", "http://localhost"),
+        ] {
+            let client = Client::runtime(given, None).expect(given);
+            assert_eq!(client.url(), shown);
+            assert!(!format!("{client:?}").contains("s3c"), "{client:?}");
+            let request = client.open(Method::GET, "/ready").build().expect("a request");
+            assert!(request.headers().contains_key("authorization"), "it is sent");
+        }
+        for given in
+            ["http://ann:s3cret@localhost:port", "ftp://ann:s3cret@localhost", "http://ann:s3/cret@localhost"]
+        {
+            let problem = Client::runtime(given, None).expect_err(given);
+            assert!(!problem.detail.contains("s3"), "{problem}");
         }
     }
 

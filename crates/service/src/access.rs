@@ -234,14 +234,12 @@ async fn check_origin(State(access): State<Access>, request: Request, next: Next
 }
 
 async fn check_caller(State(access): State<Access>, mut request: Request, next: Next) -> Response {
-    let caller = if access.is_open(&request) {
-        let peer = request.extensions().get::<Peer>();
-        Ok(Caller::new(Scope::View, access.rule(), ClientKey::Address(peer.map(|peer| peer.address.ip()))))
-    } else {
-        access.caller(&request)
-    };
-    let caller = match caller {
+    let caller = match access.caller(&request) {
         Ok(caller) => caller,
+        Err(_) if access.is_open(&request) => {
+            let peer = request.extensions().get::<Peer>();
+            Caller::unknown(access.rule(), ClientKey::Address(peer.map(|peer| peer.address.ip())))
+        }
         Err(problem) => return refuse(problem),
     };
     let client = caller.client();

@@ -50,20 +50,20 @@ impl Client {
         serde_json::from_slice(body).map_err(|error| {
             Problem::internal(format!(
                 "{} answered with something else than expected ({error}); is it a Parallax server of this version?",
-                self.base
+                self.shown
             ))
         })
     }
 
     /// The problem that a refusal carries; one of our own making when something else than a Parallax server refused.
     pub(super) fn refusal(&self, status: StatusCode, body: &[u8]) -> Problem {
-        refusal(&self.base, status, body)
+        refusal(&self.shown, status, body)
     }
 
     /// No answer: why, and what to do.
     pub(super) fn unreachable(&self, error: &reqwest::Error) -> Problem {
         if error.is_timeout() && !error.is_connect() {
-            let base = &self.base;
+            let base = &self.shown;
             return Problem::new(
                 Code::Timeout,
                 format!("{base} did not answer in time; it may still be at work on it"),
@@ -74,7 +74,7 @@ impl Client {
 
     /// The same for a cause in words.
     pub(super) fn no_answer(&self, cause: &str) -> Problem {
-        let base = &self.base;
+        let base = &self.shown;
         Problem::new(
             Code::RuntimeUnavailable,
             format!("cannot reach {base}: {cause}; is the server running there? `parallax up` starts one"),

@@ -48,7 +48,7 @@ impl Client {
     ) -> Result<WebSocket, Problem> {
         tokio::time::timeout(UPGRADE_TIMEOUT, self.upgrade(path, query, protocol)).await.unwrap_or_else(
             |_| {
-                let base = &self.base;
+                let base = &self.shown;
                 Err(Problem::new(
                     Code::Timeout,
                     format!("{base} did not answer the WebSocket request in time"),
@@ -86,7 +86,10 @@ impl Client {
             || header(SEC_WEBSOCKET_ACCEPT) != Some(derive_accept_key(key.as_bytes()).as_str())
             || header(SEC_WEBSOCKET_PROTOCOL) != protocol
         {
-            return Err(Problem::internal(format!("{} does not speak the WebSocket of `{path}`", self.base)));
+            return Err(Problem::internal(format!(
+                "{} does not speak the WebSocket of `{path}`",
+                self.shown
+            )));
         }
         let socket = response.upgrade().await.map_err(|error| self.unreachable(&error))?;
         let config = WebSocketConfig::default()

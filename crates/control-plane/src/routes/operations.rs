@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use parallax_api::access::{ScopeName, Whoami};
 use parallax_api::check::CheckList;
-use parallax_api::runtime::RuntimeList;
+use parallax_api::runtime::{RuntimeInfo, RuntimeList};
 use parallax_api::{Code, Problem};
 use parallax_service::access::{Caller, Operator, Scope};
 use parallax_service::extract::{Json, Path};
@@ -72,7 +72,7 @@ pub async fn health(caller: Caller) -> Json<Value> {
 }
 
 /// Whether an agent could be spawned: some runtime is healthy, and the disk takes writes. `storage` names what was found
-/// damaged.
+/// damaged. Why a runtime cannot be used, and what is wrong with the disk, is told to callers with a scope.
 #[utoipa::path(
     get, path = "/ready", tag = "operations",
     responses(
@@ -80,23 +80,35 @@ pub async fn health(caller: Caller) -> Json<Value> {
         (status = 503, body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem> {
+pub async fn ready(State(app): State<App>, caller: Caller) -> Result<Json<Value>, Problem> {
     if app.shutdown.is_shutting_down() {
         return Err(Problem::new(Code::ShuttingDown, "the server is going away"));
     }
+    let storage = app.storage.status().filter(|_| caller.is_known());
     if let Some(why) = app.storage.full() {
-        let storage = json!(app.storage.status());
-        return Err(Problem::from(StoreError::Full(why)).with("storage", storage));
+        return Err(match storage {
+            Some(storage) => Problem::from(StoreError::Full(why)).with("storage", json!(storage)),
+            None => Problem::new(Code::StorageFull, "the disk takes no writes"),
+        });
     }
     let infos = app.runtimes.infos();
     let healthy: Vec<&str> =
         infos.iter().filter(|runtime| runtime.status.healthy).map(|runtime| runtime.name.as_str()).collect();
     if healthy.is_empty() {
-        let reasons = infos.iter().map(|runtime| (runtime.name.clone(), placement::away(runtime))).collect();
-        return Err(placement::refusal(reasons));
+        let why = |runtime: &RuntimeInfo| match caller.is_known() {
+            true => placement::away(runtime),
+            // Addresses and names of the place stand in the reasons.
+            false => Problem::new(
+                Code::RuntimeUnavailable,
+                format!("the runtime `{}` cannot be used", runtime.name),
+            ),
+        };
+        return Err(placement::refusal(
+            infos.iter().map(|runtime| (runtime.name.clone(), why(runtime))).collect(),
+        ));
     }
     let mut ready = json!({ "status": "ok", "runtimes": healthy });
-    if let (Some(storage), Some(ready)) = (app.storage.status(), ready.as_object_mut()) {
+    if let (Some(storage), Some(ready)) = (storage, ready.as_object_mut()) {
         ready.insert("storage".into(), json!(storage));
     }
     Ok(Json(ready))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::plane::{Plane, ScriptedRuntime, one_runtime};
+use crate::plane::{Plane, ScriptedRuntime, one_runtime, until};
 use parallax_api::AgentStatus;
 use parallax_api::runtime::RuntimeKind;
 use parallax_service::access::{AccessConfig, Scope, Token};
@@ -71,6 +71,40 @@ async fn a_token_opens_what_its_scope_says() {
     ] {
         assert_eq!(status(method.clone(), path, token).await, expected, "{method} {path} {token:?}");
     }
+}
+
+#[tokio::test]
+async fn where_a_runtime_is_and_why_it_is_away_is_told_to_who_may_know_and_its_password_to_nobody() {
+    let dir = TempDir::new().unwrap();
+    let mut runtime = ScriptedRuntime::start(RuntimeKind::Local).await;
+    let viewer = Token { scope: Scope::View, secret: SecretString::from("viewer") };
+    let access = AccessConfig { tokens: vec![viewer], ..AccessConfig::default() };
+    let mut spec = runtime.spec("local");
+    spec.url = spec.url.replace("http://", "http://ann:s3cret@");
+    let plane = Plane::start_with(dir.path(), vec![spec], access).await;
+    let get = async |path: &str, token: Option<&str>| {
+        let mut request = reqwest::Client::new().get(plane.url(path));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let address = runtime.address.to_string();
+    let listed = get("/api/runtimes", Some("viewer")).await.1;
+    assert!(listed.contains(&format!("\"http://{address}\"")) && !listed.contains("s3cret"), "{listed}");
+    runtime.kill().await;
+    until("it is found to be away", async || get("/ready", None).await.0 == 503).await;
+    let told = get("/ready", Some("viewer")).await.1;
+    assert!(told.contains(&address) && !told.contains("s3cret"), "{told}");
+    for token in [None, Some("guess")] {
+        let told = get("/ready", token).await.1;
+        assert!(told.contains("RUNTIME_UNAVAILABLE") && told.contains("`local`"), "{told}");
+        assert!(!told.contains(&address) && !told.contains("s3cret"), "{told}");
+    }
+    let listed = get("/api/runtimes", Some("viewer")).await.1;
+    assert!(listed.contains("cannot reach") && !listed.contains("s3cret"), "{listed}");
+    plane.stop().await;
 }
 
 #[tokio::test]

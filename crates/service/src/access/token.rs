@@ -63,11 +63,22 @@ pub struct Caller {
     scope: Scope,
     rule: Rule,
     client: ClientKey,
+    is_known: bool,
 }
 
 impl Caller {
     pub(super) fn new(scope: Scope, rule: Rule, client: ClientKey) -> Self {
-        Self { scope, rule, client }
+        Self { scope, rule, client, is_known: true }
+    }
+
+    /// Somebody at a path that is open to all.
+    pub(super) fn unknown(rule: Rule, client: ClientKey) -> Self {
+        Self { is_known: false, ..Self::new(Scope::View, rule, client) }
+    }
+
+    /// Whether the caller has a scope by this server's rule, and is not just at a path that needs none.
+    pub fn is_known(self) -> bool {
+        self.is_known
     }
 
     /// What this server asks of callers.
