@@ -195,7 +195,7 @@ impl AgentCache {
     }
 
     /// Whether another runtime has this agent: one may not take it over by speaking of it, nor answer for it.
-    fn belongs_to_another(&self, id: &AgentId, runtime: &str) -> bool {
+    pub fn belongs_to_another(&self, id: &AgentId, runtime: &str) -> bool {
         self.is_anothers(&self.agents(), id, runtime)
     }
 

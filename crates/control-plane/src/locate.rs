@@ -80,7 +80,7 @@ impl AgentLocator {
         let is_agent = response.status().is_success();
         let body = response.bytes().await.map_err(|_| Silent)?;
         if is_agent {
-            return relay::agent(&body, runtime, &self.cache, heard).map(Some).map_err(|_| Silent);
+            return relay::agent(&body, runtime, &self.cache, Some(id), heard).map(Some).map_err(|_| Silent);
         }
         let is_unknown = relay::problem(&body).is_some_and(|problem| problem.code == Code::AgentNotFound);
         if is_unknown { Ok(None) } else { Err(Silent) }

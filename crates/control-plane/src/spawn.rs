@@ -173,11 +173,11 @@ async fn ask(
         false => SpawnError::TryNext(unanswered.problem),
     })?;
     let status = answer.status();
-    let body = relay::read(answer, runtime)
-        .await
-        .map_err(|problem| SpawnError::Uncertain(maybe_spawned(problem)))?;
+    let uncertain = |problem| SpawnError::Uncertain(maybe_spawned(problem));
+    let body = relay::read(answer, runtime).await.map_err(uncertain)?;
     if status.is_success() {
-        return relay::agent(&body, runtime, cache, Heard::Changed).map_err(SpawnError::Final);
+        // The id is the runtime's to give: what is asked for is made under it.
+        return relay::agent(&body, runtime, cache, None, Heard::Changed).map_err(uncertain);
     }
     let problem = relay::problem(&body).unwrap_or_else(|| unexpected_response(runtime, status));
     Err(if problem.allows_other_runtime() {

@@ -50,7 +50,7 @@ pub async fn into_agent_response(
     let (status, headers) = (response.status(), response_headers(response.headers()));
     let body = read(response, runtime).await?;
     if status.is_success() {
-        return Ok((status, axum::Json(agent(&body, runtime, cache, heard)?)).into_response());
+        return Ok((status, axum::Json(agent(&body, runtime, cache, Some(id), heard)?)).into_response());
     }
     if status == StatusCode::NOT_FOUND
         && problem(&body).is_some_and(|problem| problem.code == Code::AgentNotFound)
@@ -60,17 +60,29 @@ pub async fn into_agent_response(
     Ok((status, headers, body).into_response())
 }
 
-/// The agent in a runtime's response, under the runtime's name here; it is cached.
+/// The agent in a runtime's response, under the runtime's name here; it is cached. It must be the one that was asked for, or, where
+/// the runtime gives the id (`id` is none), not another runtime's: the caller would go on with that one.
 ///
 /// # Errors
-/// When the body is no agent.
-pub fn agent(body: &[u8], runtime: &Runtime, cache: &AgentCache, heard: Heard) -> Result<Agent, Problem> {
-    let mut agent: Agent = serde_json::from_slice(body).map_err(|error| {
+/// `INTERNAL` when the body is no agent, or not this one.
+pub fn agent(
+    body: &[u8],
+    runtime: &Runtime,
+    cache: &AgentCache,
+    id: Option<&AgentId>,
+    heard: Heard,
+) -> Result<Agent, Problem> {
+    let unexpected = |what: String| {
         Problem::internal(format!(
-            "the runtime `{}` answered with something else than an agent: {error}",
+            "the runtime `{}` answered with something else than {what}",
             runtime.name()
         ))
-    })?;
+    };
+    let mut agent: Agent =
+        serde_json::from_slice(body).map_err(|error| unexpected(format!("an agent: {error}")))?;
+    if id.is_some_and(|id| agent.id != *id) || cache.belongs_to_another(&agent.id, runtime.name()) {
+        return Err(unexpected("an agent of its own that was asked for".into()));
+    }
     runtime.name().clone_into(&mut agent.runtime);
     cache.upsert(agent.clone(), heard);
     Ok(agent)

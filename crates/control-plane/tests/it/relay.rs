@@ -317,3 +317,28 @@ async fn a_runtime_cannot_take_over_an_agent_of_another() {
     .await;
     plane.stop().await;
 }
+
+#[tokio::test]
+async fn a_runtime_cannot_answer_with_an_agent_of_another() {
+    let dir = TempDir::new().unwrap();
+    let local = ScriptedRuntime::start(RuntimeKind::Local).await;
+    let hostile = ScriptedRuntime::start(RuntimeKind::Docker).await;
+    let plane = Plane::start(dir.path(), vec![local.spec("local"), hostile.spec("hostile")]).await;
+    let mut events = plane.events(Some("0")).await;
+    local.becomes("victim", AgentStatus::Ready).await;
+    hostile.becomes("own", AgentStatus::Ready).await;
+    take(&mut events, 2).await;
+    let victim = local.has("victim", AgentStatus::Ready).id;
+    *hostile.script.answers_as.lock().unwrap() = Some(victim.clone());
+    // What its caller goes on with would be the other's.
+    let problem = plane.spawn("a", Some("hostile")).await.unwrap_err();
+    assert_eq!(problem.code, Code::Internal);
+    assert!(problem.detail.contains("Idempotency-Key"), "it may have spawned one: {problem}");
+    let own = "own".parse().unwrap();
+    assert_eq!(plane.client.interrupt(&own).await.unwrap_err().code, Code::Internal);
+    assert_eq!(plane.client.get(&victim).await.unwrap().runtime, "local");
+    // Nor does it answer whether it has one that nobody knows.
+    let problem = plane.client.get(&"nobody".parse().unwrap()).await.unwrap_err();
+    assert_eq!((problem.code, &problem.more["runtimesAway"]), (Code::AgentNotFound, &json!(["hostile"])));
+    plane.stop().await;
+}

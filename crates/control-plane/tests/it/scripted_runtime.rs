@@ -51,6 +51,8 @@ pub struct Script {
     pub dies_of_spawn: Mutex<bool>,
     /// What calls to agents are refused with.
     pub call_refusal: Mutex<Option<Problem>>,
+    /// Whose id is in its answers, whichever agent it is asked for.
+    pub answers_as: Mutex<Option<AgentId>>,
     /// The agent whose host does not answer.
     pub held: Mutex<Option<String>>,
     /// What agents use, by their ids.
@@ -101,6 +103,7 @@ impl ScriptedRuntime {
             refusal: Mutex::default(),
             dies_of_spawn: Mutex::default(),
             call_refusal: Mutex::default(),
+            answers_as: Mutex::default(),
             held: Mutex::default(),
             metrics: Mutex::default(),
             is_older: Mutex::default(),
@@ -298,7 +301,7 @@ async fn spawn(
         let cut = futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]);
         return Ok((StatusCode::CREATED, Body::from_stream(cut)).into_response());
     }
-    let id = AgentId::generate();
+    let id = script.answers_as.lock().unwrap().clone().unwrap_or_else(AgentId::generate);
     let agent = Agent { labels: request.labels, ..agent(id.as_str(), &request.name) };
     script.agents.lock().unwrap().insert(id.to_string(), agent.clone());
     Ok((StatusCode::CREATED, [("location", format!("/api/agents/{id}"))], Json(agent)).into_response())
@@ -306,7 +309,10 @@ async fn spawn(
 
 async fn show(State(script): Shared, Path(id): Path<String>) -> Result<Json<Agent>, Problem> {
     script.shown.fetch_add(1, Ordering::Relaxed);
-    let agent = script.agents.lock().unwrap().get(&id).cloned();
+    let mut agent = script.agents.lock().unwrap().get(&id).cloned();
+    if let Some(other) = script.answers_as.lock().unwrap().clone() {
+        agent = Some(Agent { id: other, ..self::agent(&id, &id) });
+    }
     let gate = script.show_gate.lock().unwrap().clone();
     if let Some(gate) = gate {
         script.shows_made.fetch_add(1, Ordering::Relaxed);

@@ -336,6 +336,11 @@ impl RuntimeCore {
         call: impl AsyncFnOnce(HostClient) -> Result<Agent, Problem>,
     ) -> Result<Agent, Problem> {
         let agent = self.ask(id, call).await?;
+        // An agent is the same user as its host, and may have taken its place: who stops it takes away the host as well.
+        if agent.id != *id {
+            let detail = "the agent's host answered with another agent";
+            return Err(Problem::new(Code::RuntimeUnavailable, detail));
+        }
         self.registry.get(id)?.publish(agent.clone());
         Ok(agent)
     }

@@ -133,6 +133,18 @@ async fn an_agent_whose_host_is_dead_can_be_stopped() {
     assert_eq!(stopped.status, AgentStatus::Stopped);
 }
 
+#[tokio::test]
+async fn a_host_does_not_answer_with_another_agent() {
+    let server = TestServer::new().await;
+    let (agent, other) = (server.ready_agent().await, server.ready_agent().await);
+    let host = server.backend.host(&agent.id);
+    host.answer_with(other.clone());
+    let stopped = server.client().stop(&agent.id, &StopRequest::default()).await.unwrap();
+    assert_eq!((&stopped.id, stopped.status), (&agent.id, AgentStatus::Stopped));
+    assert!(!host.lives(), "it did not end its agent");
+    assert_eq!(server.client().get(&other.id).await.unwrap().status, AgentStatus::Ready);
+}
+
 /// Its node was drained: it has ended for everybody who asks, and would come back.
 #[tokio::test]
 async fn an_agent_that_is_moved_can_be_stopped() {

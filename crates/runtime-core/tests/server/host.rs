@@ -44,6 +44,8 @@ struct HostState {
     odd_lines: Vec<String>,
     /// So many requests for the log fail.
     failures: usize,
+    /// Whose agent it answers with.
+    answers_with: Option<Agent>,
 }
 
 impl Host {
@@ -56,6 +58,7 @@ impl Host {
             released: false,
             odd_lines: vec![],
             failures: 0,
+            answers_with: None,
         };
         let death = CancellationToken::new();
         let host = Arc::new(Self {
@@ -122,6 +125,11 @@ impl Host {
     /// Lets so many requests for the log fail.
     pub fn fail_logs(&self, times: usize) {
         self.state.send_modify(|state| state.failures = times);
+    }
+
+    /// Answers with this agent when it is to stop its own, which it does not.
+    pub fn answer_with(&self, agent: Agent) {
+        self.state.send_modify(|state| state.answers_with = Some(agent));
     }
 
     /// How many requests for the log are still to fail.
@@ -344,6 +352,10 @@ async fn logs(State(host): Shared, Query(query): Query<LogsQuery>) -> Response {
 }
 
 async fn stop(State(host): Shared) -> Json<Agent> {
+    let other = host.state.borrow().answers_with.clone();
+    if let Some(other) = other {
+        return Json(other);
+    }
     host.end(AgentExit {
         code: None,
         signal: Some("SIGTERM".into()),
