@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parallax_api::problem::Outcome;
 use parallax_api::{Agent, Code, Problem, SpawnRequest};
 use parallax_store::{SpawnAttempts, StoreError};
 use reqwest::{Method, StatusCode};
@@ -135,7 +136,9 @@ impl Spawner {
         let in_store = |error| SpawnError::Final(Problem::from(error));
         self.attempts.begin(agent_id, name).await.map_err(in_store)?;
         let outcome = match ask(runtime, &self.cache, agent_id, request).await {
-            Err(SpawnError::TryNext(problem)) if again && problem.code == Code::RuntimeUnavailable => {
+            Err(SpawnError::TryNext(problem) | SpawnError::Final(problem))
+                if again && problem.code.outcome() == Outcome::Uncertain =>
+            {
                 Err(SpawnError::Uncertain(maybe_spawned(problem)))
             }
             outcome => outcome,
@@ -179,12 +182,28 @@ async fn ask(
         // The id is the runtime's to give: what is asked for is made under it.
         return relay::agent(&body, runtime, cache, None, Heard::Changed).map_err(uncertain);
     }
-    let problem = relay::problem(&body).unwrap_or_else(|| unexpected_response(runtime, status));
-    Err(if problem.allows_other_runtime() {
+    let Some(problem) = relay::problem(&body) else {
+        // Who stands between gave up waiting, as it may be: the runtime goes on.
+        let unexpected = unexpected_response(runtime, status);
+        return Err(if status.is_server_error() {
+            uncertain(unexpected)
+        } else {
+            SpawnError::TryNext(unexpected)
+        });
+    };
+    Err(if leaves_open(problem.code) {
+        uncertain(problem)
+    } else if problem.allows_other_runtime() {
         SpawnError::TryNext(problem)
     } else {
         SpawnError::Final(problem)
     })
+}
+
+/// Whether a runtime that refuses so may have the agent all the same. That it goes away it says before it begins, and that it, or
+/// what is behind it, cannot be reached, before or when it has taken back what it began.
+fn leaves_open(code: Code) -> bool {
+    code.outcome() == Outcome::Uncertain && !matches!(code, Code::ShuttingDown | Code::RuntimeUnavailable)
 }
 
 /// The same problem, with what to do in case the agent was spawned.

@@ -47,6 +47,8 @@ pub struct Script {
     pub status: Mutex<RuntimeStatus>,
     /// What spawn requests are refused with.
     pub refusal: Mutex<Option<Problem>>,
+    /// What somebody between answers spawn requests with, which the runtime takes all the same.
+    pub answered_between: Mutex<Option<StatusCode>>,
     /// It takes spawn requests and drops the connection.
     pub dies_of_spawn: Mutex<bool>,
     /// What calls to agents are refused with.
@@ -101,6 +103,7 @@ impl ScriptedRuntime {
             agents: Mutex::default(),
             status: Mutex::new(status),
             refusal: Mutex::default(),
+            answered_between: Mutex::default(),
             dies_of_spawn: Mutex::default(),
             call_refusal: Mutex::default(),
             answers_as: Mutex::default(),
@@ -297,6 +300,9 @@ async fn spawn(
     }
     let key = headers.get("idempotency-key").map(|key| key.to_str().unwrap().to_owned());
     script.spawned.lock().unwrap().push((key, serde_json::to_value(&request).unwrap()));
+    if let Some(status) = *script.answered_between.lock().unwrap() {
+        return Ok((status, "<html>a proxy says so</html>").into_response());
+    }
     if *script.dies_of_spawn.lock().unwrap() {
         let cut = futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]);
         return Ok((StatusCode::CREATED, Body::from_stream(cut)).into_response());

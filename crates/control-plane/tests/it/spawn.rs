@@ -3,6 +3,7 @@
 use crate::plane::{Plane, ScriptedRuntime, one_runtime};
 use parallax_api::runtime::RuntimeKind;
 use parallax_api::{Code, Problem};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -155,4 +156,46 @@ async fn a_key_never_spawns_a_second_agent_elsewhere() {
     assert_eq!((status, &agent["runtime"]), (201, &json!("local")));
     let keys: Vec<_> = local.script.spawned.lock().unwrap().iter().map(|(key, _)| key.clone()).collect();
     assert!(keys.len() > 1 && keys.iter().all(|key| *key == keys[0]), "one agent to the runtime: {keys:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_leaves_it_open_spawns_no_second_agent_elsewhere() {
+    let (_dir, local, docker, plane) = local_and_docker().await;
+    let spawn = async |key: &str| {
+        let request = reqwest::Client::new().post(plane.url("/api/managed-agents"));
+        let request = request.header("idempotency-key", key).json(&json!({"name": "a", "type": "claude"}));
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    let between = |status| *local.script.answered_between.lock().unwrap() = status;
+    let refuses = |problem| *local.script.refusal.lock().unwrap() = problem;
+    let is_open = |(status, problem): (u16, Value), expected: u16| {
+        assert_eq!(status, expected, "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains("Idempotency-Key"), "{problem}");
+        assert!(docker.script.spawned.lock().unwrap().is_empty(), "{problem}");
+    };
+    for status in [StatusCode::BAD_GATEWAY, StatusCode::GATEWAY_TIMEOUT] {
+        between(Some(status));
+        is_open(spawn("k").await, 503);
+    }
+    between(None);
+    for code in [Code::Internal, Code::Timeout] {
+        refuses(Some(Problem::new(code, "who knows")));
+        is_open(spawn(code.as_str()).await, code.status());
+        // It may have it since it was asked first, whatever it says now of this request.
+        for again in [Code::Internal, Code::Timeout, Code::ShuttingDown, Code::RuntimeUnavailable] {
+            refuses(Some(Problem::new(again, "not now")));
+            is_open(spawn(code.as_str()).await, again.status());
+        }
+    }
+    refuses(None);
+    for key in ["k", "INTERNAL", "TIMEOUT"] {
+        assert_eq!(spawn(key).await.1["runtime"], "local", "{key}");
+    }
+    // What was refused before it began another may do.
+    refuses(Some(Problem::new(Code::ShuttingDown, "not now")));
+    assert_eq!(spawn("going").await.1["runtime"], "docker-east");
+    refuses(None);
+    between(Some(StatusCode::NOT_FOUND));
+    assert_eq!(spawn("nobody").await.1["runtime"], "docker-east");
 }
