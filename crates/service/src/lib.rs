@@ -14,7 +14,7 @@
 //!    hands an [`events::EventLog`] to [`events::stream`], which speaks SSE and WebSocket ([`websocket`]).
 //!    [`listing`] is the one answer that both kinds of server give alike: agents, filtered, in pages, each state of
 //!    an agent written once ([`known`]).
-//! 6. Texts are compressed on the way out (`compression`).
+//! 6. On the way out, what the API answers is marked as data (`inert`), and texts are compressed (`compression`).
 //!
 //! [`memory`] is what the allocator keeps; `os` is what is asked of the operating system.
 
@@ -25,6 +25,7 @@ pub mod events;
 pub mod extract;
 pub mod fallback;
 pub mod idempotency;
+mod inert;
 pub mod known;
 pub mod listing;
 pub mod memory;

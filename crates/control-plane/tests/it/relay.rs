@@ -163,6 +163,7 @@ async fn a_log_streams_as_it_grows() {
     runtime.has("a1", AgentStatus::Ready);
     let answer = reqwest::get(plane.url("/api/managed-agents/a1/logs?follow=true")).await.unwrap();
     assert_eq!(answer.headers()["content-type"], "text/plain; charset=utf-8");
+    assert_eq!(answer.headers()["content-security-policy"], "sandbox; default-src 'none'");
     let mut body = answer.bytes_stream();
     let first = within("the first line comes", body.next()).await.unwrap().unwrap();
     assert_eq!(first, "a first line\n");

@@ -17,6 +17,7 @@ async fn open(plane: &Plane, path: &str, protocol: Option<&str>) -> Socket {
         request.headers_mut().insert("sec-websocket-protocol", protocol.parse().unwrap());
     }
     let (socket, answer) = connect_async(request).await.unwrap();
+    assert!(!answer.headers().contains_key("content-security-policy"), "it is no page in any case");
     assert_eq!(
         answer.headers().get("sec-websocket-protocol").map(|chosen| chosen.to_str().unwrap()),
         protocol

@@ -6,6 +6,7 @@ mod access;
 mod compression;
 mod events;
 mod idempotency;
+mod inert;
 mod model;
 mod process;
 mod refusals;
