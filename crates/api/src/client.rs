@@ -45,6 +45,7 @@ mod terminal;
 mod usage;
 mod websocket;
 
+pub use answer::read_within;
 pub use events::{Change, EventStream, EventsOptions, Transport};
 pub use files::{FileContent, FileStream};
 pub use filter::ListFilter;

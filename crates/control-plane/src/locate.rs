@@ -78,7 +78,7 @@ impl AgentLocator {
         let heard = Heard::Asked(Instant::now());
         let response = Call::new(Method::GET, "").send(runtime, id).await.map_err(|_| Silent)?;
         let is_agent = response.status().is_success();
-        let body = response.bytes().await.map_err(|_| Silent)?;
+        let body = relay::read(response, runtime).await.map_err(|_| Silent)?;
         if is_agent {
             return relay::agent(&body, runtime, &self.cache, Some(id), heard).map(Some).map_err(|_| Silent);
         }

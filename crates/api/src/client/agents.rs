@@ -37,6 +37,11 @@ const RESTART_TIMEOUT: Duration = Duration::from_secs(120);
 /// A resume starts a host, which may take as long as a spawn.
 const RESUME_TIMEOUT: Duration = Duration::from_secs(330);
 
+/// The most pages of a list of all agents: a million agents, 1000 on each.
+const MAX_PAGES: usize = 1000;
+/// The longest list of all agents, in bytes.
+const MAX_LIST: usize = 128 * 1024 * 1024;
+
 impl Client {
     /// `GET /health`: what the server asks of callers (`token`, `own-account`, `open`); none when it does not say.
     pub async fn access_rule(&self) -> Result<Option<String>, Problem> {
@@ -69,18 +74,25 @@ impl Client {
         self.fetch(self.request(Method::GET, &self.agents_path("")).query(query)).await
     }
 
-    /// Every agent that the filter lets through, page after page.
+    /// Every agent that the filter lets through, page after page. Fails with `RUNTIME_UNAVAILABLE` for a list that does not end
+    /// within 1000 pages and 128 MiB.
     pub async fn list_all(&self, filter: &ListFilter) -> Result<Vec<Agent>, Problem> {
         let mut filter = filter.clone();
-        let mut agents = Vec::new();
-        loop {
-            let page = self.list(&filter).await?;
+        let (mut agents, mut size) = (Vec::new(), 0);
+        for _ in 0..MAX_PAGES {
+            let asked = self.request(Method::GET, &self.agents_path("")).query(&filter.pairs());
+            let body = self.body(self.succeed(asked).await?).await?;
+            size += body.len();
+            let page: AgentList = self.json(&body)?;
             agents.extend(page.agents);
-            match page.next_cursor {
-                Some(cursor) if filter.cursor.as_ref() != Some(&cursor) => filter.cursor = Some(cursor),
-                _ => return Ok(agents),
+            let Some(cursor) = page.next_cursor else { return Ok(agents) };
+            // What is no list to its end must not pass for one: who is not on it is taken for gone.
+            if size > MAX_LIST || filter.cursor.as_ref() == Some(&cursor) {
+                break;
             }
+            filter.cursor = Some(cursor);
         }
+        Err(self.endless("with a list that does not end within 1000 pages and 128 MiB"))
     }
 
     /// `GET …/:id`: the agent.
@@ -122,14 +134,15 @@ impl Client {
 
     /// `GET …/:id/messages`: the conversation, oldest first.
     pub async fn messages(&self, id: &AgentId, query: &MessagesQuery) -> Result<Vec<Message>, Problem> {
-        let list: MessageList = self.fetch(self.agent(Method::GET, id, "/messages").query(query)).await?;
+        let list: MessageList =
+            self.fetch_long(self.agent(Method::GET, id, "/messages").query(query)).await?;
         Ok(list.messages)
     }
 
     /// `GET …/:id/logs`: the last lines as text. For other formats see [`Client::log_stream`],
     /// to follow it [`Client::follow_log`].
     pub async fn logs(&self, id: &AgentId, query: &LogsQuery) -> Result<Logs, Problem> {
-        self.fetch(self.agent(Method::GET, id, "/logs").query(query)).await
+        self.fetch_long(self.agent(Method::GET, id, "/logs").query(query)).await
     }
 
     /// `GET …/:id/logs` as a body: the answer's bytes as they come; with `follow`, until the agent ends. A lost

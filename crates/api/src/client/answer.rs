@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -11,6 +11,10 @@ use super::Client;
 use crate::text::cut;
 use crate::{Code, Problem};
 
+/// The longest answer that is read as a whole, in bytes: a page of 1000 agents takes one or two MiB.
+const MAX_ANSWER: usize = 16 * 1024 * 1024;
+/// The same of what agents said and showed: a host keeps as much.
+const MAX_LONG_ANSWER: usize = 64 * 1024 * 1024;
 /// How much of an answer that is not ours is shown, in characters.
 const EXCERPT: usize = 200;
 
@@ -19,6 +23,15 @@ impl Client {
     pub(super) async fn fetch<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Problem> {
         let response = self.succeed(request).await?;
         self.json(&self.body(response).await?)
+    }
+
+    /// The same of an answer that may be long: what agents said or showed.
+    pub(super) async fn fetch_long<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<T, Problem> {
+        let response = self.succeed(request).await?;
+        self.json(&self.long_body(response).await?)
     }
 
     /// Sends, and gives the answer if it is a success.
@@ -42,7 +55,25 @@ impl Client {
 
     /// Reads a whole body.
     pub(super) async fn body(&self, response: Response) -> Result<Bytes, Problem> {
-        response.bytes().await.map_err(|error| self.unreachable(&error))
+        self.body_within(MAX_ANSWER, response).await
+    }
+
+    /// The same of one that may be long.
+    pub(super) async fn long_body(&self, response: Response) -> Result<Bytes, Problem> {
+        self.body_within(MAX_LONG_ANSWER, response).await
+    }
+
+    async fn body_within(&self, limit: usize, response: Response) -> Result<Bytes, Problem> {
+        let body = read_within(limit, response).await.map_err(|error| self.unreachable(&error))?;
+        body.ok_or_else(|| self.endless(&format!("with more than {} MiB", limit >> 20)))
+    }
+
+    /// An answer that goes on for longer than any of a server that means it.
+    pub(super) fn endless(&self, how: &str) -> Problem {
+        Problem::new(
+            Code::RuntimeUnavailable,
+            format!("{} answered {how}: no more of it is read", self.shown),
+        )
     }
 
     /// Reads the JSON of a success.
@@ -80,6 +111,24 @@ impl Client {
             format!("cannot reach {base}: {cause}; is the server running there? `parallax up` starts one"),
         )
     }
+}
+
+/// A whole body; none when it has more than `limit` bytes, of which no more are read then.
+///
+/// # Errors
+/// When it breaks off.
+pub async fn read_within(limit: usize, mut response: Response) -> reqwest::Result<Option<Bytes>> {
+    // Most come whole.
+    let Some(first) = response.chunk().await? else { return Ok(Some(Bytes::new())) };
+    let mut size = first.len();
+    let mut parts = BytesMut::from(first);
+    while size <= limit
+        && let Some(part) = response.chunk().await?
+    {
+        size += part.len();
+        parts.extend_from_slice(&part);
+    }
+    Ok((size <= limit).then(|| parts.freeze()))
 }
 
 fn refusal(base: &str, status: StatusCode, body: &[u8]) -> Problem {

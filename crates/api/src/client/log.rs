@@ -68,7 +68,7 @@ impl Client {
         let request = self.open_logs(id, query).timeout(ANSWER_TIMEOUT);
         let response = self.succeed(request).await?;
         let end = offset(&response);
-        let body = self.body(response).await?;
+        let body = self.long_body(response).await?;
         let text = match query.format.unwrap_or_default() {
             LogFormat::Text => {
                 let lines: Logs = self.json(&body)?;

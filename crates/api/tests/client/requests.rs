@@ -1,3 +1,7 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::body::Body;
 use axum::extract::RawQuery;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
@@ -54,6 +58,28 @@ async fn a_list_is_read_page_after_page() {
     let ids: Vec<String> =
         client.list_all(&filter).await.expect("list").into_iter().map(|agent| agent.id.to_string()).collect();
     assert_eq!(ids, ["a1", "a2"]);
+}
+
+#[tokio::test]
+async fn what_has_no_end_is_not_read() {
+    let cursors: [fn(usize) -> usize; 3] = [|_| 1, |asked| asked % 2, |asked| asked];
+    for cursor in cursors {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let list = async move || {
+            let next = cursor(asked.fetch_add(1, Ordering::Relaxed)).to_string();
+            Json(json!({"agents": [], "count": 0, "nextCursor": next}))
+        };
+        let client = control_plane(Router::new().route("/api/managed-agents", get(list))).await;
+        let problem = client.list_all(&ListFilter::default()).await.expect_err("no end");
+        assert_eq!(problem.code, Code::RuntimeUnavailable);
+        assert!(problem.detail.contains("does not end"), "{problem}");
+    }
+    let piece = || Ok::<_, std::convert::Infallible>(vec![b' '; 64 * 1024]);
+    let body = move || async move { Body::from_stream(futures::stream::repeat_with(piece)) };
+    let client = control_plane(Router::new().route("/api/managed-agents", get(body))).await;
+    let problem = client.list(&ListFilter::default()).await.expect_err("no end");
+    assert_eq!(problem.code, Code::RuntimeUnavailable);
+    assert!(problem.detail.contains("16 MiB"), "{problem}");
 }
 
 #[tokio::test]

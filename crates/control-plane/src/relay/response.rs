@@ -1,9 +1,12 @@
 //! A runtime's response, as the control plane's.
 
+use std::time::Duration;
+
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
+use parallax_api::client::read_within;
 use parallax_api::files::OMITTED_HEADER;
 use parallax_api::observe::{LOG_GAPS, LOG_OFFSET};
 use parallax_api::{Agent, AgentId, Code, Problem};
@@ -27,6 +30,11 @@ const RESPONSE_HEADERS: [HeaderName; 11] = [
     HeaderName::from_static(LOG_OFFSET),
     HeaderName::from_static(OMITTED_HEADER),
 ];
+
+/// The longest body that is read as a whole, in bytes: an agent, or a refusal.
+const MAX_BODY: usize = 16 * 1024 * 1024;
+/// How long one may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The runtime's response as ours: its body streams through as it comes, until the shutdown.
 pub fn into_response(response: reqwest::Response, shutdown: &Shutdown) -> Response {
@@ -96,16 +104,54 @@ pub fn problem(body: &[u8]) -> Option<Problem> {
 /// The whole body of a response.
 ///
 /// # Errors
-/// `RUNTIME_UNAVAILABLE` when it breaks off.
+/// `RUNTIME_UNAVAILABLE` when it breaks off, has more than 16 MiB or takes longer than 30 s.
 pub async fn read(response: reqwest::Response, runtime: &Runtime) -> Result<Bytes, Problem> {
-    response.bytes().await.map_err(|error| {
-        runtime.recheck();
-        let detail = format!("the answer of the runtime `{}` broke off: {error}", runtime.name());
-        Problem::new(Code::RuntimeUnavailable, detail)
-    })
+    let read = tokio::time::timeout(BODY_TIMEOUT, read_within(MAX_BODY, response)).await;
+    let why = match read {
+        Ok(Ok(Some(body))) => return Ok(body),
+        Ok(Ok(None)) => format!("has more than {} MiB", MAX_BODY >> 20),
+        Ok(Err(error)) => format!("broke off: {error}"),
+        Err(_) => format!("did not end within {} s", BODY_TIMEOUT.as_secs()),
+    };
+    runtime.recheck();
+    let detail = format!("the answer of the runtime `{}` {why}", runtime.name());
+    Err(Problem::new(Code::RuntimeUnavailable, detail))
 }
 
 fn response_headers(headers: &HeaderMap) -> HeaderMap {
     let kept = RESPONSE_HEADERS.into_iter();
     kept.filter_map(|name| headers.get(&name).map(|value| (name, value.clone()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use futures::stream::{self, Stream};
+    use parallax_api::runtime::RuntimeKind;
+
+    use super::*;
+    use crate::runtimes::{RuntimeSpec, Runtimes};
+
+    /// Why this body is not read.
+    async fn unread(body: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> String {
+        let spec = RuntimeSpec::of_kind(RuntimeKind::Local, "http://127.0.0.1:1");
+        let runtimes = Runtimes::new(vec![spec], "a control plane").expect("a runtime");
+        let response = axum::http::Response::new(reqwest::Body::wrap_stream(body));
+        let runtime = runtimes.get("local").expect("it is there");
+        let problem = read(response.into(), runtime).await.expect_err("it has no end");
+        assert_eq!(problem.code, Code::RuntimeUnavailable);
+        problem.detail
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_has_an_end() {
+        let piece = || Ok(Bytes::from_static(&[b'x'; 64 * 1024]));
+        let endless = stream::repeat_with(piece);
+        assert!(unread(endless).await.contains("more than 16 MiB"));
+        let silent = stream::once(async move { piece() }).chain(stream::pending());
+        assert!(unread(silent).await.contains("within 30 s"));
+        let cut = stream::iter([piece(), Err(io::Error::other("cut"))]);
+        assert!(unread(cut).await.contains("broke off"));
+    }
 }

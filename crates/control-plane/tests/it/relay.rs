@@ -343,3 +343,15 @@ async fn a_runtime_cannot_answer_with_an_agent_of_another() {
     assert_eq!((problem.code, &problem.more["runtimesAway"]), (Code::AgentNotFound, &json!(["hostile"])));
     plane.stop().await;
 }
+
+#[tokio::test]
+async fn an_answer_without_an_end_is_none() {
+    let (_dir, runtime, plane) = one_runtime().await;
+    *runtime.script.is_endless.lock().unwrap() = true;
+    let problem = within("the spawn is given up", plane.spawn("a", None)).await.unwrap_err();
+    assert_eq!(problem.code, Code::RuntimeUnavailable);
+    assert!(problem.detail.contains("16 MiB") && problem.detail.contains("Idempotency-Key"), "{problem}");
+    let problem = within("it is not looked for", plane.client.get(&"a1".parse().unwrap())).await.unwrap_err();
+    assert_eq!((problem.code, &problem.more["runtimesAway"]), (Code::AgentNotFound, &json!(["local"])));
+    plane.stop().await;
+}

@@ -49,6 +49,8 @@ pub struct Script {
     pub refusal: Mutex<Option<Problem>>,
     /// What somebody between answers spawn requests with, which the runtime takes all the same.
     pub answered_between: Mutex<Option<StatusCode>>,
+    /// It answers spawn requests and for agents without an end.
+    pub is_endless: Mutex<bool>,
     /// It takes spawn requests and drops the connection.
     pub dies_of_spawn: Mutex<bool>,
     /// What calls to agents are refused with.
@@ -104,6 +106,7 @@ impl ScriptedRuntime {
             status: Mutex::new(status),
             refusal: Mutex::default(),
             answered_between: Mutex::default(),
+            is_endless: Mutex::default(),
             dies_of_spawn: Mutex::default(),
             call_refusal: Mutex::default(),
             answers_as: Mutex::default(),
@@ -253,7 +256,7 @@ fn router(script: Arc<Script>) -> Router {
         .route("/api/events", get(follow))
         .route("/api/metrics", get(all_metrics))
         .route("/api/agents", get(list).post(spawn))
-        .route("/api/agents/{id}", get(show).delete(stop))
+        .route("/api/agents/{id}", get(show_or_babble).delete(stop))
         .route("/api/agents/{id}/logs", get(logs))
         .route("/api/agents/{id}/interrupt", any(show))
         .route("/api/agents/{id}/{rest}", any(echo))
@@ -303,6 +306,9 @@ async fn spawn(
     if let Some(status) = *script.answered_between.lock().unwrap() {
         return Ok((status, "<html>a proxy says so</html>").into_response());
     }
+    if let Some(answer) = endless(&script) {
+        return Ok(answer);
+    }
     if *script.dies_of_spawn.lock().unwrap() {
         let cut = futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]);
         return Ok((StatusCode::CREATED, Body::from_stream(cut)).into_response());
@@ -311,6 +317,21 @@ async fn spawn(
     let agent = Agent { labels: request.labels, ..agent(id.as_str(), &request.name) };
     script.agents.lock().unwrap().insert(id.to_string(), agent.clone());
     Ok((StatusCode::CREATED, [("location", format!("/api/agents/{id}"))], Json(agent)).into_response())
+}
+
+/// An agent that begins and never ends.
+fn endless(script: &Script) -> Option<Response> {
+    let begun = std::iter::once(Bytes::from_static(b"{\"id\": \""));
+    let pieces = begun.chain(std::iter::repeat_n(Bytes::from_static(&[b'x'; 64 * 1024]), usize::MAX));
+    let body = Body::from_stream(futures::stream::iter(pieces.map(Ok::<_, std::convert::Infallible>)));
+    script.is_endless.lock().unwrap().then(|| (StatusCode::CREATED, body).into_response())
+}
+
+async fn show_or_babble(state: Shared, path: Path<String>) -> Response {
+    match endless(&state) {
+        Some(answer) => answer,
+        None => show(state, path).await.into_response(),
+    }
 }
 
 async fn show(State(script): Shared, Path(id): Path<String>) -> Result<Json<Agent>, Problem> {
