@@ -58,7 +58,7 @@ pub enum Change {
 ///
 /// Dropping a future of [`EventStream::next`] loses nothing.
 pub struct EventStream {
-    changes: BoxStream<'static, Result<Change, Problem>>,
+    changes: BoxStream<'static, Result<(Change, usize), Problem>>,
     last_id: Option<String>,
 }
 
@@ -86,9 +86,14 @@ impl EventStream {
 
     /// The next event, or news of the connection. An error is the end.
     pub async fn next_change(&mut self) -> Result<Change, Problem> {
+        self.next_sized().await.map(|(change, _)| change)
+    }
+
+    /// The same, and how many bytes the event had on its way, for who keeps many; news of the connection has none.
+    pub async fn next_sized(&mut self) -> Result<(Change, usize), Problem> {
         let change =
             self.changes.next().await.unwrap_or_else(|| Err(Problem::internal("the event stream has ended")));
-        if let Ok(Change::Event(event)) = &change {
+        if let Ok((Change::Event(event), _)) = &change {
             self.last_id = Some(event.id.clone());
         }
         change
@@ -118,7 +123,7 @@ fn follow(
     follower: Follower,
     state: State,
     reconnect: Reconnect,
-) -> impl Stream<Item = Result<Change, Problem>> + Send + 'static {
+) -> impl Stream<Item = Result<(Change, usize), Problem>> + Send + 'static {
     futures::stream::unfold((follower, state, reconnect), |(mut follower, state, mut reconnect)| async move {
         let (change, state) = match state {
             State::Over => return None,
@@ -132,7 +137,7 @@ fn follow(
             State::Lost(pause) => {
                 tokio::time::sleep(pause).await;
                 match follower.connect().await {
-                    Ok(connection) => (Ok(Change::Resumed), State::Connected(connection)),
+                    Ok(connection) => (Ok((Change::Resumed, 0)), State::Connected(connection)),
                     Err(problem) => after(problem, &mut reconnect),
                 }
             }
@@ -141,9 +146,9 @@ fn follow(
     })
 }
 
-fn after(problem: Problem, reconnect: &mut Reconnect) -> (Result<Change, Problem>, State) {
+fn after(problem: Problem, reconnect: &mut Reconnect) -> (Result<(Change, usize), Problem>, State) {
     match reconnect.delay_after(&problem) {
-        Some(pause) => (Ok(Change::Lost(problem)), State::Lost(pause)),
+        Some(pause) => (Ok((Change::Lost(problem), 0)), State::Lost(pause)),
         None => (Err(problem), State::Over),
     }
 }
@@ -189,8 +194,8 @@ enum Source {
 }
 
 impl Connection {
-    /// The next event; `last_id` follows it.
-    async fn next(&mut self, last_id: &mut Option<String>) -> Result<Change, Problem> {
+    /// The next event, and its bytes; `last_id` follows it.
+    async fn next(&mut self, last_id: &mut Option<String>) -> Result<(Change, usize), Problem> {
         loop {
             if let Some(frame) = self.pending.pop_front() {
                 let change = read(&frame);
@@ -199,7 +204,7 @@ impl Connection {
                     Change::Unknown(value) => value["id"].as_str().map(str::to_owned).or(last_id.take()),
                     Change::Lost(_) | Change::Resumed => unreachable!("a frame is no news of the connection"),
                 };
-                return Ok(change);
+                return Ok((change, frame.len()));
             }
             self.receive(last_id).await?;
         }

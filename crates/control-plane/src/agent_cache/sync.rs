@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_api::client::{Change, EventStream, EventsOptions, Retry};
+use parallax_api::text::{cut, plain, plain_start};
 use parallax_api::{AgentId, AgentStatus, Event, EventData, Problem, Time};
 use parallax_service::shutdown::Shutdown;
 use parallax_store::{NewEvent, Projection, SourcePosition, WrittenEvent};
-use serde_json::json;
+use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -31,9 +32,12 @@ const RESYNC_INTERVAL: Duration = Duration::from_secs(60);
 const CONFIRM_AFTER: Duration = Duration::from_secs(3);
 /// Events that are appended in one transaction at most.
 const MAX_BATCH: usize = 512;
-/// Bytes of events that are read and not appended yet, roughly; and of one in which nobody says anything.
+/// Bytes of events that are read and not appended yet, roughly; and what each takes beside what it had on its way.
 const MAX_AHEAD: usize = 8 * 1024 * 1024;
 const SMALL: usize = 2 * 1024;
+/// How much of a runtime's own words is shown, in characters: the name of an event, and why events are lost.
+const MAX_KIND: usize = 40;
+const MAX_REASON: usize = 300;
 /// The event id that asks for every event that is kept.
 const OLDEST: &str = "0";
 
@@ -85,10 +89,22 @@ async fn read(
     changes_tx: mpsc::Sender<ReadAhead>,
     room: Arc<Semaphore>,
 ) -> Infallible {
+    let mut has_warned = false;
     loop {
-        let change = events.next_change().await;
+        let (change, size) = match events.next_sized().await {
+            Ok((Change::Unknown(frame), _)) => {
+                // Once: a runtime must not be able to fill the log.
+                if !std::mem::replace(&mut has_warned, true) {
+                    let name = kind(&frame);
+                    tracing::warn!(event.kind = name, "events of an unknown kind are passed over");
+                }
+                continue;
+            }
+            Ok((change, size)) => (Ok(change), size),
+            Err(problem) => (Err(problem), 0),
+        };
         let is_last = change.is_err();
-        let size = change.as_ref().map_or(SMALL, size).min(MAX_AHEAD);
+        let size = SMALL.saturating_add(size).min(MAX_AHEAD);
         let room = room.clone().acquire_many_owned(u32::try_from(size).unwrap_or(u32::MAX)).await;
         let room = room.expect("it is never closed");
         // A receiver that is gone has ended what this is part of.
@@ -98,31 +114,15 @@ async fn read(
     }
 }
 
+/// The name of an event that is not known, as far as it can be shown.
+fn kind(frame: &Value) -> String {
+    plain_start(frame["event"].as_str().unwrap_or_default(), MAX_KIND)
+}
+
 /// What was read and is not appended yet.
 struct ReadAhead {
     change: Result<Change, Problem>,
     room: OwnedSemaphorePermit,
-}
-
-/// What a change takes in memory, roughly: long in an event is what somebody says, asks (again in the event itself) or has written on the agent.
-fn size(change: &Change) -> usize {
-    let Change::Event(Event { data, .. }) = change else { return SMALL };
-    let said = match data {
-        EventData::Message { message } => message.content.len() + lengths(&message.messages),
-        _ => 0,
-    };
-    let on_agent = data.agent().map_or(0, |agent| {
-        let asked = agent.attention.as_ref().map_or(0, |asked| json!(asked).to_string().len());
-        2 * asked
-            + lengths(&agent.capabilities)
-            + lengths(agent.labels.keys())
-            + lengths(agent.labels.values())
-    });
-    SMALL + said + on_agent
-}
-
-fn lengths<'a>(texts: impl IntoIterator<Item = &'a String>) -> usize {
-    texts.into_iter().map(String::len).sum()
 }
 
 /// Takes what is read, and looks at the list now and then.
@@ -168,17 +168,14 @@ async fn ingest(
     for change in changes {
         let Event { id, mut data, timestamp } = match change {
             Ok(Change::Event(event)) => event,
-            Ok(Change::Unknown(frame)) => {
-                tracing::warn!(%frame, "an event of an unknown kind is passed over");
-                continue;
-            }
-            Ok(Change::Lost(_) | Change::Resumed) => continue,
+            Ok(Change::Unknown(_) | Change::Lost(_) | Change::Resumed) => continue,
             Err(problem) => {
                 append(cache, runtime, batch).await?;
                 return Err(problem);
             }
         };
         if let EventData::Reset { reason } = &mut data {
+            *reason = cut(plain(reason), MAX_REASON);
             tracing::warn!(reason, "events of the runtime are lost; reading its agents");
             append(cache, runtime, std::mem::take(&mut batch)).await?;
             emit_missed(cache, runtime).await?;
@@ -256,4 +253,21 @@ async fn append(cache: &AgentCache, runtime: &Runtime, mut events: Vec<NewEvent>
     }
     cache.log.append_all(events).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn nothing_of_an_unknown_event_is_shown_but_the_beginning_of_its_name() {
+        let secret = json!({"event": format!("agent_sang\u{1b}[2J\n{}", "x".repeat(100)), "data": "s3cret"});
+        let shown = kind(&secret);
+        assert!(shown.starts_with("agent_sang[2J") && shown.chars().count() == 40, "{shown:?}");
+        for frame in [json!({"event": 1}), json!("s3cret"), json!([])] {
+            assert_eq!(kind(&frame), "");
+        }
+    }
 }
