@@ -14,10 +14,10 @@ use crate::runtimes::Runtime;
 
 /// Every workspace of every runtime, also of agents that are forgotten.
 #[utoipa::path(get, path = "/api/workspaces", tag = "workspaces", responses((status = 200, body = WorkspaceList)))]
-pub async fn list(State(app): State<App>) -> Result<Json<WorkspaceList>, Problem> {
+pub async fn list(State(app): State<App>) -> Json<WorkspaceList> {
     let mut all = WorkspaceList::default();
     for (runtime, list) in ask_all(&app, |client| async move { client.workspaces().await }).await {
-        match list? {
+        match list {
             Some(list) => {
                 let space = list.space.into_values().next();
                 all.space.extend(space.map(|space| (runtime.name().to_owned(), space)));
@@ -26,7 +26,7 @@ pub async fn list(State(app): State<App>) -> Result<Json<WorkspaceList>, Problem
             None => all.runtimes_away.push(runtime.name().to_owned()),
         }
     }
-    Ok(Json(all))
+    Json(all)
 }
 
 /// Removes the workspaces of agents that have ended in which nothing would be lost.
@@ -34,10 +34,10 @@ pub async fn list(State(app): State<App>) -> Result<Json<WorkspaceList>, Problem
     post, path = "/api/workspaces/gc", tag = "workspaces",
     responses((status = 200, body = WorkspaceCleanup))
 )]
-pub async fn gc(State(app): State<App>) -> Result<Json<WorkspaceCleanup>, Problem> {
+pub async fn gc(State(app): State<App>) -> Json<WorkspaceCleanup> {
     let mut all = WorkspaceCleanup::default();
     for (runtime, done) in ask_all(&app, |client| async move { client.clean_workspaces().await }).await {
-        match done? {
+        match done {
             Some(done) => {
                 all.removed.extend(named(&runtime, done.removed));
                 all.kept.extend(named(&runtime, done.kept));
@@ -45,26 +45,28 @@ pub async fn gc(State(app): State<App>) -> Result<Json<WorkspaceCleanup>, Proble
             None => all.runtimes_away.push(runtime.name().to_owned()),
         }
     }
-    Ok(Json(all))
+    Json(all)
 }
 
-/// Each runtime's answer; none of one that is away. One that has no workspaces, or is older than they are, is left out.
+/// Each runtime's answer; none of one that is away, or fails: what the others answered, or did, is told all the same. One that has
+/// no workspaces, or is older than they are, is left out.
 async fn ask_all<T, F: Future<Output = Result<T, Problem>>>(
     app: &App,
     ask: impl Fn(Client) -> F,
-) -> Vec<(Arc<Runtime>, Result<Option<T>, Problem>)> {
+) -> Vec<(Arc<Runtime>, Option<T>)> {
     let ask = &ask;
     let asked = app.runtimes.iter().cloned().map(|runtime| async move {
-        let answer = match runtime.is_reachable() {
-            true => ask(runtime.client().clone()).await.map(Some),
-            false => Ok(None),
-        };
-        let answer = match answer {
-            Err(problem) if matches!(problem.code, Code::Unsupported | Code::NotFound) => return None,
-            Err(problem) if problem.code == Code::RuntimeUnavailable => Ok(None),
-            answer => answer,
-        };
-        Some((runtime, answer))
+        if !runtime.is_reachable() {
+            return Some((runtime, None));
+        }
+        match ask(runtime.client().clone()).await {
+            Ok(answer) => Some((runtime, Some(answer))),
+            Err(problem) if matches!(problem.code, Code::Unsupported | Code::NotFound) => None,
+            Err(problem) => {
+                tracing::warn!(runtime.name = runtime.name(), code = %problem.code, "a runtime did not answer for its workspaces");
+                Some((runtime, None))
+            }
+        }
     });
     join_all(asked).await.into_iter().flatten().collect()
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use parallax_api::client::ListFilter;
 use parallax_api::runtime::RuntimeKind;
-use parallax_api::{AgentStatus, Code, EventData};
+use parallax_api::{AgentStatus, Code, EventData, Problem};
 use tokio::sync::Semaphore;
 
 use crate::plane::{Plane, ScriptedRuntime, one_runtime, take, until, within};
@@ -118,5 +118,29 @@ async fn a_silent_runtime_hides_no_agent_of_another_and_denies_none() {
     *docker.script.show_gate.lock().unwrap() = None;
     let problem = plane.client.get(&nobody).await.unwrap_err();
     assert!(!problem.more.contains_key("runtimesAway"), "both have said so: {problem:?}");
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn one_runtime_that_fails_hides_no_workspaces_of_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let local = ScriptedRuntime::start(RuntimeKind::Local).await;
+    let docker = ScriptedRuntime::start(RuntimeKind::Docker).await;
+    let plane = Plane::start(dir.path(), vec![local.spec("local"), docker.spec("docker")]).await;
+    plane.until_reachable("local", true).await;
+    plane.until_reachable("docker", true).await;
+    let workspace = serde_json::from_value(serde_json::json!({
+        "id": "a1", "name": "one", "runtime": "local", "repo": "/r", "branch": "b", "path": "/p", "keep": "changed",
+        "createdAt": parallax_api::Time::now(),
+    }));
+    *local.script.workspace.lock().unwrap() = Some(workspace.unwrap());
+    for (code, is_away) in [(Code::Internal, true), (Code::StorageFull, true), (Code::Unsupported, false)] {
+        *docker.script.workspaces_refusal.lock().unwrap() = Some(Problem::new(code, "it cannot tell"));
+        let away = Vec::from_iter(is_away.then(|| "docker".to_owned()));
+        let listed = plane.client.workspaces().await.unwrap();
+        assert_eq!((listed.workspaces.len(), &listed.runtimes_away), (1, &away), "{code}");
+        let done = plane.client.clean_workspaces().await.unwrap();
+        assert_eq!((done.removed.len(), &done.runtimes_away), (1, &away), "{code}");
+    }
     plane.stop().await;
 }

@@ -10,7 +10,7 @@ use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade};
 use axum::extract::{Path, Query, RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use parallax_api::agent::AgentList;
 use parallax_api::event::EventsQuery;
@@ -18,6 +18,7 @@ use parallax_api::message::{MessageList, MessagesQuery};
 use parallax_api::observe::{AgentMetrics, AgentMetricsList, Logs, Metrics};
 use parallax_api::runtime::{RuntimeKind, RuntimeStatus, TypeInfo};
 use parallax_api::terminal::{CLOSE_AGENT_ENDED, CLOSE_UNKNOWN_AGENT, TERMINAL_V1};
+use parallax_api::workspace::{WorkspaceCleanup, WorkspaceInfo, WorkspaceList};
 use parallax_api::{
     Agent, AgentId, AgentStatus, Code, EventData, Message as Said, Problem, Role, SpawnRequest, Time,
 };
@@ -57,6 +58,10 @@ pub struct Script {
     pub call_refusal: Mutex<Option<Problem>>,
     /// Whose id is in its answers, whichever agent it is asked for.
     pub answers_as: Mutex<Option<AgentId>>,
+    /// The workspace that it has, if any.
+    pub workspace: Mutex<Option<WorkspaceInfo>>,
+    /// What requests for workspaces are refused with.
+    pub workspaces_refusal: Mutex<Option<Problem>>,
     /// The agent whose host does not answer.
     pub held: Mutex<Option<String>>,
     /// What agents use, by their ids.
@@ -110,6 +115,8 @@ impl ScriptedRuntime {
             dies_of_spawn: Mutex::default(),
             call_refusal: Mutex::default(),
             answers_as: Mutex::default(),
+            workspace: Mutex::default(),
+            workspaces_refusal: Mutex::default(),
             held: Mutex::default(),
             metrics: Mutex::default(),
             is_older: Mutex::default(),
@@ -255,6 +262,8 @@ fn router(script: Arc<Script>) -> Router {
         .route("/ready", get(ready))
         .route("/api/events", get(follow))
         .route("/api/metrics", get(all_metrics))
+        .route("/api/workspaces", get(workspaces))
+        .route("/api/workspaces/gc", post(clean_workspaces))
         .route("/api/agents", get(list).post(spawn))
         .route("/api/agents/{id}", get(show_or_babble).delete(stop))
         .route("/api/agents/{id}/logs", get(logs))
@@ -291,6 +300,22 @@ async fn list(State(script): Shared) -> Json<AgentList> {
         gate.acquire().await.unwrap().forget();
     }
     Json(AgentList { count: agents.len(), agents, next_cursor: None })
+}
+
+/// The workspace that it has, unless it refuses.
+fn workspace(script: &Script) -> Result<Vec<WorkspaceInfo>, Problem> {
+    match script.workspaces_refusal.lock().unwrap().clone() {
+        Some(problem) => Err(problem),
+        None => Ok(script.workspace.lock().unwrap().clone().into_iter().collect()),
+    }
+}
+
+async fn workspaces(State(script): Shared) -> Result<Json<WorkspaceList>, Problem> {
+    Ok(Json(WorkspaceList { workspaces: workspace(&script)?, ..WorkspaceList::default() }))
+}
+
+async fn clean_workspaces(State(script): Shared) -> Result<Json<WorkspaceCleanup>, Problem> {
+    Ok(Json(WorkspaceCleanup { removed: workspace(&script)?, ..WorkspaceCleanup::default() }))
 }
 
 async fn spawn(
