@@ -21,10 +21,11 @@ use parallax_api::push::{MAX_DEVICE_LABEL, PushDevice, PushInfo, PushSubscriptio
 use parallax_api::text::is_plain;
 use parallax_api::{Code, Problem};
 use parallax_service::shutdown::Shutdown;
-use parallax_store::{DeviceRow, DeviceStore, Put};
+use parallax_store::{DeviceRow, DeviceStore, Put, StoreError};
 use reqwest::Url;
 use tokio::sync::{OnceCell, watch};
 use tokio::task::AbortHandle;
+use tracing::Instrument;
 
 use delivery::Delivery;
 use encryption::Recipient;
@@ -130,6 +131,14 @@ impl Push {
             return Err(Problem::invalid("label", detail));
         }
         self.way_to(&device)?;
+        let push = self.clone();
+        // A task of its own: the caller may hang up, and what is stored is served.
+        tokio::spawn(async move { push.store(device).await }.in_current_span())
+            .await
+            .map_err(Problem::internal)?
+    }
+
+    async fn store(&self, device: PushSubscription) -> Result<(bool, PushDevice), Problem> {
         let id = id_of(&device.endpoint);
         let put = self.0.store.put(&id, &device, MAX_DEVICES).await?;
         if put == Put::TooMany {
@@ -148,8 +157,14 @@ impl Push {
     /// # Errors
     /// `NOT_FOUND` when there is none of that id.
     pub async fn delete(&self, id: &str) -> Result<(), Problem> {
-        self.end(id);
-        if self.0.store.delete(id).await? {
+        let (push, id) = (self.clone(), id.to_owned());
+        // One that stays stored is told on. In a task of its own, as above.
+        let deleting = async move {
+            let deleted = push.0.store.delete(&id).await?;
+            push.end(&id);
+            Ok::<_, StoreError>(deleted)
+        };
+        if tokio::spawn(deleting.in_current_span()).await.map_err(Problem::internal)?? {
             return Ok(());
         }
         Err(Problem::new(Code::NotFound, "no device has that id; `GET /api/push` lists those there are"))
@@ -237,4 +252,103 @@ impl Push {
 fn id_of(endpoint: &str) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, endpoint.as_bytes());
     hex::encode(&digest.as_ref()[..12])
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use parallax_api::Time;
+    use parallax_api::push::PushKeys;
+    use ring::agreement::{ECDH_P256, EphemeralPrivateKey};
+    use ring::rand::SystemRandom;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// Each change waits for a permit; without `is_whole` none is deleted.
+    #[derive(Debug)]
+    struct Slow {
+        rows: Mutex<Vec<DeviceRow>>,
+        gate: Semaphore,
+        is_whole: bool,
+    }
+
+    impl Slow {
+        async fn wait(&self) {
+            self.gate.acquire().await.expect("it is never closed").forget();
+        }
+    }
+
+    #[async_trait]
+    impl DeviceStore for Slow {
+        async fn put(&self, id: &str, device: &PushSubscription, _: usize) -> Result<Put, StoreError> {
+            self.wait().await;
+            let row = DeviceRow { id: id.into(), subscription: device.clone(), created_at: Time::now() };
+            self.rows.lock().expect("rows").push(row);
+            Ok(Put::Created)
+        }
+
+        async fn list(&self) -> Result<Vec<DeviceRow>, StoreError> {
+            self.wait().await;
+            Ok(self.rows.lock().expect("rows").clone())
+        }
+
+        async fn delete(&self, id: &str) -> Result<bool, StoreError> {
+            self.wait().await;
+            if !self.is_whole {
+                return Err(StoreError::Full("no room".into()));
+            }
+            self.rows.lock().expect("rows").retain(|row| row.id != id);
+            Ok(true)
+        }
+    }
+
+    fn push(is_whole: bool) -> (Push, Arc<Slow>, PushSubscription) {
+        let store = Arc::new(Slow { rows: Mutex::default(), gate: Semaphore::new(0), is_whole });
+        let push = Push::new(store.clone(), PushConfig::default(), PathBuf::new(), Shutdown::new());
+        let private = EphemeralPrivateKey::generate(&ECDH_P256, &SystemRandom::new()).expect("a key");
+        let public = private.compute_public_key().expect("its other half");
+        let keys = PushKeys {
+            p256dh: URL_SAFE_NO_PAD.encode(public.as_ref()),
+            auth: URL_SAFE_NO_PAD.encode([7; 16]),
+        };
+        let endpoint = "https://push.example.org/1".to_owned();
+        (push, store, PushSubscription { endpoint, keys, label: None, muted: true })
+    }
+
+    #[tokio::test]
+    async fn who_hangs_up_leaves_no_device_half_changed() {
+        let (push, store, device) = push(true);
+        let id = id_of(&device.endpoint);
+        let is_served = || push.devices().contains_key(&id);
+        for begin in [true, false] {
+            let change = async {
+                match begin {
+                    true => push.put(device.clone()).await.map(drop),
+                    false => push.delete(&id).await,
+                }
+            };
+            tokio::select! {
+                biased;
+                _ = change => panic!("it waits for the store"),
+                () = tokio::task::yield_now() => {}
+            }
+            store.gate.add_permits(2);
+            while is_served() != begin {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(store.rows.lock().expect("rows").len(), usize::from(begin));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_device_that_stays_stored_is_served_on() {
+        let (push, store, device) = push(false);
+        store.gate.add_permits(3);
+        let (_, put) = push.put(device).await.expect("stored");
+        assert_eq!(push.delete(&put.id).await.expect_err("no room").code, Code::StorageFull);
+        assert!(push.devices().contains_key(&put.id));
+    }
 }
