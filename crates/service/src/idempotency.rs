@@ -145,7 +145,12 @@ impl Idempotency {
         match &result {
             // The next attempt goes on with the same resource id.
             Err(problem) if problem.code.outcome() == Outcome::Uncertain => {}
-            Err(problem) if problem.code.outcome() == Outcome::Unchanged => self.forget(&key).await?,
+            Err(problem) if problem.code.outcome() == Outcome::Unchanged => {
+                // A message that is named is the agent's, whatever keeps it from an answer: under another name it would be another one.
+                if !problem.more.contains_key("messageId") {
+                    self.forget(&key).await?;
+                }
+            }
             result => {
                 let outcome = serde_json::to_string(result).map_err(Problem::internal)?;
                 self.complete(KeyRow { key, digest, resource_id, outcome: Some(outcome) }).await?;

@@ -16,7 +16,8 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::server::{Server, refusal};
 
-/// A server whose work is counted and waits for a permit; `{"refuse": CODE}` refuses the first time.
+/// A server whose work is counted and waits for a permit; `{"refuse": CODE}` refuses the first time, and `names` what
+/// the refusal names besides.
 struct Scene {
     server: Server,
     done: Arc<AtomicUsize>,
@@ -46,7 +47,11 @@ impl Scene {
                     if let Ok(code) = serde_json::from_value::<Code>(asked["refuse"].clone())
                         && times == 1
                     {
-                        return Err(Problem::new(code, "not now").with("handle", handle));
+                        let refusal = Problem::new(code, "not now").with("handle", handle.clone());
+                        return Err(match asked["names"].as_str() {
+                            Some(name) => refusal.with(name, handle),
+                            None => refusal,
+                        });
                     }
                     Ok(StoredResponse::new(StatusCode::CREATED, &json!({"handle": handle}))?
                         .at(format!("/things/{handle}")))
@@ -150,6 +155,15 @@ async fn a_refusal_that_changed_nothing_may_be_tried_again() {
     let request = json!({"refuse": "RESOURCE_LIMIT"});
     let refused = refusal(scene.send(Some("k"), &request).await, Code::ResourceLimit).await;
     assert_ne!(handle(scene.send(Some("k"), &request).await).await, refused["handle"].as_str().unwrap());
+}
+
+#[tokio::test]
+async fn a_message_that_its_agent_has_stays_that_message() {
+    let scene = Scene::start().await;
+    scene.go.add_permits(9);
+    let request = json!({"refuse": "QUESTION_PENDING", "names": "messageId"});
+    let asked = refusal(scene.send(Some("k"), &request).await, Code::QuestionPending).await;
+    assert_eq!(handle(scene.send(Some("k"), &request).await).await, asked["messageId"].as_str().unwrap());
 }
 
 #[tokio::test]
