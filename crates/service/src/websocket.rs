@@ -3,6 +3,7 @@
 mod handed;
 
 use std::error::Error;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade, close_code};
@@ -22,6 +23,8 @@ const MAX_READ: usize = 2 * MAX_VIEWER_MESSAGE;
 /// What is typed goes on in pieces of this size: a server that passes it on holds no more of it than it must, and is as
 /// slow as the program.
 const PIECE: usize = 64 * 1024;
+/// How long a refused socket may take to close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The upgrade of a terminal socket.
 pub fn terminal(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
@@ -50,9 +53,13 @@ pub fn refusal(problem: &Problem) -> CloseFrame {
 /// was closed.
 pub fn refuse(upgrade: WebSocketUpgrade, problem: Problem) -> Response {
     terminal(upgrade).on_upgrade(move |mut socket| async move {
-        // A client that is gone needs no reason.
-        drop(socket.send(Message::Close(Some(refusal(&problem)))).await);
-        while let Some(Ok(_)) = socket.recv().await {}
+        let closing = async {
+            // A client that is gone needs no reason.
+            drop(socket.send(Message::Close(Some(refusal(&problem)))).await);
+            while let Some(Ok(_)) = socket.recv().await {}
+        };
+        // One that does not close would keep its place for ever.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
     })
 }
 

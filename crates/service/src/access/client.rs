@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{FromRequestParts, Request};
+use axum::extract::{FromRequestParts, Query, Request};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use parallax_api::{Code, Problem};
+use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::websocket;
@@ -71,9 +72,17 @@ pub(super) fn is_upgrade(request: &Request) -> bool {
     upgrade.is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
+/// What of a query says that the answer is a stream.
+#[derive(Deserialize)]
+struct Follow {
+    #[serde(default)]
+    follow: bool,
+}
+
 /// Whether the client asks for a log to be followed.
 pub(super) fn follows(request: &Request) -> bool {
-    request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "follow=true"))
+    // Decoded as who answers it does.
+    Query::<Follow>::try_from_uri(request.uri()).is_ok_and(|Query(query)| query.follow)
 }
 
 /// Whether the response is a stream of events.

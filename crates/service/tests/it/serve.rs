@@ -30,7 +30,7 @@ async fn send(socket: &mut TcpStream, text: &str) -> String {
     socket.write_all(text.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     tokio::time::timeout(LIMIT, socket.read_to_end(&mut answer)).await.unwrap().unwrap();
-    String::from_utf8(answer).unwrap()
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[tokio::test]
@@ -172,6 +172,13 @@ async fn streams_of_one_client_are_bounded() {
     let close = futures::StreamExt::next(&mut socket).await.unwrap().unwrap();
     let tokio_tungstenite::tungstenite::Message::Close(Some(close)) = close else { panic!("{close:?}") };
     assert_eq!(u16::from(close.code), 1013, "{}", close.reason);
+    // One that does not close does not keep its connection.
+    let mut silent = TcpStream::connect(server.address).await.unwrap();
+    let upgrade = "GET /stream HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+    assert!(send(&mut silent, upgrade).await.starts_with("HTTP/1.1 101"));
+    // A log that is followed is a stream, however that is written.
+    refusal(server.get("/take?follow=%74rue").send().await.unwrap(), Code::ResourceLimit).await;
     // Other requests are answered, and a stream that ends gives its place to another.
     assert!(server.get("/health").send().await.unwrap().status().is_success());
     held.pop();
