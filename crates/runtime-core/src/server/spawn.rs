@@ -124,7 +124,13 @@ impl RuntimeCore {
                 entry.set_host_state(HostState::Unreachable);
                 // Nobody was given it: what is in the workspace is its set-up's.
                 self.undo(leftovers, WorkspaceKeep::Never).await;
-                Err(problem)
+                // `INTERNAL` leaves open whether something was made. This was taken back, so another runtime may be asked.
+                Err(match problem.code {
+                    Code::Internal => {
+                        Problem { more: problem.more, ..Problem::new(Code::SpawnFailed, problem.detail) }
+                    }
+                    _ => problem,
+                })
             }
         }
     }

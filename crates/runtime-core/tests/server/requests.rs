@@ -69,6 +69,10 @@ async fn refusals_name_the_field() {
     *server.backend.refusal.lock().unwrap() =
         Some(Problem::new(Code::CliNotFound, "no bash").with("field", "cli"));
     assert_eq!(refused(json!({"name": "a", "type": "shell"})).await, (Code::CliNotFound, "cli".into()));
+    // It was taken back for certain, which `INTERNAL` would leave open.
+    *server.backend.refusal.lock().unwrap() =
+        Some(Problem::internal("the engine does not know").with("field", "engine"));
+    assert_eq!(refused(json!({"name": "a", "type": "shell"})).await, (Code::SpawnFailed, "engine".into()));
     assert!(server.client().list_all(&ListFilter::default()).await.unwrap().is_empty());
     let unknown = "01234567-89ab-7cde-8f01-23456789abcd".parse().unwrap();
     assert_eq!(server.client().get(&unknown).await.unwrap_err().code, Code::AgentNotFound);
