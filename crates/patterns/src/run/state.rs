@@ -57,6 +57,8 @@ pub struct RunState {
     at_once: u32,
     /// How often the server died in each attempt at a step.
     deaths: HashMap<String, u32>,
+    /// Why it is not resumed, if it kills its servers. Kept: its steps end before its agents do, and a server may die in between.
+    lethal: Option<Fault>,
     /// The text in it, in bytes.
     text_bytes: usize,
 }
@@ -123,6 +125,7 @@ impl RunState {
             spawned: 0,
             at_once: 0,
             deaths: HashMap::new(),
+            lethal: None,
             text_bytes: 0,
         }
     }
@@ -208,9 +211,8 @@ impl RunState {
                 self.note_keys.insert(key.clone());
                 self.notes.entry(to.clone()).or_default().push(text.clone());
             }
-            Data::ExecutionResumed { crashed: true } => self.count_death(),
-            Data::ExecutionResumed { crashed: false }
-            | Data::ExecutionEnding {}
+            Data::ExecutionResumed { crashed } => self.resume(*crashed),
+            Data::ExecutionEnding {}
             | Data::MessageAnswered { .. }
             | Data::MessageFailed { .. }
             | Data::MessageAbandoned { .. }

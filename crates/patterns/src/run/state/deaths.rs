@@ -17,15 +17,25 @@ const MAX_DEATHS: u32 = 2;
 const NO_STEP: &str = "";
 
 impl RunState {
-    /// Counts a death of the server against the steps that were computing.
-    pub(super) fn count_death(&mut self) {
-        for attempt in self.computing() {
-            *self.deaths.entry(attempt).or_default() += 1;
+    /// Counts a death of the server against the steps that were computing, and decides whether the run is resumed.
+    pub(super) fn resume(&mut self, crashed: bool) {
+        if crashed {
+            for attempt in self.computing() {
+                *self.deaths.entry(attempt).or_default() += 1;
+            }
+        }
+        // At the end nothing computes, and what was decided stays.
+        if !self.wait_time.is_ending() {
+            self.lethal = self.find_lethal();
         }
     }
 
     /// Why the run is not resumed, if it kills its servers.
     pub(in crate::run) fn lethal(&self) -> Option<Fault> {
+        self.lethal.clone()
+    }
+
+    fn find_lethal(&self) -> Option<Fault> {
         let computing = self.computing();
         let attempt = computing.iter().find(|attempt| self.deaths.get(*attempt) >= Some(&MAX_DEATHS))?;
         let died = format!("the server died {MAX_DEATHS} times");
@@ -139,9 +149,21 @@ mod tests {
             error: None,
             again: true,
         };
+        let cancelled = Data::StepEnded {
+            step: "1".into(),
+            attempt: 1,
+            status: StepStatus::Cancelled,
+            result: None,
+            error: None,
+            again: false,
+        };
+        let ended = [Data::ExecutionEnding {}, cancelled, died.clone()];
         for (events, lethal) in [
             (vec![started("1", 1), died.clone(), died.clone()], Some("`one`")),
             (vec![started("1", 1), died.clone()], None),
+            // Also when a server dies while it stops the agents.
+            ([vec![started("1", 1), died.clone(), died.clone()], ended.to_vec()].concat(), Some("`one`")),
+            ([vec![started("1", 1), died.clone()], ended.to_vec()].concat(), None),
             (vec![started("1", 1), stopped.clone(), stopped.clone(), stopped], None),
             (vec![started("1", 1), sent("1"), died.clone(), died.clone(), died.clone()], None),
             (vec![started("1", 1), sent("1"), answered.clone(), died.clone(), died.clone()], Some("`one`")),
