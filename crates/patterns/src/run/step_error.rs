@@ -70,7 +70,23 @@ impl From<&Problem> for StepError {
     }
 }
 
-/// Whether a refusal leaves open what was done: the engine makes the same call again.
+/// Whether a refusal leaves open what was done: the engine makes the same call again. So does a 404 in nobody's words: whoever stands in
+/// front of the servers says so while they are replaced.
 pub(super) fn is_uncertain(problem: &Problem) -> bool {
-    problem.code.outcome() == Outcome::Uncertain
+    let is_nobody = problem.is_foreign && problem.status == 404;
+    is_nobody || problem.code.outcome() == Outcome::Uncertain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_says_is_no_answer() {
+        let refused = Problem::new(Code::NotFound, "no such workspace");
+        assert!(!is_uncertain(&refused) && !is_uncertain(&Problem::no_agent("x")));
+        assert!(is_uncertain(&Problem { is_foreign: true, ..refused }));
+        // A gateway that takes no message of this size takes none the next time.
+        assert!(!is_uncertain(&Problem { is_foreign: true, ..Problem::new(Code::PayloadTooLarge, "413") }));
+    }
 }
