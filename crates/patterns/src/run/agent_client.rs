@@ -17,7 +17,7 @@ pub enum MessageProgress {
 /// Operations on agents. Every call may be repeated: a second call with the same key finds what the first one did.
 ///
 /// A refusal with `RUNTIME_UNAVAILABLE`, `TIMEOUT`, `SHUTTING_DOWN` or `INTERNAL` leaves open whether it was done: the engine makes
-/// the same call again. Every other refusal is final.
+/// the same call again, as it does after a 404 in nobody's words. Every other refusal is final.
 #[async_trait]
 pub trait AgentClient: Send + Sync + 'static {
     /// Spawns an agent; with the same key it is the same agent.

@@ -34,6 +34,8 @@ pub(super) struct OutgoingMessage {
 pub(super) enum Unanswered {
     /// The agent or its runtime refused.
     Problem(Problem),
+    /// The agent has ended, and was given nothing of the message.
+    Gone(Problem),
     /// Something else failed. The agent still works on the message.
     Step(StepError),
 }
@@ -121,7 +123,10 @@ impl Engine {
         outgoing: &OutgoingMessage,
     ) -> Result<String, StepError> {
         let key = &outgoing.key;
-        let known = self.store.read(|state| state.conversations().message(key).cloned());
+        let (known, begins) = self.store.read(|state| {
+            let conversations = state.conversations();
+            (conversations.message(key).cloned(), conversations.agent_of(path::conversation(key)).is_none())
+        });
         let text = match known {
             Some(message) => match message.outcome {
                 Some(Ok(answer)) => return Ok(answer),
@@ -137,7 +142,10 @@ impl Engine {
             None => self.persist(pooled, outgoing).await?,
         };
         pooled.start(key);
-        let delivered = self.deliver(pooled, outgoing, &text).await;
+        let mut delivered = self.deliver(pooled, outgoing, &text).await;
+        if begins {
+            delivered = self.deliver_to_another(pooled, outgoing, text, delivered).await;
+        }
         if !matches!(delivered, Err(Unanswered::Step(_))) {
             self.accepted.remove(key);
         }
@@ -156,13 +164,8 @@ impl Engine {
                 self.store.append(answered).await?;
                 Ok(answer)
             }
-            Err(Unanswered::Problem(problem)) => {
-                match problem.code {
-                    Code::AgentStopped | Code::AgentNotFound => pooled.mark_dead(&problem.detail),
-                    _ => pooled.finish(),
-                }
-                let failed = Data::MessageFailed { key: key.clone(), error: Fault::from(&problem) };
-                self.store.append(failed).await?;
+            Err(Unanswered::Problem(problem) | Unanswered::Gone(problem)) => {
+                self.message_failed(pooled, key, &problem).await?;
                 Err(StepError::from(&problem))
             }
             // The message stays in flight, so that the agent is interrupted when the guard is dropped.
@@ -170,11 +173,52 @@ impl Engine {
         }
     }
 
+    /// Where the agent has ended before it was given anything, takes others of its role for the message. One may end while nothing is asked
+    /// of it, and a server that dies while it stops one leaves it to the next as a free one.
+    async fn deliver_to_another(
+        &self,
+        pooled: &mut PooledAgent,
+        outgoing: &OutgoingMessage,
+        text: String,
+        mut delivered: Result<String, Unanswered>,
+    ) -> Result<String, Unanswered> {
+        let role = pooled.member().role.clone();
+        // The notes were taken for the first text.
+        let again = OutgoingMessage { text, ..outgoing.clone() };
+        // So many can have been left. Those that are new and end at once are no accident.
+        for _ in 0..self.pattern.structure.roles[&role].most() {
+            let Err(Unanswered::Gone(problem)) = &delivered else { break };
+            self.message_failed(pooled, &outgoing.key, problem).await?;
+            pooled.release();
+            *pooled = self.checkout(&role, None).await?;
+            let text = self.persist(pooled, &again).await?;
+            pooled.start(&outgoing.key);
+            delivered = self.deliver(pooled, outgoing, &text).await;
+        }
+        delivered
+    }
+
+    /// The message has no answer, and its agent is free for another one or has ended.
+    async fn message_failed(
+        &self,
+        pooled: &mut PooledAgent,
+        key: &str,
+        problem: &Problem,
+    ) -> Result<(), StepError> {
+        if is_gone(problem) {
+            pooled.mark_dead(&problem.detail);
+        } else {
+            pooled.finish();
+        }
+        self.store.append(Data::MessageFailed { key: key.to_owned(), error: Fault::from(problem) }).await
+    }
+
     /// Records the text before it is sent. After a restart exactly this text is sent under the key.
     async fn persist(&self, pooled: &PooledAgent, outgoing: &OutgoingMessage) -> Result<String, StepError> {
         let member = pooled.member();
         let (role, kind) = (member.role.clone(), outgoing.kind);
-        let briefing = self.briefing(member, kind);
+        // A text that another agent was to have begins with it.
+        let briefing = self.briefing(member, kind).filter(|words| !outgoing.text.starts_with(words.as_str()));
         let limit = self.pattern.limits.messages;
         let mut text = Err(StepError::shutting_down());
         let write = |state: &RunState| {
@@ -220,8 +264,17 @@ impl Engine {
     ) -> Result<String, Unanswered> {
         let agent = &pooled.member().agent_id;
         let key = format!("{}/{}", self.id, outgoing.key);
+        let mut is_sure = true;
         let message = loop {
-            match self.retry_until_certain(|| self.agents.send(&key, agent, text)).await {
+            let mut attempts = 0;
+            let sending = self.retry_until_certain(|| {
+                attempts += 1;
+                self.agents.send(&key, agent, text)
+            });
+            let sent = sending.await;
+            // An attempt before may have been the one that was taken.
+            is_sure &= attempts == 1;
+            match sent {
                 Ok(message) => {
                     self.accepted.add(&outgoing.key, agent, &message);
                     break message;
@@ -236,6 +289,7 @@ impl Engine {
                 Err(problem) if problem.code == Code::ResourceLimit => {
                     tokio::time::sleep(RETRY_INTERVAL).await;
                 }
+                Err(problem) if is_sure && is_gone(&problem) => return Err(Unanswered::Gone(problem)),
                 Err(problem) => return Err(Unanswered::Problem(problem)),
             }
         };
@@ -285,4 +339,9 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Whether the agent has ended.
+fn is_gone(problem: &Problem) -> bool {
+    matches!(problem.code, Code::AgentStopped | Code::AgentNotFound)
 }

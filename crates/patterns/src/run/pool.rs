@@ -98,7 +98,7 @@ impl Pool {
             let is_unwanted = |agent: &PooledAgent| agent.in_flight.as_deref().is_some_and(&unwanted);
             state.held.extract_if(|_, agent| is_unwanted(agent)).map(|(_, agent)| agent).collect()
         };
-        // Outside the lock, which `PooledAgent::drop` takes.
+        // Outside the lock, which `PooledAgent::release` takes.
         drop(abandoned);
     }
 
@@ -177,7 +177,7 @@ impl PooledAgent {
 
     /// The agent.
     pub fn member(&self) -> &TeamMember {
-        &self.slot.as_ref().expect("the slot is taken by `drop` only").0
+        &self.slot.as_ref().expect("the slot is taken by `release` only").0
     }
 
     /// Marks it as working on this message.
@@ -194,10 +194,9 @@ impl PooledAgent {
     pub fn mark_dead(&mut self, reason: &str) {
         self.dead = Some(reason.to_owned());
     }
-}
 
-impl Drop for PooledAgent {
-    fn drop(&mut self) {
+    /// Gives the agent up before another is put in its place, which may need its permit. The guard is empty then.
+    pub fn release(&mut self) {
         let Some((member, permit)) = self.slot.take() else { return };
         let shared = &self.pool.0;
         let mut state = self.pool.state();
@@ -217,6 +216,12 @@ impl Drop for PooledAgent {
         drop(state);
         // Fails when the run is over: all its agents are stopped then.
         drop(shared.departure_tx.send(Departure { member, reason, pool: self.pool.clone(), permit }));
+    }
+}
+
+impl Drop for PooledAgent {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 

@@ -68,7 +68,11 @@ impl Engine {
         join_all(spawning).await;
     }
 
-    async fn checkout(&self, name: &str, preferred: Option<&AgentId>) -> Result<PooledAgent, StepError> {
+    pub(super) async fn checkout(
+        &self,
+        name: &str,
+        preferred: Option<&AgentId>,
+    ) -> Result<PooledAgent, StepError> {
         match self.pool(name)?.checkout(preferred).await {
             Checkout::Ready(pooled) => Ok(pooled),
             Checkout::Reserved(reservation) => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parallax_api::execution::{Execution, ExecutionAnswer, ExecutionEventData as Data, ExecutionStatus};
-use parallax_api::{Problem, Time};
+use parallax_api::{AgentId, Problem, Time};
 use parallax_patterns::pattern::Pattern;
 use parallax_patterns::run::{Journal, Run, RunEvent, RunParams};
 use tokio::time::Instant;
@@ -18,6 +18,8 @@ pub struct Outcome {
     pub execution: Execution,
     pub events: Vec<RunEvent>,
     pub world: World,
+    /// Managed agents that are left.
+    pub left: Vec<AgentId>,
 }
 
 /// A journal in memory.
@@ -75,18 +77,26 @@ async fn simulate(pattern: Pattern, seed: u64, faults: Faults) -> Outcome {
             crashed,
             now,
         });
-        let dies = if crashes > 0 { Duration::from_millis(dice.below(200_000)) } else { FOR_EVER };
+        let after = if crashes > 0 { Duration::from_millis(dice.below(200_000)) } else { FOR_EVER };
+        let in_a_stop = crashes > 0 && dice.chance(50);
+        let dies = async {
+            tokio::select! {
+                () = tokio::time::sleep(after) => {}
+                () = sim.stopping(), if in_a_stop => {}
+            }
+        };
         tokio::select! {
             ended = run.execute() => {
                 let execution = ended.unwrap();
                 if execution.status != ExecutionStatus::Running {
                     let world = std::mem::take(&mut *sim.world());
                     let events = journal.0.lock().unwrap().clone();
-                    return Outcome { execution, events, world };
+                    let left = world.alive();
+                    return Outcome { execution, events, world, left };
                 }
             }
             () = person(&run, &mut dice, answers) => {}
-            () = tokio::time::sleep(dies) => {
+            () = dies => {
                 crashed = true;
                 crashes = crashes.checked_sub(1).unwrap_or_else(|| {
                     panic!("the run does not end: {:#?}\n{:#?}", run.view(), journal.0.lock().unwrap())

@@ -86,9 +86,27 @@ fn the_deepest_workflow_runs() {
     assert!(outcome.execution.status != ExecutionStatus::Running);
 }
 
+/// A server dies while it stops agents that are to spare, and the next one takes none of them for a task.
+#[test]
+fn an_agent_that_is_being_stopped_is_not_taken_for_a_free_one() {
+    let step = "{type: assign, role: a, task: t}";
+    let at_once = format!("{{type: parallel, steps: [{step}, {step}, {step}]}}");
+    let roles = "{a: {agentType: fake, managed: true, maxInstances: 3}}";
+    let source = format!(
+        "name: random\nstructure: {{roles: {roles}}}\nworkflow: {{steps: [{at_once}, {step}, {at_once}, {step}]}}\n"
+    );
+    let pattern = check::read(&source).unwrap();
+    for seed in 0..100 {
+        let outcome = run(pattern.clone(), seed, Faults { often: 0, crashes: 1 });
+        check_all(&pattern, &outcome, &source);
+        let stopped = outcome.execution.error.filter(|fault| fault.code == "AGENT_STOPPED");
+        assert!(stopped.is_none(), "{seed} {stopped:?} {:#?}", outcome.events);
+    }
+}
+
 /// What must hold after every run.
 fn check_all(pattern: &Pattern, outcome: &Outcome, source: &str) {
-    let Outcome { execution, events, world, .. } = outcome;
+    let Outcome { execution, events, world, left } = outcome;
     let context = || format!("{source}\n{events:#?}\n{:#?}", world.complaints);
     assert!(world.complaints.is_empty(), "{}", context());
     assert_ne!(execution.status, ExecutionStatus::Running, "it ends: {}", context());
@@ -99,7 +117,7 @@ fn check_all(pattern: &Pattern, outcome: &Outcome, source: &str) {
         context()
     );
     assert!(execution.agents.iter().all(|agent| !agent.present), "every agent has left: {}", context());
-    assert!(world.alive().is_empty(), "managed agents are left: {:?} {}", world.alive(), context());
+    assert!(left.is_empty(), "managed agents are left: {left:?} {}", context());
     assert!(execution.metrics.messages <= pattern.limits.messages, "{}", context());
     assert_eq!(events.iter().filter(|event| event.data.name() == "execution_ended").count(), 1);
 

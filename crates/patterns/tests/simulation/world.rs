@@ -13,6 +13,7 @@ use parallax_api::{
 };
 use parallax_patterns::run::agent_client::{AgentClient, MessageProgress};
 use serde_json::json;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// No run takes longer, whatever its file says: it would hang.
@@ -73,9 +74,33 @@ pub struct World {
 
 struct SimAgent {
     agent: Agent,
-    alive: bool,
+    /// When it ends, once somebody has it stop: whether or not that one waits for it.
+    ends_at: Option<Instant>,
     free_at: Instant,
     at_work: Option<String>,
+}
+
+impl SimAgent {
+    fn new(agent: Agent) -> Self {
+        Self { agent, ends_at: None, free_at: Instant::now(), at_work: None }
+    }
+
+    fn is_alive(&self) -> bool {
+        self.ends_at.is_none_or(|ends_at| Instant::now() < ends_at)
+    }
+
+    /// Has it end. It takes nothing more until then.
+    fn stop(&mut self, ends_at: Instant) -> Instant {
+        *self.ends_at.get_or_insert(ends_at)
+    }
+
+    /// Fails when it has ended, or is about to.
+    fn takes_requests(&self) -> Result<(), Problem> {
+        match self.ends_at {
+            None => Ok(()),
+            Some(_) => Err(Problem::new(Code::AgentStopped, "it has ended")),
+        }
+    }
 }
 
 struct SimMessage {
@@ -104,16 +129,15 @@ impl Dialog {
 
 impl World {
     /// Managed agents that live.
-    pub fn alive(&self) -> Vec<&AgentId> {
-        let managed = self.agents.iter().filter(|(_, sim)| sim.alive && !sim.agent.labels.is_empty());
-        managed.map(|(id, _)| id).collect()
+    pub fn alive(&self) -> Vec<AgentId> {
+        let managed = self.agents.iter().filter(|(_, sim)| sim.is_alive() && !sim.agent.labels.is_empty());
+        managed.map(|(id, _)| id.clone()).collect()
     }
 
     /// An agent that nobody here has spawned.
     pub fn add_outside(&mut self, number: u64) {
         let outside = agent(&format!("outside-{number}"), vec!["outside".into()], BTreeMap::new());
-        let sim = SimAgent { agent: outside.clone(), alive: true, free_at: Instant::now(), at_work: None };
-        self.agents.insert(outside.id, sim);
+        self.agents.insert(outside.id.clone(), SimAgent::new(outside));
     }
 
     fn complain(&mut self, what: String) {
@@ -128,11 +152,18 @@ pub struct Sim {
     faults: Faults,
     /// The sooner the rarer agents ask.
     asking: u64,
+    /// Some agent is to stop.
+    stopping: Notify,
 }
 
 impl Sim {
     pub fn new(world: World, seed: u64, faults: Faults, asking: u64) -> Self {
-        Self { world: Mutex::new(world), seed, faults, asking }
+        Self { world: Mutex::new(world), seed, faults, asking, stopping: Notify::new() }
+    }
+
+    /// Waits until some agent is to stop.
+    pub async fn stopping(&self) {
+        self.stopping.notified().await;
     }
 
     pub fn world(&self) -> MutexGuard<'_, World> {
@@ -212,14 +243,13 @@ impl AgentClient for Sim {
         }
         let agent = agent(&request.name, request.capabilities.clone(), request.labels.clone());
         let role = request.role.clone().unwrap_or_default();
-        let there =
-            world.agents.values().filter(|sim| sim.alive && sim.agent.role.as_deref() == Some(&role)).count()
-                as u32;
+        let is_kin = |sim: &&SimAgent| sim.is_alive() && sim.agent.role.as_deref() == Some(&role);
+        let there = world.agents.values().filter(is_kin).count() as u32;
         if there >= world.most[&role] {
             let most = world.most[&role];
             world.complain(format!("{role} may have {most} agents, and {there} live when {key} comes"));
         }
-        let has_kin = world.agents.values().any(|sim| sim.alive && sim.agent.role.as_deref() == Some(&role));
+        let has_kin = there > 0;
         if let Some(asked) = &request.workspace {
             let reused =
                 asked.reuse.as_ref().map(|id| world.agents.get(id).and_then(|sim| sim.agent.role.clone()));
@@ -238,14 +268,13 @@ impl AgentClient for Sim {
         }
         let agent = Agent { role: Some(role), ..agent };
         world.by_key.insert(key.to_owned(), agent.id.clone());
-        let sim = SimAgent { agent: agent.clone(), alive: true, free_at: Instant::now(), at_work: None };
-        world.agents.insert(agent.id.clone(), sim);
+        world.agents.insert(agent.id.clone(), SimAgent::new(agent.clone()));
         drop(world);
         self.after(lost, agent)
     }
 
     async fn running(&self) -> Vec<Agent> {
-        self.world().agents.values().filter(|sim| sim.alive).map(|sim| sim.agent.clone()).collect()
+        self.world().agents.values().filter(|sim| sim.is_alive()).map(|sim| sim.agent.clone()).collect()
     }
 
     async fn send(&self, key: &str, agent: &AgentId, text: &str) -> Result<String, Problem> {
@@ -261,9 +290,7 @@ impl AgentClient for Sim {
             return self.after(lost, key.to_owned());
         }
         let Some(sim) = world.agents.get_mut(agent) else { return Err(Problem::no_agent(agent)) };
-        if !sim.alive {
-            return Err(Problem::new(Code::AgentStopped, "it has ended"));
-        }
+        sim.takes_requests()?;
         if let Some(other) = sim.at_work.clone().filter(|_| !sim.agent.labels.is_empty()) {
             world.complain(format!("{key} goes to an agent that works on {other}"));
             return Err(Problem::new(Code::AgentBusy, "it works on another"));
@@ -308,7 +335,7 @@ impl AgentClient for Sim {
             let until = {
                 let mut world = self.world();
                 let now = Instant::now();
-                let alive = world.agents[agent].alive;
+                let alive = world.agents[agent].is_alive();
                 let sim = &world.messages[message];
                 if sim.dropped {
                     return Err(Problem::new(Code::AgentFailed, "it was interrupted"));
@@ -326,7 +353,9 @@ impl AgentClient for Sim {
                         let dies = outcome.as_ref().is_err_and(|problem| problem.code == Code::AgentStopped);
                         let sim = world.agents.get_mut(agent).unwrap();
                         sim.at_work = None;
-                        sim.alive &= !dies;
+                        if dies {
+                            sim.stop(now);
+                        }
                         return outcome.map(MessageProgress::Answered);
                     }
                     _ if !alive => return Err(Problem::new(Code::AgentStopped, "it has ended")),
@@ -376,7 +405,7 @@ impl AgentClient for Sim {
     async fn cleared(&self, agent: &AgentId, attention: &str) {
         while let Ok(Some(shown)) = self.attention(agent).await
             && shown.id == attention
-            && self.world().agents[agent].alive
+            && self.world().agents[agent].is_alive()
         {
             tokio::time::sleep(Duration::from_secs(30)).await;
         }
@@ -390,9 +419,7 @@ impl AgentClient for Sim {
         }
         let mut world = self.world();
         let Some(sim) = world.agents.get_mut(agent) else { return Err(Problem::no_agent(agent)) };
-        if !sim.alive {
-            return Err(Problem::new(Code::AgentStopped, "it has ended"));
-        }
+        sim.takes_requests()?;
         sim.free_at = Instant::now();
         if let Some(key) = sim.at_work.take()
             && let Some(message) = world.messages.get_mut(&key)
@@ -424,19 +451,24 @@ impl AgentClient for Sim {
 
     async fn stop(&self, agent: &AgentId) -> Result<(), Problem> {
         let lost = self.call(&format!("stop {agent}")).await?;
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        if let Some(sim) = self.world().agents.get_mut(agent) {
-            sim.alive = false;
+        let grace = Duration::from_millis(self.dice(&("stop", agent)).below(3000));
+        let ended = self.world().agents.get_mut(agent).map(|sim| sim.stop(Instant::now() + grace));
+        if let Some(ends_at) = ended {
+            self.stopping.notify_waiters();
+            tokio::time::sleep_until(ends_at).await;
         }
         self.after(lost, ())
     }
 
     async fn stop_all(&self) -> Result<(), Problem> {
         let lost = self.call("stop all").await?;
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        for sim in self.world().agents.values_mut().filter(|sim| !sim.agent.labels.is_empty()) {
-            sim.alive = false;
-        }
+        let ends_at = Instant::now() + Duration::from_millis(100);
+        let last = {
+            let mut world = self.world();
+            let managed = world.agents.values_mut().filter(|sim| !sim.agent.labels.is_empty());
+            managed.map(|sim| sim.stop(ends_at)).max()
+        };
+        tokio::time::sleep_until(last.unwrap_or(ends_at)).await;
         self.after(lost, ())
     }
 }
