@@ -73,11 +73,19 @@ impl RunAgents {
             return Ok(Some(MessageProgress::Answered(answer.content.clone())));
         }
         check_alive(&shown)?;
-        let sent = messages.iter().find(|sent| sent.id == message);
-        if let Some(sent) = sent.filter(|sent| sent.state == Some(MessageState::Failed)) {
+        if let Some(sent) = messages.iter().find(|sent| sent.id == message)
+            && let Some(MessageState::Failed | MessageState::Unknown) = sent.state
+        {
             // It may have ended since it was looked at, and its messages with it.
-            check_alive(&self.fetch(agent).await?)?;
-            return Err(failed(sent.failure.as_deref().unwrap_or("the agent failed to answer")));
+            let again = self.fetch(agent).await?;
+            check_alive(&again)?;
+            if sent.state == Some(MessageState::Failed) {
+                return Err(failed(sent.failure.as_deref().unwrap_or("the agent failed to answer")));
+            }
+            if rests(&shown, &again) {
+                let why = sent.failure.as_deref().unwrap_or("nobody knows whether it took the message");
+                return Err(failed(why));
+            }
         }
         Ok(shown.attention.map(|attention| MessageProgress::Asks(Box::new(attention))))
     }
@@ -211,6 +219,11 @@ pub(super) async fn stop(locator: &AgentLocator, agent: &AgentId) -> Result<(), 
         Err(problem) if problem.code == Code::AgentNotFound => Ok(()),
         outcome => outcome.map(drop),
     }
+}
+
+/// Whether an agent did nothing between two looks at it: what it may not have taken is not answered any more.
+fn rests(before: &Agent, after: &Agent) -> bool {
+    after.status != AgentStatus::Busy && after.attention.is_none() && before.updated_at == after.updated_at
 }
 
 fn check_alive(agent: &Agent) -> Result<(), Problem> {
