@@ -38,7 +38,7 @@ pub trait AgentClient: Send + Sync + 'static {
     /// The dialog that the agent shows now.
     async fn attention(&self, agent: &AgentId) -> Result<Option<Attention>, Problem>;
 
-    /// Answers the dialog with this id. `CONFLICT` when it is not shown any more.
+    /// Answers the dialog with this id. `CONFLICT` when it is not shown any more, `TIMEOUT` when it is still shown after keys were typed.
     async fn answer(&self, agent: &AgentId, attention: &str, answer: &AnswerRequest) -> Result<(), Problem>;
 
     /// Waits until the dialog with this id is not shown any more.

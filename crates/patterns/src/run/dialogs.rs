@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use parallax_api::execution::{Question, QuestionAnswer, QuestionKind, SentKind};
 use parallax_api::message::AnswerRequest;
-use parallax_api::{Attention, AttentionKind, Code};
+use parallax_api::{AgentId, Attention, AttentionKind, Code, Problem};
 
 use super::engine::Engine;
 use super::messaging::{OutgoingMessage, Unanswered};
@@ -98,8 +98,13 @@ impl Engine {
             None => AnswerRequest { text, ..AnswerRequest::default() },
         }
         .to(attention.id.clone());
-        match self.retry_until_certain(|| self.agents.answer(agent, &attention.id, &answer)).await {
+        match self.answer_in_time(agent, &answer, &attention.id).await {
             Ok(()) => self.delivered(&id).await?,
+            // Keys were typed: the same again would be an answer to whatever is shown by then.
+            Err(problem) if problem.code == Code::Timeout => {
+                let why = format!("the agent's program did not take it in time: {}", problem.detail);
+                self.withdraw(&id, &why).await?;
+            }
             Err(problem) if matches!(problem.code, Code::Conflict | Code::QuestionChanged) => {
                 self.withdraw(&id, "the agent does not show it any more").await?;
             }
@@ -111,6 +116,24 @@ impl Engine {
             Err(problem) => return Err(Unanswered::Problem(problem)),
         }
         Ok(true)
+    }
+
+    /// Answers a dialog. `TIMEOUT` is an outcome: the agent's program does not show that it took the answer.
+    async fn answer_in_time(
+        &self,
+        agent: &AgentId,
+        answer: &AnswerRequest,
+        attention: &str,
+    ) -> Result<(), Problem> {
+        let answered = self.retry_until_certain(|| {
+            Box::pin(async move {
+                match self.agents.answer(agent, attention, answer).await {
+                    Err(problem) if problem.code == Code::Timeout => Ok(Err(problem)),
+                    outcome => outcome.map(Ok),
+                }
+            })
+        });
+        answered.await?
     }
 }
 

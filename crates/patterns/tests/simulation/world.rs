@@ -376,6 +376,8 @@ impl AgentClient for Sim {
 
     async fn answer(&self, agent: &AgentId, attention: &str, request: &AnswerRequest) -> Result<(), Problem> {
         let lost = self.call(&format!("answer {attention}")).await?;
+        let mut dice = self.roll(&format!("late {attention}"));
+        let (is_late, is_typed) = (dice.chance(self.faults.often), dice.chance(50));
         let mut world = self.world();
         let mut messages = world.messages.values_mut().filter(|message| message.agent == *agent);
         let dialog = messages.find_map(|message| {
@@ -390,6 +392,7 @@ impl AgentClient for Sim {
             Some(_) if request.option.is_none() => {
                 return Err(Problem::new(Code::Validation, "it takes no text"));
             }
+            Some(_) if is_late && !is_typed => {}
             Some(dialog) => {
                 dialog.wants -= 1;
                 if let Some(option) = dialog.attention.options.first_mut().filter(|_| dialog.wants > 0) {
@@ -399,6 +402,9 @@ impl AgentClient for Sim {
             None => return Err(Problem::new(Code::Conflict, "it is not shown")),
         }
         drop(world);
+        if is_late {
+            return Err(Problem::new(Code::Timeout, "the dialog did not go"));
+        }
         self.after(lost, ())
     }
 
