@@ -45,6 +45,8 @@ impl Engine {
             DepartureReason::Dead(reason) => (reason.clone(), None),
             DepartureReason::Abandoned(key) => {
                 let key = key.clone();
+                // What its agent asks is nobody's to answer any more.
+                self.withdraw_of_message(&key).await?;
                 if self.take_back(&departure.member, &key).await {
                     self.store.append(Data::MessageAbandoned { key }).await?;
                     departure.keep();

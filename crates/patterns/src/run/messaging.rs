@@ -320,22 +320,28 @@ impl Engine {
 
     /// Withdraws the questions of an attempt that has ended.
     pub(super) async fn withdraw_of(&self, attempt: &str) -> Result<(), StepError> {
-        self.withdraw_those(|step| path::is_of(step, attempt)).await
+        self.withdraw_those("the step is over", |question| path::is_of(&question.step, attempt)).await
+    }
+
+    /// Withdraws the questions that a message has led to.
+    pub(super) async fn withdraw_of_message(&self, key: &str) -> Result<(), StepError> {
+        let begins = format!("{key}:");
+        self.withdraw_those("nobody waits for it any more", |question| question.id.starts_with(&begins)).await
     }
 
     /// Withdraws every question, at the end of the run.
     pub(super) async fn withdraw_all(&self) -> Result<(), StepError> {
-        self.withdraw_those(|_| true).await
+        self.withdraw_those("the step is over", |_| true).await
     }
 
-    async fn withdraw_those(&self, of: impl Fn(&str) -> bool) -> Result<(), StepError> {
+    async fn withdraw_those(&self, why: &str, which: impl Fn(&Question) -> bool) -> Result<(), StepError> {
         let open: Vec<String> = self.store.read(|state| {
             let questions = state.conversations().questions().filter(|question| question.is_open());
-            let questions = questions.filter(|question| of(&question.question.step));
-            questions.map(|question| question.question.id.clone()).collect()
+            let questions = questions.map(|question| &question.question).filter(|question| which(question));
+            questions.map(|question| question.id.clone()).collect()
         });
         for id in open {
-            self.withdraw(&id, "the step is over").await?;
+            self.withdraw(&id, why).await?;
         }
         Ok(())
     }
