@@ -110,11 +110,12 @@ impl Run {
                 pool.restore(member.clone(), message.map(|(key, ..)| key.clone()));
             }
         }
-        // Agents whose step is over were about to be interrupted when the server died.
+        // Agents whose step or question is over were about to be interrupted when the server died.
         for pool in pools.values() {
             pool.abandon(|key| {
                 let message = state.conversations().message(key);
                 message.is_some_and(|message| !state.is_active(&message.step))
+                    || !state.conversations().is_awaited(key)
             });
         }
         let resumed = history.len() > 1;

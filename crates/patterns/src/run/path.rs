@@ -43,6 +43,11 @@ pub(super) fn conversation(key: &str) -> &str {
     key[begins..].find(':').map_or(key, |length| &key[..begins + length])
 }
 
+/// The question that a message hands on, and the role that it asks; none for a message of a step itself.
+pub(super) fn asked(key: &str) -> Option<(&str, &str)> {
+    conversation(key).rsplit_once('>')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +63,8 @@ mod tests {
         ] {
             assert_eq!(conversation(key), expected);
         }
+        assert_eq!(asked("2/0:1:q1>lead:2"), Some(("2/0:1:q1", "lead")));
+        assert_eq!(asked("2/0:1:a1"), None);
         assert!(is_below("2#2/0", "2#2") && !is_below("2#2/0", "2") && is_of("2", "2"));
     }
 }

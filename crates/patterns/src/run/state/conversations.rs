@@ -155,6 +155,13 @@ impl Conversations {
         self.messages.iter().filter(|(_, message)| message.outcome.is_none() && !message.abandoned)
     }
 
+    /// Whether the answer to this message is still of use: not where it hands a question on that is closed, or that its role declined.
+    pub fn is_awaited(&self, key: &str) -> bool {
+        let Some((question, role)) = path::asked(key) else { return true };
+        let Some(question) = self.question(question) else { return true };
+        question.is_open() && !question.declined.iter().any(|other| other == role)
+    }
+
     /// Whether the agent has received a message before.
     pub fn was_sent_to(&self, agent: &AgentId) -> bool {
         self.sent_to.contains_key(agent)
