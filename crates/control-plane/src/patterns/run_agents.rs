@@ -10,7 +10,7 @@ use parallax_api::agent::StopRequest;
 use parallax_api::message::{AnswerRequest, MessageState, MessagesQuery};
 use parallax_api::workspace::{CommitRequest, DiffQuery, MergeRequest, Merged};
 use parallax_api::{
-    Agent, AgentId, AgentStatus, Attention, Code, Message, Problem, Role, SendRequest, SpawnRequest,
+    Agent, AgentId, AgentStatus, Attention, Code, Message, Problem, Role, SendRequest, SpawnRequest, Time,
 };
 use parallax_patterns::run::EXECUTION_LABEL;
 use parallax_patterns::run::agent_client::{AgentClient, MessageProgress};
@@ -126,6 +126,15 @@ impl AgentClient for RunAgents {
         let message = SendRequest { message: text.to_owned(), ..SendRequest::default() };
         message.check()?;
         Ok(runtime.client().send_once(key, agent, &message).await?.message_id)
+    }
+
+    async fn waiting(&self, agent: &AgentId, text: &str, sent_at: Time) -> Result<Option<String>, Problem> {
+        let messages = self.messages(agent).await?;
+        let same = messages.iter().filter(|sent| sent.role == Role::User && sent.content == text);
+        // Others may have sent the same words: they are not withdrawn for those of this run.
+        let apart = |sent: &&Message| sent.timestamp.as_millis().abs_diff(sent_at.as_millis());
+        let sent = same.min_by_key(apart).filter(|sent| sent.state == Some(MessageState::Accepted));
+        Ok(sent.map(|sent| sent.id.clone()))
     }
 
     async fn withdraw(&self, agent: &AgentId, message: &str) -> Result<(), Problem> {

@@ -11,20 +11,15 @@ use parallax_api::execution::TeamMember;
 
 use super::engine::Engine;
 
-/// The ids of messages at their agents, by key. Those that were sent before a restart are not known.
+/// The ids of messages at their agents, by key. Those that were sent before a restart are not known, nor those whose sender was given up
+/// before it heard the id: they are looked for.
 #[derive(Default)]
-pub(super) struct AcceptedMessages(Mutex<HashMap<String, Accepted>>);
-
-#[derive(Clone)]
-struct Accepted {
-    agent: AgentId,
-    message: String,
-}
+pub(super) struct AcceptedMessages(Mutex<HashMap<String, String>>);
 
 impl AcceptedMessages {
-    /// The agent has accepted a message.
-    pub fn add(&self, key: &str, agent: &AgentId, message: &str) {
-        self.lock().insert(key.to_owned(), Accepted { agent: agent.clone(), message: message.to_owned() });
+    /// An agent has accepted a message.
+    pub fn add(&self, key: &str, message: &str) {
+        self.lock().insert(key.to_owned(), message.to_owned());
     }
 
     /// The message has an answer, or will have none.
@@ -32,15 +27,11 @@ impl AcceptedMessages {
         self.lock().remove(key);
     }
 
-    fn get(&self, key: &str) -> Option<Accepted> {
+    fn get(&self, key: &str) -> Option<String> {
         self.lock().get(key).cloned()
     }
 
-    fn take_of(&self, agent: &AgentId) -> Vec<Accepted> {
-        self.lock().extract_if(|_, accepted| accepted.agent == *agent).map(|(_, accepted)| accepted).collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Accepted>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -48,31 +39,40 @@ impl AcceptedMessages {
 impl Engine {
     /// Has the agent not do this message, or not go on with it. Returns whether it can take another one.
     pub(super) async fn take_back(&self, member: &TeamMember, key: &str) -> bool {
-        if let Some(waiting) = self.accepted.get(key) {
-            let has_waited = self.withdraw_message(&waiting).await;
-            // Only now: the run may end while this is on its way, and does it then.
-            self.accepted.remove(key);
-            if has_waited {
-                return true;
-            }
-        }
         // An unmanaged agent also works for others, so it is not interrupted: its answer is ignored.
-        !member.managed || self.agents.interrupt(&member.agent_id).await.is_ok()
+        self.withdraw_message(&member.agent_id, key).await
+            || !member.managed
+            || self.agents.interrupt(&member.agent_id).await.is_ok()
     }
 
     /// Withdraws what waits at agents that others go on using, at the end of the run. The others are stopped.
     pub(super) async fn withdraw_messages(&self) {
-        let unmanaged: Vec<AgentId> = self.store.read(|state| {
-            let members = state.present().filter(|member| !member.managed);
-            members.map(|member| member.agent_id.clone()).collect()
+        let waiting: Vec<(String, AgentId)> = self.store.read(|state| {
+            let is_others =
+                |agent: &AgentId| state.present().any(|member| member.agent_id == *agent && !member.managed);
+            let in_flight =
+                state.conversations().in_flight().filter(|(_, message)| is_others(&message.agent));
+            in_flight.map(|(key, message)| (key.clone(), message.agent.clone())).collect()
         });
-        let waiting: Vec<Accepted> =
-            unmanaged.iter().flat_map(|agent| self.accepted.take_of(agent)).collect();
-        join_all(waiting.iter().map(|message| self.withdraw_message(message))).await;
+        join_all(waiting.iter().map(|(key, agent)| self.withdraw_message(agent, key))).await;
     }
 
     /// Whether it waited. It is at work otherwise, or its agent is gone.
-    async fn withdraw_message(&self, Accepted { agent, message }: &Accepted) -> bool {
-        self.retry_until_certain(|| self.agents.withdraw(agent, message)).await.is_ok()
+    async fn withdraw_message(&self, agent: &AgentId, key: &str) -> bool {
+        let Some(message) = self.message_at(agent, key).await else { return false };
+        let withdrawn = self.retry_until_certain(|| self.agents.withdraw(agent, &message)).await;
+        // Only now: the run may end while this is on its way, and does it then.
+        self.accepted.remove(key);
+        withdrawn.is_ok()
+    }
+
+    /// The id of a message that may wait at its agent.
+    async fn message_at(&self, agent: &AgentId, key: &str) -> Option<String> {
+        if let Some(known) = self.accepted.get(key) {
+            return Some(known);
+        }
+        let sent = self.store.read(|state| state.conversations().message(key).cloned())?;
+        let found = self.retry_until_certain(|| self.agents.waiting(agent, &sent.text, sent.sent_at)).await;
+        found.ok().flatten()
     }
 }

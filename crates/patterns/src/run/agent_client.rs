@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use parallax_api::message::AnswerRequest;
 use parallax_api::workspace::{DiffQuery, MergeRequest, Merged};
-use parallax_api::{Agent, AgentId, Attention, Problem, SpawnRequest};
+use parallax_api::{Agent, AgentId, Attention, Problem, SpawnRequest, Time};
 
 /// The progress of a message.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +28,9 @@ pub trait AgentClient: Send + Sync + 'static {
 
     /// Sends a message; with the same key it is the same message. Returns its id.
     async fn send(&self, key: &str, agent: &AgentId, text: &str) -> Result<String, Problem>;
+
+    /// The id of the message with this text that was sent at about this time, if it waits at the agent.
+    async fn waiting(&self, agent: &AgentId, text: &str, sent_at: Time) -> Result<Option<String>, Problem>;
 
     /// Withdraws a message that waits at the agent. `CONFLICT` when the agent has it already.
     async fn withdraw(&self, agent: &AgentId, message: &str) -> Result<(), Problem>;

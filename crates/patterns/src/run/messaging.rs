@@ -276,7 +276,7 @@ impl Engine {
             is_sure &= attempts == 1;
             match sent {
                 Ok(message) => {
-                    self.accepted.add(&outgoing.key, agent, &message);
+                    self.accepted.add(&outgoing.key, &message);
                     break message;
                 }
                 Err(problem) if matches!(problem.code, Code::QuestionPending | Code::AuthRequired) => {

@@ -311,6 +311,21 @@ impl AgentClient for Sim {
         self.after(lost, key.to_owned())
     }
 
+    async fn waiting(&self, agent: &AgentId, text: &str, _: Time) -> Result<Option<String>, Problem> {
+        let lost = self.call(&format!("waiting {agent}")).await?;
+        let waiting = {
+            let world = self.world();
+            let is_there = world.agents.get(agent).is_some_and(SimAgent::is_alive);
+            let is_it = |message: &SimMessage| {
+                let is_done = message.dropped || message.done_at.is_some_and(|at| at <= Instant::now());
+                is_there && !is_done && message.agent == *agent && message.text == text
+            };
+            let found = world.messages.iter().find(|(_, message)| is_it(message));
+            found.map(|(key, _)| key.clone())
+        };
+        self.after(lost, waiting)
+    }
+
     async fn withdraw(&self, agent: &AgentId, message: &str) -> Result<(), Problem> {
         let lost = self.call(&format!("withdraw {message}")).await?;
         let mut dice = self.dice(&("waits", message));

@@ -14,6 +14,7 @@ pub(crate) struct MessageState {
     pub step: String,
     pub agent: AgentId,
     pub text: String,
+    pub sent_at: Time,
     pub outcome: Option<Result<String, Fault>>,
     /// The answer is not wanted any more.
     pub abandoned: bool,
@@ -67,6 +68,7 @@ impl Conversations {
                     step: step.clone(),
                     agent: agent_id.clone(),
                     text: text.clone(),
+                    sent_at: at,
                     outcome: None,
                     abandoned: false,
                 };
