@@ -2,7 +2,7 @@
 
 mod plain;
 
-pub use plain::{is_plain, is_plain_char, plain, plain_start};
+pub use plain::{is_plain, is_plain_char, plain, plain_start, signs};
 
 /// Whether a character shows nothing by itself: controls, format characters (zero width, bidirectional, tags), variation
 /// selectors, fillers and combining marks. White space is not among them.

@@ -12,7 +12,7 @@ use parallax_api::workspace::{
 use crate::context::Context;
 use crate::error::CliError;
 use crate::find;
-use crate::output::{Output, Style, Table, clean, one_line};
+use crate::output::{Output, Style, Table, clean, one_line, without_sequences};
 use crate::values;
 
 /// Digits of a commit that are shown.
@@ -227,7 +227,7 @@ impl PrArgs {
         output.note(&one_line(&pushed));
         match &made.url {
             Some(url) => Ok(output.line(one_line(url))?),
-            None => Ok(output.line(clean(&made.output))?),
+            None => Ok(output.line(without_sequences(&made.output))?),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use parallax_api::Problem;
 
 use crate::exit_code;
-use crate::output::Output;
+use crate::output::{Output, clean};
 use crate::problem_text;
 
 /// The failure of a command.
@@ -30,8 +30,8 @@ impl CliError {
         match self {
             Self::Problem(problem) if output.json() => output.error(&problem_text::json(problem)),
             Self::Problem(problem) => output.error(&problem_text::text(problem)),
-            Self::Usage(text) => output.error(&format!("error: {text}")),
-            Self::Local(error) => output.error(&format!("error: {error:#}")),
+            Self::Usage(text) => output.error(&clean(&format!("error: {text}"))),
+            Self::Local(error) => output.error(&clean(&format!("error: {error:#}"))),
             Self::Silent(_) | Self::OutputClosed => {}
         }
         ExitCode::from(self.exit_code())

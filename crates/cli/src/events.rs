@@ -39,7 +39,7 @@ impl EventsArgs {
                 Change::Unknown(value) => output.line(one_line(&value.to_string()))?,
                 // Once a loss, not once an attempt.
                 Change::Lost(problem) if !std::mem::replace(&mut away, true) => {
-                    output.note(&format!("{}; trying again", problem.detail));
+                    output.note(&format!("{}; trying again", one_line(&problem.detail)));
                 }
                 Change::Lost(_) => {}
                 Change::Resumed => {

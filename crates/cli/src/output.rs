@@ -10,7 +10,7 @@ use serde::Serialize;
 
 pub use parallax_api::quantity::shown_bytes as bytes;
 pub use table::Table;
-pub use text::{ago, clean, one_line, span};
+pub use text::{ago, clean, one_line, span, without_sequences};
 
 /// The style of a piece of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

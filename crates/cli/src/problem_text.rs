@@ -5,7 +5,7 @@ use std::fmt::Write;
 use parallax_api::runtime::RuntimeInfo;
 use parallax_api::{Attention, Code, Problem};
 
-use crate::output::clean;
+use crate::output::{clean, one_line, without_sequences};
 
 /// The problem as one line of JSON.
 pub(crate) fn json(problem: &Problem) -> String {
@@ -16,10 +16,11 @@ pub(crate) fn json(problem: &Problem) -> String {
 pub(crate) fn text(problem: &Problem) -> String {
     let mut text = format!("error: {}: {}", problem.code, clean(&problem.detail));
     let mut add = |line: &str| write!(text, "\n  {line}").expect("writing to a string");
-    let word = |key: &str| problem.more.get(key).and_then(|value| value.as_str()).map(clean);
+    let field = |key: &str| problem.more.get(key).and_then(|value| value.as_str());
+    let word = |key: &str| field(key).map(clean);
 
-    if let Some(output) = word("output") {
-        output.lines().for_each(|line| add(&format!("| {line}")));
+    if let Some(output) = field("output") {
+        without_sequences(output).lines().for_each(|line| add(&format!("| {line}")));
     }
     if let Some(runtimes) = problem.more.get("runtimes").and_then(|value| value.as_array()) {
         for runtime in runtimes {
@@ -74,7 +75,8 @@ fn runtime_text(runtime: &serde_json::Value) -> String {
 pub(crate) fn question_text(attention: &Attention) -> String {
     let mut text = clean(&attention.whole());
     for option in &attention.options {
-        write!(text, "\n  {}  {}", clean(&option.id), clean(&option.label)).expect("writing to a string");
+        write!(text, "\n  {}  {}", one_line(&option.id), one_line(&option.label))
+            .expect("writing to a string");
     }
     text
 }
@@ -95,10 +97,10 @@ mod tests {
         );
         assert_eq!(
             text(&question),
-            "error: QUESTION_PENDING: the agent asks first\n  Run touch x?\n    yes  Yes\n    no  No\n  `parallax answer AGENT \
+            "error: QUESTION_PENDING: the agent asks first\n  Run ^[[31mtouch x?\n    yes  Yes\n    no  No\n  `parallax answer AGENT \
              OPTION` answers"
         );
-        let failed = Problem::new(Code::SpawnFailed, "it ended").with("output", "cannot\nrun");
+        let failed = Problem::new(Code::SpawnFailed, "it ended").with("output", "\u{1b}[31mcannot\nrun");
         assert_eq!(text(&failed), "error: SPAWN_FAILED: it ended\n  | cannot\n  | run");
         let nowhere = Problem::new(Code::NoRuntime, "none")
             .with("runtimes", json!([{"name": "docker", "reason": "no daemon"}, "k8s: no cluster"]));

@@ -121,7 +121,7 @@ fn print(run: &Execution, output: &Output, now: Time) -> std::io::Result<()> {
         output.line(output.paint(&format!("question {}", one_line(&view.question.id)), Style::Faint))?;
         output.line(output.paint(&clean(&view.question.whole()), Style::Wanted))?;
         for option in &view.question.options {
-            output.line(format!("  {}  {}", clean(&option.id), clean(&option.label)))?;
+            output.line(format!("  {}  {}", one_line(&option.id), one_line(&option.label)))?;
         }
     }
     Ok(())

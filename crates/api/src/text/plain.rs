@@ -25,7 +25,7 @@ pub fn is_plain_char(c: char) -> bool {
 }
 
 /// Each character, and whether it is plain where it stands.
-fn signs(text: &str) -> impl Iterator<Item = (char, bool)> {
+pub fn signs(text: &str) -> impl Iterator<Item = (char, bool)> {
     let mut rest = text.chars().peekable();
     let (mut before, mut shaped) = (None, None);
     std::iter::from_fn(move || {

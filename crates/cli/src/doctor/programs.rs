@@ -11,7 +11,7 @@ use parallax_profile::{Profile, Profiles};
 use parallax_runtime_core::find_host_program;
 use tokio::process::Command;
 
-use crate::output::one_line;
+use crate::output::{one_line, without_sequences};
 
 /// How long a program may take to tell its version. Gemini takes seconds on a busy machine.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(20);
@@ -128,7 +128,7 @@ async fn version(path: &Path, args: &[&str]) -> Result<String, String> {
         .map_err(|error| format!("cannot be run: {error}"))?;
     let first = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes).into_owned();
-        one_line(text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default())
+        one_line(&without_sequences(text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default()))
     };
     match output.status.success() {
         true => Ok(first(&output.stdout)),

@@ -40,7 +40,7 @@ impl Progress {
         let (text, style) = self.words(&event.data, execution)?;
         let time = event.timestamp.to_string();
         let clock = time.get(11..19).unwrap_or(&time);
-        Some(format!("{}  {}", paint(clock, Style::Faint), paint(&text, style)))
+        Some(format!("{}  {}", paint(clock, Style::Faint), paint(&clean(&text), style)))
     }
 
     fn words(&mut self, data: &Data, execution: &str) -> Option<(String, Style)> {
@@ -67,7 +67,7 @@ impl Progress {
                 let name = format!("{} {}", member.role, member.number);
                 let text = format!("{name} is here: {} on {}", member.r#type, member.runtime);
                 self.agents.insert(member.agent_id.clone(), name);
-                (clean(&text), Style::Faint)
+                (text, Style::Faint)
             }
             Data::AgentRefused { role, error, .. } => {
                 (format!("no agent for {role}: {}", one_line(&error.message)), Style::Wanted)
@@ -128,7 +128,7 @@ pub(super) fn for_user(question: &Question, how: &str) -> String {
     let who = question.role.as_deref().unwrap_or("the run");
     let mut text = format!("YOU are asked by {}:\n{}", one_line(who), clean(&question.whole()));
     for option in &question.options {
-        text.push_str(&format!("\n  {}  {}", clean(&option.id), clean(&option.label)));
+        text.push_str(&format!("\n  {}  {}", one_line(&option.id), one_line(&option.label)));
     }
     if let Some(url) = &question.login_url {
         text.push_str(&format!("\n  log in at {}", clean(url)));

@@ -121,11 +121,11 @@ async fn send_prints_the_answer() {
     let url = serve(router).await;
 
     let run = parallax(&url, &["send", "one", "is it?"]).await.succeeded();
-    assert_eq!(run.out, "# Yes\nwell\n");
+    assert_eq!(run.out, "# Yes\n^[[2Jwell\n");
     // From standard input, named by the beginning of the id.
     let run =
         finish(program(&url, &["send", &ID[..20], "--timeout", "5s"]), "two\nlines\n").await.succeeded();
-    assert_eq!(run.out, "# Yes\nwell\n");
+    assert_eq!(run.out, "# Yes\n^[[2Jwell\n");
     parallax(&url, &["send", ID, "--", "--dash"]).await;
     let seen = bodies.lock().unwrap().clone();
     let common = |message: &str, ms: u64| json!({"message": message, "expectResponse": true, "timeoutMs": ms, "whenBusy": "queue", "onQuestion": "wait"});
@@ -359,7 +359,7 @@ async fn runtimes_patterns_and_runs_are_tables_and_json() {
     );
     let run = parallax(&url, &["patterns"]).await.succeeded();
     assert!(
-        run.out.contains("task") && run.out.contains("Two work") && !run.out.contains('\u{1b}'),
+        run.out.contains("task") && run.out.contains("Two^[[2J work") && !run.out.contains('\u{1b}'),
         "{}",
         run.out
     );

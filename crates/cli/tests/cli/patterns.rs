@@ -84,7 +84,10 @@ async fn a_run_is_followed_to_its_end() {
     let (_dir, path) = file(FILE);
     let args = ["run", &path, "--input", "who=you", "--input", "times=2"];
     let run = parallax(&plane("completed").await, &args).await.succeeded();
-    assert_eq!(run.out, "text: hello you\n", "without what would colour a terminal");
+    assert_eq!(
+        run.out, "text: hello ^[[31myou\n",
+        "nothing that would colour a terminal, and nothing left out"
+    );
     assert!(run.err.contains("12:00:00  hello: assign by host\n"), "{}", run.err);
     assert!(run.err.contains("hello: done\n") && run.err.contains("completed"), "{}", run.err);
 
