@@ -22,6 +22,7 @@
 //! | `find` | an agent by its id, the beginning of one, or its name |
 //! | `output` | tables and text; knows no other module |
 //! | `error`, `exit_code`, `problem_text` | how a command fails: its exit code, and the problem as text |
+//! | `prompt` | what a person types as the answer to a question |
 //! | `values` | durations, sizes, pairs |
 
 mod answer;
@@ -45,6 +46,7 @@ mod patterns;
 mod ports;
 mod presets;
 mod problem_text;
+mod prompt;
 mod run;
 mod runs;
 mod runtimes;

@@ -1,28 +1,28 @@
 //! `parallax run`.
 
+mod asking;
 mod progress;
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use parallax_api::client::{ExecutionChange, Retry};
 use parallax_api::execution::{
-    Execution, ExecutionAnswer, ExecutionEventData, ExecutionStatus, Question, QuestionKind, USER,
+    Execution, ExecutionAnswer, ExecutionEventData, ExecutionStatus, Question, USER,
 };
 use parallax_api::pattern::{ExecuteRequest, Finding, PatternInput};
 use parallax_api::{Code, Problem};
 use parallax_patterns::check;
 use serde_json::Value;
-use tokio::sync::mpsc;
 
 use crate::context::{Context, RETRY};
 use crate::error::CliError;
-use crate::output::{Output, Style, clean, one_line};
+use crate::output::{Output, clean, one_line};
 use crate::spawn::is_loopback_url;
 use crate::values;
-use progress::{Progress, for_user};
+use asking::Asking;
+use progress::Progress;
 
 #[derive(Args, Debug)]
 pub(crate) struct RunArgs {
@@ -134,43 +134,33 @@ async fn follow(context: &Context, id: &str, retry: Retry) -> Result<Execution, 
     let Context { client, output } = context;
     let mut events = client.execution_events(id, None, retry);
     let mut is_lost = false;
-    let mut progress = Progress::new(output.may_ask());
-    let (answered_tx, mut answered_rx) = mpsc::channel(1);
-    // The question that is asked at the terminal.
-    let mut shown: Option<String> = None;
-    let mut waiting: Vec<Question> = Vec::new();
+    let mut progress = Progress::default();
+    let mut asking = Asking::new(output, id);
     let mut cancelled = false;
     loop {
-        if let (None, Some(question)) = (&shown, waiting.first().cloned())
-            && output.may_ask()
-        {
-            shown = Some(question.id.clone());
-            output.note(&output.paint(&for_user(&question, "answer here"), Style::Wanted));
-            ask(question, answered_tx.clone());
-        }
         tokio::select! {
             change = events.next_change() => match change? {
                 Some(ExecutionChange::Event(event)) => {
                     is_lost = false;
-                    let mut is_gone = false;
+                    let mut gone = None;
                     match &event.data {
                         ExecutionEventData::QuestionRouted { id: question, to, .. } if to.iter().any(|to| to == USER) => {
-                            let asked = progress.question(question);
-                            waiting.extend(asked.filter(|asked| asked.kind != QuestionKind::Attention).cloned());
+                            if let Some(asked) = progress.question(question) {
+                                asking.add(asked);
+                            }
                         }
                         ExecutionEventData::QuestionAnswered { id: question, .. }
                         | ExecutionEventData::QuestionWithdrawn { id: question, .. } => {
-                            is_gone = shown.as_ref() == Some(question);
-                            waiting.retain(|other| other.id != *question);
+                            asking.remove(question);
+                            gone = Some(question);
                         }
                         _ => {}
                     }
-                    if let Some(line) = progress.line(&event, id, |text, style| output.paint(text, style)) {
+                    if let Some(line) = progress.line(&event, id, asking.is_open(), |text, style| output.paint(text, style)) {
                         output.note(&line);
                     }
-                    // A line that is being typed may still be meant for the one that is gone.
-                    if is_gone && !waiting.is_empty() {
-                        output.note("press Enter for the next question");
+                    if let Some(gone) = gone {
+                        asking.tell_gone(gone);
                     }
                 }
                 // Told once, however often it is tried.
@@ -180,19 +170,10 @@ async fn follow(context: &Context, id: &str, retry: Retry) -> Result<Execution, 
                 Some(ExecutionChange::Lost(_)) => {}
                 None => return Ok(client.execution(id).await?),
             },
-            Some((question, said)) = answered_rx.recv() => {
-                shown = None;
-                // What is typed is for the question that was shown, and for no other.
-                if !waiting.iter().any(|other| other.id == question.id) {
-                    output.note("not sent: that question has been answered meanwhile, or withdrawn");
-                    continue;
-                }
-                match client.answer_execution(id, &answer(&question, &said)).await {
-                    Ok(_) => waiting.retain(|other| other.id != question.id),
-                    // It stays, and is asked once more.
-                    Err(problem) => output.note(&format!("not taken: {}", clean(&problem.detail))),
-                }
-            }
+            (question, said) = asking.said() => match client.answer_execution(id, &answer(&question, &said)).await {
+                Ok(_) => asking.remove(&question.id),
+                Err(problem) => asking.tell_refused(&problem),
+            },
             _ = tokio::signal::ctrl_c() => {
                 if std::mem::replace(&mut cancelled, true) {
                     return Err(CliError::Silent(130));
@@ -204,21 +185,6 @@ async fn follow(context: &Context, id: &str, retry: Retry) -> Result<Execution, 
             }
         }
     }
-}
-
-/// Asks at the terminal, beside everything else.
-fn ask(question: Question, answered_tx: mpsc::Sender<(Question, String)>) {
-    std::thread::spawn(move || {
-        let mut out = std::io::stderr().lock();
-        // On a terminal that cannot be written to there is no one to ask.
-        let _ = write!(out, "> ").and_then(|()| out.flush());
-        drop(out);
-        let mut said = String::new();
-        if std::io::stdin().read_line(&mut said).is_ok_and(|length| length > 0) {
-            // The receiver is gone when the run is over.
-            let _ = answered_tx.blocking_send((question, said.trim().to_owned()));
-        }
-    });
 }
 
 /// What was said as an answer: an option, with words after it if there are any, or only words.

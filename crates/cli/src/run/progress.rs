@@ -15,35 +15,29 @@ pub(super) struct Progress {
     questions: HashMap<String, Question>,
     steps: HashMap<String, String>,
     agents: HashMap<AgentId, String>,
-    /// Whether there is a terminal to answer at.
-    may_ask: bool,
 }
 
 impl Progress {
-    /// Before the first event.
-    pub fn new(may_ask: bool) -> Self {
-        Self { may_ask, ..Self::default() }
-    }
-
     /// A question that came up.
     pub fn question(&self, id: &str) -> Option<&Question> {
         self.questions.get(id)
     }
 
-    /// `TIME WHAT`; none for what says nothing to a person.
+    /// `TIME WHAT`; none for what says nothing to a person. `is_asked`: a question for the person is asked at the terminal.
     pub fn line(
         &mut self,
         event: &ExecutionEvent,
         execution: &str,
+        is_asked: bool,
         paint: impl Fn(&str, Style) -> String,
     ) -> Option<String> {
-        let (text, style) = self.words(&event.data, execution)?;
+        let (text, style) = self.words(&event.data, execution, is_asked)?;
         let time = event.timestamp.to_string();
         let clock = time.get(11..19).unwrap_or(&time);
         Some(format!("{}  {}", paint(clock, Style::Faint), paint(&clean(&text), style)))
     }
 
-    fn words(&mut self, data: &Data, execution: &str) -> Option<(String, Style)> {
+    fn words(&mut self, data: &Data, execution: &str, is_asked: bool) -> Option<(String, Style)> {
         Some(match data {
             Data::StepStarted { step, id, r#type, attempt, role } => {
                 let name = id.clone().unwrap_or_else(|| format!("step {step}"));
@@ -87,12 +81,11 @@ impl Progress {
                 let text = if let (QuestionKind::Attention, Some(agent)) = (question.kind, &question.agent_id)
                 {
                     for_user(question, &format!("look at it with: parallax attach {agent}"))
-                } else if self.may_ask {
+                } else if is_asked {
                     // What it is stands where it can be answered, when it is its turn.
                     format!("… you are asked: {why}")
                 } else {
-                    let how = "answer with: parallax runs";
-                    for_user(question, &format!("{how} {execution} --answer OPTION (or --text TEXT)"))
+                    for_user(question, &elsewhere(execution, question))
                 };
                 (text, Style::Wanted)
             }
@@ -121,6 +114,12 @@ impl Progress {
             _ => return None,
         })
     }
+}
+
+/// How to answer a question of the run without its terminal.
+pub(super) fn elsewhere(execution: &str, question: &Question) -> String {
+    let id = one_line(&question.id);
+    format!("answer with: parallax runs {execution} --question {id} --answer OPTION (or --text TEXT)")
 }
 
 /// What a person is asked, and how to answer.

@@ -4,6 +4,7 @@ mod attach;
 mod commands;
 mod following;
 mod patterns;
+mod questions;
 
 use axum::Router;
 use serde_json::{Value, json};
