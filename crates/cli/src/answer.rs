@@ -1,16 +1,17 @@
 //! `parallax answer`.
 
-use std::io::{BufRead, Write};
+use std::io::Write;
 
 use clap::Args;
 use parallax_api::message::AnswerRequest;
-use parallax_api::{Attention, Code, Problem};
+use parallax_api::{Agent, Attention, Code, Problem};
 
 use crate::context::Context;
 use crate::error::CliError;
 use crate::find;
-use crate::output::clean;
-use crate::problem_text::question_text;
+use crate::output::{Output, clean};
+use crate::problem_text::{how_to_answer, question_text};
+use crate::prompt::{forget_typed, typed_line};
 
 #[derive(Args, Debug)]
 pub(crate) struct AnswerArgs {
@@ -22,6 +23,9 @@ pub(crate) struct AnswerArgs {
     /// Free text, where the question takes it (a login code, an answer of one's own)
     #[arg(short, long, value_name = "TEXT", conflicts_with = "option")]
     text: Option<String>,
+    /// The id of the question that this answers, as `show` and `send` print it: no other is answered
+    #[arg(long, value_name = "ID")]
+    question: Option<String>,
 }
 
 impl AnswerArgs {
@@ -29,25 +33,11 @@ impl AnswerArgs {
         let Context { client, output } = context;
         let agent = find::agent(client, &self.agent).await?;
         let request = match (self.option, self.text) {
-            (None, None) => {
-                let Some(attention) = &agent.attention else {
-                    let detail = format!("{} asks nothing now", clean(&agent.name));
-                    return Err(Problem::new(Code::Conflict, detail).into());
-                };
-                if !output.may_ask() {
-                    let question = question_text(attention);
-                    return Err(CliError::Usage(format!(
-                        "say which: parallax answer AGENT OPTION\n{question}"
-                    )));
-                }
-                ask(attention)?
+            (None, None) => asked(&agent, self.question.as_deref(), output)?,
+            // Whether it is clear which question is meant is for the server to say: nobody here knows what was seen.
+            (option, text) => {
+                AnswerRequest { attention_id: self.question, option, text, ..AnswerRequest::default() }
             }
-            (option, text) => AnswerRequest { option, text, ..AnswerRequest::default() },
-        };
-        // An answer is for the question that was shown.
-        let request = match &agent.attention {
-            Some(attention) => request.to(&attention.id),
-            None => request,
         };
         let agent = client.answer(&agent.id, &request).await?;
         if output.json() {
@@ -58,14 +48,31 @@ impl AnswerArgs {
     }
 }
 
+/// The answer of the person here to the question that stands, and to no other.
+fn asked(agent: &Agent, wanted: Option<&str>, output: &Output) -> Result<AnswerRequest, CliError> {
+    let name = clean(&agent.name);
+    let Some(attention) = &agent.attention else {
+        return Err(Problem::new(Code::Conflict, format!("{name} asks nothing now")).into());
+    };
+    if wanted.is_some_and(|wanted| wanted != attention.id) {
+        let problem = Problem::new(Code::QuestionChanged, format!("{name} asks something else now"));
+        return Err(problem.with("attention", serde_json::to_value(attention).unwrap_or_default()).into());
+    }
+    if !output.may_ask() {
+        let (how, question) = (how_to_answer(agent.id.as_str(), attention), question_text(attention));
+        return Err(CliError::Usage(format!("say which: {how}\n{question}")));
+    }
+    Ok(ask(attention)?.to(&attention.id))
+}
+
 /// Asks the person: an option, or else free text.
 fn ask(attention: &Attention) -> Result<AnswerRequest, CliError> {
+    forget_typed();
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", question_text(attention))?;
     write!(out, "> ")?;
     out.flush()?;
-    let mut said = String::new();
-    std::io::stdin().lock().read_line(&mut said)?;
+    let said = typed_line()?.unwrap_or_default();
     let said = said.trim();
     if said.is_empty() {
         return Err(CliError::Usage("nothing said, nothing sent".into()));

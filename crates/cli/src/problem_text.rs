@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use parallax_api::execution::Question;
 use parallax_api::runtime::RuntimeInfo;
 use parallax_api::{Attention, Code, Problem};
 
@@ -27,7 +28,7 @@ pub(crate) fn text(problem: &Problem) -> String {
             add(&format!("- {}", runtime_text(runtime)));
         }
     }
-    let attention =
+    let attention: Option<Attention> =
         problem.more.get("attention").and_then(|value| serde_json::from_value(value.clone()).ok());
     if let Some(attention) = &attention {
         question_text(attention).lines().for_each(&mut add);
@@ -41,7 +42,10 @@ pub(crate) fn text(problem: &Problem) -> String {
     match problem.code {
         Code::AgentNotFound => add("`parallax ls --all` lists the agents there are"),
         Code::Unauthorized => add("set PARALLAX_API_TOKEN to the server's token"),
-        Code::QuestionPending => add("`parallax answer AGENT OPTION` answers"),
+        Code::QuestionPending | Code::QuestionChanged => match &attention {
+            Some(attention) => add(&format!("`{}` answers", how_to_answer("AGENT", attention))),
+            None => add("`parallax show AGENT` shows what it asks"),
+        },
         Code::AuthRequired => match word("loginUrl") {
             Some(url) => add(&format!("log in at {url}, or with `parallax attach AGENT`")),
             None => add("log in with `parallax attach AGENT`"),
@@ -81,6 +85,30 @@ pub(crate) fn question_text(attention: &Attention) -> String {
     text
 }
 
+/// The command that answers the question that was shown, and no other.
+pub(crate) fn how_to_answer(agent: &str, attention: &Attention) -> String {
+    format!("parallax answer {agent} --question {} OPTION", one_line(&attention.id))
+}
+
+/// How to answer a question of the run without the terminal that follows it.
+pub(crate) fn elsewhere(execution: &str, question: &Question) -> String {
+    let id = one_line(&question.id);
+    format!("answer with: parallax runs {execution} --question {id} --answer OPTION (or --text TEXT)")
+}
+
+/// What a person is asked, and how to answer.
+pub(crate) fn for_user(question: &Question, how: &str) -> String {
+    let who = question.role.as_deref().unwrap_or("the run");
+    let mut text = format!("YOU are asked by {}:\n{}", one_line(who), clean(&question.whole()));
+    for option in &question.options {
+        text.push_str(&format!("\n  {}  {}", one_line(&option.id), one_line(&option.label)));
+    }
+    if let Some(url) = &question.login_url {
+        text.push_str(&format!("\n  log in at {}", clean(url)));
+    }
+    text + "\n  " + how
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -98,7 +126,7 @@ mod tests {
         assert_eq!(
             text(&question),
             "error: QUESTION_PENDING: the agent asks first\n  Run ^[[31mtouch x?\n    yes  Yes\n    no  No\n  `parallax answer AGENT \
-             OPTION` answers"
+             --question q1 OPTION` answers"
         );
         let failed = Problem::new(Code::SpawnFailed, "it ended").with("output", "\u{1b}[31mcannot\nrun");
         assert_eq!(text(&failed), "error: SPAWN_FAILED: it ended\n  | cannot\n  | run");

@@ -1,14 +1,16 @@
 //! `parallax runs`.
 
 use clap::Args;
-use parallax_api::Time;
 use parallax_api::execution::{
-    Execution, ExecutionAnswer, ExecutionStatus, ExecutionSummary, ExecutionsQuery, StepStatus, StepView,
+    Execution, ExecutionAnswer, ExecutionStatus, ExecutionSummary, ExecutionsQuery, QuestionKind,
+    QuestionView, StepStatus, StepView,
 };
+use parallax_api::{Code, Problem, Time};
 
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::{Output, Style, Table, ago, clean, one_line};
+use crate::problem_text::{elsewhere, for_user};
 use crate::values;
 
 #[derive(Args, Debug)]
@@ -28,13 +30,13 @@ pub(crate) struct RunsArgs {
     /// Cancel the run; its agents are stopped
     #[arg(long, requires = "run", conflicts_with_all = ["answer", "text"])]
     cancel: bool,
-    /// Answer its open question with the option of this id
+    /// Answer an open question with the option of this id
     #[arg(long, value_name = "OPTION", requires = "run")]
     answer: Option<String>,
-    /// Answer its open question with text, or add text to the option
+    /// Answer an open question with text, or add text to the option
     #[arg(long, value_name = "TEXT", requires = "run")]
     text: Option<String>,
-    /// Which question, when several are open
+    /// Which question: its id, as it is shown
     #[arg(long, value_name = "ID", requires = "run")]
     question: Option<String>,
 }
@@ -46,6 +48,9 @@ impl RunsArgs {
             let run = if self.cancel {
                 client.cancel_execution(id).await?
             } else if self.answer.is_some() || self.text.is_some() {
+                if self.question.is_none() {
+                    return Err(which(&client.execution(id).await?));
+                }
                 let answer = ExecutionAnswer {
                     question_id: self.question.clone(),
                     option: self.answer.clone(),
@@ -72,6 +77,25 @@ impl RunsArgs {
         }
         Ok(table(&list.executions, Time::now()).print(output)?)
     }
+}
+
+/// Asks which question is meant, and shows those there are: the one that is open now may have come after the user looked.
+fn which(run: &Execution) -> CliError {
+    let open: Vec<String> = run
+        .questions
+        .iter()
+        .filter(|view| is_answerable(view))
+        .map(|view| for_user(&view.question, &elsewhere(&run.id, &view.question)))
+        .collect();
+    match open.is_empty() {
+        true => Problem::new(Code::Conflict, "no question of this run waits for a person").into(),
+        false => CliError::Usage(format!("say which question with --question ID\n{}", open.join("\n"))),
+    }
+}
+
+/// Whether it waits for a person's answer.
+fn is_answerable(view: &QuestionView) -> bool {
+    view.for_user && view.question.kind != QuestionKind::Attention
 }
 
 fn table(runs: &[ExecutionSummary], now: Time) -> Table<5> {
@@ -122,6 +146,9 @@ fn print(run: &Execution, output: &Output, now: Time) -> std::io::Result<()> {
         output.line(output.paint(&clean(&view.question.whole()), Style::Wanted))?;
         for option in &view.question.options {
             output.line(format!("  {}  {}", one_line(&option.id), one_line(&option.label)))?;
+        }
+        if is_answerable(view) {
+            output.line(elsewhere(&run.id, &view.question))?;
         }
     }
     Ok(())

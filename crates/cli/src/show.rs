@@ -13,7 +13,7 @@ use crate::error::CliError;
 use crate::find;
 use crate::list::{how_ended, status_style};
 use crate::output::{Output, Style, ago, bytes, clean, one_line, span};
-use crate::problem_text::question_text;
+use crate::problem_text::{how_to_answer, question_text};
 
 #[derive(Args, Debug)]
 pub(crate) struct ShowArgs {
@@ -139,7 +139,8 @@ fn print(details: &AgentDetails, output: &Output, now: Time) -> std::io::Result<
         if let Some(url) = &attention.login_url {
             output.line(format!("log in at {}", clean(url)))?;
         }
-        output.line(format!("answer with: parallax answer {} OPTION, or parallax attach {0}", agent.id))?;
+        let how = how_to_answer(agent.id.as_str(), attention);
+        output.line(format!("answer with: {how}, or parallax attach {}", agent.id))?;
     }
     for message in &details.messages {
         output.line("")?;

@@ -14,7 +14,7 @@ use crate::attach::{self, AttachOptions};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::clean;
-use crate::problem_text::question_text;
+use crate::problem_text::{how_to_answer, question_text};
 use crate::values;
 
 #[derive(Args, Debug)]
@@ -288,7 +288,8 @@ async fn settled(context: &Context, agent: Agent) -> Result<Agent, CliError> {
 fn summary(agent: &Agent) -> String {
     let head = format!("{} is {} on {}", clean(&agent.name), agent.status, clean(&agent.runtime));
     if let Some(attention) = &agent.attention {
-        return format!("{head} and needs you: {}", question_text(attention));
+        let how = how_to_answer(agent.id.as_str(), attention);
+        return format!("{head} and needs you: {}\n  answer with: {how}", question_text(attention));
     }
     match (&agent.error, &agent.exit) {
         (_, Some(exit)) => format!("{head}: {}", clean(&exit.reason)),

@@ -82,6 +82,7 @@ pub(super) const ANSWER: &str = "\
 Examples:
   parallax answer reviewer            shows the question and asks you
   parallax answer reviewer yes
+  parallax answer reviewer --question ID yes        that question, and no other
   parallax answer reviewer --text \"the code of the login\"";
 
 pub(super) const STOP: &str = "\
@@ -103,7 +104,7 @@ pub(super) const RUNS: &str = "\
 Examples:
   parallax runs --status running
   parallax runs RUN
-  parallax runs RUN --answer approve
+  parallax runs RUN --question ID --answer approve
   parallax runs RUN --cancel";
 
 pub(super) const COMPLETIONS: &str = "\

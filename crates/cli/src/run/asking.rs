@@ -6,8 +6,8 @@ use parallax_api::Problem;
 use parallax_api::execution::{Question, QuestionKind};
 use tokio::sync::mpsc;
 
-use super::progress::{elsewhere, for_user};
 use crate::output::{Output, Style, clean};
+use crate::problem_text::{elsewhere, for_user};
 use crate::prompt::{forget_typed, typed_line};
 
 /// The questions that wait for a person, and what is typed.

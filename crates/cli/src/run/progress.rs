@@ -8,6 +8,7 @@ use parallax_api::execution::{
 };
 
 use crate::output::{Style, clean, one_line};
+use crate::problem_text::{elsewhere, for_user};
 
 /// What earlier events said that later events refer to.
 #[derive(Default)]
@@ -114,23 +115,4 @@ impl Progress {
             _ => return None,
         })
     }
-}
-
-/// How to answer a question of the run without its terminal.
-pub(super) fn elsewhere(execution: &str, question: &Question) -> String {
-    let id = one_line(&question.id);
-    format!("answer with: parallax runs {execution} --question {id} --answer OPTION (or --text TEXT)")
-}
-
-/// What a person is asked, and how to answer.
-pub(super) fn for_user(question: &Question, how: &str) -> String {
-    let who = question.role.as_deref().unwrap_or("the run");
-    let mut text = format!("YOU are asked by {}:\n{}", one_line(who), clean(&question.whole()));
-    for option in &question.options {
-        text.push_str(&format!("\n  {}  {}", one_line(&option.id), one_line(&option.label)));
-    }
-    if let Some(url) = &question.login_url {
-        text.push_str(&format!("\n  log in at {}", clean(url)));
-    }
-    text + "\n  " + how
 }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, interval_at};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::{clean, span};
-use crate::problem_text::question_text;
+use crate::problem_text::{how_to_answer, question_text};
 
 /// How often a wait in which nothing happens is mentioned.
 const REMINDER_INTERVAL: Duration = Duration::from_secs(30);
@@ -69,10 +69,13 @@ fn first_line(agent: &Agent, name: &str) -> String {
 fn text(event: &EventData, name: &str) -> Option<String> {
     match event {
         EventData::AgentBusy { .. } => Some(format!("{name} is working")),
-        EventData::Question { agent, question } => {
-            let question = agent.attention.as_ref().map_or_else(|| clean(question), question_text);
-            Some(format!("{name} asks: {question}\n  answer with: parallax answer {} OPTION", agent.id))
-        }
+        EventData::Question { agent, question } => Some(match &agent.attention {
+            Some(attention) => {
+                let how = how_to_answer(agent.id.as_str(), attention);
+                format!("{name} asks: {}\n  answer with: {how}", question_text(attention))
+            }
+            None => format!("{name} asks: {}\n  see: parallax show {}", clean(question), agent.id),
+        }),
         EventData::Attention { agent } => {
             let what = agent.attention.as_ref().map_or("looks strange", |attention| attention.kind.as_str());
             Some(format!("{name} needs a look ({what})\n  see: parallax attach {}", agent.id))

@@ -6,6 +6,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use parallax_testkit::parallax::{finish, parallax, program};
+use parallax_testkit::pty::Terminal;
 use serde_json::{Value, json};
 
 use super::{ID, agent, serve};
@@ -141,7 +142,12 @@ async fn refusals_say_what_to_do() {
                    "attention": {"id": "q", "kind": "question", "text": "Run it?", "since": "2026-01-01T00:00:00Z",
                                  "options": [{"id": "yes", "label": "Yes"}]}}),
             4,
-            vec!["error: QUESTION_PENDING: it asks first", "Run it?", "yes  Yes", "parallax answer"],
+            vec![
+                "error: QUESTION_PENDING: it asks first",
+                "Run it?",
+                "yes  Yes",
+                "`parallax answer AGENT --question q OPTION` answers",
+            ],
         ),
         (
             json!({"type": "t", "title": "T", "status": 409, "code": "AUTH_REQUIRED", "detail": "log in",
@@ -202,6 +208,88 @@ async fn answers_by_option_and_by_text() {
     assert_eq!(*bodies.lock().unwrap(), [json!({"option": "yes"}), json!({"text": "a code"})]);
     let run = parallax(&url, &["answer", "one"]).await;
     assert_eq!((run.code, run.err.contains("asks nothing")), (4, true), "{}", run.err);
+}
+
+/// An agent that asks `Run it?`, as the question `q1`.
+fn asking() -> Value {
+    let mut asking = agent(ID, "one", "busy");
+    let options = json!([{"id": "yes", "label": "Yes"}, {"id": "no", "label": "No"}]);
+    asking["attention"] = json!({"id": "q1", "kind": "permission", "text": "Run it?", "since": "2026-01-01T00:00:00Z", "options": options});
+    asking
+}
+
+#[tokio::test]
+async fn an_answer_names_the_question_that_was_shown_and_no_other() {
+    let (answers, bodies) = with_route("/answer", StatusCode::OK, agent(ID, "one", "busy"));
+    // Nobody here knows which question the user has seen.
+    let url = serve(list(&[asking()]).fallback_service(answers)).await;
+    parallax(&url, &["answer", "one", "yes"]).await.succeeded();
+    parallax(&url, &["answer", "one", "--question", "q7", "yes"]).await.succeeded();
+    assert_eq!(
+        *bodies.lock().unwrap(),
+        [json!({"option": "yes"}), json!({"attentionId": "q7", "option": "yes"})]
+    );
+    let run = parallax(&url, &["answer", "one"]).await;
+    assert_eq!((run.code, run.err.contains("Run it?\n  yes  Yes\n")), (2, true), "{}", run.err);
+    assert!(run.err.contains(&format!("parallax answer {ID} --question q1 OPTION")), "{}", run.err);
+    let run = parallax(&url, &["answer", "one", "--question", "q7"]).await;
+    assert_eq!((run.code, run.err.contains("QUESTION_CHANGED")), (4, true), "{}", run.err);
+    assert!(run.err.contains("Run it?") && run.err.contains("--question q1 OPTION` answers"), "{}", run.err);
+    assert_eq!(bodies.lock().unwrap().len(), 2, "nothing else was answered");
+}
+
+#[tokio::test]
+async fn who_is_asked_answers_what_was_shown() {
+    let (answers, bodies) = with_route("/answer", StatusCode::OK, agent(ID, "one", "busy"));
+    let typed = Arc::new(tokio::sync::Notify::new());
+    let is_typed = typed.clone();
+    let agents = async move || {
+        is_typed.notified().await;
+        Json(json!({"agents": [asking()], "count": 1}))
+    };
+    let url = serve(Router::new().route("/api/managed-agents", get(agents)).fallback_service(answers)).await;
+    let mut terminal = Terminal::run(&program(&url, &["answer", "one"]));
+    // Before there is anything to see.
+    terminal.types(b"yes\r");
+    terminal.shows("yes").await;
+    typed.notify_one();
+    terminal.shows("Run it?").await;
+    terminal.types(b"no\r");
+    terminal.shows("one is busy").await;
+    assert_eq!(terminal.ends().await, 0);
+    assert_eq!(*bodies.lock().unwrap(), [json!({"attentionId": "q1", "option": "no"})]);
+}
+
+#[tokio::test]
+async fn an_answer_to_a_run_says_to_which_question() {
+    let at = "2026-01-01T00:00:00.000Z";
+    let question = |id: &str, for_user: bool| {
+        json!({"id": id, "kind": "approval", "step": "0", "text": format!("is {id} right?"), "since": at, "asked": [],
+            "forUser": for_user, "options": [{"id": "approve", "label": "Approve"}]})
+    };
+    let run = json!({"id": "r1", "pattern": "team", "status": "running", "input": {}, "createdAt": at, "updatedAt": at,
+        "steps": [], "questions": [question("q1", true), question("q2", false)], "agents": [],
+        "metrics": {"durationMs": 1, "engineMs": 1, "messages": 1, "questions": 2, "agents": 0, "agentsAtOnce": 0}});
+    let bodies = Bodies::default();
+    let shown = run.clone();
+    let answer = async move |State(bodies): State<Bodies>, Json(body): Json<Value>| {
+        bodies.lock().unwrap().push(body);
+        Json(run.clone())
+    };
+    let router = Router::new()
+        .route("/api/executions/r1", get(async move || Json(shown.clone())))
+        .route("/api/executions/r1/answer", post(answer))
+        .with_state(bodies.clone());
+    let url = serve(router).await;
+    let how = "answer with: parallax runs r1 --question q1 --answer OPTION";
+    let refused = parallax(&url, &["runs", "r1", "--answer", "approve"]).await;
+    assert_eq!(refused.code, 2, "{}", refused.err);
+    assert!(refused.err.contains("is q1 right?") && refused.err.contains(how), "{}", refused.err);
+    assert!(!refused.err.contains("q2") && bodies.lock().unwrap().is_empty(), "{}", refused.err);
+    let told = parallax(&url, &["runs", "r1"]).await.succeeded().out;
+    assert!(told.contains(how) && told.matches("answer with").count() == 1, "{told}");
+    parallax(&url, &["runs", "r1", "--question", "q1", "--answer", "approve"]).await.succeeded();
+    assert_eq!(*bodies.lock().unwrap(), [json!({"questionId": "q1", "option": "approve"})]);
 }
 
 #[tokio::test]
