@@ -106,15 +106,16 @@ impl StopArgs {
     }
 }
 
-/// Stops these agents, several at once; the first failure is the result, after all were tried.
+/// Stops these agents, several at once; the first failure is the result, after all were tried. One that cannot be told of (`… | head -1`)
+/// is stopped all the same.
 async fn stop_all(context: &Context, agents: Vec<Agent>, request: StopRequest) -> Result<(), CliError> {
     let mut stopped = stream::iter(agents)
         .map(|agent| async move { (context.client.stop(&agent.id, &request).await, agent) })
         .buffer_unordered(AT_ONCE);
-    let mut first_failure = None;
+    let (mut first_failure, mut printed) = (None, Ok(()));
     while let Some((answer, agent)) = stopped.next().await {
         match answer {
-            Ok(agent) => print_agent(context, &agent)?,
+            Ok(agent) => printed = printed.and_then(|()| print_agent(context, &agent)),
             Err(problem) => {
                 if first_failure.is_some() {
                     context.output.note(&format!("{}: {problem}", clean(&agent.name)));
@@ -123,7 +124,10 @@ async fn stop_all(context: &Context, agents: Vec<Agent>, request: StopRequest) -
             }
         }
     }
-    first_failure.map_or(Ok(()), |problem| Err(problem.into()))
+    match first_failure {
+        Some(problem) => Err(problem.into()),
+        None => Ok(printed?),
+    }
 }
 
 /// Prints the agent: as JSON (one a line), or its state as a sentence.

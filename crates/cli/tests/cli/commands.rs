@@ -1,3 +1,4 @@
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use axum::extract::{Path, State};
@@ -7,6 +8,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use parallax_testkit::parallax::{finish, parallax, program};
 use parallax_testkit::pty::Terminal;
+use parallax_testkit::wait::PATIENCE;
 use serde_json::{Value, json};
 
 use super::{ID, agent, serve};
@@ -318,6 +320,36 @@ async fn stop_finds_all_before_it_stops_one() {
         seen,
         ["a1?graceMs=100&force=true", "a1?graceMs=5000&force=false", "a2?graceMs=5000&force=false"]
     );
+}
+
+#[tokio::test]
+async fn all_are_stopped_when_nobody_reads_of_it() {
+    let stopped = Arc::new(Mutex::new(0));
+    let handler = async |State(stopped): State<Arc<Mutex<usize>>>, Path(id): Path<String>| {
+        *stopped.lock().unwrap() += 1;
+        let problem =
+            json!({"type": "t", "title": "T", "status": 504, "code": "TIMEOUT", "detail": "it goes on"});
+        match &*id {
+            "bad" => (StatusCode::GATEWAY_TIMEOUT, Json(problem)),
+            id => (StatusCode::OK, Json(agent(id, "x", "stopped"))),
+        }
+    };
+    let delete = Router::new().route("/api/managed-agents/{id}", axum::routing::delete(handler));
+    // More than are stopped at once.
+    let mut agents: Vec<Value> =
+        (0..40).map(|n| agent(&format!("a{n}"), &format!("n{n}"), "ready")).collect();
+    let delete = delete.with_state(stopped.clone());
+    for (count, code) in [(40, 0), (41, 8)] {
+        let url = serve(list(&agents).merge(delete.clone())).await;
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let status = program(&url, &["stop", "--all"]).stdout(writer).stderr(Stdio::null()).status();
+        let status = tokio::time::timeout(PATIENCE, status).await.expect("it ends").expect("it runs");
+        let stopped = std::mem::take(&mut *stopped.lock().unwrap());
+        assert_eq!((status.code(), stopped), (Some(code), count));
+        // A failure is told all the same.
+        agents.push(agent("bad", "bad", "ready"));
+    }
 }
 
 #[tokio::test]
