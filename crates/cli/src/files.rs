@@ -159,7 +159,7 @@ fn print(list: &FileList, output: &Output) -> io::Result<()> {
     Ok(())
 }
 
-/// To a file, which is there only when all of it came; or to standard output, unless a terminal would have to show it raw.
+/// To a file, which is there only when all of it came; into a device or a pipe; or to standard output, unless a terminal would have to show it raw.
 async fn save(mut content: FileStream, to: Option<&Path>, output: &Output) -> Result<(), CliError> {
     let Some(to) = to else {
         while let Some(part) = content.next().await {
@@ -172,9 +172,16 @@ async fn save(mut content: FileStream, to: Option<&Path>, output: &Output) -> Re
         }
         return Ok(());
     };
+    let found = fs::metadata(to).ok();
+    if found.as_ref().is_some_and(|found| !found.is_file()) {
+        // It stays what it is: a file in place of /dev/null would be everyone's.
+        return write(&mut content, &mut fs::File::options().write(true).open(to)?).await;
+    }
+    // A link stays, too.
+    let to = &found.and_then(|_| to.canonicalize().ok()).unwrap_or_else(|| to.to_owned());
     let directory = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let fresh = directory.join(format!(".parallax-{}", uuid::Uuid::new_v4()));
-    let written = write(&mut content, &fresh).await.and_then(|()| Ok(fs::rename(&fresh, to)?));
+    let written = write_new(&mut content, &fresh).await.and_then(|()| Ok(fs::rename(&fresh, to)?));
     if written.is_err() {
         // Half of it is of no use.
         fs::remove_file(&fresh).ok();
@@ -182,12 +189,17 @@ async fn save(mut content: FileStream, to: Option<&Path>, output: &Output) -> Re
     written
 }
 
-async fn write(content: &mut FileStream, to: &Path) -> Result<(), CliError> {
+async fn write_new(content: &mut FileStream, to: &Path) -> Result<(), CliError> {
     let mut file = fs::File::options().write(true).create_new(true).open(to)?;
+    write(content, &mut file).await?;
+    Ok(file.sync_all()?)
+}
+
+async fn write(content: &mut FileStream, file: &mut fs::File) -> Result<(), CliError> {
     while let Some(part) = content.next().await {
         file.write_all(&part?)?;
     }
-    Ok(file.sync_all()?)
+    Ok(())
 }
 
 fn read(file: &str) -> Result<Vec<u8>, CliError> {
@@ -210,4 +222,44 @@ fn name_of(file: &str) -> Result<String, CliError> {
     let name = Path::new(file).file_name().and_then(|name| name.to_str()).filter(|_| file != "-");
     name.map(str::to_owned)
         .ok_or_else(|| CliError::Usage("say where to put it: parallax files put AGENT FILE PATH".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileTypeExt;
+    use std::process::Command;
+
+    use futures::stream;
+
+    use super::*;
+
+    fn content() -> FileStream {
+        stream::iter([Ok("new ".into()), Ok("text".into())]).boxed()
+    }
+
+    #[tokio::test]
+    async fn only_a_file_is_replaced() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name);
+        let output = Output::new(false);
+        fs::write(at("old"), "a longer old text").expect("written");
+        std::os::unix::fs::symlink("old", at("link")).expect("linked");
+        for name in ["fresh", "link", "old"] {
+            save(content(), Some(&at(name)), &output).await.expect(name);
+            assert_eq!(fs::read_to_string(at(name)).expect("readable"), "new text", "{name}");
+        }
+        assert!(at("link").is_symlink());
+
+        let pipe = at("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::read_to_string(pipe).expect("readable")
+        });
+        save(content(), Some(&pipe), &output).await.expect("into the pipe");
+        assert_eq!(reader.join().expect("joined"), "new text");
+        assert!(fs::metadata(&pipe).expect("it is there").file_type().is_fifo());
+        assert!(save(content(), Some(dir.path()), &output).await.is_err(), "a directory");
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 4, "nothing half is left");
+    }
 }
