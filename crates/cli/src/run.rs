@@ -14,7 +14,7 @@ use parallax_api::execution::{
 use parallax_api::pattern::{ExecuteRequest, Finding, PatternInput};
 use parallax_api::{Code, Problem};
 use parallax_patterns::check;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::context::{Context, RETRY};
 use crate::error::CliError;
@@ -81,7 +81,10 @@ impl RunArgs {
         let key = uuid::Uuid::new_v4().to_string();
         let id = client.execute(&key, &name, &request).await?;
         if self.no_wait {
-            return Ok(output.line(&id)?);
+            return match output.json() {
+                true => Ok(output.document(&json!({"executionId": id}))?),
+                false => Ok(output.line(&id)?),
+            };
         }
         output.note(&format!("run {id} of {name}"));
         let execution = follow(context, &id, RETRY).await.map_err(|error| lost_sight(error, &id))?;

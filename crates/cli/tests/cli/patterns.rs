@@ -98,6 +98,9 @@ async fn a_run_is_followed_to_its_end() {
     assert_eq!(json.json()["status"], "completed");
     let left = parallax(&plane("completed").await, &[&args[..], &["--no-wait"]].concat()).await.succeeded();
     assert_eq!(left.out, "r1\n");
+    let args = [&args[..], &["--no-wait", "--json"]].concat();
+    let left = parallax(&plane("completed").await, &args).await.succeeded();
+    assert_eq!(left.json(), json!({"executionId": "r1"}));
 }
 
 #[tokio::test]
