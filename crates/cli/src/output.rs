@@ -1,5 +1,6 @@
 //! Where output goes: standard output for results, standard error for the rest; colour for terminals only.
 
+mod json;
 mod table;
 mod text;
 
@@ -8,6 +9,7 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
+pub use json::escaped;
 pub use parallax_api::quantity::shown_bytes as bytes;
 pub use table::Table;
 pub use text::{ago, clean, one_line, span, without_sequences};
@@ -85,7 +87,7 @@ impl Output {
     pub fn document(&self, value: &impl Serialize) -> io::Result<()> {
         let text =
             if self.terminal { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
-        self.line(text.expect("an answer of the API is JSON"))
+        self.json_text(&text.expect("an answer of the API is JSON"))
     }
 
     /// A result as JSON on one line, of which there are many.
@@ -93,7 +95,12 @@ impl Output {
     /// # Errors
     /// When it cannot be written.
     pub fn json_line(&self, value: &impl Serialize) -> io::Result<()> {
-        self.line(serde_json::to_string(value).expect("an answer of the API is JSON"))
+        self.json_text(&serde_json::to_string(value).expect("an answer of the API is JSON"))
+    }
+
+    fn json_text(&self, json: &str) -> io::Result<()> {
+        // What a terminal shows must not control it.
+        if self.terminal { self.line(escaped(json)) } else { self.line(json) }
     }
 
     /// A remark beside the result, on standard error.

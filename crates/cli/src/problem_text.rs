@@ -6,11 +6,11 @@ use parallax_api::execution::Question;
 use parallax_api::runtime::RuntimeInfo;
 use parallax_api::{Attention, Code, Problem};
 
-use crate::output::{clean, one_line, without_sequences};
+use crate::output::{clean, escaped, one_line, without_sequences};
 
-/// The problem as one line of JSON.
+/// The problem as one line of JSON, which a terminal may show.
 pub(crate) fn json(problem: &Problem) -> String {
-    serde_json::to_string(problem).expect("a problem is JSON")
+    escaped(&serde_json::to_string(problem).expect("a problem is JSON"))
 }
 
 /// The code, the detail, the additional fields, and what to do next with this program.

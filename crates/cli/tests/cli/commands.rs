@@ -38,6 +38,7 @@ async fn ls_is_a_table_and_json() {
     asking["attention"] =
         json!({"id": "q", "kind": "question", "text": "Run\nit?", "since": "2026-01-01T00:00:00Z"});
     asking["queued"] = json!(2);
+    asking["workdir"] = json!("/\u{9b}31m");
     let url = serve(list(&[agent(ID, "one", "ready"), asking, agent("0190", "gone", "stopped")])).await;
 
     let run = parallax(&url, &["ls"]).await.succeeded();
@@ -52,6 +53,9 @@ async fn ls_is_a_table_and_json() {
     assert_ne!(lines[1].split(' ').next(), lines[2].split(' ').next());
 
     assert_eq!(parallax(&url, &["ls", "--all", "--json"]).await.succeeded().json()["count"], 3);
+    let terminal = Terminal::run(&program(&url, &["ls", "--json"]));
+    terminal.shows("\"/\\u009b31m\"").await;
+    assert_eq!(terminal.ends().await, 0);
     assert_eq!(parallax(&url, &["ls", "-q"]).await.succeeded().out.lines().next(), Some(ID));
 }
 
