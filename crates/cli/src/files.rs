@@ -14,7 +14,10 @@ use serde_json::json;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::find;
-use crate::output::{Output, Style, Table, ago, bytes, one_line};
+use crate::output::{Output, Style, Table, ago, bytes, clean, one_line};
+
+/// Bytes of a line that are held for its end.
+const LONGEST_LINE: usize = 64 * 1024;
 
 #[derive(Args, Debug)]
 pub(crate) struct FilesArgs {
@@ -162,15 +165,16 @@ fn print(list: &FileList, output: &Output) -> io::Result<()> {
 /// To a file, which is there only when all of it came; into a device or a pipe; or to standard output, unless a terminal would have to show it raw.
 async fn save(mut content: FileStream, to: Option<&Path>, output: &Output) -> Result<(), CliError> {
     let Some(to) = to else {
+        let is_terminal = io::stdout().is_terminal();
+        let mut held = Vec::new();
         while let Some(part) = content.next().await {
             let part = part?;
-            match io::stdout().is_terminal() {
-                // What a terminal shows must not control it.
-                true => output.raw(crate::output::clean(&String::from_utf8_lossy(&part)).as_bytes())?,
+            match is_terminal {
+                true => output.raw(whole_lines(&mut held, &part).as_bytes())?,
                 false => output.raw(&part)?,
             }
         }
-        return Ok(());
+        return Ok(output.raw(shown(&held).as_bytes())?);
     };
     let found = fs::metadata(to).ok();
     if found.as_ref().is_some_and(|found| !found.is_file()) {
@@ -187,6 +191,25 @@ async fn save(mut content: FileStream, to: Option<&Path>, output: &Output) -> Re
         fs::remove_file(&fresh).ok();
     }
     written
+}
+
+/// What a terminal shows, which must not control it.
+fn shown(bytes: &[u8]) -> String {
+    clean(&String::from_utf8_lossy(bytes))
+}
+
+/// What is to be shown when this part comes. The beginning of a line is held until the rest of it is there, so that neither a character nor
+/// a line's end is cut, unless it is very long.
+fn whole_lines(held: &mut Vec<u8>, part: &[u8]) -> String {
+    held.extend_from_slice(part);
+    let end = match held.iter().rposition(|byte| *byte == b'\n') {
+        Some(last) => last + 1,
+        None if held.len() > LONGEST_LINE => held.len(),
+        None => 0,
+    };
+    let lines = shown(&held[..end]);
+    held.drain(..end);
+    lines
 }
 
 async fn write_new(content: &mut FileStream, to: &Path) -> Result<(), CliError> {
@@ -235,6 +258,19 @@ mod tests {
 
     fn content() -> FileStream {
         stream::iter([Ok("new ".into()), Ok("text".into())]).boxed()
+    }
+
+    #[test]
+    fn a_part_may_end_anywhere() {
+        let text = "日本\r\nü\u{1b}]\r\n\nend";
+        for length in 1..text.len() {
+            let mut held = Vec::new();
+            let mut all: String =
+                text.as_bytes().chunks(length).map(|part| whole_lines(&mut held, part)).collect();
+            all += &shown(&held);
+            assert_eq!(all, "日本\nü^[]\n\nend", "{length}");
+        }
+        assert_eq!(whole_lines(&mut Vec::new(), &[b'x'; LONGEST_LINE + 1]).len(), LONGEST_LINE + 1);
     }
 
     #[tokio::test]
