@@ -100,6 +100,11 @@ fn answer(id: &str, option: &str) -> Value {
     json!({"questionId": id, "option": option})
 }
 
+/// Waits until the question is asked, and not only told of as an event.
+async fn shows(terminal: &Terminal, id: &str) {
+    terminal.shows(&format!("is {id} right?\r\n  approve  Approve")).await;
+}
+
 #[tokio::test]
 async fn what_was_typed_before_a_question_is_no_answer_to_it() {
     let mut run = Run::begins().await;
@@ -108,14 +113,13 @@ async fn what_was_typed_before_a_question_is_no_answer_to_it() {
     terminal.types(b"approve\r");
     terminal.shows("approve").await;
     run.asks("q1");
-    terminal.shows("is q1 right?").await;
-    terminal.shows("> ").await;
+    shows(&terminal, "q1").await;
     // Twice, as when nothing seems to happen, and the beginning of a third.
     terminal.types(b"reject\rapprove\rappr");
     assert_eq!(run.answer().await, answer("q1", "reject"));
     run.is_answered("q1");
     run.asks("q2");
-    terminal.shows("is q2 right?").await;
+    shows(&terminal, "q2").await;
     terminal.types(b"reject\r");
     assert_eq!(run.answer().await, answer("q2", "reject"));
     run.ends();
@@ -129,8 +133,7 @@ async fn after_the_end_of_input_questions_are_still_shown() {
     let mut terminal = run.followed();
     run.asks("q1");
     run.asks("q2");
-    terminal.shows("is q1 right?").await;
-    terminal.shows("> ").await;
+    shows(&terminal, "q1").await;
     // In the middle of a line it only hands that half over.
     terminal.types(b"appr\x04\x04");
     terminal.shows("no more input: questions are only shown").await;
