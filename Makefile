@@ -68,10 +68,11 @@ $(UI)/dist/index.html: $(shell find $(UI)/src $(UI)/public -type f) $(wildcard $
 	@if command -v npm >/dev/null; then cd $(UI) && npm ci --ignore-scripts --no-audit --no-fund && npm run build; \
 	else echo "SKIPPED: npm is not installed; the control plane will work without its page"; fi
 
+RELEASE = CARGO="$(CARGO)" CARGO_TARGET_DIR="$(abspath $(TARGET))" AGENT_HOST="$(abspath $(STATIC_HOST))" bash deploy/release.sh
+
 .PHONY: build
 build: host ui ## Build the programs for use (release) and the host as one static file
-	$(CARGO) build --release --locked -p parallax-cli -p parallax-control-plane \
-	  -p parallax-runtime-local -p parallax-runtime-docker -p parallax-runtime-k8s
+	$(RELEASE) parallax-cli parallax-control-plane parallax-runtime-local parallax-runtime-docker parallax-runtime-k8s
 	install -m 755 $(STATIC_HOST) $(TARGET)/release/parallax-agent-host
 
 .PHONY: host
@@ -136,7 +137,7 @@ fuzz: debug ## Mutated input for everything that reads what others wrote: FUZZ_S
 # What is measured is what people install: the programs of `make build`, with the host as one static file.
 .PHONY: bench-programs
 bench-programs: host
-	$(CARGO) build --release --locked -p parallax-cli -p parallax-bench
+	$(RELEASE) parallax-cli parallax-bench
 	install -m 755 $(STATIC_HOST) $(TARGET)/release/parallax-agent-host
 
 # On a quiet machine: a round takes about four minutes, most of it 15 s of a stalled viewer, repaints and floods of each subject; what is
@@ -327,9 +328,10 @@ DIST ?= $(TARGET)/dist
 dist: ui $(addprefix programs-,$(TARGETS)) $(addprefix host-,$(TARGETS)) programs-$(HOST_TARGET) ## Make archives, packages, clients, SBOM and checksums of TARGETS into DIST: docs/install.md
 	$(MAKE) --no-print-directory dist-packages
 
-programs-%:
-	$(call cross,$*) $(CARGO) build --release --locked $(if $(filter-out $(HOST_TARGET),$*),--target $*) \
-	  -p parallax-cli $(addprefix -p ,$(filter-out parallax,$(SHIPPED)))
+# Which functions a program uses is seen where it runs.
+programs-%: $(if $(filter $(HOST_TARGET),$(TARGETS)),host)
+	$(if $(filter $(HOST_TARGET),$*),$(RELEASE) parallax-cli $(filter-out parallax,$(SHIPPED)),\
+	  $(call cross,$*) $(CARGO) build --release --locked --target $* -p parallax-cli $(addprefix -p ,$(filter-out parallax,$(SHIPPED))))
 
 # Of the programs that were built.
 .PHONY: dist-packages
