@@ -5,6 +5,7 @@ use parallax_api::{AgentId, Code};
 use parallax_runtime_core::BackendEvent;
 use parallax_service::shutdown::Shutdown;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use super::{Answer, Asked, agent, cluster, list, refusal};
 use crate::config::KubernetesConfig;
@@ -137,115 +138,100 @@ async fn a_pod_that_is_made_for_an_agent_that_was_stopped_goes() {
     shutdown.begin();
 }
 
-/// What settles the end of a suspended agent takes away what has the agent's name.
-#[tokio::test]
-async fn a_suspended_agent_comes_back_once_its_end_is_settled() {
-    let (cluster, asked) = cluster(move |method, path| match (method, path) {
-        ("GET", path) if path.contains("watch=true") => Answer::Watch { lines: vec![], cut: false },
-        ("GET", path) if path.contains("/secrets/") => Answer::Json(200, key()),
-        ("GET", path) if path.contains("/pods") => list("10", &[]),
-        ("GET", _) => list("10", &[agent("reviewer", "Suspended")]),
-        _ => Answer::Json(200, agent("reviewer", "Suspended")),
-    });
-    let shutdown = Shutdown::new();
-    let (context, mut events_rx) =
-        Context::open(cluster, &KubernetesConfig::for_tests(), &shutdown).await.unwrap();
-    context.cache.wait_until_ready().await.unwrap();
-    tokio::spawn(run_until(Controller::new(context.clone()), shutdown.clone()));
-    let is_back = |asked: &[String]| asked.iter().any(|asked| asked.contains(r#""phase":"Creating""#));
-    for is_settled in [false, false, true] {
-        let Some(BackendEvent::EndSettled { id, answer }) = events_rx.recv().await else {
+/// A controller, in a cluster whose one resource stays in a phase.
+struct Controlling {
+    context: Arc<Context>,
+    events_rx: mpsc::Receiver<BackendEvent>,
+    asked: Asked,
+    shutdown: Shutdown,
+}
+
+impl Controlling {
+    async fn start(phase: &'static str, pods: Vec<Value>, launch: LaunchState) -> Self {
+        let (cluster, asked) = cluster(move |method, path| match (method, path) {
+            ("GET", path) if path.contains("watch=true") => Answer::Watch { lines: vec![], cut: false },
+            ("GET", path) if path.contains("/secrets/") => Answer::Json(200, key()),
+            ("GET", path) if path.contains("/pods") => list("10", &pods),
+            ("GET", path) if path.contains("/parallaxagents?") => list("10", &[agent("reviewer", phase)]),
+            ("DELETE", _) => {
+                Answer::Json(200, json!({"kind": "Status", "apiVersion": "v1", "status": "Success"}))
+            }
+            _ => Answer::Json(200, agent("reviewer", phase)),
+        });
+        let shutdown = Shutdown::new();
+        let (context, events_rx) =
+            Context::open(cluster, &KubernetesConfig::for_tests(), &shutdown).await.unwrap();
+        context.launches.update(&POD.parse().unwrap(), |state| *state = launch);
+        context.cache.wait_until_ready().await.unwrap();
+        tokio::spawn(run_until(Controller::new(context.clone()), shutdown.clone()));
+        Self { context, events_rx, asked, shutdown }
+    }
+
+    /// Waits until it is asked whether the agent's end is settled, and says so.
+    async fn settled(&mut self, is_settled: bool) {
+        let Some(BackendEvent::EndSettled { id, answer }) = self.events_rx.recv().await else {
             panic!("it is to be asked")
         };
         assert_eq!(id.as_str(), POD);
-        assert!(!is_back(&asked.lock().unwrap()));
         answer.send(is_settled).unwrap();
     }
-    settles(&asked, "the next phase", is_back).await;
-    shutdown.begin();
+
+    fn has_asked(&self, holds: impl Fn(&[String]) -> bool) -> bool {
+        holds(&self.asked.lock().unwrap())
+    }
+}
+
+impl Drop for Controlling {
+    fn drop(&mut self) {
+        self.shutdown.begin();
+    }
+}
+
+fn notes(phase: &'static str) -> impl Fn(&[String]) -> bool {
+    move |asked| asked.iter().any(|asked| asked.contains(&format!(r#""phase":"{phase}""#)))
+}
+
+/// What settles the end of a suspended agent takes away what has the agent's name.
+#[tokio::test]
+async fn a_suspended_agent_comes_back_once_its_end_is_settled() {
+    let mut controlling = Controlling::start("Suspended", vec![], LaunchState::default()).await;
+    for is_settled in [false, false, true] {
+        assert!(!controlling.has_asked(notes("Creating")));
+        controlling.settled(is_settled).await;
+    }
+    settles(&controlling.asked, "the next phase", notes("Creating")).await;
 }
 
 /// It was made at the moment in which its agent was stopped.
 #[tokio::test]
 async fn the_pod_of_an_agent_that_has_ended_goes_once_its_end_is_settled() {
-    let (cluster, asked) = cluster(move |method, path| match (method, path) {
-        ("GET", path) if path.contains("watch=true") => Answer::Watch { lines: vec![], cut: false },
-        ("GET", path) if path.contains("/secrets/") => Answer::Json(200, key()),
-        ("GET", path) if path.contains("/pods") => list("10", &[super::pod(POD)]),
-        ("GET", _) => list("10", &[agent("reviewer", "Ended")]),
-        _ => Answer::Json(200, agent("reviewer", "Ended")),
-    });
-    let shutdown = Shutdown::new();
-    let (context, mut events_rx) =
-        Context::open(cluster, &KubernetesConfig::for_tests(), &shutdown).await.unwrap();
-    context.cache.wait_until_ready().await.unwrap();
-    tokio::spawn(run_until(Controller::new(context.clone()), shutdown.clone()));
+    let pods = vec![super::pod(POD)];
+    let mut controlling = Controlling::start("Ended", pods, LaunchState::default()).await;
     let is_removed =
         |asked: &[String]| asked.iter().any(|asked| asked.starts_with("DELETE") && asked.contains("/pods/"));
     for is_settled in [false, true] {
-        let Some(BackendEvent::EndSettled { answer, .. }) = events_rx.recv().await else {
-            panic!("it is to be asked")
-        };
-        assert!(!is_removed(&asked.lock().unwrap()));
-        answer.send(is_settled).unwrap();
+        assert!(!controlling.has_asked(is_removed));
+        controlling.settled(is_settled).await;
     }
-    settles(&asked, "its removal", is_removed).await;
-    shutdown.begin();
+    settles(&controlling.asked, "its removal", is_removed).await;
 }
 
 /// An edit that wants it back comes at the moment in which it is stopped.
 #[tokio::test]
 async fn an_agent_that_is_being_ended_for_good_is_not_brought_back() {
-    let (cluster, asked) = cluster(move |method, path| match (method, path) {
-        ("GET", path) if path.contains("watch=true") => Answer::Watch { lines: vec![], cut: false },
-        ("GET", path) if path.contains("/secrets/") => Answer::Json(200, key()),
-        ("GET", path) if path.contains("/pods") => list("10", &[]),
-        ("GET", _) => list("10", &[agent("reviewer", "Suspended")]),
-        _ => Answer::Json(200, agent("reviewer", "Suspended")),
-    });
-    let shutdown = Shutdown::new();
-    let (context, mut events_rx) =
-        Context::open(cluster, &KubernetesConfig::for_tests(), &shutdown).await.unwrap();
-    let id: AgentId = POD.parse().unwrap();
-    context.launches.update(&id, |state| state.is_over = true);
-    context.cache.wait_until_ready().await.unwrap();
-    tokio::spawn(run_until(Controller::new(context.clone()), shutdown.clone()));
+    let stopped = LaunchState { is_over: true, ..LaunchState::default() };
+    let mut controlling = Controlling::start("Suspended", vec![], stopped).await;
     for _ in 0..3 {
-        let Some(BackendEvent::EndSettled { answer, .. }) = events_rx.recv().await else {
-            panic!("it is to be asked")
-        };
-        answer.send(true).unwrap();
+        controlling.settled(true).await;
     }
-    assert!(context.launches.get(&id).is_over);
-    assert!(!asked.lock().unwrap().iter().any(|asked| asked.contains(r#""phase":"Creating""#)));
-    shutdown.begin();
+    assert!(controlling.context.launches.get(&POD.parse().unwrap()).is_over);
+    assert!(!controlling.has_asked(notes("Creating")));
 }
 
 /// A pod that went while nobody led is nobody's end.
 #[tokio::test]
 async fn an_agent_that_runs_without_a_pod_and_that_nobody_knows_ends() {
-    let (cluster, asked) = cluster(move |method, path| match (method, path) {
-        ("GET", path) if path.contains("watch=true") => Answer::Watch { lines: vec![], cut: false },
-        ("GET", path) if path.contains("/secrets/") => Answer::Json(200, key()),
-        ("GET", path) if path.contains("/pods") => list("10", &[]),
-        ("GET", path) if path.contains("/parallaxagents/reviewer") => {
-            Answer::Json(200, agent("reviewer", "Running"))
-        }
-        ("GET", _) => list("10", &[agent("reviewer", "Running")]),
-        ("DELETE", _) => {
-            Answer::Json(200, json!({"kind": "Status", "apiVersion": "v1", "status": "Success"}))
-        }
-        _ => Answer::Json(200, agent("reviewer", "Running")),
-    });
-    let shutdown = Shutdown::new();
-    let (context, mut events_rx) =
-        Context::open(cluster, &KubernetesConfig::for_tests(), &shutdown).await.unwrap();
-    context.cache.wait_until_ready().await.unwrap();
-    tokio::spawn(run_until(Controller::new(context.clone()), shutdown.clone()));
-    let Some(BackendEvent::EndSettled { answer, .. }) = events_rx.recv().await else {
-        panic!("it is to be asked")
-    };
-    answer.send(true).unwrap();
-    settles(&asked, "its end", |asked| asked.iter().any(|asked| asked.contains(r#""phase":"Ended""#))).await;
-    shutdown.begin();
+    let mut controlling = Controlling::start("Running", vec![], LaunchState::default()).await;
+    controlling.settled(true).await;
+    settles(&controlling.asked, "its end", notes("Ended")).await;
 }
