@@ -1,6 +1,6 @@
 // A click answers the question that it was aimed at: not the one that slid there, nor the one that came in its place.
 import assert from "node:assert/strict";
-import { DESK, agent, api, inBrowser, is, open, spawnFake, tell, until } from "./kit.mjs";
+import { DESK, agent, answersOf, api, inBrowser, is, open, spawnFake, tell, until } from "./kit.mjs";
 
 const asks = async (id, what) => {
   await tell(id, what);
@@ -16,10 +16,7 @@ await inBrowser(async (browser) => {
   const second = await asks(lower, "do ask the lower one && say done");
   const context = await browser(DESK);
   const page = await open(context, "/inbox");
-  const sent = [];
-  page.on("request", (request) => {
-    if (request.url().endsWith("/answer")) sent.push(request.postDataJSON());
-  });
+  const sent = answersOf(page);
   const cards = page.locator("main .attention");
   const yes = (card) => card.locator("[data-option='1']");
   /** What a person aims at. */
@@ -75,10 +72,7 @@ await inBrowser(async (browser) => {
   await until("it to be done", async () => is((await agent(upper)).status, "ready"));
   const one = await asks(upper, "do ask the first thing && ask the other thing && ask the third thing && say done");
   const own = await open(context, `/agents/${upper}`);
-  const answers = [];
-  own.on("request", (request) => {
-    if (request.url().endsWith("/answer")) answers.push(request.postDataJSON());
-  });
+  const answers = answersOf(own);
   const card = own.locator(".attention");
   await yes(card).and(own.locator(":not([aria-disabled])")).waitFor();
   const spot = await middle(yes(card));

@@ -1,6 +1,6 @@
 // Questions in the inbox: who waits longest is first, each is answered in its way, and for this one occasion.
 import assert from "node:assert/strict";
-import { DESK, agent, api, inBrowser, is, open, press, spawnFake, tell, until } from "./kit.mjs";
+import { DESK, agent, answersOf, api, inBrowser, is, open, press, spawnFake, tell, until } from "./kit.mjs";
 
 await inBrowser(async (browser) => {
   const [asker, chooser] = [await spawnFake("asker"), await spawnFake("chooser")];
@@ -12,10 +12,7 @@ await inBrowser(async (browser) => {
 
   const context = await browser(DESK);
   const page = await open(context, "/inbox");
-  const sent = [];
-  page.on("request", (request) => {
-    if (request.url().endsWith("/answer")) sent.push(request.postDataJSON());
-  });
+  const sent = answersOf(page);
   const cards = page.locator("main .attention");
   await until("three cards", async () => is(await cards.count(), 3));
   assert.match(await cards.nth(0).innerText(), /asker[\s\S]*rm -rf build/);

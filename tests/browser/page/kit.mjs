@@ -66,6 +66,15 @@ export const agent = (id) => api("GET", `/managed-agents/${id}`);
 export const tell = (id, message) => api("POST", `/managed-agents/${id}/send`, { message });
 export const screenOf = (id) => api("GET", `/managed-agents/${id}/screen`);
 
+/** What the page answers to questions, as it is sent. */
+export function answersOf(page) {
+  const sent = [];
+  page.on("request", (request) => {
+    if (request.url().endsWith("/answer")) sent.push(request.postDataJSON());
+  });
+  return sent;
+}
+
 /** True, or what is there in its place. */
 export const is = (seen, wanted) => (seen === wanted ? true : seen ?? "nothing");
 

@@ -1,5 +1,6 @@
 //! Lists, and agents that come and go while they are made.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -98,15 +99,21 @@ async fn what_was_asked_for_before_a_call_was_answered_is_not_taken_for_what_is_
     plane.stop().await;
 }
 
+/// A control plane that reaches two runtimes, `local` and `docker`.
+async fn over_two(dir: &Path) -> (Plane, ScriptedRuntime, ScriptedRuntime) {
+    let local = ScriptedRuntime::start(RuntimeKind::Local).await;
+    let docker = ScriptedRuntime::start(RuntimeKind::Docker).await;
+    let plane = Plane::start(dir, vec![local.spec("local"), docker.spec("docker")]).await;
+    plane.until_reachable("local", true).await;
+    plane.until_reachable("docker", true).await;
+    (plane, local, docker)
+}
+
 /// One of two runtimes says nothing when it is asked for an agent of which no event has told.
 #[tokio::test]
 async fn a_silent_runtime_hides_no_agent_of_another_and_denies_none() {
     let dir = tempfile::tempdir().unwrap();
-    let local = ScriptedRuntime::start(RuntimeKind::Local).await;
-    let docker = ScriptedRuntime::start(RuntimeKind::Docker).await;
-    let plane = Plane::start(dir.path(), vec![local.spec("local"), docker.spec("docker")]).await;
-    plane.until_reachable("local", true).await;
-    plane.until_reachable("docker", true).await;
+    let (plane, local, docker) = over_two(dir.path()).await;
     *docker.script.show_gate.lock().unwrap() = Some(Arc::new(Semaphore::new(0)));
     let id = local.has("untold", AgentStatus::Ready).id;
     let found = within("it is found", plane.client.get(&id)).await.unwrap();
@@ -124,11 +131,7 @@ async fn a_silent_runtime_hides_no_agent_of_another_and_denies_none() {
 #[tokio::test]
 async fn one_runtime_that_fails_hides_no_workspaces_of_another() {
     let dir = tempfile::tempdir().unwrap();
-    let local = ScriptedRuntime::start(RuntimeKind::Local).await;
-    let docker = ScriptedRuntime::start(RuntimeKind::Docker).await;
-    let plane = Plane::start(dir.path(), vec![local.spec("local"), docker.spec("docker")]).await;
-    plane.until_reachable("local", true).await;
-    plane.until_reachable("docker", true).await;
+    let (plane, local, docker) = over_two(dir.path()).await;
     let workspace = serde_json::from_value(serde_json::json!({
         "id": "a1", "name": "one", "runtime": "local", "repo": "/r", "branch": "b", "path": "/p", "keep": "changed",
         "createdAt": parallax_api::Time::now(),
