@@ -328,8 +328,9 @@ DIST ?= $(TARGET)/dist
 dist: ui $(addprefix programs-,$(TARGETS)) $(addprefix host-,$(TARGETS)) programs-$(HOST_TARGET) ## Make archives, packages, clients, SBOM and checksums of TARGETS into DIST: docs/install.md
 	$(MAKE) --no-print-directory dist-packages
 
-# Which functions a program uses is seen where it runs.
-programs-%: $(if $(filter $(HOST_TARGET),$(TARGETS)),host)
+# Which functions a program uses is seen where it runs, with a host beside it.
+programs-$(HOST_TARGET): host
+programs-%:
 	$(if $(filter $(HOST_TARGET),$*),$(RELEASE) parallax-cli $(filter-out parallax,$(SHIPPED)),\
 	  $(call cross,$*) $(CARGO) build --release --locked --target $* -p parallax-cli $(addprefix -p ,$(filter-out parallax,$(SHIPPED))))
 

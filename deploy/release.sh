@@ -10,12 +10,13 @@ cargo=${CARGO:-cargo} packages=("${@/#/--package=}")
 release=$(realpath -m "${CARGO_TARGET_DIR:-target}")/release
 program=$release/parallax
 
-if [ "$(uname -sm)" != "Linux x86_64" ] || ! command -v valgrind curl >/dev/null; then
-  echo "SKIPPED: the order of functions needs valgrind and curl, on Linux and x86-64; a fresh server takes some 12 MB more without it"
+# The order is an option of lld, which the compiler links with on this target.
+if [[ $(rustc -vV) != *"host: x86_64-unknown-linux-gnu"* ]] || ! type -P valgrind callgrind_control curl strip >/dev/null; then
+  echo "SKIPPED: the order of functions needs valgrind, curl and strip, on Linux and x86-64; a fresh server takes some 12 MB more without it"
   exec "$cargo" build --release --locked "${packages[@]}"
 fi
 
-# Empty at first. The linker passes over what is not there.
+# Empty, or of the last build. The linker passes over what is not there.
 export PARALLAX_SYMBOL_ORDER=$release/parallax.symbols
 mkdir -p "$release" && touch "$PARALLAX_SYMBOL_ORDER"
 build() { "$cargo" build --release --locked --config 'profile.release.package.parallax-cli.strip="debuginfo"' "${packages[@]}"; }
