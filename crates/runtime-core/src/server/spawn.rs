@@ -123,10 +123,10 @@ impl RuntimeCore {
                 entry.set(agent);
                 entry.set_host_state(HostState::Unreachable);
                 // Nobody was given it: what is in the workspace is its set-up's.
-                self.undo(leftovers, WorkspaceKeep::Never).await;
-                // `INTERNAL` leaves open whether something was made. This was taken back, so another runtime may be asked.
+                let is_taken_back = self.undo(leftovers, WorkspaceKeep::Never).await;
+                // `INTERNAL` leaves open whether something was made, so that no other runtime is asked.
                 Err(match problem.code {
-                    Code::Internal => {
+                    Code::Internal if is_taken_back => {
                         Problem { more: problem.more, ..Problem::new(Code::SpawnFailed, problem.detail) }
                     }
                     _ => problem,
@@ -136,10 +136,10 @@ impl RuntimeCore {
     }
 
     /// Takes away what a launch left that failed, or that a server did not live to see. A backend that does not answer now is
-    /// asked again until it does, and so is a disk; should this server go first, the next one finds the record.
-    pub(super) async fn undo(self: &Arc<Self>, leftovers: Leftovers, keep: WorkspaceKeep) {
+    /// asked again until it does, and so is a disk; should this server go first, the next one finds the record. Returns whether it is done.
+    pub(super) async fn undo(self: &Arc<Self>, leftovers: Leftovers, keep: WorkspaceKeep) -> bool {
         if self.try_undo(&leftovers.id, keep).await.is_ok() {
-            return;
+            return true;
         }
         let (core, begun) = (self.clone(), self.shutdown.clone());
         let trying = async move {
@@ -154,6 +154,7 @@ impl RuntimeCore {
                 () = begun.begun() => {}
             }
         });
+        false
     }
 
     async fn try_undo(&self, id: &AgentId, keep: WorkspaceKeep) -> Result<(), Problem> {

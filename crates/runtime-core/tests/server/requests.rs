@@ -165,6 +165,17 @@ async fn the_server_describes_itself() {
     assert_eq!(page.send().await.unwrap().status(), 403);
 }
 
+/// Only what was taken back for certain may be tried elsewhere.
+#[tokio::test]
+async fn a_spawn_that_is_not_taken_back_leaves_open_whether_it_was_done() {
+    let server = TestServer::new().await;
+    *server.backend.refusal.lock().unwrap() = Some(Problem::internal("the engine does not know"));
+    for (keeps, code) in [(true, Code::Internal), (false, Code::SpawnFailed)] {
+        *server.backend.keeps.lock().unwrap() = keeps;
+        assert_eq!(server.client().spawn(&shell("a")).await.unwrap_err().code, code);
+    }
+}
+
 /// An attempt that failed while the engine was away is removed once the engine is back. The same request, sent again meanwhile, is not
 /// removed with it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
