@@ -72,7 +72,7 @@ use workspace_space::Space;
 
 /// A runtime server that is ready to serve: the agents of the last one are known. They are followed once it serves.
 pub struct RuntimeServer {
-    core: Arc<RuntimeCore>,
+    startup_gate: StartupGate,
     router: Router,
     viewers: Arc<dyn TakeViewers>,
     shutdown: Shutdown,
@@ -94,6 +94,7 @@ impl RuntimeServer {
         let idempotency = Idempotency::new(stores.idempotency);
         let access = Access::new(config.access.clone());
         let workspaces = workspaces::open(&config, &*backend).context("failed to open the workspaces")?;
+        let startup_gate = StartupGate::new();
         let core = Arc::new(RuntimeCore {
             backend,
             registry: Arc::new(Registry::new(config.max_agents)),
@@ -113,7 +114,7 @@ impl RuntimeServer {
             suspension_locks: SuspensionLocks::default(),
             undoing: Undoing::default(),
             port_claims: PortClaims::default(),
-            startup_gate: StartupGate::new(),
+            startup_gate: startup_gate.clone(),
             examining: tokio::sync::Mutex::default(),
         });
         metrics::register_collector(&metrics, core.registry.clone());
@@ -126,9 +127,14 @@ impl RuntimeServer {
         core.watch_suspended();
         core.watch_space();
         let viewers = Arc::new(viewing::Viewers(core.clone()));
-        let router = routes::router(App { core: core.clone(), idempotency });
+        let router = routes::router(App { core, idempotency });
         let router = ControlPlaneLease::default().guard(router);
-        Ok(Self { core, router: middleware::with_middleware(router, access, &metrics), viewers, shutdown })
+        Ok(Self {
+            startup_gate,
+            router: middleware::with_middleware(router, access, &metrics),
+            viewers,
+            shutdown,
+        })
     }
 
     /// The viewers of its agents, for a control plane in the same process.
@@ -141,8 +147,7 @@ impl RuntimeServer {
     /// # Errors
     /// When the listener is gone for good.
     pub async fn serve(self, listener: TcpListener, grace: Duration) -> anyhow::Result<()> {
-        self.core.startup_gate.open();
-        drop(self.core);
+        self.startup_gate.open();
         serve(listener, self.router, self.shutdown, grace).await
     }
 }

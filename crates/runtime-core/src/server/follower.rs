@@ -15,7 +15,6 @@ use tracing::Instrument;
 
 use self::ending::Retired;
 pub(super) use self::startup_gate::StartupGate;
-use self::startup_gate::Turn;
 use super::core::RuntimeCore;
 use super::registry::{Entry, HostState, keep_changes};
 use crate::backend::FoundHost;
@@ -130,8 +129,14 @@ impl Follower {
         let HostState::Connected(host) = self.entry.host_state() else {
             return Err(Problem::internal("not found yet"));
         };
-        let turn = self.turn(&host).await;
-        let (mut events, mut next) = turn.hold(Box::pin(self.connect(&host))).await?;
+        // Hosts elsewhere do not share this machine's cores.
+        let waits = std::mem::take(&mut self.waits_for_turn) && host.is_local();
+        let connecting = Box::pin(self.connect(&host));
+        let (mut events, mut next) = if waits {
+            self.core.startup_gate.pass(&self.core.shutdown, connecting).await?
+        } else {
+            connecting.await?
+        };
         let opened = Instant::now();
         let mut unknown = 0u64;
         while let Some(lines) = next {
@@ -143,15 +148,6 @@ impl Follower {
             next = self.next_lines(&mut events).await?;
         }
         Ok(host)
-    }
-
-    /// Hosts elsewhere do not share this machine's cores.
-    async fn turn(&mut self, host: &HostClient) -> Turn {
-        if std::mem::take(&mut self.waits_for_turn) && host.is_local() {
-            self.core.startup_gate.wait(&self.core.shutdown).await
-        } else {
-            Turn::none()
-        }
     }
 
     /// What the host says that the event log has not, and how its agent is: its first lines.

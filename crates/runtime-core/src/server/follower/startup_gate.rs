@@ -9,18 +9,15 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use parallax_service::shutdown::Shutdown;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 /// How long one that does not answer keeps others waiting.
 const TURN: Duration = Duration::from_millis(50);
 
-/// Lets as many hosts of this machine be connected to at once as it has cores.
-#[derive(Debug)]
+/// Has the hosts of this machine connected to in turns, as many at once as it has cores; those that take long beside them. Clones are the
+/// same gate.
+#[derive(Clone, Debug)]
 pub(in crate::server) struct StartupGate(Arc<Semaphore>);
-
-/// Held while a host is connected to.
-#[derive(Debug)]
-pub(super) struct Turn(Option<OwnedSemaphorePermit>);
 
 impl StartupGate {
     /// One that is closed.
@@ -33,25 +30,14 @@ impl StartupGate {
         self.0.add_permits(available_parallelism().map_or(1, std::num::NonZero::get));
     }
 
-    /// Waits for a turn, which comes in the order of those who wait; at once when the shutdown begins.
-    pub(super) async fn wait(&self, shutdown: &Shutdown) -> Turn {
-        tokio::select! {
-            turn = self.0.clone().acquire_owned() => Turn(turn.ok()),
-            () = shutdown.begun() => Turn(None),
-        }
-    }
-}
-
-impl Turn {
-    /// The turn of one that has not to wait.
-    pub(super) const fn none() -> Self {
-        Self(None)
-    }
-
-    /// Does `work`, with the turn held until it is done or has taken too long.
-    pub(super) async fn hold<T>(self, work: impl Future<Output = T>) -> T {
+    /// Does `work` when it is its turn, in the order of those who come; at once when the shutdown begins.
+    pub(super) async fn pass<T>(&self, shutdown: &Shutdown, work: impl Future<Output = T>) -> T {
+        let turn = tokio::select! {
+            turn = self.0.acquire() => turn.ok(),
+            () = shutdown.begun() => None,
+        };
         let mut work = pin!(work);
-        if let Some(_turn) = self.0
+        if let Some(_turn) = turn
             && let Ok(done) = tokio::time::timeout(TURN, &mut work).await
         {
             return done;
@@ -70,14 +56,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn hosts_that_do_not_answer_keep_nobody_from_being_followed() {
-        let (gate, shutdown) = (Arc::new(StartupGate::new()), Shutdown::new());
+        let (gate, shutdown) = (StartupGate::new(), Shutdown::new());
         let mut hung = JoinSet::new();
         for _ in 0..100 {
             let (gate, shutdown) = (gate.clone(), shutdown.clone());
-            hung.spawn(async move { gate.wait(&shutdown).await.hold(pending::<()>()).await });
+            hung.spawn(async move { gate.pass(&shutdown, pending::<()>()).await });
         }
         tokio::task::yield_now().await;
-        let mut waiting = pin!(async { gate.wait(&shutdown).await.hold(async { "connected" }).await });
+        let mut waiting = pin!(gate.pass(&shutdown, async { "connected" }));
         assert!(tokio::time::timeout(TURN * 1000, &mut waiting).await.is_err(), "nobody before it is open");
         gate.open();
         assert_eq!(tokio::time::timeout(TURN * 101, waiting).await.expect("in time"), "connected");
@@ -87,6 +73,6 @@ mod tests {
     async fn nobody_waits_for_a_server_that_goes_before_it_served() {
         let (gate, shutdown) = (StartupGate::new(), Shutdown::new());
         shutdown.begin();
-        assert!(gate.wait(&shutdown).await.0.is_none());
+        tokio::time::timeout(TURN, gate.pass(&shutdown, async {})).await.expect("in time");
     }
 }
