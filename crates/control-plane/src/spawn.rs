@@ -131,7 +131,7 @@ impl Spawner {
     ) -> Result<Agent, SpawnError> {
         let Some(runtime) = self.runtimes.get(name) else {
             let detail = format!("the runtime `{name}` is not configured any more");
-            return Err(SpawnError::Uncertain(maybe_spawned(Problem::new(Code::RuntimeUnavailable, detail))));
+            return Err(uncertain(Problem::new(Code::RuntimeUnavailable, detail)));
         };
         let in_store = |error| SpawnError::Final(Problem::from(error));
         self.attempts.begin(agent_id, name).await.map_err(in_store)?;
@@ -139,7 +139,7 @@ impl Spawner {
             Err(SpawnError::TryNext(problem) | SpawnError::Final(problem))
                 if again && problem.code.outcome() == Outcome::Uncertain =>
             {
-                Err(SpawnError::Uncertain(maybe_spawned(problem)))
+                Err(uncertain(problem))
             }
             outcome => outcome,
         };
@@ -172,11 +172,10 @@ async fn ask(
         answer = send().await.map_err(|again| Unanswered { may_be_taken: true, ..again });
     }
     let answer = answer.map_err(|unanswered| match unanswered.may_be_taken {
-        true => SpawnError::Uncertain(maybe_spawned(unanswered.problem)),
+        true => uncertain(unanswered.problem),
         false => SpawnError::TryNext(unanswered.problem),
     })?;
     let status = answer.status();
-    let uncertain = |problem| SpawnError::Uncertain(maybe_spawned(problem));
     let body = relay::read(answer, runtime).await.map_err(uncertain)?;
     if status.is_success() {
         // The id is the runtime's to give: what is asked for is made under it.
@@ -191,19 +190,20 @@ async fn ask(
             SpawnError::TryNext(unexpected)
         });
     };
-    Err(if leaves_open(problem.code) {
-        uncertain(problem)
-    } else if problem.allows_other_runtime() {
+    // That it goes away a runtime says before it begins, and that it, or what is behind it, cannot be reached, before or when it has
+    // taken back what it began.
+    Err(if problem.allows_other_runtime() {
         SpawnError::TryNext(problem)
+    } else if problem.code.outcome() == Outcome::Uncertain {
+        uncertain(problem)
     } else {
         SpawnError::Final(problem)
     })
 }
 
-/// Whether a runtime that refuses so may have the agent all the same. That it goes away it says before it begins, and that it, or
-/// what is behind it, cannot be reached, before or when it has taken back what it began.
-fn leaves_open(code: Code) -> bool {
-    code.outcome() == Outcome::Uncertain && !matches!(code, Code::ShuttingDown | Code::RuntimeUnavailable)
+/// It may be spawned: no other runtime is asked.
+fn uncertain(problem: Problem) -> SpawnError {
+    SpawnError::Uncertain(maybe_spawned(problem))
 }
 
 /// The same problem, with what to do in case the agent was spawned.

@@ -186,7 +186,7 @@ codes! {
         Unfulfillable, Unchanged, Later, [Runtime];
     /// A bug or a broken disk; the log of the server has more.
     Internal = "INTERNAL", 500, "Internal error",
-        Failed, Uncertain, NextAttempt, [Runtime];
+        Failed, Uncertain, NextAttempt, [];
     /// The agent did not start; `output` has its last words.
     SpawnFailed = "SPAWN_FAILED", 502, "The agent did not start",
         Unfulfillable, Unchanged, NextAttempt, [Runtime AgentType];
@@ -263,7 +263,6 @@ mod tests {
             Code::Unsupported,
             Code::PolicyDenied,
             Code::SpawnFailed,
-            Code::Internal,
             Code::StorageFull,
         ];
         for code in Code::ALL {
