@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use parallax_api::client::read_within;
 use parallax_api::message::MessagesQuery;
 use parallax_api::observe::{LOG_OFFSET, Logs};
 use parallax_api::search::{Hit, HitKind, Hits, SearchQuery};
@@ -249,14 +250,9 @@ impl Search {
             }
         }
         let end = answer.headers().get(LOG_OFFSET).and_then(|offset| offset.to_str().ok()?.parse().ok());
-        let mut body = Vec::new();
-        let mut parts = answer.bytes_stream();
-        while let Some(part) = parts.next().await {
-            body.extend_from_slice(&part.map_err(Problem::internal)?);
-            if body.len() > MAX_BYTES {
-                return Ok(Lines { lines: Vec::new(), end, is_whole: false });
-            }
-        }
+        let Some(body) = read_within(MAX_BYTES, answer).await.map_err(Problem::internal)? else {
+            return Ok(Lines { lines: Vec::new(), end, is_whole: false });
+        };
         let logs: Logs = serde_json::from_slice(&body).map_err(Problem::internal)?;
         Ok(Lines { is_whole: logs.logs.len() < MAX_LINES, lines: logs.logs, end })
     }
