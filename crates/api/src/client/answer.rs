@@ -13,8 +13,8 @@ use crate::{Code, Problem};
 
 /// The longest answer that is read as a whole, in bytes: a page of 1000 agents takes one or two MiB.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
-/// The same of what agents said and showed: a host keeps as much.
-const MAX_LONG_ANSWER: usize = 64 * 1024 * 1024;
+/// The same of what agents said and showed: a host keeps 64 MiB of it, twice that while its disk is full, and JSON has two characters for some.
+const MAX_LONG_ANSWER: usize = 256 * 1024 * 1024;
 /// How much of an answer that is not ours is shown, in characters.
 const EXCERPT: usize = 200;
 
