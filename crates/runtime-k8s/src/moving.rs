@@ -32,12 +32,12 @@ pub(crate) async fn begin(context: &Context, id: &AgentId, resource: &ParallaxAg
     Ok(())
 }
 
-/// Notes in the resource of an agent that is being moved that another pod is to be made, now or when it is wanted back, unless it says so. In one change with how
-/// the agent ended: by that the next server tells it from one that was never launched.
+/// Notes in the resource of an agent that is being moved that another pod is to be made, now or when it is wanted back, unless it says
+/// so. In one change with how the agent ended: by that the next server tells it from one that was never launched.
 pub(crate) async fn note(context: &Context, id: &AgentId) -> Result<(), Problem> {
     let Some(resource) = current_resource(context, id).await? else { return Ok(()) };
     let name = resource.name_any();
-    // It may have been deleted or suspended, or run again, since.
+    // It may have been deleted, noted so, or run again, since.
     if let Some(exit) = context.launches.get(id).moving.filter(|_| may_move(context, &resource)) {
         // It may be suspended by an edit that its old pod has not heard of.
         let next = if resource.spec.suspended { Phase::Suspended } else { Phase::Creating };
@@ -63,8 +63,11 @@ fn exit(context: &Context, id: &AgentId) -> AgentExit {
 /// asked for its end.
 pub(crate) fn was_displaced(context: &Context, id: &AgentId) -> bool {
     let launch = context.launches.get(id);
-    let told = launch.published.and_then(|agent| agent.exit);
-    if launch.is_stopping || launch.is_over || told.is_some_and(|exit| ITS_OWN.contains(&&*exit.reason)) {
+    // The server that followed it may have been another.
+    let noted =
+        || context.cache.resource_of(id)?.status.as_ref()?.exit.as_ref().map(|exit| exit.reason.clone());
+    let reason = launch.published.map_or_else(noted, |agent| agent.exit.map(|exit| exit.reason));
+    if launch.is_stopping || launch.is_over || reason.is_some_and(|reason| ITS_OWN.contains(&&*reason)) {
         return false;
     }
     let pod = context.cache.pod(id);
