@@ -9,11 +9,12 @@
 //!                                ▲                                                ├─ create   ── claim, pod
 //!                                │ status, Events                                 ├─ starting ── connector ─► host
 //!                                └────────────────────────────────────────────────┼─ suspend  ── host, pod
+//!                                                                                 ├─ lost     ── pod
 //!                                                                                 └─ cleanup  ── host, pod
 //!  launch: Secret, phase Creating, then waits in the cache for the pod, and asks its host through the connector.
 //! ```
 //!
-//! `reconcile` picks the next step by the resource's phase; `pending`, `create`, `starting`, `suspend` and `cleanup` do it; `status`
+//! `reconcile` picks the next step by the resource's phase; `pending`, `create`, `starting`, `suspend`, `lost` and `cleanup` do it; `status`
 //! writes what came of it. They run in kube-rs's applier, which is what its `Controller` is made of: the watches are those
 //! of the cache, which the rest of the runtime reads as well.
 

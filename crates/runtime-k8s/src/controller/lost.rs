@@ -8,15 +8,12 @@ use kube::runtime::controller::Action;
 use parallax_api::{AgentId, Problem};
 
 use super::status::{StatusUpdate, Transition};
-use super::suspend::end_is_settled;
+use super::suspend::{SETTLE_INTERVAL, end_is_settled};
 use crate::cluster;
 use crate::context::Context;
 use crate::names::label;
 use crate::removal::{self, remove_pod};
 use crate::resource::Phase;
-
-/// How often is asked whether the server has done what follows from an agent's end.
-const SETTLE_INTERVAL: Duration = Duration::from_millis(300);
 
 /// Has an agent go on in another pod, or end, of which there is none and which this server does not know: a server that knows it does
 /// that by itself.

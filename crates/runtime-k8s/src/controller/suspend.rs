@@ -20,7 +20,7 @@ use crate::resource::Phase;
 /// How often a pod that ends is looked at when no watch reports a change.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// How often is asked whether an end is settled.
-const SETTLE_INTERVAL: Duration = Duration::from_millis(300);
+pub(super) const SETTLE_INTERVAL: Duration = Duration::from_millis(300);
 /// How long the server may take to say so: it may be adopting agents.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
