@@ -23,6 +23,8 @@ use crate::runtimes::Runtime;
 
 /// Messages searched for an answer: agents of a run have few at once.
 const LOOK_BACK: usize = 100;
+/// Milliseconds that a message may be apart from when the run sent it.
+const AT_ONCE: u64 = 60_000;
 /// Poll interval in case an event was lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(3);
 /// What an agent gets between the request to stop and the kill, in milliseconds.
@@ -133,7 +135,8 @@ impl AgentClient for RunAgents {
         let same = messages.iter().filter(|sent| sent.role == Role::User && sent.content == text);
         // Others may have sent the same words: they are not withdrawn for those of this run.
         let apart = |sent: &&Message| sent.timestamp.as_millis().abs_diff(sent_at.as_millis());
-        let sent = same.min_by_key(apart).filter(|sent| sent.state == Some(MessageState::Accepted));
+        let sent = same.min_by_key(apart).filter(|sent| apart(sent) < AT_ONCE);
+        let sent = sent.filter(|sent| sent.state == Some(MessageState::Accepted));
         Ok(sent.map(|sent| sent.id.clone()))
     }
 
