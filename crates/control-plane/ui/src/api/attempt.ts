@@ -25,7 +25,7 @@ export class Attempt {
 function isUncertain(error: unknown): boolean {
   // What is no refusal broke off in the middle of the answer.
   if (!(error instanceof Problem)) return true;
-  return error.status === 0 || error.code === "TIMEOUT" || (error.status >= 500 && error.code !== "AGENT_FAILED");
+  return error.status === 0 || (error.status >= 500 && error.code !== "AGENT_FAILED");
 }
 
 /** Not of `randomUUID`, which pages over plain http do not have. */

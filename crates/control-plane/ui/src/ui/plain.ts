@@ -25,7 +25,8 @@ const PART = new RegExp(
 );
 
 /** What controls, breaks lines, or shows nothing (`Default_Ignorable_Code_Point`, Braille without a dot). */
-const NOT_PLAIN = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{DI}\u2800\ufff9-\ufffb]/gu;
+export const UNSEEN = String.raw`[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{DI}\u2800\ufff9-\ufffb]`;
+const NOT_PLAIN = new RegExp(UNSEEN, "gu");
 
 /** Whether nothing in it controls a terminal, turns the direction of what is shown beside it, or cannot be seen. */
 export const isPlain = (text: string): boolean => text.replace(PART, "").search(NOT_PLAIN) < 0;
