@@ -21,6 +21,8 @@ export async function listAgents(): Promise<Agent[]> {
 
 /** How long they may take to come, in milliseconds: a connection that is dead does not say so. */
 const RUNTIMES_WITHIN_MS = 10_000;
+/** The same of a message that is taken, with its images over a slow line. It can be tried again: it is the same message then. */
+const SEND_WITHIN_MS = 120_000;
 
 export const listRuntimes = async (): Promise<Runtime[]> =>
   (await call<{ runtimes: Runtime[] }>("GET", "/api/runtimes", undefined, { within: RUNTIMES_WITHIN_MS })).runtimes;
@@ -35,7 +37,7 @@ export const resume = (id: string): Promise<Agent> => call("POST", at(id, "/resu
 export const answer = (id: string, request: AnswerRequest): Promise<Agent> => call("POST", at(id, "/answer"), request);
 export function send(id: string, message: string, attempt: Attempt, images: ImageInput[] = []): Promise<{ messageId: string }> {
   const request = { message, ...(images.length === 0 ? {} : { images }) };
-  return attempt.make(JSON.stringify([id, request]), (key) => call("POST", at(id, "/send"), request, { key }));
+  return attempt.make(JSON.stringify([id, request]), (key) => call("POST", at(id, "/send"), request, { key, within: SEND_WITHIN_MS }));
 }
 /** Takes back a message that waits. */
 export const withdraw = (id: string, message: string): Promise<void> => call("DELETE", at(id, `/messages/${encodeURIComponent(message)}`));
