@@ -1,6 +1,6 @@
 // A click answers the question that it was aimed at: not the one that slid there, nor the one that came in its place.
 import assert from "node:assert/strict";
-import { DESK, agent, answersOf, api, inBrowser, is, open, spawnFake, tell, until } from "./kit.mjs";
+import { DESK, agent, answersOf, api, inBrowser, is, open, settled, spawnFake, tell, until } from "./kit.mjs";
 
 const asks = async (id, what) => {
   await tell(id, what);
@@ -39,7 +39,7 @@ await inBrowser(async (browser) => {
   // The upper card goes, the lower one slides under the pointer, and the click comes.
   await until("two cards", async () => is(await cards.count(), 2));
   assert.match(await cards.first().innerText(), /the upper one/);
-  await yes(cards.first()).and(page.locator(":not([aria-disabled])")).waitFor();
+  await settled(yes(cards.first()));
   const aim = await middle(yes(cards.first()));
   await page.mouse.move(...aim);
   await answeredElsewhere(upper, first);
@@ -61,7 +61,7 @@ await inBrowser(async (browser) => {
   await cards.focus();
   await page.keyboard.press("1");
   assert.equal(sent.length, 1, "it had just come");
-  await yes(cards).and(page.locator(":not([aria-disabled])")).waitFor();
+  await settled(yes(cards));
   await page.keyboard.press("1");
   await page.getByText("Nobody waits for you.").waitFor();
   assert.equal(sent.length, 2);
@@ -74,7 +74,7 @@ await inBrowser(async (browser) => {
   const own = await open(context, `/agents/${upper}`);
   const answers = answersOf(own);
   const card = own.locator(".attention");
-  await yes(card).and(own.locator(":not([aria-disabled])")).waitFor();
+  await settled(yes(card));
   const spot = await middle(yes(card));
   await own.mouse.move(...spot);
   await answeredElsewhere(upper, one);
@@ -84,7 +84,7 @@ await inBrowser(async (browser) => {
   assert.deepEqual(answers, []);
   const two = (await agent(upper)).attention;
   assert.match(two.text, /the other thing/);
-  await yes(card).and(own.locator(":not([aria-disabled])")).waitFor();
+  await settled(yes(card));
   await own.mouse.click(...spot);
   await comesUnder(own, spot, "the third thing");
   await own.mouse.click(...spot);

@@ -1,6 +1,6 @@
 // Questions in the inbox: who waits longest is first, each is answered in its way, and for this one occasion.
 import assert from "node:assert/strict";
-import { DESK, agent, answersOf, api, inBrowser, is, open, press, spawnFake, tell, until } from "./kit.mjs";
+import { DESK, agent, answersOf, api, inBrowser, is, open, press, settled, spawnFake, tell, until } from "./kit.mjs";
 
 await inBrowser(async (browser) => {
   const [asker, chooser] = [await spawnFake("asker"), await spawnFake("chooser")];
@@ -54,7 +54,7 @@ await inBrowser(async (browser) => {
   // A digit chooses; own words go out as text.
   const choice = cards.filter({ hasText: "chooser" });
   await choice.focus();
-  await choice.locator("[data-option='2']:not([aria-disabled])").waitFor();
+  await settled(choice.locator("[data-option='2']"));
   await page.keyboard.press("2");
   await until("the choice to be made", async () => is((await api("GET", `/managed-agents/${chooser}/messages`)).messages.at(-1).content, "chose Green"));
   const login = cards.filter({ hasText: "newcomer" });

@@ -114,10 +114,13 @@ export async function pressRow(page, x, y, heldMs) {
   return name;
 }
 
+/** Waits until a button has stood still for long enough to take clicks. */
+export const settled = (button) => button.and(button.page().locator(":not([aria-disabled])")).waitFor();
+
 /** Presses a button that does nothing until it has stood still for a while: as a person does, who has scrolled to it and read. */
 export async function press(button, how = "click") {
   await button.scrollIntoViewIfNeeded();
-  await button.and(button.page().locator(":not([aria-disabled])")).waitFor();
+  await settled(button);
   await button[how]();
 }
 

@@ -1,6 +1,6 @@
 // A pattern: added, refused with its line, run, approved.
 import assert from "node:assert/strict";
-import { DESK, inBrowser, is, open, until } from "./kit.mjs";
+import { DESK, inBrowser, is, open, settled, until } from "./kit.mjs";
 
 const PATTERN = `name: one-step
 description: Says something, and asks a person.
@@ -48,7 +48,7 @@ await inBrowser(async (browser) => {
   await waiting.getByRole("button", { name: "Approve" }).waitFor();
   // In one key.
   await waiting.focus();
-  await waiting.getByRole("button", { name: "Approve" }).and(inbox.locator(":not([aria-disabled])")).waitFor();
+  await settled(waiting.getByRole("button", { name: "Approve" }));
   await inbox.keyboard.press("1");
   await page.locator(".page-head .badge", { hasText: "completed" }).waitFor();
   await page.locator(".card", { hasText: "hello from the team" }).waitFor();
