@@ -10,8 +10,8 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::find;
 use crate::output::{Output, clean};
-use crate::problem_text::{how_to_answer, question_text};
 use crate::prompt::{forget_typed, typed_line};
+use crate::question_text::{how_to_answer, question_text};
 
 #[derive(Args, Debug)]
 pub(crate) struct AnswerArgs {

@@ -22,6 +22,7 @@
 //! | `find` | an agent by its id, the beginning of one, or its name |
 //! | `output` | tables and text; knows no other module |
 //! | `error`, `exit_code`, `problem_text` | how a command fails: its exit code, and the problem as text |
+//! | `question_text` | a question of an agent or a run as text, and how to answer it |
 //! | `prompt` | what a person types as the answer to a question |
 //! | `values` | durations, sizes, pairs |
 
@@ -47,6 +48,7 @@ mod ports;
 mod presets;
 mod problem_text;
 mod prompt;
+mod question_text;
 mod run;
 mod runs;
 mod runtimes;

@@ -1,12 +1,12 @@
-//! Problems and questions as text for a person.
+//! Problems as text for a person.
 
 use std::fmt::Write;
 
-use parallax_api::execution::Question;
 use parallax_api::runtime::RuntimeInfo;
 use parallax_api::{Attention, Code, Problem};
 
-use crate::output::{clean, escaped, one_line, without_sequences};
+use crate::output::{clean, escaped, without_sequences};
+use crate::question_text::{how_to_answer, question_text};
 
 /// The problem as one line of JSON, which a terminal may show.
 pub(crate) fn json(problem: &Problem) -> String {
@@ -73,40 +73,6 @@ fn runtime_text(runtime: &serde_json::Value) -> String {
         (Some(name), Some(reason)) => format!("{}: {}", clean(name), clean(reason)),
         _ => clean(&runtime.as_str().map_or_else(|| runtime.to_string(), str::to_owned)),
     }
-}
-
-/// The question and its options, as a person picks one.
-pub(crate) fn question_text(attention: &Attention) -> String {
-    let mut text = clean(&attention.whole());
-    for option in &attention.options {
-        write!(text, "\n  {}  {}", one_line(&option.id), one_line(&option.label))
-            .expect("writing to a string");
-    }
-    text
-}
-
-/// The command that answers the question that was shown, and no other.
-pub(crate) fn how_to_answer(agent: &str, attention: &Attention) -> String {
-    format!("parallax answer {agent} --question {} OPTION", one_line(&attention.id))
-}
-
-/// How to answer a question of the run without the terminal that follows it.
-pub(crate) fn elsewhere(execution: &str, question: &Question) -> String {
-    let id = one_line(&question.id);
-    format!("answer with: parallax runs {execution} --question {id} --answer OPTION (or --text TEXT)")
-}
-
-/// What a person is asked, and how to answer.
-pub(crate) fn for_user(question: &Question, how: &str) -> String {
-    let who = question.role.as_deref().unwrap_or("the run");
-    let mut text = format!("YOU are asked by {}:\n{}", one_line(who), clean(&question.whole()));
-    for option in &question.options {
-        text.push_str(&format!("\n  {}  {}", one_line(&option.id), one_line(&option.label)));
-    }
-    if let Some(url) = &question.login_url {
-        text.push_str(&format!("\n  log in at {}", clean(url)));
-    }
-    text + "\n  " + how
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use parallax_api::{Code, Problem, Time};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::{Output, Style, Table, ago, clean, one_line};
-use crate::problem_text::{elsewhere, for_user};
+use crate::question_text::{how_to_answer_run, options_text, run_question_text};
 use crate::values;
 
 #[derive(Args, Debug)]
@@ -85,7 +85,7 @@ fn which(run: &Execution) -> CliError {
         .questions
         .iter()
         .filter(|view| is_answerable(view))
-        .map(|view| for_user(&view.question, &elsewhere(&run.id, &view.question)))
+        .map(|view| run_question_text(&view.question, &how_to_answer_run(&run.id, &view.question)))
         .collect();
     match open.is_empty() {
         true => Problem::new(Code::Conflict, "no question of this run waits for a person").into(),
@@ -143,12 +143,10 @@ fn print(run: &Execution, output: &Output, now: Time) -> std::io::Result<()> {
     for view in &run.questions {
         output.line("")?;
         output.line(output.paint(&format!("question {}", one_line(&view.question.id)), Style::Faint))?;
-        output.line(output.paint(&clean(&view.question.whole()), Style::Wanted))?;
-        for option in &view.question.options {
-            output.line(format!("  {}  {}", one_line(&option.id), one_line(&option.label)))?;
-        }
+        let asked = output.paint(&clean(&view.question.whole()), Style::Wanted);
+        output.line(asked + &options_text(&view.question.options))?;
         if is_answerable(view) {
-            output.line(elsewhere(&run.id, &view.question))?;
+            output.line(how_to_answer_run(&run.id, &view.question))?;
         }
     }
     Ok(())

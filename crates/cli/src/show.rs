@@ -13,7 +13,7 @@ use crate::error::CliError;
 use crate::find;
 use crate::list::{how_ended, status_style};
 use crate::output::{Output, Style, ago, bytes, clean, one_line, span};
-use crate::problem_text::{how_to_answer, question_text};
+use crate::question_text::{how_to_answer, question_text};
 
 #[derive(Args, Debug)]
 pub(crate) struct ShowArgs {

@@ -14,7 +14,7 @@ use crate::attach::{self, AttachOptions};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::clean;
-use crate::problem_text::{how_to_answer, question_text};
+use crate::question_text::{how_to_answer, question_text};
 use crate::values;
 
 #[derive(Args, Debug)]

@@ -7,8 +7,8 @@ use parallax_api::execution::{Question, QuestionKind};
 use tokio::sync::mpsc;
 
 use crate::output::{Output, Style, clean};
-use crate::problem_text::{elsewhere, for_user};
 use crate::prompt::{forget_typed, typed_line};
+use crate::question_text::{how_to_answer_run, run_question_text};
 
 /// The questions that wait for a person, and what is typed.
 pub(super) struct Asking<'a> {
@@ -86,7 +86,7 @@ impl<'a> Asking<'a> {
         };
         self.shown = Some(question.id.clone());
         forget_typed();
-        self.output.note(&self.output.paint(&for_user(&question, "answer here"), Style::Wanted));
+        self.output.note(&self.output.paint(&run_question_text(&question, "answer here"), Style::Wanted));
         let typed_tx = self.typed_tx.clone();
         std::thread::spawn(move || {
             let mut out = std::io::stderr().lock();
@@ -103,8 +103,8 @@ impl<'a> Asking<'a> {
         self.is_open = false;
         self.output.note("\nno more input: questions are only shown");
         for question in &self.waiting {
-            let how = elsewhere(self.run, question);
-            let text = if question.id == shown { how } else { for_user(question, &how) };
+            let how = how_to_answer_run(self.run, question);
+            let text = if question.id == shown { how } else { run_question_text(question, &how) };
             self.output.note(&self.output.paint(&text, Style::Wanted));
         }
     }

@@ -8,7 +8,7 @@ use parallax_api::execution::{
 };
 
 use crate::output::{Style, clean, one_line};
-use crate::problem_text::{elsewhere, for_user};
+use crate::question_text::{how_to_answer_run, run_question_text};
 
 /// What earlier events said that later events refer to.
 #[derive(Default)]
@@ -81,12 +81,12 @@ impl Progress {
                 let question = self.questions.get(id)?;
                 let text = if let (QuestionKind::Attention, Some(agent)) = (question.kind, &question.agent_id)
                 {
-                    for_user(question, &format!("look at it with: parallax attach {agent}"))
+                    run_question_text(question, &format!("look at it with: parallax attach {agent}"))
                 } else if is_asked {
                     // What it is stands where it can be answered, when it is its turn.
                     format!("… you are asked: {why}")
                 } else {
-                    for_user(question, &elsewhere(execution, question))
+                    run_question_text(question, &how_to_answer_run(execution, question))
                 };
                 (text, Style::Wanted)
             }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, interval_at};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::{clean, span};
-use crate::problem_text::{how_to_answer, question_text};
+use crate::question_text::{how_to_answer, question_text};
 
 /// How often a wait in which nothing happens is mentioned.
 const REMINDER_INTERVAL: Duration = Duration::from_secs(30);
